@@ -1,0 +1,1 @@
+"""What the recorded facts amount to: numbers and findings."""

@@ -1,0 +1,42 @@
+"""A cell on its way in, and what became of it on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The text under the magic's line, and where it runs."""
+
+    source: str  # as typed, without the magic's line
+    namespace: dict[str, Any]
+    file: str  # the name that its code objects carry
+    first_line: int = 2  # the editor's number of the source's first line: the magic's own line is 1
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled cell: call `run` once. If `is_async`, it returns an awaitable of the value."""
+
+    is_async: bool
+    run: Callable[[], Any | Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the cell: a value, or the exception that ended it."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+    @property
+    def word(self) -> str:
+        """How the cell ended, in the words that a track's outcome uses."""
+        if self.error is None:
+            return "returned"
+        if isinstance(self.error, KeyboardInterrupt):
+            return "interrupted"
+        return f"raised {type(self.error).__name__}"

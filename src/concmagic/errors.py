@@ -1,0 +1,35 @@
+"""The errors that concmagic raises, as one tree.
+
+ConcMagicError
+├── OptionError        a wrong option or header: nothing has run
+├── BodyError          a loop body that cannot be one: nothing has run
+├── TracerBusyError    another tool holds what VizTracer needs: nothing has run
+├── ChildStartError    a child process could not start
+└── LoadError          a file that is no saved trace
+"""
+
+from __future__ import annotations
+
+
+class ConcMagicError(Exception):
+    """The base of every error that concmagic itself raises."""
+
+
+class OptionError(ConcMagicError):
+    """An option or header that cannot be read; the message says what would be right."""
+
+
+class BodyError(ConcMagicError):
+    """A loop body that cannot be run once per item; the message says what would be right."""
+
+
+class TracerBusyError(ConcMagicError):
+    """Another tool records already; the message names it."""
+
+
+class ChildStartError(ConcMagicError):
+    """A child process could not start; the message names the cause."""
+
+
+class LoadError(ConcMagicError):
+    """A file that holds no trace that concmagic can read."""

@@ -1,0 +1,1 @@
+"""What is observed while the cell runs: one module per source of evidence."""

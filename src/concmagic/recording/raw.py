@@ -1,0 +1,221 @@
+"""Raw records: what the recorders hand over, before it becomes a Trace.
+
+Times here are absolute CLOCK_MONOTONIC nanoseconds (`time.monotonic_ns()`), which all processes
+of a machine share. Children import this module, so it must not import numpy or IPython; all of
+it pickles with the standard library alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# "user": the cell or what it called made it. "machinery": a library's helper that no user made.
+# "kernel": it was there before the cell and did nothing for it. "ours": concmagic's own.
+Origin = Literal["user", "machinery", "kernel", "ours"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawCode:
+    """A Python function, as its code object tells it."""
+
+    name: str  # co_qualname
+    file: str  # co_filename, unshortened
+    line: int  # co_firstlineno
+
+
+@dataclass(frozen=True, slots=True)
+class RawCalls:
+    """VizTracer's event nodes as they lay in its buffer, with what is needed to read them.
+
+    Kept as bytes because reading them takes numpy, which a child process must not import.
+    """
+
+    nodes: bytes
+    codes: dict[int, RawCode]  # address of a code object → its function
+    c_functions: dict[tuple[int, int], str]  # (name address, module or type-name address) → dotted name
+    clock: tuple[tuple[int, int], tuple[int, int]]  # two pairs (raw timestamp, monotonic ns), start and end
+    events: int
+    stopped_ns: int | None = None  # the budget was used up then; None: recorded to the end
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRecord:
+    """One thread of one process."""
+
+    native_id: int
+    ident: int
+    name: str
+    daemon: bool
+    origin: Origin
+    started_ns: int | None  # Thread.start() was called; None: before the cell
+    begun_ns: int | None  # it ran for the first time
+    ended_ns: int | None  # None: alive at the cell's end
+    starter: int | None  # native id of the thread that started it
+    group: str = ""  # the pool it belongs to
+    cpu_ns: int | None = None  # its CPU clock over the cell
+    cpu_by_moment: tuple[tuple[int, int], ...] = ()  # pairs (monotonic ns, its CPU clock ns), where read
+    exception: str = ""  # "ValueError: …" if it died of one
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a task was suspended, told at its wake-up by the frame it was suspended in."""
+
+    reason: str
+    detail: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A wake-up: the task became ready at `at_ns`, because of `cause`."""
+
+    at_ns: int
+    cause: Literal["task", "callback", "timer", "io", "thread", "self", "unknown"]
+    task: int | None = None  # number of the task that woke it
+    thread: int | None = None  # native id of the thread that woke it
+    detail: str = ""
+    wait: Wait | None = None  # what it had waited for until now
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """One asyncio task. `steps` are pairs (begin, end), in order."""
+
+    number: int
+    name: str  # the user's name, else "" (then the coroutine's name and a number are used)
+    coroutine: str  # qualified name
+    file: str
+    line: int
+    parent: int | None
+    loop: int
+    origin: Origin
+    created_ns: int | None  # None: before the cell
+    ended_ns: int | None
+    outcome: str  # "returned", "raised ValueError", "cancelled", "left running"
+    exception: str
+    steps: tuple[tuple[int, int], ...]
+    wakes: tuple[Wake, ...]
+    last_wait: Wait | None = None  # of one that still waits at the end
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRecord:
+    """One event loop and the callbacks on it that are no task's step: (begin, end, name)."""
+
+    number: int
+    native_id: int  # thread it ran in
+    kernel: bool  # the kernel's own loop
+    callbacks: tuple[tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLog:
+    """All that asyncio told during the cell, in one process."""
+
+    tasks: tuple[TaskRecord, ...] = ()
+    loops: tuple[LoopRecord, ...] = ()
+    merged: int = 0  # steps not kept one by one
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job of a pool, or one item of a `for` header."""
+
+    index: int
+    label: str
+    submitted_ns: int
+    started_ns: int | None
+    ended_ns: int | None
+    outcome: str  # "returned", "raised X", "cancelled", "not started"
+    pid: int = 0  # where it ran; 0: it never began
+    native_id: int = 0
+    task: int | None = None  # number of the task that ran it, under asyncio
+    submitter: int = 0  # native id of the thread that submitted it
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRecord:
+    """`concmagic.mark(label)`."""
+
+    label: str
+    start_ns: int
+    end_ns: int
+    pid: int
+    native_id: int
+    task: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLog:
+    """The operating system's view of threads, run-length coded by the sampler process.
+
+    Columns of equal length (`array('q')`-compatible tuples would be slow: these are bytes of
+    little-endian int64 each): one row is a stretch in which one thread's samples agreed.
+    """
+
+    native_id: bytes
+    start_ns: bytes
+    end_ns: bytes
+    # -1 on a core or runnable; -2 gone; -3 the GIL; -4 another lock (futex); else the system call's number
+    code: bytes
+    rate_hz: float = 0.0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """One Python process that the cell used: the kernel itself, or a child.
+
+    What the parent knows (start, end, exit) stands beside what the child handed over.
+    """
+
+    pid: int
+    parent_pid: int | None
+    name: str
+    start_method: str  # "", "fork", "spawn", "forkserver", "subprocess"
+    origin: Origin
+    started_ns: int | None  # asked for by the parent; None: before the cell
+    begun_ns: int | None  # its Python reached our hook
+    target_ns: int | None  # the user's target began (imports and unpickling done)
+    ended_ns: int | None
+    exit_code: int | None  # negative: the signal that ended it
+    main_native_id: int
+    threads: tuple[ThreadRecord, ...] = ()
+    calls: RawCalls | None = None
+    tasks: TaskLog | None = None
+    jobs: tuple[JobRecord, ...] = ()
+    marks: tuple[MarkRecord, ...] = ()
+    cpu_ns: int | None = None
+    group: str = ""
+    problems: tuple[str, ...] = ()
+    starter: int | None = None  # native id of the parent's thread that started it
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """All that was observed of one cell."""
+
+    title: str
+    model: str
+    source: str
+    cell_file: str  # the file name that the cell's code objects carry
+    cells: dict[str, int]  # file names of the notebook's cells → execution count
+    start_ns: int
+    end_ns: int
+    main_native_id: int
+    processes: tuple[ProcessRecord, ...]  # the kernel's own first
+    jobs: tuple[JobRecord, ...] = ()
+    marks: tuple[MarkRecord, ...] = ()
+    samples: SampleLog | None = None
+    cpu_ns: int = 0  # of this process and its ended children
+    cores: int = 1
+    detail: str = "auto"
+    show_all: bool = False
+    outcome: str = "returned"  # "raised ValueError", "interrupted"
+    start_method: str = ""
+    problems: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Report → text, SVG, HTML, Trace Event Format."""

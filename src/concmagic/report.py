@@ -1,0 +1,73 @@
+"""The Report: plain data, all that the renderers draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concmagic.analysis.findings import Finding
+from concmagic.trace.model import State, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One of the two large numbers: "concurrency", "3.9", "at most 4 tasks"."""
+
+    label: str
+    value: str
+    note: str
+    help: str = ""  # one sentence for the tooltip
+
+
+@dataclass(frozen=True, slots=True)
+class BandPart:
+    """A part of the band "where it went"; the parts sum to the wall time."""
+
+    text: str  # "blocked in time.sleep"
+    state: State
+    length_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A step curve for the strip: from times_ns[i] on the value is values[i]."""
+
+    label: str  # "in flight", "on a core"
+    times_ns: tuple[int, ...]
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSummary:
+    """What stands at a lane's end: "blocking 300 ms ✓"."""
+
+    track: int
+    text: str
+    ok: bool | None  # True ✓, False ✗, None neither (left running, unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class StateTotal:
+    """A legend entry with its sum over the drawn tracks."""
+
+    state: State
+    label: str  # "ready, kept waiting"
+    length_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One trace with its sentences, ready to be drawn."""
+
+    trace: Trace
+    headline: str
+    chips: tuple[Chip, ...]
+    findings: tuple[Finding, ...]
+    no_findings: str  # the sentence that says that none was found; "" if some were
+    band: tuple[BandPart, ...]
+    curves: tuple[Curve, ...]
+    lanes: tuple[LaneSummary, ...]
+    legend: tuple[StateTotal, ...]
+    cost: str  # "tracing cost about 1 %"
+    cost_is_high: bool  # over 10 %
+    footer: tuple[str, ...] = ()  # sentences: hidden tracks, lost events, limits
+    question: str = ""  # --predict: the closed picture's title

@@ -1,0 +1,201 @@
+"""The data: a Trace holds Tracks, their states, slices and the flows between them.
+
+Times are integer nanoseconds from the start of the cell, on one clock, children included.
+Recorded facts only: what can be computed from them is computed in `concmagic.analysis`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+TrackKind = Literal["process", "thread", "task", "loop", "gil"]
+Role = Literal["work", "machinery"]
+FlowKind = Literal["spawn", "wake", "submit", "result", "send", "release", "join"]
+Model = Literal["asyncio", "threads", "procs", "timeline"]
+
+Int64s = npt.NDArray[np.int64]
+Int32s = npt.NDArray[np.int32]
+
+
+class State(Enum):
+    """What a track was doing; one set for tasks, threads and processes."""
+
+    RUNNING = "running"
+    BLOCKING = "blocking"
+    READY = "ready"
+    WAITING = "waiting"
+    STARTING = "starting"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StateInterval:
+    """One stretch of one state; `reason` and `detail` say why, `file` and `line` where."""
+
+    start_ns: int
+    end_ns: int
+    state: State
+    reason: str = ""  # "sleep", "GIL", "Lock", "core", "loop": a short, stable word
+    detail: str = ""  # the rest of the sentence: "0.5 s", "cache, held by worker-1"
+    file: str = ""  # "" is this cell; "In[12]" another cell; else a short file name, never absolute
+    line: int = 0  # 0 is not known
+
+    @property
+    def length_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One process, thread, task, event loop or GIL, from its start to its end.
+
+    `states` cover the track from `start_ns` to its end without gap or overlap.
+    """
+
+    id: int
+    kind: TrackKind
+    name: str
+    parent: int | None  # the id of the track it is drawn under: task → loop or task, thread → process
+    role: Role
+    start_ns: int
+    end_ns: int | None  # None: still alive when the cell ended
+    states: tuple[StateInterval, ...] = ()
+    outcome: str = ""  # "returned", "raised ValueError", "cancelled", "exit code 1", "left running", …
+    outcome_detail: str = ""  # the exception's text, the signal's likely cause
+    pid: int = 0
+    native_id: int = 0  # the operating system's thread id; 0 where there is none
+    daemon: bool = False
+    group: str = ""  # tracks of one family: a pool's name; "" is none
+    unit: bool = False  # whether it is a unit of work that concurrency counts (design section 7)
+    cpu_ns: int | None = None  # from its own CPU clock; None is not known
+    file: str = ""  # where it was made or what it runs
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """This made that happen: an arrow from one track to another."""
+
+    kind: FlowKind
+    source: int
+    source_ns: int
+    target: int
+    target_ns: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment or a stretch that the user named with `concmagic.mark`."""
+
+    label: str
+    start_ns: int
+    end_ns: int
+    track: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One item of a pool or of a `for` header, on the worker that ran it."""
+
+    index: int
+    label: str
+    track: int | None  # the worker; None: it never began
+    submit_ns: int
+    start_ns: int | None
+    end_ns: int | None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that slices name: where its definition stands."""
+
+    name: str
+    file: str = ""
+    line: int = 0
+
+
+def _no_times() -> Int64s:
+    return np.empty(0, np.int64)
+
+
+def _no_ids() -> Int32s:
+    return np.empty(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slices:
+    """Function calls as columns of equal length, sorted by track, then start."""
+
+    track: Int32s = field(default_factory=_no_ids)
+    start_ns: Int64s = field(default_factory=_no_times)
+    end_ns: Int64s = field(default_factory=_no_times)
+    depth: Int32s = field(default_factory=_no_ids)  # among the slices shown, 0 is outermost
+    function: Int32s = field(default_factory=_no_ids)  # index into `functions`
+    functions: tuple[Function, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What ran: versions and the machine, so that a saved trace explains itself."""
+
+    python: str = ""
+    implementation: str = ""
+    free_threaded: bool = False
+    platform: str = ""
+    concmagic: str = ""
+    viztracer: str = ""
+    cores: int = 1  # that this kernel may use: affinity and cgroup quota
+    start_method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What tracing itself took and what it lost; the estimate is calibrated, not measured."""
+
+    seconds: float = 0.0
+    events: int = 0
+    calls_until_ns: int | None = None  # from then on calls were not recorded; None: to the end
+    merged: int = 0  # slices merged or dropped before they reached this trace
+    problems: tuple[str, ...] = ()  # whole sentences: what was lost or could not be asked
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Tracks that were seen and left out: the kernel's own, shown by `--all`."""
+
+    threads: int = 0
+    tasks: int = 0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One run of one cell."""
+
+    title: str
+    model: Model
+    wall_ns: int
+    tracks: tuple[Track, ...] = ()
+    flows: tuple[Flow, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    slices: Slices = field(default_factory=Slices)
+    source: str = ""
+    outcome: str = "returned"  # of the cell itself
+    cpu_s: float = float("nan")  # CPU time of the process and its ended children during the cell
+    build: Build = field(default_factory=Build)
+    cost: Cost = field(default_factory=Cost)
+    hidden: Hidden = field(default_factory=Hidden)
+
+    @property
+    def wall_s(self) -> float:
+        return self.wall_ns / 1e9
