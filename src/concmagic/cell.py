@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -15,6 +15,11 @@ class Cell:
     namespace: dict[str, Any]
     file: str  # the name that its code objects carry
     first_line: int = 2  # the editor's number of the source's first line: the magic's own line is 1
+    notebook: Mapping[str, int] = field(default_factory=dict)  # file names of the notebook's cells → count
+
+
+def _no_jobs() -> tuple[Any, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,8 @@ class Program:
 
     is_async: bool
     run: Callable[[], Any | Awaitable[Any]]
+    jobs: Callable[[], tuple[Any, ...]] = _no_jobs  # the JobRecords of a `for` header, after the run
+    note: str = ""  # a sentence for the picture: "8 workers (no -w: cores + 4)"
 
 
 @dataclass(frozen=True, slots=True)

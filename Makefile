@@ -1,0 +1,71 @@
+# concmagic: `make demo` shows it, `make test` checks it, `make lab` opens it.
+# Each needs only Python 3.11+, pip and make; `make test` also apt (for Chromium) and node.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build
+
+.PHONY: demo lab test test-python test-js lint types bench pictures chromium clean help
+
+help:
+	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
+	@echo "make lab       open the tour in JupyterLab"
+	@echo "make test      lint, types, all tests (unit, kernel, browser, JavaScript)"
+	@echo "make bench     what tracing costs, beside plain, bare VizTracer and other tools"
+	@echo "make pictures  draw sample pictures in light and dark into $(BUILD)/pictures"
+
+# One stamp a set of packages: an environment made for the demo is completed for the tests.
+$(VENV)/made:
+	$(PYTHON) -c 'import sys; sys.exit("concmagic needs Python 3.11 or newer; say PYTHON=python3.12 or the like" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@touch $@
+
+$(VENV)/demo: $(VENV)/made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(VENV)/test: $(VENV)/made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/demo
+
+$(VENV)/bench: $(VENV)/test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+demo: $(VENV)/demo
+	$(BIN)/python examples/demo.py examples/tour.ipynb $(BUILD)/tour.html
+
+lab: $(VENV)/demo
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 examples/tour.ipynb
+
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  echo "installing Chromium for the browser tests"; \
+	  SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+
+lint: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/test
+	$(BIN)/mypy
+
+test-python: $(VENV)/test chromium
+	$(BIN)/python -m pytest
+
+test-js:
+	node --test tests/js/*.test.js
+
+test: lint types test-js test-python
+
+bench: $(VENV)/bench
+	$(BIN)/python benchmarks/run.py
+
+pictures: $(VENV)/test chromium
+	$(BIN)/python examples/make_pictures.py $(BUILD)/pictures
+
+clean:
+	rm -rf $(VENV) $(BUILD)

@@ -1,0 +1,125 @@
+"""What a notebook works with: the last trace, a loaded one, and its verbs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from concmagic import sentences
+from concmagic.errors import ConcMagicError, LoadError
+from concmagic.trace import model
+
+if TYPE_CHECKING:
+    import pandas
+
+    from concmagic.analysis.findings import Finding
+    from concmagic.analysis.metrics import Metrics
+    from concmagic.report import Report
+
+Table = Literal["states", "slices", "tracks", "flows"]
+
+_last: Trace | None = None
+
+
+@dataclass(frozen=True)
+class Trace(model.Trace):
+    """One traced cell: the recorded data, and what can be derived from it."""
+
+    disabled_lints: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, trace: model.Trace, disabled_lints: tuple[str, ...] = ()) -> Trace:
+        """Give plain recorded data its verbs."""
+        recorded = {field.name: getattr(trace, field.name) for field in fields(model.Trace)}
+        return cls(**recorded, disabled_lints=disabled_lints)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The numbers: wall, concurrency, parallelism, sums by state, cost; NaN is unknown."""
+        from concmagic.analysis.metrics import compute
+
+        return compute(self)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the lints found, costliest first."""
+        from concmagic.analysis.lints import find
+
+        return find(self, self.metrics, disabled=self.disabled_lints)
+
+    def report(self, question: str = "", note: str = "") -> Report:
+        """All that the renderers draw."""
+        from concmagic.report_builder import build_report
+
+        return build_report(self, self.metrics, self.findings, question=question, note=note)
+
+    def to_pandas(self, table: Table = "states") -> pandas.DataFrame:
+        """One table of the trace as a DataFrame; times in nanoseconds from the cell's start.
+
+        Raises ConcMagicError if pandas is not installed or there is no such table.
+        """
+        from concmagic.trace.tables import to_pandas
+
+        return to_pandas(self, table)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the trace; the suffix says how: .html .svg .txt .json .json.gz.
+
+        Raises OptionError for another suffix, OSError if the file cannot be written.
+        """
+        from concmagic.renderers.files import write
+
+        return write(self.report(), Path(path))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from concmagic.renderers.html import HtmlRenderer
+        from concmagic.renderers.text import TextRenderer
+
+        report = self.report()
+        return {"text/html": HtmlRenderer().render(report), "text/plain": TextRenderer().render(report)}
+
+    def __repr__(self) -> str:
+        return f"<Trace {self.title!r}: {sentences.duration(self.wall_ns)}, {len(self.tracks)} tracks>"
+
+
+def last() -> Trace:
+    """The trace of the last traced cell.
+
+    Raises ConcMagicError if none has been traced yet.
+    """
+    if _last is None:
+        raise ConcMagicError(sentences.NO_TRACE_YET)
+    return _last
+
+
+def remember(trace: Trace) -> None:
+    """Make this the trace that `last` answers."""
+    global _last
+    _last = trace
+
+
+def load(path: str | Path) -> Trace:
+    """Read a trace that `Trace.save` wrote as .json or .json.gz.
+
+    Raises LoadError if the file holds none.
+    """
+    from concmagic.trace.saved import from_plain
+
+    try:
+        document: Any = json.loads(_read(Path(path)))
+        plain = document["concmagic"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LoadError(sentences.not_a_trace(path, error)) from error
+    return Trace.of(from_plain(plain))
+
+
+def _read(path: Path) -> bytes:
+    content = path.read_bytes()
+    if content.startswith(b"\x1f\x8b"):
+        import gzip
+
+        return gzip.decompress(content)
+    return content

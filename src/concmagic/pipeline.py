@@ -1,0 +1,71 @@
+"""From a cell to its picture: the stages, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from concmagic.api import Trace
+from concmagic.cell import Cell, Outcome, Program
+from concmagic.options import Options
+from concmagic.recording.session import RecordingSession
+
+if TYPE_CHECKING:
+    from concmagic.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What became of the cell, and what was seen of it; `problem` says why there is no trace."""
+
+    outcome: Outcome
+    trace: Trace | None
+    report: Report | None
+    problem: str = ""
+
+
+def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) -> Traced:
+    """Run a cell that does not await, recorded.
+
+    Raises TracerBusyError, before the cell has run, if another tool records already.
+    """
+    from concmagic.runners.sync_cell import run_sync
+
+    session = _begin(cell, options, settings)
+    outcome = run_sync(program, options, settings)
+    return _finish(session, outcome, program, options, settings)
+
+
+async def trace_cell_async(cell: Cell, program: Program, options: Options, settings: Any) -> Traced:
+    """Run a cell that awaits on the loop that is running, recorded.
+
+    Raises TracerBusyError, before the cell has run, if another tool records already.
+    """
+    from concmagic.runners.async_cell import run_async
+
+    session = _begin(cell, options, settings)
+    outcome = await run_async(program, options, settings, on_task=session.adopt_cell_task)
+    return _finish(session, outcome, program, options, settings)
+
+
+def _begin(cell: Cell, options: Options, settings: Any) -> RecordingSession:
+    session = RecordingSession(cell, options, budget=settings.budget, sampler=settings.sampler)
+    session.check()
+    session.start()
+    return session
+
+
+def _finish(
+    session: RecordingSession, outcome: Outcome, program: Program, options: Options, settings: Any
+) -> Traced:
+    """Stop recording first, whatever else fails; then derive the picture's data."""
+    from concmagic import sentences
+    from concmagic.trace.importer import import_recording
+
+    recording = session.stop(outcome.word, jobs=program.jobs())
+    try:
+        trace = Trace.of(import_recording(recording), disabled_lints=tuple(settings.lints_off))
+        report = trace.report(question=options.predict, note=program.note)
+    except Exception as error:
+        return Traced(outcome, None, None, sentences.picture_failed(error))
+    return Traced(outcome, trace, report)

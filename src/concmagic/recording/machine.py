@@ -1,0 +1,45 @@
+"""What this process may use, and what it has used: cores and CPU time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+_CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
+
+
+def usable_cores() -> int:
+    """Number of cores this process may use: affinity, then the cgroup's quota, rounded up."""
+    if sys.platform == "linux":
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = _cgroup_quota()
+    if quota is None:
+        return cores
+    return max(1, min(cores, -int(-quota // 1)))
+
+
+def _cgroup_quota() -> float | None:
+    """Cores that the control group grants, or None where it sets no limit."""
+    try:
+        quota, period = _CGROUP_V2.read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (_CGROUP_V1 / "cpu.cfs_quota_us").read_text().strip()
+            period = (_CGROUP_V1 / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    if quota in ("max", "-1"):
+        return None
+    return int(quota) / int(period)
+
+
+def cpu_ns() -> int:
+    """CPU time of this process and of its children that were waited for, in nanoseconds."""
+    times = os.times()
+    children = times.children_user + times.children_system
+    return time.process_time_ns() + int(children * 1e9)

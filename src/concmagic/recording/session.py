@@ -1,0 +1,142 @@
+"""One cell's recording: every recorder around it, started and stopped in order.
+
+A recorder that fails costs its own evidence and a sentence in `problems`, never the cell.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from concmagic import sentences
+from concmagic.recording import machine
+from concmagic.recording.raw import JobRecord, ProcessRecord, Recording, TaskLog
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from concmagic.cell import Cell
+    from concmagic.options import Options
+
+T = TypeVar("T")
+
+
+class Recorder(Protocol):
+    """What every source of evidence is to the session."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> Any: ...
+
+
+class RecordingSession:
+    """Observes one cell from `start` to `stop`."""
+
+    def __init__(self, cell: Cell, options: Options, *, budget: int, sampler: bool) -> None:
+        self._cell = cell
+        self._options = options
+        self._problems: list[str] = []
+        self._recorders = self._make_recorders(budget, sampler)
+        self._start_ns = 0
+        self._cpu_ns = 0
+
+    def check(self) -> None:
+        """Raise TracerBusyError if another tool records already; nothing has been touched then."""
+        self._recorders["calls"].check_free()  # type: ignore[attr-defined]
+
+    def start(self) -> None:
+        """Start every recorder; the calls last, because they cost most."""
+        for name, recorder in self._recorders.items():
+            self._guard(name, recorder.start)
+        self._cpu_ns = machine.cpu_ns()
+        self._start_ns = time.monotonic_ns()
+
+    def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
+        """Tell which task runs an awaiting cell."""
+        self._guard("tasks", lambda: self._recorders["tasks"].adopt_cell_task(task))  # type: ignore[attr-defined]
+
+    def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
+        """Stop every recorder and hand over what they saw."""
+        end_ns = time.monotonic_ns()
+        used_ns = machine.cpu_ns() - self._cpu_ns
+        evidence = {
+            name: self._guard(name, recorder.stop) for name, recorder in reversed(self._recorders.items())
+        }
+        own = self._own_process(evidence, end_ns)
+        return Recording(
+            title=_title(self._options),
+            model=self._options.model,
+            source=self._cell.source,
+            cell_file=self._cell.file,
+            cells=dict(self._cell.notebook),
+            start_ns=self._start_ns,
+            end_ns=end_ns,
+            main_native_id=threading.main_thread().native_id or 0,
+            processes=(own, *(evidence["children"] or ())),
+            jobs=jobs,
+            marks=evidence["marks"] or (),
+            samples=evidence.get("sampler"),
+            cpu_ns=used_ns,
+            cores=machine.usable_cores(),
+            detail=self._options.detail,
+            show_all=self._options.show_all,
+            outcome=outcome,
+            start_method=self._options.start_method,
+            problems=tuple(self._problems),
+        )
+
+    def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:
+        from concmagic.recording.children import ChildRecorder
+        from concmagic.recording.marks import MarkRecorder
+        from concmagic.recording.pool_jobs import PoolJobRecorder
+        from concmagic.recording.recorder import CallRecorder
+        from concmagic.recording.tasks import TaskRecorder
+        from concmagic.recording.threads import ThreadRecorder
+
+        recorders: dict[str, Recorder] = {
+            "children": ChildRecorder(self._options, self._cell.file),
+            "marks": MarkRecorder(),
+            "jobs": PoolJobRecorder(),
+            "threads": ThreadRecorder(),
+            "tasks": TaskRecorder(),
+            "calls": CallRecorder(self._options.detail, budget),
+        }
+        if sampler:
+            from concmagic.recording.sampler import Sampler
+
+            recorders = {"sampler": Sampler(os.getpid()), **recorders}
+        return recorders
+
+    def _own_process(self, evidence: Mapping[str, Any], end_ns: int) -> ProcessRecord:
+        return ProcessRecord(
+            pid=os.getpid(),
+            parent_pid=None,
+            name="kernel",
+            start_method="",
+            origin="user",
+            started_ns=None,
+            begun_ns=None,
+            target_ns=None,
+            ended_ns=None,
+            exit_code=None,
+            main_native_id=threading.main_thread().native_id or 0,
+            threads=evidence["threads"] or (),
+            calls=evidence["calls"],
+            tasks=evidence["tasks"] or TaskLog(),
+            jobs=evidence["jobs"] or (),
+        )
+
+    def _guard(self, name: str, action: Callable[[], T]) -> T | None:
+        try:
+            return action()
+        except Exception as error:
+            self._problems.append(sentences.recorder_failed(name, error))
+            return None
+
+
+def _title(options: Options) -> str:
+    magic = {"asyncio": "asyncio_trace"}.get(options.model, options.model)
+    return f"%%{magic} {options.header}".strip()

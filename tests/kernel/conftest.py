@@ -1,0 +1,240 @@
+"""A real kernel of the interpreter that runs the tests, and what its cells answer.
+
+run = kernel.run("print(1); 2")
+assert (run.status, run.stdout, run.result_text) == ("ok", "1\\n", "2")
+
+cell = kernel.start("print('here', flush=True); time.sleep(60)")
+cell.wait_for("here")
+kernel.interrupt()
+assert cell.wait().ename == "KeyboardInterrupt"
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import pytest
+from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+TIMEOUT_S = 60.0
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+
+def plain(text: str) -> str:
+    """Drop the colours of a terminal."""
+    return _ANSI.sub("", text)
+
+
+@dataclass
+class Run:
+    """What one cell did. `outputs` has everything in the order in which it came:
+    dictionaries with `kind` ("stdout", "stderr", "display_data", "execute_result", "error"),
+    `text` (of a stream, or the text/plain) and `data` (the MIME bundle)."""
+
+    status: str = ""
+    ename: str = ""
+    evalue: str = ""
+    traceback: list[str] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    execution_count: int = 0
+    reply: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def stdout(self) -> str:
+        return self._stream("stdout")
+
+    @property
+    def stderr(self) -> str:
+        return self._stream("stderr")
+
+    @property
+    def result_text(self) -> str | None:
+        """text/plain of the cell's value; None if it showed none."""
+        results = [output["text"] for output in self.outputs if output["kind"] == "execute_result"]
+        return results[-1] if results else None
+
+    @property
+    def displays(self) -> list[dict[str, str]]:
+        """The MIME bundles of what was displayed, the value apart."""
+        return [output["data"] for output in self.outputs if output["kind"] == "display_data"]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [output["kind"] for output in self.outputs]
+
+    @property
+    def traceback_text(self) -> str:
+        return "\n".join(self.traceback)
+
+    def _stream(self, name: str) -> str:
+        return "".join(output["text"] for output in self.outputs if output["kind"] == name)
+
+
+class StartedCell:
+    """A cell that was sent to the kernel and may still run."""
+
+    def __init__(self, client: BlockingKernelClient, message_id: str) -> None:
+        self._client = client
+        self._id = message_id
+        self._run = Run()
+        self._idle = False
+        self._begun = time.monotonic()
+
+    def wait_for(self, text: str, timeout: float = TIMEOUT_S) -> None:
+        """Wait until the cell has printed this."""
+        limit = time.monotonic() + timeout
+        while text not in self._run.stdout + self._run.stderr:
+            assert not self._idle, f"the cell ended without printing {text!r}: {self._run}"
+            self._take_output(limit)
+
+    def wait(self, timeout: float = TIMEOUT_S) -> Run:
+        """Wait until the cell is over, and hand over what it did."""
+        limit = time.monotonic() + timeout
+        while not self._idle:
+            self._take_output(limit)
+        self._run.reply = reply = self._take_reply(limit)
+        self._run.seconds = time.monotonic() - self._begun
+        self._run.status = reply["status"]
+        self._run.ename = reply.get("ename", "")
+        self._run.evalue = reply.get("evalue", "")
+        self._run.traceback = [plain(line) for line in reply.get("traceback", [])]
+        self._run.execution_count = reply.get("execution_count", 0)
+        return self._run
+
+    def _take_reply(self, limit: float) -> dict[str, Any]:
+        while True:
+            message = self._client.get_shell_msg(timeout=_left(limit))
+            if message["parent_header"].get("msg_id") == self._id:
+                return message["content"]
+
+    def _take_output(self, limit: float) -> None:
+        try:
+            message = self._client.get_iopub_msg(timeout=_left(limit))
+        except Empty:
+            raise AssertionError(f"nothing more came from the cell: {self._run}") from None
+        if message["parent_header"].get("msg_id") == self._id:
+            self._note(message["msg_type"], message["content"])
+
+    def _note(self, kind: str, content: dict[str, Any]) -> None:
+        outputs = self._run.outputs
+        if kind == "status":
+            self._idle = content["execution_state"] == "idle"
+        elif kind == "stream" and outputs and outputs[-1]["kind"] == content["name"]:
+            outputs[-1]["text"] += content["text"]
+        elif kind == "stream":
+            outputs.append({"kind": content["name"], "text": content["text"], "data": {}})
+        elif kind in ("display_data", "execute_result"):
+            data = content["data"]
+            outputs.append({"kind": kind, "text": data.get("text/plain", ""), "data": data})
+        elif kind == "error":
+            text = plain("\n".join(content["traceback"]))
+            outputs.append({"kind": kind, "text": text, "data": {}})
+
+
+def _left(limit: float) -> float:
+    return max(limit - time.monotonic(), 0.001)
+
+
+class Kernel:
+    """One running kernel."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self._manager = manager
+        self._client = client
+
+    @property
+    def pid(self) -> int:
+        return int(self.value("__import__('os').getpid()"))
+
+    @property
+    def is_alive(self) -> bool:
+        return bool(self._manager.is_alive())
+
+    def start(self, code: str) -> StartedCell:
+        """Send a cell and do not wait for it."""
+        return StartedCell(self._client, self._client.execute(code, allow_stdin=False, stop_on_error=False))
+
+    def run(self, code: str, timeout: float = TIMEOUT_S) -> Run:
+        """Run a cell to its end."""
+        return self.start(code).wait(timeout)
+
+    def check(self, code: str, timeout: float = TIMEOUT_S) -> Run:
+        """Run a cell that must not fail."""
+        run = self.run(code, timeout)
+        assert run.status == "ok", f"{run.ename}: {run.evalue}\n{run.traceback_text}\n{run.stderr}"
+        return run
+
+    def value(self, expression: str, timeout: float = TIMEOUT_S) -> Any:
+        """The value of an expression in the notebook: as a literal where its repr is one, else the repr.
+
+        It runs outside the history: `_`, `Out` and the count stay as they are.
+        """
+        sent = self._client.execute("", silent=True, user_expressions={"value": expression})
+        answer = StartedCell(self._client, sent).wait(timeout).reply["user_expressions"]["value"]
+        assert answer["status"] == "ok", f"{expression}: {answer}"
+        text = answer["data"]["text/plain"]
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+
+    def interrupt(self) -> None:
+        """Send what the notebook's stop button sends."""
+        self._manager.interrupt_kernel()
+
+
+class _ThisPython(KernelSpecManager):
+    """Whatever kernels are installed: the one of this interpreter."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(argv=_COMMAND, display_name="tests", language="python")
+
+
+@contextmanager
+def running_kernel(folder: Path) -> Iterator[Kernel]:
+    """Start a kernel in an empty folder, with an empty IPython profile; end it afterwards."""
+    manager = KernelManager(
+        kernel_spec_manager=_ThisPython(), connection_file=str(folder / "connection.json")
+    )
+    work = folder / "work"
+    work.mkdir()
+    environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "PYTHONWARNINGS": "default"}
+    manager.start_kernel(cwd=str(work), env=environment)
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=TIMEOUT_S)
+        yield Kernel(manager, client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
+        manager.context.destroy(linger=0)
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel with concmagic loaded, shared by the tests of one module."""
+    with running_kernel(tmp_path_factory.mktemp("kernel")) as running:
+        running.check("%load_ext concmagic")
+        yield running
+
+
+@pytest.fixture
+def fresh_kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel of this test's own, concmagic not yet loaded."""
+    with running_kernel(tmp_path) as running:
+        yield running
