@@ -16,6 +16,7 @@ class Cell:
     file: str  # the name that its code objects carry
     first_line: int = 2  # the editor's number of the source's first line: the magic's own line is 1
     notebook: Mapping[str, int] = field(default_factory=dict)  # file names of the notebook's cells → count
+    magic_line: str = ""  # as typed: "%%threads -w 8"
 
 
 def _no_jobs() -> tuple[Any, ...]:

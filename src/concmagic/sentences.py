@@ -89,3 +89,539 @@ def no_such_table(table: str, tables: list[str]) -> str:
 def no_such_suffix(name: str, suffixes: list[str]) -> str:
     """Say which files a trace can be saved as."""
     return f"A trace cannot be saved as {name!r}; the suffix says how: {' '.join(suffixes)}."
+
+
+# ---- the picture -----------------------------------------------------------------------------
+
+WHERE_IT_WENT = "where it went"
+FEW_KEYS = "Click into the picture, then ? shows the keys."
+
+
+def more_lanes(how_many: int, kind: str) -> str:
+    """Name a fold beside lanes that stay."""
+    return f"+ {how_many:,} more {_plural(how_many, kind)}"
+
+
+def all_lanes(how_many: int, kind: str) -> str:
+    """Name a fold of a whole family."""
+    return f"{how_many:,} {_plural(how_many, kind)}"
+
+
+def helpers(how_many: int) -> str:
+    """Name the fold of what no user made."""
+    return f"+ {count(how_many, 'helper')}"
+
+
+def failed_of(how_many: int) -> str:
+    """Say at a fold's end that some of it failed."""
+    return f"{how_many:,} failed"
+
+
+def spread(lengths_ns: list[int]) -> str:
+    """Say how long the lanes of a fold took: median, slow ones, slowest."""
+    ordered = sorted(lengths_ns)
+    picked = [duration(ordered[round((len(ordered) - 1) * share)]) for share in (0.5, 0.95, 1)]
+    units = {text.rpartition(" ")[2] for text in picked}
+    p50, p95, most = [text.rpartition(" ")[0] for text in picked[:2]] + picked[2:] if len(units) == 1 else picked
+    return f"p50 {p50} · p95 {p95} · max {most}"
+
+
+def state_words(state: str, reason: str, detail: str, place: str) -> str:
+    """Say what a track did, as it stands in a box: "ready, loop held by blocker", "sleep 0.5 s"."""
+    what = " ".join(word for word in (reason, detail) if word)
+    if state == "waiting":
+        return what or "waiting"
+    if state == "blocking":
+        return f"blocking the loop: {' '.join(word for word in (what, place) if word)}".rstrip(": ")
+    if state == "unknown":
+        return f"not recorded: {what}" if what else "not recorded"
+    if state == "running":
+        return f"running {place}" if place and not what else f"{what} {place}".strip() or "running"
+    return f"{state}, {what}" if what else state
+
+
+def job_words(job: str, state: str, place: str) -> str:
+    """Say which job a worker was at: "n=5, running line 4"."""
+    return f"{job}, {state} {place}".rstrip()
+
+
+def place(file: str, line: int) -> str:
+    """Say where: "line 4" of this cell, "In[12]:4", "db.py:88"."""
+    if not line:
+        return file
+    return f"{file}:{line}" if file else f"line {line}"
+
+
+def mixed(shares: list[tuple[str, float]]) -> str:
+    """Say what is in a stretch that is too fine to be drawn one by one."""
+    return " · ".join(f"{percent(share)} {word}" for word, share in shares)
+
+
+def merged_note(stretches: int, shown_from_ns: float) -> str:
+    """Say that the picture is coarser than the recording."""
+    what = count(stretches, "stretch", "stretches")
+    return f"{what} shorter than {duration(shown_from_ns)} are drawn merged, as shares; all sums are exact."
+
+
+def folded_note(shown_from_ns: float) -> str:
+    """Say that lanes within folds are drawn coarser still."""
+    return f"Within folds, stretches shorter than {duration(shown_from_ns)} are drawn as shares."
+
+
+def lanes_left_out(how_many: int) -> str:
+    """Say that lanes are in sums and folds only."""
+    return f"{count(how_many, 'lane')} can be seen only within their fold: save the trace to see each."
+
+
+def picture_alt(headline: str, numbers: str) -> str:
+    """The picture for one who cannot see it."""
+    return f"Timeline. {headline} {numbers}".strip()
+
+
+def _plural(how_many: int, kind: str) -> str:
+    plural = "processes" if kind == "process" else f"{kind}s"
+    return kind if how_many == 1 else plural
+
+
+NO_LANES = "Nothing ran that has a lane of its own."
+
+
+def more_findings(how_many: int) -> str:
+    """Say that the picture shows the costliest findings only."""
+    return f"+ {count(how_many, 'more finding')}"
+
+
+def band_label(length_ns: int, text: str) -> str:
+    """A part of the band: how long, and what."""
+    return f"{duration(length_ns)} {text}".rstrip()
+
+
+def and_more(text: str, how_many: int) -> str:
+    """A list's last shown entry, with how many follow."""
+    return f"{text} + {how_many}"
+
+
+def peak_of(peak: int, of: int) -> str:
+    """The highest value of a curve, of a ceiling where there is one."""
+    return f"at most {peak:,} of {of:,}" if of else f"at most {peak:,}"
+
+
+# asyncio's tasks
+
+
+def tasks_lost(error: str) -> str:
+    return f"Recording asyncio's tasks stopped in the middle of the cell ({error})."
+
+
+def hook_replaced(name: str) -> str:
+    return f"Something else replaced asyncio's {name} during the cell and was left in place."
+
+
+# ---- running a cell --------------------------------------------------------------------------
+
+SETTING_BUDGET = "Events of calls that each process records under --detail auto; then the rest has states only."
+SETTING_SAMPLER = "Whether a helper process asks the operating system who is on a core."
+SETTING_LINTS = "Findings by name: {'gil-bound': False} switches one off."
+SETTING_CANCEL = "Whether tasks that an awaiting cell leaves running are cancelled at its end."
+LOOP_OF_ITS_OWN = (
+    "Under another magic a cell cannot await on the kernel's event loop: this one ran on a loop of its own."
+)
+NEEDS_ASYNCIO_RUNNER = "A cell that awaits needs asyncio's loop: switch back with %autoawait asyncio."
+TIMELINE_HELP = (
+    "%timeline draws the last trace again; "
+    "%timeline --save PATH writes it, as the suffix says: .html .svg .txt .json .json.gz"
+)
+NO_BODY = "There is no code under this magic's line; -h shows the options."
+
+
+def cell_timed_out(seconds: float) -> str:
+    """Say that --timeout ended the cell."""
+    return f"the cell was ended after {duration(seconds * 1e9)} (--timeout)"
+
+
+def too_old(name: str, found: str, needed: str) -> str:
+    """Say which version of a tool is needed."""
+    return f"concmagic needs {name} {needed} or newer, and this is {found}: %pip install -U {name}, then restart."
+
+
+def saved(path: object) -> str:
+    """Say where a trace was written."""
+    return f"Saved {path}"
+
+
+def not_saved(path: object, error: BaseException) -> str:
+    """Say why --save wrote nothing."""
+    return f"concmagic could not save {path} ({type(error).__name__}: {error})."
+
+
+# ---- recording calls -------------------------------------------------------------------------
+
+
+def tool_is_busy(name: str) -> str:
+    """Another tool records in this process, so the cell has not run."""
+    return f"{name} is recording in this process, and only one tool can. Stop it first: the cell has not run."
+
+
+def hook_name(hook: object) -> str:
+    """Name a profile hook by its function or type, with the module it comes from."""
+    named = hook if hasattr(hook, "__qualname__") else type(hook)
+    module = getattr(named, "__module__", None)
+    name = named.__qualname__
+    return f"The profile hook {name if module in (None, 'builtins') else f'{module}.{name}'}"
+
+
+def native_calls_not_recorded(flaw: str) -> str:
+    """This VizTracer's memory is not as expected, so its events are read the slow, safe way."""
+    return (
+        f"Native calls were not recorded: this VizTracer lays out its memory in a way "
+        f"that is not known here ({flaw}). Python functions were."
+    )
+
+
+def first_calls_overwritten() -> str:
+    """The ring of events went round."""
+    return "More calls were made than fit, and the first of them were overwritten."
+
+
+def tracer_evicted() -> str:
+    """The cell itself started another VizTracer or freed its monitoring tool."""
+    return "The cell used another profiler, which ended the recording of calls."
+
+
+def tracer_gave_up() -> str:
+    """VizTracer ends by itself when a return does not fit its stack of calls."""
+    return (
+        "VizTracer lost track of the call stack (code that switches stacks, such as greenlets, "
+        "does that) and recorded no calls from then on."
+    )
+
+
+def threads_not_reached() -> str:
+    """Python 3.11 without the C function that sets another thread's profile function."""
+    return "Threads that were there before the cell could not be reached: their calls were not recorded."
+
+
+# --- the sampler ---
+
+NO_SAMPLER_HERE = (
+    "Who is on a core cannot be sampled on this system (it has no /proc): "
+    "waits for the GIL and for locks are not told apart."
+)
+
+
+def sampler_lost(error: BaseException) -> str:
+    """The helper process did not start, did not answer or has died."""
+    kind = type(error).__name__
+    return f"The sampler was lost ({kind}: {error}): what only it sees is unknown in this cell."
+
+
+# What the script of the picture says; {x} is filled in there.
+PICTURE_WORDS = {
+    "canvas": "Timeline. Arrow keys move, plus and minus zoom, Home shows all, question mark lists the keys.",
+    "keys": (
+        "Ctrl/⌘ + wheel or pinch: zoom · wheel: zoom, once you clicked into the picture · drag or ← →: move · "
+        "↑ ↓: choose a lane · + −: zoom · Home: all · Backspace or u: undo a zoom · Enter: fold · "
+        "Esc: leave · ?: this list"
+    ),
+    "hint": "Click a box or a name for details. ? shows the keys.",
+    "fit": "Fit",
+    "undo": "Undo zoom",
+    "where": "where it went",
+    "noLanes": NO_LANES,
+    "zoomTo": "Show this on the timeline",
+    "highlight": "Highlight this state",
+    "merged": "Too fine to be drawn one by one",
+    "length": "for {x}",
+    "since": "from {x}",
+    "alive": "In all",
+    "returned": "returned",
+    "flows": [
+        ["started by {x}", "started {x}"],
+        ["woken by {x}", "woke {x}"],
+        ["submitted by {x}", "submitted to {x}"],
+        ["result from {x}", "result to {x}"],
+        ["sent by {x}", "sent to {x}"],
+        ["released by {x}", "released {x}"],
+        ["{x} ended", "joined by {x}"],
+    ],
+    "states": ["running", "blocking the loop", "ready", "waiting", "starting", "not recorded"],
+}
+
+
+# ---- options and headers ---------------------------------------------------------------------
+
+OPTIONS_TITLE = "Options, before `for`:"
+EXAMPLES_TITLE = "Examples:"
+OPTION_HELP = {
+    "workers": "how many at once (needs a `for` header)",
+    "keep_going": "run every item, then raise what failed as one ExceptionGroup",
+    "results_name": "bind the cell's value, under a header the list of the items' values",
+    "trace_name": "bind the Trace",
+    "save": "write the picture or the trace: .html .svg .txt .json .json.gz",
+    "detail": "which calls: within a budget (auto), all (calls), none (states)",
+    "predict": "fold the picture under this question",
+    "timeout": "end the cell after this time",
+    "show_all": "show the kernel's own tracks and library internals, too",
+    "quiet": "no picture",
+    "start_method": "how child processes start",
+    "help": "this text",
+}
+MAGIC_HELP = {
+    "asyncio": (
+        "%%asyncio_trace runs the cell and draws its tasks; "
+        "with a `for` header the cell is a loop body, run as one task per item."
+    ),
+    "threads": (
+        "%%threads runs the cell and draws its threads; "
+        "with a `for` header the cell is a loop body, run by a pool of threads."
+    ),
+    "procs": (
+        "%%procs runs the cell and draws its processes; "
+        "with a `for` header the cell is a loop body, run by a pool of processes."
+    ),
+    "timeline": "%%timeline runs the cell as it stands and draws whatever it uses: tasks, threads, processes.",
+}
+EXAMPLES = {
+    "asyncio": (
+        "  %%asyncio_trace                         a whole cell, which may `await`",
+        "  %%asyncio_trace -w 10 for url in urls   one task per url, ten in flight",
+    ),
+    "threads": (
+        "  %%threads                               a whole cell that makes its own threads",
+        "  %%threads -w 8 -r pages for url in urls one job per url, eight at once",
+    ),
+    "procs": (
+        "  %%procs --start-method spawn            a whole cell that makes its own processes",
+        "  %%procs -w 4 for n in numbers           one job per number, four at once",
+    ),
+    "timeline": (
+        "  %%timeline                              a whole cell",
+        '  %%timeline --predict "Who is first?"    the picture folded under a question',
+    ),
+}
+WHOLE_CELLS_ONLY = (
+    "%%timeline takes whole cells only: a `for` header needs %%asyncio_trace, %%threads or %%procs."
+)
+
+
+def option_after_for(word: str) -> str:
+    """An option in the header."""
+    return f"Options stand before `for`: move {word} there (a subtraction is written with blanks, `a - b`)."
+
+
+def option_twice(flag: str) -> str:
+    """The same option again."""
+    return f"{flag} stands there twice; one is enough."
+
+
+def help_stands_alone(flag: str) -> str:
+    """Help was asked for beside other things."""
+    return f"{flag} stands alone on the magic's line; nothing has run."
+
+
+def option_takes_no_value(flag: str) -> str:
+    """A switch with a value."""
+    return f"{flag} takes no value: write {flag} alone."
+
+
+def option_needs_value(flag: str, needs: str) -> str:
+    """The value is missing."""
+    return f"{flag} needs {needs} after it."
+
+
+def wrong_value(flag: str, needs: str, value: str) -> str:
+    """The value cannot be one."""
+    return f"{flag} needs {needs}, not {value!r}."
+
+
+def quote_not_closed(text: str) -> str:
+    """A quote opens and never closes."""
+    return f"A quote is not closed: {text}"
+
+
+def no_such_option(magic: str, flag: str, meant: str) -> str:
+    """Nobody knows this option."""
+    hint = f"did you mean {meant}?" if meant else "-h shows the options."
+    return f"{magic} has no option {flag}; {hint}"
+
+
+def option_of_another(flag: str, magic: str) -> str:
+    """Another magic knows this option."""
+    if flag == "--start-method":
+        return f"{magic} starts no processes: {flag} is an option of %%procs."
+    return f"{magic} takes whole cells only: {flag} is for loops, under %%asyncio_trace, %%threads or %%procs."
+
+
+def not_a_header(magic: str, word: str, whole_cells_only: bool) -> str:
+    """A word that is neither an option nor the beginning of a header."""
+    after = "nothing" if whole_cells_only else "nothing or a header like `for url in urls`"
+    return f"{word!r} is no option of {magic}: after the options comes {after}."
+
+
+def needs_a_header(flag: str, magic: str) -> str:
+    """An option that means nothing for a whole cell."""
+    return f"{flag} is for loops, and this is a whole cell: write {magic} {flag} … for item in items."
+
+
+def one_name_twice(name: str) -> str:
+    """-r and -o would bind the same name."""
+    return f"-r and -o cannot both bind {name!r}: take two names."
+
+
+def async_for_elsewhere(magic: str) -> str:
+    """`async for` needs a loop to await on."""
+    return f"{magic} cannot await: `async for` needs %%asyncio_trace."
+
+
+# ---- child processes -------------------------------------------------------------------------
+
+
+def cannot_be_sent(name: str, why: str) -> str:
+    """Say that a function or class of the notebook cannot go to a child."""
+    return f"{name} cannot be sent to a child process: {why}"
+
+
+def variable_cannot_be_sent(name: str, variable: str, kind: str) -> str:
+    """Say which variable keeps a function or class from going to a child."""
+    return (
+        f"{name} cannot be sent to a child process: it uses the variable {variable!r}, "
+        f"and a {kind} cannot be pickled. Make it inside the child."
+    )
+
+
+def argument_cannot_be_sent(place: str, kind: str, variable: str) -> str:
+    """Say which argument of a Process cannot go to the child."""
+    which = f"{place} (the variable {variable!r})" if variable else place
+    return f"{which} cannot be sent to a child process: a {kind} cannot be pickled."
+
+
+def pool_cannot_start(why: str) -> str:
+    """Say why a pool was stopped."""
+    return f"the workers of this pool cannot start: {why}"
+
+
+def died_at_start(name: str, exit_code: int | None) -> str:
+    """Say that a worker died before it could take a job, when it told nothing itself."""
+    return f"{name} died at its start ({ended_how(exit_code)})"
+
+
+def ended_how(exit_code: int | None) -> str:
+    """How a process ended: "exit code 1", "killed by SIGKILL"."""
+    if exit_code is None:
+        return "its exit code is not known"
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    import signal
+
+    try:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"killed by signal {-exit_code}"
+
+
+def child_never_started(name: str, why: str) -> str:
+    """Say that a child could not start."""
+    return f"{name} could not start: {why}"
+
+
+def child_left_running(name: str) -> str:
+    """Say what is missing of a child that has outlived its cell."""
+    return f"{name} was still running when the cell ended: its calls and threads are not here."
+
+
+def child_told_nothing(name: str, exit_code: int | None) -> str:
+    """Say what is missing of a child that was ended before it could hand over."""
+    return f"{name} handed nothing over ({ended_how(exit_code)}): its calls and threads are missing."
+
+PARTLY_RUNNING = "running for a part"
+SEVERAL = "several, too fine"
+RETURN_IN_BODY = "A loop body has no `return`: end it with the value as its last line, or an item with `continue`"
+YIELD_IN_BODY = "A loop body cannot `yield`: its value is that of its last line"
+BREAK_IN_BODY = "A loop whose items run at the same time has no `break`: `continue` ends one item"
+STAR_IN_BODY = "`import *` cannot be in a loop body: put it in a cell before this one"
+FUTURE_IN_BODY = "`from __future__` cannot be in a loop body: put it in a cell before this one"
+MAGIC_IN_BODY = "A child process has no IPython: a body under %%procs takes no %magic, no !command"
+
+
+def at_line(sentence: str, line: int) -> str:
+    """A sentence about one line of the cell."""
+    return f"{sentence} (line {line})."
+
+
+def await_in_body(model: str) -> str:
+    """Threads and processes have no event loop."""
+    return f"%%{model} cannot await: for a body with `await` use %%asyncio_trace."
+
+
+def await_in_header(header: str) -> str:
+    """The header awaits where there is no event loop."""
+    return f"Only %%asyncio_trace can await in a header: {header}"
+
+
+def global_of_header(name: str) -> str:
+    """`global` of a name that the header binds."""
+    return f"`global {name}` cannot be: the header gives each item a {name} of its own."
+
+
+def target_is_no_name(target: str) -> str:
+    """The header's target stores into something."""
+    return f"A header binds names, as in `for url in urls` or `for a, b in pairs`; {target} is none."
+
+
+def bad_header(header: str, why: str | None) -> str:
+    """Python cannot read the header."""
+    return f"Python cannot read this header ({why}): {header}. It is written like `for url in urls`."
+
+
+def body_in_header(header: str) -> str:
+    """There are statements behind the colon."""
+    return f"The loop's body stands under the magic's line, not on it: {header}"
+
+
+def is_local_to_item(name: str) -> str:
+    """A body reads a name that it assigns."""
+    return (
+        f"What a loop body assigns is local to each item, like a function's: "
+        f"`global {name}` makes {name} the notebook's."
+    )
+
+
+def item_note(number: int, of: int | None, label: str) -> str:
+    """Which item an exception belongs to."""
+    return f"item {number:,} of {of:,}: {label}" if of is not None else f"item {number:,}: {label}"
+
+
+def items_failed(how_many: int, of: int) -> str:
+    """The title of an ExceptionGroup."""
+    return f"{how_many:,} of {count(of, 'item')} failed"
+
+
+def more_values(how_many: int) -> str:
+    """What the display of a long list leaves out."""
+    return f"… {how_many:,} more …"
+
+
+def workers_note(how_many: int | None, model: str) -> str:
+    """How many run at once where -w does not say it."""
+    if how_many is None:
+        return "No -w: every item has its task at once."
+    if model == "procs":
+        return f"{count(how_many, 'worker')} (no -w: one per usable core)."
+    return f"{count(how_many, 'worker')} (no -w: cores + 4, at most 32)."
+
+
+def worker_did_not_start(name: str, exit_code: int | None, why: str) -> str:
+    """A worker ended before it could run anything."""
+    return f"{name} could not start: {why or f'it ended with exit code {exit_code}'}."
+
+
+def worker_died(name: str, exit_code: int | None) -> str:
+    """A worker was killed in the middle of an item."""
+    how = "" if exit_code is None else f" ({'signal ' if exit_code < 0 else 'exit code '}{abs(exit_code)})"
+    return f"{name} died while it ran this item{how}"
+
+
+RESULT_CANNOT_BE_SENT = (
+    "The value of the body's last line cannot be sent back to the notebook: end the body with one that can."
+)
+ITEM_CANNOT_BE_SENT = "The item cannot be sent to another process."

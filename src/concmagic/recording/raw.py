@@ -38,6 +38,8 @@ class RawCalls:
     events: int
     stopped_ns: int | None = None  # the budget was used up then; None: recorded to the end
     problems: tuple[str, ...] = ()
+    own_threads: tuple[int, ...] = ()  # native ids of concmagic's own threads among them
+    native_calls: bool = True  # False: C functions could not be recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,23 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
+class MergedSteps:
+    """A stretch whose steps were not kept one by one: it begins and ends with a step, its sums are exact."""
+
+    start_ns: int
+    end_ns: int
+    steps: int
+    running_ns: int
+    ready_ns: int
+    waiting_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """One asyncio task. `steps` are pairs (begin, end), in order."""
+    """One asyncio task. `steps` are pairs (begin, end), in order.
+
+    `wakes` hold every wake-up, in order; being scheduled for the first time is none.
+    """
 
     number: int
     name: str  # the user's name, else "" (then the coroutine's name and a number are used)
@@ -95,11 +112,12 @@ class TaskRecord:
     origin: Origin
     created_ns: int | None  # None: before the cell
     ended_ns: int | None
-    outcome: str  # "returned", "raised ValueError", "cancelled", "left running"
+    outcome: str  # "returned", "raised ValueError", "cancelled", "left running", "destroyed" (while pending)
     exception: str
     steps: tuple[tuple[int, int], ...]
     wakes: tuple[Wake, ...]
     last_wait: Wait | None = None  # of one that still waits at the end
+    merged: tuple[MergedSteps, ...] = ()  # in order, never over a step or another of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,7 @@ class LoopRecord:
     native_id: int  # thread it ran in
     kernel: bool  # the kernel's own loop
     callbacks: tuple[tuple[int, int, str], ...]
+    merged: tuple[MergedSteps, ...] = ()  # callbacks not kept one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +139,7 @@ class TaskLog:
     loops: tuple[LoopRecord, ...] = ()
     merged: int = 0  # steps not kept one by one
     problems: tuple[str, ...] = ()
+    cell_task: int | None = None  # number of the task that runs an awaiting cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +181,14 @@ class SampleLog:
     native_id: bytes
     start_ns: bytes
     end_ns: bytes
-    # -1 on a core or runnable; -2 gone; -3 the GIL; -4 another lock (futex); else the system call's number
+    # -1 on a core or runnable; -2 gone; -3 the GIL; -4 another lock (futex); -5 asleep, it is not known why;
+    # else the system call's number
     code: bytes
     rate_hz: float = 0.0
     problems: tuple[str, ...] = ()
+    # the futex's address for -4, the call's first argument (often a descriptor) for a call, else 0
+    argument: bytes = b""
+    cpu_ns: int = 0  # what the sampler itself used
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +218,7 @@ class ProcessRecord:
     group: str = ""
     problems: tuple[str, ...] = ()
     starter: int | None = None  # native id of the parent's thread that started it
+    done_ns: int | None = None  # its own program was over; from then to its end it handed over and exited
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,98 @@
+"""Let a traced cell that awaits run on the kernel's own loop.
+
+A cell magic is a plain function and cannot await. But IPython translates a cell before it runs it, and a
+function in `input_transformers_post` sees the result, `get_ipython().run_cell_magic(…)`: with `await ` before
+it IPython runs the cell as one that awaits, and the magic may answer with a coroutine.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import sys
+from types import CodeType, FrameType
+from typing import Any
+
+_HEADER = re.compile(r"(^|\s)(async\s+)?for\s")
+
+
+class AwaitTransformer:
+    """Puts `await ` before our magics where the body awaits at its top level."""
+
+    def __init__(self, shell: Any, magics: tuple[str, ...]) -> None:
+        self._shell = shell
+        self._magics = magics
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        # Whatever goes wrong here would fail every cell of the notebook: then the cell stays as it is.
+        try:
+            return self._translated(lines)
+        except Exception:
+            return lines
+
+    def _translated(self, lines: list[str]) -> list[str]:
+        if not lines or not lines[0].startswith("get_ipython().run_cell_magic("):
+            return lines
+        text = "".join(lines)
+        arguments = _arguments(text)
+        if arguments is None or arguments[0] not in self._magics:
+            return lines
+        name, line, body = arguments
+        if not body:  # IPython refuses an empty cell before we could answer `-h`
+            text = f"get_ipython().run_cell_magic({name!r}, {line!r}, '\\n')\n"
+        elif self._could_await() and (_HEADER.search(line) or self._awaits(body)):
+            text = "await " + text
+        return text.splitlines(keepends=True)
+
+    def _awaits(self, body: str) -> bool:
+        translated = self._shell.input_transformer_manager.transform_cell(body)
+        code = compile(translated, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        return bool(code.co_flags & inspect.CO_COROUTINE)
+
+    def _could_await(self) -> bool:
+        """Not under another magic (`%%time`, `%%capture`), which runs its body without a loop to await on."""
+        if not self._shell.autoawait:
+            return False
+        running_code = type(self._shell).run_code.__code__
+        callers = list(_callers(sys._getframe()))
+        if any(frame.f_code is running_code for frame in callers):
+            return False
+        by_run_cell = any(frame.f_code is type(self._shell)._run_cell.__code__ for frame in callers)
+        return not (by_run_cell and asyncio._get_running_loop() is not None)
+
+
+def was_awaited(shell: Any) -> bool:
+    """Called in a magic: whether the cell's code awaits what the magic answers."""
+    magic_call = type(shell).run_cell_magic.__code__
+    for frame in _callers(sys._getframe()):
+        if frame.f_code is magic_call:
+            caller = frame.f_back
+            return caller is not None and _is_awaiting_cell(caller.f_code)
+    return False
+
+
+def _is_awaiting_cell(code: CodeType) -> bool:
+    return code.co_name == "<module>" and bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def _arguments(text: str) -> tuple[str, str, str] | None:
+    """Name, line and body of a `run_cell_magic` call that is the whole cell."""
+    tree = ast.parse(text)
+    if len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
+        return None
+    call = tree.body[0].value
+    if not isinstance(call, ast.Call):
+        return None
+    values = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    if len(values) != 3:
+        return None
+    name, line, body = values
+    return str(name), str(line), str(body)
+
+
+def _callers(frame: FrameType | None) -> Any:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

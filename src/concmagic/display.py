@@ -1,0 +1,58 @@
+"""From a Report to what the notebook shows: last of all, after the cell's value and its figures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from concmagic import sentences
+
+if TYPE_CHECKING:
+    from concmagic.report import Report
+
+
+def at_the_end(shell: Any, action: Callable[[], None]) -> None:
+    """Call `action` once, when the running cell is over and its figures are drawn.
+
+    Registered when the cell's code has run: callbacks that the cell itself has added come before it.
+    """
+
+    def once() -> None:
+        shell.events.unregister("post_execute", once)
+        action()
+
+    shell.events.register("post_execute", once)
+
+
+def show(shell: Any, report: Report) -> None:
+    """Show the picture. Never raises: what goes wrong is one line under the cell."""
+    try:
+        bundle = _bundle(report, _takes_html(shell))
+    except Exception as error:
+        tell(sentences.picture_failed(error))
+        return
+    from IPython.display import publish_display_data
+
+    publish_display_data(bundle)
+
+
+def tell(sentence: str) -> None:
+    """One line under the cell that is no part of its output."""
+    print(sentence, file=sys.stderr)
+
+
+def _bundle(report: Report, html: bool) -> dict[str, str]:
+    from concmagic.renderers.text import TextRenderer
+
+    bundle = {"text/plain": TextRenderer().render(report)}
+    if html:
+        from concmagic.renderers.html import HtmlRenderer
+
+        bundle["text/html"] = HtmlRenderer().render(report)
+    return bundle
+
+
+def _takes_html(shell: Any) -> bool:
+    formatter = shell.display_formatter
+    return formatter is None or "text/html" in formatter.active_types

@@ -1,0 +1,105 @@
+"""What children hand over: whole records in files of a private folder, one file per child.
+
+A record is its length and its pickle. A child that is killed while it writes leaves a record
+that is shorter than its length says; the reader stops there and keeps what stands before it.
+A pipe would not do: a full one blocks the child.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import struct
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_LENGTH = struct.Struct("<Q")
+_PREFIX = "concmagic-children-"
+_SUFFIX = ".records"
+
+
+class ChildFile:
+    """The file that this child writes its records to."""
+
+    def __init__(self, folder: Path, pid: int, begun_ns: int) -> None:
+        self._path = folder / f"{pid}-{begun_ns}{_SUFFIX}"
+
+    def append(self, kind: str, content: Any) -> None:
+        """Add one whole record. A folder that is gone means that nobody waits for it."""
+        data = pickle.dumps((kind, content), protocol=5)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        try:
+            file = os.open(self._path, flags, 0o600)
+        except FileNotFoundError:
+            return
+        try:
+            _write_all(file, _LENGTH.pack(len(data)))
+            _write_all(file, data)
+        finally:
+            os.close(file)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def read_all(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
+    """The records of every child, by pid and begin; of two of a kind the later counts."""
+    found = {}
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        pid, begun_ns = map(int, path.stem.split("-"))
+        found[pid, begun_ns] = {"begun_ns": begun_ns, **dict(_records(path))}
+    return found
+
+
+def read_child(folder: Path, pid: int) -> dict[str, Any]:
+    """The records of the latest child of this pid; empty if there are none."""
+    paths = sorted(folder.glob(f"{pid}-*{_SUFFIX}"), key=lambda path: int(path.stem.split("-")[1]))
+    return dict(_records(paths[-1])) if paths else {}
+
+
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
+    data = path.read_bytes()
+    at = 0
+    while at + _LENGTH.size <= len(data):
+        (length,) = _LENGTH.unpack_from(data, at)
+        at += _LENGTH.size
+        if at + length > len(data):
+            return
+        yield pickle.loads(memoryview(data)[at : at + length])
+        at += length
+
+
+def make_folder() -> Path:
+    """A private folder of this process."""
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove it with all that is in it; what cannot be removed now is stale later."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_stale() -> None:
+    """Remove what a process that is gone has left behind."""
+    for entry in os.scandir(tempfile.gettempdir()):
+        if not entry.name.startswith(_PREFIX):
+            continue
+        pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not is_alive(int(pid)) and entry.stat(follow_symlinks=False).st_uid == os.getuid():
+            remove_folder(Path(entry.path))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

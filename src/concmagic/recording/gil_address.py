@@ -1,0 +1,71 @@
+"""Where this interpreter keeps its GIL, so that a wait for it can be told from a wait for a lock.
+
+A wait shows as a futex call with an address. The GIL of the main interpreter lies inside the static
+structure `_PyRuntime` on 3.11 to 3.14, and nothing else that is waited for by address does: the
+locks that Python code sees are on the heap (3.14: on stacks). So the structure's place and length
+are enough, and what lies where inside it does not matter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+_ASSUMED_SIZE = 1 << 19  # where the C library cannot tell a symbol's length
+_SYMBOL_SIZE_AT = 16  # in an Elf64_Sym
+_WITH_SYMBOL = 1  # RTLD_DL_SYMENT
+
+
+@dataclass(frozen=True, slots=True)
+class GilPlace:
+    """The structure's place relative to where `file` begins in memory, in bytes."""
+
+    file: str
+    offset: int
+    size: int
+
+
+class _DlInfo(ctypes.Structure):
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("symbol", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    )
+
+
+@functools.cache
+def find() -> GilPlace | None:
+    """Find it in this process; None where it cannot be told."""
+    try:
+        address = ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime"))
+        base, size = _around(address)
+        file = _mapped_at(base)
+    except (AttributeError, OSError, ValueError):
+        return None
+    return GilPlace(file, address - base, size) if file else None
+
+
+def _around(address: int) -> tuple[int, int]:
+    """Where the file that holds this address begins in memory, and the length of the symbol there."""
+    library = ctypes.CDLL(None)
+    info, symbol = _DlInfo(), ctypes.c_void_p()
+    if hasattr(library, "dladdr1"):
+        library.dladdr1(ctypes.c_void_p(address), ctypes.byref(info), ctypes.byref(symbol), _WITH_SYMBOL)
+    else:
+        library.dladdr(ctypes.c_void_p(address), ctypes.byref(info))
+    if not info.base:
+        raise ValueError("the dynamic linker does not know _PyRuntime")
+    if not symbol.value or info.address != address or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return info.base, _ASSUMED_SIZE
+    return info.base, ctypes.c_uint64.from_address(symbol.value + _SYMBOL_SIZE_AT).value
+
+
+def _mapped_at(base: int) -> str:
+    """The file that is mapped from this address on, as the kernel names it."""
+    for line in Path("/proc/self/maps").read_text(errors="surrogateescape").splitlines():
+        if int(line.partition("-")[0], 16) == base:
+            return line.split(maxsplit=5)[-1] if line.count("/") else ""
+    return ""

@@ -1,0 +1,118 @@
+"""Short labels of calls: a function's name and its arguments, without running the user's code.
+
+`repr` of a data frame takes milliseconds and of a hostile object anything at all, so only plain
+values are written out, of bounded depth and length; everything else is named by its type.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import types
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any
+
+from concmagic.recording.thread_origin import name_of
+
+_MOST_ITEMS = 3
+_MOST_TEXT = 24
+_MOST_LABEL = 60
+_BRACKETS: dict[type, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
+_NAMED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+
+
+def call_label(function: Any, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None) -> str:
+    """Write a call: "fetch('a.org', retries=3)"."""
+    try:
+        function, inner, named = _unwrapped(function, tuple(args), dict(kwargs or {}))
+        return shorten(f"{name_of(function)}({_arguments(inner, named)})", _MOST_LABEL)
+    except Exception:  # a label is never worth a job
+        return "job"
+
+
+def value_label(value: Any, depth: int = 1) -> str:
+    """Write a value in at most a few dozen characters; anything but plain data by its type's name."""
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return _text(value)
+    if kind is int and value.bit_length() > 80:
+        return f"int of {value.bit_length()} bits"
+    if value is None or kind in (int, float, bool, complex):
+        return repr(value)
+    if kind in _BRACKETS:
+        return _collection(value, depth)
+    if kind is dict:
+        return _mapping(value, depth)
+    if issubclass(kind, PurePath) and kind.__module__.startswith("pathlib"):
+        return _text(str(value))
+    if issubclass(kind, _NAMED):
+        return name_of(value)
+    return f"{kind.__name__}(…)"
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut a text in its middle, where it is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    tail = most // 3
+    return f"{text[: most - tail - 1]}…{text[-tail:]}"
+
+
+def _unwrapped(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Look through `partial`, and through the `Context.run` that `asyncio.to_thread` puts around a call."""
+    for _ in range(8):
+        if type(function) is functools.partial:
+            args, kwargs = function.args + args, {**function.keywords, **kwargs}
+            function = function.func
+        elif _is_context_run(function) and args:
+            function, args = args[0], args[1:]
+        else:
+            break
+    return function, args, kwargs
+
+
+def _is_context_run(function: Any) -> bool:
+    is_method = type(function) is types.BuiltinMethodType
+    return is_method and type(function.__self__) is contextvars.Context
+
+
+def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    parts = [value_label(value) for value in args[:_MOST_ITEMS]]
+    parts += [f"{name}={value_label(value)}" for name, value in list(kwargs.items())[:_MOST_ITEMS]]
+    if len(args) > _MOST_ITEMS or len(kwargs) > _MOST_ITEMS:
+        parts.append("…")
+    return ", ".join(parts)
+
+
+def _text(value: Any) -> str:
+    if len(value) <= _MOST_TEXT:
+        return repr(value)
+    tail = _MOST_TEXT // 3
+    start, end = repr(value[: _MOST_TEXT - tail]), repr(value[-tail:])
+    # The two quotes of the middle go; the ones outside stay, whichever kind `repr` has chosen.
+    return start[:-1] + "…" + end[2 if end[0] == "b" else 1 :]
+
+
+def _collection(value: Any, depth: int) -> str:
+    opening, closing = tuple(_BRACKETS[type(value)])
+    if depth <= 0 and value:
+        return f"{opening}…{closing}"
+    shown = [value_label(item, depth - 1) for _, item in zip(range(_MOST_ITEMS), value, strict=False)]
+    if len(value) > _MOST_ITEMS:
+        shown.append("…")
+    return f"{opening}{', '.join(shown)}{closing}"
+
+
+def _mapping(value: dict[Any, Any], depth: int) -> str:
+    if depth <= 0 and value:
+        return "{…}"
+    shown = [
+        f"{value_label(key, 0)}: {value_label(item, 0)}"
+        for _, (key, item) in zip(range(_MOST_ITEMS), value.items(), strict=False)
+    ]
+    if len(value) > _MOST_ITEMS:
+        shown.append("…")
+    return "{" + ", ".join(shown) + "}"

@@ -1,0 +1,123 @@
+"""`concmagic.mark(label)`: a moment or a stretch that the user points out on the timeline."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from types import TracebackType
+
+from concmagic.recording.raw import MarkRecord
+
+_MOST_LABEL = 200  # characters
+_MOST_MARKS = 100_000  # a mark in a hot loop must not cost the memory
+
+_current: MarkRecorder | None = None
+
+
+def mark(label: str) -> Mark:
+    """Mark this moment on the timeline, or with `with mark("load"):` the stretch of the block.
+
+    Outside a traced cell it does nothing.
+    """
+    recorder = _current
+    return _NOWHERE if recorder is None else Mark(recorder, label)
+
+
+class _Point:
+    """One mark: a moment until a `with` statement enters it."""
+
+    __slots__ = ("end_ns", "entered", "label", "native_id", "start_ns")
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.native_id = threading.get_native_id()
+        self.entered = False
+        self.start_ns = time.monotonic_ns()
+        self.end_ns = self.start_ns
+
+
+class Mark:
+    """What `mark` returns, for a `with` statement; it may be entered more than once."""
+
+    __slots__ = ("_entered", "_label", "_point", "_recorder")
+
+    def __init__(self, recorder: MarkRecorder | None, label: object) -> None:
+        self._recorder = recorder
+        self._label = _text(label) if recorder is not None else ""
+        self._point = recorder.note(self._label) if recorder is not None else None
+        self._entered: list[_Point | None] = []
+
+    def __enter__(self) -> Mark:
+        if self._recorder is not None:
+            point = self._point
+            if point is None or point.entered:
+                point = self._recorder.note(self._label)
+            if point is not None:
+                point.entered = True
+            self._entered.append(point)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        point = self._entered.pop() if self._entered else None
+        if point is not None:
+            point.end_ns = time.monotonic_ns()
+            point.entered = False
+            self._point = None
+
+
+_NOWHERE = Mark(None, "")
+
+
+class MarkRecorder:
+    """Collects the marks of this process from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self._points: list[_Point] = []
+        self.problems: list[str] = []
+
+    def start(self) -> None:
+        """Begin to collect; a recorder that a fork left behind is replaced."""
+        global _current
+        _current = self
+
+    def stop(self) -> tuple[MarkRecord, ...]:
+        """Hand the marks over; a stretch that is still open ends now."""
+        global _current
+        now_ns = time.monotonic_ns()
+        if _current is self:
+            _current = None
+        points, self._points = self._points, []
+        pid = os.getpid()
+        return tuple(
+            MarkRecord(
+                label=point.label,
+                start_ns=point.start_ns,
+                end_ns=now_ns if point.entered else point.end_ns,
+                pid=pid,
+                native_id=point.native_id,
+            )
+            for point in points
+        )
+
+    def note(self, label: str) -> _Point | None:
+        """Add a mark at this moment; None when there are too many."""
+        if len(self._points) >= _MOST_MARKS:
+            if not self.problems:
+                self.problems.append(f"only the first {_MOST_MARKS:,} marks are kept")
+            return None
+        point = _Point(label)
+        self._points.append(point)
+        return point
+
+
+def _text(label: object) -> str:
+    try:
+        return str(label)[:_MOST_LABEL]
+    except Exception:  # a label that cannot be written is still a mark
+        return "mark"

@@ -1,0 +1,40 @@
+"""Who else holds what VizTracer needs: it would not notice, and put the other out."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+
+from concmagic import sentences
+
+TOOL_ID = 2  # the `sys.monitoring` slot that VizTracer takes, and cProfile too
+
+
+def find_rival() -> str:
+    """Name what is recording in this process already; "" is nothing. Imports nothing."""
+    if current_tracer():
+        return "VizTracer"
+    if sys.version_info >= (3, 12):
+        return sys.monitoring.get_tool(TOOL_ID) or ""
+    hooks = [hook for hook in (sys.getprofile(), threading.getprofile()) if hook and not _idle_tracer(hook)]
+    return sentences.hook_name(hooks[0]) if hooks else ""
+
+
+def _idle_tracer(hook: object) -> bool:
+    """A VizTracer of the user's that does not collect: merely making one sets both hooks on 3.11."""
+    module = sys.modules.get("viztracer.snaptrace")
+    owner = getattr(hook, "__self__", hook)
+    return module is not None and isinstance(owner, module.Tracer)
+
+
+def current_tracer() -> int:
+    """Address of the VizTracer tracer that collects now, 0 is none or that it cannot be told."""
+    module = sys.modules.get("viztracer.snaptrace")
+    if module is None:
+        return 0
+    try:
+        slot = ctypes.c_void_p.in_dll(ctypes.PyDLL(module.__file__ or ""), "curr_tracer")
+    except (OSError, ValueError):  # a platform that exports no such symbol
+        return 0
+    return slot.value or 0

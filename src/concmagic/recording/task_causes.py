@@ -1,0 +1,76 @@
+"""Which callback of a loop means what, for a task that it wakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+Cause = Literal["task", "callback", "timer", "io", "thread", "self", "unknown"]
+
+# A file descriptor became ready: the last part of the callback's qualified name.
+_IO = frozenset(
+    {
+        "_accept_connection",
+        "_do_wait",  # a child process ended, told by its pidfd
+        "_loop_reading",
+        "_loop_writing",
+        "_read_from_self",
+        "_read_ready",
+        "_sendto_ready",
+        "_sock_accept",
+        "_sock_connect_cb",
+        "_sock_recv",
+        "_sock_recv_into",
+        "_sock_recvfrom",
+        "_sock_recvfrom_into",
+        "_sock_sendall",
+        "_sock_sendto",
+        "_write_ready",
+    }
+)
+
+# A timer that only carries out what `sleep` and `timeout` asked for: its name would tell nothing.
+_TIMERS = {
+    "_set_result_unless_cancelled": "",
+    "Timeout._on_timeout": "timeout",
+    "_release_waiter": "timeout",
+}
+
+# A future of an executor hands its result over; run in the loop's thread on behalf of the other one.
+EXECUTOR_RESULT = "_chain_future.<locals>._set_state"
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A kind of callback that is no task's step, on one loop."""
+
+    loop: int
+    name: str
+    timer: bool = False
+    io: bool = False  # the loop's selector holds its handle
+    thread: int | None = None  # native id of the thread that sent it with call_soon_threadsafe
+
+    @property
+    def cause(self) -> Cause:
+        """What a wake-up by this callback is put down to."""
+        if self.thread is not None:
+            return "thread"
+        if self.timer:
+            return "timer"
+        return "io" if self.io or self.name.rpartition(".")[2] in _IO else "callback"
+
+    @property
+    def detail(self) -> str:
+        """A word more on the cause, "" where it says all."""
+        if self.thread is not None:
+            return ""
+        return _TIMERS.get(self.name, self.name) if self.timer else self.name
+
+
+def name_of(callback: Any) -> str:
+    """The qualified name of a callback, looking through `functools.partial`."""
+    while isinstance(callback, partial):
+        callback = callback.func
+    name = getattr(callback, "__qualname__", None)
+    return name if isinstance(name, str) else type(callback).__qualname__

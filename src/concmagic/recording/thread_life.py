@@ -1,0 +1,129 @@
+"""The life of one thread while it is observed: what becomes its record."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any
+
+from concmagic.recording.raw import Origin, ThreadRecord
+
+_MOST_MOMENTS = 2000  # pairs of a thread's clock that are kept
+_MOST_TEXT = 300  # characters of an exception's message
+
+
+class Life:
+    """Mutable while the thread lives; holds numbers and text only, nothing of the user's."""
+
+    __slots__ = (
+        "_invoke_excepthook",
+        "begun_ns",
+        "cpu_end_ns",
+        "cpu_start_ns",
+        "daemon",
+        "ended_ns",
+        "exception",
+        "group",
+        "ident",
+        "moments",
+        "name",
+        "native_id",
+        "origin",
+        "started_ns",
+        "starter",
+        "worked",
+    )
+
+    def __init__(self, name: str, daemon: bool, origin: Origin) -> None:
+        self.name = name
+        self.daemon = daemon
+        self.origin: Origin = origin
+        self.group = ""
+        self.native_id = 0
+        self.ident = 0
+        self.started_ns: int | None = None
+        self.begun_ns: int | None = None
+        self.ended_ns: int | None = None
+        self.starter: int | None = None
+        self.worked = False  # a pool job of this cell ran on it
+        self.exception = ""
+        self.cpu_start_ns: int | None = None
+        self.cpu_end_ns: int | None = None
+        self.moments: list[tuple[int, int]] = []
+        self._invoke_excepthook: Any = None
+
+    def begin(self, now_ns: int, native_id: int, ident: int) -> None:
+        """In the thread itself, first thing."""
+        self.begun_ns, self.native_id, self.ident = now_ns, native_id, ident
+        self.note_cpu(now_ns, time.thread_time_ns())
+        self.cpu_start_ns = 0  # what it used before our first instruction is its own, too
+
+    def end(self, now_ns: int) -> None:
+        """In the thread itself, last thing."""
+        self.ended_ns = now_ns
+        if threading.get_native_id() == self.native_id:
+            self.note_cpu(now_ns, time.thread_time_ns(), last=True)
+
+    def note_cpu(self, now_ns: int, cpu_ns: int, last: bool = False) -> None:
+        """Keep a reading of the thread's CPU clock."""
+        if self.cpu_start_ns is None:
+            self.cpu_start_ns = cpu_ns
+        self.cpu_end_ns = cpu_ns
+        if last or len(self.moments) < _MOST_MOMENTS:
+            self.moments.append((now_ns, cpu_ns))
+
+    def watch_exception(self, thread: threading.Thread) -> None:
+        """Note the exception that the thread dies of, on its way to `threading.excepthook`."""
+        invoke = thread._invoke_excepthook  # type: ignore[attr-defined]
+
+        def noting(dying: threading.Thread) -> Any:
+            self.exception = self.exception or describe(sys.exc_info()[1])
+            return invoke(dying)
+
+        self._invoke_excepthook = noting
+        thread._invoke_excepthook = noting  # type: ignore[attr-defined]
+        noting.__wrapped__ = invoke  # type: ignore[attr-defined]
+
+    def leave(self, thread: threading.Thread, name: str) -> None:
+        """Take its last name, and our hook off it."""
+        self.name = name
+        hook = self._invoke_excepthook
+        if hook is not None and vars(thread).get("_invoke_excepthook") is hook:
+            thread._invoke_excepthook = vars(hook)["__wrapped__"]  # type: ignore[attr-defined]
+        self._invoke_excepthook = None
+
+    def record(self, origin: Origin) -> ThreadRecord:
+        """What is known of it now."""
+        used = None
+        if self.cpu_start_ns is not None and self.cpu_end_ns is not None and len(self.moments) > 1:
+            used = self.cpu_end_ns - self.cpu_start_ns
+        return ThreadRecord(
+            native_id=self.native_id,
+            ident=self.ident,
+            name=self.name,
+            daemon=self.daemon,
+            origin=origin,
+            started_ns=self.started_ns,
+            begun_ns=self.begun_ns,
+            ended_ns=self.ended_ns,
+            starter=self.starter,
+            group=self.group,
+            cpu_ns=used,
+            cpu_by_moment=tuple(self.moments),
+            exception=self.exception,
+        )
+
+
+def describe(error: BaseException | None) -> str:
+    """An exception as its type and a shortened message; "" for the one that ends a thread silently."""
+    if error is None or isinstance(error, SystemExit):
+        return ""
+    try:
+        message = str(error)
+    except Exception:  # a message that cannot be made is the user's business, not ours
+        message = "…"
+    kind = type(error).__qualname__
+    if len(message) > _MOST_TEXT:
+        message = message[: _MOST_TEXT - 1] + "…"
+    return f"{kind}: {message}" if message else kind

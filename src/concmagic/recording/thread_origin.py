@@ -1,0 +1,99 @@
+"""Who made a thread and which pool it belongs to: tables over what it runs.
+
+Looked at once, when the thread begins, by the module and name of its target (or of its class,
+where a subclass overrides `run`); nothing of the thread is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+import types
+from typing import Any
+
+from concmagic.recording.raw import Origin
+
+# The packages that a notebook's kernel is made of, and the debugger it carries.
+_KERNEL = frozenset(
+    {"ipykernel", "IPython", "zmq", "tornado", "jupyter_client", "debugpy", "pydevd", "_pydevd_bundle"}
+)
+
+# Helpers that a library starts for itself: (module, qualified name), "" for everything in the module.
+_MACHINERY = frozenset(
+    {
+        ("multiprocessing.pool", "Pool._handle_workers"),
+        ("multiprocessing.pool", "Pool._handle_tasks"),
+        ("multiprocessing.pool", "Pool._handle_results"),
+        ("multiprocessing.queues", ""),  # QueueFeederThread
+        ("multiprocessing.managers", ""),
+        ("multiprocessing.resource_sharer", ""),
+        ("multiprocessing.resource_tracker", ""),
+        ("multiprocessing.forkserver", ""),
+        ("concurrent.futures.process", ""),  # the executor's manager
+        ("asyncio.unix_events", ""),  # one waitpid per subprocess
+        ("asyncio.base_events", ""),  # shutting the default executor down
+        ("subprocess", ""),
+        ("logging.handlers", ""),  # QueueListener
+        ("tqdm._monitor", ""),
+        ("grpc._channel", ""),
+        ("pymongo.periodic_executor", ""),
+        ("apscheduler.schedulers.blocking", ""),
+    }
+)
+_MACHINERY_PACKAGES = ("joblib.externals.loky", "loky", "wandb", "sentry_sdk", "prometheus_client")
+
+
+def target_of(thread: threading.Thread) -> Any:
+    """What the thread will run: its target, or its class where `run` is overridden."""
+    if type(thread).run is not threading.Thread.run and not isinstance(thread, threading.Timer):
+        return type(thread)
+    # Deleted by Thread.run when it ends, so that reading it late finds nothing.
+    return getattr(thread, "_target", None) or type(thread)
+
+
+def origin_of(target: Any) -> Origin:
+    """Tell whose thread it is that runs `target`, as far as the target itself tells."""
+    module = str(getattr(target, "__module__", "") or "")
+    name = str(getattr(target, "__qualname__", "") or "")
+    package = module.partition(".")[0]
+    if package == "concmagic":
+        return "ours"
+    if package in _KERNEL:
+        return "kernel"
+    if (module, "") in _MACHINERY or (module, name) in _MACHINERY:
+        return "machinery"
+    if any(module == prefix or module.startswith(prefix + ".") for prefix in _MACHINERY_PACKAGES):
+        return "machinery"
+    return "user"
+
+
+class PoolNames:
+    """Names the pool of a worker thread; pools without a name of their own are numbered as met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+
+    def group_of(self, thread: threading.Thread, target: Any) -> str:
+        """The pool's name, "" for a thread that is in none."""
+        place = (getattr(target, "__module__", ""), getattr(target, "__qualname__", ""))
+        if place == ("concurrent.futures.thread", "_worker"):
+            return thread.name.rpartition("_")[0]
+        if place == ("multiprocessing.pool", "worker"):
+            return self._thread_pool(thread)
+        if place == ("anyio._backends._asyncio", "WorkerThread"):
+            return "AnyIO workers"
+        return ""
+
+    def _thread_pool(self, thread: threading.Thread) -> str:
+        arguments = getattr(thread, "_args", ())
+        # All workers of one multiprocessing.pool.ThreadPool read the same queue, their first argument.
+        queue = id(arguments[0]) if arguments else 0
+        return f"ThreadPool-{self._numbers.setdefault(queue, len(self._numbers))}"
+
+
+def name_of(function: Any) -> str:
+    """A function's name for a lane: qualified, without the functions around it."""
+    kind = type(function)
+    if hasattr(kind, "__getattr__") or isinstance(kind.__getattribute__, types.FunctionType):
+        return kind.__name__  # asking the object would run the user's code
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
+    return name.rpartition("<locals>.")[2] if isinstance(name, str) else kind.__name__

@@ -1,0 +1,58 @@
+"""A report into a file: the suffix says how."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+from concmagic import sentences
+from concmagic.errors import OptionError
+from concmagic.report import Report
+
+
+def write(report: Report, path: Path) -> Path:
+    """Write a report; the suffix says how: .html .svg .txt .json .json.gz.
+
+    Raises OptionError for another suffix, OSError if the file cannot be written.
+    """
+    suffix = next((known for known in SUFFIXES if path.name.lower().endswith(known)), None)
+    if suffix is None:
+        raise OptionError(sentences.no_such_suffix(path.name, list(SUFFIXES)))
+    text = SUFFIXES[suffix](report)
+    data = text.encode("utf-8", "replace")
+    path.write_bytes(gzip.compress(data, mtime=0) if suffix.endswith(".gz") else data)
+    return path
+
+
+def _html(report: Report) -> str:
+    from concmagic.renderers.html import HtmlRenderer
+
+    return HtmlRenderer(page=True).render(report)
+
+
+def _svg(report: Report) -> str:
+    from concmagic.renderers.svg import SvgRenderer
+
+    return SvgRenderer().render(report)
+
+
+def _text(report: Report) -> str:
+    from concmagic.renderers.text import TextRenderer
+
+    return TextRenderer().render(report) + "\n"
+
+
+def _json(report: Report) -> str:
+    from concmagic.renderers.perfetto import PerfettoRenderer
+
+    return PerfettoRenderer().render(report)
+
+
+SUFFIXES: dict[str, Callable[[Report], str]] = {
+    ".html": _html,
+    ".svg": _svg,
+    ".txt": _text,
+    ".json.gz": _json,
+    ".json": _json,
+}

@@ -1,0 +1,88 @@
+"""The interactive picture: a static one that a script upgrades where scripts may run.
+
+Nothing of the report is written into markup but through `escape`, nothing into the script but
+through `_json`. Every output has an id of its own; a copy of an output upgrades only itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from html import escape
+from importlib import resources
+from typing import Any
+
+from concmagic import sentences
+from concmagic.renderers.measure import one_line
+from concmagic.renderers.payload import payload
+from concmagic.renderers.svg import WIDTH, SvgRenderer
+from concmagic.report import Report
+
+_SCRIPTS = ("timeline_model.js", "timeline_paint.js", "timeline_view.js")
+
+
+class HtmlRenderer:
+    """Report → HTML: a fragment for a notebook, or a whole page for a file."""
+
+    def __init__(self, page: bool = False) -> None:
+        self._page = page
+
+    def render(self, report: Report) -> str:
+        """Draw the report; the result needs no network and no other file."""
+        identity = f"concmagic-{secrets.token_hex(8)}"
+        picture = _static(report, identity)
+        if report.question:
+            picture = _closed(report.question, picture)
+        fragment = picture + _script(report, identity)
+        return _whole_page(report, fragment) if self._page else fragment
+
+
+def _static(report: Report, identity: str) -> str:
+    svg = SvgRenderer().render(report)
+    data = base64.b64encode(svg.encode("utf-8", "replace")).decode("ascii")
+    style = f"display:block;width:100%;max-width:{WIDTH:.0f}px;height:auto"
+    image = f'<img alt="{_attribute(_alt(report))}" src="data:image/svg+xml;base64,{data}" style="{style}">'
+    return f'<div id="{identity}" class="concmagic">{image}</div>'
+
+
+def _alt(report: Report) -> str:
+    numbers = [f"{chip.label} {chip.value}, {chip.note}." for chip in report.chips]
+    sums = [f"{total.label} {sentences.duration(total.length_ns)}" for total in report.legend]
+    return sentences.picture_alt(report.headline, " ".join([*numbers, ", ".join(sums)]))
+
+
+def _closed(question: str, picture: str) -> str:
+    summary = escape(one_line(question))
+    style = "cursor:pointer;font-size:18px;font-weight:600;padding:8px 0"
+    return f'<details><summary style="{style}">{summary}</summary>{picture}</details>'
+
+
+def _script(report: Report, identity: str) -> str:
+    code = "\n".join(_resource(name) for name in _SCRIPTS)
+    style = _resource("timeline.css")
+    call = f"concmagicUpgrade({_json(identity)}, {_json(payload(report))}, {_json(style)});"
+    return f"<script>(() => {{\n{code}\n{call}\n}})();</script>"
+
+
+def _resource(name: str) -> str:
+    folder = resources.files("concmagic.renderers") / "html_resources"
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand in a script: no tag can begin in it. ASCII, so no lone surrogate either."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _attribute(text: str) -> str:
+    return escape(one_line(text), quote=True)
+
+
+def _whole_page(report: Report, fragment: str) -> str:
+    title = escape(one_line(report.headline))
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+    view = (
+        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+    )
+    return f'{head}{view}</head><body style="margin:16px">{fragment}</body></html>\n'

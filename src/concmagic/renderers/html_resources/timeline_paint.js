@@ -1,0 +1,291 @@
+// Painting one scene on a canvas. Reads the scene, changes nothing in it.
+
+const ROW = 29, TALL = 23, THIN = 15, BAND = 26, CURVES = [24, 18];
+
+/** Where things stand for a width: names left, outcomes right, the lanes between.
+ * @param {any} scene @param {number} width */
+function measureScene(scene, width) {
+  scene.width = width;
+  scene.left = Math.min(Math.max(width * 0.175, 84), 170);
+  scene.ends = width > 700 ? 204 : width > 480 ? 116 : 26;
+  scene.plot = Math.max(width - scene.left - scene.ends, 60);
+  scene.bandTop = 4;
+  scene.curvesTop = scene.bandTop + (scene.data.band.length ? BAND + 10 : 0);
+  scene.axisTop = scene.curvesTop + scene.data.curves.length * 28 + Math.min(scene.data.marks.length, 2) * 17 + 2;
+  scene.top = scene.axisTop + 24;
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {any} scene */
+function paint(ctx, scene) {
+  const { theme } = scene;
+  ctx.setTransform(scene.dpr, 0, 0, scene.dpr, 0, 0);
+  ctx.fillStyle = theme.background;
+  ctx.fillRect(0, 0, scene.width, scene.height);
+  ctx.textBaseline = "middle";
+  ctx.lineWidth = 1;
+  paintBand(ctx, scene);
+  scene.data.curves.forEach((/** @type {any} */ curve, /** @type {number} */ i) => paintCurve(ctx, scene, curve, i));
+  paintAxis(ctx, scene);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(0, scene.top, scene.width, scene.height - scene.top);
+  ctx.clip();
+  const first = Math.max(Math.floor(scene.scroll / ROW), 0);
+  const last = Math.min(scene.seen.length, Math.ceil((scene.scroll + scene.height - scene.top) / ROW));
+  for (let row = first; row < last; row++) paintLane(ctx, scene, row);
+  paintArrows(ctx, scene);
+  ctx.restore();
+}
+
+/** The upper edge of a lane. @param {any} scene @param {number} row */
+function rowTop(scene, row) {
+  return scene.top + row * ROW - scene.scroll;
+}
+
+/** @param {any} ctx @param {any} scene @param {string} text @param {number} x @param {number} y
+ * @param {{size?: number, bold?: boolean, colour?: string, align?: string, room?: number}} look */
+function write(ctx, scene, text, x, y, look = {}) {
+  ctx.font = `${look.bold ? "650 " : ""}${look.size || 13}px ${scene.data.font}`;
+  ctx.fillStyle = look.colour || scene.theme.text;
+  ctx.textAlign = look.align || "left";
+  ctx.fillText(look.room === undefined ? text : fitted(ctx, text, look.room), x, y);
+}
+
+/** @param {any} ctx @param {string} text @param {number} room */
+function fitted(ctx, text, room) {
+  if (ctx.measureText(text).width <= room) return text;
+  let low = 0, high = Math.min(text.length, 80);
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (ctx.measureText(text.slice(0, middle) + "…").width <= room) low = middle; else high = middle - 1;
+  }
+  return low ? text.slice(0, low).trimEnd() + "…" : "";
+}
+
+/** What a state is filled with: a colour or a hatching. @param {any} scene @param {number} code */
+function fillOf(scene, code) {
+  const look = scene.theme.states[code];
+  if (!look.hatch) return look.fill;
+  if (!scene.patterns[code]) scene.patterns[code] = hatching(look, scene.dpr);
+  return scene.patterns[code];
+}
+
+/** @param {any} look @param {number} dpr */
+function hatching(look, dpr) {
+  const size = look.hatch === "dots" ? 5 : 8;
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = Math.round(size * dpr);
+  const ctx = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
+  ctx.scale(tile.width / size, tile.width / size);
+  ctx.fillStyle = look.fill;
+  ctx.fillRect(0, 0, size, size);
+  ctx.strokeStyle = look.hatch_colour;
+  ctx.lineWidth = look.hatch === "diagonal" ? 2 : 1.6;
+  const shape = { cross: "M0 0L8 8M8 0L0 8", diagonal: "M-2 2L2 -2M0 8L8 0M6 10L10 6", dots: "M2 2h1.5" };
+  ctx.stroke(new Path2D(shape[/** @type {"cross"} */ (look.hatch)]));
+  const pattern = /** @type {CanvasPattern} */ (ctx.createPattern(tile, "repeat"));
+  pattern.setTransform(new DOMMatrix().scale(size / tile.width));
+  return pattern;
+}
+
+/** A filled, outlined rectangle in a state's look. */
+function box(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ code,
+  /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ width, /** @type {number} */ height) {
+  ctx.fillStyle = fillOf(scene, code);
+  ctx.strokeStyle = scene.theme.states[code].stroke;
+  ctx.beginPath();
+  if (width > 8) ctx.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 2.5);
+  else ctx.rect(x, y, Math.max(width, 1.6), height);
+  ctx.fill();
+  if (width > 3) ctx.stroke();
+}
+
+function paintBand(/** @type {any} */ ctx, /** @type {any} */ scene) {
+  if (!scene.data.band.length) return;
+  const { theme, left, plot, bandTop } = scene;
+  const total = scene.data.wall * scene.data.unit || 1;
+  write(ctx, scene, scene.data.words.where, left - 10, bandTop + BAND / 2, { colour: theme.muted, align: "right" });
+  let x = left;
+  const outside = [];
+  for (const [length, label, code] of scene.data.band) {
+    const width = length / total * plot;
+    box(ctx, scene, code, x, bandTop, width, BAND);
+    ctx.font = `650 13px ${scene.data.font}`;
+    if (ctx.measureText(label).width <= width - 14) {
+      write(ctx, scene, label, x + 8, bandTop + BAND / 2 + 1, { bold: true, colour: theme.states[code].ink });
+    } else outside.push([length, label]);
+    x += width;
+  }
+  outside.sort((a, b) => b[0] - a[0]);
+  const room = scene.ends - 14;
+  if (room < 80) return;
+  outside.slice(0, 2).forEach(([, label], i) => {
+    const more = i === 1 && outside.length > 2 ? ` + ${outside.length - 2}` : "";
+    const y = bandTop + (outside.length > 1 ? 6 + 15 * i : BAND / 2);
+    write(ctx, scene, label + more, left + plot + 12, y, { size: 12.5, colour: theme.muted, room });
+  });
+}
+
+function paintCurve(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {any[]} */ curve, /** @type {number} */ i) {
+  const [label, , values, top, note] = curve;
+  const { theme, left, plot, view } = scene;
+  const base = scene.curvesTop + i * 28 + CURVES[0];
+  const times = scene.curveTimes[i];
+  const at = (/** @type {number} */ time) => toX(view, left, plot, Math.min(Math.max(time, view.start), view.end));
+  ctx.beginPath();
+  ctx.moveTo(left, base);
+  for (let k = Math.max(firstAbove(times, view.start) - 1, 0); k < times.length && times[k] <= view.end; k++) {
+    const y = base - values[k] / top * CURVES[i];
+    ctx.lineTo(at(times[k]), y);
+    ctx.lineTo(at(k + 1 < times.length ? times[k + 1] : scene.data.wall), y);
+  }
+  ctx.lineTo(left + plot, base);
+  const look = theme.states[i ? 0 : 3];
+  ctx.fillStyle = look.fill;
+  ctx.strokeStyle = look.stroke;
+  ctx.fill();
+  ctx.stroke();
+  write(ctx, scene, label, left - 10, base - 8, { colour: theme.muted, align: "right", room: left - 12 });
+  if (scene.ends > 80) write(ctx, scene, note, left + plot + 12, base - 8, { colour: theme.muted, room: scene.ends - 14 });
+}
+
+function paintAxis(/** @type {any} */ ctx, /** @type {any} */ scene) {
+  const { data, theme, left, plot, view, axisTop, height } = scene;
+  const unit = data.unit;
+  const step = tickStep((view.end - view.start) * unit, Math.max(Math.floor(plot / 96), 1));
+  ctx.strokeStyle = theme.grid;
+  for (let k = Math.ceil(view.start * unit / step - 1e-9); k * step <= view.end * unit * (1 + 1e-9); k++) {
+    const x = Math.round(toX(view, left, plot, k * step / unit)) + 0.5;
+    line(ctx, x, axisTop + 4, x, height);
+    if (scene.width - x > 50) write(ctx, scene, tickLabel(k * step, step, view.end * unit), x + 5, axisTop + 12, { size: 12, colour: theme.muted });
+  }
+  const free = [0, 0];
+  for (const [label, from, to] of data.marks) {
+    if (to < view.start || from > view.end) continue;
+    const x = toX(view, left, plot, Math.max(from, view.start));
+    const end = toX(view, left, plot, Math.min(to, view.end));
+    const level = free.findIndex((at) => x >= at);
+    const y = axisTop - 17 * (Math.min(data.marks.length, 2) - Math.max(level, 0));
+    ctx.strokeStyle = theme.muted;
+    ctx.setLineDash([2, 3]);
+    line(ctx, x, y, x, height);
+    if (end - x > 1 && level >= 0) line(ctx, end, y + 14, end, height);
+    ctx.setLineDash([]);
+    if (level < 0) continue;
+    if (end - x > 1) { ctx.fillStyle = theme.text; ctx.fillRect(x, y + 14, end - x, 2); }
+    write(ctx, scene, label, x + 4, y + 6, { size: 12, bold: true, room: 150 });
+    free[level] = Math.max(end, x + Math.min(ctx.measureText(label).width, 150) + 4) + 8;
+  }
+}
+
+function line(/** @type {any} */ ctx, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ toX, /** @type {number} */ toY) {
+  ctx.beginPath();
+  ctx.moveTo(x, y);
+  ctx.lineTo(toX, toY);
+  ctx.stroke();
+}
+
+function paintLane(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ row) {
+  const { theme, left, plot } = scene;
+  const number = scene.seen[row];
+  const lane = scene.lanes[number];
+  const y = rowTop(scene, row), middle = y + ROW / 2;
+  if (scene.selected && scene.selected.lane === number) {
+    ctx.fillStyle = theme.panel;
+    ctx.fillRect(0, y, scene.width, ROW);
+  }
+  const x = 4 + lane.depth * Math.min(14, left / 12);
+  const sign = lane.folds ? (lane.open ? "▾ " : "▸ ") : "";
+  const quiet = lane.isFold || lane.machinery;
+  write(ctx, scene, sign + lane.name, x, middle, {
+    size: lane.isFold ? 12.5 : 13.5, bold: lane.folds && !lane.isFold, colour: quiet ? theme.muted : theme.text, room: left - 8 - x,
+  });
+  paintEnd(ctx, scene, lane, middle);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left - 1, y, plot + 2, ROW);
+  ctx.clip();
+  paintBoxes(ctx, scene, number, y);
+  ctx.restore();
+}
+
+function paintEnd(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {any} */ lane, /** @type {number} */ middle) {
+  const { theme } = scene;
+  const end = scene.left + scene.plot;
+  const failed = lane.outcome === 2;
+  const sign = ["", "✓", "✗"][lane.isFold && !failed ? 0 : lane.outcome];
+  const at = lane.isFold && !failed ? end + 12 : end + 32;
+  write(ctx, scene, sign, end + 12, middle, { size: 14, bold: true, colour: failed ? theme.bad : theme.good });
+  if (scene.ends < 80) return;
+  const colour = failed ? theme.bad : theme.muted;
+  write(ctx, scene, lane.text, at, middle, { size: lane.isFold ? 11.5 : 12.5, bold: failed, colour, room: scene.width - at - 2 });
+}
+
+/** Quiet states first, then the loud ones over them: a sliver of work is not painted over. */
+function paintBoxes(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ number, /** @type {number} */ y) {
+  const { theme, kinds } = scene;
+  const boxes = boxesIn(scene.rows[number], kinds, scene.view, scene.left, scene.plot);
+  const loud = [];
+  for (const one of boxes) {
+    if (one.shares) paintShares(ctx, scene, one, y);
+    else if (theme.states[kinds[one.kind][0]].thin) paintPlain(ctx, scene, number, one, y);
+    else loud.push(one);
+  }
+  for (const one of loud) paintPlain(ctx, scene, number, one, y);
+  ctx.globalAlpha = 1;
+}
+
+function paintPlain(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ number, /** @type {Box} */ one, /** @type {number} */ y) {
+  const kind = scene.kinds[one.kind];
+  const look = scene.theme.states[kind[0]];
+  const height = look.thin ? THIN : TALL;
+  ctx.globalAlpha = scene.highlight < 0 || scene.highlight === kind[0] ? 1 : 0.16;
+  box(ctx, scene, kind[0], one.x, y + (ROW - height) / 2, one.width, height);
+  const chosen = scene.selected;
+  if (chosen && chosen.lane === number && chosen.index === one.index && one.index >= 0) {
+    ctx.strokeStyle = scene.theme.accent;
+    ctx.lineWidth = 3;
+    ctx.strokeRect(one.x + 0.5, y + 1.5, Math.max(one.width - 1, 2), ROW - 3);
+    ctx.lineWidth = 1;
+  }
+  if (one.width < 26) return;
+  const size = look.thin ? 11.5 : 13;
+  ctx.font = `${look.thin ? "" : "650 "}${size}px ${scene.data.font}`;
+  const label = [kind[1], kind[2]].find((words) => ctx.measureText(words).width <= one.width - 12);
+  if (label) write(ctx, scene, label, one.x + 7, y + ROW / 2 + 0.5, { size, bold: !look.thin, colour: look.ink });
+}
+
+/** Shares as a stack, the loud states from the base line up. */
+function paintShares(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {Box} */ one, /** @type {number} */ y) {
+  let at = y + (ROW + TALL) / 2;
+  (one.shares || []).forEach((share, code) => {
+    if (share <= 0) return;
+    const height = Math.max(share * TALL, 0.6);
+    at -= height;
+    ctx.globalAlpha = scene.highlight < 0 || scene.highlight === code ? 1 : 0.16;
+    ctx.fillStyle = fillOf(scene, code);
+    ctx.fillRect(one.x, at, Math.max(one.width, 0.8), height);
+  });
+}
+
+/** Who woke whom, for what is selected. */
+function paintArrows(/** @type {any} */ ctx, /** @type {any} */ scene) {
+  const { theme, flows } = scene;
+  ctx.strokeStyle = ctx.fillStyle = theme.text;
+  ctx.lineWidth = 1.6;
+  for (const i of scene.arrows.slice(0, 40)) {
+    const from = scene.seen.indexOf(flows.source[i]), to = scene.seen.indexOf(flows.target[i]);
+    if (from < 0 || to < 0 || from === to) continue;
+    const down = to > from ? 1 : -1;
+    const x = toX(scene.view, scene.left, scene.plot, flows.sourceAt[i]);
+    const end = toX(scene.view, scene.left, scene.plot, flows.targetAt[i]);
+    const tip = rowTop(scene, to) + ROW / 2 - down * TALL / 2;
+    line(ctx, x, rowTop(scene, from) + ROW / 2 + down * TALL / 2, end, tip);
+    ctx.beginPath();
+    ctx.moveTo(end, tip);
+    ctx.lineTo(end - 4, tip - down * 7);
+    ctx.lineTo(end + 4, tip - down * 7);
+    ctx.fill();
+  }
+  ctx.lineWidth = 1;
+}

@@ -1,0 +1,349 @@
+// The picture in the page: elements, events, and one repaint per animation frame.
+
+/** Replace the static picture of every copy of this output that is not replaced yet.
+ * @param {string} id @param {any} data @param {string} css */
+function concmagicUpgrade(id, data, css) {
+  for (const host of document.querySelectorAll(`[id="${id}"]`)) {
+    if (host.shadowRoot) continue;
+    try {
+      mount(/** @type {HTMLElement} */ (host), data, css);
+    } catch (error) { // the static picture stays
+      console.error("concmagic:", error);
+    }
+  }
+}
+
+/** An element with children; text only ever becomes text. @returns {any} */
+function make(/** @type {string} */ tag, /** @type {any} */ attributes = {}, /** @type {any[]} */ ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== undefined && child !== ""));
+  return element;
+}
+
+/** Light or dark, as the page is. */
+function pageIsDark() {
+  const { body } = document;
+  if (body.dataset.jpThemeLight !== undefined) return body.dataset.jpThemeLight === "false";
+  const kind = body.dataset.vscodeThemeKind || body.className;
+  if (/vscode-(high-contrast-)?light/.test(kind)) return false;
+  if (/vscode-(dark|high-contrast)/.test(kind)) return true;
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+/** @param {any} data */
+function sceneOf(data) {
+  const [kind, source, ago, target, steps] = data.flows;
+  const targetAt = undelta(steps);
+  return {
+    data, kinds: data.kinds, rows: data.rows.map(unpackRow), view: { start: 0, end: Math.max(data.wall, 1) },
+    lanes: data.lanes.map((/** @type {any[]} */ one) => ({
+      name: one[0], depth: one[1], folds: (one[2] & 3) > 0, isFold: (one[2] & 2) > 0, machinery: (one[2] & 4) > 0,
+      outcome: one[3], text: one[4], parent: one[5], detail: one[6], place: one[7], sums: one[8], open: !(one[2] & 2),
+    })),
+    flows: { kind, source, target, targetAt, sourceAt: targetAt.map((at, i) => at - ago[i]) },
+    curveTimes: data.curves.map((/** @type {any[]} */ curve) => undelta(curve[1])),
+    /** @type {any} */ selected: null, highlight: -1, /** @type {number[]} */ arrows: [], /** @type {number[]} */ seen: [],
+    scroll: 0, dpr: 1, width: 0, height: 0, left: 0, ends: 0, plot: 1, top: 0, axisTop: 0, curvesTop: 0, bandTop: 0,
+    theme: data.themes[0], /** @type {any[]} */ patterns: [],
+  };
+}
+
+/** @param {HTMLElement} host @param {any} data @param {string} css */
+function mount(host, data, css) {
+  const scene = sceneOf(data);
+  const { words } = data;
+  const canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": `${data.headline} ${words.canvas}` });
+  const spacer = make("div");
+  const scroller = make("div", { class: "scroll" }, canvas, spacer);
+  const tip = make("div", { class: "tip", role: "tooltip", hidden: "" });
+  const details = make("div", { class: "details", "aria-live": "polite" });
+  /** @type {View[]} */ const undo = [];
+  let frame = 0, lastZoom = 0, active = false;
+
+  // ---- drawing
+  const repaint = () => { if (!frame) frame = requestAnimationFrame(paintNow); };
+  const paintNow = () => {
+    frame = 0;
+    const width = scroller.clientWidth;
+    if (!width) return; // not shown: the observers call again
+    const dpr = window.devicePixelRatio || 1;
+    if (dpr !== scene.dpr) scene.patterns = [];
+    scene.dpr = dpr;
+    scene.seen = seenLanes(scene.lanes);
+    measureScene(scene, width);
+    const full = scene.top + Math.max(scene.seen.length, 1) * ROW + 6;
+    scene.height = Math.min(full, 640);
+    const [w, h] = [Math.round(width * dpr), Math.round(scene.height * dpr)];
+    if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${scene.height}px`;
+    spacer.style.height = `${full - scene.height}px`;
+    scene.scroll = scroller.scrollTop;
+    const ctx = canvas.getContext("2d");
+    paint(ctx, scene);
+    if (!scene.seen.length) write(ctx, scene, words.noLanes, scene.left, scene.top + 10, { colour: scene.theme.muted });
+    canvas.dataset.view = `${Math.round(scene.view.start)} ${Math.round(scene.view.end)}`;
+  };
+  const recolour = () => {
+    scene.theme = data.themes[pageIsDark() ? 1 : 0];
+    scene.patterns = [];
+    for (const name of ["background", "panel", "text", "muted", "grid", "accent", "good", "bad"]) {
+      frameElement.style.setProperty(`--${name}`, scene.theme[name]);
+    }
+    frameElement.style.setProperty("--font", data.font);
+    frameElement.style.colorScheme = scene.theme.name;
+    for (const swatch of frameElement.querySelectorAll(".swatch")) paintSwatch(swatch, scene);
+    repaint();
+  };
+
+  // ---- moving about
+  const look = (/** @type {View} */ view, keep = true) => {
+    if (keep && performance.now() - lastZoom > 400) { undo.push(scene.view); if (undo.length > 50) undo.shift(); }
+    if (keep) lastZoom = performance.now();
+    scene.view = view;
+    hideTip();
+    repaint();
+  };
+  const zoom = (/** @type {number} */ factor, /** @type {number} */ at = (scene.view.start + scene.view.end) / 2) =>
+    look(zoomed(scene.view, factor, at, Math.max(data.wall, 1)));
+  const move = (/** @type {number} */ share) =>
+    look(panned(scene.view, share * (scene.view.end - scene.view.start), Math.max(data.wall, 1)), false);
+  const fit = () => look({ start: 0, end: Math.max(data.wall, 1) });
+  const back = () => { const view = undo.pop(); if (view) look(view, false); lastZoom = 0; };
+  const zoomTo = (/** @type {number} */ start, /** @type {number} */ end) => {
+    const room = Math.max((end - start) * 0.08, 1);
+    const from = Math.max(start - room, 0), to = Math.min(end + room, data.wall);
+    if (to - from >= 2) look({ start: from, end: to });
+  };
+  const timeAt = (/** @type {number} */ x) => toTime(scene.view, scene.left, scene.plot, x);
+
+  // ---- selecting
+  const select = (/** @type {any} */ chosen) => {
+    scene.selected = chosen;
+    scene.arrows = [];
+    if (chosen) {
+      for (let up = scene.lanes[chosen.lane].parent; up >= 0; up = scene.lanes[up].parent) scene.lanes[up].open = true;
+      const row = scene.rows[chosen.lane];
+      const [start, end] = chosen.index < 0 ? [0, -1] : [row.start[chosen.index], row.end[chosen.index]];
+      scene.arrows = flowsOf(scene.flows, chosen.lane, start, end);
+    }
+    details.replaceChildren(...(chosen ? detailsOf(scene, chosen) : []));
+    repaint();
+  };
+  const reveal = (/** @type {number} */ lane) => {
+    select({ lane, index: -1 });
+    const row = seenLanes(scene.lanes).indexOf(lane);
+    const y = row * ROW;
+    if (y < scroller.scrollTop) scroller.scrollTop = y;
+    else if (scene.top + y + ROW > scroller.scrollTop + scene.height) scroller.scrollTop = scene.top + y + ROW - scene.height + 6;
+  };
+  const toggle = (/** @type {number} */ lane) => { scene.lanes[lane].open = !scene.lanes[lane].open; repaint(); };
+  const stepLane = (/** @type {number} */ by) => {
+    if (!scene.seen.length) return;
+    const at = scene.selected ? scene.seen.indexOf(scene.selected.lane) + by : 0;
+    reveal(scene.seen[Math.min(Math.max(at, 0), scene.seen.length - 1)]);
+  };
+  const target = (/** @type {any} */ event) => {
+    const edge = canvas.getBoundingClientRect();
+    const x = event.clientX - edge.left, y = event.clientY - edge.top;
+    const row = y < scene.top ? -1 : Math.floor((y - scene.top + scene.scroll) / ROW);
+    const lane = row >= 0 && row < scene.seen.length ? scene.seen[row] : -1;
+    const inside = x >= scene.left && x <= scene.left + scene.plot;
+    const reach = 4 / scene.plot * (scene.view.end - scene.view.start);
+    const index = lane >= 0 && inside ? boxAt(scene.rows[lane], timeAt(x), reach) : -1;
+    return { x, y, lane, index, inside, edge };
+  };
+
+  // ---- the pointer
+  const hideTip = () => { tip.hidden = true; };
+  const showTip = (/** @type {any} */ event) => {
+    const { lane, index, x, y, inside } = target(event);
+    canvas.style.cursor = lane >= 0 && (index >= 0 || !inside) ? "pointer" : "";
+    if (lane < 0 || (inside && index < 0)) return hideTip();
+    const one = scene.lanes[lane];
+    const said = index >= 0 ? boxWords(scene, lane, index) : [one.text, one.detail, one.place].filter(Boolean);
+    tip.replaceChildren(make("b", {}, one.name), ...said.flatMap((text, i) => (i ? [make("br"), text] : [text])));
+    tip.hidden = false;
+    const left = canvas.offsetLeft + scroller.offsetLeft;
+    tip.style.left = `${Math.max(Math.min(left + x + 14, frameElement.clientWidth - tip.offsetWidth - 8), 4)}px`;
+    tip.style.top = `${scroller.offsetTop + y + 18}px`;
+  };
+  /** @type {Map<number, any>} */ const pointers = new Map();
+  let moved = false, pinch = 0;
+  canvas.addEventListener("pointerdown", (/** @type {any} */ event) => {
+    if (event.button) return;
+    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    moved = false;
+    active = true;
+    canvas.focus({ preventScroll: true });
+    canvas.setPointerCapture(event.pointerId);
+    pinch = 0;
+  });
+  canvas.addEventListener("pointermove", (/** @type {any} */ event) => {
+    const before = pointers.get(event.pointerId);
+    if (!before) return showTip(event);
+    const dx = event.clientX - before.x;
+    if (pointers.size === 1 && (moved || Math.abs(dx) > 3)) {
+      if (!moved) look(scene.view);
+      moved = true;
+      canvas.classList.add("dragging");
+      before.x = event.clientX;
+      move(-dx / scene.plot);
+    } else if (pointers.size === 2) {
+      before.x = event.clientX;
+      before.y = event.clientY;
+      const [one, two] = [...pointers.values()];
+      const apart = Math.hypot(one.x - two.x, one.y - two.y);
+      moved = true;
+      if (pinch) zoom(pinch / apart, timeAt((one.x + two.x) / 2 - canvas.getBoundingClientRect().left));
+      pinch = apart;
+    }
+  });
+  const release = (/** @type {any} */ event) => {
+    const known = pointers.delete(event.pointerId);
+    canvas.classList.remove("dragging");
+    if (!known || moved || event.type !== "pointerup") return;
+    const { lane, index, inside } = target(event);
+    if (lane >= 0 && index < 0 && !inside && scene.lanes[lane].folds) toggle(lane);
+    select(lane < 0 || (inside && index < 0) ? null : { lane, index });
+    hideTip();
+  };
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
+  canvas.addEventListener("pointerleave", hideTip);
+  canvas.addEventListener("blur", () => { active = false; });
+  canvas.addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
+    if (!event.ctrlKey && !event.metaKey && !active) return; // the page scrolls
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return move((event.deltaX || event.deltaY) / 800);
+    const lines = event.deltaMode === 1 ? 16 : 1;
+    zoom(Math.exp(Math.max(Math.min(event.deltaY * lines, 120), -120) / 300), timeAt(target(event).x));
+  }, { passive: false });
+  scroller.addEventListener("scroll", repaint, { passive: true });
+
+  // ---- the keyboard: no key pressed in here reaches the notebook
+  const keysShown = make("div", { class: "notes", hidden: "" }, words.keys);
+  const showKeys = () => { keysShown.hidden = !keysShown.hidden; };
+  const leave = () => {
+    canvas.blur();
+    const around = /** @type {any} */ (host.parentElement && host.parentElement.closest("[tabindex]"));
+    if (around) around.focus({ preventScroll: true });
+  };
+  const enter = () => { if (scene.selected && scene.lanes[scene.selected.lane].folds) toggle(scene.selected.lane); };
+  /** @type {Record<string, () => void>} */
+  const keys = {
+    "+": () => zoom(0.7), "=": () => zoom(0.7), "-": () => zoom(1 / 0.7), "_": () => zoom(1 / 0.7), Home: fit,
+    ArrowLeft: () => move(-0.12), ArrowRight: () => move(0.12), ArrowUp: () => stepLane(-1), ArrowDown: () => stepLane(1),
+    Backspace: back, u: back, Escape: leave, "?": showKeys, Enter: enter,
+  };
+  const onKey = (/** @type {KeyboardEvent} */ event) => {
+    event.stopPropagation();
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (event.type !== "keydown" || !plain || event.composedPath()[0] !== canvas) return;
+    if (Object.hasOwn(keys, event.key)) { event.preventDefault(); keys[event.key](); }
+  };
+  for (const type of ["keydown", "keypress", "keyup"]) host.addEventListener(type, /** @type {any} */ (onKey), true);
+  host.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab listens before us, at the document
+
+  // ---- putting it together
+  const highlight = (/** @type {number} */ code, /** @type {any} */ button) => {
+    scene.highlight = scene.highlight === code ? -1 : code;
+    for (const one of button.parentElement.children) one.setAttribute("aria-pressed", String(one === button && scene.highlight === code));
+    repaint();
+  };
+  const tool = (/** @type {string} */ text, /** @type {string} */ name, /** @type {() => void} */ act) =>
+    make("button", { type: "button", "aria-label": name, title: name, click: act }, text);
+  const tools = make("div", { class: "tools" }, make("span", { class: "hint" }, words.hint),
+    tool("−", "zoom out", () => zoom(1 / 0.7)), tool("+", "zoom in", () => zoom(0.7)),
+    tool(words.fit, words.fit, fit), tool(words.undo, words.undo, back), tool("?", "keys", showKeys));
+  const openFinding = (/** @type {any[]} */ finding) => {
+    if (finding[5] > finding[4]) zoomTo(finding[4], finding[5]);
+    if (finding[6].length) reveal(finding[6][0]);
+  };
+  const frameElement = make("div", { class: "cm" }, ...headOf(data, openFinding), tools, scroller, keysShown, details,
+    legendOf(data, highlight), ...data.notes.map((/** @type {string} */ note) => make("div", { class: "notes" }, note)), tip);
+  const shadow = host.attachShadow({ mode: "open" });
+  shadow.append(make("style", {}, css), frameElement);
+  recolour();
+  new ResizeObserver(repaint).observe(scroller);
+  new IntersectionObserver(repaint).observe(canvas); // scrolled away and back: a lost canvas is painted again
+  canvas.addEventListener("contextrestored", repaint);
+  new MutationObserver(recolour).observe(document.body, {
+    attributes: true, attributeFilter: ["class", "data-jp-theme-light", "data-vscode-theme-kind"],
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+}
+
+/** Headline, chips, findings. @param {any} data @param {(finding: any[]) => void} open */
+function headOf(data, open) {
+  const chips = data.chips.map((/** @type {string[]} */ chip) => make("div", { class: "chip", title: chip[3] || undefined },
+    make("div", { class: "label" }, chip[0]), make("span", { class: "value" }, chip[1]), make("span", { class: "muted" }, chip[2])));
+  const cost = make("div", { class: data.cost[1] ? "cost high" : "cost" }, data.cost[0]);
+  const findings = data.findings.map((/** @type {any[]} */ finding) => make("button", {
+    type: "button", class: `finding ${finding[0]}`, title: `${finding[3]} · ${data.words.zoomTo}`, click: () => open(finding),
+  }, make("span", { class: "sign" }, finding[0] === "warning" ? "▲" : "●"),
+    make("span", {}, make("span", { class: "message" }, finding[1]), make("span", { class: "hint" }, finding[2]))));
+  const rest = findings.splice(3);
+  const more = rest.length ? [make("details", { class: "more" }, make("summary", {}, `+ ${rest.length}`), ...rest)] : [];
+  const none = data.noFindings ? [make("div", { class: "muted" }, data.noFindings)] : [];
+  return [make("h2", {}, data.headline), make("div", { class: "chips" }, ...chips, cost), ...findings, ...more, ...none];
+}
+
+/** The legend is a control. @param {any} data @param {(code: number, button: any) => void} press */
+function legendOf(data, press) {
+  return make("div", { class: "legend", role: "group", "aria-label": data.words.highlight },
+    ...data.legend.map(([code, label, length]) => make("button", {
+      type: "button", "aria-pressed": "false", title: data.words.highlight,
+      click: (/** @type {any} */ event) => press(code, event.currentTarget),
+    }, make("canvas", { class: "swatch", "data-code": code, "aria-hidden": "true" }), make("b", {}, label), make("span", { class: "muted" }, length))));
+}
+
+function paintSwatch(/** @type {any} */ swatch, /** @type {any} */ scene) {
+  const code = Number(swatch.dataset.code), dpr = window.devicePixelRatio || 1;
+  swatch.width = 30 * dpr;
+  swatch.height = 20 * dpr;
+  const ctx = swatch.getContext("2d");
+  ctx.scale(dpr, dpr);
+  const thin = scene.theme.states[code].thin;
+  box(ctx, { ...scene, dpr, patterns: [] }, code, 0, thin ? 4 : 0, 30, thin ? 12 : 20);
+}
+
+/** A box in words: state and reason, length, since when, place. @returns {string[]} */
+function boxWords(/** @type {any} */ scene, /** @type {number} */ lane, /** @type {number} */ index) {
+  const { data, rows, kinds } = scene;
+  const row = rows[lane], kind = kinds[row.kind[index]];
+  const length = duration((row.end[index] - row.start[index]) * data.unit);
+  const times = `${data.words.length.replace("{x}", length)}, ${data.words.since.replace("{x}", duration(row.start[index] * data.unit))}`;
+  if (kind[0] === -2) {
+    const parts = kind[1].map((/** @type {number} */ part, /** @type {number} */ code) =>
+      part ? `${Math.round(part / 16 * 100)} % ${data.words.states[code]}` : "").filter(Boolean);
+    return [scene.lanes[lane].isFold ? "" : data.words.merged, parts.join(" · "), times].filter(Boolean);
+  }
+  const source = kind[4] ? data.source[kind[4]] : "";
+  return [kind[1], times, source ? `${kind[3]}: ${source}` : kind[3]].filter(Boolean);
+}
+
+/** The panel under the picture. @returns {any[]} */
+function detailsOf(/** @type {any} */ scene, /** @type {any} */ chosen) {
+  const { data, lanes, flows } = scene;
+  const lane = lanes[chosen.lane];
+  const rows = [make("div", { class: "title" }, lane.name)];
+  if (chosen.index >= 0) rows.push(...boxWords(scene, chosen.lane, chosen.index).map((text) => make("div", {}, text)));
+  for (const i of scene.arrows.slice(0, 6)) {
+    const arrives = flows.target[i] === chosen.lane;
+    const other = lanes[arrives ? flows.source[i] : flows.target[i]].name;
+    const said = data.words.flows[flows.kind[i]][arrives ? 0 : 1].replace("{x}", () => other);
+    const at = duration((arrives ? flows.targetAt[i] : flows.sourceAt[i]) * data.unit);
+    rows.push(make("div", {}, `${arrives ? "←" : "→"} ${said} (${at})`));
+  }
+  const sums = lane.sums.map((/** @type {number} */ ns, /** @type {number} */ code) => (ns ? `${data.words.states[code]} ${duration(ns * data.unit)}` : "")).filter(Boolean);
+  if (sums.length) rows.push(make("div", { class: "muted" }, `${data.words.alive}: ${sums.join(" · ")}`));
+  const rest = [lane.isFold ? lane.text : lane.detail || (lane.outcome === 1 ? data.words.returned : ""), lane.place].filter(Boolean).join(" · ");
+  if (rest) rows.push(make("div", { class: lane.outcome === 2 ? "" : "muted" }, rest));
+  return rows;
+}

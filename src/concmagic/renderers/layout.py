@@ -1,0 +1,197 @@
+"""Report → lanes, boxes, ticks and arrows at a width: numbers only, no SVG and no terminal."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from concmagic import sentences
+from concmagic.renderers.lanes import Lane, arrange, visible
+from concmagic.renderers.measure import one_line
+from concmagic.renderers.scale import Scale, ticks
+from concmagic.renderers.spans import Columns, Shares, Span, columns_of, merge, resolution_for, stacked
+from concmagic.report import Report
+from concmagic.trace.model import Flow, Job, State, StateInterval, Track
+
+FINEST_PX = 1.5  # what is narrower is merged
+MOST_SPANS = 900  # of one static picture: its size is bounded, whatever the trace
+FOLD_BINS = 150
+MOST_ARROWS = 6
+TICK_PX = 96
+_CROSSING = frozenset({"wake", "release", "send", "result"})
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on a lane: one state, or the shares of several."""
+
+    x: float
+    width: float
+    state: State | None
+    shares: Shares
+    labels: tuple[str, ...]  # longest first: the first that fits is drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A lane with its boxes; rows are numbered from the top by their place in the layout."""
+
+    lane: Lane
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BandBox:
+    """A part of the band "where it went"."""
+
+    x: float
+    width: float
+    state: State
+    length_ns: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """A drawn flow between two rows."""
+
+    x: float
+    row: int
+    to_x: float
+    to_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkBox:
+    """A user's mark: a moment (width 0) or a stretch."""
+
+    x: float
+    width: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that is placed along the time axis."""
+
+    scale: Scale
+    rows: tuple[Row, ...]
+    band: tuple[BandBox, ...]
+    ticks: tuple[tuple[float, str], ...]
+    marks: tuple[MarkBox, ...]
+    arrows: tuple[Arrow, ...]
+    merged: int  # how many intervals are drawn as shares
+    resolution_ns: float
+
+
+def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SPANS) -> Layout:
+    """Place a report between two horizontal positions."""
+    wall = max(report.trace.wall_ns, 1)
+    scale = Scale(0, wall, left, right)
+    lanes = visible(arrange(report))
+    columns = {id(lane): [columns_of(track) for track in lane.tracks] for lane in lanes}
+    single = [columns[id(lane)][0] for lane in lanes if not lane.is_fold]
+    resolution = resolution_for(single, wall, most_spans, FINEST_PX * scale.ns_per_pixel)
+    jobs = JobLabels(report.trace.jobs)
+    spans = [_spans(lane, columns[id(lane)], wall, resolution) for lane in lanes]
+    return Layout(
+        scale,
+        tuple(Row(lane, _boxes(lane, found, scale, jobs)) for lane, found in zip(lanes, spans, strict=True)),
+        _band(report, scale),
+        tuple((scale.x(time), label) for time, label in ticks(0, wall, round((right - left) / TICK_PX))),
+        tuple(_marks(report, scale)),
+        _arrows(report.trace.flows, lanes, scale),
+        sum(span.merged for found in spans for span in found if span.shares and span.merged > 1),
+        resolution,
+    )
+
+
+def labels_of(interval: StateInterval, job: str = "") -> tuple[str, ...]:
+    """The words for an interval, from the fullest to the shortest; a job's label says most."""
+    place = sentences.place(interval.file, interval.line)
+    state = interval.state.value
+    of_job = (sentences.job_words(job, state, place), job) if job and state == "running" else ()
+    tries = (
+        *of_job,
+        sentences.state_words(state, interval.reason, interval.detail, place),
+        sentences.state_words(state, interval.reason, "", place),
+        sentences.state_words(state, interval.reason, "", ""),
+        state,
+    )
+    return tuple(dict.fromkeys(one_line(words) for words in tries))
+
+
+class JobLabels:
+    """Which job a worker was at, by track and time."""
+
+    def __init__(self, jobs: tuple[Job, ...]) -> None:
+        self._by_track: dict[int, list[tuple[int, int, str]]] = {}
+        for job in jobs:
+            if job.track is not None and job.start_ns is not None:
+                end = job.end_ns if job.end_ns is not None else job.start_ns
+                self._by_track.setdefault(job.track, []).append((job.start_ns, end, job.label))
+        for rows in self._by_track.values():
+            rows.sort()
+
+    def at(self, track: int, interval: StateInterval) -> str:
+        """The label of the job in whose time the interval's middle lies, or ""."""
+        rows = self._by_track.get(track)
+        if not rows:
+            return ""
+        middle = (interval.start_ns + interval.end_ns) // 2
+        found = bisect_right(rows, middle, key=lambda row: row[0]) - 1
+        return rows[found][2] if found >= 0 and middle <= rows[found][1] else ""
+
+
+def _spans(lane: Lane, columns: list[Columns], wall_ns: int, resolution_ns: float) -> list[Span]:
+    return stacked(columns, wall_ns, FOLD_BINS) if lane.is_fold else merge(columns[0], resolution_ns)
+
+
+def _boxes(lane: Lane, spans: list[Span], scale: Scale, jobs: JobLabels) -> tuple[Box, ...]:
+    boxes = []
+    for span in spans:
+        x = scale.x(span.start_ns)
+        width = scale.x(span.end_ns) - x
+        if span.interval is None:
+            boxes.append(Box(x, width, None, span.shares, ()))
+        else:
+            labels = labels_of(span.interval, jobs.at(lane.tracks[0].id, span.interval))
+            boxes.append(Box(x, width, span.interval.state, (), labels))
+    return tuple(boxes)
+
+
+def _band(report: Report, scale: Scale) -> tuple[BandBox, ...]:
+    boxes, at = [], 0
+    for part in report.band:
+        x = scale.x(at)
+        boxes.append(BandBox(x, scale.x(at + part.length_ns) - x, part.state, part.length_ns, part.text))
+        at += part.length_ns
+    return tuple(boxes)
+
+
+def _marks(report: Report, scale: Scale) -> list[MarkBox]:
+    marks = sorted(report.trace.marks, key=lambda mark: mark.start_ns)
+    return [
+        MarkBox(scale.x(mark.start_ns), scale.x(mark.end_ns) - scale.x(mark.start_ns), mark.label)
+        for mark in marks
+    ]
+
+
+def _arrows(flows: tuple[Flow, ...], lanes: list[Lane], scale: Scale) -> tuple[Arrow, ...]:
+    """Who woke whom, only where it is few enough to be read: many arrows say nothing."""
+    row_of: dict[int, int] = {}
+    for row, lane in enumerate(lanes):
+        if not lane.is_fold:
+            row_of[lane.tracks[0].id] = row
+    drawn = [
+        Arrow(scale.x(flow.source_ns), row_of[flow.source], scale.x(flow.target_ns), row_of[flow.target])
+        for flow in flows
+        if flow.kind in _CROSSING and flow.source in row_of and flow.target in row_of
+        if flow.source != flow.target and lanes[row_of[flow.source]].tracks[0].kind != "loop"
+    ]
+    return tuple(drawn) if len(drawn) <= MOST_ARROWS else ()
+
+
+def end_of(track: Track, wall_ns: int) -> int:
+    """Where a track's lane ends: at the cell's end if it is still alive."""
+    return wall_ns if track.end_ns is None else track.end_ns

@@ -1,0 +1,262 @@
+"""Report → what the script draws: finished lanes, words and colours, packed small.
+
+Times are whole units of `unit` ns and stored as differences, so that a box takes a few bytes.
+The size is bounded: how many boxes, lanes, words and flows there are depends on constants here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from concmagic import sentences
+from concmagic.renderers.curves import thinned
+from concmagic.renderers.lanes import Lane, arrange
+from concmagic.renderers.layout import JobLabels, labels_of
+from concmagic.renderers.measure import one_line
+from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
+from concmagic.renderers.payload_flows import packed_flows
+from concmagic.renderers.spans import Columns, Span, columns_of, merge, resolution_for, stacked
+from concmagic.report import Report
+
+MOST_LANES = 1_200
+MOST_SEEN = 2_500  # boxes of the lanes seen at first
+MOST_FOLDED = 6_000  # boxes within folds
+MOST_KINDS = 1_500
+MOST_CURVE = 500
+FOLD_BINS = 240
+_LONGEST = 160  # characters of one name or label
+_CODES = {state: code for code, state in enumerate(ORDER)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A lane with the number of the lane that it is drawn under, -1 for none."""
+
+    lane: Lane
+    parent: int
+
+
+def payload(report: Report) -> dict[str, Any]:
+    """All that the script needs, as plain data for JSON."""
+    placed, left_out = _place(arrange(report))
+    packer = _Packer(report)
+    rows, merged = packer.rows(placed)
+    notes = [*report.footer]
+    notes += [sentences.merged_note(merged, packer.resolution_ns)] if merged else []
+    if packer.coarse_ns > packer.resolution_ns:
+        notes.append(sentences.folded_note(packer.coarse_ns))
+    notes += [sentences.lanes_left_out(left_out)] if left_out else []
+    numbers = {one.lane.tracks[0].id: index for index, one in enumerate(placed) if not one.lane.is_fold}
+    return {
+        **_sentences(report, notes),
+        "unit": packer.unit_ns,
+        "wall": packer.units(report.trace.wall_ns),
+        "lanes": [_lane(one, packer) for one in placed],
+        "rows": rows,
+        "kinds": packer.kinds,
+        "flows": packed_flows(report.trace, numbers, packer.units),
+        "findings": [_finding(finding, numbers, packer) for finding in report.findings],
+        "marks": [
+            [_cut(mark.label), packer.units(mark.start_ns), packer.units(mark.end_ns)]
+            for mark in report.trace.marks[:500]
+        ],
+        "curves": [_curve(report, index, packer) for index in range(min(2, len(report.curves)))],
+        "source": _source(report),
+        "themes": [as_plain(theme) for theme in THEMES],
+        "font": FONT,
+        "words": sentences.PICTURE_WORDS,
+    }
+
+
+def _sentences(report: Report, notes: list[str]) -> dict[str, Any]:
+    return {
+        "headline": report.headline,
+        "chips": [[chip.label, chip.value, chip.note, chip.help] for chip in report.chips],
+        "noFindings": report.no_findings,
+        "band": [
+            [part.length_ns, sentences.band_label(part.length_ns, part.text), _CODES[part.state]]
+            for part in report.band
+        ],
+        "legend": [
+            [_CODES[total.state], total.label, sentences.duration(total.length_ns)] for total in report.legend
+        ],
+        "cost": [report.cost, report.cost_is_high],
+        "notes": notes,
+    }
+
+
+def _place(lanes: tuple[Lane, ...]) -> tuple[list[_Placed], int]:
+    """All lanes in drawing order, the first ones of each fold if there are too many."""
+    placed: list[_Placed] = []
+    left_out = 0
+
+    def visit(lane: Lane, parent: int) -> None:
+        nonlocal left_out
+        if len(placed) >= MOST_LANES:
+            left_out += 1
+            return
+        number = len(placed)
+        placed.append(_Placed(lane, parent))
+        for child in lane.children:
+            visit(child, number)
+
+    for lane in lanes:
+        visit(lane, -1)
+    return placed, left_out
+
+
+def _within_folds(placed: list[_Placed]) -> set[int]:
+    """The lanes that are not seen until a fold is opened."""
+    hidden: set[int] = set()
+    for index, one in enumerate(placed):
+        if one.parent >= 0 and (one.parent in hidden or placed[one.parent].lane.is_fold):
+            hidden.add(index)
+    return hidden
+
+
+class _Packer:
+    """Packs boxes, and numbers the different kinds of them."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._jobs = JobLabels(report.trace.jobs)
+        self._wall = max(report.trace.wall_ns, 1)
+        self.unit_ns = 1
+        while self._wall / self.unit_ns > 1_000_000:
+            self.unit_ns *= 10
+        self.kinds: list[list[Any]] = [[-1, "", "", "", []]]  # 0: nothing is drawn
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self.resolution_ns = 0.0  # of the lanes seen at first
+        self.coarse_ns = 0.0  # of those within folds
+
+    def units(self, time_ns: float) -> int:
+        """A time in whole units."""
+        return round(time_ns / self.unit_ns)
+
+    def rows(self, placed: list[_Placed]) -> tuple[list[list[int]], int]:
+        """The boxes of each lane, and how many intervals were merged into shares."""
+        columns = [[columns_of(track) for track in one.lane.tracks] for one in placed]
+        hidden = _within_folds(placed)
+        single = [(found[0], index in hidden) for index, found in enumerate(columns) if len(found) == 1]
+        finest = float(self.unit_ns)
+        self.resolution_ns = resolution_for(
+            [one for one, deep in single if not deep], self._wall, MOST_SEEN, finest
+        )
+        folded = [one for one, deep in single if deep]
+        self.coarse_ns = resolution_for(folded, self._wall, MOST_FOLDED, self.resolution_ns)
+        rows, merged = [], 0
+        for index, (one, found) in enumerate(zip(placed, columns, strict=True)):
+            spans = self._spans(one.lane, found, self.coarse_ns if index in hidden else self.resolution_ns)
+            if index not in hidden and not one.lane.is_fold:
+                merged += sum(span.merged for span in spans if span.shares)
+            rows.append(self._row(one.lane, spans))
+        return rows, merged
+
+    def _spans(self, lane: Lane, columns: list[Columns], resolution_ns: float) -> list[Span]:
+        if lane.is_fold:
+            return stacked(columns, self._wall, FOLD_BINS)
+        return merge(columns[0], resolution_ns)
+
+    def _row(self, lane: Lane, spans: list[Span]) -> list[int]:
+        row: list[int] = []
+        at = 0
+        for span in spans:
+            start, end = self.units(span.start_ns), self.units(span.end_ns)
+            if start > at:
+                row += [start - at, 0]
+            row += [max(end - max(start, at), 0), self._kind(lane, span)]
+            at = max(end, at)
+        return row
+
+    def _kind(self, lane: Lane, span: Span) -> int:
+        if span.interval is None:
+            return self._shares(span)
+        interval = span.interval
+        job = "" if lane.is_fold else self._jobs.at(lane.tracks[0].id, interval)
+        code = _CODES[interval.state]
+        if len(self.kinds) >= MOST_KINDS:  # ever new details: keep the state, let the details go
+            return self._number((code, interval.state.value, interval.state.value, "", 0))
+        labels = labels_of(interval, job)
+        full, short = labels[0], labels[-2] if len(labels) > 1 else labels[0]
+        place = sentences.place(interval.file, interval.line)
+        return self._number(
+            (code, _cut(full), _cut(short), _cut(place), 0 if interval.file else interval.line)
+        )
+
+    def _shares(self, span: Span) -> int:
+        """Shares in sixteenths: what is there at all stays visible, and few kinds are enough."""
+        fine = 16 if len(self.kinds) < MOST_KINDS else 4
+        parts = tuple(max(round(share * fine), 1) * (16 // fine) if share > 0 else 0 for share in span.shares)
+        return self._number((-2, parts))
+
+    def _number(self, key: tuple[Any, ...]) -> int:
+        if key not in self._numbers:
+            self._numbers[key] = len(self.kinds)
+            self.kinds.append([-2, list(key[1])] if key[0] == -2 else list(key))
+        return self._numbers[key]
+
+
+def _lane(placed: _Placed, packer: _Packer) -> list[Any]:
+    lane = placed.lane
+    flags = lane.is_group + 2 * lane.is_fold + 4 * lane.machinery
+    outcome = {True: 1, False: 2, None: 0}[lane.ok]
+    track = lane.tracks[0]
+    said = "" if track.outcome == "returned" else track.outcome  # the script has that word
+    detail = ": ".join(word for word in (said, track.outcome_detail) if word)
+    where = sentences.place(track.file, track.line)
+    return [
+        _cut(lane.name),
+        lane.depth,
+        flags,
+        outcome,
+        _cut(lane.text),
+        placed.parent,
+        "" if lane.is_fold else _cut(one_line(detail)),
+        "" if lane.is_fold else _cut(where),
+        [packer.units(length) for length in _sums(lane)],
+    ]
+
+
+def _sums(lane: Lane) -> list[int]:
+    """Nanoseconds by state over all tracks of the lane, from all intervals, merged or not."""
+    sums = [0] * len(ORDER)
+    for track in lane.tracks:
+        columns = columns_of(track)
+        lengths = columns.end_ns - columns.start_ns
+        for code in range(len(ORDER)):
+            sums[code] += int(np.sum(lengths[columns.code == code]))
+    while sums and not sums[-1]:
+        sums.pop()
+    return sums
+
+
+def _finding(finding: Any, numbers: dict[int, int], packer: _Packer) -> list[Any]:
+    lanes = [numbers[track] for track in finding.tracks[:50] if track in numbers]
+    start, end = packer.units(finding.start_ns), packer.units(finding.end_ns)
+    return [finding.severity, finding.message, finding.hint, finding.lint, start, end, lanes]
+
+
+def _curve(report: Report, index: int, packer: _Packer) -> list[Any]:
+    curve = report.curves[index]
+    peak = max(curve.values, default=0)
+    cores = report.trace.build.cores if index == 1 else 0
+    points = thinned(curve, report.trace.wall_ns, MOST_CURVE)
+    times = [packer.units(time) for time, _ in points]
+    steps = [after - before for before, after in zip([0, *times], times, strict=False)]
+    values = [round(value, 2) if value % 1 else int(value) for _, value in points]
+    return [curve.label, steps, values, max(peak, cores, 1), sentences.peak_of(peak, cores)]
+
+
+def _source(report: Report) -> dict[str, str]:
+    """The cell's lines that an interval names, by the editor's number: the magic's own line is 1."""
+    named = {i.line for track in report.trace.tracks for i in track.states[:2_000] if not i.file and i.line}
+    lines = dict(enumerate(report.trace.source.splitlines(), start=2))
+    return {str(line): _cut(lines[line].strip()) for line in sorted(named)[:200] if line in lines}
+
+
+def _cut(text: str) -> str:
+    shown = one_line(text)
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"

@@ -1,0 +1,36 @@
+"""The flows for the script: the ones that ended the longest waits, if there are too many."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+
+from concmagic.trace.model import Flow, Trace, Track
+
+MOST = 1_200
+KINDS = ("spawn", "wake", "submit", "result", "send", "release", "join")
+
+
+def packed_flows(trace: Trace, lane_of: dict[int, int], units: Callable[[float], int]) -> list[list[int]]:
+    """Columns: kind, source lane, source time, target lane, target time; times as differences."""
+    flows = [flow for flow in trace.flows if flow.source in lane_of and flow.target in lane_of]
+    if len(flows) > MOST:
+        tracks = {track.id: track for track in trace.tracks}
+        starts = {track.id: [i.start_ns for i in track.states] for track in trace.tracks}
+        flows.sort(key=lambda flow: -_wait_ended(flow, tracks[flow.target], starts[flow.target]))
+        flows = flows[:MOST]
+    flows.sort(key=lambda flow: flow.target_ns)
+    times = [units(flow.target_ns) for flow in flows]
+    return [
+        [KINDS.index(flow.kind) for flow in flows],
+        [lane_of[flow.source] for flow in flows],
+        [time - units(flow.source_ns) for flow, time in zip(flows, times, strict=True)],
+        [lane_of[flow.target] for flow in flows],
+        [after - before for before, after in zip([0, *times], times, strict=False)],
+    ]
+
+
+def _wait_ended(flow: Flow, target: Track, starts: list[int]) -> int:
+    """How long the interval was that this flow ended."""
+    before = bisect_left(starts, flow.target_ns) - 1
+    return target.states[before].length_ns if before >= 0 else 0

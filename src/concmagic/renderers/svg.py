@@ -1,0 +1,255 @@
+"""The static picture: what an untrusted, an exported or a printed notebook shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from concmagic import sentences
+from concmagic.renderers import svg_pen as pen
+from concmagic.renderers.curves import thinned
+from concmagic.renderers.layout import Arrow, Layout, MarkBox, lay_out
+from concmagic.renderers.measure import fit, one_line, text_width, wrap
+from concmagic.renderers.palette import ORDER
+from concmagic.renderers.svg_lanes import ROW, draw_row
+from concmagic.report import Curve, Report
+
+WIDTH = 980.0
+_MARGIN = 18.0
+_NAMES = 164.0
+_ENDS = 208.0
+_LEFT = _MARGIN + _NAMES
+_RIGHT = WIDTH - _MARGIN - _ENDS
+_FINDINGS = 3
+_MARKS = 60
+_CODES = {state: code for code, state in enumerate(ORDER)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A section of the picture: its shapes and where the next one begins."""
+
+    shapes: list[str]
+    bottom: float
+
+
+class SvgRenderer:
+    """Report → SVG. "auto" follows the reader's system; "light" and "dark" are fixed."""
+
+    def __init__(self, theme: Literal["auto", "light", "dark"] = "auto") -> None:
+        self._theme = theme
+
+    def render(self, report: Report) -> str:
+        """Draw the report, 980 pixels wide and as high as it needs."""
+        layout = lay_out(report, _LEFT, _RIGHT)
+        shapes: list[str] = []
+        y = _MARGIN
+        for section in (_headline, _chips, _findings, _band, _strips, _timeline, _legend, _footer):
+            part = section(report, layout, y)
+            shapes += part.shapes
+            y = part.bottom
+        height = y + _MARGIN - 6
+        size = f'width="{WIDTH:.0f}" height="{height:.0f}" viewBox="0 0 {WIDTH:.0f} {height:.0f}"'
+        title = f"<title>{pen.clean(report.headline)}</title>"
+        card = pen.rect(0.5, 0.5, WIDTH - 1, height - 1, "bg", 10)
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{title}'
+        return head + pen.style(self._theme) + pen.patterns() + card + "\n".join(shapes) + "</svg>"
+
+
+def _headline(report: Report, layout: Layout, y: float) -> _Part:
+    lines = wrap(one_line(report.headline), WIDTH - 2 * _MARGIN, 20, bold=True)
+    return _Part(
+        [pen.text(_MARGIN, y + 20 + 26 * i, row, "h") for i, row in enumerate(lines)],
+        y + 26 * len(lines) + 10,
+    )
+
+
+def _chips(report: Report, layout: Layout, y: float) -> _Part:
+    shapes, x, height = [], _MARGIN, 62.0
+    for chip in report.chips:
+        shown = fit(one_line(chip.value), 260, 30, bold=True)
+        value = text_width(shown, 30, bold=True)
+        width = max(240.0, value + text_width(chip.note, 14) + 44, text_width(chip.label, 13) + 32)
+        shapes.append(pen.rect(x, y, width, height, "p", 8))
+        shapes.append(pen.text(x + 16, y + 21, chip.label, "q"))
+        shapes.append(
+            f'<text x="{pen.n(x + 16)}" y="{pen.n(y + 50)}"><tspan class="v">{pen.clean(shown)}</tspan>'
+            f'<tspan dx="10" class="q n">{pen.clean(chip.note)}</tspan></text>'
+        )
+        x += width + 12
+    return _Part([*shapes, *_cost(report, y)], y + height + 14)
+
+
+def _cost(report: Report, y: float) -> list[str]:
+    end = WIDTH - _MARGIN
+    if not report.cost_is_high:
+        return [pen.text(end, y + 21, report.cost, "q", "end")]
+    width = text_width(report.cost, 14, bold=True) + 24
+    return [
+        pen.rect(end - width, y + 2, width, 28, "w", 14),
+        pen.text(end - 12, y + 21, report.cost, "no b n", "end"),
+    ]
+
+
+def _findings(report: Report, layout: Layout, y: float) -> _Part:
+    shapes: list[str] = []
+    room = WIDTH - 2 * _MARGIN - 24
+    for finding in report.findings[:_FINDINGS]:
+        warning = finding.severity == "warning"
+        shapes.append(pen.text(_MARGIN + 2, y + 14, "▲" if warning else "●", "no" if warning else "q"))
+        for row in wrap(one_line(finding.message), room, 14, bold=warning, lines=2):
+            shapes.append(pen.text(_MARGIN + 24, y + 14, row, "n b" if warning else "n"))
+            y += 20
+        for row in wrap(one_line(finding.hint), room, 13, lines=2):
+            shapes.append(pen.text(_MARGIN + 24, y + 12, row, "q"))
+            y += 18
+        y += 4
+    more = len(report.findings) - _FINDINGS
+    last = sentences.more_findings(more) if more > 0 else report.no_findings if not report.findings else ""
+    if last:
+        shapes.append(pen.text(_MARGIN + (24 if more > 0 else 2), y + 12, last, "q"))
+        y += 20
+    return _Part(shapes, y + 8)
+
+
+def _band(report: Report, layout: Layout, y: float) -> _Part:
+    if not layout.band:
+        return _Part([], y)
+    shapes = [pen.text(_LEFT - 12, y + 18, sentences.WHERE_IT_WENT, "q", "end")]
+    outside: list[str] = []
+    for box in sorted(layout.band, key=lambda box: -box.width):
+        code = _CODES[box.state]
+        shapes.append(pen.rect(box.x, y, max(box.width, 2), 26, f"s{code}", 2))
+        label = sentences.band_label(box.length_ns, box.text)
+        if text_width(label, 13, bold=True) <= box.width - 14:
+            shapes.append(pen.text(box.x + 8, y + 17.5, label, f"b k{code}"))
+        elif text_width(sentences.duration(box.length_ns), 13, bold=True) <= box.width - 10:
+            shapes.append(pen.text(box.x + 6, y + 17.5, sentences.duration(box.length_ns), f"b k{code}"))
+            outside.append(label)
+        else:
+            outside.append(label)
+    shapes += _beside_band(outside, y)
+    return _Part(shapes, y + (42 if len(outside) > 1 else 36))
+
+
+def _beside_band(labels: list[str], y: float) -> list[str]:
+    """What does not fit its part stands at the band's end, the longest first."""
+    room = _ENDS - 12
+    if len(labels) == 1 or not labels:
+        return [pen.text(_RIGHT + 12, y + 17.5, fit(label, room, 13), "q") for label in labels]
+    first = pen.text(_RIGHT + 12, y + 11, fit(labels[0], room, 12), "q", size=12)
+    rest = labels[1] if len(labels) == 2 else sentences.and_more(labels[1], len(labels) - 2)
+    return [first, pen.text(_RIGHT + 12, y + 27, fit(rest, room, 12), "q", size=12)]
+
+
+def _strips(report: Report, layout: Layout, y: float) -> _Part:
+    shapes: list[str] = []
+    for index, curve in enumerate(report.curves[:2]):
+        cores = report.trace.build.cores if index == 1 else 0
+        peak = max(curve.values, default=0)
+        height = 24.0 if index == 0 else 18.0
+        shapes.append(pen.text(_LEFT - 12, y + height - 4, curve.label, "q", "end"))
+        shapes.append(pen.line(_LEFT, y + height, _RIGHT, y + height, "g"))
+        shapes.append(
+            pen.path(_area(curve, report, layout, y, height, max(peak, cores, 1)), "s0" if index else "s3")
+        )
+        note = sentences.peak_of(peak, cores)
+        shapes.append(pen.text(_RIGHT + 12, y + height - 4, note, "q"))
+        y += height + 7
+    return _Part(shapes, y + 4)
+
+
+def _area(curve: Curve, report: Report, layout: Layout, y: float, height: float, top: float) -> str:
+    """The area under a step curve, from the base line up."""
+    points = thinned(curve, report.trace.wall_ns, 400)
+    base = y + height
+    data = f"M{pen.n(layout.scale.x(points[0][0]) if points else _LEFT)} {pen.n(base)}"
+    for time, value in points:
+        data += f"H{pen.n(layout.scale.x(time))}V{pen.n(base - value / top * height)}"
+    return data + f"H{pen.n(layout.scale.right)}V{pen.n(base)}Z"
+
+
+def _timeline(report: Report, layout: Layout, y: float) -> _Part:
+    levels = _mark_levels(layout)
+    top = y + 17 * (max(levels.values(), default=-1) + 1)
+    bottom = top + 24 + ROW * len(layout.rows)
+    shapes = _marks(levels, y, bottom)
+    for x, label in layout.ticks:
+        shapes.append(pen.line(x, top + 4, x, bottom, "g"))
+        if x + text_width(label, 12) + 4 < WIDTH - _MARGIN:
+            shapes.append(pen.text(x + 5, top + 15, label, "q", size=12))
+    for index, row in enumerate(layout.rows):
+        shapes += draw_row(row, top + 24 + ROW * index, _MARGIN, _LEFT, _RIGHT, WIDTH - _MARGIN)
+    shapes += [_arrow(arrow, top + 24) for arrow in layout.arrows]
+    if not layout.rows:
+        shapes.append(pen.text(_LEFT, top + 36, sentences.NO_LANES, "q"))
+        bottom += 20
+    return _Part(shapes, bottom + 10)
+
+
+def _mark_levels(layout: Layout) -> dict[MarkBox, int]:
+    """Two lines of labels at most; a mark without room for its label has none (level -1)."""
+    free = [0.0, 0.0]
+    levels: dict[MarkBox, int] = {}
+    for mark in layout.marks[:_MARKS]:
+        level = next((index for index, at in enumerate(free) if mark.x >= at), -1)
+        levels[mark] = level
+        if level >= 0:
+            free[level] = mark.x + max(mark.width, text_width(_mark_label(mark), 12, bold=True) + 6) + 8
+    return levels
+
+
+def _mark_label(mark: MarkBox) -> str:
+    return fit(one_line(mark.label), 150, 12, bold=True)
+
+
+def _marks(levels: dict[MarkBox, int], y: float, bottom: float) -> list[str]:
+    shapes = []
+    for mark, level in levels.items():
+        top = y + 17 * max(level, 0)
+        shapes.append(pen.line(mark.x, top, mark.x, bottom, "d"))
+        if mark.width > 1 and level >= 0:
+            shapes.append(pen.rect(mark.x, top + 13, mark.width, 2, "t"))
+            shapes.append(pen.line(mark.x + mark.width, top + 13, mark.x + mark.width, bottom, "d"))
+        if level >= 0:
+            shapes.append(pen.text(mark.x + 4, top + 10, _mark_label(mark), "b", size=12))
+    return shapes
+
+
+def _arrow(arrow: Arrow, top: float) -> str:
+    down = 1 if arrow.to_row > arrow.row else -1
+    y = top + ROW * arrow.row + ROW / 2 + down * 11
+    to_y = top + ROW * arrow.to_row + ROW / 2 - down * 11
+    x, back = arrow.to_x, to_y - down * 5
+    shaft = f"M{pen.n(arrow.x)} {pen.n(y)}L{pen.n(x)} {pen.n(to_y)}"
+    return pen.path(
+        f"{shaft}M{pen.n(x - 3)} {pen.n(back)}L{pen.n(x)} {pen.n(to_y)}L{pen.n(x + 3)} {pen.n(back)}", "a"
+    )
+
+
+def _legend(report: Report, layout: Layout, y: float) -> _Part:
+    shapes = [pen.line(_MARGIN, y, WIDTH - _MARGIN, y, "g")]
+    x, y = _MARGIN, y + 12
+    for total in report.legend:
+        code, length = _CODES[total.state], sentences.duration(total.length_ns)
+        width = 40 + text_width(total.label, 13.5, bold=True) + text_width(length, 13) + 26
+        if x + width > WIDTH - _MARGIN and x > _MARGIN:
+            x, y = _MARGIN, y + 26
+        thin = code >= 3
+        shapes.append(pen.rect(x, y + (4 if thin else 0), 30, 12 if thin else 20, f"s{code}", 3))
+        shapes.append(
+            f'<text x="{pen.n(x + 38)}" y="{pen.n(y + 15)}"><tspan class="b">{pen.clean(total.label)}</tspan>'
+            f'<tspan dx="7" class="q">{pen.clean(length)}</tspan></text>'
+        )
+        x += width
+    return _Part(shapes, y + 32)
+
+
+def _footer(report: Report, layout: Layout, y: float) -> _Part:
+    notes = list(report.footer)
+    if layout.merged:
+        notes.append(sentences.merged_note(layout.merged, layout.resolution_ns))
+    rows = [row for note in notes for row in wrap(one_line(note), WIDTH - 2 * _MARGIN, 11.5, lines=2)]
+    return _Part(
+        [pen.text(_MARGIN, y + 10 + 16 * i, row, "q f") for i, row in enumerate(rows)], y + 16 * len(rows)
+    )

@@ -1,0 +1,101 @@
+"""`asyncio.run(main())` in a cell, while the kernel's own loop is the running one.
+
+asyncio forbids a second loop in a thread whose loop is running, and the kernel's always is. So, only while a
+loop of the cell's own runs in this thread, the kernel's loop and task are not the running ones. Everything else
+of the cell sees them as a plain cell does: `create_task` before `asyncio.run` still lands on the kernel's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from asyncio import base_events, events, runners, tasks
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+
+@contextmanager
+def loops_of_the_cell() -> Iterator[None]:
+    """Allow loops of the cell's own in this thread until the block ends; outside of a loop, do nothing."""
+    kernel_loop = events._get_running_loop()
+    if kernel_loop is None:
+        yield
+        return
+    with ExitStack() as patches:
+        loop_class = base_events.BaseEventLoop
+        patches.enter_context(_replaced(loop_class, "run_forever", _stepping_aside(kernel_loop)))
+        patches.enter_context(_replaced(loop_class, "_check_running", _stepping_aside(kernel_loop)))
+        patches.enter_context(_replaced(runners, "events", lambda real: _StandIn(real, kernel_loop)))
+        yield
+
+
+def on_a_loop_of_its_own(run: Callable[[], Any]) -> Any:
+    """Run a coroutine function to its end on a new loop; call it inside `loops_of_the_cell`."""
+
+    async def main() -> Any:
+        return await run()
+
+    return asyncio.run(main())
+
+
+class _StandIn(types.ModuleType):
+    """`asyncio.events` as `asyncio.runners` sees it: the kernel's loop is not running.
+
+    A runner also makes its loop this thread's current one and leaves None there; the kernel's must stay.
+    """
+
+    def __init__(self, real: types.ModuleType, kernel_loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(real.__name__)
+        self._real = real
+        self._kernel_loop = kernel_loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def _get_running_loop(self) -> asyncio.AbstractEventLoop | None:
+        running: asyncio.AbstractEventLoop | None = self._real._get_running_loop()
+        return None if running is self._kernel_loop else running
+
+    def set_event_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        if self._real._get_running_loop() is not self._kernel_loop:
+            self._real.set_event_loop(loop)
+
+
+def _stepping_aside(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[Any], Any]:
+    """Make a wrapper for a loop's method: while it lasts, the kernel's loop does not run in this thread."""
+
+    def wrap(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def method(self: Any) -> Any:
+            if self is kernel_loop or events._get_running_loop() is not kernel_loop:
+                return original(self)
+            with _aside(kernel_loop):
+                return original(self)
+
+        return method
+
+    return wrap
+
+
+@contextmanager
+def _aside(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    task = asyncio.current_task(loop)
+    if task is not None:
+        tasks._leave_task(loop, task)
+    events._set_running_loop(None)
+    try:
+        yield
+    finally:
+        events._set_running_loop(loop)
+        if task is not None:
+            tasks._enter_task(loop, task)
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None]:
+    original = getattr(owner, name)
+    setattr(owner, name, wrap(original))
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)

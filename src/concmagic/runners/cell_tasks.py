@@ -1,0 +1,124 @@
+"""The tasks that a cell made on the kernel's loop, and how an interrupt stops them.
+
+KeyboardInterrupt in a step would end the kernel's loop. So where a step of the cell holds the loop a signal
+raises CancelledError; where the loop is idle it wakes it. Then all tasks of the cell are cancelled, get a
+moment for their `finally`, and are left behind if they do not end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import types
+from typing import Any
+
+from concmagic.cell import Outcome
+from concmagic.runners import tracebacks
+from concmagic.runners.pending_jobs import PendingJobs
+
+GRACE_S = 0.4  # with the loop's wake-up this keeps an interrupt under half a second
+
+_ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
+# Tasks that the kernel makes for its messages while the cell runs: cancelling one would end the kernel.
+_KERNEL_PACKAGES = ("ipykernel", "IPython", "tornado", "zmq", "jupyter_client")
+
+
+class CellTasks:
+    """Which tasks of a loop belong to the cell: made since now, and not by the kernel."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._before = asyncio.all_tasks(loop)
+
+    def pending(self) -> set[asyncio.Task[Any]]:
+        """Those that have not ended."""
+        return {task for task in asyncio.all_tasks(self.loop) if task in self}
+
+    def __contains__(self, task: object) -> bool:
+        return isinstance(task, asyncio.Future) and task not in self._before and not _is_kernels(task)
+
+    async def cancel_and_wait(self, spare: set[asyncio.Task[Any]] | None = None) -> None:
+        """Cancel them, give them a moment to end, and leave those that do not."""
+        waiting = self.pending()
+        for task in waiting - (spare or set()):
+            task.cancel()
+        if waiting:
+            _, waiting = await asyncio.wait(waiting, timeout=GRACE_S)
+        for task in waiting:
+            task.cancel()
+
+
+class StopTasks:
+    """What a signal does to a cell that awaits."""
+
+    def __init__(self, cell_tasks: CellTasks) -> None:
+        self._tasks = cell_tasks
+        self._loop = cell_tasks.loop
+        self._requested: asyncio.Future[None] = self._loop.create_future()
+        self._pending = PendingJobs()
+        self._struck: set[asyncio.Task[Any]] = set()
+        self.acted = False
+
+    def __call__(self, frame: types.FrameType | None) -> None:
+        if not self.acted:
+            self.acted = True
+            self._pending.cancel()
+        self._loop.call_soon_threadsafe(self._request)
+        task = asyncio.current_task(self._loop)
+        if _may_raise(frame, task is not None and task in self._tasks):
+            if task is not None:
+                self._struck.add(task)
+            raise asyncio.CancelledError
+
+    async def until_over(self, task: asyncio.Task[Outcome]) -> None:
+        """Wait until the cell's task has ended, or a signal has ended the cell."""
+        await asyncio.wait({task, self._requested}, return_when=asyncio.FIRST_COMPLETED)
+        if self._requested.done():
+            await self._tasks.cancel_and_wait(spare=self._struck)
+        self._requested.cancel()
+
+    def where(self, task: asyncio.Task[Outcome], error: BaseException | None) -> BaseException | None:
+        """Something that stands where the cell was when it was ended."""
+        if error is not None or task.done():
+            return error
+        return asyncio.CancelledError().with_traceback(tracebacks.of_frames(_awaiting_frames(task)))
+
+    def _request(self) -> None:
+        if not self._requested.done():
+            self._requested.set_result(None)
+
+
+def _is_kernels(task: asyncio.Future[Any]) -> bool:
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+    folders = code.co_filename.replace(os.sep, "/").split("/") if code is not None else []
+    return any(package in folders for package in _KERNEL_PACKAGES)
+
+
+def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
+    """Whether the code that holds the loop is the cell's: its task, or a callback written in the notebook."""
+    if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame):
+        return False  # in the loop's own bookkeeping; the signal comes again
+    while frame is not None and not _is_loop(frame):
+        if of_cell or frame.f_globals.get("__name__") == "__main__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_loop(frame: types.FrameType) -> bool:
+    return frame.f_code.co_name in ("_run_once", "run_forever") and _is_asyncio(frame)
+
+
+def _is_asyncio(frame: types.FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_ASYNCIO)
+
+
+def _awaiting_frames(task: asyncio.Task[Any]) -> list[types.FrameType]:
+    """The frames that a suspended task would raise through, outermost first."""
+    frames = []
+    awaited: Any = task.get_coro()
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        frames.append(frame)
+        awaited = awaited.cr_await
+    return frames

@@ -1,0 +1,135 @@
+"""One interrupt ends the cell, whatever it is doing; `--timeout` goes the same way.
+
+While the cell runs SIGINT is ours. The first one is repeated from a thread until the cell is over, because
+one exception is not enough: `with ThreadPoolExecutor()` waits for its workers again while it is on its way out.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import threading
+import types
+from collections.abc import Callable
+from typing import Any, Literal
+
+from concmagic import sentences
+from concmagic.recording import ours
+
+FIRST_REPEAT_S = 0.3
+REPEAT_S = 0.2
+
+Reason = Literal["", "interrupt", "timeout"]
+
+
+class Interrupts:
+    """SIGINT for the length of a `with` block. `on_signal` says what a signal does to the cell.
+
+    Outside the main thread Python delivers no signals, and there this does nothing.
+    """
+
+    def __init__(self, on_signal: Callable[[types.FrameType | None], None], timeout: float | None) -> None:
+        self._on_signal = on_signal
+        self._timeout = timeout
+        self._pid = os.getpid()
+        self._active = threading.current_thread() is threading.main_thread()
+        self._timer: _Sender | None = None
+        self._repeater: _Sender | None = None
+        self._open = True
+        self.reason: Reason = ""
+
+    def __enter__(self) -> Interrupts:
+        if self._active:
+            self._handler = self._handle  # one object: `signal.getsignal` is compared with it later
+            self._before = signal.signal(signal.SIGINT, self._handler)
+            if self._timeout is not None:
+                self._timer = _Sender(self._timeout, None, self._time_is_up)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if not self._active:
+            return
+        self._open = False
+        for sender in (self._timer, self._repeater):
+            if sender is not None:
+                sender.stop()
+        os.getppid()  # a system call: a signal sent just now arrives here, at a handler that ignores it
+        if signal.getsignal(signal.SIGINT) is self._handler:  # else the cell has set one of its own
+            signal.signal(signal.SIGINT, self._before)
+
+    def ended(self, first: BaseException | None) -> BaseException:
+        """The exception that the cell ends with, standing where `first` was raised."""
+        error: BaseException = KeyboardInterrupt()
+        if self.reason == "timeout":
+            error = TimeoutError(sentences.cell_timed_out(self._timeout or 0.0))
+        if isinstance(first, KeyboardInterrupt) and self.reason == "interrupt":
+            error = first
+        return error.with_traceback(first.__traceback__ if first is not None else None)
+
+    def _time_is_up(self) -> None:
+        self.reason = self.reason or "timeout"
+
+    def _handle(self, signum: int, frame: types.FrameType | None) -> None:
+        if os.getpid() != self._pid:  # a forked child inherits the handler, and is no part of this
+            signal.default_int_handler(signum, frame)
+        if not self._open:
+            return
+        self.reason = self.reason or "interrupt"
+        if self._repeater is None:
+            self._repeater = _Sender(FIRST_REPEAT_S, REPEAT_S)
+        self._on_signal(frame)
+
+
+class _Sender:
+    """A thread below `threading` that sends SIGINT to the main thread after a delay, then again and again."""
+
+    def __init__(self, delay_s: float, repeat_s: float | None, before: Callable[[], None] | None = None) -> None:
+        self._delay_s = delay_s
+        self._repeat_s = repeat_s
+        self._before = before
+        self._stopped = False
+        self._sending = _thread.allocate_lock()
+        self._wake = _locked()
+        self._ended = _locked()
+        _thread.start_new_thread(self._run, ())
+
+    def stop(self) -> None:
+        """Send nothing any more, and wait until the thread is gone."""
+        with self._sending:
+            self._stopped = True
+        self._wake.release()
+        self._ended.acquire()
+
+    def _run(self) -> None:
+        native_id = _thread.get_native_id()
+        ours.add(native_id)
+        try:
+            self._send_until_stopped()
+        finally:
+            ours.remove(native_id)
+            self._ended.release()
+
+    def _send_until_stopped(self) -> None:
+        delay_s: float | None = self._delay_s
+        while delay_s is not None and not self._wake.acquire(timeout=min(delay_s, threading.TIMEOUT_MAX)):
+            with self._sending:
+                if self._stopped:
+                    return
+                if self._before is not None:
+                    self._before()
+                _interrupt_main()
+            delay_s = self._repeat_s
+
+
+def _locked() -> Any:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    return lock
+
+
+def _interrupt_main() -> None:
+    if hasattr(signal, "pthread_kill"):  # a real signal: it ends system calls, too
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()

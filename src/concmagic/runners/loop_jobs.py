@@ -1,0 +1,169 @@
+"""The jobs of one run of a `for` header: one per item, what became of each, and of all of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from concmagic import sentences
+from concmagic.recording.raw import JobRecord
+from concmagic.runners.loop_labels import item_label, length_of
+from concmagic.runners.loop_results import Results
+
+
+class Job:
+    """One item: what is run for it, when, where, and how it ended."""
+
+    __slots__ = (
+        "ended_ns",
+        "error",
+        "index",
+        "item",
+        "label",
+        "native_id",
+        "outcome",
+        "pid",
+        "started_ns",
+        "submitted_ns",
+        "submitter",
+        "task",
+        "value",
+    )
+
+    def __init__(self, index: int, item: Any, label: str) -> None:
+        self.index = index
+        self.item = item
+        self.label = label
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.submitted_ns = time.monotonic_ns()
+        self.submitter = threading.get_native_id()
+        self.started_ns: int | None = None
+        self.ended_ns: int | None = None
+        self.outcome = "not started"
+        self.pid = 0
+        self.native_id = 0
+        self.task: int | None = None
+
+    def begin(self) -> None:
+        """Where it runs, just before its first instruction."""
+        self.pid, self.native_id = os.getpid(), threading.get_native_id()
+        self.outcome = "left running"
+        self.started_ns = time.monotonic_ns()
+
+    def end(self, value: Any, error: BaseException | None = None) -> None:
+        """Where it ran, right after its last."""
+        self.ended_ns = time.monotonic_ns()
+        self.settle(value, error)
+
+    def settle(self, value: Any, error: BaseException | None) -> None:
+        """Note how it ended."""
+        self.item = None  # read, and perhaps large
+        self.value, self.error = value, error
+        self.outcome = "returned" if error is None else f"raised {type(error).__name__}"
+
+    def cancel(self) -> None:
+        """It was ended from outside."""
+        self.ended_ns = time.monotonic_ns()
+        self.item = None
+        self.outcome = "cancelled"
+
+    def record(self) -> JobRecord:
+        """What is known of it now."""
+        return JobRecord(
+            index=self.index,
+            label=self.label,
+            submitted_ns=self.submitted_ns,
+            started_ns=self.started_ns,
+            ended_ns=self.ended_ns,
+            outcome=self.outcome,
+            pid=self.pid,
+            native_id=self.native_id,
+            task=self.task,
+            submitter=self.submitter,
+        )
+
+
+class LoopRun:
+    """All jobs of one run. `stopped` is set when nothing new may start."""
+
+    def __init__(self, names: tuple[str, ...], keep_going: bool) -> None:
+        self._names = names
+        self._keep_going = keep_going
+        self._length: int | None = None
+        self._jobs: list[Job] = []
+        self._source_error: Exception | None = None
+        self.stopped = False
+
+    def jobs_of(self, iterable: Any) -> Iterator[Job]:
+        """A job for each item, read one by one until the items end or the run is stopped."""
+        items = iter(iterable)
+        self._length = length_of(iterable)
+        while not self.stopped:
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            except Exception as error:
+                self._fail_reading(error)
+                return
+            if not self.stopped:  # reading may take its time, and a job may have failed meanwhile
+                yield self._new_job(item)
+
+    async def jobs_of_async(self, iterable: Any) -> AsyncIterator[Job]:
+        """The same of an asynchronous iterable."""
+        items = aiter(iterable)
+        while not self.stopped:
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+            except Exception as error:
+                self._fail_reading(error)
+                return
+            if not self.stopped:
+                yield self._new_job(item)
+
+    def ended(self, job: Job) -> None:
+        """Call when a job has ended: after a failure nothing new starts."""
+        if job.error is not None and not self._keep_going:
+            self.stopped = True
+
+    def records(self) -> tuple[JobRecord, ...]:
+        """What is known of all jobs now."""
+        return tuple(job.record() for job in self._jobs)
+
+    def results(self) -> Results:
+        """The values in order, and what a failed item raised in the place of its value."""
+        return Results(job.value if job.error is None else job.error for job in self._jobs)
+
+    def raise_failure(self) -> None:
+        """Raise what failed, if anything did: the first in item order, or all of it as one group."""
+        errors = [_noted(job, self._length) for job in self._jobs if job.error is not None]
+        if self._source_error is not None:
+            errors.append(self._source_error)
+        if errors and self._keep_going:
+            raise BaseExceptionGroup(sentences.items_failed(len(errors), len(self._jobs)), errors)
+        if errors:
+            raise errors[0]
+
+    def _new_job(self, item: Any) -> Job:
+        job = Job(len(self._jobs), item, item_label(self._names, item))
+        self._jobs.append(job)
+        return job
+
+    def _fail_reading(self, error: Exception) -> None:
+        self._source_error = error
+        self.stopped = self.stopped or not self._keep_going
+
+
+def _noted(job: Job, length: int | None) -> BaseException:
+    error = job.error
+    assert error is not None
+    note = sentences.item_note(job.index + 1, length, job.label)
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+    return error

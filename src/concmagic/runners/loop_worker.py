@@ -1,0 +1,161 @@
+"""What a worker process of a loop runs: items come through a pipe, what became of them goes back.
+
+It is imported in every worker, so it must stay light: the standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+from concmagic import sentences
+from concmagic.recording import pickling
+from concmagic.runners import tracebacks
+from concmagic.runners.loop_unbound import explain_unbound
+
+Body = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """The body for a process that does not share the notebook's memory, sent once per worker."""
+
+    token: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has its body; `problem` says why it has not."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One item is over. Value and error are pickled apart: what cannot be read must not cost the times."""
+
+    started_ns: int
+    ended_ns: int
+    native_id: int
+    value: bytes = b""
+    error: bytes = b""
+    error_text: str = ""  # "ValueError: too small", should the error not be readable
+    trace: str = ""  # the traceback as the worker would have shown it
+
+
+class RemoteTraceback(Exception):
+    """The traceback in the worker, shown as the cause of the exception that came from there."""
+
+    def __str__(self) -> str:
+        return f"\n\n{self.args[0]}"
+
+
+def work(connection: Connection, inherited: list[Connection], file: str, body: Body | Parcel) -> None:
+    """Run items until there are no more. `inherited` are the notebook's ends of the other workers' pipes."""
+    for each in inherited:
+        each.close()
+    interrupts = _Interrupts()
+    pickling.install()
+    try:
+        function = pickling.unpack(body.token, body.data) if isinstance(body, Parcel) else body
+    except Exception as error:
+        connection.send(Ready(f"{type(error).__name__}: {error}"))
+        return
+    connection.send(Ready())
+    with contextlib.suppress(EOFError, OSError):  # the notebook's process is gone: nobody waits for us
+        while message := connection.recv_bytes():
+            connection.send(_run(function, message, file, interrupts))
+
+
+class _Interrupts:
+    """An interrupt reaches every process of the kernel: it ends the item, and leaves the worker be."""
+
+    def __init__(self) -> None:
+        self.may_raise = False
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._handle)
+
+    def _handle(self, signum: int, frame: types.FrameType | None) -> None:
+        if self.may_raise:
+            raise KeyboardInterrupt
+
+
+def _run(body: Body, message: bytes, file: str, interrupts: _Interrupts) -> Done:
+    native_id = threading.get_native_id()
+    started_ns = ended_ns = time.monotonic_ns()
+    try:
+        try:
+            item = ForkingPickler.loads(message)
+            interrupts.may_raise = True
+            value = body(item)
+        finally:
+            interrupts.may_raise = False
+            ended_ns = time.monotonic_ns()
+            _flush()
+        return Done(started_ns, ended_ns, native_id, value=_packed_value(value))
+    except BaseException as error:  # also SystemExit: it is the item's
+        explain_unbound(error, file)
+        return _failed(error, file, (started_ns, ended_ns, native_id))
+
+
+def _packed_value(value: Any) -> bytes:
+    try:
+        return bytes(ForkingPickler.dumps(value))
+    except Exception as error:
+        error.add_note(sentences.RESULT_CANNOT_BE_SENT)
+        raise
+
+
+def _failed(error: BaseException, file: str, times: tuple[int, int, int]) -> Done:
+    tracebacks.from_the_cell(error, file)
+    trace = "".join(traceback.format_exception(error))
+    text = traceback.format_exception_only(error)[0].strip()
+    return Done(*times, error=_packed_error(error), error_text=text, trace=trace)
+
+
+def _packed_error(error: BaseException) -> bytes:
+    """The exception if it survives the journey (not all do that are made with arguments), else nothing."""
+    try:
+        data = bytes(ForkingPickler.dumps(error))
+        pickle.loads(data)
+    except Exception:
+        return b""
+    return data
+
+
+def _flush() -> None:
+    """What the item printed belongs to it, and arrives as a whole."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a closed stream, or one of the user's own making
+            stream.flush()
+
+
+def unpack_result(done: Done) -> tuple[Any, BaseException | None]:
+    """In the notebook: value and error of an item that a worker ran."""
+    if not done.error_text:
+        return _loaded(done.value)
+    error, problem = _loaded(done.error) if done.error else (None, None)
+    if not isinstance(error, BaseException) or problem is not None:
+        error = RuntimeError(done.error_text)
+    error.__cause__ = RemoteTraceback(done.trace)
+    return None, error
+
+
+def _loaded(data: bytes) -> tuple[Any, BaseException | None]:
+    try:
+        return ForkingPickler.loads(data), None
+    except Exception as error:  # whatever the value's own code does when it is unpickled
+        return None, error
+

@@ -1,0 +1,118 @@
+"""Compile a whole cell: the same code, run in the same namespace as a plain cell's."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+import linecache
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+from concmagic.cell import Cell, Program
+
+_ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign)
+
+
+def compile_cell(cell: Cell, shell: Any) -> Program:
+    """Compile the cell as IPython would have; its value is that of the last expression.
+
+    Raises what a plain cell shows for code that cannot be compiled: SyntaxError and its like.
+    """
+    text = gutter_text(cell, shell)
+    show_in_tracebacks(cell, text)
+    tree = shell.transform_ast(shell.compile.ast_parse(text, filename=cell.file))
+    codes = _compile(_split(tree, shell.ast_node_interactivity), cell.file, shell)
+    is_async = any(_awaits(code) for code, _ in codes)
+    return Program(is_async, _runner(codes, shell, is_async))
+
+
+def gutter_text(cell: Cell, shell: Any) -> str:
+    """The cell with magics and `!shell` lines translated, each line at the number that the editor shows."""
+    translated = shell.transform_cell(cell.source)
+    blank = len(cell.source) - len(cell.source.lstrip())
+    skipped = cell.source[:blank].count("\n")
+    # The magic's line as a comment: tracebacks show it, and can still parse the text around a failing line.
+    before = "\n" * (cell.first_line - 2) + f"# {cell.magic_line}\n" + "\n" * skipped
+    return before + _as_long_as(cell.source.splitlines()[skipped:], translated)
+
+
+def show_in_tracebacks(cell: Cell, text: str) -> None:
+    """Let tracebacks find the lines where the code says they are; IPython entered the magic's line alone."""
+    linecache.cache[cell.file] = (len(text), None, [line + "\n" for line in text.splitlines()], cell.file)
+
+
+def _as_long_as(typed: list[str], translated: str) -> str:
+    """Give lines that were folded into one (a magic continued by backslashes) their empty lines back."""
+    lines = translated.splitlines()
+    if len(lines) >= len(typed):
+        return translated
+    longer: list[str] = []
+    matcher = difflib.SequenceMatcher(None, typed, lines, autojunk=False)
+    for _, typed_from, typed_to, from_, to in matcher.get_opcodes():
+        longer += lines[from_:to]
+        longer += [""] * max(0, (typed_to - typed_from) - (to - from_))
+    return "\n".join(longer) + "\n"
+
+
+def _split(tree: ast.Module, interactivity: str) -> list[tuple[ast.AST, str]]:
+    """Cut the cell into what is only executed, what shows its values as it goes, and the value."""
+    nodes = tree.body
+    if interactivity == "last_expr_or_assign":
+        nodes = nodes + _assigned(nodes)
+    value: list[tuple[ast.AST, str]] = []
+    if interactivity != "none" and nodes and isinstance(nodes[-1], ast.Expr):
+        value = [(ast.Expression(nodes[-1].value), "eval")]
+        nodes = nodes[:-1]
+    shown = {"all": len(nodes), "last": 0 if value else 1}.get(interactivity, 0)
+    split = len(nodes) - shown
+    parts: list[tuple[ast.AST, str]] = []
+    if nodes[:split]:
+        parts.append((ast.Module(nodes[:split], tree.type_ignores), "exec"))
+    parts += [(ast.Interactive([node]), "single") for node in nodes[split:]]
+    return parts + value
+
+
+def _assigned(nodes: list[ast.stmt]) -> list[ast.stmt]:
+    """The name that the last statement assigns, as an expression; nothing if it assigns none."""
+    last = nodes[-1] if nodes else None
+    if not isinstance(last, _ASSIGNMENTS):
+        return []
+    targets = last.targets if isinstance(last, ast.Assign) else [last.target]
+    if len(targets) != 1 or not isinstance(targets[0], ast.Name):
+        return []
+    name = ast.Expr(ast.Name(targets[0].id, ast.Load()))
+    return [ast.fix_missing_locations(ast.copy_location(name, last))]
+
+
+def _compile(parts: list[tuple[ast.AST, str]], file: str, shell: Any) -> list[tuple[CodeType, str]]:
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if shell.autoawait else 0
+    with shell.compile.extra_flags(flags):
+        return [(shell.compile(tree, file, mode), mode) for tree, mode in parts]
+
+
+def _awaits(code: CodeType) -> bool:
+    return bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def _runner(codes: list[tuple[CodeType, str]], shell: Any, is_async: bool) -> Callable[[], Any]:
+    names = shell.user_global_ns, shell.user_ns
+
+    def run() -> Any:
+        value = None
+        for code, mode in codes:
+            answer = eval(code, *names)
+            value = answer if mode == "eval" else None
+        return value
+
+    async def run_awaiting() -> Any:
+        value = None
+        for code, mode in codes:
+            answer = eval(code, *names)
+            if _awaits(code):
+                answer = await answer
+            value = answer if mode == "eval" else None
+        return value
+
+    return run_awaiting if is_async else run

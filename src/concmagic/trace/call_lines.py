@@ -1,0 +1,120 @@
+"""The line of a call, looked up in the source: the tracer tells functions, not lines.
+
+A line is told only where it is certain: the function calls that name at one place.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections import defaultdict
+from collections.abc import Iterator
+
+_FIRST_LINE = 2  # the magic's own line is 1
+_LONGEST = 40
+_Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Module
+_Sites = dict[str, list[tuple[int, str]]]
+
+
+class CallLines:
+    """Where in which function what is called."""
+
+    def __init__(self, source: str, cell_file: str) -> None:
+        self._source = source
+        self._cell_file = cell_file
+        self._scopes: dict[str, dict[tuple[str, int], _Sites]] = {}
+
+    def find(self, file: str, function: str, line: int, callee: str) -> tuple[int, str]:
+        """The line and the text of the only call of `callee` in a function; (0, "") if there is not one.
+
+        `function` and `line` are the function's qualified name and the first line of its code object.
+        """
+        sites = self._sites(file, function.rpartition(".")[2], line).get(callee.rpartition(".")[2], [])
+        return sites[0] if len(sites) == 1 else (0, "")
+
+    def _sites(self, file: str, function: str, line: int) -> _Sites:
+        scopes = self._scopes.get(file)
+        if scopes is None:
+            scopes = self._scopes[file] = self._read(file)
+        if function == "<module>":
+            return scopes.get(("<module>", 0), {})
+        return scopes.get((function, line), {})
+
+    def _read(self, file: str) -> dict[tuple[str, int], _Sites]:
+        if file == self._cell_file:
+            text, shift = self._source, _FIRST_LINE - 1
+        else:
+            text, shift = "".join(linecache.getlines(file)), 0
+        try:
+            tree = ast.parse(_without_magics(text))
+        except (SyntaxError, ValueError, RecursionError):
+            return {}  # then no line is known
+        return {key: _sites_of(scope, text, shift) for scope, key in _scopes(tree, shift)}
+
+
+def call_text(source: str, line: int, callee: str) -> str:
+    """The text of the only call of `callee` on a line of this cell: "time.sleep(0.3)", or ""."""
+    try:
+        tree = ast.parse(_without_magics(source))
+    except (SyntaxError, ValueError, RecursionError):
+        return ""
+    name = callee.rpartition(".")[2]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node) == name]
+    texts = {_text(source, node) for node in calls if node.lineno + _FIRST_LINE - 1 == line}
+    return texts.pop() if len(texts) == 1 else ""
+
+
+def _without_magics(text: str) -> str:
+    """The text with the lines that only IPython understands made harmless, in place."""
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        code = line.lstrip()
+        if code[:1] in ("%", "!", "?"):
+            lines[index] = line[: len(line) - len(code)] + "pass"
+    return "\n".join(lines)
+
+
+def _scopes(tree: ast.Module, shift: int) -> Iterator[tuple[_Scope, tuple[str, int]]]:
+    yield tree, ("<module>", 0)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
+            yield node, (node.name, first + shift)
+        elif isinstance(node, ast.Lambda):
+            yield node, ("<lambda>", node.lineno + shift)
+
+
+def _sites_of(scope: _Scope, text: str, shift: int) -> _Sites:
+    sites: _Sites = defaultdict(list)
+    for node in _own_nodes(scope):
+        if isinstance(node, ast.Call) and (name := _name(node)):
+            sites[name].append((node.lineno + shift, _text(text, node)))
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            for name in ("__exit__", "__enter__", "__aexit__"):
+                sites[name].append((node.lineno + shift, ""))
+        elif isinstance(node, ast.For):
+            sites["result_iterator"].append((node.lineno + shift, ""))
+    return dict(sites)
+
+
+def _own_nodes(scope: _Scope) -> Iterator[ast.AST]:
+    """Everything in a scope but what stands in functions inside it."""
+    body = scope.body if isinstance(scope.body, list) else [scope.body]
+    waiting: list[ast.AST] = list(body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _name(call: ast.Call) -> str:
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _text(source: str, node: ast.Call) -> str:
+    text = ast.get_source_segment(source, node) or ""
+    return text if len(text) <= _LONGEST and "\n" not in text else ""

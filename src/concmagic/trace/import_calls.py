@@ -1,0 +1,175 @@
+"""What a process's calls tell: when its threads waited for what, and when they surely ran."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from concmagic.recording.raw import RawCode
+from concmagic.trace import states
+from concmagic.trace.call_lines import CallLines
+from concmagic.trace.call_tree import CallColumns, CallTree, build_tree
+from concmagic.trace.clock import CellClock
+from concmagic.trace.model import Int32s, Int64s, State, StateInterval
+from concmagic.trace.places import Places
+
+SHORTEST_WAIT_NS = 20_000  # a blocking call shorter than this is part of the running around it
+PROOF_NS = 1_000_000  # events closer than this: the thread held the GIL between them
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedCall:
+    """A blocking call of a thread, with the name it was made by."""
+
+    start_ns: int
+    end_ns: int
+    reason: str
+    called: str  # "time.sleep": for a task that it blocks
+    file: str
+    line: int
+
+    def as_waiting(self) -> StateInterval:
+        """What it is to a thread."""
+        return StateInterval(
+            self.start_ns, self.end_ns, State.WAITING, self.reason, "", self.file, self.line
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadCalls:
+    """The evidence that the calls of one thread give."""
+
+    blocked: tuple[BlockedCall, ...] = ()
+    running: tuple[StateInterval, ...] = ()  # proven
+    first_ns: int = 0
+    last_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportedCalls:
+    """Calls of one process, by native thread id, and the slices to be shown."""
+
+    threads: dict[int, ThreadCalls] = field(default_factory=dict)
+    native_id: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
+    start_ns: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
+    end_ns: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
+    depth: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
+    function: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
+    functions: tuple[RawCode, ...] = ()
+
+
+def import_calls(calls: CallColumns, clock: CellClock, places: Places, lines: CallLines) -> ImportedCalls:
+    """Read one process's calls; times come out in nanoseconds from the cell's start."""
+    if not len(calls.start_ns):
+        return ImportedCalls()
+    tree = build_tree(calls, places)
+    start, end = clock.since_start(calls.start_ns), clock.since_start(calls.end_ns)
+    blocked = _blocked_calls(tree, start, end, places, lines)
+    shown = np.flatnonzero(tree.shown & (end > 0) & (start < clock.wall_ns))
+    return ImportedCalls(
+        _by_thread(calls, start, end, blocked),
+        calls.native_id[shown].astype(np.int64),
+        np.clip(start[shown], 0, clock.wall_ns),
+        np.clip(end[shown], 0, clock.wall_ns),
+        tree.depth[shown],
+        calls.function[shown].astype(np.int32),
+        tuple(calls.functions),
+    )
+
+
+def _by_thread(
+    calls: CallColumns, start: Int64s, end: Int64s, blocked: dict[int, list[BlockedCall]]
+) -> dict[int, ThreadCalls]:
+    order = np.argsort(calls.native_id, kind="stable")
+    threads = {}
+    for rows in np.split(order, np.flatnonzero(np.diff(calls.native_id[order])) + 1):
+        native_id = int(calls.native_id[rows[0]])
+        moments = np.sort(np.concatenate((start[rows], end[rows][~calls.open[rows]])))
+        threads[native_id] = ThreadCalls(
+            tuple(blocked.get(native_id, ())),
+            tuple(_proven(moments)),
+            int(moments[0]),
+            int(moments[-1]),
+        )
+    return threads
+
+
+def _proven(moments: Int64s) -> list[StateInterval]:
+    """Stretches in which a thread's events follow each other closely."""
+    breaks = np.flatnonzero(np.diff(moments) >= PROOF_NS)
+    firsts = moments[np.concatenate(([0], breaks + 1))]
+    lasts = moments[np.concatenate((breaks, [len(moments) - 1]))]
+    pairs = zip(firsts.tolist(), lasts.tolist(), strict=True)
+    return [StateInterval(first, last, State.RUNNING) for first, last in pairs if last > first]
+
+
+def _blocked_calls(
+    tree: CallTree, start: Int64s, end: Int64s, places: Places, lines: CallLines
+) -> dict[int, list[BlockedCall]]:
+    """The blocking calls of each thread, in order; of nested ones the outer."""
+    calls = tree.calls
+    reasons = [states.blocking_reason(function.name) for function in calls.functions]
+    blocks = np.array([bool(reason) for reason in reasons], bool)[calls.function]
+    rows = np.flatnonzero(blocks & calls.is_c & (end - start >= SHORTEST_WAIT_NS))
+    found: dict[int, list[BlockedCall]] = defaultdict(list)
+    teller = _Teller(tree, reasons, places, lines)
+    for row in rows.tolist():
+        of_thread = found[int(calls.native_id[row])]
+        if of_thread and of_thread[-1].end_ns > int(start[row]):
+            continue
+        of_thread.append(BlockedCall(int(start[row]), int(end[row]), *teller.tell(row)))
+    return found
+
+
+class _Teller:
+    """Tells why and where a blocking call waited; equal call chains are looked up once."""
+
+    def __init__(self, tree: CallTree, reasons: list[str], places: Places, lines: CallLines) -> None:
+        self._tree = tree
+        self._functions = tree.calls.functions
+        self._reasons = reasons
+        self._places = places
+        self._lines = lines
+        self._told: dict[tuple[int, ...], tuple[str, str, str, int]] = {}
+
+    def tell(self, row: int) -> tuple[str, str, str, int]:
+        """Reason, name of the call, file, line."""
+        rows = self._up_to_own(row)
+        key = tuple(self._tree.calls.function[rows].tolist())
+        told = self._told.get(key)
+        if told is None:
+            told = self._told[key] = self._look(key, bool(self._tree.own[rows[-1]]))
+        return told
+
+    def _up_to_own(self, row: int) -> list[int]:
+        """The call and its callers, up to the first that is the user's own code."""
+        parent, own = self._tree.parent, self._tree.own
+        rows = [row]
+        while (row := int(parent[row])) >= 0:
+            rows.append(row)
+            if own[row]:
+                break
+        return rows
+
+    def _look(self, numbers: tuple[int, ...], is_own: bool) -> tuple[str, str, str, int]:
+        functions = [self._functions[number] for number in numbers]
+        library = functions[:-1] if is_own else functions
+        reason = self._reasons[numbers[0]]
+        for function in reversed(library):
+            better = states.LIBRARY_WAITS.get((_base(function.file), function.name))
+            if better is not None:
+                reason = better
+                break
+        if not is_own:
+            return reason, functions[0].name, "", 0
+        own, step = functions[-1], functions[-2] if len(functions) > 1 else functions[-1]
+        line, _ = self._lines.find(own.file, own.name, own.line, step.name)
+        return reason, functions[0].name, self._places.short(own.file), line
+
+
+def _base(file: str) -> str:
+    return file.replace("\\", "/").rpartition("/")[2]
+
+

@@ -1,0 +1,126 @@
+"""Processes: what the parent and the child know of one, as a track."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+
+from concmagic import sentences
+from concmagic.recording.raw import ProcessRecord
+from concmagic.trace.clock import CellClock
+from concmagic.trace.cover import cover, join_equal
+from concmagic.trace.model import Flow, State, StateInterval, Track
+from concmagic.trace.numbering import TrackIds
+
+_STRONGEST = (State.RUNNING, State.READY, State.UNKNOWN, State.STARTING, State.BLOCKING, State.WAITING)
+
+
+def process_track(
+    record: ProcessRecord,
+    threads: Sequence[Track],
+    samples: Sequence[StateInterval],
+    clock: CellClock,
+    ids: TrackIds,
+    has_jobs: bool,
+) -> Track:
+    """The track of one process; the kernel's own has no parent."""
+    is_kernel = record.parent_pid is None
+    start = 0 if record.started_ns is None else clock.at(record.started_ns)
+    end = clock.wall_ns if record.ended_ns is None else max(clock.at(record.ended_ns), start)
+    return Track(
+        id=ids.get("process", record.pid, 0),
+        kind="process",
+        name=record.name,
+        parent=None if is_kernel else ids.known("process", record.parent_pid or 0, 0) or 0,
+        role="work" if record.origin == "user" else "machinery",
+        start_ns=start,
+        end_ns=None if record.ended_ns is None else end,
+        states=cover(start, end, samples, _from_threads(threads), _starting(record, clock, end)),
+        outcome="" if is_kernel else outcome_of(record),
+        outcome_detail="; ".join(record.problems),
+        pid=record.pid,
+        native_id=record.main_native_id,
+        group=record.group,
+        unit=not is_kernel and record.origin == "user" and not has_jobs,
+        cpu_ns=record.cpu_ns,
+    )
+
+
+def outcome_of(record: ProcessRecord) -> str:
+    """How a process ended, in words."""
+    if record.ended_ns is None:
+        return "left running"
+    code = record.exit_code
+    if code is None:
+        return ""
+    if code < 0:
+        name = f"signal {-code}"
+        with suppress(ValueError):  # a real-time signal has no name
+            name = signal.Signals(-code).name
+        return f"killed by {name}"
+    return "returned" if code == 0 else f"exit code {code}"
+
+
+def process_spawn(record: ProcessRecord, clock: CellClock, ids: TrackIds) -> Flow | None:
+    """Who started it: a thread of its parent, else the parent itself."""
+    if record.started_ns is None or record.parent_pid is None:
+        return None
+    source = ids.known("thread", record.parent_pid, record.starter)
+    if source is None:
+        source = ids.known("process", record.parent_pid, 0)
+    if source is None:
+        return None
+    begun = record.started_ns if record.begun_ns is None else record.begun_ns
+    target = ids.get("process", record.pid, 0)
+    return Flow("spawn", source, clock.at(record.started_ns), target, clock.at(begun))
+
+
+def _starting(record: ProcessRecord, clock: CellClock, end: int) -> list[StateInterval]:
+    if record.started_ns is None:
+        return []
+    asked = clock.at(record.started_ns)
+    ready = end if record.target_ns is None else clock.at(record.target_ns)
+    begun = ready if record.begun_ns is None else min(clock.at(record.begun_ns), ready)
+    if record.target_ns is None and record.begun_ns is None and record.start_method in ("", "subprocess"):
+        return []  # nobody told when it was ready: what follows is not known
+    stretches = ((asked, begun, sentences.STARTING_PYTHON), (begun, ready, sentences.UNPICKLING))
+    return [
+        StateInterval(first, last, State.STARTING, "", detail) for first, last, detail in stretches if last > first
+    ]
+
+
+def _from_threads(threads: Sequence[Track]) -> list[StateInterval]:
+    """A process runs while one of its threads does, is ready while one is, and waits while all wait."""
+    if not threads:
+        return []
+    changes = []
+    for track in threads:
+        for interval in track.states:
+            changes.append((interval.start_ns, 1, interval))
+            changes.append((interval.end_ns, 0, interval))
+    changes.sort(key=lambda change: (change[0], change[1]))
+    active = dict.fromkeys(State, 0)
+    states: list[StateInterval] = []
+    before = changes[0][0] if changes else 0
+    reasons: dict[str, int] = {}
+    for at, begins, interval in changes:
+        if at > before:
+            piece = _strongest(before, at, active, reasons)
+            states += [piece] if piece is not None else []
+            before = at
+        step = 1 if begins else -1
+        active[interval.state] += step
+        if interval.state is State.WAITING:
+            reasons[interval.reason] = reasons.get(interval.reason, 0) + step
+    return join_equal(states)
+
+
+def _strongest(
+    start: int, end: int, active: dict[State, int], reasons: dict[str, int]
+) -> StateInterval | None:
+    for state in _STRONGEST:
+        if active[state]:
+            told = {reason for reason, many in reasons.items() if many} if state is State.WAITING else set()
+            return StateInterval(start, end, state, told.pop() if len(told) == 1 else "")
+    return None

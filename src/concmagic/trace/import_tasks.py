@@ -1,0 +1,342 @@
+"""Tasks and event loops of one process: from steps and wake-ups to tracks with states."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from concmagic import sentences
+from concmagic.recording.raw import LoopRecord, MergedSteps, TaskLog, TaskRecord, Wait
+from concmagic.trace.clock import CellClock
+from concmagic.trace.cover import cover, within
+from concmagic.trace.import_calls import BlockedCall
+from concmagic.trace.loop_holds import Hold, LoopHolds
+from concmagic.trace.model import Flow, State, StateInterval, Track
+from concmagic.trace.numbering import TrackIds, numbered, short_name
+from concmagic.trace.places import Places
+
+SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
+LOOP_OVERHEAD_NS = 50_000  # a shorter gap between two callbacks is the loop's own work
+CELL_NAME = "cell"
+
+Blocked = Mapping[int, Sequence[BlockedCall]]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTasks:
+    """Tracks and flows of one process's tasks; `by_thread` is what they tell about their threads."""
+
+    tracks: tuple[Track, ...] = ()
+    flows: tuple[Flow, ...] = ()
+    by_thread: Mapping[int, tuple[StateInterval, ...]] = field(default_factory=dict)
+    steps: Mapping[int, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
+    hidden: int = 0
+
+
+class TaskImporter:
+    """Reads the TaskLog of one process."""
+
+    def __init__(
+        self,
+        log: TaskLog,
+        pid: int,
+        clock: CellClock,
+        places: Places,
+        ids: TrackIds,
+        blocked: Blocked,
+        evidence_until: Mapping[int, int],
+        show_all: bool = False,
+    ) -> None:
+        self._log = log
+        self._pid = pid
+        self._clock = clock
+        self._places = places
+        self._ids = ids
+        self._blocked = blocked
+        self._evidence_until = evidence_until  # per thread: until when its blocking calls are known
+        self._loops = {loop.number: loop for loop in log.loops}
+        self._shown = [task for task in log.tasks if show_all or task.origin == "user"]
+        self._shown_numbers = {task.number for task in self._shown}
+        self._names = self._all_names()
+        self._holds_of: dict[int, list[tuple[int, int, str]]] = {}
+
+    def run(self) -> ImportedTasks:
+        """All tracks and flows."""
+        in_loop: dict[int, list[TaskRecord]] = defaultdict(list)
+        for task in self._shown:
+            in_loop[task.loop].append(task)
+        tracks: list[Track] = []
+        by_thread: dict[int, list[StateInterval]] = defaultdict(list)
+        steps: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+        for number, tasks in in_loop.items():
+            loop = self._loops.get(number) or LoopRecord(number, 0, False, ())
+            loop_track = self._loop_track(loop)
+            tracks.append(loop_track)
+            tracks += self._task_tracks(loop, tasks)
+            by_thread[loop.native_id] += _as_thread(loop_track.states)
+            steps[loop.native_id] += self._steps_by_id(tasks)
+        return ImportedTasks(
+            tuple(tracks),
+            tuple(self._flows()),
+            {native_id: _in_order(states) for native_id, states in by_thread.items()},
+            {native_id: tuple(sorted(found)) for native_id, found in steps.items()},
+            len(self._log.tasks) - len(self._shown),
+        )
+
+    def _all_names(self) -> dict[int, str]:
+        """Names of shown tasks; the hidden ones are told by their coroutine."""
+        names = {task.number: task.name or short_name(task.coroutine) for task in self._log.tasks}
+        shown = [names[task.number] for task in self._shown]
+        told = numbered(shown, [bool(task.name) for task in self._shown])
+        names.update(zip((task.number for task in self._shown), told, strict=True))
+        if self._log.cell_task is not None:
+            names[self._log.cell_task] = CELL_NAME
+        return names
+
+    # ---- loops -------------------------------------------------------------------------------
+
+    def _holds(self, loop: LoopRecord) -> list[Hold]:
+        """Every step and callback of a loop, in order."""
+        known = self._holds_of.get(loop.number)
+        if known is not None:
+            return known
+        at = self._clock.at
+        holds = [(at(begin), at(end), name) for begin, end, name in loop.callbacks]
+        for task in self._log.tasks:
+            if task.loop == loop.number:
+                name = self._names[task.number]
+                holds += [(at(begin), at(end), name) for begin, end in task.steps]
+        holds.sort()
+        self._holds_of[loop.number] = holds
+        return holds
+
+    def _loop_track(self, loop: LoopRecord) -> Track:
+        holds = self._holds(loop)
+        start = 0 if loop.kernel or not holds else holds[0][0]
+        end = self._clock.wall_ns if loop.kernel or not holds else max(hold[1] for hold in holds)
+        states: list[StateInterval] = []
+        at = start
+        for begin, stop, name in holds:
+            if begin > at:
+                idle = begin - at >= LOOP_OVERHEAD_NS
+                reason = "events" if idle else ""
+                states.append(StateInterval(at, begin, State.WAITING if idle else State.RUNNING, reason))
+                at = begin
+            if stop > at:
+                states += self._step(loop.native_id, at, stop, name)
+                at = stop
+        if at < end:
+            states.append(StateInterval(at, end, State.WAITING, "events"))
+        return Track(
+            id=self._ids.get("loop", self._pid, loop.number),
+            kind="loop",
+            name=sentences.EVENT_LOOP,
+            parent=self._ids.known("thread", self._pid, loop.native_id),
+            role="work",
+            start_ns=start,
+            end_ns=None if loop.kernel else end,
+            states=cover(start, end, states, self._merged(loop.merged)),
+            outcome="" if loop.kernel else "returned",
+            pid=self._pid,
+            native_id=loop.native_id,
+        )
+
+    def _step(self, native_id: int, begin: int, end: int, holder: str = "") -> list[StateInterval]:
+        """One step: running, but for where its thread was in a blocking call."""
+        if end - begin < SHORTEST_BLOCK_NS:
+            return [StateInterval(begin, end, State.RUNNING)]
+        known_until = self._evidence_until.get(native_id, 0)
+        base = [StateInterval(begin, min(end, known_until), State.RUNNING)] if known_until > begin else []
+        blocks = [
+            StateInterval(call.start_ns, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line)
+            for call in _calls_within(self._blocked.get(native_id, ()), begin, end)
+            if min(call.end_ns, end) - max(call.start_ns, begin) >= SHORTEST_BLOCK_NS
+        ]
+        return list(cover(begin, end, base, within(blocks, begin, end)))
+
+    def _merged(self, stretches: Sequence[MergedSteps]) -> list[StateInterval]:
+        """Stretches whose steps were not kept one by one: their sums, one state after the other."""
+        out: list[StateInterval] = []
+        for stretch in stretches:
+            at = self._clock.at(stretch.start_ns)
+            detail = sentences.merged_steps(stretch.steps)
+            for state, length in (
+                (State.RUNNING, stretch.running_ns),
+                (State.READY, stretch.ready_ns),
+                (State.WAITING, stretch.waiting_ns),
+            ):
+                end = self._clock.at(self._clock.start_ns + at + length)
+                if end > at:
+                    out.append(StateInterval(at, end, state, "merged", detail))
+                at = end
+        return out
+
+    # ---- tasks -------------------------------------------------------------------------------
+
+    def _task_tracks(self, loop: LoopRecord, tasks: Sequence[TaskRecord]) -> list[Track]:
+        drafts = [self._states(task, loop.native_id) for task in tasks]
+        self._name_holders(loop, drafts)
+        return [
+            self._task_track(loop, task, states) for task, states in zip(tasks, drafts, strict=True)
+        ]
+
+    def _states(self, task: TaskRecord, native_id: int) -> list[StateInterval]:
+        """From creation to end: starting, then steps, and between them waiting until woken, then ready."""
+        at = self._clock.at
+        states: list[StateInterval] = []
+        wakes, next_wake = task.wakes, 0
+        before = at(task.created_ns) if task.created_ns is not None else 0
+        for index, (begin_ns, end_ns) in enumerate(task.steps):
+            begin, end = at(begin_ns), at(end_ns)
+            wake = None
+            while next_wake < len(wakes) and wakes[next_wake].at_ns <= begin_ns:
+                wake = wake or wakes[next_wake]
+                next_wake += 1
+            if begin > before:
+                if index == 0 and task.created_ns is not None and task.created_ns >= self._clock.start_ns:
+                    states.append(StateInterval(before, begin, State.STARTING))
+                elif wake is None:
+                    states.append(StateInterval(before, begin, State.UNKNOWN))
+                else:
+                    woken = min(max(at(wake.at_ns), before), begin)
+                    if woken > before:
+                        states.append(self._waiting(before, woken, wake.wait))
+                    if begin > woken:
+                        states.append(StateInterval(woken, begin, State.READY, "loop"))
+            if end > begin:
+                states += self._step(native_id, begin, end)
+            before = max(before, end)
+        self._add_rest(task, states, before, wakes[next_wake].at_ns if next_wake < len(wakes) else None)
+        return states
+
+    def _add_rest(
+        self, task: TaskRecord, states: list[StateInterval], before: int, woken_ns: int | None
+    ) -> None:
+        """What came after the last step: of a task that ended nothing, else its last wait."""
+        end = self._end(task)
+        woken = min(max(self._clock.at(woken_ns), before), end) if woken_ns is not None else end
+        if woken > before:
+            if not task.steps and task.created_ns is not None:
+                states.append(StateInterval(before, woken, State.STARTING))
+            elif task.last_wait is not None:
+                states.append(self._waiting(before, woken, task.last_wait))
+            else:
+                states.append(StateInterval(before, woken, State.UNKNOWN))
+        if end > max(woken, before):
+            states.append(StateInterval(max(woken, before), end, State.READY, "loop"))
+
+    def _waiting(self, start: int, end: int, wait: Wait | None) -> StateInterval:
+        if wait is None:
+            return StateInterval(start, end, State.WAITING)
+        file = self._places.short(wait.file)
+        return StateInterval(start, end, State.WAITING, wait.reason, wait.detail, file, wait.line)
+
+    def _name_holders(self, loop: LoopRecord, drafts: list[list[StateInterval]]) -> None:
+        """Say of each READY who held the loop meanwhile."""
+        places = [
+            (draft, index)
+            for draft in drafts
+            for index, interval in enumerate(draft)
+            if interval.state is State.READY
+        ]
+        if not places:
+            return
+        ready = [draft[index] for draft, index in places]
+        found = LoopHolds(self._holds(loop)).holders([one.start_ns for one in ready], [one.end_ns for one in ready])
+        for (draft, index), interval, (who, many) in zip(places, ready, found, strict=True):
+            detail = sentences.held_by(who, many)
+            draft[index] = StateInterval(interval.start_ns, interval.end_ns, State.READY, "loop", detail)
+
+    def _end(self, task: TaskRecord) -> int:
+        return self._clock.wall_ns if task.ended_ns is None else self._clock.at(task.ended_ns)
+
+    def _task_track(self, loop: LoopRecord, task: TaskRecord, states: list[StateInterval]) -> Track:
+        start = 0 if task.created_ns is None else self._clock.at(task.created_ns)
+        end = max(self._end(task), start)
+        is_cell = task.number == self._log.cell_task
+        parent = self._ids.get("loop", self._pid, loop.number)
+        if task.parent in self._shown_numbers and task.parent not in (None, self._log.cell_task):
+            parent = self._ids.get("task", self._pid, task.parent)
+        return Track(
+            id=self._ids.get("task", self._pid, task.number),
+            kind="task",
+            name=self._names[task.number],
+            parent=parent,
+            role="work" if task.origin == "user" else "machinery",
+            start_ns=start,
+            end_ns=None if task.ended_ns is None else end,
+            states=cover(start, end, states, self._merged(task.merged)),
+            outcome=task.outcome,
+            outcome_detail=task.exception,
+            pid=self._pid,
+            native_id=loop.native_id,
+            unit=task.origin == "user" and not is_cell,
+            host=is_cell,
+            file=self._places.short(task.file),
+            line=task.line,
+        )
+
+    def _steps_by_id(self, tasks: Sequence[TaskRecord]) -> list[tuple[int, int, int]]:
+        at, ids = self._clock.at, self._ids
+        return [
+            (at(begin), at(end), ids.get("task", self._pid, task.number))
+            for task in tasks
+            for begin, end in task.steps
+        ]
+
+    # ---- flows -------------------------------------------------------------------------------
+
+    def _flows(self) -> list[Flow]:
+        at, ids, pid = self._clock.at, self._ids, self._pid
+        flows: list[Flow] = []
+        shown = self._shown_numbers
+        for task in self._shown:
+            me = ids.get("task", pid, task.number)
+            if task.parent in shown and task.created_ns is not None:
+                first = task.steps[0][0] if task.steps else task.created_ns
+                source = ids.get("task", pid, task.parent)
+                flows.append(Flow("spawn", source, at(task.created_ns), me, at(first)))
+            for wake in task.wakes:
+                source_id = ids.known("task", pid, wake.task) if wake.task in shown else None
+                if source_id is None and wake.thread is not None:
+                    source_id = ids.known("thread", pid, wake.thread)
+                if source_id is not None and source_id != me:
+                    moment = at(wake.at_ns)
+                    flows.append(Flow("wake", source_id, moment, me, moment, wake.detail))
+        return flows
+
+
+def _calls_within(calls: Sequence[BlockedCall], start: int, end: int) -> list[BlockedCall]:
+    low, high = 0, len(calls)
+    while low < high:
+        middle = (low + high) // 2
+        if calls[middle].end_ns <= start:
+            low = middle + 1
+        else:
+            high = middle
+    found = []
+    while low < len(calls) and calls[low].start_ns < end:
+        found.append(calls[low])
+        low += 1
+    return found
+
+
+def _as_thread(states: Sequence[StateInterval]) -> list[StateInterval]:
+    """What a loop's states say about its thread: a block of the loop is a wait of the thread."""
+    return [
+        replace(interval, state=State.UNKNOWN, reason="", detail="")
+        if interval.state is State.BLOCKING
+        else interval
+        for interval in states
+    ]
+
+
+def _in_order(states: list[StateInterval]) -> tuple[StateInterval, ...]:
+    """States of a thread's loops one after the other; a loop inside another's step gives way."""
+    states.sort(key=lambda interval: interval.start_ns)
+    out: list[StateInterval] = []
+    for interval in states:
+        if not out or interval.start_ns >= out[-1].end_ns:
+            out.append(interval)
+    return tuple(out)

@@ -1,0 +1,154 @@
+"""Threads of one process: all evidence on each, laid over each other; what none tells is UNKNOWN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from concmagic.recording.raw import ThreadRecord
+from concmagic.trace.clock import CellClock
+from concmagic.trace.cover import cover, within
+from concmagic.trace.import_calls import ThreadCalls
+from concmagic.trace.model import Flow, State, StateInterval, Track
+from concmagic.trace.numbering import TrackIds
+
+BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here on it ran all the while
+_NO_CALLS = ThreadCalls()
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadContext:
+    """What is known of one process when its threads are imported."""
+
+    pid: int
+    parent: int  # the process's track
+    main_native_id: int
+    clock: CellClock
+    ids: TrackIds
+    calls: Mapping[int, ThreadCalls]
+    loops: Mapping[int, Sequence[StateInterval]]  # native id → what its event loop did
+    samples: Mapping[int, Sequence[StateInterval]]
+    job_groups: frozenset[str] = frozenset()  # pools whose jobs are known one by one
+    main_outcome: str = ""
+    is_kernel: bool = False
+    show_all: bool = False
+    seen: dict[int, int] = field(default_factory=dict)
+
+
+def shown(record: ThreadRecord, context: ThreadContext) -> bool:
+    """Whether a thread has a track: the kernel's own have none unless all are asked for."""
+    if context.show_all or record.native_id == context.main_native_id:
+        return True
+    return record.origin in ("user", "machinery")
+
+
+def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> tuple[list[Track], list[Flow]]:
+    """Tracks and flows of a process's threads."""
+    kept = [record for record in records if shown(record, context)]
+    tracks = [_track(record, context) for record in kept]
+    return tracks, [*_spawns(kept, context), *_joins(kept, tracks, context)]
+
+
+def _track(record: ThreadRecord, context: ThreadContext) -> Track:
+    clock = context.clock
+    is_main = record.native_id == context.main_native_id
+    start = 0 if record.started_ns is None or is_main else clock.at(record.started_ns)
+    end = clock.wall_ns if record.ended_ns is None else max(clock.at(record.ended_ns), start)
+    role = "work" if record.origin == "user" or is_main else "machinery"
+    has_jobs = record.group in context.job_groups
+    return Track(
+        id=context.ids.get("thread", context.pid, record.native_id),
+        kind="thread",
+        name=record.name,
+        parent=context.parent,
+        role=role,
+        start_ns=start,
+        end_ns=None if record.ended_ns is None else end,
+        states=_states(record, context, start, end),
+        outcome=_outcome(record, context, is_main),
+        outcome_detail=record.exception,
+        pid=context.pid,
+        native_id=record.native_id,
+        daemon=record.daemon,
+        group=record.group,
+        unit=role == "work" and not is_main and not has_jobs and record.native_id not in context.loops,
+        host=is_main and context.is_kernel,
+        cpu_ns=record.cpu_ns,
+    )
+
+
+def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) -> tuple[StateInterval, ...]:
+    calls = context.calls.get(record.native_id, _NO_CALLS)
+    blocked = [call.as_waiting() for call in calls.blocked]
+    loop = [one for one in context.loops.get(record.native_id, ()) if one.state is not State.UNKNOWN]
+    return cover(
+        start,
+        end,
+        _by_cpu_clock(record, blocked, context.clock),
+        loop,
+        context.samples.get(record.native_id, ()),
+        calls.running,
+        blocked,
+        _starting(record, context.clock, start, end),
+    )
+
+
+def _starting(record: ThreadRecord, clock: CellClock, start: int, end: int) -> list[StateInterval]:
+    if record.started_ns is None or record.started_ns < clock.start_ns:
+        return []
+    begun = end if record.begun_ns is None else clock.at(record.begun_ns)
+    return [StateInterval(start, begun, State.STARTING)] if begun > start else []
+
+
+def _by_cpu_clock(
+    record: ThreadRecord, blocked: Sequence[StateInterval], clock: CellClock
+) -> list[StateInterval]:
+    """Stretches in which the thread used its CPU clock whenever it was not in a blocking call."""
+    moments = record.cpu_by_moment
+    found = []
+    for (at_ns, cpu), (next_ns, next_cpu) in zip(moments, moments[1:], strict=False):
+        start, end = clock.at(at_ns), clock.at(next_ns)
+        free = end - start - sum(one.length_ns for one in within(blocked, start, end))
+        if free > 0 and next_cpu - cpu >= BUSY_SHARE * free:
+            found.append(StateInterval(start, end, State.RUNNING))
+    return found
+
+
+def _outcome(record: ThreadRecord, context: ThreadContext, is_main: bool) -> str:
+    if is_main and context.is_kernel:
+        return context.main_outcome
+    if record.exception:
+        return f"raised {record.exception.partition(':')[0]}"
+    if record.ended_ns is not None:
+        return "returned"
+    return "left running" if record.origin == "user" and record.started_ns is not None else ""
+
+
+def _spawns(records: Sequence[ThreadRecord], context: ThreadContext) -> list[Flow]:
+    at, ids, pid = context.clock.at, context.ids, context.pid
+    flows = []
+    for record in records:
+        source = ids.known("thread", pid, record.starter)
+        if source is not None and record.started_ns is not None:
+            begun = record.started_ns if record.begun_ns is None else record.begun_ns
+            target = ids.get("thread", pid, record.native_id)
+            flows.append(Flow("spawn", source, at(record.started_ns), target, at(begun)))
+    return flows
+
+
+def _joins(records: Sequence[ThreadRecord], tracks: Sequence[Track], context: ThreadContext) -> list[Flow]:
+    """Whose end let a thread go on that waited in `join`: the last one of its own that ended in that time."""
+    by_native_id = {record.native_id: track for record, track in zip(records, tracks, strict=True)}
+    ends: dict[int, list[tuple[int, int]]] = {}
+    for record, track in zip(records, tracks, strict=True):
+        if record.starter in by_native_id and track.end_ns is not None:
+            ends.setdefault(record.starter or 0, []).append((track.end_ns, track.id))
+    flows = []
+    for starter, ended in ends.items():
+        waiter = by_native_id[starter]
+        ended.sort()
+        for wait in waiter.states:
+            if wait.state is State.WAITING and wait.reason in ("join", "pool"):
+                inside = [pair for pair in ended if wait.start_ns <= pair[0] <= wait.end_ns]
+                flows += [Flow("join", who, end, waiter.id, wait.end_ns) for end, who in inside[-1:]]
+    return flows

@@ -1,0 +1,78 @@
+"""Who held an event loop when: found for many questions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from concmagic.trace.model import Int64s
+
+Hold = tuple[int, int, str]  # begin, end, who
+_SHARE = 0.2  # less of the wait than this: no single one held it
+
+
+class LoopHolds:
+    """The steps and callbacks of one loop, in order."""
+
+    def __init__(self, holds: Sequence[Hold]) -> None:
+        self._holds = sorted(holds)
+        self._begin = np.array([hold[0] for hold in self._holds], np.int64)
+        self._end = np.maximum.accumulate(np.array([hold[1] for hold in self._holds], np.int64))
+        self._longest = _range_maxima(self._end - self._begin)
+
+    def holders(self, begins: Sequence[int], ends: Sequence[int]) -> list[tuple[str, int]]:
+        """For each stretch who held the loop longest in it ("" if no single one did), and how many held it."""
+        if not self._holds or not begins:
+            return [("", 0)] * len(begins)
+        begin, end = np.array(begins, np.int64), np.array(ends, np.int64)
+        low = np.searchsorted(self._end, begin, "right")
+        high = np.searchsorted(self._begin, end, "left")
+        best, length = self._best(low, high, begin, end)
+        long_enough = (length >= _SHARE * (end - begin)) & (high > low)
+        names = zip(best.tolist(), long_enough.tolist(), np.maximum(high - low, 0).tolist(), strict=True)
+        return [(self._holds[at][2] if known else "", many) for at, known, many in names]
+
+    def _best(self, low: Int64s, high: Int64s, begin: Int64s, end: Int64s) -> tuple[Int64s, Int64s]:
+        """The longest hold in each range; its first and last one count only as far as they are inside."""
+        last = len(self._holds) - 1
+        best, length = np.minimum(low, last), np.zeros(len(low), np.int64)
+        for candidate in (low, high - 1):
+            at = np.clip(candidate, 0, last)
+            inside = np.minimum(self._end[at], end) - np.maximum(self._begin[at], begin)
+            longer = inside > length
+            best, length = np.where(longer, at, best), np.where(longer, inside, length)
+        inner = np.flatnonzero(high - low > 2)
+        at = _argmax(self._longest, low[inner] + 1, high[inner] - 1)
+        full = self._longest[0][0][at]
+        longer = full > length[inner]
+        best[inner] = np.where(longer, at, best[inner])
+        length[inner] = np.where(longer, full, length[inner])
+        return best, length
+
+
+def _range_maxima(values: Int64s) -> list[tuple[Int64s, Int64s]]:
+    """For each power of two the maxima of all ranges of that length, with their places."""
+    levels = [(values, np.arange(len(values), dtype=np.int64))]
+    width = 1
+    while 2 * width <= len(values):
+        value, place = levels[-1]
+        left, right = slice(None, len(value) - width), slice(width, None)
+        bigger = value[right] > value[left]
+        levels.append(
+            (np.where(bigger, value[right], value[left]), np.where(bigger, place[right], place[left]))
+        )
+        width *= 2
+    return levels
+
+
+def _argmax(levels: list[tuple[Int64s, Int64s]], low: Int64s, high: Int64s) -> Int64s:
+    """The place of the maximum of each range [low, high), none of them empty."""
+    best = low.copy()
+    sizes = high - low
+    for level, (value, place) in enumerate(levels):
+        width = 1 << level
+        rows = np.flatnonzero((sizes >= width) & ((sizes < 2 * width) | (level == len(levels) - 1)))
+        left, right = low[rows], high[rows] - width
+        best[rows] = np.where(value[right] > value[left], place[right], place[left])
+    return best

@@ -1,0 +1,40 @@
+"""Track ids: one number per process, thread, loop and task, in the order they are met."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+
+class TrackIds:
+    """Hands out ids; what is asked for by the same key has the same id."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[str, int, int], int] = {}
+
+    def get(self, kind: str, pid: int, number: int) -> int:
+        """The id of a track."""
+        return self._ids.setdefault((kind, pid, number), len(self._ids))
+
+    def known(self, kind: str, pid: int, number: int | None) -> int | None:
+        """The id of a track that has one."""
+        return None if number is None else self._ids.get((kind, pid, number))
+
+
+def numbered(names: Sequence[str], given: Sequence[bool]) -> list[str]:
+    """Names that can be told apart: those that were not given by the user get a number where it takes one."""
+    count = Counter(name for name, own in zip(names, given, strict=True) if not own)
+    taken: Counter[str] = Counter()
+    told = []
+    for name, own in zip(names, given, strict=True):
+        if not own and count[name] > 1:
+            taken[name] += 1
+            told.append(f"{name}-{taken[name]}")
+        else:
+            told.append(name)
+    return told
+
+
+def short_name(qualified: str) -> str:
+    """A function's name without the functions around it: "main.<locals>.fetch" is "fetch"."""
+    return qualified.rpartition("<locals>.")[2] or qualified

@@ -1,0 +1,162 @@
+"""Which recorded thing means which state: tables, one row per case."""
+
+from __future__ import annotations
+
+import platform
+
+# C functions that wait, by their dotted name as the tracer gives it → the reason of the wait.
+BLOCKING_CALLS = {
+    "time.sleep": "sleep",
+    "_thread.lock.acquire": "Lock",
+    "_thread.lock.acquire_lock": "Lock",
+    "_thread.lock.__enter__": "Lock",  # from 3.14; before, a wait in `with lock:` is not in the trace
+    "_thread.RLock.acquire": "RLock",
+    "_thread.RLock.__enter__": "RLock",
+    "_thread._ThreadHandle.join": "join",  # from 3.13; before, Thread.join acquires a lock
+    "_queue.SimpleQueue.get": "Queue.get",
+    "_multiprocessing.SemLock.acquire": "process lock",
+    "_multiprocessing.SemLock.__enter__": "process lock",
+    "socket.accept": "socket",
+    "_socket.getaddrinfo": "DNS",
+    "_socket.gethostbyname": "DNS",
+    "_socket.gethostbyaddr": "DNS",
+    "_socket.getnameinfo": "DNS",
+    "_io.FileIO.readinto": "read",
+    "_io.FileIO.readall": "read",
+    "_io.FileIO.write": "write",
+    "_posixsubprocess.fork_exec": "subprocess",
+    "socket.connect": "socket",
+    "socket.getaddrinfo": "DNS",
+    "socket.gethostbyname": "DNS",
+    "socket.gethostbyaddr": "DNS",
+    "socket.getnameinfo": "DNS",
+    "_ssl._SSLSocket.read": "socket",
+    "_ssl._SSLSocket.write": "socket",
+    "_ssl._SSLSocket.do_handshake": "socket",
+    "select.select": "select",
+    "select.poll": "select",
+    "select.poll.poll": "select",
+    "select.epoll.poll": "select",
+    "select.devpoll.poll": "select",
+    "select.kqueue.control": "select",
+    "posix.waitpid": "subprocess",
+    "posix.wait": "subprocess",
+    "posix.wait3": "subprocess",
+    "posix.wait4": "subprocess",
+    "posix.waitid": "subprocess",
+    "posix.system": "subprocess",
+    "posix.read": "read",
+    "posix.write": "write",
+    "posix.fsync": "disk",
+    "_winapi.WaitForSingleObject": "subprocess",
+    "_winapi.WaitForMultipleObjects": "subprocess",
+    "_io.FileIO.read": "read",
+    "_io.BufferedReader.read": "read",
+    "_io.BufferedReader.read1": "read",
+    "_io.TextIOWrapper.readline": "read",
+    "builtins.input": "input",
+    "sqlite3.Connection.execute": "database",
+    "sqlite3.Cursor.execute": "database",
+    "sqlite3.Connection.commit": "database",
+    "signal.pause": "signal",
+    "signal.sigwait": "signal",
+}
+
+_SOCKET_METHODS = frozenset(
+    ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "send", "sendall", "sendto", "sendmsg",
+     "accept", "_accept", "connect", "connect_ex")
+)  # fmt: skip
+
+# The function of the standard library that the user called says more than the lock it is made of:
+# (file name, qualified name) → reason. The outermost one between the user's code and the wait counts.
+LIBRARY_WAITS = {
+    ("threading.py", "Thread.join"): "join",
+    ("threading.py", "Condition.wait"): "Condition",
+    ("threading.py", "Event.wait"): "Event",
+    ("threading.py", "Semaphore.acquire"): "Semaphore",
+    ("threading.py", "Barrier.wait"): "Barrier",
+    ("threading.py", "_shutdown"): "join",
+    ("queue.py", "Queue.get"): "Queue.get",
+    ("queue.py", "Queue.put"): "Queue.put",
+    ("queue.py", "Queue.join"): "Queue.join",
+    ("_base.py", "Future.result"): "result",
+    ("_base.py", "Future.exception"): "result",
+    ("_base.py", "as_completed"): "result",
+    ("_base.py", "wait"): "result",
+    ("_base.py", "Executor.map.<locals>.result_iterator"): "result",
+    ("_base.py", "_result_or_cancel"): "result",
+    ("_base.py", "Executor.__exit__"): "pool",
+    ("thread.py", "ThreadPoolExecutor.shutdown"): "pool",
+    ("process.py", "ProcessPoolExecutor.shutdown"): "pool",
+    ("process.py", "BaseProcess.join"): "join",
+    ("popen_fork.py", "Popen.wait"): "join",
+    ("popen_forkserver.py", "Popen.poll"): "join",
+    ("pool.py", "ApplyResult.get"): "result",
+    ("pool.py", "ApplyResult.wait"): "result",
+    ("pool.py", "IMapIterator.next"): "result",
+    ("pool.py", "Pool.join"): "pool",
+    ("pool.py", "Pool.__exit__"): "pool",
+    ("pool.py", "Pool.terminate"): "pool",
+    ("queues.py", "Queue.get"): "Queue.get",
+    ("queues.py", "Queue.put"): "Queue.put",
+    ("queues.py", "SimpleQueue.get"): "Queue.get",
+    ("connection.py", "Connection.recv"): "pipe",
+    ("connection.py", "_ConnectionBase.recv"): "pipe",
+    ("connection.py", "_ConnectionBase.recv_bytes"): "pipe",
+    ("connection.py", "_ConnectionBase.send"): "pipe",
+    ("connection.py", "wait"): "pipe",
+    ("managers.py", "BaseProxy._callmethod"): "manager",
+    ("subprocess.py", "Popen.wait"): "subprocess",
+    ("subprocess.py", "Popen.communicate"): "subprocess",
+    ("subprocess.py", "run"): "subprocess",
+    ("selectors.py", "EpollSelector.select"): "select",
+    ("thread.py", "_worker"): "for work",  # an idle worker of a ThreadPoolExecutor
+    ("process.py", "_process_worker"): "for work",
+    ("pool.py", "worker"): "for work",
+}
+
+# Reasons of waiting for what one has started itself: such a unit does not count as work (section 7).
+JOINING = frozenset(
+    ("join", "result", "pool", "gather", "TaskGroup", "wait", "as_completed", "task", "executor job",
+     "wait_for", "Queue.join")
+)  # fmt: skip
+
+# Reasons outside the program: while they last, others can be served (section 7, overlap).
+OUTSIDE = frozenset(
+    ("sleep", "socket", "DNS", "select", "read", "write", "disk", "database", "subprocess", "stream read",
+     "stream drain", "connect", "sock_recv", "sock_sendall", "sock_connect", "sock_accept", "I/O")
+)  # fmt: skip
+
+# System calls by number, where the sampler found a thread in one.
+_X86_64 = {
+    0: "read", 1: "write", 7: "select", 17: "read", 18: "write", 19: "read", 20: "write", 23: "select",
+    34: "signal", 35: "sleep", 42: "socket", 43: "socket", 44: "socket", 45: "socket", 46: "socket",
+    47: "socket", 61: "subprocess", 73: "file lock", 74: "disk", 75: "disk", 128: "signal",
+    202: "lock", 230: "sleep", 232: "select", 247: "subprocess", 270: "select", 271: "select",
+    281: "select", 288: "socket", 441: "select",
+}  # fmt: skip
+_AARCH64 = {
+    22: "select", 32: "file lock", 63: "read", 64: "write", 65: "read", 66: "write", 67: "read",
+    68: "write", 72: "select", 73: "select", 82: "disk", 83: "disk", 95: "subprocess", 98: "lock",
+    101: "sleep", 115: "sleep", 137: "signal", 202: "socket", 203: "socket", 206: "socket",
+    207: "socket", 211: "socket", 212: "socket", 242: "socket", 260: "subprocess", 441: "select",
+}  # fmt: skip
+
+ON_CORE, GONE, GIL, FUTEX, ASLEEP = -1, -2, -3, -4, -5  # codes of SampleLog that are no system call
+
+
+def blocking_reason(name: str) -> str:
+    """The reason of a wait in this C function; "" if it does not wait."""
+    known = BLOCKING_CALLS.get(name)
+    if known is not None:
+        return known
+    owner, _, method = name.rpartition(".")
+    if owner in ("socket.socket", "_socket.socket", "socket", "_socket") and method in _SOCKET_METHODS:
+        return "socket"
+    return ""
+
+
+def syscall_reason(number: int, machine: str = "") -> str:
+    """The reason of a wait in this system call; "system call" where the table has none."""
+    table = _AARCH64 if (machine or platform.machine()) in ("aarch64", "arm64") else _X86_64
+    return table.get(number, "system call")

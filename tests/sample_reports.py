@@ -1,0 +1,602 @@
+"""Reports made by hand, one per thing that a picture must be able to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from concmagic import sentences
+from concmagic.analysis.findings import Finding
+from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
+from concmagic.trace.model import (
+    Build,
+    Flow,
+    Job,
+    Mark,
+    Slices,
+    State,
+    StateInterval,
+    Trace,
+    Track,
+    TrackKind,
+)
+
+MS = 1_000_000
+_LETTERS = {
+    "R": State.RUNNING,
+    "B": State.BLOCKING,
+    "r": State.READY,
+    "W": State.WAITING,
+    "S": State.STARTING,
+    "?": State.UNKNOWN,
+}
+_LABELS = {
+    State.RUNNING: "running",
+    State.BLOCKING: "blocking the loop",
+    State.READY: "ready, kept waiting",
+    State.WAITING: "waiting",
+    State.STARTING: "starting",
+    State.UNKNOWN: "not recorded",
+}
+Piece = tuple  # (letter, milliseconds[, reason[, detail[, line]]])
+
+
+def states(start_ms: float, pieces: Iterable[Piece]) -> tuple[StateInterval, ...]:
+    """Intervals one after the other, from pieces like ("W", 12, "sleep", "0.5 s", 4)."""
+    made, at = [], round(start_ms * MS)
+    for letter, length_ms, *rest in pieces:
+        reason, detail, line = (*rest, "", "", 0)[:3] if len(rest) < 3 else rest
+        if len(rest) == 1:
+            reason, detail, line = rest[0], "", 0
+        elif len(rest) == 2:
+            reason, detail, line = rest[0], rest[1], 0
+        end = at + round(length_ms * MS)
+        made.append(StateInterval(at, end, _LETTERS[letter], reason, detail, "", line))
+        at = end
+    return tuple(made)
+
+
+def track(
+    number: int,
+    kind: TrackKind,
+    name: str,
+    parent: int | None,
+    start_ms: float = 0,
+    pieces: Iterable[Piece] = (),
+    outcome: str = "returned",
+    **more: object,
+) -> Track:
+    """A track whose end is that of its last piece."""
+    intervals = states(start_ms, pieces)
+    start = round(start_ms * MS)
+    end = intervals[-1].end_ns if intervals else start
+    more.setdefault("role", "work")
+    return Track(
+        number, kind, name, parent, start_ns=start, end_ns=end, states=intervals, outcome=outcome, **more
+    )  # type: ignore[arg-type]
+
+
+def report(
+    trace: Trace, headline: str, chips: tuple[Chip, ...], band: tuple[BandPart, ...], **more: object
+) -> Report:
+    """The report of a trace, its sums computed plainly."""
+    findings = more.pop("findings", ())
+    plain = {
+        "findings": findings,
+        "no_findings": "" if findings else "Nothing stood out: no lint found anything in this cell.",
+        "curves": (
+            _curve("in flight", [(one.start_ns, one.end_ns) for one in trace.tracks if one.unit], trace),
+            _curve("on a core", _running(trace), trace),
+        ),
+        "lanes": tuple(_summary(one) for one in trace.tracks),
+        "legend": tuple(_totals(trace)),
+        "cost": "tracing cost about 1 %",
+        "cost_is_high": False,
+    }
+    return Report(trace=trace, headline=headline, chips=chips, band=band, **{**plain, **more})  # type: ignore[arg-type]
+
+
+def _running(trace: Trace) -> list[tuple[int, int]]:
+    return [
+        (interval.start_ns, interval.end_ns)
+        for one in trace.tracks
+        if one.unit
+        for interval in one.states
+        if interval.state is State.RUNNING
+    ]
+
+
+def _curve(label: str, stretches: list[tuple[int, int | None]], trace: Trace) -> Curve:
+    steps: dict[int, int] = {0: 0}
+    for start, end in stretches:
+        steps[start] = steps.get(start, 0) + 1
+        last = trace.wall_ns if end is None else end
+        steps[last] = steps.get(last, 0) - 1
+    times = sorted(steps)
+    values, level = [], 0
+    for time in times:
+        level += steps[time]
+        values.append(min(level, trace.build.cores) if label == "on a core" else level)
+    return Curve(label, tuple(times), tuple(values))
+
+
+def _summary(one: Track) -> LaneSummary:
+    sums = {state: sum(i.length_ns for i in one.states if i.state is state) for state in State}
+    order = (State.BLOCKING, State.READY, State.RUNNING, State.WAITING, State.STARTING, State.UNKNOWN)
+    loud = next((state for state in order if sums[state] > 0.1 * max(sum(sums.values()), 1)), State.WAITING)
+    ok = True if one.outcome == "returned" else None if one.outcome == "left running" else False
+    text = one.outcome if ok is False else f"{loud.value} {sentences.duration(sums[loud])}"
+    return LaneSummary(one.id, text if one.states else "", ok if one.kind != "loop" else None)
+
+
+def _totals(trace: Trace) -> list[StateTotal]:
+    sums = {
+        state: sum(i.length_ns for one in trace.tracks if one.unit for i in one.states if i.state is state)
+        for state in State
+    }
+    return [StateTotal(state, _LABELS[state], length) for state, length in sums.items() if length]
+
+
+def asyncio_blocker() -> Report:
+    """One task sleeps with time.sleep; three others could have gone on."""
+    tracks = [
+        track(0, "process", "kernel", None, 0, [("R", 352)], pid=4242),
+        track(1, "thread", "MainThread", 0, 0, [("R", 352)]),
+        track(
+            2,
+            "loop",
+            "event loop",
+            1,
+            0,
+            [("R", 1), ("W", 12), ("R", 0.6), ("W", 7.4), ("B", 300, "time.sleep", "", 4), ("R", 1)]
+            + [("W", 12), ("R", 0.5), ("W", 17), ("R", 0.5)],
+        ),
+        track(
+            3,
+            "task",
+            "blocker",
+            2,
+            0.4,
+            [
+                ("S", 0.8),
+                ("R", 0.3),
+                ("W", 19.5, "sleep", "0.02 s", 3),
+                ("B", 300, "time.sleep", "", 4),
+                ("R", 0.4),
+            ],
+            unit=True,
+        ),
+    ]
+    for index, (wait, after) in enumerate([(30, 29.4), (30, 29.4), (24.5, 12.1)]):
+        ready = 321.4 - 1.6 - wait
+        pieces: list[Piece] = [
+            ("S", 0.8),
+            ("R", 0.3),
+            ("W", wait, "sleep", "0.03 s", 8),
+            ("r", ready, "loop", "held by blocker", 8),
+            ("R", 0.3),
+            ("W", after, "sleep", "0.03 s", 8),
+            ("R", 0.4),
+        ]
+        tracks.append(track(4 + index, "task", f"victim-{index}", 2, 0.5, pieces, unit=True))
+    flows = [Flow("spawn", 2, round(0.4 * MS), number, round(0.5 * MS)) for number in (3, 4, 5, 6)]
+    flows += [Flow("wake", 2, round(321.4 * MS), number, round(321.4 * MS), "timer") for number in (4, 5, 6)]
+    trace = Trace(
+        "%%asyncio_trace",
+        "asyncio",
+        352 * MS,
+        tuple(tracks),
+        tuple(flows),
+        source="import asyncio, time\nawait asyncio.sleep(0.02)\ntime.sleep(0.3)\n",
+        build=Build(cores=2),
+        marks=(Mark("requests start", 13 * MS, 13 * MS), Mark("the bad one", 20 * MS, 321 * MS)),
+    )
+    return report(
+        trace,
+        "For 300 of 352 ms nobody could run: time.sleep(0.3) at line 4 blocked the loop while 3 tasks were ready.",
+        (
+            Chip(
+                "concurrency", "3.9", "at most 4 tasks", "Units of work begun and not yet ended, on average."
+            ),
+            Chip(
+                "parallelism",
+                "0.01",
+                "at most 1 of 2 cores",
+                "Tracks on a core at the same instant, on average.",
+            ),
+        ),
+        (
+            BandPart("blocked in time.sleep", State.BLOCKING, 300 * MS),
+            BandPart("sleeping", State.WAITING, 50 * MS),
+            BandPart("computing", State.RUNNING, 2 * MS),
+        ),
+        findings=(
+            Finding(
+                "blocked-event-loop",
+                "warning",
+                "blocker held the event loop for 300 ms in time.sleep(0.3), line 4; 3 tasks were ready.",
+                "Use await asyncio.sleep(0.3), or await asyncio.to_thread(…) for a call that blocks.",
+                0.3,
+                (3,),
+                21 * MS,
+                321 * MS,
+                4,
+            ),
+        ),
+        footer=("Left out: 9 threads and 3 tasks of the kernel itself; --all shows them.",),
+    )
+
+
+def two_gil_threads() -> Report:
+    """Two threads that compute and hand the GIL to each other every 5 ms."""
+    tracks = [
+        track(0, "process", "kernel", None, 0, [("R", 410)]),
+        track(
+            1,
+            "thread",
+            "MainThread",
+            0,
+            0,
+            [("R", 2), ("W", 406, "join", "worker-0", 9), ("R", 2)],
+            role="machinery",
+        ),
+    ]
+    for index in (0, 1):
+        pieces: list[Piece] = (
+            [("S", 0.5)] if index == 0 else [("S", 0.4), ("r", 5, "GIL", "held by worker-0", 4)]
+        )
+        for turn in range(39):
+            pieces.append(("R", 5, "", "", 4))
+            pieces.append(("r", 5 + (turn % 3 == 1) * 0.4, "GIL", f"held by worker-{1 - index}", 4))
+        tracks.append(
+            track(2 + index, "thread", f"worker-{index}", 0, 1.5, [*pieces, ("R", 1, "", "", 4)], unit=True)
+        )
+    wall = max(one.end_ns or 0 for one in tracks) + 2 * MS
+    trace = Trace("%%threads", "threads", wall, tuple(tracks), build=Build(cores=2))
+    return report(
+        trace,
+        "2 threads took turns on one core: each was ready but without the GIL for half of the time.",
+        (Chip("concurrency", "2.0", "at most 2 threads"), Chip("parallelism", "1.0", "at most 1 of 2 cores")),
+        (BandPart("computing", State.RUNNING, wall - 6 * MS), BandPart("starting", State.STARTING, 6 * MS)),
+        findings=(
+            Finding(
+                "gil-bound",
+                "warning",
+                "The threads wanted the GIL and did not have it for 49 % of their time: 2 threads, parallelism 1.0.",
+                "%%procs could run fib(24) on 2 cores: all that the body reads can be pickled.",
+                0.2,
+                (2, 3),
+                0,
+                wall,
+            ),
+        ),
+        cost="tracing cost about 14 %",
+        cost_is_high=True,
+    )
+
+
+def process_pool() -> Report:
+    """Four processes with one thread each, in a pool with handler threads."""
+    tracks = [
+        track(
+            0,
+            "process",
+            "kernel",
+            None,
+            0,
+            [("R", 20), ("W", 1180, "results", "of the pool", 6)],
+            role="machinery",
+        )
+    ]
+    for index, name in enumerate(
+        ["Thread-3 (_handle_workers)", "Thread-4 (_handle_tasks)", "Thread-5 (_handle_results)"]
+    ):
+        tracks.append(track(1 + index, "thread", name, 0, 15, [("W", 1180)], role="machinery"))
+    jobs, flows = [], []
+    for worker in range(4):
+        process = 10 + 10 * worker
+        start = 20 + 9 * worker
+        pieces: list[Piece] = [("S", 110 + 8 * worker, "importing", "", 0)]
+        at = start + 110 + 8 * worker
+        for turn in range(3):
+            length = 200 + 40 * ((worker + turn) % 3)
+            if turn == 1 and worker > 1:
+                pieces.append(("r", 60, "core", "none of 2 free"))
+                at += 60
+            number = worker + 4 * turn
+            jobs.append(
+                Job(
+                    number,
+                    f"n={number}",
+                    process,
+                    22 * MS,
+                    round(at * MS),
+                    round((at + length) * MS),
+                    "returned",
+                )
+            )
+            pieces.append(("R", length, "", "", 4))
+            at += length
+            pieces.append(("W", 6, "work", ""))
+            at += 6
+        flows.append(Flow("spawn", 0, 18 * MS, process, round(start * MS)))
+        flows.append(Flow("result", process, round((at - 6) * MS), 0, round((at - 5) * MS)))
+        outcome = "returned" if worker != 3 else "exit code -15"
+        tracks.append(
+            track(
+                process,
+                "process",
+                f"worker {worker}",
+                0,
+                start,
+                pieces,
+                outcome,
+                unit=True,
+                pid=5000 + worker,
+            )
+        )
+        tracks.append(
+            track(process + 1, "thread", "MainThread", process, start + 100, [("R", at - start - 100)])
+        )
+    wall = 1200 * MS
+    trace = Trace(
+        "%%procs", "procs", wall, tuple(tracks), tuple(flows), jobs=tuple(jobs), build=Build(cores=2)
+    )
+    return report(
+        trace,
+        "1.2 s = 0.88 s computing on 2 cores · 0.13 s starting 4 processes · 0.19 s waiting for a core.",
+        (
+            Chip("concurrency", "3.6", "at most 4 processes"),
+            Chip("parallelism", "1.9", "at most 2 of 2 cores"),
+        ),
+        (
+            BandPart("starting processes", State.STARTING, 130 * MS),
+            BandPart("computing", State.RUNNING, 880 * MS),
+            BandPart("no core free", State.READY, 190 * MS),
+        ),
+        findings=(
+            Finding("oversubscribed", "note", "4 processes shared 2 cores.", "", 0.19, (10, 20), 0, wall),
+        ),
+    )
+
+
+def many_tasks() -> Report:
+    """300 tasks that sleep 20 times each: far more lanes than a picture shows at first."""
+    tracks = [
+        track(0, "process", "kernel", None, 0, [("R", 900)]),
+        track(1, "thread", "MainThread", 0, 0, [("R", 900)]),
+        track(2, "loop", "event loop", 1, 0, [piece for _ in range(300) for piece in (("R", 1), ("W", 2))]),
+    ]
+    for index in range(300):
+        pieces: list[Piece] = [("S", 1 + index * 0.02)]
+        for turn in range(20):
+            pieces += [
+                ("W", 15 + (index * 7 + turn * 13) % 11 + 8 * (index == 17), "sleep", "0.02 s", 3),
+                ("r", 1 + ((index + turn) % 5) * 2.5, "loop", "held by others", 3),
+                ("R", 0.2, "", "", 4),
+            ]
+        tracks.append(track(3 + index, "task", f"fetch-{index}", 2, 2, pieces, unit=True))
+    wall = max(one.end_ns or 0 for one in tracks) + MS
+    flows = [Flow("wake", 2, one.states[3].start_ns, one.id, one.states[3].start_ns) for one in tracks[3:]]
+    trace = Trace("%%asyncio_trace", "asyncio", wall, tuple(tracks), tuple(flows), build=Build(cores=2))
+    return report(
+        trace,
+        "300 tasks were in flight at once; the loop was busy for a third of the time.",
+        (
+            Chip("concurrency", "288", "at most 300 tasks"),
+            Chip("parallelism", "0.33", "at most 1 of 2 cores"),
+        ),
+        (
+            BandPart("sleeping", State.WAITING, wall - 300 * MS),
+            BandPart("kept waiting by the loop", State.READY, 100 * MS),
+            BandPart("computing", State.RUNNING, 200 * MS),
+        ),
+    )
+
+
+def failures() -> Report:
+    """A cell that failed: one task raised, others were cancelled, one was left running."""
+    parent = [("R", 1), ("W", 118, "task", "fetch-2", 9), ("R", 1)]
+    tracks = [
+        track(0, "process", "kernel", None, 0, [("R", 120)], "raised ExceptionGroup"),
+        track(1, "thread", "MainThread", 0, 0, [("R", 120)]),
+        track(2, "loop", "event loop", 1, 0, [("R", 2), ("W", 98), ("R", 1), ("W", 18), ("R", 1)]),
+        track(3, "task", "main", 2, 0, parent, "raised ExceptionGroup", unit=True),
+    ]
+    for index, outcome in enumerate(["cancelled", "cancelled", "raised ValueError", "timed out", "returned"]):
+        wait = [110, 110, 98, 60, 20][index]
+        pieces: list[Piece] = [("S", 1), ("R", 0.5), ("W", wait, "I/O", "api.example:443", 5), ("R", 0.5)]
+        more = {"outcome_detail": "bad id: 17"} if index == 2 else {}
+        tracks.append(track(4 + index, "task", f"fetch-{index}", 3, 1, pieces, outcome, unit=True, **more))
+    left = track(
+        9, "task", "heartbeat", 2, 2, [("S", 1), ("R", 0.2), ("W", 116.8, "sleep", "1 s", 12)], "left running"
+    )
+    tracks.append(replace(left, end_ns=None, unit=True))
+    trace = Trace(
+        "%%asyncio_trace",
+        "asyncio",
+        120 * MS,
+        tuple(tracks),
+        outcome="raised ExceptionGroup",
+        build=Build(cores=2),
+    )
+    return report(
+        trace,
+        "The cell failed after 120 ms: fetch-2 raised ValueError; 116 ms were waiting for api.example:443.",
+        (Chip("concurrency", "4.1", "at most 7 tasks"), Chip("parallelism", "0.03", "at most 1 of 2 cores")),
+        (
+            BandPart("waiting for api.example:443", State.WAITING, 116 * MS),
+            BandPart("computing", State.RUNNING, 4 * MS),
+        ),
+        findings=(
+            Finding(
+                "left-running",
+                "warning",
+                "heartbeat still runs: nobody awaits or cancels it.",
+                "",
+                0.0,
+                (9,),
+                2 * MS,
+                120 * MS,
+                12,
+            ),
+            Finding(
+                "exception-never-retrieved",
+                "note",
+                "fetch-3 timed out and nobody asked.",
+                "",
+                0.0,
+                (7,),
+                0,
+                62 * MS,
+            ),
+        ),
+    )
+
+
+def empty_cell() -> Report:
+    """A cell in which nothing happened."""
+    trace = Trace("%%timeline", "timeline", 40_000, (), build=Build(cores=1))
+    return report(
+        trace,
+        "The cell ended after 40 µs; nothing concurrent ran in it.",
+        (Chip("concurrency", "unknown", "no unit of work"), Chip("parallelism", "unknown", "of 1 core")),
+        (),
+    )
+
+
+HOSTILE = (
+    "</script><img src=x onerror=alert(1)>",
+    "\"'><svg onload=alert(2)>",
+    "]]>&amp;<!--",
+    "\x00\x1b[31m\nred\t\u202eflip \ud800",
+    "名前がとても長いタスク" * 4,
+    "a" * 400,
+    "${alert(3)}`",
+    "",
+)
+
+
+def hostile_names() -> Report:
+    """Names, reasons, marks and sentences that try to leave their place."""
+    tracks = [track(0, "process", HOSTILE[0], None, 0, [("R", 90)])]
+    for index, name in enumerate(HOSTILE):
+        pieces: list[Piece] = [
+            ("S", 2, name),
+            ("R", 10, "", name),
+            ("W", 60, name, name, 4),
+            ("r", 10, "loop", name),
+        ]
+        tracks.append(track(1 + index, "thread", name, 0, index, pieces, f"raised {name}", unit=True))
+    trace = Trace(
+        HOSTILE[0],
+        "threads",
+        92 * MS,
+        tuple(tracks),
+        marks=tuple(
+            Mark(name, (10 + 9 * index) * MS, (10 + 9 * index) * MS) for index, name in enumerate(HOSTILE)
+        ),
+        source=HOSTILE[0],
+        build=Build(cores=2),
+    )
+    return report(
+        trace,
+        f"Headline {HOSTILE[0]} {HOSTILE[1]} {HOSTILE[2]}",
+        (Chip(HOSTILE[0], HOSTILE[1], HOSTILE[2], HOSTILE[0]),),
+        (BandPart(HOSTILE[0], State.RUNNING, 92 * MS),),
+        findings=(Finding(HOSTILE[0], "warning", HOSTILE[0], HOSTILE[1]),),
+        footer=HOSTILE,
+        question=HOSTILE[0],
+    )
+
+
+def unknown_states() -> Report:
+    """Much that was not recorded, and one track without any states."""
+    tracks = [
+        track(0, "process", "kernel", None, 0, [("R", 500)]),
+        track(
+            1,
+            "thread",
+            "reader",
+            0,
+            5,
+            [("?", 200), ("W", 90, "I/O", "disk"), ("?", 150, "sampler", "died"), ("R", 20)],
+            unit=True,
+        ),
+        track(2, "thread", "writer", 0, 5, [("R", 30), ("?", 400)], "left running", unit=True),
+        track(3, "thread", "C thread", 0, 9, [], "left running"),
+    ]
+    tracks[2] = replace(tracks[2], end_ns=None)
+    trace = Trace("%%threads", "threads", 500 * MS, tuple(tracks), slices=Slices(), build=Build(cores=4))
+    return report(
+        trace,
+        "500 ms; for 150 ms of them the states of 2 threads were not recorded.",
+        (Chip("concurrency", "1.9", "at most 2 threads"), Chip("parallelism", "unknown", "of 4 cores")),
+        (BandPart("not recorded", State.UNKNOWN, 350 * MS), BandPart("computing", State.RUNNING, 150 * MS)),
+        footer=("The states of 2 threads are incomplete: the sampler process ended early.",),
+    )
+
+
+def ten_long_tracks(intervals: int = 2_000) -> Report:
+    """Ten threads with so many intervals each that most are narrower than a pixel."""
+    tracks = [track(0, "process", "kernel", None, 0, [("R", 10)])]
+    for index in range(10):
+        cycle = [
+            ("R", 0.03),
+            ("r", 0.05, "GIL", "held by others"),
+            ("R", 0.02),
+            ("W", 0.1, "I/O", f"api-{index}:443", 7),
+        ]
+        tracks.append(
+            track(1 + index, "thread", f"worker-{index}", 0, index * 0.1, cycle * (intervals // 4), unit=True)
+        )
+    wall = max(one.end_ns or 0 for one in tracks) + MS
+    trace = Trace("%%threads", "threads", wall, tuple(tracks), build=Build(cores=2))
+    chips = (
+        Chip("concurrency", "10", "at most 10 threads"),
+        Chip("parallelism", "1.0", "at most 1 of 2 cores"),
+    )
+    return report(
+        trace, "Ten threads, many short turns.", chips, (BandPart("computing", State.RUNNING, wall),)
+    )
+
+
+def thousand_tasks() -> Report:
+    """1,000 tasks with 20 intervals each."""
+    tracks = [track(0, "loop", "event loop", None, 0, [("R", 10)])]
+    for index in range(1_000):
+        pieces: list[Piece] = [("S", 0.5)]
+        for turn in range(6):
+            pieces += [
+                ("W", 11 + (index * 31 + turn * 17) % 23, "sleep", f"{index % 97} ms", 3),
+                ("r", 1.25, "loop", f"held by fetch-{(index * 7) % 1000}"),
+                ("R", 0.4),
+            ]
+        tracks.append(
+            track(1 + index, "task", f"fetch-{index}", 0, index * 0.3, [*pieces, ("R", 1)], unit=True)
+        )
+    wall = max(one.end_ns or 0 for one in tracks) + MS
+    flows = [
+        Flow("wake", 0, i.start_ns, one.id, i.start_ns)
+        for one in tracks[1:]
+        for i in one.states
+        if i.state is State.READY
+    ]
+    trace = Trace("%%asyncio_trace", "asyncio", wall, tuple(tracks), tuple(flows), build=Build(cores=2))
+    chips = (
+        Chip("concurrency", "700", "at most 1,000 tasks"),
+        Chip("parallelism", "0.8", "at most 1 of 2 cores"),
+    )
+    return report(trace, "A thousand tasks in flight.", chips, (BandPart("sleeping", State.WAITING, wall),))
+
+
+SAMPLES: dict[str, Callable[[], Report]] = {
+    "asyncio_blocker": asyncio_blocker,
+    "two_gil_threads": two_gil_threads,
+    "process_pool": process_pool,
+    "many_tasks": many_tasks,
+    "failures": failures,
+    "empty_cell": empty_cell,
+    "hostile_names": hostile_names,
+    "unknown_states": unknown_states,
+}

@@ -1,0 +1,299 @@
+"""However a child ends, its record tells how, and what it could hand over is there."""
+
+import pytest
+from children_notebook import check_whole, run_cells
+
+METHODS = ["fork", "spawn", "forkserver"]
+
+SETUP = """
+import os, signal, sys, threading, time
+import multiprocessing as mp
+from concurrent.futures import ProcessPoolExecutor
+
+def work(x):
+    return x + 1
+
+def ready(sender):
+    sender.send(os.getpid())
+    threading.Event().wait()
+
+def leave(how):
+    if how == "exit": sys.exit(3)
+    if how == "text": sys.exit("bye")
+    if how == "_exit": os._exit(4)
+    if how == "error": raise ValueError("no")
+    if how == "abort": os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("how", "code"), [("exit", 3), ("text", 1), ("_exit", 4), ("error", 1), ("", 0)])
+def test_a_child_that_leaves(method: str, how: str, code: int) -> None:
+    cell = f"""
+process = mp.get_context("{method}").Process(target=leave, args=("{how}",))
+process.start()
+process.join()
+answer = process.exitcode
+"""
+    book = run_cells(SETUP, cell)
+    (record,) = book.workers
+    assert book.last.answer == record.exit_code == code
+    check_whole(record)
+    assert "leave" in record.functions
+    assert "concmagic" not in book.stderr  # no frame of ours in what the child printed
+    assert ("ValueError: no" in book.stderr) == (how == "error")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_workers_that_the_pool_ends_by_sigterm(method: str) -> None:
+    cell = f"""
+with mp.get_context("{method}").Pool(2) as pool:
+    workers = list(pool._pool)
+    pool.map(work, range(8))
+answer = sorted(worker.exitcode for worker in workers)
+"""
+    book = run_cells(SETUP, cell)
+    assert book.last.error == ""
+    assert sorted(record.exit_code for record in book.workers) == book.last.answer
+    assert {record.group for record in book.workers} == {"Pool-1"}
+    for record in book.workers:
+        if record.target_ns is not None:
+            check_whole(record)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sigterm_while_a_system_call_blocks(method: str) -> None:
+    cell = f"""
+ctx = mp.get_context("{method}")
+receiver, sender = ctx.Pipe(False)
+process = ctx.Process(target=ready, args=(sender,))
+process.start()
+receiver.recv()
+process.terminate()
+process.join()
+answer = process.exitcode
+"""
+    book = run_cells(SETUP, cell)
+    (record,) = book.workers
+    assert book.last.answer == record.exit_code == -15
+    check_whole(record)
+    assert "ready" in record.functions
+
+
+def test_the_users_own_sigterm_handler_wins() -> None:
+    cell = """
+def polite(sender):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    sender.send(1)
+    while True: time.sleep(0.01)
+ctx = mp.get_context("spawn")
+receiver, sender = ctx.Pipe(False)
+process = ctx.Process(target=polite, args=(sender,))
+process.start()
+receiver.recv()
+process.terminate()
+process.join()
+"""
+    (record,) = run_cells(SETUP, cell).workers
+    assert record.exit_code == 7
+    check_whole(record)
+
+
+def test_sigterm_after_the_user_took_the_wakeup_descriptor() -> None:
+    cell = """
+def takes(sender):
+    signal.set_wakeup_fd(-1)
+    sender.send(1)
+    while True: time.sleep(0.01)
+ctx = mp.get_context("spawn")
+receiver, sender = ctx.Pipe(False)
+process = ctx.Process(target=takes, args=(sender,))
+process.start()
+receiver.recv()
+process.terminate()
+process.join()
+"""
+    (record,) = run_cells(SETUP, cell).workers
+    assert record.exit_code == -15
+    check_whole(record)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_child_has_its_life_but_no_calls(method: str) -> None:
+    cell = f"""
+process = mp.get_context("{method}").Process(target=leave, args=("abort",), name="victim")
+process.start()
+process.join()
+"""
+    (record,) = run_cells(SETUP, cell).workers
+    assert record.exit_code == -9
+    assert record.started_ns < record.begun_ns < record.target_ns < record.ended_ns
+    assert record.problems == ["victim handed nothing over (killed by SIGKILL): its calls and threads are missing."]
+
+
+def test_bare_fork_and_os_wait() -> None:
+    cell = """
+pid = os.fork()
+if pid == 0:
+    work(1)
+    os._exit(5)
+answer = os.waitstatus_to_exitcode(os.wait()[1])
+"""
+    book = run_cells(SETUP, cell)
+    assert book.last.error == ""
+    (record,) = book.workers
+    assert book.last.answer == record.exit_code == 5
+    assert (record.name, record.start_method) == ("fork", "fork")
+    assert "work" in record.functions
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_children_of_children(method: str) -> None:
+    cell = f"""
+def parent(method):
+    child = mp.get_context(method).Process(target=work, args=(1,), name="inner")
+    child.start()
+    child.join()
+process = mp.get_context("{method}").Process(target=parent, args=("{method}",), name="outer")
+process.start()
+process.join()
+"""
+    book = run_cells(SETUP, cell)
+    outer, inner = book.workers
+    assert (outer.name, inner.name) == ("outer", "inner")
+    assert inner.parent_pid == outer.pid
+    assert inner.exit_code == 0
+    check_whole(outer)
+    check_whole(inner)
+    assert outer.started_ns < inner.started_ns < inner.ended_ns < outer.ended_ns
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_executor(method: str) -> None:
+    cell = f"""
+with ProcessPoolExecutor(2, mp_context=mp.get_context("{method}")) as pool:
+    answer = list(pool.map(work, range(4)))
+"""
+    book = run_cells(SETUP, cell)
+    assert book.last.answer == [1, 2, 3, 4]
+    assert {record.group for record in book.workers} == {"ProcessPoolExecutor-1"}
+    for record in book.workers:
+        assert record.exit_code == 0
+        check_whole(record)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_workers_that_are_replaced(method: str) -> None:
+    cell = f"""
+with mp.get_context("{method}").Pool(1, maxtasksperchild=1) as pool:
+    answer = pool.map(work, range(3), chunksize=1)
+    pool.close()
+    pool.join()
+"""
+    book = run_cells(SETUP, cell)
+    assert book.last.answer == [1, 2, 3]
+    assert len([record for record in book.workers if record.exit_code == 0 and not record.problems]) >= 3
+
+
+def test_helpers_are_machinery() -> None:
+    cell = """
+with mp.get_context("forkserver").Manager() as manager:
+    shared = manager.list([1])
+    shared.append(2)
+    answer = list(shared)
+"""
+    book = run_cells(SETUP, cell)
+    assert book.last.answer == [1, 2]
+    names = {record.name: record.origin for record in book.last.records}
+    assert set(names.values()) == {"machinery"}
+    assert {"resource tracker", "forkserver"} <= set(names)
+
+
+def test_subprocesses_are_plain_records() -> None:
+    cell = """
+import subprocess
+subprocess.run([sys.executable, "-c", "import sys; sys.exit(6)"])
+with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
+    cat.terminate()
+"""
+    book = run_cells(SETUP, cell)
+    python, cat = book.workers
+    assert (cat.name, cat.start_method, cat.exit_code) == ("cat", "subprocess", -15)
+    assert python.exit_code == 6
+    assert python.started_ns < python.ended_ns < cat.started_ns < cat.ended_ns
+
+
+def test_asyncio_subprocess() -> None:
+    cell = """
+import asyncio
+async def main():
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(6)")
+    return await process.wait()
+answer = asyncio.run(main())
+"""
+    book = run_cells(SETUP + "\nimport asyncio.subprocess", cell)
+    (record,) = book.workers
+    assert book.last.answer == record.exit_code == 6
+
+
+def test_a_child_that_outlives_its_cell_is_not_waited_for_and_keeps_its_help() -> None:
+    begin = """
+pool = ProcessPoolExecutor(1, mp_context=mp.get_context("spawn"))
+answer = pool.submit(work, 1).result()
+"""
+    later = """
+def newer(x):
+    return work(x) * 10
+answer = pool.submit(newer, 1).result()
+pool.shutdown()
+"""
+    book = run_cells(SETUP, begin, later, "answer = None")
+    _, begun, ended, after = book.cells
+    (record,) = (record for record in begun.records if record.origin == "user")
+    assert record.ended_ns is None
+    assert "still running" in record.problems[0]
+    assert (begun.error, ended.error, ended.answer) == ("", "", 20)
+    assert after.folders == []
+    assert after.hooks_changed == []
+
+
+def test_tasks_and_marks_of_a_child() -> None:
+    cell = """
+import asyncio, concmagic
+async def main():
+    with concmagic.mark("inside"):
+        await asyncio.sleep(0)
+def target():
+    asyncio.run(main())
+process = mp.get_context("spawn").Process(target=target)
+process.start()
+process.join()
+"""
+    (record,) = run_cells(SETUP, cell).workers
+    check_whole(record)
+    assert record.marks == ["inside"]
+    assert "main" in record.tasks
+
+
+def test_states_only() -> None:
+    cell = """
+process = mp.get_context("spawn").Process(target=work, args=(1,))
+process.start()
+process.join()
+"""
+    (record,) = run_cells(SETUP, cell, detail="states").workers
+    check_whole(record)
+    assert record.functions == []
+
+
+def test_many_cells_leave_nothing() -> None:
+    cell = """
+with mp.get_context("fork").Pool(2) as pool: pool.map(work, range(4))
+process = mp.get_context("spawn").Process(target=leave, args=("abort",)); process.start(); process.join(); process.close()
+"""
+    book = run_cells(SETUP, *[cell] * 6)
+    first, *_, last = book.cells[2:]
+    assert last.error == ""
+    assert all(cell.hooks_changed == [] and cell.folders == [] for cell in book.cells)
+    assert last.threads == first.threads
+    assert len(last.files) == len(first.files)

@@ -1,0 +1,261 @@
+"""The pool job recorder: who submitted what when, where it ran, how it came out."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import gc
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.thread import _WorkItem
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concmagic.recording.labels import call_label, shorten, value_label
+from concmagic.recording.pool_jobs import PoolJobRecorder
+from concmagic.recording.raw import JobRecord
+
+WAIT_S = 30  # only ever reached by a test that fails
+
+
+@contextmanager
+def recorded() -> Iterator[list[JobRecord]]:
+    """The jobs of the block are in the list when it is over."""
+    jobs: list[JobRecord] = []
+    recorder = PoolJobRecorder()
+    recorder.start()
+    try:
+        yield jobs
+    finally:
+        jobs.extend(recorder.stop())
+
+
+def test_class_is_as_before_when_it_is_over():
+    before = dict(vars(_WorkItem))
+    with recorded():
+        assert dict(vars(_WorkItem)) != before
+    assert dict(vars(_WorkItem)) == before
+
+
+def test_job_has_its_times_worker_and_submitter():
+    with recorded() as jobs, ThreadPoolExecutor(1) as pool:
+        asked_ns = time.monotonic_ns()
+        worker = pool.submit(threading.get_native_id).result()
+
+    (job,) = jobs
+    assert asked_ns <= job.submitted_ns <= job.started_ns <= job.ended_ns
+    assert (job.native_id, job.pid) == (worker, os.getpid())
+    assert job.submitter == threading.get_native_id()
+    assert (job.index, job.label, job.outcome) == (0, "get_native_id()", "returned")
+
+
+def test_one_worker_runs_its_jobs_one_after_the_other():
+    with recorded() as jobs, ThreadPoolExecutor(1) as pool:
+        assert list(pool.map(abs, [-1, -2, -3])) == [1, 2, 3]
+
+    assert [job.label for job in jobs] == ["abs(-1)", "abs(-2)", "abs(-3)"]
+    assert [job.index for job in jobs] == [0, 1, 2]
+    assert jobs[0].ended_ns <= jobs[1].started_ns
+    assert jobs[1].ended_ns <= jobs[2].started_ns
+
+
+def test_exception_reaches_its_future_without_a_frame_of_ours():
+    with recorded() as jobs, ThreadPoolExecutor(1) as pool:
+        future = pool.submit(int, "seven")
+        with pytest.raises(ValueError, match="seven") as caught:
+            future.result()
+
+    assert jobs[0].outcome == "raised ValueError"
+    assert not [entry for entry in caught.traceback if "concmagic" in Path(str(entry.path)).parts[:-3]]
+    assert "pool_jobs.py" not in {Path(str(entry.path)).name for entry in caught.traceback}
+
+
+def test_outcomes_of_jobs_that_did_not_run_to_their_end():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go_on.wait(WAIT_S)
+
+    pool = ThreadPoolExecutor(1)
+    with recorded() as jobs:
+        pool.submit(hold)
+        begun.wait(WAIT_S)
+        waiting = pool.submit(int)
+        pool.submit(str).cancel()
+    go_on.set()
+    waiting.result()
+    pool.shutdown()
+
+    assert [job.outcome for job in jobs] == ["left running", "not started", "cancelled"]
+    assert [job.ended_ns for job in jobs] == [None, None, None]
+    assert jobs[0].native_id
+    assert [(job.started_ns, job.native_id, job.pid) for job in jobs[1:]] == [(None, 0, 0)] * 2
+
+
+def test_jobs_that_shutdown_drops_are_cancelled():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go_on.wait(WAIT_S)
+
+    with recorded() as jobs:
+        pool = ThreadPoolExecutor(1)
+        pool.submit(hold)
+        begun.wait(WAIT_S)
+        for _ in range(3):
+            pool.submit(int)
+        pool.shutdown(wait=False, cancel_futures=True)
+        go_on.set()
+        pool.shutdown()
+
+    assert [job.outcome for job in jobs] == ["returned", "cancelled", "cancelled", "cancelled"]
+
+
+def test_cancelled_job_that_a_worker_took_off_the_queue_has_not_run():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go_on.wait(WAIT_S)
+
+    with recorded() as jobs, ThreadPoolExecutor(1) as pool:
+        pool.submit(hold)
+        begun.wait(WAIT_S)
+        assert pool.submit(int).cancel()
+        go_on.set()
+
+    assert (jobs[1].outcome, jobs[1].started_ns, jobs[1].native_id) == ("cancelled", None, 0)
+
+
+def test_job_submitted_by_another_thread_names_it():
+    with recorded() as jobs, ThreadPoolExecutor(1) as pool:
+        thread = threading.Thread(target=lambda: pool.submit(int).result())
+        thread.start()
+        thread.join()
+
+    assert jobs[0].submitter == thread.native_id
+
+
+def test_to_thread_is_a_job_of_the_function_it_was_given():
+    with recorded() as jobs:
+        asyncio.run(asyncio.to_thread(abs, -7))
+
+    assert [job.label for job in jobs] == ["abs(-7)"]
+
+
+def test_jobs_from_before_the_cell_run_unseen():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> int:
+        begun.set()
+        go_on.wait(WAIT_S)
+        return 7
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(hold)
+        late = pool.submit(int, "8")
+        begun.wait(WAIT_S)
+        with recorded() as jobs:
+            go_on.set()
+            assert (future.result(), late.result()) == (7, 8)
+
+    assert jobs == []
+
+
+def test_ten_thousand_jobs():
+    with recorded() as jobs, ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(abs, range(10_000))) == sum(range(10_000))
+
+    assert len(jobs) == 10_000
+    assert {job.outcome for job in jobs} == {"returned"}
+
+
+def test_nothing_of_the_users_is_kept():
+    class Mine:
+        def __call__(self, other: Any) -> Any:
+            return other
+
+    function, argument = Mine(), Mine()
+    watched = [weakref.ref(function), weakref.ref(argument)]
+    recorder = PoolJobRecorder()
+    recorder.start()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(function, argument).result()
+    del function, argument
+    gc.collect()
+    assert [reference() for reference in watched] == [None, None]
+    recorder.stop()
+
+
+def test_process_pool_is_not_taken_for_a_thread_pool():
+    import multiprocessing
+
+    with recorded() as jobs:
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+            assert pool.submit(abs, -1).result() == 1
+    assert jobs == []
+
+
+class Hostile:
+    def __repr__(self) -> str:
+        raise AssertionError("the label has called the user's code")
+
+    __str__ = __len__ = __iter__ = __hash__ = __repr__  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the label has asked the user's object for {name}")
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        (None, "None"),
+        (1.5, "1.5"),
+        ("a.org", "'a.org'"),
+        ("x" * 50 + "end", "'xxxxxxxxxxxxxxxx…xxxxxend'"),
+        ("it's " * 9, "\"it's it's it's i…'s it's \""),
+        (b"ab" * 50, "b'abababababababab…abababab'"),
+        (10**1000, "int of 3322 bits"),
+        ([1, 2, 3, 4], "[1, 2, 3, …]"),
+        ((), "()"),
+        ({"a": 1}, "{'a': 1}"),
+        ([[1], []], "[[…], []]"),
+        (Path("/tmp/a"), "'/tmp/a'"),
+        (len, "len"),
+        (int, "int"),
+    ],
+)
+def test_label_of_a_value(value: Any, label: str):
+    assert value_label(value) == label
+
+
+def test_label_never_runs_the_users_code():
+    assert value_label(Hostile()) == "Hostile(…)"
+    assert value_label([Hostile()]) == "[Hostile(…)]"
+    assert call_label(Hostile(), (Hostile(),)) == "Hostile(Hostile(…))"
+
+
+def test_label_of_a_call():
+    def outer() -> Any:
+        return lambda: None
+
+    assert call_label(functools.partial(pow, 2), (3,), {"mod": 5}) == "pow(2, 3, mod=5)"
+    assert call_label(print, range(9)) == "print(0, 1, 2, …)"
+    assert call_label(outer()) == "<lambda>()"
+    assert len(call_label(print, ["x" * 99] * 3)) == 60
+
+
+def test_long_text_loses_its_middle():
+    assert shorten("abcdefghij", 10) == "abcdefghij"
+    assert shorten("abcdefghijk", 7) == "abcd…jk"
