@@ -44,12 +44,8 @@ Piece = tuple  # (letter, milliseconds[, reason[, detail[, line]]])
 def states(start_ms: float, pieces: Iterable[Piece]) -> tuple[StateInterval, ...]:
     """Intervals one after the other, from pieces like ("W", 12, "sleep", "0.5 s", 4)."""
     made, at = [], round(start_ms * MS)
-    for letter, length_ms, *rest in pieces:
-        reason, detail, line = (*rest, "", "", 0)[:3] if len(rest) < 3 else rest
-        if len(rest) == 1:
-            reason, detail, line = rest[0], "", 0
-        elif len(rest) == 2:
-            reason, detail, line = rest[0], rest[1], 0
+    for piece in pieces:
+        letter, length_ms, reason, detail, line = (*piece, *("", "", 0)[len(piece) - 2 :])
         end = at + round(length_ms * MS)
         made.append(StateInterval(at, end, _LETTERS[letter], reason, detail, "", line))
         at = end
@@ -137,6 +133,20 @@ def _totals(trace: Trace) -> list[StateTotal]:
     return [StateTotal(state, _LABELS[state], length) for state, length in sums.items() if length]
 
 
+_LOOP: list[Piece] = [
+    ("R", 1),
+    ("W", 12),
+    ("R", 0.6),
+    ("W", 7.4),
+    ("B", 300, "time.sleep", "", 4),
+    ("R", 1),
+    ("W", 12),
+    ("R", 0.5),
+    ("W", 17),
+    ("R", 0.5),
+]
+
+
 def asyncio_blocker() -> Report:
     """One task sleeps with time.sleep; three others could have gone on."""
     tracks = [
@@ -148,8 +158,7 @@ def asyncio_blocker() -> Report:
             "event loop",
             1,
             0,
-            [("R", 1), ("W", 12), ("R", 0.6), ("W", 7.4), ("B", 300, "time.sleep", "", 4), ("R", 1)]
-            + [("W", 12), ("R", 0.5), ("W", 17), ("R", 0.5)],
+            _LOOP,
         ),
         track(
             3,
@@ -193,7 +202,8 @@ def asyncio_blocker() -> Report:
     )
     return report(
         trace,
-        "For 300 of 352 ms nobody could run: time.sleep(0.3) at line 4 blocked the loop while 3 tasks were ready.",
+        "For 300 of 352 ms nobody could run: time.sleep(0.3) at line 4 blocked the loop "
+        "while 3 tasks were ready.",
         (
             Chip(
                 "concurrency", "3.9", "at most 4 tasks", "Units of work begun and not yet ended, on average."
@@ -262,7 +272,8 @@ def two_gil_threads() -> Report:
             Finding(
                 "gil-bound",
                 "warning",
-                "The threads wanted the GIL and did not have it for 49 % of their time: 2 threads, parallelism 1.0.",
+                "The threads wanted the GIL and did not have it for 49 % of their time: "
+                "2 threads, parallelism 1.0.",
                 "%%procs could run fib(24) on 2 cores: all that the body reads can be pickled.",
                 0.2,
                 (2, 3),

@@ -281,7 +281,7 @@ def _tokens(text: str) -> list[tokenize.TokenInfo]:
 
 
 def _late_option(model: Model, tokens: list[tokenize.TokenInfo]) -> str:
-    """An option after the iterable: `-q` there is a subtraction to Python, and typed like no one types one."""
+    """An option after the iterable: a subtraction to Python, but typed as nobody types one."""
     depth = 0
     for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
         depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(token.string, 0)

@@ -610,6 +610,11 @@ def workers_note(how_many: int | None, model: str) -> str:
     return f"{count(how_many, 'worker')} (no -w: cores + 4, at most 32)."
 
 
+def sentence(text: str) -> str:
+    """Begin with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
 def worker_did_not_start(name: str, exit_code: int | None, why: str) -> str:
     """A worker ended before it could run anything."""
     return f"{name} could not start: {why or f'it ended with exit code {exit_code}'}."
@@ -625,3 +630,275 @@ RESULT_CANNOT_BE_SENT = (
     "The value of the body's last line cannot be sent back to the notebook: end the body with one that can."
 )
 ITEM_CANNOT_BE_SENT = "The item cannot be sent to another process."
+
+
+# ---- the trace -------------------------------------------------------------------------------
+
+EVENT_LOOP = "event loop"
+STARTING_PYTHON = "Python"
+UNPICKLING = "imports, unpickling"
+
+
+def held_by(who: str, how_many: int) -> str:
+    """Who kept a task from running: one that held the loop, or many in turn."""
+    if who:
+        return f"held by {who}"
+    return f"{count(how_many, 'step')} of others first" if how_many else ""
+
+
+def merged_steps(how_many: int) -> str:
+    """Say that a state stands for many short steps: its length is exact, its place is not."""
+    return f"{count(how_many, 'short step')}, summed"
+
+
+def evidence_unreadable(what: str, error: BaseException) -> str:
+    """Say which evidence could not be read."""
+    return f"The recorded {what} could not be read ({type(error).__name__}: {error})."
+
+
+def newer_format(number: object) -> str:
+    """A saved trace of a later version."""
+    return f"This trace was saved by a later concmagic (format {number}); install that version to read it."
+
+
+# ---- findings --------------------------------------------------------------------------------
+
+LINT_BLOCKED_EVENT_LOOP = "A task that does not await keeps every other task of its event loop from running."
+LINT_LEFT_RUNNING = "What a cell leaves running goes on behind later cells."
+LINT_EXCEPTION_IN_THREAD = "An exception ends its thread only; the cell does not see it."
+LINT_CHILD_DIED = "A child process that dies takes its result with it."
+LEFT_RUNNING_HINT = "Wait for it: await the task, join the thread or process, or leave the pool's with block."
+EXCEPTION_IN_THREAD_HINT = "A thread pool's future.result() would raise it here."
+NO_FINDINGS = "Nothing was found that made this cell slower than it has to be."
+
+
+def lint_failed(name: str, error: BaseException) -> str:
+    """A check that could not be made."""
+    return f"The check {name} failed ({type(error).__name__}: {error})."
+
+
+def computing_in(name: str) -> str:
+    """What held the loop where it was no blocking call."""
+    return f"a step of {name}"
+
+
+def blocked_loop(held_ns: int, wall_ns: int, what: str, where: str, times: int, ready: int) -> str:
+    """The loop was held while others were ready."""
+    at = f" at {where}" if where else ""
+    often = f", {times:,} times," if times > 1 else ""
+    were = "was" if ready == 1 else "were"
+    return (
+        f"For {of_total(held_ns, wall_ns)} nobody else could run: {what}{at}{often} "
+        f"blocked the loop while {count(ready, 'task')} {were} ready."
+    )
+
+
+def blocked_loop_hint(called: str) -> str:
+    """What would help."""
+    if called == "time.sleep":
+        return "await asyncio.sleep(…) lets the others run meanwhile."
+    if called:
+        return f"await asyncio.to_thread(…) moves {called} off the loop, or use its async counterpart."
+    return "Computing belongs into a process, or between awaits: await asyncio.sleep(0) now and then."
+
+
+def of_total(part_ns: float, total_ns: float) -> str:
+    """Write a part of a whole with one unit where both have it: "300 of 352 ms", "1.2 of 6 s"."""
+    part, whole = duration(part_ns), duration(total_ns)
+    number_text, _, unit = part.partition(" ")
+    return f"{number_text} of {whole}" if unit and whole.endswith(f" {unit}") else f"{part} of {whole}"
+
+
+def names(all_names: list[str], most: int) -> str:
+    """Write "a", "a and b", "a, b and 3 more"."""
+    if len(all_names) <= most:
+        *first, last = all_names
+        return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(all_names[: most - 1])} and {len(all_names) - most + 1:,} more"
+
+
+def left_running(all_names: list[str], kind: str, most: int) -> str:
+    """What goes on after the cell."""
+    verb = "is" if len(all_names) == 1 else "are"
+    return f"{names(all_names, most)} {verb} still running after the cell."
+
+
+def exception_in_thread(name: str, error: str) -> str:
+    """A thread that died of an exception."""
+    return f"Thread {name} ended with {error.removeprefix('raised ')}; the cell went on without its result."
+
+
+def child_died(name: str, outcome: str, detail: str) -> str:
+    """A child process that did not end well."""
+    how = f"ended with {outcome}" if outcome.startswith("exit code") else f"was {outcome}"
+    return f"Process {name} {how}{f': {detail}' if detail else ''}."
+
+
+def child_died_hint(outcome: str) -> str:
+    """The usual cause of this end."""
+    if outcome == "killed by SIGKILL":
+        return "The operating system does this to a process that needs more memory than there is."
+    if outcome == "killed by SIGSEGV":
+        return "It crashed in native code: python -X faulthandler shows where."
+    return ""
+
+
+# ---- the report ------------------------------------------------------------------------------
+
+IN_FLIGHT = "in flight"
+ON_A_CORE = "on a core"
+OTHER_PARTS = "other, each shorter"
+STATE_LABELS = {
+    "running": "running",
+    "blocking": "blocking the loop",
+    "ready": "ready, kept waiting",
+    "waiting": "waiting",
+    "starting": "starting",
+    "unknown": "not recorded",
+}
+CONCURRENCY_HELP = (
+    "How many units of work (tasks, jobs, threads or processes) had begun and not ended, on average over "
+    "the cell; one that waits for another it started does not count."
+)
+PARALLELISM_HELP = "How many threads or processes computed at the same instant, on average over the cell."
+PARALLELISM_FROM_CLOCK = (
+    "CPU time divided by wall time, because for part of the cell it was not recorded who was on a core."
+)
+
+# What a wait is called in "where it went"; others are "waiting for …".
+_WAITS = {
+    "": "waiting",
+    "sleep": "sleeping",
+    "events": "waiting for events",
+    "select": "waiting for I/O",
+    "socket": "waiting for the network",
+    "for work": "waiting for work",
+    "subprocess": "waiting for a subprocess",
+    "lock": "waiting for a lock",
+    "read": "reading",
+    "write": "writing",
+    "disk": "waiting for the disk",
+    "database": "waiting for a database",
+    "join": "waiting for an end (join)",
+    "pool": "waiting for a pool",
+    "result": "waiting for a result",
+    "task": "waiting for a task",
+    "merged": "waiting",
+}
+
+
+def path_words(state: str, reason: str, detail: str) -> str:
+    """Name a part of "where it went"."""
+    if state == "running":
+        return "computing"
+    if state == "blocking":
+        return f"blocked in {reason}" if reason else "blocked"
+    if state == "ready":
+        return "ready, wanting the GIL" if reason == "GIL" else "ready, kept waiting"
+    if state == "waiting":
+        return _WAITS.get(reason, f"waiting for {reason}")
+    if state == "starting":
+        return f"starting {detail}" if detail == STARTING_PYTHON else "starting"
+    return "not recorded"
+
+
+def ended_early(outcome: str, wall_ns: int) -> str:
+    """How a cell ended that did not return."""
+    if outcome == "interrupted":
+        return f"Interrupted after {duration(wall_ns)}."
+    return f"{outcome[:1].upper()}{outcome[1:]} after {duration(wall_ns)}."
+
+
+def nothing_happened() -> str:
+    """An empty trace."""
+    return "There was nothing to see in this cell."
+
+
+def computed_in_parallel(who: str, used: float, cores: int) -> str:
+    """More than one core computed at once."""
+    whose = f"{_plural(2, who)} computed" if who != "unit" else "the work was computed"
+    return f"On average {number(used)} of {count(cores, 'core')} worked at once: {whose} side by side."
+
+
+def took_turns(how_many: int, used: float, cores: int) -> str:
+    """Threads that computed one at a time."""
+    return f"{how_many:,} threads took turns: {number(used)} of {count(cores, 'core')} used on average."
+
+
+def took_turns_on_one_core(how_many: int) -> str:
+    """Threads that computed one at a time because there is one core."""
+    return f"{how_many:,} threads took turns on the only core."
+
+
+def overlapped(peak: int, who: str, useful_ns: float, wall_ns: int) -> str:
+    """Waits and work that lay side by side."""
+    whose = f"{count(peak, who)} at once" if who != "unit" else f"{peak:,} at once"
+    return f"Up to {whose}: {duration(useful_ns)} of waiting and computing fit into {duration(wall_ns)}."
+
+
+def mostly_unknown(part_ns: int, wall_ns: int) -> str:
+    """When evidence is missing, that is the answer."""
+    return f"For {of_total(part_ns, wall_ns)} it was not recorded what the cell did."
+
+
+def largest_part(part_ns: int, wall_ns: int, words: str, where: str, alone: bool) -> str:
+    """What the cell's end waited for longest."""
+    at = f", at {where}" if where else ""
+    one_by_one = ", one thing at a time" if alone else ""
+    return f"{_capital(of_total(part_ns, wall_ns))} went into {words}{at}{one_by_one}."
+
+
+def at_most_units(peak: int, kinds: list[str]) -> str:
+    """The note of the concurrency chip."""
+    if len(kinds) == 1:
+        return f"at most {peak:,} {_plural(peak, kinds[0])}"
+    return f"at most {peak:,} at once"
+
+
+def at_most_cores(peak: int, cores: int, certain: bool) -> str:
+    """The note of the parallelism chip; where the peak was not seen, only the cores are told."""
+    of = count(cores, "core")
+    return f"at most {peak:,} of {of}" if certain else f"of {of}, from CPU time"
+
+
+def tracing_cost(share: float) -> str:
+    """What tracing took of the cell."""
+    return f"tracing cost about {percent(share)}" if share >= 0.005 else "tracing cost under 1 %"
+
+
+def hidden_tracks(threads: int, tasks: int) -> str:
+    """Say what is left out of the picture."""
+    parts = [count(n, f"{kind}") for n, kind in ((threads, "thread"), (tasks, "task")) if n]
+    if not parts:
+        return ""
+    return f"{' and '.join(parts)} of the kernel's own {'is' if threads + tasks == 1 else 'are'} hidden (--all)."
+
+
+def calls_kept(until_ns: int) -> str:
+    """Say that the budget for calls was used up."""
+    return f"Calls were recorded for the first {duration(until_ns)} only; states are whole."
+
+
+def steps_merged(how_many: int) -> str:
+    """Say that not every step was kept by itself."""
+    return f"{count(how_many, 'short step')} of tasks were summed; totals are exact."
+
+
+def native_threads(cores: float) -> str:
+    """CPU time that no Python thread explains."""
+    return f"Native threads (BLAS, OpenMP and the like) used {number(cores)} more cores on average."
+
+
+def loop_share(share: float, state: str) -> str:
+    """What stands at the end of an event loop's lane."""
+    return f"{percent(share)} {'blocked' if state == 'blocking' else 'busy'}"
+
+
+def lane_text(state: str, reason: str, length_ns: int) -> str:
+    """What stands at a lane's end: "blocking 300 ms", "sleep 1.2 s"."""
+    word = "not recorded" if state == "unknown" else reason or state
+    return f"{word} {duration(length_ns)}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

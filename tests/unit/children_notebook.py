@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-_HARNESS = r'''
+_HARNESS = r"""
 import json, linecache, os, sys, tempfile, types
 
 main = sys.modules["__main__"] = types.ModuleType("__main__")
@@ -79,7 +79,7 @@ def run(number, source):
 cells = json.loads(sys.argv[1])
 for number, source in enumerate(cells, 1):
     print("ANSWER" + json.dumps(run(number, source), default=str), flush=True)
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ class Notebook:
 def run_cells(*cells: str, detail: str = "auto", timeout: float = 60, cwd: Path | None = None) -> Notebook:
     """Run these cells one after the other in one new process."""
     command = [sys.executable, "-c", _HARNESS, json.dumps(cells), detail]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=dict(os.environ))
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=dict(os.environ)
+    )
     answers = [line.removeprefix("ANSWER") for line in done.stdout.splitlines() if line.startswith("ANSWER")]
     assert len(answers) == len(cells), done.stdout + done.stderr
     rest = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("ANSWER"))

@@ -128,7 +128,9 @@ process.join()
     (record,) = run_cells(SETUP, cell).workers
     assert record.exit_code == -9
     assert record.started_ns < record.begun_ns < record.target_ns < record.ended_ns
-    assert record.problems == ["victim handed nothing over (killed by SIGKILL): its calls and threads are missing."]
+    assert record.problems == [
+        "victim handed nothing over (killed by SIGKILL): its calls and threads are missing."
+    ]
 
 
 def test_bare_fork_and_os_wait() -> None:

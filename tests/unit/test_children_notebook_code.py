@@ -274,7 +274,9 @@ with both("spawn").Pool(1) as pool:
     pool.map(job, [1])
 """
     error = run_cells(SETUP, cell).last.error
-    assert "job cannot be sent to a child process: it uses the variable 'my_lock', and a _thread.lock" in error
+    assert (
+        "job cannot be sent to a child process: it uses the variable 'my_lock', and a _thread.lock" in error
+    )
 
 
 def test_an_argument_that_cannot_be_sent_is_named() -> None:

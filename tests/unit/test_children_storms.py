@@ -28,14 +28,19 @@ def bad_initializer():
 
 
 @pytest.mark.parametrize("method", SPAWNING)
-@pytest.mark.parametrize("call", ["pool.map(work, [1, 2])", "list(pool.imap(work, [1]))", "pool.apply(work, (1,))"])
+@pytest.mark.parametrize(
+    "call", ["pool.map(work, [1, 2])", "list(pool.imap(work, [1]))", "pool.apply(work, (1,))"]
+)
 def test_a_pool_whose_workers_cannot_be_read_is_stopped(method: str, call: str) -> None:
     cell = f"""
 with mp.get_context("{method}").Pool(2, initialize, (Bomb(),)) as pool:
     {call}
 """
     book = run_cells(SETUP, cell)
-    assert "ChildStartError: the workers of this pool cannot start: ImportError: the child has no" in book.last.error
+    assert (
+        "ChildStartError: the workers of this pool cannot start: ImportError: the child has no"
+        in book.last.error
+    )
     assert 'raise ImportError("the child has no such library")' in book.last.error
     assert len(book.workers) <= 4
     assert book.stderr.count("ImportError") == 0
@@ -49,7 +54,10 @@ with mp.get_context("{method}").Pool(2, bad_initializer) as pool:
     pool.map(work, [1, 2])
 """
     book = run_cells(SETUP, cell)
-    assert "ChildStartError: the workers of this pool cannot start: ImportError: the child has no" in book.last.error
+    assert (
+        "ChildStartError: the workers of this pool cannot start: ImportError: the child has no"
+        in book.last.error
+    )
     assert len(book.workers) <= 4
 
 
@@ -102,9 +110,7 @@ def die(x):
     os._exit(1)
 with mp.get_context("fork").Pool(1) as pool:
     for _ in range(3):
-        worker = pool._pool[0]
         pool.apply_async(die, (1,))
-        worker.join()
     answer = pool.apply(work, (1,))
 """
     book = run_cells(SETUP, cell)

@@ -76,7 +76,9 @@ def test_python_and_native_calls_are_recorded_in_their_order() -> None:
     calls = decode(record(program))
     found = names(calls)
     assert found.count("fib") == 15
-    top = of(calls, f"{test_python_and_native_calls_are_recorded_in_their_order.__name__}.<locals>.program")[0]
+    top = of(calls, f"{test_python_and_native_calls_are_recorded_in_their_order.__name__}.<locals>.program")[
+        0
+    ]
     assert calls.depth[of(calls, "fib")[0]] == calls.depth[top] + 1
     assert found.index("fib") < found.index("_thread.lock.acquire") < found.index("time.sleep")
     slept = of(calls, "time.sleep")[0]
@@ -119,7 +121,7 @@ def test_a_call_in_progress_at_the_end_is_marked_open() -> None:
     leave.set()
     thread.join()
     calls = decode(raw)
-    inside = [at for at in of(calls, f"{program.__qualname__[:-7]}wait_inside")]
+    inside = of(calls, f"{program.__qualname__[:-7]}wait_inside")
     assert len(inside) == 1
     assert calls.open[inside[0]]
     assert calls.end_ns[inside[0]] == raw.clock[1][1]
@@ -214,7 +216,9 @@ def test_no_dummy_thread_is_made_and_no_thread_number_used_up() -> None:
     made: list[str] = []
 
     def program() -> None:
-        threads = [threading.Thread(target=lambda: made.append(threading.current_thread().name)) for _ in "ab"]
+        threads = [
+            threading.Thread(target=lambda: made.append(threading.current_thread().name)) for _ in "ab"
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -272,6 +276,23 @@ def test_the_users_profile_hook_for_threads_is_refused_or_as_before() -> None:
                 calls.check_free()
         assert threading.getprofile() is hook
     finally:
+        threading.setprofile(None)  # type: ignore[arg-type]
+
+
+def test_a_profile_hook_that_the_cell_sets_is_its_own() -> None:
+    def hook(*_: object) -> None:
+        return None
+
+    def program() -> None:
+        sys.setprofile(hook)
+        threading.setprofile(hook)
+
+    try:
+        raw = record(program)
+        assert len(raw.problems) == (0 if MONITORING else 1)
+        assert (sys.getprofile(), threading.getprofile()) == (hook, hook)
+    finally:
+        sys.setprofile(None)
         threading.setprofile(None)  # type: ignore[arg-type]
 
 
@@ -333,11 +354,14 @@ def test_another_viztracer_inside_the_cell_costs_the_calls_and_nothing_else() ->
     if not MONITORING:
         threading.setprofile(None)  # type: ignore[arg-type]
     assert raw is not None
+    assert [problem for problem in raw.problems if "another profiler" in problem] == list(raw.problems) != []
     assert names(decode(raw)).count("fib") >= 9
     assert names(decode(record(lambda: fib(3)))).count("fib") == 5
 
 
-def test_without_the_known_layout_python_functions_are_recorded_and_it_is_said(untrusted_layout: None) -> None:
+def test_without_the_known_layout_python_functions_are_recorded_and_it_is_said(
+    untrusted_layout: None,
+) -> None:
     thread = threading.Thread(target=fib, args=(4,))
 
     def program() -> None:
@@ -397,3 +421,23 @@ def _in_child(inherited: CallRecorder) -> str:
     if inherited.stop() is not None:
         return "the parent's events were handed over"
     return "ok"
+
+
+def test_a_viztracer_still_running_at_the_end_is_the_cells_own_and_goes_on() -> None:
+    from viztracer import VizTracer
+
+    calls = CallRecorder("auto")
+    calls.start()
+    fib(4)
+    tracer = VizTracer(verbose=0, register_global=False, tracer_entries=1000)
+    tracer.start()
+    raw = calls.stop()
+    fib(5)
+    tracer.stop()
+    if not MONITORING:
+        threading.setprofile(None)  # type: ignore[arg-type]
+    assert raw is not None and len(raw.problems) == 1
+    theirs = [event["name"] for event in tracer.load() if event["ph"] == "X"]
+    assert sum(name.startswith("fib ") for name in theirs) == 15
+    assert names(decode(record(lambda: fib(3)))).count("fib") == 5
+    assert_nothing_left()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+from collections.abc import AsyncIterator
 
 import pytest
 from recorded_tasks import causes, check, line_of, named, reasons, record
@@ -326,6 +327,27 @@ def test_the_cells_own_task_is_told_apart() -> None:
     assert log.cell_task == task.number == numbers[0]
     assert named(log, "child").parent == task.number
     assert tasks.number_of() is None  # nothing is recorded any more
+
+
+def test_a_generator_that_its_loop_closes() -> None:
+    async def items() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        async for _ in items():
+            break
+        gc.collect()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    task = named(record(main), "aclose")
+    assert task.coroutine.endswith("items.aclose")
+    assert (task.file, task.line) == (__file__, items.__code__.co_firstlineno)
+    assert (task.outcome, len(task.steps)) == ("returned", 2)
 
 
 EAGER = [pytest.param(id="eager")] if sys.version_info >= (3, 12) else []

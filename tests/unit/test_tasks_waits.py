@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import socket
 import sys
@@ -33,7 +34,8 @@ def lock() -> tuple[Program, Callable[[], None]]:
     def free() -> None:
         thing.release()
 
-    asyncio.ensure_future(thing.acquire())
+    with contextlib.suppress(StopIteration):
+        thing.acquire().send(None)  # a free lock is taken at once
     return waiter, free
 
 
@@ -334,12 +336,16 @@ def test_timers_and_callbacks_of_the_users() -> None:
 def test_executor_jobs_and_the_threads_that_ended_them() -> None:
     natives = []
 
-    def job() -> None:
+    def job(go_on: threading.Event) -> None:
         natives.append(threading.get_native_id())
+        go_on.wait()
 
     async def main() -> None:
-        await asyncio.to_thread(job)
-        await asyncio.get_running_loop().run_in_executor(None, job)
+        loop = asyncio.get_running_loop()
+        for start in (asyncio.to_thread, lambda *job: loop.run_in_executor(None, *job)):
+            go_on = threading.Event()
+            loop.call_later(0, go_on.set)  # not before the task waits for the job
+            await start(job, go_on)
 
     task = named(record(main), "main")
     assert reasons(task) == [("executor job", ""), ("executor job", "")]
@@ -463,14 +469,15 @@ def test_a_task_woken_by_one_that_it_cancelled() -> None:
     assert victim.outcome == "cancelled"
 
 
-def test_what_no_row_knows_stays_empty() -> None:
-    class Strange:
-        def __await__(self):  # type: ignore[no-untyped-def]
-            return (yield from asyncio.get_running_loop().run_in_executor(None, int).__await__())
+def test_an_executor_job_that_is_over_at_once() -> None:
+    class Over(concurrent.futures.Executor):
+        def submit(self, job, /, *args, **options):  # type: ignore[no-untyped-def]
+            future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+            future.set_result(job(*args, **options))
+            return future
 
     async def main() -> None:
-        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-        await Strange()
-        server.close()
+        await asyncio.get_running_loop().run_in_executor(Over(), int)
 
-    assert named(record(main), "main").outcome == "returned"
+    wake = named(record(main), "main").wakes[0]
+    assert (wake.cause, wake.thread, wake.wait and wake.wait.reason) == ("thread", None, "executor job")

@@ -7,12 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from concmagic.recording.decode import Bools, Calls, Int64s, nesting, positions
+from concmagic.recording.calls import Bools, Calls, Int64s, Positions, parents, positions, take
 from concmagic.recording.raw import RawCode
-
-Positions = npt.NDArray[np.intp]
 
 _IMPORT_FILE = "<frozen importlib._bootstrap>"
 _IMPORT_NAME = "_find_and_load"
@@ -35,34 +32,6 @@ def own_functions(calls: Calls, is_own: Callable[[str], bool]) -> Bools:
     return np.array(
         [asked[code.file] and not code.name.startswith("import ") for code in calls.functions], np.bool_
     )
-
-
-def take(calls: Calls, kept: Bools) -> Calls:
-    """The calls where `kept` is true, with depths among themselves."""
-    native_id, start_ns, end_ns = calls.native_id[kept], calls.start_ns[kept], calls.end_ns[kept]
-    return Calls(
-        native_id,
-        start_ns,
-        end_ns,
-        calls.function[kept],
-        calls.is_c[kept],
-        calls.open[kept],
-        nesting(*positions(native_id, start_ns, end_ns)),
-        calls.functions,
-    )
-
-
-def parents(calls: Calls) -> Positions:
-    """The position of each call's caller among the recorded ones, -1 for the outermost."""
-    depth, size = calls.depth.astype(np.int64), len(calls)
-    # Grouped by depth, in order within: the caller is the last one before it in the group above.
-    order = np.argsort(calls.depth.astype(np.int16) if depth.max(initial=0) < 2**15 else depth, kind="stable")
-    level = depth[order]
-    place = level * size + order
-    above = np.searchsorted(place, place - size) - 1
-    caller = np.full(size, -1, np.intp)
-    caller[order] = np.where(level > 0, order[above], -1)
-    return caller
 
 
 def collapse_imports(calls: Calls) -> Calls:

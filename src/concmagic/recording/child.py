@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import process, util
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from concmagic import sentences
@@ -67,8 +67,7 @@ class Life:
 
     def fail(self, text: str) -> None:
         """It could not start; its parent wants to know why."""
-        if self.target_ns is None:
-            self.file.append("failed", text)
+        self.file.append("failed", text)
 
     def hand_over(self, exit_code: int | None) -> None:
         """Write all that was recorded, once; whoever comes second waits until it is written."""
@@ -111,6 +110,8 @@ class _Exit:
         original = cls.original = cls.original or os._exit
 
         def _exit(status: int) -> None:
+            if status and _leaves_before_jobs():
+                life.fail(sentences.died_at_start(life.passport.name, status))
             life.hand_over(status)
             original(status)
 
@@ -174,6 +175,7 @@ def _live(life: Life, passport: Passport) -> Life:
 
 _bootstrap = process.BaseProcess._bootstrap  # type: ignore[attr-defined]
 _info = util.info
+_print_exc = traceback.print_exc
 
 
 def _watch_bootstrap() -> None:
@@ -181,12 +183,42 @@ def _watch_bootstrap() -> None:
     # It logs this line just before it calls run(): to wrap run() itself would put a frame of ours
     # into every traceback that a child prints, and a subclass may override it.
     util.info = _info_before_run
+    traceback.print_exc = _print_unless_told
 
 
-def _info_before_run(message: str, *arguments: Any) -> None:
-    _info(message, *arguments)
-    if _life is not None and "calling self.run" in message:
+def _info_before_run(msg: object, *args: object) -> None:
+    _info(msg, *args)
+    if _life is not None and "calling self.run" in str(msg):
         _life.begin_target()
+
+
+def _print_unless_told(*arguments: Any, **options: Any) -> None:
+    """multiprocessing prints what ended a child; of a worker that never took a job the pool tells it."""
+    error = sys.exc_info()[1]
+    trace = error.__traceback__ if error is not None else None
+    while trace is not None and trace.tb_frame.f_code is not _worker_code():
+        trace = trace.tb_next
+    if _life is not None and error is not None and trace is not None and _is_before_jobs(trace.tb_frame):
+        _life.fail("".join(traceback.format_exception(error.with_traceback(trace))))
+    else:
+        _print_exc(*arguments, **options)
+
+
+def _worker_code() -> CodeType | None:
+    module = sys.modules.get("multiprocessing.pool")
+    return module.worker.__code__ if module is not None else None
+
+
+def _is_before_jobs(worker: FrameType) -> bool:
+    """Whether a pool's worker is still in its initializer: it has not begun to count its jobs."""
+    return "completed" not in worker.f_locals
+
+
+def _leaves_before_jobs() -> bool:
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not _worker_code():
+        frame = frame.f_back
+    return frame is not None and _is_before_jobs(frame)
 
 
 def _traced_bootstrap(process_obj: Any, *arguments: Any, **options: Any) -> Any:

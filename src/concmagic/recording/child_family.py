@@ -49,7 +49,9 @@ class Family:
         return getattr(self._local, "coming", None)
 
     @contextmanager
-    def expect(self, name: str, start_method: str, origin: Origin = "user", group: str = "") -> Iterator[Child]:
+    def expect(
+        self, name: str, start_method: str, origin: Origin = "user", group: str = ""
+    ) -> Iterator[Child]:
         """Whatever this thread starts inside is that child."""
         child = Child(
             name, start_method, origin, group, os.getpid(), time.monotonic_ns(), threading.get_native_id()

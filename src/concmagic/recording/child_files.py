@@ -91,7 +91,11 @@ def remove_stale() -> None:
         if not entry.name.startswith(_PREFIX):
             continue
         pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdecimal() and not is_alive(int(pid)) and entry.stat(follow_symlinks=False).st_uid == os.getuid():
+        if (
+            pid.isdecimal()
+            and not is_alive(int(pid))
+            and entry.stat(follow_symlinks=False).st_uid == os.getuid()
+        ):
             remove_folder(Path(entry.path))
 
 

@@ -70,6 +70,10 @@ def command_name(arguments: Any) -> str:
     """A command line's short name: "git", "python job.py"."""
     words = [os.fsdecode(argument) for argument in arguments]
     name = os.path.basename(words[0]) if words else "subprocess"
-    if len(words) > 1 and words[1].endswith(".py") and os.path.realpath(words[0]) == os.path.realpath(sys.executable):
+    if (
+        len(words) > 1
+        and words[1].endswith(".py")
+        and os.path.realpath(words[0]) == os.path.realpath(sys.executable)
+    ):
         return f"{name} {os.path.basename(words[1])}"
     return name

@@ -47,7 +47,7 @@ class Hooks:
         patch = self._patches.set
         patch(popen_fork.Popen, "__init__", _popen_init(self, popen_fork.Popen.__init__))
         patch(popen_fork.Popen, "poll", _poll(self, popen_fork.Popen.poll))
-        patch(popen_fork.Popen, "_send_signal", _send_signal(self, popen_fork.Popen._send_signal))
+        patch(popen_fork.Popen, "_send_signal", _send_signal(self, popen_fork.Popen._send_signal))  # type: ignore[attr-defined]
         patch(spawn, "get_preparation_data", _preparation_data(self, spawn.get_preparation_data))
         patch(util, "spawnv_passfds", _spawnv_passfds(self, util.spawnv_passfds))
         patch(os, "fork", _fork(self, os.fork))
@@ -61,6 +61,9 @@ class Hooks:
             patch(subprocess, "_fork_exec", _fork_exec(self, subprocess._fork_exec))  # type: ignore[attr-defined]
             popen = subprocess.Popen
             patch(popen, "_handle_exitstatus", _exit_status(self, popen._handle_exitstatus))  # type: ignore[attr-defined]
+        # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
+        if hasattr(os, "posix_spawn"):
+            patch(os, "posix_spawn", _posix_spawn(self, os.posix_spawn))
         transports = sys.modules.get("asyncio.base_subprocess")
         if transports is not None:
             transport = transports.BaseSubprocessTransport
@@ -103,9 +106,7 @@ class Hooks:
             return False
         views = [child.inherited for child in self.family.living() if child.start_method != "subprocess"]
         views += [self.inherited] if self.inherited is not None else []
-        return bool(views) and all(
-            view is not None and pickling.is_inherited(value, view) for view in views
-        )
+        return bool(views) and all(view is not None and pickling.is_inherited(value, view) for view in views)
 
 
 def _popen_init(hooks: Hooks, original: Any) -> Any:
@@ -209,6 +210,16 @@ def _fork_exec(hooks: Hooks, original: Any) -> Any:
             return pid
 
     return fork_exec
+
+
+def _posix_spawn(hooks: Hooks, original: Any) -> Any:
+    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
+        with hooks.family.expect(child_groups.command_name(argv), "subprocess") as child:
+            pid = int(original(path, argv, env, **options))
+            hooks.born(child, pid)
+            return pid
+
+    return posix_spawn
 
 
 def _exit_status(hooks: Hooks, original: Any) -> Any:

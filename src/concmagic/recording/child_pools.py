@@ -47,7 +47,7 @@ class Pools:
         """Watch multiprocessing.Pool."""
         kind = multiprocessing.pool.Pool
         replace = vars(kind)["_repopulate_pool_static"]
-        patches.set(kind, "_repopulate_pool", self._first_workers(kind._repopulate_pool))  # type: ignore[attr-defined]
+        patches.set(kind, "_repopulate_pool", self._first_workers(vars(kind)["_repopulate_pool"]))
         patches.set(kind, "_repopulate_pool_static", staticmethod(self._new_workers(replace.__func__)))
 
     def deaths(self, queue: Any) -> list[str]:
@@ -56,20 +56,22 @@ class Pools:
         found = self._deaths.setdefault(group, [])
         for child in self._hooks.family.children:
             key = child.pid, child.started_ns
-            if group and child.group == group and child.ended_ns is not None and key not in self._seen:
-                self._seen.add(key)
+            if group and child.group == group and key not in self._seen:
                 error = self._error_at_start(child)
                 found.extend([error] if error else [])
+                if error or child.ended_ns is not None:
+                    self._seen.add(key)
         return found
 
     def _error_at_start(self, child: Child) -> str:
         """What kept it from starting; "" if it did start, or was ended on purpose."""
-        if child.exit_code == 0 or child.is_ending:
-            return ""
         records = child_files.read_child(Path(self._hooks.passport.folder), child.pid)
         if "failed" in records:
             return str(records["failed"])
-        return "" if "target" in records else sentences.died_at_start(child.name, child.exit_code)
+        # Its sentinel may be seen before its end is.
+        if child.ended_ns is None or child.exit_code == 0 or child.is_ending or "target" in records:
+            return ""
+        return sentences.died_at_start(child.name, child.exit_code)
 
     def _first_workers(self, original: Any) -> Any:
         def _repopulate_pool(pool: Any) -> Any:
@@ -109,7 +111,7 @@ def start_error(text: str) -> errors.ChildStartError:
     """The error of children that could not start, with a child's own traceback as its cause."""
     last = text.strip().splitlines()[-1]
     error = errors.ChildStartError(sentences.pool_cannot_start(last))
-    error.__cause__ = multiprocessing.pool.RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[attr-defined]
+    error.__cause__ = multiprocessing.pool.RemoteTraceback(f'\n"""\n{text}"""')
     return error
 
 

@@ -47,7 +47,7 @@ def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:
 
 
 def _problems(child: Child, told: dict[str, Any]) -> list[str]:
-    if "end" in told:
+    if "end" in told and "failed" not in told:
         return list(told["end"]["problems"])
     if child.origin == "machinery" or child.start_method == "subprocess":
         return []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from concmagic import sentences
 from concmagic.options import Options
 from concmagic.recording import child_files, child_hooks, pickling
 from concmagic.recording.child_family import Child
@@ -32,6 +32,7 @@ class ChildRecorder:
         )
         self._hooks: child_hooks.Hooks | None = None
         self._folder: Path | None = None
+        self._preparing = threading.Lock()
 
     def start(self) -> None:
         """Follow the cell into every child that it starts from now on."""
@@ -39,7 +40,7 @@ class ChildRecorder:
 
         _release_kept()
         hooks = self._hooks = child_hooks.Hooks(self._passport)
-        hooks.before_child = self._make_folder
+        hooks.before_child = self._prepare
         hooks.on_fork = begin_forked
         pickling.courier().generation += 1
         hooks.install()
@@ -59,15 +60,24 @@ class ChildRecorder:
         self._clean_up(hooks)
         return records
 
-    def _make_folder(self) -> None:
-        """Most cells have no children, and no folder."""
-        if self._folder is not None:
-            return
-        child_files.remove_stale()
-        self._folder = child_files.make_folder()
-        assert self._hooks is not None
-        self._hooks.passport = self._passport.with_folder(self._folder)
-        pickling.courier().folder = self._folder
+    def _prepare(self) -> None:
+        """Before the first child: most cells have none, and need neither folder nor imports.
+
+        All imports are done by then: a child forked while another thread imports a module
+        would wait for ever when it needs that module itself.
+        """
+        with self._preparing:
+            if self._folder is not None:
+                return
+            import ctypes  # noqa: F401
+
+            from concmagic.recording import child_pickler  # noqa: F401
+
+            child_files.remove_stale()
+            self._folder = child_files.make_folder()
+            pickling.courier().folder = self._folder
+            assert self._hooks is not None
+            self._hooks.passport = self._passport.with_folder(self._folder)
 
     def _wait_for_writers(self, hooks: child_hooks.Hooks) -> None:
         limit = time.monotonic() + GRACE_S

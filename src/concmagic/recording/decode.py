@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import concmagic
+from concmagic.recording.calls import (
+    ANONYMOUS,
+    Bools,
+    Calls,
+    Int32s,
+    Int64s,
+    nesting,
+    parents,
+    positions,
+    take,
+)
 from concmagic.recording.event_nodes import (
     C_CLOSED,
     C_OPEN,
@@ -26,13 +36,14 @@ from concmagic.recording.event_nodes import (
 )
 from concmagic.recording.raw import RawCalls, RawCode
 
-Int64s = npt.NDArray[np.int64]
-Int32s = npt.NDArray[np.int32]
-Bools = npt.NDArray[np.bool_]
 Nodes = npt.NDArray[np.void]
 Addresses = npt.NDArray[np.uint64]
 
-ANONYMOUS = RawCode("", "", 0)  # a C function whose name could not be told
+__all__ = ["ANONYMOUS", "Calls", "decode"]
+
+# A native call that concmagic's own code makes is left out with it, unless it took so long that
+# the thread may have waited in it for the user's work.
+_A_WAIT_NS = 100_000
 _PACKAGE = os.path.dirname(os.path.abspath(concmagic.__file__)) + os.sep
 _IN_CALL = ("owner", "method_name", "type_name", "type", "duration")
 _ID, _ADDRESS = f"u{EventNode.native_id.size}", f"u{FunctionEvent.owner.size}"
@@ -58,23 +69,6 @@ _NODE = np.dtype(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Calls:
-    """Function calls of one process as columns, sorted by native_id, start_ns, and the longer first."""
-
-    native_id: Int64s
-    start_ns: Int64s
-    end_ns: Int64s  # of an open call the end of the recording
-    function: Int32s  # index into `functions`
-    is_c: Bools
-    open: Bools  # it had not ended when the recording did
-    depth: Int32s  # 0 is a thread's outermost recorded call
-    functions: tuple[RawCode, ...]  # a C function has file ""; without a name it is ANONYMOUS
-
-    def __len__(self) -> int:
-        return len(self.start_ns)
-
-
 def decode(raw: RawCalls, *, keep_own: bool = False) -> Calls:
     """Read the events; concmagic's own functions and threads are left out unless `keep_own`."""
     nodes = np.frombuffer(raw.nodes, _NODE)
@@ -82,35 +76,25 @@ def decode(raw: RawCalls, *, keep_own: bool = False) -> Calls:
     is_c = (kind == C_CLOSED) | (kind == C_OPEN)
     function, functions = _functions(nodes, is_c, raw)
     wanted = nodes["kind"] == FUNCTION_NODE
-    if not keep_own:
-        own = np.array([code.file.startswith(_PACKAGE) for code in functions], np.bool_)
-        wanted &= ~own[function]
-        if raw.own_threads:
-            wanted &= ~np.isin(nodes["native_id"], np.array(raw.own_threads, nodes["native_id"].dtype))
+    if raw.own_threads and not keep_own:
+        wanted &= ~np.isin(nodes["native_id"], np.array(raw.own_threads, nodes["native_id"].dtype))
     is_open = (kind == PY_OPEN) | (kind == C_OPEN)
     start_ns, end_ns = _times(nodes, is_open, raw)
     native_id = nodes["native_id"].astype(np.int64)
     columns: list[Any] = [native_id, start_ns, end_ns, function, is_c, is_open]
     if not wanted.all():
         columns = [column[wanted] for column in columns]
-    return _sorted(columns, functions)
+    calls = _sorted(columns, functions)
+    return calls if keep_own else _without_own(calls)
 
 
-def positions(native_id: Int64s, start_ns: Int64s, end_ns: Int64s) -> tuple[Int64s, Int64s]:
-    """Starts and ends as numbers that order all threads at once: one thread's lie before the next's."""
-    if not len(start_ns):
-        return start_ns, end_ns
-    thread = np.searchsorted(np.unique(native_id), native_id)
-    first = start_ns.min()
-    offset = thread * (end_ns.max() - first + 2) - first
-    return start_ns + offset, end_ns + offset
-
-
-def nesting(start: Int64s, end: Int64s) -> Int32s:
-    """Depths of calls given by sorted `positions`: how many began before and have not ended."""
-    ended = np.searchsorted(np.sort(end), start, side="right")
-    depth: Int32s = (np.arange(len(start)) - ended).astype(np.int32)
-    return depth
+def _without_own(calls: Calls) -> Calls:
+    own = np.array([code.file.startswith(_PACKAGE) for code in calls.functions], np.bool_)[calls.function]
+    if not own.any():
+        return calls
+    caller = parents(calls)
+    brief = calls.end_ns - calls.start_ns < _A_WAIT_NS
+    return take(calls, ~own & ~(calls.is_c & brief & (caller >= 0) & own[caller]))
 
 
 def _functions(nodes: Nodes, is_c: Bools, raw: RawCalls) -> tuple[Int32s, tuple[RawCode, ...]]:

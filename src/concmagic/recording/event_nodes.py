@@ -54,18 +54,6 @@ class EventNode(ctypes.Structure):
     )
 
 
-class StackEntry(ctypes.Structure):
-    """A call in progress, one link of a thread's list."""
-
-    _fields_ = (
-        ("next", _Pointer),
-        ("previous", _Pointer),
-        ("ts", ctypes.c_int64),
-        ("arguments", _Pointer),
-        ("function", _Pointer),
-    )
-
-
 class ThreadInfo(ctypes.Structure):
     """What VizTracer keeps for a living thread it has met."""
 

@@ -9,11 +9,13 @@ notebook's own too. What every child inherited by fork still goes by name, as it
 from __future__ import annotations
 
 import functools
+import linecache
 import pickle
 import sys
 import types
 import weakref
 from collections.abc import Callable
+from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,7 @@ def install() -> None:
     if current is _reduce:
         return
     _courier.previous = current
-    ForkingPickler.reducer_override = _reduce  # type: ignore[attr-defined]
+    ForkingPickler.reducer_override = _reduce  # type: ignore[method-assign]
 
 
 def uninstall() -> None:
@@ -64,9 +66,9 @@ def uninstall() -> None:
     if ForkingPickler.__dict__.get("reducer_override") is not _reduce:
         return
     if _courier.previous is None:
-        del ForkingPickler.reducer_override  # type: ignore[attr-defined]
+        del ForkingPickler.reducer_override
     else:
-        ForkingPickler.reducer_override = _courier.previous  # type: ignore[attr-defined]
+        ForkingPickler.reducer_override = _courier.previous  # type: ignore[method-assign]
     _courier.previous = None
 
 
@@ -100,9 +102,7 @@ def _pack(value: Any) -> tuple[str, bytes | str]:
 
 def is_spawning() -> bool:
     """Whether what is pickled now is a new child's first: it gets the newest values."""
-    from multiprocessing.context import get_spawning_popen
-
-    return get_spawning_popen() is not None  # type: ignore[no-untyped-call]
+    return get_spawning_popen() is not None
 
 
 def _store(token: str, data: bytes) -> bytes | str:
@@ -141,8 +141,6 @@ def _remember(token: str, value: Any) -> None:
 
 def show_sources(sources: dict[str, list[str]]) -> None:
     """Let tracebacks in this process show the lines of the notebook's cells."""
-    import linecache
-
     for name, lines in sources.items():
         if name not in linecache.cache:
             linecache.cache[name] = (sum(map(len, lines)), None, lines, name)

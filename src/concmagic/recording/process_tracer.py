@@ -16,8 +16,6 @@ from typing import Any
 
 from concmagic.recording import layout_check, thread_profiles
 from concmagic.recording.event_nodes import (
-    StackEntry,
-    ThreadInfo,
     ThreadNode,
     TracerHead,
     free_buffer,
@@ -47,6 +45,7 @@ class ProcessTracer:
             self.tracer.ignore_c_function = True
         self.head = TracerHead.from_address(id(self.tracer))
         self._hook: Any = None
+        self._starter = 0
         self._first_pair = self.clock_pair()
 
     def _make(self, entries: int) -> Any:
@@ -77,17 +76,38 @@ class ProcessTracer:
         """Make room and enter every thread; False: on 3.11 older threads could not be reached."""
         self._hook = threading.getprofile() if thread_profiles.NEEDED else None
         self.quiet.install()
+        self.tracer.reset_stack()
         if self.flaw:
             self.tracer.clear()
-            self.tracer.reset_stack()
         else:
-            self._reset_threads()
+            self._forget_ended_threads()
             new_buffer(self.head, entries)
         return self._enter_threads() if thread_profiles.NEEDED else True
 
     def start(self) -> None:
         """Collect from now on."""
         self.tracer.start()
+        self._starter = threading.get_ident()
+
+    def displaced(self) -> bool:
+        """Whether another profiler has ended this recording since it began."""
+        if sys.version_info < (3, 12):
+            return threading.get_ident() == self._starter and sys.getprofile() is not self.tracer
+        if sys.monitoring.get_tool(TOOL_ID) is None:
+            return True
+        # Who is told of functions' starts can only be asked by replacing it.
+        event = sys.monitoring.events.PY_START
+        callback = sys.monitoring.register_callback(TOOL_ID, event, None)
+        sys.monitoring.register_callback(TOOL_ID, event, callback)
+        return getattr(callback, "__self__", None) is not self.tracer
+
+    def evicted(self) -> bool:
+        """Whether the profiler that displaced this one still runs: then it must be left alone."""
+        if not self.displaced():
+            return False
+        if sys.version_info < (3, 12):
+            return isinstance(sys.getprofile(), self._tracer_type)
+        return sys.monitoring.get_tool(TOOL_ID) is not None
 
     def _enter_threads(self) -> bool:
         threading.setprofile(self.tracer.threadtracefunc)  # for those to come
@@ -99,6 +119,7 @@ class ProcessTracer:
 
     def halt(self, evicted: bool) -> None:
         """Collect no more, anywhere; calls in progress become open events. The events stay."""
+        hook = sys.getprofile() if thread_profiles.NEEDED else None
         try:
             if not evicted:
                 self.tracer.stop(None)
@@ -108,6 +129,8 @@ class ProcessTracer:
             self.quiet.remove()
             if thread_profiles.NEEDED:
                 self._leave_threads(evicted)
+                if callable(hook):  # the cell's own: VizTracer's tracer is not callable
+                    sys.setprofile(hook)
             elif not evicted:
                 self._forget_callbacks()
 
@@ -133,17 +156,20 @@ class ProcessTracer:
         if not self.flaw and getattr(sys, "_is_gil_enabled", lambda: True)():
             free_buffer(self.head)
 
-    def _reset_threads(self) -> None:
-        """Forget calls that were in progress in an earlier recording, and threads that have ended."""
-        link, address = None, self.head.threads
+    def _forget_ended_threads(self) -> None:
+        """VizTracer keeps a note of every thread it ever met and searches them all for each new one.
+
+        A living thread's note must stay, and what it leads to not be touched: the thread may be
+        about to end, and frees that between any two steps of ours.
+        """
+        kept, address = None, self.head.threads
         while address:
             node = ThreadNode.from_address(address)
             following = node.next
-            if node.info:
-                _reset(ThreadInfo.from_address(node.info))
-                link = node
-            elif link is not None:  # the first stays: a thread may just now be put before it
-                link.next = following
+            if node.info or kept is None:
+                kept = node
+            else:
+                kept.next = following
                 _free_thread(address, node)
             address = following
 
@@ -179,14 +205,6 @@ class ProcessTracer:
             self._forget_callbacks()
         if not self.flaw:
             free_buffer(self.head)  # uncleared: that would copy every page that parent and child share
-
-
-def _reset(info: ThreadInfo) -> None:
-    info.paused = info.stack_depth = info.ignore_depth = 0
-    entry = StackEntry.from_address(info.stack_top)
-    while entry.previous:
-        info.stack_top = entry.previous  # what it refers to is overwritten, one reference lost
-        entry = StackEntry.from_address(info.stack_top)
 
 
 def _free_thread(address: int, node: ThreadNode) -> None:

@@ -126,7 +126,7 @@ class LoopRecord:
 
     number: int
     native_id: int  # thread it ran in
-    kernel: bool  # the kernel's own loop
+    kernel: bool  # the kernel runs on it, or on a helper thread of its own
     callbacks: tuple[tuple[int, int, str], ...]
     merged: tuple[MergedSteps, ...] = ()  # callbacks not kept one by one
 

@@ -22,7 +22,7 @@ from concmagic.recording.event_nodes import (
 from concmagic.recording.native_names import name_functions
 from concmagic.recording.process_tracer import ClockPair, ProcessTracer
 from concmagic.recording.raw import RawCalls, RawCode
-from concmagic.recording.rival_tools import current_tracer, find_rival
+from concmagic.recording.rival_tools import find_rival
 
 BUFFER_LIMIT = 950_000  # events of `--detail calls`
 # The ring is larger than the limit by what threads can add before the watcher gets its turn. Its
@@ -30,7 +30,8 @@ BUFFER_LIMIT = 950_000  # events of `--detail calls`
 _SPARE_ENTRIES = (2_000_000, 500_000)  # the second where memory is counted when it is asked for
 
 _process_tracers: list[ProcessTracer] = []  # this process's, made on first use; one at most
-_inherited: list[ProcessTracer] = []  # a forked child's, from its parent: off, and never freed
+_retired: list[ProcessTracer] = []  # a forked child's, from its parent: off, and never freed
+_MOST_RETIRED = 100  # each costs one of the process's 1,024 thread keys
 
 
 class CallRecorder:
@@ -112,6 +113,7 @@ class CallRecorder:
             self._result = self._read(process)
         finally:
             process.empty()
+            self._watcher = None  # which refers to this object: the events would wait for the collector
         return self._result
 
     def _watcher_thread(self) -> tuple[int, ...]:
@@ -126,11 +128,14 @@ class CallRecorder:
         with self._guard:
             if process is None or self._end_pair is not None:
                 return
-            running = current_tracer()
-            evicted = running not in (0, id(process.tracer))
-            if not process.flaw and (evicted or not _still_collecting(process.head)):
-                self._problems.append(sentences.tracer_evicted() if evicted else sentences.tracer_gave_up())
+            evicted = process.evicted()
+            if process.displaced():
+                self._problems.append(sentences.tracer_evicted())
+            elif not process.flaw and not process.head.collecting:
+                self._problems.append(sentences.tracer_gave_up())
             process.halt(evicted)
+            if evicted and len(_retired) < _MOST_RETIRED:  # its stacks still hold calls: start with new ones
+                _retired.append(_process_tracers.pop())
             self._end_pair = process.clock_pair()
             self._stopped_ns = self._end_pair[1] if budget_used else None
 
@@ -159,7 +164,7 @@ def abandon_after_fork() -> None:
     """In a forked child: switch the inherited tracer off, so that a new recorder can start here."""
     while _process_tracers:
         process = _process_tracers.pop()
-        _inherited.append(process)
+        _retired.append(process)
         process.abandon()
 
 
@@ -169,10 +174,6 @@ def _process_tracer() -> ProcessTracer:
 
         _process_tracers.append(ProcessTracer(snaptrace.Tracer, snaptrace.__file__))
     return _process_tracers[0]
-
-
-def _still_collecting(head: TracerHead) -> bool:
-    return bool(head.collecting)
 
 
 def _codes(addresses: set[int]) -> dict[int, RawCode]:

@@ -52,9 +52,14 @@ class Callback:
     thread: int | None = None  # native id of the thread that sent it with call_soon_threadsafe
 
     @property
+    def by_thread(self) -> bool:
+        """Whether another thread is behind it: which one is not known of a job that was over at once."""
+        return self.thread is not None or self.name == EXECUTOR_RESULT
+
+    @property
     def cause(self) -> Cause:
         """What a wake-up by this callback is put down to."""
-        if self.thread is not None:
+        if self.by_thread:
             return "thread"
         if self.timer:
             return "timer"
@@ -63,7 +68,7 @@ class Callback:
     @property
     def detail(self) -> str:
         """A word more on the cause, "" where it says all."""
-        if self.thread is not None:
+        if self.by_thread:
             return ""
         return _TIMERS.get(self.name, self.name) if self.timer else self.name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from concmagic.recording.raw import LoopRecord, MergedSteps, TaskRecord, Wait, Wake
 from concmagic.recording.task_causes import EXECUTOR_RESULT, Callback, Cause
@@ -28,7 +29,7 @@ class _Life:
     """One task's steps and wake-ups while they are read."""
 
     steps: list[Step] = field(default_factory=list)
-    wakes: list[_Woken] = field(default_factory=list)
+    wakes: list[_Woken | Wake] = field(default_factory=list)
     followed: int = 0  # how many of the wake-ups a step has followed
 
 
@@ -81,7 +82,7 @@ class Reader:
             life.followed += 1
         elif life.steps:
             # It yielded to the loop: ready again as soon as its step was over.
-            wakes.insert(life.followed, _Woken(life.steps[-1][1], 0))
+            wakes.insert(life.followed, Wake(life.steps[-1][1], "self"))
             life.followed += 1
         life.steps.append((begin, end))
 
@@ -96,7 +97,6 @@ class Reader:
 
     def _record(self, entry: TaskEntry, merged: tuple[MergedSteps, ...]) -> TaskRecord:
         life = self._lives[entry.number]
-        ends = [end for _, end in life.steps]
         return TaskRecord(
             number=entry.number,
             name=entry.name,
@@ -111,21 +111,22 @@ class Reader:
             outcome=entry.outcome,
             exception=entry.exception,
             steps=tuple(life.steps),
-            wakes=tuple([self._finished(woken, entry, life, ends) for woken in life.wakes]),
+            wakes=tuple(
+                [each if type(each) is Wake else self._finished(each, entry, life) for each in life.wakes]
+            ),
             last_wait=entry.last_wait,
             merged=merged,
         )
 
-    def _finished(self, woken: _Woken, entry: TaskEntry, life: _Life, ends: list[int]) -> Wake:
-        if not woken.wait:
-            return Wake(woken.at_ns, "self")
+    def _finished(self, woken: Any, entry: TaskEntry, life: _Life) -> Wake:
         ended = self._ended(woken.wait)
         wait, detail = ended.wait, "cancelled" if ended.cancelled else ""
         if ended.thread is not None:
             return Wake(woken.at_ns, "thread", None, ended.thread, detail, wait)
         if woken.by == entry.number:  # it awaited what was done already: ready when its step was over
-            after = bisect_right(ends, woken.at_ns)
-            return Wake(ends[after] if after < len(ends) else woken.at_ns, "self", None, None, detail, wait)
+            after = bisect_right(life.steps, woken.at_ns, key=_end)
+            at_ns = life.steps[after][1] if after < len(life.steps) else woken.at_ns
+            return Wake(at_ns, "self", None, None, detail, wait)
         if woken.by >= 0:
             cause: Cause = "task" if woken.by else "unknown"
             return Wake(woken.at_ns, cause, woken.by or None, None, detail, wait)
@@ -152,6 +153,10 @@ class Reader:
             )
             for loop in loops.values()
         )
+
+
+def _end(step: Step) -> int:
+    return step[1]
 
 
 def _cut(record: TaskRecord, started: Sequence[TaskEntry]) -> TaskRecord:

@@ -15,7 +15,12 @@ from typing import Any
 from concmagic import sentences
 from concmagic.recording.task_causes import Callback, name_of
 from concmagic.recording.task_hooks import STEP_IN_PYTHON, stepping_task
-from concmagic.recording.task_origin import creating_frame, origin_before_cell, origin_of
+from concmagic.recording.task_origin import (
+    creating_frame,
+    is_kernels_thread,
+    origin_before_cell,
+    origin_of,
+)
 from concmagic.recording.task_stream import Stream
 from concmagic.recording.task_table import (
     LoopEntry,
@@ -191,6 +196,7 @@ class Observer:
             entry = self.table.loop_of(loop, kernel=loop is self._kernel_loop)
         if not entry.native_id and getattr(loop, "_thread_id", None) == threading.get_ident():
             entry.native_id = threading.get_native_id()
+            entry.kernel = entry.kernel or is_kernels_thread(threading.get_ident())
         return entry
 
 

@@ -6,6 +6,7 @@ Decided once per task, when it is created, by what created it and whose code it 
 from __future__ import annotations
 
 import os
+import threading
 from types import CodeType, FrameType
 from typing import Any, Literal
 
@@ -52,6 +53,15 @@ def _find_place(file: str) -> Place:
     if site is not None:
         return "kernel" if _KERNEL.intersection(parts[site + 1 : site + 2]) else "library"
     return "stdlib" if path.startswith(_STDLIB) else "user"
+
+
+def is_kernels_thread(ident: int) -> bool:
+    """Whether the kernel started this thread for itself (its channels, its output)."""
+    # Not threading.current_thread(): that would give a thread unknown to it an entry.
+    thread = threading._active.get(ident)  # type: ignore[attr-defined]
+    target = getattr(thread, "_target", None)
+    modules = (type(thread).__module__, getattr(target, "__module__", None) or "")
+    return any(module.partition(".")[0] in _KERNEL for module in modules)
 
 
 def code_of(coroutine: Any) -> CodeType | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import _thread
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from concmagic.recording.raw import MergedSteps
 
@@ -47,16 +47,13 @@ class Stream:
         part = array("q", self.buffer[:size])
         del self.buffer[:size]
         room = self._room * FIELDS
-        if self.folding is None and size <= room:
-            self.kept.append(part)
-            self._room -= size // FIELDS
-            return
-        if self.folding is None:
-            self.folding = Folding()
-        self.keep(self.folding.fold(part))
-        self._room = 0
+        self._room -= min(size, room) // FIELDS
+        self.keep(part[:room])
+        if size > room:
+            self.folding = self.folding or Folding()
+            self.keep(self.folding.fold(part[room:]))
 
-    def keep(self, records: list[int]) -> None:
+    def keep(self, records: Sequence[int]) -> None:
         """Put records behind the others."""
         if records:
             self.kept.append(array("q", records))
@@ -102,7 +99,7 @@ class Folding:
 
     def __init__(self, window: int = _WINDOW) -> None:
         self.merged: dict[int, list[MergedSteps]] = {}  # by task number, or minus a callback's
-        self.steps = 0
+        self.steps = 0  # of tasks, in all
         self._window = window
         self._left = window
         self._open: dict[int, _Sums] = {}
@@ -133,7 +130,7 @@ class Folding:
         kept: list[int] = []
         for number, sums in self._open.items():
             self.merged.setdefault(number, []).append(sums.result())
-            self.steps += sums.steps
+            self.steps += sums.steps if number > 0 else 0
             for at, wait in sums.wakes:
                 kept.extend((at, wait, number))
         self._open.clear()

@@ -13,8 +13,11 @@ from typing import Any
 
 from concmagic.recording.raw import Origin, Wait
 from concmagic.recording.task_origin import code_of
+from concmagic.recording.task_waits import inside
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
+# What returned an awaitable of an asynchronous generator.
+_CALLED = {"async_generator_asend": "asend", "async_generator_athrow": "aclose"}
 _LONGEST_TEXT = 200  # of an exception's text
 
 
@@ -82,7 +85,12 @@ class TaskTable:
     def add_task(self, task: Any, coroutine: Any, loop: int, created_ns: int | None) -> TaskEntry:
         """Give a task its number."""
         code = code_of(coroutine)
-        name = getattr(coroutine, "__qualname__", "") or type(coroutine).__qualname__
+        name = getattr(coroutine, "__qualname__", "")
+        if (
+            code is None and (inner := inside(coroutine)) is not None
+        ):  # `aclose()` of a generator, a loop's task
+            code, name = code_of(inner), f"{inner.__qualname__}.{_CALLED.get(type(coroutine).__name__, '')}"
+        name = name or type(coroutine).__qualname__
         file, line = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
         number = next(self._next_task)
         entry = TaskEntry(number, name, file, line, loop, created_ns)
@@ -105,10 +113,8 @@ class TaskTable:
     def close(self) -> None:
         """Let go of the references, which would otherwise wait for the garbage collector."""
         self._when_gone = _ignore
-        for entry in self.tasks.values():
+        for entry in [*self.tasks.values(), *self.loops.values()]:
             entry.ref = None
-        for loop in self.loops.values():
-            loop.ref = None
         self.numbers.clear()
 
     def entry_of(self, task: Any) -> TaskEntry | None:

@@ -126,7 +126,7 @@ _UNKNOWN = Row("")
 _WRAPPERS = frozenset(
     {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable"}
 )
-# What every chain ends with; `_inside` would find that out, too, but later.
+# What every chain ends with; `inside` would find that out, too, but later.
 _FUTURE_ITERATOR = next((k for k in object.__subclasses__() if k.__name__ == "FutureIter"), None)
 _DEEPEST = 2_000  # a chain of awaits longer than this is cut
 
@@ -149,11 +149,11 @@ def chain(coroutine: Node) -> list[Node]:
             nodes.append(node)
             node = node.ag_await
         else:
-            node = _inside(node)
+            node = inside(node)
     return nodes
 
 
-def _inside(wrapper: Any) -> Node | None:
+def inside(wrapper: Any) -> Node | None:
     """What one of the interpreter's small awaitables stands for, which has no attribute that tells."""
     if type(wrapper).__name__ not in _WRAPPERS:
         return None

@@ -79,10 +79,10 @@ def group_starts(columns: Columns, resolution_ns: float) -> Int64s:
 
 
 def resolution_for(tracks: Sequence[Columns], wall_ns: int, most: int, finest_ns: float) -> float:
-    """The finest resolution, from `finest_ns` up by doubling, at which at most so many spans remain."""
+    """The finest resolution, from `finest_ns` up by steps, at which at most so many spans remain."""
     resolution = max(finest_ns, 1.0)
     while sum(len(group_starts(columns, resolution)) for columns in tracks) > most and resolution < wall_ns:
-        resolution *= 2
+        resolution *= 1.4
     return resolution
 
 

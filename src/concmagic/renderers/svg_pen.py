@@ -100,6 +100,6 @@ def _state(code: int, look: Look) -> str:
     fill = f"url(#h{code})" if look.hatch else look.fill
     sheet = f".s{code}{{fill:{fill};stroke:{look.stroke}}}.k{code}{{fill:{look.ink}}}"
     if look.hatch:
-        width = 1.6 if look.hatch != "diagonal" else 2
+        width = 1.3 if look.hatch != "diagonal" else 2
         sheet += f".b{code}{{fill:{look.fill}}}.l{code}{{stroke:{look.hatch_colour};stroke-width:{width}}}"
     return sheet

@@ -1,7 +1,8 @@
 """Compile a loop body: the cell's statements, as a function of one item.
 
-The statements are compiled twice. First as they would stand in a notebook, inside a `for`, which gives Python's
-own errors at the editor's lines. Then the same tree as a function's body, so that each item has names of its own.
+The statements are compiled twice. First as they would stand in a notebook, inside a `for`, which gives
+Python's own errors at the editor's lines. Then the same tree as a function's body, so that each item has
+names of its own.
 """
 
 from __future__ import annotations
@@ -89,10 +90,10 @@ def _in_scope(nodes: list[Any]) -> Iterator[ast.AST]:
 
 def _evaluated_here(scope: Any) -> list[ast.AST]:
     """What of a function or class is evaluated where it is defined."""
-    parts: list[ast.AST] = list(getattr(scope, "decorator_list", ()))
+    decorators: list[ast.AST] = list(getattr(scope, "decorator_list", ()))
     if isinstance(scope, ast.ClassDef):
-        return parts + scope.bases + list(scope.keywords)
-    return parts + scope.args.defaults + [each for each in scope.args.kw_defaults if each is not None]
+        return [*decorators, *scope.bases, *scope.keywords]
+    return [*decorators, *scope.args.defaults, *filter(None, scope.args.kw_defaults)]
 
 
 def _of_the_loop(body: list[ast.stmt], kind: type[Node]) -> Iterator[Node]:
@@ -115,7 +116,7 @@ def _blocks(statement: ast.AST) -> Iterator[list[Any]]:
         if value and isinstance(value[0], ast.stmt):
             yield value
         for part in value:
-            if isinstance(part, (ast.excepthandler, ast.match_case)):
+            if isinstance(part, (ast.ExceptHandler, ast.match_case)):
                 yield part.body
 
 
@@ -124,7 +125,7 @@ def _blocks(statement: ast.AST) -> Iterator[list[Any]]:
 
 def _compile_in_a_loop(tree: ast.Module, header: Header, file: str, shell: Any) -> bool:
     """Raise what Python says of the body as it stands; answers whether it awaits."""
-    loop = ast.For(header.target, ast.Constant(()), tree.body or [ast.Pass()], [])
+    loop = ast.For(header.target, ast.Tuple([], ast.Load()), tree.body or [ast.Pass()], [])
     module = ast.fix_missing_locations(ast.Module([loop], tree.type_ignores))
     with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
         code: CodeType = shell.compile(module, file, "exec")
@@ -139,6 +140,7 @@ def _compile_function(
     function.name = NAME
     function.args.args[0].arg, first = _binding(header)
     function.body = [*first, *_returning(body)]
+    function.lineno = function.end_lineno = header.line
     ast.fix_missing_locations(module)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # they were shown by the first compilation
@@ -151,8 +153,8 @@ def _binding(header: Header) -> tuple[str, list[ast.stmt]]:
     """The parameter's name, and the statements that bind an item to a target of several names."""
     if isinstance(header.target, ast.Name):
         return header.target.id, []
-    bind = ast.Assign([header.target], ast.Name(_ITEM, ast.Load()), lineno=1, col_offset=0)
-    forget = ast.Delete([ast.Name(_ITEM, ast.Del())], lineno=1, col_offset=0)
+    bind = ast.Assign([header.target], ast.Name(_ITEM, ast.Load()), lineno=header.line, col_offset=0)
+    forget = ast.Delete([ast.Name(_ITEM, ast.Del())], lineno=header.line, col_offset=0)
     return _ITEM, [bind, forget]
 
 

@@ -13,6 +13,17 @@ from concmagic import sentences
 from concmagic.cell import Cell
 from concmagic.errors import OptionError
 from concmagic.options import Options
+from concmagic.runners.loop_labels import length_of
+
+_BEGIN = ".begin"  # no name of the user's can be this
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the items come from: an iterator, and how many there are where that is known."""
+
+    items: Any
+    length: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +31,33 @@ class Header:
     """`for target in iterable`, compiled to run once in the notebook's namespace."""
 
     target: ast.expr
-    iterable: CodeType
+    iterable: CodeType  # calls `_BEGIN` on the iterable, so that one which is none fails on the header's line
     is_async: bool  # `async for`
+    line: int  # where it stands
 
     @property
     def awaits(self) -> bool:
         """Whether the iterable's expression itself awaits."""
         return bool(self.iterable.co_flags & inspect.CO_COROUTINE)
+
+    def begin(self, shell: Any) -> Source:
+        """Evaluate the iterable in the notebook's namespace."""
+        bound = self._helpers()
+        source: Source = eval(self.iterable, shell.user_ns, bound)
+        _bind(bound, shell)
+        return source
+
+    async def begin_async(self, shell: Any) -> Source:
+        """The same where the expression may await."""
+        if not self.awaits:
+            return self.begin(shell)
+        bound = self._helpers()
+        source: Source = await eval(self.iterable, shell.user_ns, bound)
+        _bind(bound, shell)
+        return source
+
+    def _helpers(self) -> dict[str, Any]:
+        return {_BEGIN: _begin_async if self.is_async else _begin}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -36,16 +67,16 @@ class Header:
 
 def compile_header(cell: Cell, options: Options, shell: Any) -> Header:
     """Read and compile the header. Raises OptionError that says what would be right."""
-    loop = _parse(options.header)
+    loop, line = _parse(options.header), cell.first_line - 1
     for leaf in _leaves(loop.target):
         if not isinstance(leaf, ast.Name):
             raise OptionError(sentences.target_is_no_name(ast.unparse(leaf)))
     try:
         with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
-            code = shell.compile(ast.Expression(loop.iter), cell.file, "eval")
+            code = shell.compile(_beginning(loop, line), cell.file, "eval")
     except SyntaxError as error:
         raise OptionError(sentences.bad_header(options.header, error.msg)) from None
-    header = Header(loop.target, code, isinstance(loop, ast.AsyncFor))
+    header = Header(loop.target, code, isinstance(loop, ast.AsyncFor), line)
     if header.awaits and options.model != "asyncio":
         raise OptionError(sentences.await_in_header(options.header))
     return header
@@ -62,6 +93,27 @@ def _parse(text: str) -> ast.For | ast.AsyncFor:
     if len(parsed) != 1 or not isinstance(loop, (ast.For, ast.AsyncFor)):
         raise OptionError(sentences.bad_header(text, "invalid syntax"))
     return loop
+
+
+def _beginning(loop: ast.For | ast.AsyncFor, line: int) -> ast.Expression:
+    call = ast.Call(ast.Name(_BEGIN, ast.Load()), [loop.iter], [])
+    expression = ast.fix_missing_locations(ast.Expression(ast.copy_location(call, loop.iter)))
+    ast.increment_lineno(expression, line - 1)
+    return expression
+
+
+def _begin(iterable: Any) -> Source:
+    return Source(iter(iterable), length_of(iterable))
+
+
+def _begin_async(iterable: Any) -> Source:
+    return Source(aiter(iterable), None)
+
+
+def _bind(bound: dict[str, Any], shell: Any) -> None:
+    """What `:=` in the header has bound belongs to the notebook."""
+    del bound[_BEGIN]
+    shell.user_ns.update(bound)
 
 
 def _is_whole_loop(text: str) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.recording.raw import JobRecord
-from concmagic.runners.loop_labels import item_label, length_of
+from concmagic.runners.loop_header import Source
+from concmagic.runners.loop_labels import item_label
 from concmagic.runners.loop_results import Results
 
 
@@ -66,10 +67,11 @@ class Job:
         self.outcome = "returned" if error is None else f"raised {type(error).__name__}"
 
     def cancel(self) -> None:
-        """It was ended from outside."""
-        self.ended_ns = time.monotonic_ns()
+        """It was ended from outside, perhaps before it began."""
         self.item = None
-        self.outcome = "cancelled"
+        if self.started_ns is not None:
+            self.ended_ns = time.monotonic_ns()
+            self.outcome = "cancelled"
 
     def record(self) -> JobRecord:
         """What is known of it now."""
@@ -98,10 +100,9 @@ class LoopRun:
         self._source_error: Exception | None = None
         self.stopped = False
 
-    def jobs_of(self, iterable: Any) -> Iterator[Job]:
+    def jobs_of(self, source: Source) -> Iterator[Job]:
         """A job for each item, read one by one until the items end or the run is stopped."""
-        items = iter(iterable)
-        self._length = length_of(iterable)
+        items, self._length = source.items, source.length
         while not self.stopped:
             try:
                 item = next(items)
@@ -113,9 +114,9 @@ class LoopRun:
             if not self.stopped:  # reading may take its time, and a job may have failed meanwhile
                 yield self._new_job(item)
 
-    async def jobs_of_async(self, iterable: Any) -> AsyncIterator[Job]:
+    async def jobs_of_async(self, source: Source) -> AsyncIterator[Job]:
         """The same of an asynchronous iterable."""
-        items = aiter(iterable)
+        items = source.items
         while not self.stopped:
             try:
                 item = await anext(items)
@@ -139,6 +140,11 @@ class LoopRun:
     def results(self) -> Results:
         """The values in order, and what a failed item raised in the place of its value."""
         return Results(job.value if job.error is None else job.error for job in self._jobs)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an item failed, or the reading of items."""
+        return self._source_error is not None or any(job.error is not None for job in self._jobs)
 
     def raise_failure(self) -> None:
         """Raise what failed, if anything did: the first in item order, or all of it as one group."""

@@ -40,6 +40,6 @@ def value_text(value: Any) -> str:
     plain = value_label(value)
     if not plain.endswith("(…)") or hasattr(type(value), "__len__"):
         return plain
-    if type(value).__repr__ is object.__repr__:
+    if getattr(type(value), "__repr__", None) is object.__repr__:
         return plain
     return shorten(" ".join(repr(value).split()), _MOST)

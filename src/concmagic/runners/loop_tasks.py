@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 from concmagic.recording import tasks as recorded
@@ -26,21 +26,23 @@ async def run_in_tasks(
         await group.feed(jobs)
     finally:
         await group.settle()
+        if isinstance(jobs, AsyncGenerator):
+            await jobs.aclose()
 
 
 class ItemCoroutine(Coroutine[Any, Any, Any]):
-    """The body's coroutine for one item, seen by asyncio: what it raises goes no further than the job.
+    """The body's coroutine for one item, as asyncio sees it: the job knows when it begins and how it ends.
 
-    A task that lets SystemExit out would end the kernel's loop. This is no `async def`, so that whoever
-    looks at the task finds the body's own code and frames, and none of ours.
+    A task that lets SystemExit out would end the kernel's loop: that goes no further than the job. This is no
+    `async def`, so that whoever looks at the task finds the body's own code and frames, and none of ours.
     """
 
-    def __init__(self, inner: Coroutine[Any, Any, Any], job: Job, tasks: _Tasks) -> None:
-        self._inner: Any = inner
+    def __init__(self, inner: Any, job: Job, tasks: _Tasks) -> None:
+        self._inner = inner
         self._job = job
         self._tasks = tasks
-        self.__name__ = self._inner.__name__
-        self.__qualname__ = self._inner.__qualname__
+        self.__name__ = inner.__name__
+        self.__qualname__ = inner.__qualname__
 
     cr_code = property(lambda self: self._inner.cr_code)
     cr_frame = property(lambda self: self._inner.cr_frame)
@@ -88,7 +90,9 @@ class ItemCoroutine(Coroutine[Any, Any, Any]):
         job.end(None, error)
         explain_unbound(error, self._tasks.file)
         self._tasks.failed(job)
-        raise StopIteration
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            raise StopIteration
+        raise error
 
 
 class _Tasks:
@@ -151,9 +155,8 @@ class _Tasks:
     def _start(self, job: Job) -> None:
         coroutine = ItemCoroutine(self._body(job.item), job, self)
         task = asyncio.create_task(coroutine, name=job.label)
-        if not task.done():
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
 
     async def _room(self) -> None:
         while self._limit is not None and len(self._running) >= self._limit:
@@ -165,6 +168,8 @@ class _Tasks:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # the job has it: asyncio need not say that nobody asked
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
 

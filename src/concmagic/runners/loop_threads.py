@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from concmagic.recording import threads
+from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
 from concmagic.runners.loop_unbound import explain_unbound
 
 Body = Callable[[Any], Any]
 
 
-def run_in_threads(run: LoopRun, iterable: Any, body: Body, workers: int, file: str) -> None:
+def run_in_threads(run: LoopRun, source: Source, body: Body, workers: int, file: str) -> None:
     """Run every item, at most `workers` at once; what became of them is in `run`.
 
     Whatever else ends the loop (an interrupt) comes through: then nothing new starts, and threads that
@@ -23,7 +24,7 @@ def run_in_threads(run: LoopRun, iterable: Any, body: Body, workers: int, file: 
     """
     pool = _Pool(run, body, workers, file)
     try:
-        for job in run.jobs_of(iterable):
+        for job in run.jobs_of(source):
             pool.submit(job)
             while pool.pending >= 2 * workers:
                 pool.take()

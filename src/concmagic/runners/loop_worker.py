@@ -67,9 +67,8 @@ def work(connection: Connection, inherited: list[Connection], file: str, body: B
     for each in inherited:
         each.close()
     interrupts = _Interrupts()
-    pickling.install()
     try:
-        function = pickling.unpack(body.token, body.data) if isinstance(body, Parcel) else body
+        function = _unpacked(body)
     except Exception as error:
         connection.send(Ready(f"{type(error).__name__}: {error}"))
         return
@@ -77,6 +76,14 @@ def work(connection: Connection, inherited: list[Connection], file: str, body: B
     with contextlib.suppress(EOFError, OSError):  # the notebook's process is gone: nobody waits for us
         while message := connection.recv_bytes():
             connection.send(_run(function, message, file, interrupts))
+
+
+def _unpacked(body: Body | Parcel) -> Body:
+    if not isinstance(body, Parcel):
+        return body  # by fork, as everything else that the notebook has
+    pickling.install()
+    function: Body = pickling.unpack(body.token, body.data)
+    return function
 
 
 class _Interrupts:
@@ -158,4 +165,3 @@ def _loaded(data: bytes) -> tuple[Any, BaseException | None]:
         return ForkingPickler.loads(data), None
     except Exception as error:  # whatever the value's own code does when it is unpickled
         return None, error
-

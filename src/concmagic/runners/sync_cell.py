@@ -18,7 +18,7 @@ def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
     stop = _Stop()
     with Interrupts(stop, options.timeout) as interrupts, loops_of_the_cell():
         outcome = _contained(program)
-    if not stop.raised:
+    if stop.raised is None:
         return outcome
     return Outcome(error=interrupts.ended(stop.first()))
 
@@ -40,37 +40,29 @@ class _Stop:
 
     def __init__(self) -> None:
         self._pending = PendingJobs()
-        self._outermost: types.FrameType | None = None
-        self.raised: list[KeyboardInterrupt] = []
+        self._where: types.TracebackType | None = None
+        self.raised: KeyboardInterrupt | None = None
 
     def __call__(self, frame: types.FrameType | None) -> None:
-        outermost = _outermost_inside(frame)
-        if outermost is None:
+        frames = _frames_inside(frame)
+        if not frames:  # the cell has not begun, or is over
             return
-        if not self.raised:
-            self._outermost = outermost
+        error = KeyboardInterrupt()
+        if self.raised is None:
+            self.raised = error
+            self._where = tracebacks.of_frames(frames)
             self._pending.cancel()
-        self.raised.append(KeyboardInterrupt())
-        raise self.raised[-1]
+        raise error
 
-    def first(self) -> KeyboardInterrupt:
-        """The first that came up through the whole cell; one handled on its way does not tell where it was."""
-        return next((error for error in self.raised if self._is_complete(error)), self.raised[0])
-
-    def _is_complete(self, error: BaseException) -> bool:
-        traceback = error.__traceback__
-        while traceback is not None:
-            if traceback.tb_frame is self._outermost:
-                return True
-            traceback = traceback.tb_next
-        return False
+    def first(self) -> BaseException | None:
+        """The first, standing where the signal met the cell, however it was handled on its way up."""
+        return self.raised and self.raised.with_traceback(self._where)
 
 
-def _outermost_inside(frame: types.FrameType | None) -> types.FrameType | None:
-    """The outermost frame of the cell's own; None if it has not begun or is over."""
-    outermost = None
+def _frames_inside(frame: types.FrameType | None) -> list[types.FrameType]:
+    """The frames of the cell and what it called, outermost first."""
+    frames: list[types.FrameType] = []
     while frame is not None and frame.f_code is not _inside.__code__:
-        if not tracebacks.is_ours(frame):
-            outermost = frame
+        frames.insert(0, frame)
         frame = frame.f_back
-    return outermost if frame is not None else None
+    return frames if frame is not None else []

@@ -58,7 +58,7 @@ class _PlainFailure:
     def undo(self) -> None:
         """Put back what was there before; harmless if that has been done."""
         self._unhook()
-        if self._of_cell is not None and getattr(sys, "last_value", None) is self._error:
+        if getattr(sys, "last_value", None) is self._error:
             self._correct_what_debuggers_see()
 
     def _show(self, kind: type[BaseException], error: BaseException, traceback: Any, tb_offset: Any = None) -> None:
@@ -81,8 +81,8 @@ class _PlainFailure:
 
     def _plain_traceback(self, traceback: types.TracebackType | None) -> types.TracebackType | None:
         """IPython's own frame, then the cell's."""
-        if traceback is None or self._of_cell is None:
-            return traceback
+        if traceback is None:
+            return None
         return types.TracebackType(
             self._of_cell, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno
         )

@@ -88,4 +88,3 @@ def _depths(calls: CallColumns, parent: Int64s, shown: Bools) -> Int32s:
         above = above[above >= 0]
         depths[known] = depths[above] + shown[above]
     return depths
-

@@ -32,9 +32,7 @@ class BlockedCall:
 
     def as_waiting(self) -> StateInterval:
         """What it is to a thread."""
-        return StateInterval(
-            self.start_ns, self.end_ns, State.WAITING, self.reason, "", self.file, self.line
-        )
+        return StateInterval(self.start_ns, self.end_ns, State.WAITING, self.reason, "", self.file, self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,5 +169,3 @@ class _Teller:
 
 def _base(file: str) -> str:
     return file.replace("\\", "/").rpartition("/")[2]
-
-

@@ -86,7 +86,9 @@ def _starting(record: ProcessRecord, clock: CellClock, end: int) -> list[StateIn
         return []  # nobody told when it was ready: what follows is not known
     stretches = ((asked, begun, sentences.STARTING_PYTHON), (begun, ready, sentences.UNPICKLING))
     return [
-        StateInterval(first, last, State.STARTING, "", detail) for first, last, detail in stretches if last > first
+        StateInterval(first, last, State.STARTING, "", detail)
+        for first, last, detail in stretches
+        if last > first
     ]
 
 

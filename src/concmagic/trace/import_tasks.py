@@ -149,7 +149,9 @@ class TaskImporter:
         known_until = self._evidence_until.get(native_id, 0)
         base = [StateInterval(begin, min(end, known_until), State.RUNNING)] if known_until > begin else []
         blocks = [
-            StateInterval(call.start_ns, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line)
+            StateInterval(
+                call.start_ns, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line
+            )
             for call in _calls_within(self._blocked.get(native_id, ()), begin, end)
             if min(call.end_ns, end) - max(call.start_ns, begin) >= SHORTEST_BLOCK_NS
         ]
@@ -177,9 +179,7 @@ class TaskImporter:
     def _task_tracks(self, loop: LoopRecord, tasks: Sequence[TaskRecord]) -> list[Track]:
         drafts = [self._states(task, loop.native_id) for task in tasks]
         self._name_holders(loop, drafts)
-        return [
-            self._task_track(loop, task, states) for task, states in zip(tasks, drafts, strict=True)
-        ]
+        return [self._task_track(loop, task, states) for task, states in zip(tasks, drafts, strict=True)]
 
     def _states(self, task: TaskRecord, native_id: int) -> list[StateInterval]:
         """From creation to end: starting, then steps, and between them waiting until woken, then ready."""
@@ -243,7 +243,9 @@ class TaskImporter:
         if not places:
             return
         ready = [draft[index] for draft, index in places]
-        found = LoopHolds(self._holds(loop)).holders([one.start_ns for one in ready], [one.end_ns for one in ready])
+        found = LoopHolds(self._holds(loop)).holders(
+            [one.start_ns for one in ready], [one.end_ns for one in ready]
+        )
         for (draft, index), interval, (who, many) in zip(places, ready, found, strict=True):
             detail = sentences.held_by(who, many)
             draft[index] = StateInterval(interval.start_ns, interval.end_ns, State.READY, "loop", detail)

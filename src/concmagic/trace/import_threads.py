@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 
 from concmagic.recording.raw import ThreadRecord
 from concmagic.trace.clock import CellClock
 from concmagic.trace.cover import cover, within
 from concmagic.trace.import_calls import ThreadCalls
-from concmagic.trace.model import Flow, State, StateInterval, Track
+from concmagic.trace.model import Flow, Role, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds
 
 BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here on it ran all the while
@@ -32,7 +33,6 @@ class ThreadContext:
     main_outcome: str = ""
     is_kernel: bool = False
     show_all: bool = False
-    seen: dict[int, int] = field(default_factory=dict)
 
 
 def shown(record: ThreadRecord, context: ThreadContext) -> bool:
@@ -54,7 +54,7 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
     is_main = record.native_id == context.main_native_id
     start = 0 if record.started_ns is None or is_main else clock.at(record.started_ns)
     end = clock.wall_ns if record.ended_ns is None else max(clock.at(record.ended_ns), start)
-    role = "work" if record.origin == "user" or is_main else "machinery"
+    role: Role = "work" if record.origin == "user" or is_main else "machinery"
     has_jobs = record.group in context.job_groups
     return Track(
         id=context.ids.get("thread", context.pid, record.native_id),
@@ -106,7 +106,7 @@ def _by_cpu_clock(
     """Stretches in which the thread used its CPU clock whenever it was not in a blocking call."""
     moments = record.cpu_by_moment
     found = []
-    for (at_ns, cpu), (next_ns, next_cpu) in zip(moments, moments[1:], strict=False):
+    for (at_ns, cpu), (next_ns, next_cpu) in pairwise(moments):
         start, end = clock.at(at_ns), clock.at(next_ns)
         free = end - start - sum(one.length_ns for one in within(blocked, start, end))
         if free > 0 and next_cpu - cpu >= BUSY_SHARE * free:

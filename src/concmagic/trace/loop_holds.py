@@ -22,7 +22,7 @@ class LoopHolds:
         self._longest = _range_maxima(self._end - self._begin)
 
     def holders(self, begins: Sequence[int], ends: Sequence[int]) -> list[tuple[str, int]]:
-        """For each stretch who held the loop longest in it ("" if no single one did), and how many held it."""
+        """For each stretch who held the loop longest in it, "" if no single one did; and how many held it."""
         if not self._holds or not begins:
             return [("", 0)] * len(begins)
         begin, end = np.array(begins, np.int64), np.array(ends, np.int64)

@@ -72,7 +72,9 @@ class Track:
     daemon: bool = False
     group: str = ""  # tracks of one family: a pool's name; "" is none
     unit: bool = False  # whether it is a unit of work that concurrency counts (design section 7)
-    host: bool = False  # the cell's own task or main thread: work only while it computes, or if nothing else is
+    host: bool = (
+        False  # the cell's own task or main thread: work only while it computes, or if nothing else is
+    )
     cpu_ns: int | None = None  # from its own CPU clock; None is not known
     file: str = ""  # where it was made or what it runs
     line: int = 0

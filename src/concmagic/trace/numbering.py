@@ -20,6 +20,17 @@ class TrackIds:
         """The id of a track that has one."""
         return None if number is None else self._ids.get((kind, pid, number))
 
+    def thread_anywhere(self, native_id: int) -> int | None:
+        """The id of a thread by its native id alone, which all processes of a machine share."""
+        return next(
+            (
+                track
+                for (kind, _, number), track in self._ids.items()
+                if kind == "thread" and number == native_id
+            ),
+            None,
+        )
+
 
 def numbered(names: Sequence[str], given: Sequence[bool]) -> list[str]:
     """Names that can be told apart: those that were not given by the user get a number where it takes one."""

@@ -121,6 +121,9 @@ JOINING = frozenset(
      "wait_for", "Queue.join")
 )  # fmt: skip
 
+# Reasons of a worker that has nothing to do.
+IDLE = frozenset(("for work",))
+
 # Reasons outside the program: while they last, others can be served (section 7, overlap).
 OUTSIDE = frozenset(
     ("sleep", "socket", "DNS", "select", "read", "write", "disk", "database", "subprocess", "stream read",

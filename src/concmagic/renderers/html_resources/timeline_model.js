@@ -84,7 +84,7 @@ function boxesIn(row, kinds, view, left, width) {
       : { x: run.x, width: total, kind: 0, index: -1, shares: run.sums.map((sum) => sum / total) });
     run = null;
   };
-  for (let i = firstAbove(row.end, view.start); i < last; i++) {
+  for (let i = firstAbove(row.end, view.start); i < last && row.start[i] < view.end; i++) {
     const x = left + (Math.max(row.start[i], view.start) - view.start) * scale;
     const end = left + (Math.min(row.end[i], view.end) - view.start) * scale;
     if (end - x >= FINEST) {

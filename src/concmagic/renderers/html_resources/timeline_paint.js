@@ -80,7 +80,7 @@ function hatching(look, dpr) {
   ctx.fillStyle = look.fill;
   ctx.fillRect(0, 0, size, size);
   ctx.strokeStyle = look.hatch_colour;
-  ctx.lineWidth = look.hatch === "diagonal" ? 2 : 1.6;
+  ctx.lineWidth = look.hatch === "diagonal" ? 2 : 1.3;
   const shape = { cross: "M0 0L8 8M8 0L0 8", diagonal: "M-2 2L2 -2M0 8L8 0M6 10L10 6", dots: "M2 2h1.5" };
   ctx.stroke(new Path2D(shape[/** @type {"cross"} */ (look.hatch)]));
   const pattern = /** @type {CanvasPattern} */ (ctx.createPattern(tile, "repeat"));

@@ -1,0 +1,97 @@
+"""The first sentence: what took the time. A table of cases, the first that fits is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from concmagic import sentences
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.metrics import Metrics
+from concmagic.analysis.path import summarised
+from concmagic.trace.model import State, Trace
+from concmagic.trace.states import OUTSIDE
+
+_FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answer
+_SIDE_BY_SIDE = 1.5  # cores or overlap from which on "at once" is true
+_TAKING_TURNS = 1.2  # cores under which computing threads took turns
+_MOST = 0.5  # "most of it"
+
+Case = Callable[[Trace, Metrics, Sequence[Finding]], str]
+
+
+def headline(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    """One sentence that answers; before it, if the cell did not end well, how it ended."""
+    told = next((text for case in _CASES if (text := case(trace, metrics, findings))), "")
+    if trace.outcome == "returned":
+        return told
+    return f"{sentences.ended_early(trace.outcome, trace.wall_ns)} {told}".strip()
+
+
+def _costly_finding(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    for finding in sorted(findings, key=lambda one: -one.cost_s):
+        if finding.severity == "warning" and finding.cost_s >= _FINDING_SHARE * trace.wall_s:
+            return finding.message
+    return ""
+
+
+def _nothing_happened(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    return sentences.nothing_happened() if not trace.wall_ns or not trace.tracks else ""
+
+
+def _in_parallel(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    if metrics.parallelism < _SIDE_BY_SIDE or not metrics.parallelism > 0:
+        return ""
+    return sentences.computed_in_parallel(_who(metrics), metrics.parallelism, metrics.cores)
+
+
+def _took_turns(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    """Several threads computed, and together used about one core."""
+    busy = [
+        track
+        for track in trace.tracks
+        if track.kind == "thread"
+        and not track.host
+        and track.id in metrics.by_track
+        and metrics.by_track[track.id].running_s + metrics.by_track[track.id].ready_s > 0.2 * trace.wall_s
+    ]
+    used = metrics.parallelism
+    if len(busy) < 2 or len({track.pid for track in busy}) > 1 or not _MOST <= used <= _TAKING_TURNS:
+        return ""
+    if metrics.cores < 2:
+        return sentences.took_turns_on_one_core(len(busy))
+    return sentences.took_turns(len(busy), used, metrics.cores)
+
+
+def _overlapped(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    if not metrics.overlap >= _SIDE_BY_SIDE or metrics.concurrency_peak < 2:
+        return ""
+    useful_ns = metrics.overlap * trace.wall_ns
+    return sentences.overlapped(metrics.concurrency_peak, _who(metrics), useful_ns, trace.wall_ns)
+
+
+def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    parts = summarised(metrics.path)
+    if not parts:
+        return sentences.nothing_happened()
+    part, length = parts[0]
+    words = sentences.path_words(part.state.value, part.reason, part.detail)
+    if part.state is State.UNKNOWN and length >= _MOST * trace.wall_ns:
+        return sentences.mostly_unknown(length, trace.wall_ns)
+    where = sentences.place(part.file, part.line) if part.line else ""
+    alone = part.reason in OUTSIDE and 0 < metrics.overlap <= 1.1 and metrics.concurrency_peak <= 1
+    return sentences.largest_part(length, trace.wall_ns, words, where, alone)
+
+
+def _who(metrics: Metrics) -> str:
+    kinds = [kind for kind in metrics.unit_kinds if kind != "cell"]
+    return kinds[0] if len(kinds) == 1 else "unit"
+
+
+_CASES: tuple[Case, ...] = (
+    _nothing_happened,
+    _costly_finding,
+    _in_parallel,
+    _took_turns,
+    _overlapped,
+    _largest_part,
+)

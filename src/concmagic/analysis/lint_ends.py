@@ -1,0 +1,78 @@
+"""Lints about how tracks ended, or did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from concmagic import sentences
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.metrics import Metrics
+from concmagic.trace.model import Trace, Track
+from concmagic.trace.states import IDLE
+
+_MOST_NAMES = 3
+_POOL_ENDS = ("killed by SIGTERM",)  # what a pool does to its own workers when it is left
+
+
+def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """What the cell started and did not wait for."""
+    left = [track for track in trace.tracks if _is_left(track)]
+    if left:
+        yield Finding(
+            lint="left-running",
+            severity="note",
+            message=sentences.left_running([track.name for track in left], left[0].kind, _MOST_NAMES),
+            hint=sentences.LEFT_RUNNING_HINT,
+            tracks=tuple(track.id for track in left),
+            start_ns=min(track.start_ns for track in left),
+            end_ns=trace.wall_ns,
+        )
+
+
+def exception_in_thread(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A thread ended by an exception, which nobody else sees."""
+    for track in trace.tracks:
+        if track.kind == "thread" and not track.host and track.outcome.startswith("raised "):
+            if track.outcome == "raised SystemExit":  # the way to end a thread early
+                continue
+            yield Finding(
+                lint="exception-in-thread",
+                severity="warning",
+                message=sentences.exception_in_thread(track.name, track.outcome_detail or track.outcome),
+                hint=sentences.EXCEPTION_IN_THREAD_HINT,
+                tracks=(track.id,),
+                start_ns=track.start_ns,
+                end_ns=track.end_ns or trace.wall_ns,
+            )
+
+
+def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A child process ended by a signal or with an error."""
+    for track in trace.tracks:
+        if track.kind != "process" or track.role != "work" or track.parent is None:
+            continue
+        if track.group and track.outcome in _POOL_ENDS:
+            continue
+        if track.outcome.startswith(("killed by ", "exit code ")):
+            yield Finding(
+                lint="child-died",
+                severity="warning",
+                message=sentences.child_died(track.name, track.outcome, track.outcome_detail),
+                hint=sentences.child_died_hint(track.outcome),
+                tracks=(track.id,),
+                start_ns=track.start_ns,
+                end_ns=track.end_ns or trace.wall_ns,
+            )
+
+
+def _is_left(track: Track) -> bool:
+    if track.outcome != "left running" or track.role != "work" or track.host:
+        return False
+    if track.kind == "loop" or (track.kind == "thread" and track.daemon and _only_waits(track)):
+        return False  # a daemon that waits for work is made to stay
+    return not (track.group and _only_waits(track))  # so is an idle worker of a pool
+
+
+def _only_waits(track: Track) -> bool:
+    """Whether at the end it waits to be given something."""
+    return not track.states or track.states[-1].reason in (*IDLE, "Queue.get")

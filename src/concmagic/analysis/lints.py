@@ -1,0 +1,71 @@
+"""The lints: each looks for one thing that makes a cell slow or wrong, and says it in a sentence.
+
+To add one: write a function that yields Hits (in a `lint_*.py` beside this file), a sentence in
+`sentences.py`, a row in LINTS, a test that triggers it and a near miss that does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from concmagic import sentences
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.lint_ends import child_died, exception_in_thread, left_running
+from concmagic.analysis.lint_loop import blocked_event_loop
+from concmagic.analysis.metrics import Metrics
+from concmagic.trace.model import Trace
+
+NOTE_SHARE = 0.05  # what costs less of the cell than this is a note
+NOTE_S = 0.050  # … or less than this
+
+Check = Callable[[Trace, Metrics], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """One thing that is looked for."""
+
+    name: str  # kebab, switches it off
+    summary: str  # what it means in general
+    check: Check
+    by_cost: bool = True  # False: it is about a result that may be wrong, whatever it took
+
+
+LINTS = (
+    Lint("blocked-event-loop", sentences.LINT_BLOCKED_EVENT_LOOP, blocked_event_loop),
+    Lint("left-running", sentences.LINT_LEFT_RUNNING, left_running),
+    Lint("exception-in-thread", sentences.LINT_EXCEPTION_IN_THREAD, exception_in_thread, by_cost=False),
+    Lint("child-died", sentences.LINT_CHILD_DIED, child_died, by_cost=False),
+)
+
+
+def find(
+    trace: Trace, metrics: Metrics, disabled: Collection[str] = (), lints: Iterable[Lint] = LINTS
+) -> tuple[Finding, ...]:
+    """What the lints find: warnings first, then by cost. A lint that fails is a note that says so."""
+    found: list[Finding] = []
+    for lint in lints:
+        if lint.name in disabled:
+            continue
+        try:
+            found += [_weighed(lint, finding, trace) for finding in lint.check(trace, metrics)]
+        except Exception as error:
+            found.append(Finding(lint.name, "note", sentences.lint_failed(lint.name, error)))
+    return tuple(sorted(found, key=lambda one: (one.severity == "note", -one.cost_s, one.start_ns)))
+
+
+def _weighed(lint: Lint, finding: Finding, trace: Trace) -> Finding:
+    """The finding under the lint's name, with the severity that its cost gives it."""
+    cheap = finding.cost_s < max(NOTE_S, NOTE_SHARE * trace.wall_s)
+    return Finding(
+        lint.name,
+        "note" if lint.by_cost and cheap else "warning",
+        finding.message,
+        finding.hint,
+        finding.cost_s,
+        finding.tracks,
+        finding.start_ns,
+        finding.end_ns,
+        finding.line,
+    )

@@ -1,0 +1,217 @@
+"""The chain of states and flows that ends at the cell's end; its parts sum to the wall time.
+
+Walked backwards: from the cell's last moment through what its track did; where it waited for
+somebody, on to who let it go on; where a track began, on to who started it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from concmagic.trace.model import Flow, State, StateInterval, Trace, Track
+from concmagic.trace.states import IDLE, JOINING
+
+# Waits that end because somebody of the cell did something; the others end by themselves or from outside.
+_RELEASES = ("wake", "join", "result", "release", "send", "submit")
+_MOST_HOPS = 64  # from track to track without going back in time
+
+
+@dataclass(frozen=True, slots=True)
+class PathPart:
+    """What the cell's end had to wait for in one stretch."""
+
+    track: int | None
+    start_ns: int
+    end_ns: int
+    state: State
+    reason: str = ""
+    detail: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def length_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+def path_of(trace: Trace) -> tuple[PathPart, ...]:
+    """The path, from the cell's start to its end without gap."""
+    return tuple(reversed(_Walk(trace).parts())) if trace.wall_ns > 0 else ()
+
+
+class _Walk:
+    def __init__(self, trace: Trace) -> None:
+        self._wall = trace.wall_ns
+        self._tracks = {track.id: track for track in trace.tracks}
+        self._starts = {track.id: [one.start_ns for one in track.states] for track in trace.tracks}
+        self._loops = {track.native_id: track for track in trace.tracks if track.kind == "loop"}
+        self._to: dict[int, list[Flow]] = defaultdict(list)
+        for flow in trace.flows:
+            self._to[flow.target].append(flow)
+        for flows in self._to.values():
+            flows.sort(key=lambda flow: flow.target_ns)
+        self._to_ns = {target: [flow.target_ns for flow in flows] for target, flows in self._to.items()}
+        self._children = _children(trace)
+        self._host = _host(trace)
+        self._found: list[PathPart] = []
+
+    def parts(self) -> list[PathPart]:
+        """Newest first."""
+        at, track, hops = self._wall, self._host, 0
+        while at > 0:
+            if track is None:
+                self._add(None, StateInterval(0, at, State.UNKNOWN), 0, at)
+                break
+            before, (at, track) = at, self._back(track, at)
+            hops = hops + 1 if at == before else 0
+            if hops > _MOST_HOPS:  # flows that lead in a circle
+                at, track = self._stay(track or self._host, at), self._host
+                hops = 0
+        return self._found
+
+    def _back(self, track: Track, at: int) -> tuple[int, Track | None]:
+        """One move: earlier on this track, or over to another one."""
+        interval = self._before(track, at)
+        if interval is None:
+            return at, self._origin(track, at)
+        if interval.state is State.WAITING:
+            return self._through_wait(track, interval, at)
+        if interval.state is State.READY and interval.reason == "loop":
+            self._add_loop(track, interval, at)
+        else:
+            self._add(track, interval, interval.start_ns, at)
+        return interval.start_ns, track
+
+    def _through_wait(self, track: Track, wait: StateInterval, at: int) -> tuple[int, Track | None]:
+        """To who ended the wait, if somebody of the cell did; else the wait itself is part of the path."""
+        source, moment = self._releaser(track, wait, at)
+        if source is not None and source.id != track.id and moment > wait.start_ns:
+            if moment < at:
+                self._add(track, wait, moment, at)
+            return moment, source
+        self._add(track, wait, wait.start_ns, at)
+        return wait.start_ns, track
+
+    def _releaser(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
+        flows = self._to.get(track.id, [])
+        index = bisect_left(self._to_ns.get(track.id, []), at + 1) - 1
+        while index >= 0 and flows[index].target_ns > wait.start_ns:
+            flow = flows[index]
+            if flow.kind in _RELEASES and wait.end_ns - flow.target_ns <= max(
+                wait.length_ns // 20, 1_000_000
+            ):
+                return self._tracks.get(flow.source), min(flow.source_ns, at)
+            index -= 1
+        if wait.reason in JOINING or wait.reason in IDLE:
+            return self._last_child(track, wait, at)
+        return None, at
+
+    def _last_child(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
+        """Of those it had started, the one that ended last in the wait."""
+        ended = [
+            child
+            for child in self._children.get(track.id, ())
+            if child.end_ns is not None and wait.start_ns < child.end_ns <= at
+        ]
+        last = max(ended, key=lambda child: child.end_ns or 0, default=None)
+        return (None, at) if last is None else (last, last.end_ns or 0)
+
+    def _origin(self, track: Track, at: int) -> Track | None:
+        """Who started it; else the track it stands under; else the cell."""
+        for flow in self._to.get(track.id, ()):
+            if flow.kind == "spawn" and flow.source != track.id and flow.source_ns <= at:
+                return self._tracks.get(flow.source)
+        if track.parent is not None and track.parent != track.id:
+            return self._tracks.get(track.parent)
+        return None if track is self._host or self._host is None else self._host
+
+    def _add_loop(self, track: Track, ready: StateInterval, at: int) -> None:
+        """A task that was ready had to wait for what the loop did: that is what took the time."""
+        loop = self._loops.get(track.native_id)
+        if loop is None:
+            self._add(track, ready, ready.start_ns, at)
+            return
+        while at > ready.start_ns:
+            interval = self._before(loop, at)
+            if interval is None:
+                self._add(track, ready, ready.start_ns, at)
+                return
+            begin = max(interval.start_ns, ready.start_ns)
+            self._add(loop, interval if interval.state is not State.WAITING else ready, begin, at)
+            at = begin
+
+    def _stay(self, track: Track | None, at: int) -> int:
+        """Where nobody leads on: the rest of this stretch as it is."""
+        interval = self._before(track, at) if track is not None else None
+        if track is None or interval is None:
+            self._add(None, StateInterval(0, at, State.UNKNOWN), 0, at)
+            return 0
+        self._add(track, interval, interval.start_ns, at)
+        return interval.start_ns
+
+    def _before(self, track: Track, at: int) -> StateInterval | None:
+        """What a track did just before a moment."""
+        index = bisect_left(self._starts[track.id], at) - 1
+        if index < 0:
+            return None
+        interval = track.states[index]
+        if interval.end_ns < at:  # it had ended already
+            return StateInterval(interval.end_ns, at, State.UNKNOWN)
+        return interval
+
+    def _add(self, track: Track | None, interval: StateInterval, start_ns: int, end_ns: int) -> None:
+        if end_ns <= start_ns:
+            return
+        self._found.append(
+            PathPart(
+                None if track is None else track.id,
+                start_ns,
+                end_ns,
+                interval.state,
+                interval.reason,
+                interval.detail,
+                interval.file,
+                interval.line,
+            )
+        )
+
+
+def _host(trace: Trace) -> Track | None:
+    """The track whose end is the cell's end."""
+    hosts = [track for track in trace.tracks if track.host]
+    hosts += [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
+    hosts += sorted(
+        trace.tracks, key=lambda track: -(trace.wall_ns if track.end_ns is None else track.end_ns)
+    )
+    return next(iter(hosts), None)
+
+
+def _children(trace: Trace) -> dict[int, list[Track]]:
+    """Who started whom, as far as it is known; else who stands under whom."""
+    tracks = {track.id: track for track in trace.tracks}
+    children: dict[int, list[Track]] = defaultdict(list)
+    started = set()
+    for flow in trace.flows:
+        if flow.kind == "spawn" and flow.target in tracks:
+            children[flow.source].append(tracks[flow.target])
+            started.add(flow.target)
+    for track in trace.tracks:
+        if track.parent is not None and track.id not in started:
+            children[track.parent].append(track)
+    return children
+
+
+def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:
+    """Parts that say the same, as one with their summed length; longest first."""
+    sums: dict[tuple[State, str], int] = defaultdict(int)
+    first: dict[tuple[State, str], PathPart] = {}
+    for part in parts:
+        key = (part.state, "" if part.state in (State.RUNNING, State.UNKNOWN) else part.reason)
+        sums[key] += part.length_ns
+        longest = first.get(key)
+        if longest is None or part.length_ns > longest.length_ns:
+            first[key] = part
+    return [(first[key], length) for key, length in sorted(sums.items(), key=lambda pair: -pair[1])]

@@ -1,0 +1,143 @@
+"""What the work is made of: the units of concurrency, and who is on a core (design section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from concmagic.analysis.intervals import Pair, minus, union
+from concmagic.trace.model import State, Trace, Track
+from concmagic.trace.states import IDLE, JOINING
+
+_WORKING = (State.RUNNING, State.BLOCKING, State.READY)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit of work: when it was in flight."""
+
+    kind: str  # "task", "job", "thread", "process", "cell"
+    track: int | None
+    pairs: tuple[Pair, ...]
+
+
+def units(trace: Trace) -> tuple[Unit, ...]:
+    """All units of work. The cell itself is one while it computes, or if there is no other."""
+    tracks = {track.id: track for track in trace.tracks}
+    found = [
+        Unit(track.kind, track.id, tuple(_in_flight(trace, track)))
+        for track in trace.tracks
+        if track.unit and track.role == "work"
+    ]
+    of_units = {unit.track for unit in found}
+    found += [
+        Unit(
+            "job",
+            job.track,
+            tuple(
+                _job_in_flight(
+                    trace, job.start_ns, job.end_ns, None if job.track is None else tracks.get(job.track)
+                )
+            ),
+        )
+        for job in trace.jobs
+        if job.start_ns is not None and job.track not in of_units
+    ]
+    hosts = [track for track in trace.tracks if track.host]
+    if any(unit.pairs for unit in found):
+        return (*found, *(Unit("cell", host.id, tuple(_computing(trace, host))) for host in hosts))
+    return (*found, *(Unit("cell", host.id, tuple(_in_flight(trace, host))) for host in hosts))
+
+
+def end_of(trace: Trace, track: Track) -> int:
+    """When a track ended; the cell's end for one that goes on."""
+    return trace.wall_ns if track.end_ns is None else track.end_ns
+
+
+def on_a_core(trace: Trace) -> list[Pair]:
+    """Every stretch in which a thread, or a process of which no thread is known, is on a core."""
+    pairs: list[Pair] = []
+    for track in leaves_of_the_machine(trace):
+        pairs += [(one.start_ns, one.end_ns) for one in track.states if one.state is State.RUNNING]
+    return pairs
+
+
+def leaves_of_the_machine(trace: Trace) -> list[Track]:
+    """Threads, processes without known threads, and what else stands without a thread."""
+    parents = {track.parent for track in trace.tracks if track.kind in ("thread", "loop")}
+    threads = {(track.pid, track.native_id) for track in trace.tracks if track.kind == "thread"}
+    found = []
+    for track in trace.tracks:
+        if track.role != "work" and track.kind != "thread":
+            continue
+        alone = (track.pid, track.native_id) not in threads
+        if (
+            track.kind == "thread"
+            or (track.kind == "process" and track.id not in parents)
+            or (track.kind == "loop" and alone)
+        ):
+            found.append(track)
+    if found:
+        return found
+    return [track for track in trace.tracks if track.kind == "task"]
+
+
+def leaves_of_the_work(trace: Trace) -> list[Track]:
+    """The tracks whose states are summed: tasks, threads that run no loop, processes without threads."""
+    parents = {track.parent for track in trace.tracks if track.kind in ("thread", "loop")}
+    return [
+        track
+        for track in trace.tracks
+        if track.role == "work"
+        and (track.kind == "task" or (track.kind in ("thread", "process") and track.id not in parents))
+    ]
+
+
+def _in_flight(trace: Trace, track: Track) -> list[Pair]:
+    """From its first step to its end, but for where it waits for what it started, or for work."""
+    begin = next((one.start_ns for one in track.states if one.state is not State.STARTING), None)
+    if begin is None:
+        return []
+    main = _main_thread(trace, track)
+    return minus([(begin, end_of(trace, track))], _not_counted(trace, main or track))
+
+
+def _not_counted(trace: Trace, track: Track) -> list[Pair]:
+    return union(
+        (one.start_ns, one.end_ns)
+        for one in track.states
+        if one.state is State.WAITING and (one.reason in JOINING or one.reason in IDLE)
+    )
+
+
+def _main_thread(trace: Trace, track: Track) -> Track | None:
+    """Of a process its main thread, if it is known."""
+    if track.kind != "process":
+        return None
+    for other in trace.tracks:
+        if other.parent == track.id and other.kind == "thread" and other.native_id == track.native_id:
+            return other
+    return None
+
+
+def _job_in_flight(trace: Trace, start: int | None, end: int | None, worker: Track | None) -> list[Pair]:
+    pair = (start or 0, trace.wall_ns if end is None else end)
+    return minus([pair], _not_counted(trace, worker)) if worker is not None else [pair]
+
+
+def _computing(trace: Trace, host: Track) -> list[Pair]:
+    """While the cell itself works; not while a loop on its thread does, whose tasks count themselves."""
+    works = [(one.start_ns, one.end_ns) for one in host.states if one.state in _WORKING]
+    if host.kind == "task":
+        return works
+    loops = [
+        (track.start_ns, end_of(trace, track))
+        for track in trace.tracks
+        if track.kind == "loop" and track.parent == host.id
+    ]
+    return minus(works, union(loops))
+
+
+def kinds(found: Sequence[Unit]) -> set[str]:
+    """The kinds of units that were ever in flight."""
+    return {unit.kind for unit in found if unit.pairs}

@@ -1,0 +1,102 @@
+"""From a Trace, its Metrics and Findings to the Report that the renderers draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+
+from concmagic import sentences
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.headline import headline
+from concmagic.analysis.intervals import Steps
+from concmagic.analysis.metrics import Metrics, in_flight_curve, on_a_core_curve
+from concmagic.analysis.path import summarised
+from concmagic.report import BandPart, Chip, Curve, Report, StateTotal
+from concmagic.report_lanes import lane_summary
+from concmagic.trace.model import State, Trace
+
+HIGH_COST = 0.10
+_MOST_PARTS = 5
+
+
+def build_report(
+    trace: Trace, metrics: Metrics, findings: Sequence[Finding], question: str = "", note: str = ""
+) -> Report:
+    """All that is drawn of one trace. `note` is a sentence of the runner's for the footer."""
+    cost, is_high = _cost(trace, metrics)
+    return Report(
+        trace=trace,
+        headline=headline(trace, metrics, findings),
+        chips=(_concurrency(metrics), _parallelism(metrics)),
+        findings=tuple(findings),
+        no_findings="" if findings else sentences.NO_FINDINGS,
+        band=_band(trace, metrics),
+        curves=(
+            _curve(sentences.IN_FLIGHT, in_flight_curve(trace)),
+            _curve(sentences.ON_A_CORE, on_a_core_curve(trace)),
+        ),
+        lanes=tuple(lane_summary(trace, track) for track in trace.tracks),
+        legend=_legend(metrics),
+        cost=cost,
+        cost_is_high=is_high,
+        footer=_footer(trace, metrics, note),
+        question=question,
+    )
+
+
+def _concurrency(metrics: Metrics) -> Chip:
+    kinds = [kind for kind in metrics.unit_kinds if kind != "cell"]
+    note = sentences.at_most_units(metrics.concurrency_peak, kinds)
+    value = sentences.number(metrics.concurrency)
+    return Chip("concurrency", value, note, sentences.CONCURRENCY_HELP)
+
+
+def _parallelism(metrics: Metrics) -> Chip:
+    from_clock = metrics.parallelism_source != "states"
+    note = sentences.at_most_cores(metrics.parallelism_peak, metrics.cores, certain=not from_clock)
+    help_text = sentences.PARALLELISM_FROM_CLOCK if from_clock else sentences.PARALLELISM_HELP
+    return Chip("parallelism", sentences.number(metrics.parallelism), note, help_text)
+
+
+def _band(trace: Trace, metrics: Metrics) -> tuple[BandPart, ...]:
+    """The path by what it was, longest first; small parts together. They sum to the wall time."""
+    parts = [
+        BandPart(sentences.path_words(part.state.value, part.reason, part.detail), part.state, length)
+        for part, length in summarised(metrics.path)
+    ]
+    rest = parts[_MOST_PARTS:]
+    if len(rest) > 1:
+        largest = rest[0].state
+        parts[_MOST_PARTS:] = [BandPart(sentences.OTHER_PARTS, largest, sum(one.length_ns for one in rest))]
+    return tuple(parts)
+
+
+def _curve(label: str, steps: Steps) -> Curve:
+    return Curve(label, tuple(steps.times_ns.tolist()), tuple(steps.values.tolist()))
+
+
+def _legend(metrics: Metrics) -> tuple[StateTotal, ...]:
+    return tuple(
+        StateTotal(state, sentences.STATE_LABELS[state.value], round(seconds * 1e9))
+        for state in State
+        if (seconds := getattr(metrics, f"{state.value}_s")) > 0
+    )
+
+
+def _cost(trace: Trace, metrics: Metrics) -> tuple[str, bool]:
+    if isnan(metrics.cost_share):
+        return "", False
+    return sentences.tracing_cost(metrics.cost_share), metrics.cost_share > HIGH_COST
+
+
+def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
+    """Whole sentences: what is not in the picture, and why."""
+    said = [
+        note,
+        sentences.hidden_tracks(trace.hidden.threads, trace.hidden.tasks),
+        sentences.calls_kept(trace.cost.calls_until_ns) if trace.cost.calls_until_ns is not None else "",
+        sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",
+        sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",
+        *trace.cost.problems,
+    ]
+    return tuple(dict.fromkeys(sentence for sentence in said if sentence))

@@ -1,0 +1,53 @@
+"""What stands at a lane's end: how it ended, or what it mostly did."""
+
+from __future__ import annotations
+
+from concmagic import sentences
+from concmagic.report import LaneSummary
+from concmagic.trace.model import State, Trace, Track
+
+_WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said
+_GOOD = ("returned",)
+_NEITHER = ("cancelled", "left running", "interrupted", "timed out", "destroyed", "")
+
+
+def lane_summary(trace: Trace, track: Track) -> LaneSummary:
+    """The text and the sign at one lane's end."""
+    ok = _ok(track)
+    if track.outcome not in (*_GOOD, ""):
+        return LaneSummary(track.id, track.outcome, ok)
+    return LaneSummary(track.id, _what(trace, track), ok)
+
+
+def _ok(track: Track) -> bool | None:
+    if track.kind == "loop":
+        return None
+    if track.outcome in _GOOD:
+        return True
+    if track.outcome in _NEITHER or (track.group and track.outcome == "killed by SIGTERM"):
+        return None
+    return False
+
+
+def _what(trace: Trace, track: Track) -> str:
+    """The state worth saying: a block before a kept waiting, that before running, that before waits."""
+    spent = dict.fromkeys(State, 0)
+    for one in track.states:
+        spent[one.state] += one.length_ns
+    life = sum(spent.values())
+    if not life:
+        return ""
+    if track.kind == "loop":
+        state = State.BLOCKING if spent[State.BLOCKING] >= _WORTH_SAYING * life else State.RUNNING
+        return sentences.loop_share(spent[state] / life, state.value)
+    for state in (State.BLOCKING, State.READY, State.RUNNING):
+        if spent[state] >= _WORTH_SAYING * life:
+            return sentences.lane_text(state.value, "", spent[state])
+    state = max(spent, key=lambda each: spent[each])
+    return sentences.lane_text(state.value, _reason(track, state), spent[state])
+
+
+def _reason(track: Track, state: State) -> str:
+    """The one reason of all waits; "" if there were several."""
+    reasons = {one.reason for one in track.states if one.state is state}
+    return reasons.pop() if len(reasons) == 1 else ""

@@ -1,0 +1,224 @@
+"""Run a loop body in a pool of processes: one pipe per worker, one item in each at a time.
+
+Not an executor's pool: that one does not know which item killed a worker, and keeps threads of its own
+beside the notebook's.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from multiprocessing import connection as pipes
+from multiprocessing.connection import Connection
+from typing import Any
+
+from concmagic import sentences
+from concmagic.errors import BodyError, ChildStartError
+from concmagic.runners.loop_header import Source
+from concmagic.runners.loop_jobs import Job, LoopRun
+from concmagic.runners.loop_worker import Body, Done, Parcel, Ready, unpack_result, work
+
+_GRACE_S = 0.4  # for a worker to end after SIGTERM, before it is killed
+
+
+def run_in_processes(
+    run: LoopRun, source: Source, body: Body, workers: int, file: str, start_method: str
+) -> None:
+    """Run every item, at most `workers` at once; what became of them is in `run`.
+
+    Raises BodyError if the body cannot be sent, ChildStartError if a worker cannot start. Whatever ends
+    this ends the workers, too.
+    """
+    pool = _Pool(run, body, workers, file, start_method)
+    try:
+        for job in run.jobs_of(source):
+            pool.submit(job)
+        while pool.is_busy:
+            pool.take()
+        pool.join()
+    finally:
+        run.stopped = True
+        pool.terminate()
+
+
+class _Worker:
+    """One process, its pipe, and what it runs."""
+
+    def __init__(self, process: Any, connection: Connection) -> None:
+        self.process = process
+        self.connection = connection
+        self.job: Job | None = None
+        self.is_ready = False
+
+
+class _Pool:
+    """Workers, started as items come; all is done in the thread that calls."""
+
+    def __init__(self, run: LoopRun, body: Body, workers: int, file: str, start_method: str) -> None:
+        self._run = run
+        self._limit = workers
+        self._file = file
+        self._context = multiprocessing.get_context(start_method or _default_start_method())
+        self._is_fork = self._context.get_start_method() == "fork"
+        self._body = body if self._is_fork else _parcel(body)
+        self._workers: list[_Worker] = []
+        self._started = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an item is being run."""
+        return any(worker.job is not None for worker in self._workers)
+
+    def submit(self, job: Job) -> None:
+        """Send it to a worker once one is free or may be started, unless the run is stopped meanwhile."""
+        while not self._run.stopped:
+            idle = next((worker for worker in self._workers if worker.job is None), None)
+            if idle is None and len(self._workers) < self._limit:
+                idle = self._start()
+            if idle is not None:
+                self._send(idle, job)
+                return
+            self.take()
+
+    def take(self) -> None:
+        """Wait until something comes from a worker, or one has ended."""
+        handles: list[Any] = [worker.connection for worker in self._workers]
+        handles += [worker.process.sentinel for worker in self._workers]
+        # Written in Python, so that an interrupt finds a frame that it may raise in.
+        ready = pipes.wait(handles)
+        for worker in list(self._workers):
+            if worker.connection in ready or worker.process.sentinel in ready:
+                self._receive(worker)
+
+    def join(self) -> None:
+        """Let the workers end by themselves, and wait until they have."""
+        for worker in self._workers:
+            with suppress(OSError):  # it has died just now: nothing of ours was in it
+                worker.connection.send_bytes(b"")
+        for worker in self._workers:
+            worker.process.join()
+
+    def terminate(self) -> None:
+        """End what is left of them. An interrupt that comes again and again must not keep us from it."""
+        left = [worker.process for worker in self._workers if _quietly(worker.process.is_alive)]
+        for process in left:
+            _quietly(process.terminate)
+        _join_until(left, time.monotonic() + _GRACE_S)
+        for process in left:
+            if _quietly(process.is_alive):
+                _quietly(process.kill)
+        _join_until(left, time.monotonic() + _GRACE_S)
+        for worker in self._workers:
+            worker.connection.close()
+            if worker.job is not None:
+                worker.job.cancel()
+
+    def _start(self) -> _Worker:
+        self._started += 1
+        ours, theirs = self._context.Pipe()
+        inherited = [ours, *(worker.connection for worker in self._workers)] if self._is_fork else []
+        process = self._context.Process(  # type: ignore[attr-defined]
+            target=work, args=(theirs, inherited, self._file, self._body), name=f"worker-{self._started}"
+        )
+        worker = _Worker(process, ours)
+        try:
+            process.start()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()  # so that its end shows on our side of the pipe
+        self._workers.append(worker)
+        return worker
+
+    def _send(self, worker: _Worker, job: Job) -> None:
+        from multiprocessing.reduction import ForkingPickler
+
+        try:
+            message = bytes(ForkingPickler.dumps(job.item))
+        except Exception as error:
+            error.add_note(sentences.ITEM_CANNOT_BE_SENT)
+            self._settle(job, None, error)
+            return
+        worker.job = job
+        job.pid = job.native_id = worker.process.pid or 0
+        job.started_ns, job.outcome = time.monotonic_ns(), "left running"
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has died: its sentinel tells
+            worker.connection.send_bytes(message)
+
+    def _receive(self, worker: _Worker) -> None:
+        try:
+            if not worker.connection.poll():
+                raise EOFError
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            self._bury(worker)
+            return
+        if isinstance(message, Ready):
+            worker.is_ready = not message.problem
+            if message.problem:
+                self._refuse(worker, message.problem)
+        elif isinstance(message, Done) and worker.job is not None:
+            self._finish(worker, worker.job, message)
+
+    def _finish(self, worker: _Worker, job: Job, done: Done) -> None:
+        worker.job = None
+        job.started_ns, job.ended_ns, job.native_id = done.started_ns, done.ended_ns, done.native_id
+        self._settle(job, *unpack_result(done))
+
+    def _bury(self, worker: _Worker) -> None:
+        """A worker has ended that was not asked to."""
+        worker.process.join()
+        self._workers.remove(worker)
+        worker.connection.close()
+        name, exit_code, job = worker.process.name, worker.process.exitcode, worker.job
+        if not worker.is_ready:
+            if job is not None:
+                job.started_ns, job.outcome = None, "not started"
+            raise ChildStartError(sentences.worker_did_not_start(name, exit_code, ""))
+        if job is not None:
+            from concurrent.futures.process import BrokenProcessPool
+
+            job.ended_ns = time.monotonic_ns()
+            self._settle(job, None, BrokenProcessPool(sentences.worker_died(name, exit_code)))
+
+    def _refuse(self, worker: _Worker, problem: str) -> None:
+        if worker.job is not None:
+            worker.job.started_ns, worker.job.outcome = None, "not started"
+        raise ChildStartError(sentences.worker_did_not_start(worker.process.name, None, problem))
+
+    def _settle(self, job: Job, value: Any, error: BaseException | None) -> None:
+        job.settle(value, error)
+        self._run.ended(job)
+
+
+def _parcel(body: Body) -> Parcel:
+    from concmagic.recording import child_pickler
+
+    try:
+        data = child_pickler.pack(body)
+    except TypeError as error:
+        raise BodyError(sentences.sentence(str(error))) from None
+    return Parcel(child_pickler.token_of(body, data), data)
+
+
+def _default_start_method() -> str:
+    """The one that this process uses, without deciding it: `get_context()` would, for good."""
+    return multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
+
+
+def _join_until(processes: list[Any], limit: float) -> None:
+    for process in processes:
+        while (left := limit - time.monotonic()) > 0 and _quietly(process.is_alive):
+            _quietly(partial(process.join, left))
+
+
+def _quietly(action: Callable[[], Any]) -> Any:
+    """Do it; once more where an interrupt came between."""
+    try:
+        return action()
+    except KeyboardInterrupt:
+        return action()

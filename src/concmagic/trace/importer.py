@@ -1,0 +1,225 @@
+"""From a Recording to a Trace: one process after the other, then what lies between them."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from concmagic import sentences
+from concmagic._version import __version__
+from concmagic.recording.raw import ProcessRecord, Recording
+from concmagic.trace import import_cost
+from concmagic.trace.call_lines import CallLines
+from concmagic.trace.clock import CellClock
+from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
+from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs
+from concmagic.trace.import_processes import process_spawn, process_track
+from concmagic.trace.import_samples import Samples, import_samples
+from concmagic.trace.import_slices import slices_of, together
+from concmagic.trace.import_tasks import ImportedTasks, TaskImporter
+from concmagic.trace.import_threads import ThreadContext, import_threads, shown
+from concmagic.trace.model import Build, Flow, Hidden, Model, Slices, State, StateInterval, Trace, Track
+from concmagic.trace.numbering import TrackIds
+from concmagic.trace.places import Places
+
+
+def import_recording(recording: Recording) -> Trace:
+    """Build the Trace; evidence that cannot be read costs itself and a sentence in `cost.problems`."""
+    return _Importer(recording).run()
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has been imported so far."""
+
+    tracks: list[Track] = field(default_factory=list)
+    flows: list[Flow] = field(default_factory=list)
+    slices: list[Slices] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    hidden_threads: int = 0
+    hidden_tasks: int = 0
+    events: int = 0
+
+
+class _Importer:
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._clock = CellClock(recording.start_ns, max(recording.end_ns - recording.start_ns, 0))
+        self._places = Places(recording.cell_file, recording.cells)
+        self._lines = CallLines(recording.source, recording.cell_file)
+        self._ids = TrackIds()
+        self._jobs = known_jobs(recording)
+        self._found = _Found(problems=list(recording.problems))
+
+    def run(self) -> Trace:
+        recording, found = self._recording, self._found
+        samples = self._read_samples()
+        for process in recording.processes:  # ids first: children are named as parents of each other
+            self._ids.get("process", process.pid, 0)
+        for process in recording.processes:
+            self._import_process(process, samples)
+        jobs = import_jobs(self._jobs, self._clock, self._ids)
+        found.flows += job_flows(self._jobs, self._clock, self._ids)
+        known = {track.id for track in found.tracks}
+        return Trace(
+            title=recording.title,
+            model=cast("Model", recording.model),
+            wall_ns=self._clock.wall_ns,
+            tracks=_with_hosts(found.tracks),
+            flows=tuple(flow for flow in found.flows if flow.source in known and flow.target in known),
+            marks=import_marks(recording, self._clock, self._ids),
+            jobs=jobs,
+            slices=together(found.slices),
+            source=recording.source,
+            outcome=recording.outcome,
+            cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else float("nan"),
+            build=_build(recording),
+            cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
+            hidden=Hidden(found.hidden_threads, found.hidden_tasks),
+        )
+
+    def _read_samples(self) -> Samples:
+        try:
+            return import_samples(self._recording.samples, self._clock)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("samples", error))
+            return {}
+
+    def _read_calls(self, process: ProcessRecord) -> ImportedCalls:
+        if process.calls is None:
+            return ImportedCalls()
+        from concmagic.recording.decode import decode
+
+        self._found.events += process.calls.events
+        try:
+            return import_calls(decode(process.calls), self._clock, self._places, self._lines)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("calls", error))
+            return ImportedCalls()
+
+    def _import_process(self, process: ProcessRecord, samples: Samples) -> None:
+        found, pid = self._found, process.pid
+        found.problems += _problems_of(process)
+        calls = self._read_calls(process)
+        context = self._thread_context(process, calls, samples)
+        for record in process.threads:
+            if shown(record, context):
+                self._ids.get("thread", pid, record.native_id)
+        tasks = self._read_tasks(process, calls, samples)
+        context = replace(context, loops=tasks.by_thread)
+        threads, flows = import_threads(process.threads, context)
+        of_process = samples.get(pid, ()) if not threads else ()
+        is_group = any(job.pid == pid for job in self._jobs)
+        track = process_track(process, threads, of_process, self._clock, self._ids, is_group)
+        spawn = process_spawn(process, self._clock, self._ids)
+        if process.origin in ("user", "machinery") or self._recording.show_all:
+            found.tracks += [track, *threads, *tasks.tracks]
+            found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows]
+        found.slices.append(slices_of(calls, pid, self._ids, tasks.steps, self._places))
+        found.hidden_threads += len(process.threads) - len(threads)
+        found.hidden_tasks += tasks.hidden
+
+    def _read_tasks(self, process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> ImportedTasks:
+        if process.tasks is None:
+            return ImportedTasks()
+        blocked, known_until = _blocking(process, calls, samples, self._clock)
+        return TaskImporter(
+            process.tasks,
+            process.pid,
+            self._clock,
+            self._places,
+            self._ids,
+            blocked,
+            known_until,
+            self._recording.show_all,
+        ).run()
+
+    def _thread_context(
+        self, process: ProcessRecord, calls: ImportedCalls, samples: Samples
+    ) -> ThreadContext:
+        workers = {job.native_id for job in self._jobs if job.pid == process.pid}
+        return ThreadContext(
+            pid=process.pid,
+            parent=self._ids.get("process", process.pid, 0),
+            main_native_id=process.main_native_id,
+            clock=self._clock,
+            ids=self._ids,
+            calls=calls.threads,
+            loops={},
+            samples=samples,
+            job_groups=frozenset(
+                record.group for record in process.threads if record.group and record.native_id in workers
+            ),
+            main_outcome=self._recording.outcome,
+            is_kernel=process.parent_pid is None,
+            show_all=self._recording.show_all,
+        )
+
+
+def _blocking(
+    process: ProcessRecord, calls: ImportedCalls, samples: Samples, clock: CellClock
+) -> tuple[Mapping[int, Sequence[BlockedCall]], Mapping[int, int]]:
+    """Per thread the waits inside steps, from calls and, after them, samples; and until when both tell."""
+    blocked: dict[int, list[BlockedCall]] = {
+        native_id: list(thread.blocked) for native_id, thread in calls.threads.items()
+    }
+    recorded = process.calls
+    until = clock.wall_ns
+    if recorded is None or not recorded.native_calls:
+        until = 0
+    elif recorded.stopped_ns is not None:
+        until = clock.at(recorded.stopped_ns)
+    known = dict.fromkeys(blocked, until)
+    for native_id, states in samples.items():
+        sampled = [
+            _sampled(state) for state in states if state.state is State.WAITING and state.start_ns >= until
+        ]
+        blocked.setdefault(native_id, []).extend(sampled)
+        if states:
+            known[native_id] = max(known.get(native_id, 0), states[-1].end_ns)
+    return blocked, known
+
+
+def _sampled(state: StateInterval) -> BlockedCall:
+    return BlockedCall(state.start_ns, state.end_ns, state.reason, state.reason, "", 0)
+
+
+def _problems_of(process: ProcessRecord) -> list[str]:
+    own = list(process.problems) if process.parent_pid is None else []
+    for part in (process.calls, process.tasks):
+        own += part.problems if part is not None else ()
+    return own
+
+
+def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:
+    """The cell's own task stands for its thread: the main thread is host only where there is none."""
+    if not any(track.host and track.kind == "task" for track in tracks):
+        return tuple(tracks)
+    return tuple(
+        replace(track, host=False) if track.host and track.kind == "thread" else track for track in tracks
+    )
+
+
+def _build(recording: Recording) -> Build:
+    return Build(
+        python=platform.python_version(),
+        implementation=platform.python_implementation(),
+        free_threaded=not getattr(sys, "_is_gil_enabled", lambda: True)(),
+        platform=platform.platform(terse=True),
+        concmagic=__version__,
+        viztracer=_version_of("viztracer"),
+        cores=recording.cores,
+        start_method=recording.start_method,
+    )
+
+
+def _version_of(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

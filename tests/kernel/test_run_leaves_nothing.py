@@ -1,0 +1,265 @@
+"""After a cell, however it ended, and after `%unload_ext`, nothing of ours is left installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from conftest import Kernel
+from test_run_interrupts import STILL
+from test_run_plain import is_picture
+
+# Everything that a cell of ours might have touched, as plain values that can be compared.
+STATE = '''
+import asyncio, asyncio.runners, builtins, concurrent.futures as cf, concurrent.futures.process, concurrent.futures.thread
+import gc, glob
+import multiprocessing as mp, multiprocessing.pool, multiprocessing.spawn, multiprocessing.reduction
+import multiprocessing.process, multiprocessing.popen_fork, multiprocessing.util, os, queue, signal
+import socket, subprocess, sys, tempfile, threading, time, warnings
+
+WATCHED = [
+    asyncio, asyncio.base_events, asyncio.base_events.BaseEventLoop, asyncio.events, asyncio.events.Handle,
+    asyncio.selector_events.BaseSelectorEventLoop, asyncio.unix_events._UnixSelectorEventLoop,
+    asyncio.locks.Lock, asyncio.locks.Condition, asyncio.locks.Semaphore, asyncio.queues.Queue,
+    asyncio.runners, asyncio.tasks, asyncio.TaskGroup, builtins, cf, cf.thread, cf.process,
+    cf.thread.ThreadPoolExecutor, cf.process.ProcessPoolExecutor, cf.thread._WorkItem, cf.Future,
+    mp, mp.context, mp.process, mp.process.BaseProcess, mp.popen_fork.Popen, mp.pool, mp.pool.Pool, mp.reduction,
+    mp.reduction.ForkingPickler, mp.spawn, mp.util, os, queue, queue.Queue, signal, socket.socket, subprocess,
+    subprocess.Popen, threading, threading.Thread, threading.Condition, threading.Event, time,
+]
+
+COUNTERS = {"_counter", "_task_name_counter", "_process_counter", "_dangling", "_active", "_limbo", "_count"}
+
+def attributes(thing):
+    return {k: id(v) for k, v in vars(thing).items() if not k.startswith("__") and k not in COUNTERS
+            and (callable(v) or isinstance(v, (staticmethod, classmethod, property)) or v is None)}
+
+def children():
+    task = f"/proc/{os.getpid()}/task"
+    found = [open(f"{task}/{t}/children").read().split() for t in os.listdir(task)]
+    return sorted(int(pid) for pids in found for pid in pids)
+
+def state():
+    gc.collect()
+    shell = get_ipython()
+    loop = asyncio.get_running_loop()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        policy = getattr(asyncio.get_event_loop_policy(), "_local", None)
+    monitoring = getattr(sys, "monitoring", None)
+    return {
+        "patched": {repr(thing)[:60] + str(i): attributes(thing) for i, thing in enumerate(WATCHED)},
+        "signals": {s: repr(signal.getsignal(s)) for s in signal.valid_signals()},
+        "wakeup": (lambda fd: (signal.set_wakeup_fd(fd, warn_on_full_buffer=False), fd)[1])(
+            signal.set_wakeup_fd(-1)) if threading.current_thread() is threading.main_thread() else None,
+        "hooks": {i: repr(h) for i, h in enumerate((sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile(),
+            sys.excepthook, threading.excepthook, sys.unraisablehook, sys.displayhook, sys.breakpointhook,
+            sys.get_asyncgen_hooks(), sys.meta_path, sys.path_hooks, sys.stdout, sys.stderr))},
+        "monitoring": monitoring and [monitoring.get_tool(i) for i in range(6)],
+        "switch": sys.getswitchinterval(),
+        "gc": [len(gc.callbacks), gc.isenabled(), gc.get_threshold()],
+        "loop": {k: repr(v) for k, v in vars(loop).items() if k in (
+            "_task_factory", "_exception_handler", "_debug", "_default_executor", "slow_callback_duration")},
+        "loop methods": sorted(k for k in vars(loop) if callable(vars(loop)[k])),
+        "policy loop": id(getattr(policy, "_loop", None)),
+        "tasks": len(asyncio.all_tasks()),
+        "threads": sorted(t.name for t in threading.enumerate()),
+        "native threads": len(os.listdir("/proc/self/task")),
+        "children": children(),
+        "active children": len(mp.active_children()),
+        "files": sorted(f for f in glob.glob(os.path.join(tempfile.gettempdir(), "*")) if "concmagic" in f),
+        "open files": len(os.listdir("/proc/self/fd")),
+        "environment": dict(os.environ),
+        "custom": (shell.custom_exceptions, repr(shell.CustomTB)),
+        "events": {k: [repr(f) for f in v] for k, v in shell.events.callbacks.items()},
+        "transformers": [type(t).__name__ for t in shell.input_transformers_post],
+        "shell": sorted(vars(shell)),
+        "cwd": os.getcwd(), "path": list(sys.path),
+    }
+
+def changed(before, after):
+    """Only what differs, however deep it lies."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = {k: changed(before.get(k), after.get(k)) for k in {**before, **after}}
+        return {k: v for k, v in found.items() if v != {}}
+    return {} if before == after else f"{before} -> {after}"
+'''
+
+WARM_UP = "%%timeline -q\nimport asyncio\nasyncio.run(asyncio.sleep(0))"
+
+CELLS = {
+    "sync": "%%threads\n1",
+    "awaiting": "%%asyncio_trace\nawait asyncio.sleep(0)",
+    "asyncio.run": "%%asyncio_trace\nasyncio.run(asyncio.sleep(0))",
+    "threads": "%%threads\nts = [threading.Thread(target=time.sleep, args=(0,)) for _ in range(3)]\n"
+    "[t.start() for t in ts]; [t.join() for t in ts];",
+    "fork": "%%procs\np = mp.get_context('fork').Process(target=time.sleep, args=(0,))\np.start()\np.join()\np.close()",
+    "spawn": "%%procs\np = mp.get_context('spawn').Process(target=time.sleep, args=(0,))\np.start()\np.join()\np.close()",
+    "failed": "%%threads\n1 / 0",
+    "failed awaiting": "%%asyncio_trace\nawait asyncio.sleep(0)\n1 / 0",
+    "failed child": "%%procs\np = mp.get_context('fork').Process(target=int, args=('x',))\np.start()\np.join()\np.close()",
+    "syntax error": "%%threads\n1 +",
+    "wrong option": "%%threads --nonsense\n1",
+    "wrong option, awaiting": "%%asyncio_trace --nonsense\nawait asyncio.sleep(0)",
+    "help": "%%threads -h",
+    "timeout": "%%threads --timeout 0.1\nthreading.Event().wait()",
+    "timeout, awaiting": "%%asyncio_trace --timeout 0.1\nawait asyncio.sleep(60)",
+    "timeout not reached": "%%threads --timeout 3600\n1",
+    "exit": "%%threads\nsys.exit(1)",
+    "states": "%%threads --detail states\n1",
+    "under time": "%%time\n%%threads\n1",
+    "under capture": "%%capture out\n%%asyncio_trace\nawait asyncio.sleep(0)",
+}
+
+INTERRUPTED = {
+    "sync": "%%threads\nsay_when_still()\nthreading.Event().wait()",
+    "awaiting": "%%asyncio_trace\nsay_when_still()\nawait asyncio.sleep(60)",
+    "asyncio.run": "%%asyncio_trace\nsay_when_still()\nasyncio.run(asyncio.sleep(60))",
+}
+
+
+@pytest.fixture(scope="module")
+def watched(kernel: Kernel) -> Kernel:
+    """A kernel in which everything that loads on first use has been loaded."""
+    kernel.check(STATE)
+    kernel.check(STILL)
+    for cell in (WARM_UP, CELLS["awaiting"], CELLS["threads"], CELLS["fork"], CELLS["spawn"]):
+        kernel.check(cell)
+    return kernel
+
+
+def settled(kernel: Kernel, expression: str) -> object:
+    """The value once threads and children that are on their way out have gone; the last one if they do not go."""
+    for _ in range(50):
+        value = kernel.value(expression)
+        if value == {}:
+            break
+        kernel.check("time.sleep(0.02)")
+    return value
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_cell_leaves_nothing(watched: Kernel, cell: str) -> None:
+    watched.check("before = state()")
+    watched.run(cell)
+    assert settled(watched, "changed(before, state())") == {}
+
+
+@pytest.mark.parametrize("cell", INTERRUPTED.values(), ids=INTERRUPTED)
+def test_interrupted_cell_leaves_nothing(watched: Kernel, cell: str) -> None:
+    watched.check("before = state()")
+    started = watched.start(cell)
+    started.wait_for("here")
+    watched.interrupt()
+    assert started.wait().ename == "KeyboardInterrupt"
+    assert settled(watched, "changed(before, state())") == {}
+
+
+MAGIC_TABLES = (
+    "{k: sorted(v) for k, v in get_ipython().magics_manager.magics.items()},"
+    " sorted(type(c).__name__ for c in get_ipython().configurables),"
+    " [type(t).__name__ for t in get_ipython().input_transformers_post],"
+    " {k: len(v) for k, v in get_ipython().events.callbacks.items()}"
+)
+
+
+def test_unloading_leaves_nothing_in_the_shell(fresh_kernel: Kernel) -> None:
+    fresh_kernel.check("%unload_ext no_such_extension")  # IPython loads what knows about extensions on first use
+    before = fresh_kernel.value(MAGIC_TABLES)
+    fresh_kernel.check("%load_ext concmagic")
+    assert fresh_kernel.value(MAGIC_TABLES) != before
+    fresh_kernel.check("%%threads\n1")
+    fresh_kernel.check("%unload_ext concmagic")
+    assert fresh_kernel.value(MAGIC_TABLES) == before
+    assert fresh_kernel.run("%%threads\n1").ename == "UsageError"
+    assert fresh_kernel.check("1 + 1").result_text == "2"
+
+
+def test_loading_twice_and_again_works(fresh_kernel: Kernel) -> None:
+    fresh_kernel.check("%load_ext concmagic")
+    once = fresh_kernel.value(MAGIC_TABLES)
+    for line in ("%load_ext concmagic", "%reload_ext concmagic", "%reload_ext concmagic"):
+        fresh_kernel.check(line)
+        assert fresh_kernel.value(MAGIC_TABLES) == once
+        run = fresh_kernel.check("%%asyncio_trace\nimport asyncio\nawait asyncio.sleep(0, 5)")
+        assert run.result_text == "5"
+        assert is_picture(run.outputs[-1])
+
+
+def test_magic_of_the_same_name_comes_back(fresh_kernel: Kernel) -> None:
+    fresh_kernel.check(
+        "from IPython.core.magic import register_cell_magic\n@register_cell_magic\ndef timeline(line, cell): print('mine')"
+    )
+    fresh_kernel.check("%load_ext concmagic")
+    fresh_kernel.check("%unload_ext concmagic")
+    assert fresh_kernel.check("%%timeline\n1").stdout == "mine\n"
+
+
+def test_loading_is_lazy(fresh_kernel: Kernel) -> None:
+    fresh_kernel.check("import sys\nbefore = set(sys.modules)\n%load_ext concmagic")
+    heavy = ("numpy", "viztracer", "cloudpickle", "pandas", "multiprocessing", "concmagic.pipeline")
+    assert fresh_kernel.value(f"[m for m in {heavy!r} if m in set(sys.modules) - before]") == []
+
+
+def test_settings_are_seen_and_set(fresh_kernel: Kernel) -> None:
+    fresh_kernel.check("%load_ext concmagic")
+    assert "ConcMagic.budget" in fresh_kernel.check("%config ConcMagic").stdout
+    fresh_kernel.check("%config ConcMagic.budget = 1000")
+    fresh_kernel.check("%config ConcMagic.lints = {'gil-bound': False}")
+    settings = "[(c.budget, c.lints_off) for c in get_ipython().configurables if type(c).__name__ == 'ConcMagic']"
+    assert fresh_kernel.value(settings) == [(1000, ("gil-bound",))]
+    fresh_kernel.check("%%threads\n1")
+
+
+def test_tasks_left_running_are_cancelled_if_wanted(fresh_kernel: Kernel) -> None:
+    fresh_kernel.check("%load_ext concmagic\nimport asyncio")
+    cell = "%%asyncio_trace -q\nleft = asyncio.create_task(asyncio.sleep(3600))\nawait asyncio.sleep(0)"
+    fresh_kernel.check(cell)
+    assert fresh_kernel.value("left.done()") is False
+    fresh_kernel.check("left.cancel();")
+    fresh_kernel.check("%config ConcMagic.cancel_left_running = True")
+    fresh_kernel.check(cell)
+    assert fresh_kernel.value("left.cancelled()") is True
+
+
+@pytest.mark.parametrize(("module", "name"), [("IPython", "ipython"), ("ipykernel", "ipykernel")])
+def test_old_versions_get_one_sentence(fresh_kernel: Kernel, module: str, name: str) -> None:
+    fresh_kernel.check(f"import {module} as m\nkept = m.version_info\nm.version_info = (6, 20, 1)")
+    run = fresh_kernel.run("%load_ext concmagic")
+    assert run.ename == "UsageError"
+    assert run.kinds == ["stderr"]
+    assert f"needs {name}" in run.stderr
+    fresh_kernel.check("m.version_info = kept")
+    fresh_kernel.check("%load_ext concmagic")
+
+
+def terminal(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in the terminal's IPython."""
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_terminal_shows_value_and_text_only() -> None:
+    code = "get_ipython().run_line_magic('load_ext', 'concmagic')\nget_ipython().run_cell('%%threads\\nprint(1)\\n6 * 7')"
+    done = terminal(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1\n")
+    assert "42" in done.stdout
+    assert "<" not in done.stdout.split("42", 1)[0]
+    assert "<div" not in done.stdout
+    assert len(done.stdout.splitlines()) > 4  # a chart, too
+
+
+def test_terminal_awaits() -> None:
+    code = (
+        "get_ipython().run_line_magic('load_ext', 'concmagic')\n"
+        "get_ipython().run_cell('%%asyncio_trace\\nimport asyncio\\nawait asyncio.sleep(0, 6 * 7)')\n"
+        "get_ipython().run_cell('%%asyncio_trace -q\\nasyncio.run(asyncio.sleep(0, 7 * 7))')\n"
+        "get_ipython().run_cell('%%asyncio_trace -q\\nawait asyncio.sleep(0)\\n1 / 0')"
+    )
+    done = terminal(code)
+    assert "42" in done.stdout
+    assert "49" in done.stdout
+    assert "ZeroDivisionError" in done.stdout + done.stderr
+    assert "concmagic/" not in done.stdout + done.stderr

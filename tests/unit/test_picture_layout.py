@@ -1,0 +1,167 @@
+"""Which lanes there are, where boxes stand, and what is merged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible
+from concmagic.renderers.layout import JobLabels, labels_of, lay_out
+from concmagic.renderers.palette import ORDER
+from concmagic.renderers.scale import tick_label, ticks
+from concmagic.renderers.spans import columns_of, merge, resolution_for, shares_over, stacked
+from concmagic.trace.model import Job, State, StateInterval
+from sample_reports import (
+    MS,
+    SAMPLES,
+    asyncio_blocker,
+    many_tasks,
+    process_pool,
+    ten_long_tracks,
+    thousand_tasks,
+    track,
+    two_gil_threads,
+)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_at_most_fourteen_lanes_at_first(name: str) -> None:
+    shown = [lane for lane in visible(arrange(SAMPLES[name]())) if not lane.machinery]
+    assert len(shown) <= MOST_LANES
+
+
+def test_every_track_of_the_users_work_is_in_some_lane() -> None:
+    for report in (many_tasks(), thousand_tasks(), process_pool(), asyncio_blocker()):
+        drawn = {one.id for lane in every(arrange(report)) for one in lane.tracks}
+        assert {one.id for one in report.trace.tracks if one.unit} <= drawn
+
+
+def test_a_lone_process_and_its_lone_thread_are_no_lanes() -> None:
+    names = [lane.name for lane in visible(arrange(asyncio_blocker()))]
+    assert names == ["event loop", "blocker", "victim-0", "victim-1", "victim-2"]
+
+
+def test_tasks_are_indented_under_their_loop() -> None:
+    lanes = visible(arrange(asyncio_blocker()))
+    assert [lane.depth for lane in lanes] == [0, 1, 1, 1, 1]
+
+
+def test_a_fold_keeps_the_three_slowest() -> None:
+    lanes = visible(arrange(many_tasks()))
+    tasks = [lane for lane in lanes if lane.tracks[0].kind == "task"]
+    assert [lane.is_fold for lane in tasks] == [False, False, False, True]
+    shown = {lane.tracks[0].id for lane in tasks[:3]}
+    lengths = {
+        one.id: (one.end_ns or 0) - one.start_ns for one in many_tasks().trace.tracks if one.kind == "task"
+    }
+    slowest = sorted(lengths.values())[-3:]
+    assert sorted(lengths[number] for number in shown) == slowest
+    assert tasks[3].name == "+ 297 more tasks"
+
+
+def test_machinery_is_folded_to_helpers() -> None:
+    last = visible(arrange(process_pool()))[-1]
+    assert last.name == "+ 4 helpers" and last.is_fold and len(last.children) == 4
+    assert visible(arrange(two_gil_threads()))[-1].name == "+ 1 helper"
+
+
+def test_work_under_machinery_stays() -> None:
+    names = [lane.name for lane in visible(arrange(process_pool()))]
+    assert "worker 0" in names and "MainThread" in names
+
+
+def test_a_fold_says_how_many_failed() -> None:
+    report = many_tasks()
+    bad = {one.id for one in report.trace.tracks[40:45]}
+    summaries = tuple(replace(one, ok=False) if one.track in bad else one for one in report.lanes)
+    fold = visible(arrange(replace(report, lanes=summaries)))[-1]
+    assert fold.ok is False and fold.text == "5 failed"
+
+
+def test_a_long_chain_of_parents_is_no_deep_recursion() -> None:
+    report = asyncio_blocker()
+    chain = tuple(track(i, "task", f"t{i}", i - 1 if i else None, i, [("R", 1)]) for i in range(3_000))
+    lanes = every(arrange(replace(report, trace=replace(report.trace, tracks=chain))))
+    assert {one.id for lane in lanes for one in lane.tracks} == set(range(3_000))
+    assert max(lane.depth for lane in lanes) <= 4
+
+
+def test_boxes_stand_where_their_times_are() -> None:
+    layout = lay_out(asyncio_blocker(), 100, 452)  # 1 ms is 1 pixel
+    blocker = layout.rows[1]
+    held = next(box for box in blocker.boxes if box.state is State.BLOCKING)
+    assert held.x == pytest.approx(100 + 0.4 + 0.8 + 0.3 + 19.5, abs=0.01)
+    assert held.width == pytest.approx(300, abs=0.01)
+    assert held.labels[0] == "blocking the loop: time.sleep line 4"
+
+
+def test_boxes_of_a_lane_do_not_overlap() -> None:
+    for name in SAMPLES:
+        for row in lay_out(SAMPLES[name](), 0, 600).rows:
+            for one, after in zip(row.boxes, row.boxes[1:], strict=False):
+                assert one.x + one.width <= after.x + 1e-6
+
+
+def test_merged_spans_keep_the_exact_sums() -> None:
+    worker = ten_long_tracks().trace.tracks[1]
+    spans = merge(columns_of(worker), 5 * MS)
+    assert len(spans) < 40 and sum(span.merged for span in spans) == len(worker.states)
+    for code, state in enumerate(ORDER):
+        exact = sum(i.length_ns for i in worker.states if i.state is state)
+        drawn = sum(span.shares[code] * (span.end_ns - span.start_ns) for span in spans)
+        assert drawn == pytest.approx(exact, rel=1e-9)
+
+
+def test_long_intervals_are_never_merged() -> None:
+    blocker = asyncio_blocker().trace.tracks[3]
+    spans = merge(columns_of(blocker), 5 * MS)
+    kept = [span.interval.state for span in spans if span.interval is not None]
+    assert State.BLOCKING in kept
+
+
+def test_the_resolution_gives_at_most_so_many_spans() -> None:
+    columns = [columns_of(one) for one in ten_long_tracks().trace.tracks]
+    wall = ten_long_tracks().trace.wall_ns
+    resolution = resolution_for(columns, wall, 500, 1)
+    assert sum(len(merge(one, resolution)) for one in columns) <= 500
+
+
+def test_shares_over_bins_are_exact() -> None:
+    one = track(1, "thread", "t", None, 0, [("R", 3), ("W", 4), ("R", 3)])
+    sums = shares_over([columns_of(one)], np.array([0, 5 * MS, 10 * MS], float))
+    assert sums[ORDER.index(State.RUNNING)].tolist() == [3 * MS, 3 * MS]
+    assert sums[ORDER.index(State.WAITING)].tolist() == [2 * MS, 2 * MS]
+
+
+def test_a_stack_of_tracks_shows_how_many_are_there() -> None:
+    long = track(1, "thread", "a", None, 0, [("R", 10)])
+    short = track(2, "thread", "b", None, 0, [("W", 5)])
+    first, last = stacked([columns_of(long), columns_of(short)], 10 * MS, 2)
+    assert sum(first.shares) == pytest.approx(1) and sum(last.shares) == pytest.approx(0.5)
+
+
+def test_labels_get_shorter() -> None:
+    labels = labels_of(StateInterval(0, 9, State.READY, "GIL", "held by worker-1", "", 4))
+    assert labels == ("ready, GIL held by worker-1", "ready, GIL", "ready")
+    waiting = labels_of(StateInterval(0, 9, State.WAITING, "sleep", "0.5 s", "", 3))
+    assert waiting == ("sleep 0.5 s", "sleep", "waiting")
+
+
+def test_a_worker_is_labelled_with_its_job() -> None:
+    jobs = JobLabels((Job(0, "n=7", 3, 0, 10, 20, ""), Job(1, "n=8", 3, 0, None, None, "")))
+    inside, outside = StateInterval(12, 18, State.RUNNING), StateInterval(22, 30, State.RUNNING)
+    assert (jobs.at(3, inside), jobs.at(3, outside), jobs.at(4, inside)) == ("n=7", "", "")
+    assert labels_of(inside, "n=7")[0] == "n=7, running"
+
+
+def test_ticks_are_round_and_few() -> None:
+    assert [label for _, label in ticks(0, 352 * MS, 6)] == ["0 ms", "100 ms", "200 ms", "300 ms"]
+    assert tick_label(1_234_567_000, 1_000, 2_000_000_000) == "1.234567 s"
+    assert len(ticks(0, 61 * 10**9, 6)) <= 7
+
+
+def test_a_cell_of_zero_length_has_a_layout() -> None:
+    report = SAMPLES["empty_cell"]()
+    lay_out(replace(report, trace=replace(report.trace, wall_ns=0)), 0, 600)

@@ -1,0 +1,143 @@
+"""What is kept of very long cells: every sum, and only so much memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from recorded_tasks import check, named, record
+
+from concmagic.recording.raw import TaskLog, TaskRecord
+from concmagic.recording.task_stream import Folding, Stream
+from concmagic.recording.tasks import TaskRecorder
+
+
+def steps_of(task: TaskRecord) -> int:
+    return len(task.steps) + sum(part.steps for part in task.merged)
+
+
+def test_beyond_the_limit_steps_are_counted_and_summed() -> None:
+    async def worker(turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(3):
+                group.create_task(worker(5_000), name=f"w{number}")
+
+    recorder = TaskRecorder(kept=1_000)
+    recorder.start()
+    asyncio.run(main())
+    log = recorder.stop()
+    workers = [task for task in log.tasks if task.name.startswith("w")]
+    assert [steps_of(task) for task in workers] == [5_001] * 3
+    assert all(task.merged and task.steps for task in workers)
+    assert log.merged == sum(part.steps for task in log.tasks for part in task.merged)
+    for task in workers:
+        for part in task.merged:
+            assert part.running_ns + part.ready_ns + part.waiting_ns == part.end_ns - part.start_ns
+            assert part.waiting_ns == 0  # it only ever yields
+        ends = [*(step[1] for step in task.steps), *(part.end_ns for part in task.merged)]
+        assert max(ends) <= (task.ended_ns or 0)
+        assert max(step[1] for step in task.steps) <= task.merged[0].start_ns
+    assert steps_of(named(log, "main")) == 2
+    assert sum(len(task.steps) for task in log.tasks) <= 2_000
+
+
+def test_callbacks_beyond_the_limit_are_summed_for_their_loop() -> None:
+    async def main() -> None:
+        loop, left = asyncio.get_running_loop(), [5_000]
+        done = asyncio.Event()
+
+        def again() -> None:
+            left[0] -= 1
+            if left[0]:
+                loop.call_soon(again)
+            else:
+                done.set()
+
+        again()
+        await done.wait()
+
+    recorder = TaskRecorder(kept=100)
+    recorder.start()
+    asyncio.run(main())
+    (loop,) = recorder.stop().loops
+    names = [name for _, _, name in loop.callbacks if name.endswith("again")]
+    assert len(names) + sum(part.steps for part in loop.merged) >= 4_999
+    assert loop.merged
+
+
+def test_nothing_is_merged_below_the_limit() -> None:
+    async def main() -> None:
+        for _ in range(20_000):  # several times what is buffered
+            await asyncio.sleep(0)
+
+    log = record(main)
+    assert log.merged == 0
+    assert len(named(log, "main").steps) == 20_001
+
+
+def fold(folding: Folding, *records: tuple[int, int, int]) -> list[int]:
+    from array import array
+
+    return folding.fold(array("q", [number for record in records for number in record]))
+
+
+def test_a_gap_is_split_at_its_wake_up() -> None:
+    folding = Folding()
+    kept = fold(folding, (5, -1, 1), (10, 20, 1), (50, -1, 1), (60, 65, 1), (70, -1, 1))
+    assert kept == [5, -1, 1]
+    assert folding.close() == [70, -1, 1]
+    (part,) = folding.merged[1]
+    assert (part.start_ns, part.end_ns, part.steps) == (10, 65, 2)
+    assert (part.running_ns, part.waiting_ns, part.ready_ns) == (15, 30, 10)
+
+
+def test_a_wake_up_within_ones_own_step_counts_from_its_end() -> None:
+    folding = Folding()
+    # Woken at 12 while it runs from 10 to 20: that record comes before the step's own.
+    fold(folding, (1, 5, 1), (7, -1, 1), (12, -1, 1), (10, 20, 1), (30, 40, 1))
+    folding.close()
+    (part,) = folding.merged[1]
+    assert (part.running_ns, part.waiting_ns, part.ready_ns) == (24, 2, 13)
+
+
+def test_windows_bound_the_number_of_stretches() -> None:
+    folding = Folding(window=4)
+    for start in range(0, 80, 10):
+        fold(folding, (start, start + 5, 1))
+    folding.close()
+    assert [part.steps for part in folding.merged[1]] == [4, 4]
+    assert folding.steps == 8
+
+
+def test_kept_records_take_three_words_each() -> None:
+    stream = Stream(100_000)
+    for start in range(50_000):
+        stream.buffer.extend((start, start + 1, 1))
+        if len(stream.buffer) > stream.flush_at:
+            stream.flush()
+    stream.drain()
+    assert sum(len(part) * part.itemsize for part in stream.kept) == 50_000 * 24
+    assert list(stream.records())[-1] == (49_999, 50_000, 1)
+
+
+@pytest.mark.parametrize("tasks", [1, 50])
+def test_many_threads_record_into_one_stream(tasks: int) -> None:
+    async def worker() -> None:
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    async def loop_of_its_own() -> None:
+        await asyncio.gather(*[worker() for _ in range(tasks)])
+
+    async def main() -> None:
+        await asyncio.gather(*[asyncio.to_thread(asyncio.run, loop_of_its_own()) for _ in range(4)])
+
+    log: TaskLog = record(main)
+    check(log)
+    workers = [task for task in log.tasks if task.coroutine.endswith("worker")]
+    assert [len(task.steps) for task in workers] == [201] * tasks * 4
+    assert len({task.loop for task in workers}) == 4
