@@ -202,7 +202,9 @@ class Magics:
         def magic(*arguments: str) -> Any:
             return function(*arguments)
 
-        magic.__doc__ = _help(name) if kind == "cell" else sentences.TIMELINE_HELP
+        magic.__doc__ = sentences.TIMELINE_HELP if kind == "line" else sentences.MAGIC_HELP
+        if kind == "cell":  # `%%threads?` asks for it; the options need not be read before
+            magic.getdoc = partial(_help, name)  # type: ignore[attr-defined]
         table = self._shell.magics_manager.magics[kind]
         self._replaced.append((table, name, table.get(name)))
         self._shell.register_magic_function(no_var_expand(magic), kind, name)
@@ -255,7 +257,10 @@ def _check_versions() -> None:
     """Raises UsageError where IPython or ipykernel is too old."""
     import IPython
 
-    tools = [("ipython", IPython, OLDEST_IPYTHON), ("ipykernel", sys.modules.get("ipykernel"), OLDEST_IPYKERNEL)]
+    tools = [
+        ("ipython", IPython, OLDEST_IPYTHON),
+        ("ipykernel", sys.modules.get("ipykernel"), OLDEST_IPYKERNEL),
+    ]
     for name, module, oldest in tools:
         if module is not None and tuple(module.version_info[:2]) < oldest:
             needed = ".".join(map(str, oldest))

@@ -58,11 +58,11 @@ def _begin(cell: Cell, options: Options, settings: Any) -> RecordingSession:
 def _finish(
     session: RecordingSession, outcome: Outcome, program: Program, options: Options, settings: Any
 ) -> Traced:
-    """Stop recording first, whatever else fails; then derive the picture's data."""
+    """Stop recording before anything else, so that nothing of ours is timed; then derive the data to draw."""
+    recording = session.stop(outcome.word, jobs=program.jobs())
     from concmagic import sentences
     from concmagic.trace.importer import import_recording
 
-    recording = session.stop(outcome.word, jobs=program.jobs())
     try:
         trace = Trace.of(import_recording(recording), disabled_lints=tuple(settings.lints_off))
         report = trace.report(question=options.predict, note=program.note)

@@ -46,7 +46,9 @@ def build_report(
 
 def _concurrency(metrics: Metrics) -> Chip:
     kinds = [kind for kind in metrics.unit_kinds if kind != "cell"]
-    note = sentences.at_most_units(metrics.concurrency_peak, kinds)
+    note = sentences.at_most_units(metrics.unit_peak or metrics.concurrency_peak, kinds)
+    if metrics.unit_peak and metrics.concurrency_peak > metrics.unit_peak:
+        note = sentences.and_the_cell(note)
     value = sentences.number(metrics.concurrency)
     return Chip("concurrency", value, note, sentences.CONCURRENCY_HELP)
 

@@ -7,6 +7,7 @@ from concmagic.report import LaneSummary
 from concmagic.trace.model import State, Trace, Track
 
 _WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said
+_MAIN_REASON = 0.8  # of all waits: then it alone is said
 _GOOD = ("returned",)
 _NEITHER = ("cancelled", "left running", "interrupted", "timed out", "destroyed", "")
 
@@ -44,10 +45,16 @@ def _what(trace: Trace, track: Track) -> str:
         if spent[state] >= _WORTH_SAYING * life:
             return sentences.lane_text(state.value, "", spent[state])
     state = max(spent, key=lambda each: spent[each])
-    return sentences.lane_text(state.value, _reason(track, state), spent[state])
+    reason, length = _reason(track, state)
+    if length < _MAIN_REASON * spent[state]:
+        reason, length = "", spent[state]
+    return sentences.lane_text(state.value, reason, length)
 
 
-def _reason(track: Track, state: State) -> str:
-    """The one reason of all waits; "" if there were several."""
-    reasons = {one.reason for one in track.states if one.state is state}
-    return reasons.pop() if len(reasons) == 1 else ""
+def _reason(track: Track, state: State) -> tuple[str, int]:
+    """The reason that took longest, and how long."""
+    by_reason: dict[str, int] = {}
+    for one in track.states:
+        if one.state is state:
+            by_reason[one.reason] = by_reason.get(one.reason, 0) + one.length_ns
+    return max(by_reason.items(), key=lambda pair: pair[1])

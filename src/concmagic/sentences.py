@@ -231,6 +231,7 @@ TIMELINE_HELP = (
     "%timeline draws the last trace again; "
     "%timeline --save PATH writes it, as the suffix says: .html .svg .txt .json .json.gz"
 )
+MAGIC_HELP = "Run this cell and draw who ran, who was ready, who waited and for what; -h shows the options."
 NO_BODY = "There is no code under this magic's line; -h shows the options."
 
 
@@ -773,6 +774,7 @@ _WAITS = {
     "select": "waiting for I/O",
     "socket": "waiting for the network",
     "for work": "waiting for work",
+    "thread start": "starting threads",
     "subprocess": "waiting for a subprocess",
     "lock": "waiting for a lock",
     "read": "reading",
@@ -845,6 +847,8 @@ def largest_part(part_ns: int, wall_ns: int, words: str, where: str, alone: bool
     """What the cell's end waited for longest."""
     at = f", at {where}" if where else ""
     one_by_one = ", one thing at a time" if alone else ""
+    if part_ns >= 0.99 * wall_ns:
+        return f"All of its {duration(wall_ns)} went into {words}{at}{one_by_one}."
     return f"{_capital(of_total(part_ns, wall_ns))} went into {words}{at}{one_by_one}."
 
 
@@ -853,6 +857,11 @@ def at_most_units(peak: int, kinds: list[str]) -> str:
     if len(kinds) == 1:
         return f"at most {peak:,} {_plural(peak, kinds[0])}"
     return f"at most {peak:,} at once"
+
+
+def and_the_cell(note: str) -> str:
+    """The cell itself was at work beside them."""
+    return f"{note} and the cell"
 
 
 def at_most_cores(peak: int, cores: int, certain: bool) -> str:

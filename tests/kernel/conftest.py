@@ -15,6 +15,7 @@ import ast
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -211,8 +212,9 @@ def running_kernel(folder: Path) -> Iterator[Kernel]:
     )
     work = folder / "work"
     work.mkdir()
-    environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "PYTHONWARNINGS": "default"}
-    manager.start_kernel(cwd=str(work), env=environment)
+    temporary = tempfile.TemporaryDirectory()  # a short path: sockets of multiprocessing lie in it
+    own = {"IPYTHONDIR": str(folder / "ipython"), "TMPDIR": temporary.name, "PYTHONWARNINGS": "default"}
+    manager.start_kernel(cwd=str(work), env={**os.environ, **own})
     client = manager.blocking_client()
     client.start_channels()
     try:
@@ -223,6 +225,7 @@ def running_kernel(folder: Path) -> Iterator[Kernel]:
         manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
         manager.context.destroy(linger=0)
+        temporary.cleanup()
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,9 @@ SYNC = {
     "pool's with waits": "def job(_):\n    gate.set()\n    time.sleep(2)\n"
     "with ThreadPoolExecutor(2) as p:\n    f = [p.submit(job, i) for i in range(50)]\n    gate.wait()\n"
     "    print('here', flush=True)",
-    "join": "t = threading.Thread(target=time.sleep, args=(3,), daemon=True)\nt.start()\n" + HERE + "t.join()",
+    "join": "t = threading.Thread(target=time.sleep, args=(3,), daemon=True)\nt.start()\n"
+    + HERE
+    + "t.join()",
     "event": HERE + "threading.Event().wait()",
     "lock": "l = threading.Lock()\nl.acquire()\n" + HERE + "l.acquire()",
     "with lock": "l = threading.Lock()\nl.acquire()\n" + HERE + "with l: pass",
@@ -43,7 +45,8 @@ SYNC = {
     "subprocess": "import subprocess\n" + HERE + "subprocess.run(['sleep', '60'])",
     "shell": PRINT + "!sleep 60",
     "swallowed": HERE + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    pass",
-    "turned into another": HERE + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise ValueError('v')",
+    "turned into another": HERE
+    + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise ValueError('v')",
     "slow finally": HERE + "try:\n    time.sleep(60)\nfinally:\n    time.sleep(60)",
     "asyncio.run": "async def main():\n    print('here', flush=True)\n    await asyncio.sleep(60)\nasyncio.run(main())",
     "asyncio.run blocking": "async def main():\n    print('here', flush=True)\n    time.sleep(60)\nasyncio.run(main())",
@@ -65,12 +68,14 @@ AWAITING = {
     "computing": PRINT + "await asyncio.sleep(0)\nwhile True: pass",
     "blocking child": "async def f():\n    print('here', flush=True)\n    time.sleep(60)\n"
     "async with asyncio.TaskGroup() as g:\n    g.create_task(f())\n    g.create_task(asyncio.sleep(60))",
-    "group": "async with asyncio.TaskGroup() as g:\n    g.create_task(asyncio.sleep(60))\n" "    print('here', flush=True)",
+    "group": "async with asyncio.TaskGroup() as g:\n    g.create_task(asyncio.sleep(60))\n"
+    "    print('here', flush=True)",
     "gather": HERE + "await asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))",
     "swallowed": "async def f():\n    while True:\n        try:\n            await asyncio.sleep(1)\n"
     "        except asyncio.CancelledError:\n            pass\n" + HERE + "await f()",
     "finally awaits": HERE + "try:\n    await asyncio.sleep(60)\nfinally:\n    await asyncio.sleep(60)",
-    "short finally": HERE + "try:\n    await asyncio.sleep(60)\nfinally:\n    await asyncio.sleep(0)\n    cleaned = True",
+    "short finally": HERE
+    + "try:\n    await asyncio.sleep(60)\nfinally:\n    await asyncio.sleep(0)\n    cleaned = True",
     "to_thread": HERE + "await asyncio.to_thread(time.sleep, 3)",
     "lock": "l = asyncio.Lock()\nawait l.acquire()\n" + HERE + "await l.acquire()",
     "future": HERE + "await asyncio.get_running_loop().create_future()",
@@ -172,7 +177,9 @@ def test_tasks_of_an_earlier_cell_survive_an_interrupt(kernel: Kernel) -> None:
 
 
 def test_tasks_of_the_cell_are_cancelled_by_an_interrupt(kernel: Kernel) -> None:
-    interrupted(kernel, "%%asyncio_trace -q\nside = asyncio.create_task(asyncio.sleep(3600))\n" + AWAITING["sleep"])
+    interrupted(
+        kernel, "%%asyncio_trace -q\nside = asyncio.create_task(asyncio.sleep(3600))\n" + AWAITING["sleep"]
+    )
     assert kernel.value("side.cancelled()") is True
 
 

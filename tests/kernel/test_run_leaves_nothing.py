@@ -13,7 +13,7 @@ from test_run_plain import is_picture
 # Everything that a cell of ours might have touched, as plain values that can be compared.
 STATE = '''
 import asyncio, asyncio.runners, builtins, concurrent.futures as cf, concurrent.futures.process, concurrent.futures.thread
-import gc, glob
+import gc
 import multiprocessing as mp, multiprocessing.pool, multiprocessing.spawn, multiprocessing.reduction
 import multiprocessing.process, multiprocessing.popen_fork, multiprocessing.util, os, queue, signal
 import socket, subprocess, sys, tempfile, threading, time, warnings
@@ -29,7 +29,8 @@ WATCHED = [
     subprocess.Popen, threading, threading.Thread, threading.Condition, threading.Event, time,
 ]
 
-COUNTERS = {"_counter", "_task_name_counter", "_process_counter", "_dangling", "_active", "_limbo", "_count"}
+COUNTERS = {"_counter", "_task_name_counter", "_process_counter", "_dangling", "_active", "_limbo", "_count",
+            "input", "exit", "quit"}
 
 def attributes(thing):
     return {k: id(v) for k, v in vars(thing).items() if not k.startswith("__") and k not in COUNTERS
@@ -39,6 +40,18 @@ def children():
     task = f"/proc/{os.getpid()}/task"
     found = [open(f"{task}/{t}/children").read().split() for t in os.listdir(task)]
     return sorted(int(pid) for pids in found for pid in pids)
+
+def open_files():
+    """Pipes and files; the kernel's own sockets and its history come and go."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            continue
+        if target.startswith(("/", "pipe:")) and "history.sqlite" not in target and "/proc/" not in target:
+            found.append(target)
+    return sorted(found)
 
 def state():
     gc.collect()
@@ -68,8 +81,8 @@ def state():
         "native threads": len(os.listdir("/proc/self/task")),
         "children": children(),
         "active children": len(mp.active_children()),
-        "files": sorted(f for f in glob.glob(os.path.join(tempfile.gettempdir(), "*")) if "concmagic" in f),
-        "open files": len(os.listdir("/proc/self/fd")),
+        "files": sorted(f for f in os.listdir(tempfile.gettempdir()) if not f.startswith(("ipykernel_", "pymp-"))),
+        "open files": open_files(),
         "environment": dict(os.environ),
         "custom": (shell.custom_exceptions, repr(shell.CustomTB)),
         "events": {k: [repr(f) for f in v] for k, v in shell.events.callbacks.items()},
@@ -129,21 +142,22 @@ def watched(kernel: Kernel) -> Kernel:
     return kernel
 
 
-def settled(kernel: Kernel, expression: str) -> object:
-    """The value once threads and children that are on their way out have gone; the last one if they do not go."""
+def changes(kernel: Kernel) -> object:
+    """What differs from `before`, once threads and children that are on their way out have had time to go."""
     for _ in range(50):
-        value = kernel.value(expression)
-        if value == {}:
+        kernel.check("after = state()")
+        found = kernel.value("changed(before, after)")
+        if found == {}:
             break
         kernel.check("time.sleep(0.02)")
-    return value
+    return found
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_cell_leaves_nothing(watched: Kernel, cell: str) -> None:
     watched.check("before = state()")
     watched.run(cell)
-    assert settled(watched, "changed(before, state())") == {}
+    assert changes(watched) == {}
 
 
 @pytest.mark.parametrize("cell", INTERRUPTED.values(), ids=INTERRUPTED)
@@ -153,7 +167,7 @@ def test_interrupted_cell_leaves_nothing(watched: Kernel, cell: str) -> None:
     started.wait_for("here")
     watched.interrupt()
     assert started.wait().ename == "KeyboardInterrupt"
-    assert settled(watched, "changed(before, state())") == {}
+    assert changes(watched) == {}
 
 
 MAGIC_TABLES = (
@@ -165,7 +179,9 @@ MAGIC_TABLES = (
 
 
 def test_unloading_leaves_nothing_in_the_shell(fresh_kernel: Kernel) -> None:
-    fresh_kernel.check("%unload_ext no_such_extension")  # IPython loads what knows about extensions on first use
+    fresh_kernel.check(
+        "%unload_ext no_such_extension"
+    )  # IPython loads what knows about extensions on first use
     before = fresh_kernel.value(MAGIC_TABLES)
     fresh_kernel.check("%load_ext concmagic")
     assert fresh_kernel.value(MAGIC_TABLES) != before
@@ -207,7 +223,9 @@ def test_settings_are_seen_and_set(fresh_kernel: Kernel) -> None:
     assert "ConcMagic.budget" in fresh_kernel.check("%config ConcMagic").stdout
     fresh_kernel.check("%config ConcMagic.budget = 1000")
     fresh_kernel.check("%config ConcMagic.lints = {'gil-bound': False}")
-    settings = "[(c.budget, c.lints_off) for c in get_ipython().configurables if type(c).__name__ == 'ConcMagic']"
+    settings = (
+        "[(c.budget, c.lints_off) for c in get_ipython().configurables if type(c).__name__ == 'ConcMagic']"
+    )
     assert fresh_kernel.value(settings) == [(1000, ("gil-bound",))]
     fresh_kernel.check("%%threads\n1")
 

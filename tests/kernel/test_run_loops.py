@@ -17,7 +17,9 @@ def test_awaiting_cell_runs_on_the_loop_of_the_next_cell(kernel: Kernel, magic: 
 
 
 def test_lock_and_task_of_an_earlier_cell_are_usable(kernel: Kernel) -> None:
-    kernel.check("import asyncio\nlock = asyncio.Lock()\nearlier = asyncio.create_task(asyncio.sleep(0, 'done'))")
+    kernel.check(
+        "import asyncio\nlock = asyncio.Lock()\nearlier = asyncio.create_task(asyncio.sleep(0, 'done'))"
+    )
     run = kernel.check("%%asyncio_trace\nasync with lock:\n    answer = await earlier\nanswer")
     assert run.result_text == "'done'"
 
@@ -46,7 +48,9 @@ WAYS = {
 
 @pytest.mark.parametrize("code", WAYS.values(), ids=WAYS)
 def test_ways_to_run_a_loop_of_ones_own(kernel: Kernel, code: str) -> None:
-    kernel.check("from asyncio import run as run_by_name\nimport asyncio\nasync def to_thread():\n    return await asyncio.to_thread(lambda: 5)")
+    kernel.check(
+        "from asyncio import run as run_by_name\nimport asyncio\nasync def to_thread():\n    return await asyncio.to_thread(lambda: 5)"
+    )
     assert kernel.check(f"%%asyncio_trace\n{MAIN}{code}").result_text == "5"
 
 
@@ -103,7 +107,9 @@ CONTEXT = {
 
 
 @pytest.mark.parametrize(("body", "later"), CONTEXT.values(), ids=CONTEXT)
-def test_context_variables_are_seen_later_as_after_a_plain_cell(kernel: Kernel, body: str, later: str) -> None:
+def test_context_variables_are_seen_later_as_after_a_plain_cell(
+    kernel: Kernel, body: str, later: str
+) -> None:
     kernel.check("import asyncio, contextvars\nv = contextvars.ContextVar('v')")
     kernel.check(body + ";")
     plain = kernel.check(later).result_text

@@ -10,7 +10,9 @@ PICTURE = "text/html"
 
 
 def is_picture(output: dict) -> bool:
-    return output["kind"] == "display_data" and PICTURE in output["data"] and "image/png" not in output["data"]
+    return (
+        output["kind"] == "display_data" and PICTURE in output["data"] and "image/png" not in output["data"]
+    )
 
 
 def without_picture(run: Run) -> list[tuple[str, str]]:
@@ -113,9 +115,7 @@ def test_line_is_not_expanded(kernel: Kernel) -> None:
     assert "{n}" in run.stderr
 
 
-@pytest.mark.parametrize(
-    "interactivity", ["all", "last", "last_expr", "none", "last_expr_or_assign"]
-)
+@pytest.mark.parametrize("interactivity", ["all", "last", "last_expr", "none", "last_expr_or_assign"])
 @pytest.mark.parametrize("body", ["1\nx = 2\n3", "1\nx = 2", "if True:\n    5", "7;"])
 def test_interactivity_of_the_shell_is_respected(kernel: Kernel, interactivity: str, body: str) -> None:
     kernel.check(f"get_ipython().ast_node_interactivity = {interactivity!r}")

@@ -134,7 +134,9 @@ def compare(kernel: Kernel, magic: str, body: str) -> None:
     saw = debuggers_see(kernel, 0)
     is_ = story(kernel.run(f"{magic}\n{body}"), 1 + blank)
     assert is_ == was
-    if not re.search("SyntaxError|IndentationError|RecursionError", str(saw)) and "BdbQuit" not in body:  # IPython's own frames; not shown at all
+    if (
+        not re.search("SyntaxError|IndentationError|RecursionError", str(saw)) and "BdbQuit" not in body
+    ):  # IPython's own frames; not shown at all
         assert debuggers_see(kernel, 1 + blank) == saw
 
 
@@ -185,7 +187,10 @@ def test_failed_cell_gets_its_picture_after_the_traceback(kernel: Kernel) -> Non
 def test_tb_and_debug_show_the_cells_frames(kernel: Kernel) -> None:
     kernel.run("%%threads -q\ndef f(secret):\n    1 / 0\nf('found it')")
     assert "concmagic" not in plain(kernel.run("%tb").stdout + kernel.run("%tb").traceback_text)
-    assert kernel.value("__import__('sys').last_traceback.tb_next.tb_next.tb_frame.f_locals['secret']") == "found it"
+    assert (
+        kernel.value("__import__('sys').last_traceback.tb_next.tb_next.tb_frame.f_locals['secret']")
+        == "found it"
+    )
 
 
 def test_debug_command_walks_the_cells_frames(kernel: Kernel) -> None:

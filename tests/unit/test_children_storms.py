@@ -80,7 +80,8 @@ pool.join()
 @pytest.mark.parametrize("method", SPAWNING)
 def test_an_executor_tells_the_workers_own_error(method: str) -> None:
     cell = f"""
-with ProcessPoolExecutor(2, mp_context=mp.get_context("{method}"), initializer=initialize, initargs=(Bomb(),)) as pool:
+ctx = mp.get_context("{method}")
+with ProcessPoolExecutor(2, ctx, initialize, (Bomb(),)) as pool:
     pool.submit(work, 1).result()
 """
     book = run_cells(SETUP, cell)

@@ -257,6 +257,21 @@ def test_a_job_under_asyncio_carries_the_number_of_its_recorded_task(book: Noteb
         assert named[job.task].outcome == "returned"
 
 
+def test_the_reason_and_line_of_an_items_wait_are_found(book: Notebook) -> None:
+    from concmagic.recording.tasks import TaskRecorder
+
+    program = book.program("asyncio", "for n in range(1)", "import asyncio\nawait asyncio.sleep(0.001)")
+    recorder = TaskRecorder()
+    recorder.start()
+    try:
+        book.run_program(program)
+    finally:
+        log = recorder.stop()
+    (task,) = [task for task in log.tasks if task.number == program.jobs()[0].task]
+    waits = [wake.wait for wake in task.wakes if wake.wait is not None]
+    assert [(wait.reason, wait.line) for wait in waits] == [("sleep", 3)]
+
+
 def test_the_task_of_a_failed_item_has_failed(book: Notebook) -> None:
     from concmagic.recording.tasks import TaskRecorder
 

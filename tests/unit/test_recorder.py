@@ -65,6 +65,28 @@ def test_the_layout_of_this_viztracer_is_known_and_checked_quickly() -> None:
     assert recorder._process_tracers[0].flaw == ""
 
 
+def test_busy_threads_do_not_disturb_the_check() -> None:
+    aside = recorder._process_tracers[:]
+    recorder._process_tracers.clear()
+    end = threading.Event()
+
+    def busy() -> None:
+        while not end.is_set():
+            fib(8)
+
+    threads = [threading.Thread(target=busy) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+        assert record(lambda: fib(3)).problems == ()
+        assert recorder._process_tracers[0].flaw == ""
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+        recorder._process_tracers[:] = aside
+
+
 def test_python_and_native_calls_are_recorded_in_their_order() -> None:
     lock = threading.Lock()
 

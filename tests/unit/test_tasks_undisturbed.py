@@ -319,6 +319,29 @@ def test_an_error_of_our_own_costs_the_recording_only() -> None:
     ]
 
 
+def test_a_loop_of_an_odd_kind_costs_the_recording_only() -> None:
+    class Odd(asyncio.SelectorEventLoop):
+        __hash__ = None  # type: ignore[assignment]
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "_thread_id" and threading.current_thread() is not threading.main_thread():
+                raise RuntimeError("not here")
+            return super().__getattribute__(name)
+
+    loop = Odd()
+    recorder = TaskRecorder()
+    recorder.start()
+    try:
+        assert loop.run_until_complete(loop.run_in_executor(None, int)) == 0
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        log = recorder.stop()
+        loop.close()
+    assert log.problems == (
+        "Recording asyncio's tasks stopped in the middle of the cell (RuntimeError: not here).",
+    )
+
+
 def test_a_forked_child_can_record_itself() -> None:
     recorder = TaskRecorder()
     recorder.start()

@@ -27,9 +27,8 @@ def _events(report: Report) -> list[dict[str, Any]]:
 def test_every_state_is_a_slice_and_every_track_has_a_name(name: str) -> None:
     report = SAMPLES[name]()
     events = _events(report)
-    assert sum(event.get("cat") == "state" for event in events) == sum(
-        len(t.states) for t in report.trace.tracks
-    )
+    drawn = sum(event.get("cat") == "state" for event in events)
+    assert drawn == sum(len(t.states) for t in report.trace.tracks)
     named = {(event["pid"], event["tid"]) for event in events if event["name"] == "thread_name"}
     assert len(named) == len(report.trace.tracks)
     assert {(event["pid"], event["tid"]) for event in events if event["ph"] == "X"} <= named

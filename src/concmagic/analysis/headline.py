@@ -63,10 +63,10 @@ def _took_turns(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> 
 
 
 def _overlapped(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
-    if not metrics.overlap >= _SIDE_BY_SIDE or metrics.concurrency_peak < 2:
+    if not metrics.overlap >= _SIDE_BY_SIDE or metrics.unit_peak < 2:
         return ""
     useful_ns = metrics.overlap * trace.wall_ns
-    return sentences.overlapped(metrics.concurrency_peak, _who(metrics), useful_ns, trace.wall_ns)
+    return sentences.overlapped(metrics.unit_peak, _who(metrics), useful_ns, trace.wall_ns)
 
 
 def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:

@@ -41,6 +41,7 @@ class Metrics:
     wall_s: float
     concurrency: float = nan
     concurrency_peak: int = 0
+    unit_peak: int = 0  # the same without the cell itself
     parallelism: float = nan
     parallelism_peak: int = 0
     parallelism_source: str = ""  # "states", or "CPU time" where too much of the states is unknown
@@ -86,6 +87,9 @@ def compute(trace: Trace) -> Metrics:
         wall_s=trace.wall_s,
         concurrency=in_flight.mean(trace.wall_ns),
         concurrency_peak=in_flight.peak,
+        unit_peak=count_at_once(
+            (pair for unit in units if unit.kind != "cell" for pair in unit.pairs), trace.wall_ns
+        ).peak,
         parallelism=mean,
         parallelism_peak=peak,
         parallelism_source=source,

@@ -48,6 +48,13 @@ class _Walk:
         self._tracks = {track.id: track for track in trace.tracks}
         self._starts = {track.id: [one.start_ns for one in track.states] for track in trace.tracks}
         self._loops = {track.native_id: track for track in trace.tracks if track.kind == "loop"}
+        self._loops_in: dict[int | None, list[Track]] = defaultdict(list)
+        self._roots: dict[int | None, list[Track]] = defaultdict(list)
+        for track in trace.tracks:
+            if track.kind == "loop":
+                self._loops_in[track.parent].append(track)
+            elif track.kind == "task":
+                self._roots[track.parent].append(track)
         self._to: dict[int, list[Flow]] = defaultdict(list)
         for flow in trace.flows:
             self._to[flow.target].append(flow)
@@ -77,6 +84,13 @@ class _Walk:
         interval = self._before(track, at)
         if interval is None:
             return at, self._origin(track, at)
+        if track.kind == "thread" and self._loops_in.get(track.id):
+            return self._beside_loops(track, interval, at)
+        if track.kind == "loop":
+            return self._in_loop(track, interval, at)
+        return self._through(track, interval, at)
+
+    def _through(self, track: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
         if interval.state is State.WAITING:
             return self._through_wait(track, interval, at)
         if interval.state is State.READY and interval.reason == "loop":
@@ -84,6 +98,32 @@ class _Walk:
         else:
             self._add(track, interval, interval.start_ns, at)
         return interval.start_ns, track
+
+    def _beside_loops(self, thread: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
+        """Into the event loop that runs in this thread; before and after it, what the thread did."""
+        ends = [
+            (self._wall if loop.end_ns is None else loop.end_ns, loop) for loop in self._loops_in[thread.id]
+        ]
+        for end, loop in ends:
+            if loop.start_ns < at <= end:
+                return at, loop
+        earlier = max((end for end, _ in ends if end < at), default=0)
+        if earlier <= interval.start_ns:
+            return self._through(thread, interval, at)
+        self._add(thread, interval, earlier, at)
+        return earlier, thread
+
+    def _in_loop(self, loop: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
+        """The task that the loop was run for; where there is none, what the loop did."""
+        earlier = interval.start_ns
+        for task in self._roots.get(loop.id, ()):
+            end = self._wall if task.end_ns is None else task.end_ns
+            if task.start_ns < at <= end:
+                return at, task
+            if end < at:
+                earlier = max(earlier, end)
+        self._add(loop, interval, earlier, at)
+        return earlier, loop
 
     def _through_wait(self, track: Track, wait: StateInterval, at: int) -> tuple[int, Track | None]:
         """To who ended the wait, if somebody of the cell did; else the wait itself is part of the path."""

@@ -102,7 +102,7 @@ class Pools:
             raise error
 
         pool._check_running = _check_running
-        pool._worker_handler._state = multiprocessing.pool.TERMINATE  # type: ignore[attr-defined]
+        pool._worker_handler._state = multiprocessing.pool.TERMINATE
         for job in list(pool._cache.values()):
             _fail(job, error)
 
@@ -111,7 +111,7 @@ def start_error(text: str) -> errors.ChildStartError:
     """The error of children that could not start, with a child's own traceback as its cause."""
     last = text.strip().splitlines()[-1]
     error = errors.ChildStartError(sentences.pool_cannot_start(last))
-    error.__cause__ = multiprocessing.pool.RemoteTraceback(f'\n"""\n{text}"""')
+    error.__cause__ = multiprocessing.pool.RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[attr-defined]
     return error
 
 

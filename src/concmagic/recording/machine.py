@@ -38,8 +38,7 @@ def _cgroup_quota() -> float | None:
     return int(quota) / int(period)
 
 
-def cpu_ns() -> int:
-    """CPU time of this process and of its children that were waited for, in nanoseconds."""
+def cpu_ns() -> tuple[int, int]:
+    """CPU time in nanoseconds: this process's own, and that of its children that were waited for."""
     times = os.times()
-    children = times.children_user + times.children_system
-    return time.process_time_ns() + int(children * 1e9)
+    return time.process_time_ns(), int((times.children_user + times.children_system) * 1e9)

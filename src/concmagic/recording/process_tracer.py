@@ -27,6 +27,7 @@ from concmagic.recording.rival_tools import TOOL_ID
 ClockPair = tuple[int, int]  # VizTracer's raw timestamp, CLOCK_MONOTONIC in nanoseconds
 _FALLBACK_ENTRIES = 1_000_000
 _READINGS = 5
+_TRIES = 2  # busy threads could fill the buffer of one check
 _SHORT_NS = 50_000_000
 
 
@@ -38,9 +39,12 @@ class ProcessTracer:
         self.quiet = QuietThreading(library)
         self._library = library
         self._tracer_type = tracer_type
-        self.tracer = self._make(layout_check.ENTRIES)
-        self.flaw = self._checked()
-        if self.flaw:
+        for _ in range(_TRIES):
+            self.tracer = self._make(layout_check.ENTRIES)
+            self.flaw = self._checked()
+            if not self.flaw:
+                break
+        else:
             self.tracer = self._make(_FALLBACK_ENTRIES)
             self.tracer.ignore_c_function = True
         self.head = TracerHead.from_address(id(self.tracer))

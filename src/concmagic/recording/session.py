@@ -41,7 +41,7 @@ class RecordingSession:
         self._problems: list[str] = []
         self._recorders = self._make_recorders(budget, sampler)
         self._start_ns = 0
-        self._cpu_ns = 0
+        self._cpu_ns = (0, 0)
 
     def check(self) -> None:
         """Raise TracerBusyError if another tool records already; nothing has been touched then."""
@@ -61,11 +61,15 @@ class RecordingSession:
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
         end_ns = time.monotonic_ns()
-        used_ns = machine.cpu_ns() - self._cpu_ns
+        own_ns, reaped_ns = (now - then for now, then in zip(machine.cpu_ns(), self._cpu_ns, strict=True))
         evidence = {
-            name: self._guard(name, recorder.stop) for name, recorder in reversed(self._recorders.items())
+            name: self._guard(name, recorder.stop)
+            for name, recorder in reversed(tuple(self._recorders.items()))
         }
+        for recorder in self._recorders.values():
+            self._problems.extend(getattr(recorder, "problems", ()))
         own = self._own_process(evidence, end_ns)
+        children: tuple[ProcessRecord, ...] = evidence["children"] or ()
         return Recording(
             title=_title(self._options),
             model=self._options.model,
@@ -75,11 +79,11 @@ class RecordingSession:
             start_ns=self._start_ns,
             end_ns=end_ns,
             main_native_id=threading.main_thread().native_id or 0,
-            processes=(own, *(evidence["children"] or ())),
+            processes=(own, *children),
             jobs=jobs,
             marks=evidence["marks"] or (),
             samples=evidence.get("sampler"),
-            cpu_ns=used_ns,
+            cpu_ns=own_ns + _children_cpu_ns(children, reaped_ns),
             cores=machine.usable_cores(),
             detail=self._options.detail,
             show_all=self._options.show_all,
@@ -135,6 +139,12 @@ class RecordingSession:
         except Exception as error:
             self._problems.append(sentences.recorder_failed(name, error))
             return None
+
+
+def _children_cpu_ns(children: tuple[ProcessRecord, ...], reaped_ns: int) -> int:
+    """What the children told of themselves; those that told nothing count once they were waited for."""
+    told = [child.cpu_ns for child in children if child.cpu_ns is not None]
+    return sum(told) if len(told) == len(children) else max(sum(told), reaped_ns)
 
 
 def _title(options: Options) -> str:

@@ -12,12 +12,14 @@ Cause = Literal["task", "callback", "timer", "io", "thread", "self", "unknown"]
 _IO = frozenset(
     {
         "_accept_connection",
+        "_call_connection_lost",
         "_do_wait",  # a child process ended, told by its pidfd
         "_loop_reading",
         "_loop_writing",
         "_read_from_self",
         "_read_ready",
         "_sendto_ready",
+        "_set_result_unless_cancelled",  # not as a timer: a connection is ready for use
         "_sock_accept",
         "_sock_connect_cb",
         "_sock_recv",
@@ -63,14 +65,18 @@ class Callback:
             return "thread"
         if self.timer:
             return "timer"
-        return "io" if self.io or self.name.rpartition(".")[2] in _IO else "callback"
+        return "io" if self.io or self._is_asyncios_io else "callback"
+
+    @property
+    def _is_asyncios_io(self) -> bool:
+        return self.name.rpartition(".")[2] in _IO
 
     @property
     def detail(self) -> str:
         """A word more on the cause, "" where it says all."""
-        if self.by_thread:
-            return ""
-        return _TIMERS.get(self.name, self.name) if self.timer else self.name
+        if self.timer:
+            return _TIMERS.get(self.name, self.name)
+        return "" if self.by_thread or self._is_asyncios_io else self.name
 
 
 def name_of(callback: Any) -> str:

@@ -8,7 +8,6 @@ debug mode, or closed, the original does it all. None of them ever raises an err
 from __future__ import annotations
 
 import functools
-import sys
 from asyncio import events, futures
 from collections.abc import Callable
 from time import monotonic_ns
@@ -23,8 +22,9 @@ Hook = Callable[..., Any]
 # How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
 # for wake-ups, tasks written in Python two bound methods.
 _STEP_TYPE = "TaskStepMethWrapper"
-_WAKEUP = "task_wakeup"
+WAKEUP = "task_wakeup"
 _SLEEP_IS_OVER = getattr(futures, "_set_result_unless_cancelled", None)
+_FLUSH_EVERY_NS = 20_000_000
 STEP_IN_PYTHON, _WAKEUP_IN_PYTHON = "__step", "__wakeup"
 
 
@@ -44,7 +44,7 @@ def stepping_task(callback: Any) -> Any:
     """
     kind = type(callback)
     if kind is BuiltinFunctionType:
-        return callback.__self__ if callback.__name__ == _WAKEUP else None
+        return callback.__self__ if callback.__name__ == WAKEUP else None
     if kind is MethodType and callback.__name__ in (STEP_IN_PYTHON, _WAKEUP_IN_PYTHON):
         return callback.__self__ if hasattr(callback.__self__, "get_coro") else None
     return None
@@ -53,23 +53,27 @@ def stepping_task(callback: Any) -> Any:
 def run_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `Handle._run`: takes a step's begin and end."""
     numbers, sleeps, buffer = observer.table.numbers, observer.table.sleeps, observer.stream.buffer
-    extend, flush, full = buffer.extend, observer.stream.flush, observer.stream.flush_at
+    flush, due = observer.stream.flush, 0
     step, timer = step_type(), events.TimerHandle
 
+    # Operators and attributes rather than calls: where calls are traced, too, each of those costs double.
     @functools.wraps(original)
     def _run(self: Any) -> Any:
+        nonlocal buffer, due
         if not observer.active:
             return original(self)
         try:
             callback = self._callback
-            kind = type(callback)
-            if kind is step or (kind is BuiltinFunctionType and callback.__name__ == _WAKEUP):
+            kind = callback.__class__
+            if kind is step or (kind is BuiltinFunctionType and callback.__name__ == WAKEUP):
                 task = callback.__self__
-                number = numbers.get(id(task)) or observer.meet(task).number
-            elif callback is _SLEEP_IS_OVER and type(self) is timer:
-                task, number = None, sleeps.get(id(self._loop)) or observer.callback(self)
+                number = numbers[id(task)]
+            elif callback is _SLEEP_IS_OVER and self.__class__ is timer:
+                task, number = None, sleeps[id(self._loop)]
             else:
                 task, number = observer.other(self)
+        except KeyError:  # seen for the first time
+            task, number = observer.first(self)
         except Exception as error:
             observer.fail(error)
             return original(self)
@@ -78,62 +82,14 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
             return original(self)
         finally:
             end = monotonic_ns()
-            extend((begin, end, number))
-            if task is not None and task.done():
+            buffer += (begin, end, number)
+            if task is not None and task._state != "PENDING":
                 observer.ended(task, number, end)
-            if len(buffer) > full:
+            if end > due:
+                due = end + _FLUSH_EVERY_NS
                 flush()
 
     return _run
-
-
-def call_soon_hook(observer: Observer, original: Hook) -> Hook:
-    """The stand-in for `BaseEventLoop.call_soon`: notes wake-ups."""
-    numbers, make_handle, step = observer.table.numbers, events.Handle, step_type()
-
-    @functools.wraps(original)
-    def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        if self._debug or self._closed:
-            handle = original(self, callback, *args, context=context)
-            _hide_hook(handle)
-        else:
-            handle = make_handle(callback, args, self, context)
-            self._ready.append(handle)
-        kind = type(callback)
-        if kind is step:
-            if id(callback.__self__) not in numbers:
-                observer.scheduled(callback.__self__, self, sys._getframe(1))
-        elif kind is BuiltinFunctionType:
-            if callback.__name__ == _WAKEUP:
-                observer.woken(callback.__self__, args[0])
-        elif kind is MethodType:
-            observer.bound(callback, args)
-        return handle
-
-    return call_soon
-
-
-def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
-    """The stand-in for `BaseEventLoop.call_soon_threadsafe`: notes which thread called.
-
-    The handle is built here because it must be noted before the loop's own thread can run it.
-    """
-    make_handle = events.Handle
-
-    @functools.wraps(original)
-    def call_soon_threadsafe(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        if not observer.active or self._closed:
-            return original(self, callback, *args, context=context)
-        if self._debug:
-            self._check_callback(callback, "call_soon_threadsafe")
-        handle = make_handle(callback, args, self, context)
-        _hide_hook(handle)
-        observer.sent(handle, callback, args, self)
-        self._ready.append(handle)
-        self._write_to_self()
-        return handle
-
-    return call_soon_threadsafe
 
 
 def create_task_hook(observer: Observer, original: Hook) -> Hook:
@@ -145,14 +101,14 @@ def create_task_hook(observer: Observer, original: Hook) -> Hook:
             return original(self, coro, **options)
         begin = monotonic_ns()
         task = original(self, coro, **options)
-        _hide_hook(task)
+        hide_hook(task)
         observer.created(task, coro, self, begin, options.get("name") is not None)
         return task
 
     return create_task
 
 
-def _hide_hook(made: Any) -> None:
+def hide_hook(made: Any) -> None:
     """In debug mode asyncio remembers where a handle or task was made: that is not in here."""
     trace = getattr(made, "_source_traceback", None)
     if trace:

@@ -55,6 +55,8 @@ class Reader:
         for at, end, number in records:
             if end == 0:
                 finished[at] = number
+            elif number == 0:  # taken while the recorder gave up
+                continue
             elif number < 0:
                 callback = self._callbacks[-number - 1]
                 self._explain(callback.loop, at, finished.pop(callback.loop, 0) or number)

@@ -167,6 +167,15 @@ class Observer:
 
     # Loops and their other callbacks
 
+    def first(self, handle: Any) -> tuple[Any, int]:
+        """The same for a task or loop that is seen for the first time."""
+        try:
+            task = getattr(handle._callback, "__self__", None)
+            return (task, self.meet(task).number) if is_task(task) else (None, self.callback(handle))
+        except Exception as error:
+            self.fail(error)
+            return None, 0
+
     def other(self, handle: Any) -> tuple[Any, int]:
         """Task and number of what this handle runs, where it is no usual step."""
         task = stepping_task(handle._callback)

@@ -23,11 +23,11 @@ _KERNEL = frozenset({"ipykernel", "IPython", "zmq", "tornado", "jupyter_client",
 # Coroutines that asyncio makes tasks of by itself; nobody starts one by hand.
 _MACHINERY = frozenset(
     {
+        "BaseEventLoop._create_server_getaddrinfo",
         "BaseEventLoop.shutdown_asyncgens",
         "BaseEventLoop.shutdown_default_executor",
         "BaseSelectorEventLoop._accept_connection2",
         "BaseSubprocessTransport._connect_pipes",
-        "_run_until_complete_cb",
     }
 )
 

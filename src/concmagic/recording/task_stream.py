@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concmagic.recording.raw import MergedSteps
 
 FIELDS = 3
-FLUSH_AT = 8_192 * FIELDS  # about 0.4 ms of work for the loop, a few times a second at most
+FLUSH_AT = 8_192 * FIELDS  # about 0.4 ms of work for the loop
 _WINDOW = 500_000  # records that go into one merged stretch per task
 
 

@@ -89,6 +89,8 @@ _WHOLE: dict[tuple[str, str], Row] = {
     ("base_events", "BaseEventLoop.getnameinfo"): Row("DNS"),
     ("base_events", "BaseEventLoop.create_connection"): Row("connect"),
     ("unix_events", "_UnixSelectorEventLoop.create_unix_connection"): Row("connect"),
+    ("base_events", "BaseEventLoop.create_server"): Row("server", _says("start")),
+    ("selector_events", "BaseSelectorEventLoop._accept_connection2"): Row("connect"),
     ("base_events", "Server.serve_forever"): Row("server"),
     ("base_events", "Server.wait_closed"): Row("server", _says("close")),
 }
@@ -156,7 +158,8 @@ def chain(coroutine: Node) -> list[Node]:
 def inside(wrapper: Any) -> Node | None:
     """What one of the interpreter's small awaitables stands for, which has no attribute that tells."""
     if type(wrapper).__name__ not in _WRAPPERS:
-        return None
+        # A coroutine of another kind than Python's own (Cython's, a loop's item) tells what it awaits.
+        return getattr(wrapper, "cr_await", None)
     wanted = (CoroutineType, GeneratorType, AsyncGeneratorType)
     for other in gc.get_referents(wrapper):
         if isinstance(other, wanted) or type(other).__name__ in _WRAPPERS:
@@ -239,7 +242,7 @@ class WaitBook:
         if shape is None:
             shape = self._shapes[identities] = self._new_shape(nodes)
         row, user = shape.row, shape.user
-        if row is None:
+        if row is None or (row is _UNKNOWN and type(future) is not asyncio.Future):
             reason, detail = self._by_future(future)
         else:
             reason, detail = row.reason, row.detail(nodes[shape.node], future)

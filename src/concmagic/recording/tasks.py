@@ -20,6 +20,7 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.recording import task_hooks as hooks
+from concmagic.recording import task_scheduling as scheduling
 from concmagic.recording.raw import MergedSteps, TaskLog
 from concmagic.recording.task_log import Reader
 from concmagic.recording.task_observer import Observer
@@ -30,8 +31,8 @@ _KEPT = 1_000_000  # records kept one by one: 24 MB while the cell runs; what co
 _Loop = base_events.BaseEventLoop
 _HOOKS: tuple[tuple[type, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
     (events.Handle, "_run", hooks.run_hook),
-    (_Loop, "call_soon", hooks.call_soon_hook),
-    (_Loop, "call_soon_threadsafe", hooks.call_soon_threadsafe_hook),
+    (_Loop, "call_soon", scheduling.call_soon_hook),
+    (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
     (_Loop, "create_task", hooks.create_task_hook),
 )
 

@@ -79,6 +79,8 @@ class PoolNames:
             return thread.name.rpartition("_")[0]
         if place == ("multiprocessing.pool", "worker"):
             return self._thread_pool(thread)
+        if getattr(getattr(target, "func", None), "__module__", "") == "concmagic.runners.loop_threads":
+            return "workers"  # of a `for` header
         if place == ("anyio._backends._asyncio", "WorkerThread"):
             return "AnyIO workers"
         return ""

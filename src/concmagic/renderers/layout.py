@@ -14,7 +14,7 @@ from concmagic.report import Report
 from concmagic.trace.model import Flow, Job, State, StateInterval, Track
 
 FINEST_PX = 1.5  # what is narrower is merged
-MOST_SPANS = 900  # of one static picture: its size is bounded, whatever the trace
+MOST_SPANS = 700  # of one static picture: its size is bounded, whatever the trace
 FOLD_BINS = 150
 MOST_ARROWS = 6
 TICK_PX = 96

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 
 _NARROW = frozenset("iljtfrI.,:;'|!()[]/ `·")
@@ -12,7 +13,8 @@ ELLIPSIS = "…"
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """The width in pixels at a font size, for the widest of the usual sans-serif fonts."""
-    return sum(_em(character) for character in text) * size * (_BOLD if bold else 1)
+    ems = math.fsum(_em(character) for character in text)  # plain sums differ between Pythons
+    return ems * size * (_BOLD if bold else 1)
 
 
 def fit(text: str, room: float, size: float, bold: bool = False) -> str:

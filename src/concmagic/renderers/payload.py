@@ -180,7 +180,7 @@ class _Packer:
         if len(self.kinds) >= MOST_KINDS:  # ever new details: keep the state, let the details go
             return self._number((code, interval.state.value, interval.state.value, "", 0))
         labels = labels_of(interval, job)
-        full, short = labels[0], labels[-2] if len(labels) > 1 else labels[0]
+        full, short = labels[0], job or (labels[-2] if len(labels) > 1 else labels[0])
         place = sentences.place(interval.file, interval.line)
         return self._number(
             (code, _cut(full), _cut(short), _cut(place), 0 if interval.file else interval.line)

@@ -151,7 +151,7 @@ def _strips(report: Report, layout: Layout, y: float) -> _Part:
         shapes.append(pen.text(_LEFT - 12, y + height - 4, curve.label, "q", "end"))
         shapes.append(pen.line(_LEFT, y + height, _RIGHT, y + height, "g"))
         shapes.append(
-            pen.path(_area(curve, report, layout, y, height, max(peak, cores, 1)), "s0" if index else "s3")
+            pen.path(_area(curve, report, layout, y, height, max(peak, cores, 1)), "s0 m" if index else "s3")
         )
         note = sentences.peak_of(peak, cores)
         shapes.append(pen.text(_RIGHT + 12, y + height - 4, note, "q"))

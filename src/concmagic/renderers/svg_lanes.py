@@ -47,7 +47,7 @@ def _box(box: Box, y: float) -> str:
     width = max(box.width, 0.8 if box.state in _THIN else 1.6)
     code = _CODES[box.state]
     css = f"s{code}" if width > 3 else f"s{code} m"
-    return pen.rect(box.x, y + (ROW - height) / 2, width, height, css, 2.5 if width > 8 else 0)
+    return pen.rect(box.x, y + (ROW - height) / 2, width, height, css, 2.5 if width > 20 else 0)
 
 
 def _shares(boxes: list[Box], y: float) -> list[str]:

@@ -99,6 +99,8 @@ def _colours(theme: Theme) -> str:
 def _state(code: int, look: Look) -> str:
     fill = f"url(#h{code})" if look.hatch else look.fill
     sheet = f".s{code}{{fill:{fill};stroke:{look.stroke}}}.k{code}{{fill:{look.ink}}}"
+    if look.hatch == "dots":  # dots behind letters make them hard to read
+        sheet += f".k{code}{{paint-order:stroke;stroke:{look.fill};stroke-width:4;stroke-linejoin:round}}"
     if look.hatch:
         width = 1.3 if look.hatch != "diagonal" else 2
         sheet += f".b{code}{{fill:{look.fill}}}.l{code}{{stroke:{look.hatch_colour};stroke-width:{width}}}"

@@ -84,7 +84,9 @@ class Interrupts:
 class _Sender:
     """A thread below `threading` that sends SIGINT to the main thread after a delay, then again and again."""
 
-    def __init__(self, delay_s: float, repeat_s: float | None, before: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, delay_s: float, repeat_s: float | None, before: Callable[[], None] | None = None
+    ) -> None:
         self._delay_s = delay_s
         self._repeat_s = repeat_s
         self._before = before

@@ -46,7 +46,7 @@ class ItemCoroutine(Coroutine[Any, Any, Any]):
 
     cr_code = property(lambda self: self._inner.cr_code)
     cr_frame = property(lambda self: self._inner.cr_frame)
-    cr_await = property(lambda self: self._inner.cr_await)
+    cr_await = property(lambda self: self._inner)
     cr_running = property(lambda self: self._inner.cr_running)
     cr_origin = property(lambda self: self._inner.cr_origin)
     cr_suspended = property(lambda self: self._inner.cr_suspended)

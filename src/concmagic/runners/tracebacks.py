@@ -61,7 +61,9 @@ class _PlainFailure:
         if getattr(sys, "last_value", None) is self._error:
             self._correct_what_debuggers_see()
 
-    def _show(self, kind: type[BaseException], error: BaseException, traceback: Any, tb_offset: Any = None) -> None:
+    def _show(
+        self, kind: type[BaseException], error: BaseException, traceback: Any, tb_offset: Any = None
+    ) -> None:
         self._unhook()
         if error is self._error:
             traceback = error.__traceback__ = self._plain_traceback(traceback)
@@ -83,9 +85,7 @@ class _PlainFailure:
         """IPython's own frame, then the cell's."""
         if traceback is None:
             return None
-        return types.TracebackType(
-            self._of_cell, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno
-        )
+        return types.TracebackType(self._of_cell, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
     def _unhook(self) -> None:
         if self._shell.custom_exceptions is self._hook[0]:

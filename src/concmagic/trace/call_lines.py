@@ -30,6 +30,8 @@ class CallLines:
         `function` and `line` are the function's qualified name and the first line of its code object.
         """
         sites = self._sites(file, function.rpartition(".")[2], line).get(callee.rpartition(".")[2], [])
+        if len(sites) > 1:  # asyncio.sleep and time.sleep: the text tells them apart
+            sites = [site for site in sites if site[1].startswith(f"{callee}(")]
         return sites[0] if len(sites) == 1 else (0, "")
 
     def _sites(self, file: str, function: str, line: int) -> _Sites:

@@ -13,7 +13,7 @@ from concmagic.trace.cover import cover, join_equal
 from concmagic.trace.model import Flow, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds
 
-_STRONGEST = (State.RUNNING, State.READY, State.UNKNOWN, State.STARTING, State.BLOCKING, State.WAITING)
+_STRONGEST = (State.RUNNING, State.READY, State.UNKNOWN, State.BLOCKING, State.WAITING, State.STARTING)
 
 
 def process_track(

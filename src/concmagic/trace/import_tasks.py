@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from concmagic import sentences
-from concmagic.recording.raw import LoopRecord, MergedSteps, TaskLog, TaskRecord, Wait
+from concmagic.recording.raw import LoopRecord, MergedSteps, TaskLog, TaskRecord, Wait, Wake
 from concmagic.trace.clock import CellClock
 from concmagic.trace.cover import cover, within
 from concmagic.trace.import_calls import BlockedCall
@@ -18,6 +19,7 @@ from concmagic.trace.places import Places
 
 SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
 LOOP_OVERHEAD_NS = 50_000  # a shorter gap between two callbacks is the loop's own work
+LATE_NS = 1_000_000  # a timer that is later than this was kept waiting
 CELL_NAME = "cell"
 
 Blocked = Mapping[int, Sequence[BlockedCall]]
@@ -74,7 +76,8 @@ class TaskImporter:
             loop_track = self._loop_track(loop)
             tracks.append(loop_track)
             tracks += self._task_tracks(loop, tasks)
-            by_thread[loop.native_id] += _as_thread(loop_track.states)
+            known_until = self._evidence_until.get(loop.native_id, 0)
+            by_thread[loop.native_id] += _as_thread(loop_track.states, known_until)
             steps[loop.native_id] += self._steps_by_id(tasks)
         return ImportedTasks(
             tuple(tracks),
@@ -177,6 +180,7 @@ class TaskImporter:
     # ---- tasks -------------------------------------------------------------------------------
 
     def _task_tracks(self, loop: LoopRecord, tasks: Sequence[TaskRecord]) -> list[Track]:
+        self._holds(loop)
         drafts = [self._states(task, loop.native_id) for task in tasks]
         self._name_holders(loop, drafts)
         return [self._task_track(loop, task, states) for task, states in zip(tasks, drafts, strict=True)]
@@ -199,7 +203,7 @@ class TaskImporter:
                 elif wake is None:
                     states.append(StateInterval(before, begin, State.UNKNOWN))
                 else:
-                    woken = min(max(at(wake.at_ns), before), begin)
+                    woken = self._due(task.loop, wake, before, min(max(at(wake.at_ns), before), begin))
                     if woken > before:
                         states.append(self._waiting(before, woken, wake.wait))
                     if begin > woken:
@@ -209,6 +213,20 @@ class TaskImporter:
             before = max(before, end)
         self._add_rest(task, states, before, wakes[next_wake].at_ns if next_wake < len(wakes) else None)
         return states
+
+    def _due(self, loop: int, wake: Wake, before: int, woken: int) -> int:
+        """When a task became ready: a sleeper whose time was up while somebody held the loop, by then.
+
+        The loop looks at its timers between two steps only, so the wake-up itself comes after the hold.
+        """
+        if wake.cause != "timer" or wake.wait is None or wake.wait.reason != "sleep":
+            return woken
+        due = before + _delay_ns(wake.wait.detail)
+        holds = self._holds_of.get(loop, ())
+        index = bisect_right(holds, due, key=_begin) - 1
+        if due <= before or woken - due < LATE_NS or index < 0 or holds[index][1] - due < LATE_NS:
+            return woken
+        return due
 
     def _add_rest(
         self, task: TaskRecord, states: list[StateInterval], before: int, woken_ns: int | None
@@ -309,6 +327,19 @@ class TaskImporter:
         return flows
 
 
+def _begin(hold: Hold) -> int:
+    return hold[0]
+
+
+def _delay_ns(detail: str) -> int:
+    """The delay of a sleep from "0.02 s"; 0 if it does not tell."""
+    number, _, unit = detail.partition(" ")
+    try:
+        return int(float(number) * 1e9) if unit == "s" else 0
+    except ValueError:
+        return 0
+
+
 def _calls_within(calls: Sequence[BlockedCall], start: int, end: int) -> list[BlockedCall]:
     low, high = 0, len(calls)
     while low < high:
@@ -324,13 +355,16 @@ def _calls_within(calls: Sequence[BlockedCall], start: int, end: int) -> list[Bl
     return found
 
 
-def _as_thread(states: Sequence[StateInterval]) -> list[StateInterval]:
-    """What a loop's states say about its thread: a block of the loop is a wait of the thread."""
+def _as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateInterval]:
+    """What a loop's states say about its thread, beside the calls, which tell of blocking themselves.
+
+    An idle loop's thread waits; but where calls were recorded they tell exactly when.
+    """
     return [
-        replace(interval, state=State.UNKNOWN, reason="", detail="")
-        if interval.state is State.BLOCKING
-        else interval
+        interval
         for interval in states
+        if interval.state is State.RUNNING
+        or (interval.state is State.WAITING and interval.start_ns >= known_until)
     ]
 
 

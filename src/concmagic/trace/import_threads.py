@@ -33,6 +33,8 @@ class ThreadContext:
     main_outcome: str = ""
     is_kernel: bool = False
     show_all: bool = False
+    born_ns: int = 0  # the process's own beginning and end: no thread is older or survives it
+    died_ns: int = 0
 
 
 def shown(record: ThreadRecord, context: ThreadContext) -> bool:
@@ -52,8 +54,8 @@ def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> t
 def _track(record: ThreadRecord, context: ThreadContext) -> Track:
     clock = context.clock
     is_main = record.native_id == context.main_native_id
-    start = 0 if record.started_ns is None or is_main else clock.at(record.started_ns)
-    end = clock.wall_ns if record.ended_ns is None else max(clock.at(record.ended_ns), start)
+    start, end = _life(record, context, is_main)
+    is_over = record.ended_ns is not None or (not context.is_kernel and end < clock.wall_ns)
     role: Role = "work" if record.origin == "user" or is_main else "machinery"
     has_jobs = record.group in context.job_groups
     return Track(
@@ -63,9 +65,9 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
         parent=context.parent,
         role=role,
         start_ns=start,
-        end_ns=None if record.ended_ns is None else end,
+        end_ns=end if is_over else None,
         states=_states(record, context, start, end),
-        outcome=_outcome(record, context, is_main),
+        outcome=_outcome(record, context, is_main, is_over),
         outcome_detail=record.exception,
         pid=context.pid,
         native_id=record.native_id,
@@ -75,6 +77,15 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
         host=is_main and context.is_kernel,
         cpu_ns=record.cpu_ns,
     )
+
+
+def _life(record: ThreadRecord, context: ThreadContext, is_main: bool) -> tuple[int, int]:
+    clock = context.clock
+    start = context.born_ns
+    if record.started_ns is not None and not is_main:
+        start = max(start, clock.at(record.started_ns))
+    end = context.died_ns if record.ended_ns is None else min(clock.at(record.ended_ns), context.died_ns)
+    return start, max(start, end)
 
 
 def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) -> tuple[StateInterval, ...]:
@@ -114,13 +125,15 @@ def _by_cpu_clock(
     return found
 
 
-def _outcome(record: ThreadRecord, context: ThreadContext, is_main: bool) -> str:
+def _outcome(record: ThreadRecord, context: ThreadContext, is_main: bool, is_over: bool) -> str:
     if is_main and context.is_kernel:
         return context.main_outcome
     if record.exception:
         return f"raised {record.exception.partition(':')[0]}"
     if record.ended_ns is not None:
         return "returned"
+    if is_over:
+        return ""  # its process's end was its own
     return "left running" if record.origin == "user" and record.started_ns is not None else ""
 
 

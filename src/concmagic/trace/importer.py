@@ -119,7 +119,9 @@ class _Importer:
             found.tracks += [track, *threads, *tasks.tracks]
             found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows]
         found.slices.append(slices_of(calls, pid, self._ids, tasks.steps, self._places))
-        found.hidden_threads += len(process.threads) - len(threads)
+        found.hidden_threads += sum(
+            record.origin != "ours" and not shown(record, context) for record in process.threads
+        )
         found.hidden_tasks += tasks.hidden
 
     def _read_tasks(self, process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> ImportedTasks:
@@ -156,6 +158,8 @@ class _Importer:
             main_outcome=self._recording.outcome,
             is_kernel=process.parent_pid is None,
             show_all=self._recording.show_all,
+            born_ns=_born(process, self._clock),
+            died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
         )
 
 
@@ -185,6 +189,12 @@ def _blocking(
 
 def _sampled(state: StateInterval) -> BlockedCall:
     return BlockedCall(state.start_ns, state.end_ns, state.reason, state.reason, "", 0)
+
+
+def _born(process: ProcessRecord, clock: CellClock) -> int:
+    """When a process's first thread can have begun."""
+    moment = process.started_ns if process.begun_ns is None else process.begun_ns
+    return 0 if moment is None else clock.at(moment)
 
 
 def _problems_of(process: ProcessRecord) -> list[str]:

@@ -70,6 +70,7 @@ _SOCKET_METHODS = frozenset(
 # The function of the standard library that the user called says more than the lock it is made of:
 # (file name, qualified name) → reason. The outermost one between the user's code and the wait counts.
 LIBRARY_WAITS = {
+    ("threading.py", "Thread.start"): "thread start",
     ("threading.py", "Thread.join"): "join",
     ("threading.py", "Condition.wait"): "Condition",
     ("threading.py", "Event.wait"): "Event",
@@ -118,7 +119,7 @@ LIBRARY_WAITS = {
 # Reasons of waiting for what one has started itself: such a unit does not count as work (section 7).
 JOINING = frozenset(
     ("join", "result", "pool", "gather", "TaskGroup", "wait", "as_completed", "task", "executor job",
-     "wait_for", "Queue.join")
+     "wait_for", "Queue.join", "thread start")
 )  # fmt: skip
 
 # Reasons of a worker that has nothing to do.

@@ -38,10 +38,15 @@ def _tracks(trace: Trace) -> dict[str, list[Any]]:
 
 def _states(trace: Trace) -> dict[str, list[Any]]:
     rows = [(track, interval) for track in trace.tracks for interval in track.states]
-    columns = {name: [getattr(interval, name) for _, interval in rows] for name in _STATE_COLUMNS}
+    columns: dict[str, list[Any]] = {
+        name: [getattr(interval, name) for _, interval in rows] for name in _STATE_COLUMNS
+    }
     columns["state"] = [state.value for state in columns["state"]]
-    names = {"track": [track.id for track, _ in rows], "name": [track.name for track, _ in rows]}
-    return {**names, **columns}
+    names: dict[str, list[Any]] = {
+        "track": [track.id for track, _ in rows],
+        "name": [track.name for track, _ in rows],
+    }
+    return names | columns
 
 
 def _slices(trace: Trace) -> dict[str, Any]:

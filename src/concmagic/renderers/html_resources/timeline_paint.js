@@ -94,7 +94,7 @@ function box(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number
   ctx.fillStyle = fillOf(scene, code);
   ctx.strokeStyle = scene.theme.states[code].stroke;
   ctx.beginPath();
-  if (width > 8) ctx.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 2.5);
+  if (width > 20) ctx.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 2.5);
   else ctx.rect(x, y, Math.max(width, 1.6), height);
   ctx.fill();
   if (width > 3) ctx.stroke();
@@ -111,9 +111,12 @@ function paintBand(/** @type {any} */ ctx, /** @type {any} */ scene) {
     const width = length / total * plot;
     box(ctx, scene, code, x, bandTop, width, BAND);
     ctx.font = `650 13px ${scene.data.font}`;
-    if (ctx.measureText(label).width <= width - 14) {
-      write(ctx, scene, label, x + 8, bandTop + BAND / 2 + 1, { bold: true, colour: theme.states[code].ink });
-    } else outside.push([length, label]);
+    const inside = [label, duration(length)].find((words) => ctx.measureText(words).width <= width - 12);
+    if (inside) {
+      if (theme.states[code].hatch === "dots") halo(ctx, theme.states[code], inside, x + 7, bandTop + BAND / 2 + 1);
+      write(ctx, scene, inside, x + 7, bandTop + BAND / 2 + 1, { bold: true, colour: theme.states[code].ink });
+    }
+    if (inside !== label) outside.push([length, label]);
     x += width;
   }
   outside.sort((a, b) => b[0] - a[0]);
@@ -144,7 +147,7 @@ function paintCurve(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type 
   ctx.fillStyle = look.fill;
   ctx.strokeStyle = look.stroke;
   ctx.fill();
-  ctx.stroke();
+  if (!i) ctx.stroke();
   write(ctx, scene, label, left - 10, base - 8, { colour: theme.muted, align: "right", room: left - 12 });
   if (scene.ends > 80) write(ctx, scene, note, left + plot + 12, base - 8, { colour: theme.muted, room: scene.ends - 14 });
 }
@@ -251,20 +254,34 @@ function paintPlain(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type 
   if (one.width < 26) return;
   const size = look.thin ? 11.5 : 13;
   ctx.font = `${look.thin ? "" : "650 "}${size}px ${scene.data.font}`;
-  const label = [kind[1], kind[2]].find((words) => ctx.measureText(words).width <= one.width - 12);
-  if (label) write(ctx, scene, label, one.x + 7, y + ROW / 2 + 0.5, { size, bold: !look.thin, colour: look.ink });
+  const label = [kind[1], kind[2], scene.data.words.states[kind[0]]].find((words) => ctx.measureText(words).width <= one.width - 12);
+  if (!label) return;
+  if (look.hatch === "dots") halo(ctx, look, label, one.x + 7, y + ROW / 2 + 0.5);
+  write(ctx, scene, label, one.x + 7, y + ROW / 2 + 0.5, { size, bold: !look.thin, colour: look.ink });
+}
+
+/** Dots behind letters make them hard to read. */
+function halo(/** @type {any} */ ctx, /** @type {any} */ look, /** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y) {
+  ctx.textAlign = "left";
+  ctx.strokeStyle = look.fill;
+  ctx.lineWidth = 4;
+  ctx.lineJoin = "round";
+  ctx.strokeText(text, x, y);
+  ctx.lineWidth = 1;
 }
 
 /** Shares as a stack, the loud states from the base line up. */
 function paintShares(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {Box} */ one, /** @type {number} */ y) {
   let at = y + (ROW + TALL) / 2;
+  const from = Math.round(one.x * scene.dpr) / scene.dpr; // whole device pixels: no seams between neighbours
+  const to = Math.round((one.x + one.width) * scene.dpr) / scene.dpr;
   (one.shares || []).forEach((share, code) => {
     if (share <= 0) return;
     const height = Math.max(share * TALL, 0.6);
     at -= height;
     ctx.globalAlpha = scene.highlight < 0 || scene.highlight === code ? 1 : 0.16;
     ctx.fillStyle = fillOf(scene, code);
-    ctx.fillRect(one.x, at, Math.max(one.width, 0.8), height);
+    ctx.fillRect(from, at, Math.max(to - from, 1 / scene.dpr), height);
   });
 }
 
