@@ -16,10 +16,15 @@ from concmagic.errors import ConcMagicError
 
 if TYPE_CHECKING:
     from concmagic.cell import Cell, Program
-    from concmagic.options import Options
+    from concmagic.options import Model, Options
     from concmagic.pipeline import Traced
 
-MODELS = {"asyncio_trace": "asyncio", "threads": "threads", "procs": "procs", "timeline": "timeline"}
+MODELS: dict[str, Model] = {
+    "asyncio_trace": "asyncio",
+    "threads": "threads",
+    "procs": "procs",
+    "timeline": "timeline",
+}
 OLDEST_IPYTHON = (8, 18)
 OLDEST_IPYKERNEL = (6, 29)
 
@@ -104,7 +109,7 @@ class Magics:
         """The line's options; None if it asked for help, which is then printed."""
         from concmagic import options
 
-        if line.split() in (["-h"], ["--help"]):
+        if options.wants_help(line):
             print(_help(name))
             return None
         return options.parse(MODELS[name], line)

@@ -847,6 +847,8 @@ def largest_part(part_ns: int, wall_ns: int, words: str, where: str, alone: bool
     """What the cell's end waited for longest."""
     at = f", at {where}" if where else ""
     one_by_one = ", one thing at a time" if alone else ""
+    if words.startswith(("blocked", "ready")):
+        return f"{_capital(of_total(part_ns, wall_ns))} was spent {words}{at}."
     if part_ns >= 0.99 * wall_ns:
         return f"All of its {duration(wall_ns)} went into {words}{at}{one_by_one}."
     return f"{_capital(of_total(part_ns, wall_ns))} went into {words}{at}{one_by_one}."

@@ -10,7 +10,7 @@ from traitlets.config import Configurable
 from concmagic import sentences
 
 
-class ConcMagic(Configurable):
+class ConcMagic(Configurable):  # type: ignore[misc]
     """How concmagic records cells, in this kernel."""
 
     budget = Int(300_000, min=0, help=sentences.SETTING_BUDGET).tag(config=True)

@@ -213,7 +213,7 @@ def running_kernel(folder: Path) -> Iterator[Kernel]:
     work = folder / "work"
     work.mkdir()
     temporary = tempfile.TemporaryDirectory()  # a short path: sockets of multiprocessing lie in it
-    own = {"IPYTHONDIR": str(folder / "ipython"), "TMPDIR": temporary.name, "PYTHONWARNINGS": "default"}
+    own = {"IPYTHONDIR": str(folder / "ipython"), "TMPDIR": temporary.name}
     manager.start_kernel(cwd=str(work), env={**os.environ, **own})
     client = manager.blocking_client()
     client.start_channels()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from conftest import Kernel, Run
 
 # Says so once the main thread stands still: an interrupt then meets the wait itself, not the print before it.
@@ -48,16 +49,20 @@ SYNC = {
     "turned into another": HERE
     + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise ValueError('v')",
     "slow finally": HERE + "try:\n    time.sleep(60)\nfinally:\n    time.sleep(60)",
-    "asyncio.run": "async def main():\n    print('here', flush=True)\n    await asyncio.sleep(60)\nasyncio.run(main())",
-    "asyncio.run blocking": "async def main():\n    print('here', flush=True)\n    time.sleep(60)\nasyncio.run(main())",
+    "asyncio.run": "async def main():\n    print('here', flush=True)\n    await asyncio.sleep(60)\n"
+    "asyncio.run(main())",
+    "asyncio.run blocking": "async def main():\n    print('here', flush=True)\n    time.sleep(60)\n"
+    "asyncio.run(main())",
     "asyncio.run swallowing": "async def main():\n    print('here', flush=True)\n    while True:\n"
-    "        try:\n            await asyncio.sleep(60)\n        except asyncio.CancelledError:\n            pass\n"
+    "        try:\n            await asyncio.sleep(60)\n        except asyncio.CancelledError:\n"
+    "            pass\n"
     "asyncio.run(main())",
     "asyncio.run to_thread": "async def main():\n    print('here', flush=True)\n"
     "    await asyncio.to_thread(time.sleep, 3)\nasyncio.run(main())",
     "process pool": "import multiprocessing as mp\nfrom concurrent.futures import ProcessPoolExecutor\n"
     "with ProcessPoolExecutor(2, mp_context=mp.get_context('fork')) as p:\n"
-    "    f = [p.submit(time.sleep, 2) for _ in range(20)]\n    print('here', flush=True)\n    [x.result() for x in f]",
+    "    f = [p.submit(time.sleep, 2) for _ in range(20)]\n    print('here', flush=True)\n"
+    "    [x.result() for x in f]",
     "pool": "import multiprocessing as mp\nwith mp.get_context('fork').Pool(2) as p:\n"
     "    r = p.map_async(time.sleep, [2] * 20)\n    print('here', flush=True)\n    r.get()",
 }
@@ -186,7 +191,8 @@ def test_tasks_of_the_cell_are_cancelled_by_an_interrupt(kernel: Kernel) -> None
 TIMEOUTS = {
     "sync": "%%threads --timeout 0.2\nthreading.Event().wait()",
     "pool": "%%threads --timeout 0.2\nwith ThreadPoolExecutor(1) as p:\n    p.submit(time.sleep, 2).result()",
-    "except Exception": "%%threads --timeout 0.2\ntry:\n    threading.Event().wait()\nexcept Exception:\n    pass",
+    "except Exception": "%%threads --timeout 0.2\ntry:\n    threading.Event().wait()\n"
+    "except Exception:\n    pass",
     "computing": "%%threads --timeout 0.2\nwhile True: pass",
     "awaiting": "%%asyncio_trace --timeout 0.2\nawait asyncio.sleep(60)",
     "awaiting, blocked": "%%asyncio_trace --timeout 0.2\nawait asyncio.sleep(0)\ntime.sleep(60)",
@@ -235,4 +241,24 @@ def test_forked_child_of_the_cell_takes_an_interrupt_as_usual(kernel: Kernel) ->
         "os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
     )
     assert run.result_text == "7"
+    check_next_cells(kernel)
+
+
+HEADERS = {
+    "threads": "%%threads -w 2 for i in range(20)\ntime.sleep(1)",
+    "threads, first items": "%%threads -w 2 for i in range(2)\ntime.sleep(2)",
+    "tasks": "%%asyncio_trace for i in range(20)\nawait asyncio.sleep(60)",
+    "tasks, blocking": "%%asyncio_trace for i in range(20)\ntime.sleep(60)",
+    "processes": "%%procs -w 2 --start-method fork for i in range(20)\nimport time\ntime.sleep(1)",
+}
+
+
+@pytest.mark.parametrize("code", HEADERS.values(), ids=HEADERS)
+def test_header_form_ends_in_keyboard_interrupt(kernel: Kernel, code: str) -> None:
+    line, body = code.split("\n", 1)
+    kernel.check("def counted(n):\n    say_when_still()\n    return range(n)")
+    run, seconds = interrupted(kernel, line.replace("range(", "counted(") + "\n" + body)
+    assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
+    assert run.kinds[-1] == "display_data"
+    assert seconds < 4
     check_next_cells(kernel)

@@ -6,13 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from conftest import Kernel
 from test_run_interrupts import STILL
 from test_run_plain import is_picture
 
+from conftest import Kernel
+
 # Everything that a cell of ours might have touched, as plain values that can be compared.
 STATE = '''
-import asyncio, asyncio.runners, builtins, concurrent.futures as cf, concurrent.futures.process, concurrent.futures.thread
+import asyncio, asyncio.runners, builtins
+import concurrent.futures as cf, concurrent.futures.process, concurrent.futures.thread
 import gc
 import multiprocessing as mp, multiprocessing.pool, multiprocessing.spawn, multiprocessing.reduction
 import multiprocessing.process, multiprocessing.popen_fork, multiprocessing.util, os, queue, signal
@@ -24,8 +26,9 @@ WATCHED = [
     asyncio.locks.Lock, asyncio.locks.Condition, asyncio.locks.Semaphore, asyncio.queues.Queue,
     asyncio.runners, asyncio.tasks, asyncio.TaskGroup, builtins, cf, cf.thread, cf.process,
     cf.thread.ThreadPoolExecutor, cf.process.ProcessPoolExecutor, cf.thread._WorkItem, cf.Future,
-    mp, mp.context, mp.process, mp.process.BaseProcess, mp.popen_fork.Popen, mp.pool, mp.pool.Pool, mp.reduction,
-    mp.reduction.ForkingPickler, mp.spawn, mp.util, os, queue, queue.Queue, signal, socket.socket, subprocess,
+    mp, mp.context, mp.process, mp.process.BaseProcess, mp.popen_fork.Popen, mp.pool, mp.pool.Pool,
+    mp.reduction, mp.reduction.ForkingPickler,
+    mp.spawn, mp.util, os, queue, queue.Queue, signal, socket.socket, subprocess,
     subprocess.Popen, threading, threading.Thread, threading.Condition, threading.Event, time,
 ]
 
@@ -53,6 +56,11 @@ def open_files():
             found.append(target)
     return sorted(found)
 
+def wakeup_fd():
+    fd = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+    return fd
+
 def state():
     gc.collect()
     shell = get_ipython()
@@ -64,9 +72,9 @@ def state():
     return {
         "patched": {repr(thing)[:60] + str(i): attributes(thing) for i, thing in enumerate(WATCHED)},
         "signals": {s: repr(signal.getsignal(s)) for s in signal.valid_signals()},
-        "wakeup": (lambda fd: (signal.set_wakeup_fd(fd, warn_on_full_buffer=False), fd)[1])(
-            signal.set_wakeup_fd(-1)) if threading.current_thread() is threading.main_thread() else None,
-        "hooks": {i: repr(h) for i, h in enumerate((sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile(),
+        "wakeup": wakeup_fd(),
+        "hooks": {i: repr(h) for i, h in enumerate((
+            sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile(),
             sys.excepthook, threading.excepthook, sys.unraisablehook, sys.displayhook, sys.breakpointhook,
             sys.get_asyncgen_hooks(), sys.meta_path, sys.path_hooks, sys.stdout, sys.stderr))},
         "monitoring": monitoring and [monitoring.get_tool(i) for i in range(6)],
@@ -81,7 +89,8 @@ def state():
         "native threads": len(os.listdir("/proc/self/task")),
         "children": children(),
         "active children": len(mp.active_children()),
-        "files": sorted(f for f in os.listdir(tempfile.gettempdir()) if not f.startswith(("ipykernel_", "pymp-"))),
+        "files": sorted(f for f in os.listdir(tempfile.gettempdir())
+                        if not f.startswith(("ipykernel_", "pymp-"))),
         "open files": open_files(),
         "environment": dict(os.environ),
         "custom": (shell.custom_exceptions, repr(shell.CustomTB)),
@@ -107,11 +116,14 @@ CELLS = {
     "asyncio.run": "%%asyncio_trace\nasyncio.run(asyncio.sleep(0))",
     "threads": "%%threads\nts = [threading.Thread(target=time.sleep, args=(0,)) for _ in range(3)]\n"
     "[t.start() for t in ts]; [t.join() for t in ts];",
-    "fork": "%%procs\np = mp.get_context('fork').Process(target=time.sleep, args=(0,))\np.start()\np.join()\np.close()",
-    "spawn": "%%procs\np = mp.get_context('spawn').Process(target=time.sleep, args=(0,))\np.start()\np.join()\np.close()",
+    "fork": "%%procs\np = mp.get_context('fork').Process(target=time.sleep, args=(0,))\np.start()\n"
+    "p.join()\np.close()",
+    "spawn": "%%procs\np = mp.get_context('spawn').Process(target=time.sleep, args=(0,))\n"
+    "p.start()\np.join()\np.close()",
     "failed": "%%threads\n1 / 0",
     "failed awaiting": "%%asyncio_trace\nawait asyncio.sleep(0)\n1 / 0",
-    "failed child": "%%procs\np = mp.get_context('fork').Process(target=int, args=('x',))\np.start()\np.join()\np.close()",
+    "failed child": "%%procs\np = mp.get_context('fork').Process(target=int, args=('x',))\n"
+    "p.start()\np.join()\np.close()",
     "syntax error": "%%threads\n1 +",
     "wrong option": "%%threads --nonsense\n1",
     "wrong option, awaiting": "%%asyncio_trace --nonsense\nawait asyncio.sleep(0)",
@@ -179,9 +191,7 @@ MAGIC_TABLES = (
 
 
 def test_unloading_leaves_nothing_in_the_shell(fresh_kernel: Kernel) -> None:
-    fresh_kernel.check(
-        "%unload_ext no_such_extension"
-    )  # IPython loads what knows about extensions on first use
+    fresh_kernel.check("%unload_ext no_such_extension")  # loads what IPython loads on first use
     before = fresh_kernel.value(MAGIC_TABLES)
     fresh_kernel.check("%load_ext concmagic")
     assert fresh_kernel.value(MAGIC_TABLES) != before
@@ -205,7 +215,8 @@ def test_loading_twice_and_again_works(fresh_kernel: Kernel) -> None:
 
 def test_magic_of_the_same_name_comes_back(fresh_kernel: Kernel) -> None:
     fresh_kernel.check(
-        "from IPython.core.magic import register_cell_magic\n@register_cell_magic\ndef timeline(line, cell): print('mine')"
+        "from IPython.core.magic import register_cell_magic\n@register_cell_magic\n"
+        "def timeline(line, cell): print('mine')"
     )
     fresh_kernel.check("%load_ext concmagic")
     fresh_kernel.check("%unload_ext concmagic")
@@ -259,7 +270,8 @@ def terminal(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_terminal_shows_value_and_text_only() -> None:
-    code = "get_ipython().run_line_magic('load_ext', 'concmagic')\nget_ipython().run_cell('%%threads\\nprint(1)\\n6 * 7')"
+    code = "get_ipython().run_line_magic('load_ext', 'concmagic')\n"
+    "get_ipython().run_cell('%%threads\\nprint(1)\\n6 * 7')"
     done = terminal(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("1\n")

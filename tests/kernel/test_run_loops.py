@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Kernel
 from test_run_plain import MAGICS, without_picture
+
+from conftest import Kernel
 
 MAIN = "import asyncio\nasync def main(x=1):\n    await asyncio.sleep(0)\n    return x\n"
 
@@ -35,10 +36,12 @@ WAYS = {
     "imported by name earlier": "run_by_name(main(5))",
     "runner": "with asyncio.Runner() as r:\n    a = r.run(main(2))\n    b = r.run(main(3))\na + b",
     "new loop": "l = asyncio.new_event_loop()\nx = l.run_until_complete(main(5))\nl.close()\nx",
-    "timeout": "async def t():\n    async with asyncio.timeout(9):\n        return await main(5)\nasyncio.run(t())",
+    "timeout": "async def t():\n    async with asyncio.timeout(9):\n        return await main(5)\n"
+    "asyncio.run(t())",
     "to_thread": "asyncio.run(asyncio.to_thread(lambda: 5)) if False else run_by_name(to_thread())",
     "gather": "async def g():\n    return sum(await asyncio.gather(main(2), main(3)))\nasyncio.run(g())",
-    "group": "async def g():\n    async with asyncio.TaskGroup() as tg:\n        a = tg.create_task(main(5))\n"
+    "group": "async def g():\n    async with asyncio.TaskGroup() as tg:\n"
+    "        a = tg.create_task(main(5))\n"
     "    return a.result()\nasyncio.run(g())",
     "debug": "asyncio.run(main(5), debug=True)",
     "in a thread": "from concurrent.futures import ThreadPoolExecutor\n"
@@ -49,7 +52,8 @@ WAYS = {
 @pytest.mark.parametrize("code", WAYS.values(), ids=WAYS)
 def test_ways_to_run_a_loop_of_ones_own(kernel: Kernel, code: str) -> None:
     kernel.check(
-        "from asyncio import run as run_by_name\nimport asyncio\nasync def to_thread():\n    return await asyncio.to_thread(lambda: 5)"
+        "from asyncio import run as run_by_name\nimport asyncio\nasync def to_thread():\n"
+        "    return await asyncio.to_thread(lambda: 5)"
     )
     assert kernel.check(f"%%asyncio_trace\n{MAIN}{code}").result_text == "5"
 
@@ -73,7 +77,8 @@ def test_kernels_own_loop_cannot_be_run_again(kernel: Kernel) -> None:
 
 def test_task_created_before_asyncio_run_is_on_the_kernels_loop(kernel: Kernel) -> None:
     kernel.check(
-        f"%%asyncio_trace\n{MAIN}mine = asyncio.get_running_loop()\nlater = asyncio.create_task(main('later'))\n"
+        f"%%asyncio_trace\n{MAIN}mine = asyncio.get_running_loop()\n"
+        f"later = asyncio.create_task(main('later'))\n"
         "asyncio.run(main())\nsame = asyncio.get_running_loop() is mine"
     )
     assert kernel.value("same") is True
@@ -89,7 +94,7 @@ def test_loops_are_as_before_after_asyncio_run(kernel: Kernel) -> None:
         "        warnings.simplefilter('ignore')\n"
         "        local = asyncio.get_event_loop_policy()._local\n"
         "    return [id(B.run_forever), id(B._check_running), id(asyncio.runners.events), id(asyncio.run),\n"
-        "        id(asyncio.get_running_loop()), id(asyncio.current_task().__class__), id(getattr(local, '_loop', None))]\n"
+        "        id(asyncio.get_running_loop()), id(getattr(local, '_loop', None))]\n"
         "before = loop_state()"
     )
     kernel.check(probe)

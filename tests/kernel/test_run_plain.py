@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
+
 from conftest import Kernel, Run
 
 MAGICS = ["%%asyncio_trace", "%%threads", "%%procs", "%%timeline"]
-PICTURE = "text/html"
 
 
 def is_picture(output: dict) -> bool:
-    return (
-        output["kind"] == "display_data" and PICTURE in output["data"] and "image/png" not in output["data"]
-    )
+    data = output["data"]
+    return output["kind"] == "display_data" and "text/html" in data and "image/png" not in data
 
 
 def without_picture(run: Run) -> list[tuple[str, str]]:
@@ -157,7 +156,8 @@ def test_figures_stand_between_value_and_picture(kernel: Kernel) -> None:
 def test_prints_of_threads_are_this_cells(kernel: Kernel) -> None:
     run = kernel.check(
         "%%threads\nimport threading\n"
-        "ts = [threading.Thread(target=print, args=(f'thread {i}\\n',), kwargs={'end': ''}) for i in range(3)]\n"
+        "ts = [threading.Thread(target=print, args=(f'thread {i}\\n"
+        "',), kwargs={'end': ''}) for i in range(3)]\n"
         "[t.start() for t in ts]; [t.join() for t in ts];"
     )
     assert sorted(run.stdout.splitlines()) == ["thread 0", "thread 1", "thread 2"]

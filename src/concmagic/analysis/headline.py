@@ -29,7 +29,7 @@ def headline(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str
 
 def _costly_finding(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
     for finding in sorted(findings, key=lambda one: -one.cost_s):
-        if finding.severity == "warning" and finding.cost_s >= _FINDING_SHARE * trace.wall_s:
+        if finding.cost_s > 0 and finding.cost_s >= _FINDING_SHARE * trace.wall_s:
             return finding.message
     return ""
 

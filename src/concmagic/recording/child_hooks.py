@@ -87,6 +87,7 @@ class Hooks:
         """In a forked child: the hooks stay, the parent's children are not its own."""
         self.passport = passport
         self.inherited = inherited
+        self.before_child = lambda: None  # the parent's is done, and its lock may have been held
         self.watcher.forget_after_fork()
         self.family = Family()
         self.watcher = Watcher(self.family.ended)

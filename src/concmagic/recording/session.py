@@ -101,7 +101,7 @@ class RecordingSession:
         from concmagic.recording.threads import ThreadRecorder
 
         recorders: dict[str, Recorder] = {
-            "children": ChildRecorder(self._options, self._cell.file),
+            "children": ChildRecorder(self._options, self._cell.file, budget),
             "marks": MarkRecorder(),
             "jobs": PoolJobRecorder(),
             "threads": ThreadRecorder(),

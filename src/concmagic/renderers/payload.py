@@ -23,7 +23,7 @@ from concmagic.report import Report
 
 MOST_LANES = 1_200
 MOST_SEEN = 2_500  # boxes of the lanes seen at first
-MOST_FOLDED = 6_000  # boxes within folds
+MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
 MOST_KINDS = 1_500
 MOST_CURVE = 500
 FOLD_BINS = 240
@@ -146,7 +146,8 @@ class _Packer:
             [one for one, deep in single if not deep], self._wall, MOST_SEEN, finest
         )
         folded = [one for one, deep in single if deep]
-        self.coarse_ns = resolution_for(folded, self._wall, MOST_FOLDED, self.resolution_ns)
+        most = max(MOST_FOLDED - 5 * len(placed), MOST_FOLDED // 2)
+        self.coarse_ns = resolution_for(folded, self._wall, most, self.resolution_ns)
         rows, merged = [], 0
         for index, (one, found) in enumerate(zip(placed, columns, strict=True)):
             spans = self._spans(one.lane, found, self.coarse_ns if index in hidden else self.resolution_ns)

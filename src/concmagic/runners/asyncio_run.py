@@ -1,8 +1,8 @@
 """`asyncio.run(main())` in a cell, while the kernel's own loop is the running one.
 
-asyncio forbids a second loop in a thread whose loop is running, and the kernel's always is. So, only while a
-loop of the cell's own runs in this thread, the kernel's loop and task are not the running ones. Everything else
-of the cell sees them as a plain cell does: `create_task` before `asyncio.run` still lands on the kernel's loop.
+asyncio forbids a second loop in a thread whose loop is running, and the kernel's always is. So, only while
+a loop of the cell's own runs in this thread, the kernel's loop and task are not the running ones. Everything
+else of the cell sees them as a plain cell does: `create_task` before `asyncio.run` lands on the kernel's.
 """
 
 from __future__ import annotations

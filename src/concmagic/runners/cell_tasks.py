@@ -72,7 +72,8 @@ class StopTasks:
 
     async def until_over(self, task: asyncio.Task[Outcome]) -> None:
         """Wait until the cell's task has ended, or a signal has ended the cell."""
-        await asyncio.wait({task, self._requested}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {task, self._requested}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if self._requested.done():
             await self._tasks.cancel_and_wait(spare=self._struck)
         self._requested.cancel()

@@ -1,7 +1,7 @@
 """One interrupt ends the cell, whatever it is doing; `--timeout` goes the same way.
 
-While the cell runs SIGINT is ours. The first one is repeated from a thread until the cell is over, because
-one exception is not enough: `with ThreadPoolExecutor()` waits for its workers again while it is on its way out.
+While the cell runs SIGINT is ours. The first is repeated from a thread until the cell is over, because one
+exception is not enough: `with ThreadPoolExecutor()` waits for its workers again while it is on its way out.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ function paintBand(/** @type {any} */ ctx, /** @type {any} */ scene) {
   if (!scene.data.band.length) return;
   const { theme, left, plot, bandTop } = scene;
   const total = scene.data.wall * scene.data.unit || 1;
-  write(ctx, scene, scene.data.words.where, left - 10, bandTop + BAND / 2, { colour: theme.muted, align: "right" });
+  write(ctx, scene, scene.data.words.where, left - 10, bandTop + BAND / 2, { colour: theme.muted, align: "right", room: left - 12 });
   let x = left;
   const outside = [];
   for (const [length, label, code] of scene.data.band) {

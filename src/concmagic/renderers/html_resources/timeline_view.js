@@ -62,7 +62,7 @@ function mount(host, data, css) {
   const tip = make("div", { class: "tip", role: "tooltip", hidden: "" });
   const details = make("div", { class: "details", "aria-live": "polite" });
   /** @type {View[]} */ const undo = [];
-  let frame = 0, lastZoom = 0, active = false;
+  let frame = 0, lastZoom = -1000, active = false;
 
   // ---- drawing
   const repaint = () => { if (!frame) frame = requestAnimationFrame(paintNow); };
@@ -101,19 +101,21 @@ function mount(host, data, css) {
   };
 
   // ---- moving about
-  const look = (/** @type {View} */ view, keep = true) => {
-    if (keep && performance.now() - lastZoom > 400) { undo.push(scene.view); if (undo.length > 50) undo.shift(); }
-    if (keep) lastZoom = performance.now();
+  /** Show a stretch. A "step" can be undone, a "gesture" of many events is undone as one. */
+  const look = (/** @type {View} */ view, /** @type {"step" | "gesture" | "free"} */ how = "step") => {
+    const goesOn = how === "gesture" && performance.now() - lastZoom < 400;
+    if (how !== "free" && !goesOn) { undo.push(scene.view); if (undo.length > 50) undo.shift(); }
+    lastZoom = how === "gesture" ? performance.now() : -1000;
     scene.view = view;
     hideTip();
     repaint();
   };
-  const zoom = (/** @type {number} */ factor, /** @type {number} */ at = (scene.view.start + scene.view.end) / 2) =>
-    look(zoomed(scene.view, factor, at, Math.max(data.wall, 1)));
+  const zoom = (/** @type {number} */ factor, /** @type {number} */ at = (scene.view.start + scene.view.end) / 2,
+    /** @type {"step" | "gesture"} */ how = "step") => look(zoomed(scene.view, factor, at, Math.max(data.wall, 1)), how);
   const move = (/** @type {number} */ share) =>
-    look(panned(scene.view, share * (scene.view.end - scene.view.start), Math.max(data.wall, 1)), false);
+    look(panned(scene.view, share * (scene.view.end - scene.view.start), Math.max(data.wall, 1)), "free");
   const fit = () => look({ start: 0, end: Math.max(data.wall, 1) });
-  const back = () => { const view = undo.pop(); if (view) look(view, false); lastZoom = 0; };
+  const back = () => { const view = undo.pop(); if (view) look(view, "free"); };
   const zoomTo = (/** @type {number} */ start, /** @type {number} */ end) => {
     const room = Math.max((end - start) * 0.08, 1);
     const from = Math.max(start - room, 0), to = Math.min(end + room, data.wall);
@@ -199,7 +201,7 @@ function mount(host, data, css) {
       const [one, two] = [...pointers.values()];
       const apart = Math.hypot(one.x - two.x, one.y - two.y);
       moved = true;
-      if (pinch) zoom(pinch / apart, timeAt((one.x + two.x) / 2 - canvas.getBoundingClientRect().left));
+      if (pinch) zoom(pinch / apart, timeAt((one.x + two.x) / 2 - canvas.getBoundingClientRect().left), "gesture");
       pinch = apart;
     }
   });
@@ -222,7 +224,7 @@ function mount(host, data, css) {
     event.stopPropagation();
     if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return move((event.deltaX || event.deltaY) / 800);
     const lines = event.deltaMode === 1 ? 16 : 1;
-    zoom(Math.exp(Math.max(Math.min(event.deltaY * lines, 120), -120) / 300), timeAt(target(event).x));
+    zoom(Math.exp(Math.max(Math.min(event.deltaY * lines, 120), -120) / 300), timeAt(target(event).x), "gesture");
   }, { passive: false });
   scroller.addEventListener("scroll", repaint, { passive: true });
 

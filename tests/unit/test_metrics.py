@@ -1,0 +1,134 @@
+"""The numbers, on traces that can be seen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from tests.trace_text import MS, trace_from_text
+
+from concmagic.analysis.metrics import compute
+from concmagic.trace.model import Cost, Flow, Job, Trace
+
+
+def test_concurrency_is_the_mean_of_units_in_flight() -> None:
+    metrics = compute(trace_from_text("a  RRRRRRRRRR\nb  RRRRR....."))
+    assert metrics.concurrency == pytest.approx(1.5)
+    assert metrics.concurrency_peak == 2
+
+
+def test_a_unit_counts_from_its_first_step() -> None:
+    assert compute(trace_from_text("a  SSSSSRRRRR")).concurrency == pytest.approx(0.5)
+
+
+def test_a_unit_does_not_count_while_it_waits_for_one_it_started() -> None:
+    metrics = compute(trace_from_text("a  RWWWWWWWWR\nb  .RRRRRRRR.", reasons={"a": "gather"}))
+    assert metrics.concurrency == pytest.approx(1.0)
+    assert metrics.concurrency_peak == 1
+
+
+def test_a_wait_for_something_else_counts() -> None:
+    metrics = compute(trace_from_text("a  RWWWWWWWWR\nb  .RRRRRRRR."))
+    assert metrics.concurrency == pytest.approx(1.8)
+
+
+def test_the_cell_alone_is_the_work() -> None:
+    metrics = compute(trace_from_text("cell  RRWWWWWWRR", host="cell"))
+    assert metrics.concurrency == pytest.approx(1.0)
+    assert metrics.unit_kinds == ("cell",)
+
+
+def test_beside_other_work_the_cell_counts_only_while_it_computes() -> None:
+    trace = trace_from_text("cell  RRWWWWWWWR\na     ..RRRRRRR.", host="cell", reasons={"cell": "join"})
+    metrics = compute(trace)
+    assert metrics.concurrency == pytest.approx(1.0)
+    assert metrics.unit_peak == 1
+    assert metrics.waiting_s == 0  # a cell that only waits for the others is in no sum
+
+
+def test_jobs_are_units_and_their_workers_are_not() -> None:
+    drawn = trace_from_text("w1  RRRRRRRRRR\nw2  RRRRRRRRRR", kind="thread")
+    tracks = tuple(replace(track, unit=False, group="pool") for track in drawn.tracks)
+    jobs = (Job(0, "a", 0, 0, 0, 4 * MS), Job(1, "b", 1, 0, 0, 6 * MS), Job(2, "c", None, 0, None, None))
+    metrics = compute(replace(drawn, tracks=tracks, jobs=jobs))
+    assert metrics.concurrency == pytest.approx(1.0)
+    assert metrics.unit_kinds == ("job",)
+
+
+def test_machinery_is_in_no_number() -> None:
+    drawn = trace_from_text("a  RRRRRRRRRR\nb  RRRRRRRRRR", kind="process")
+    metrics = compute(replace(drawn, tracks=(drawn.tracks[0], replace(drawn.tracks[1], role="machinery"))))
+    assert metrics.concurrency == pytest.approx(1.0)
+    assert metrics.parallelism == pytest.approx(1.0)
+    assert metrics.running_s == pytest.approx(0.010)
+
+
+def test_parallelism_counts_threads_on_a_core() -> None:
+    metrics = compute(trace_from_text("a  RRRRRRRRRR\nb  WWWWWRRRRR", kind="thread"))
+    assert metrics.parallelism == pytest.approx(1.5)
+    assert metrics.parallelism_peak == 2
+    assert metrics.parallelism_source == "states"
+
+
+def test_the_cpu_clock_bounds_parallelism() -> None:
+    drawn = trace_from_text("a  RRRRRRRRRR\nb  RRRRRRRRRR", kind="thread")
+    assert compute(replace(drawn, cpu_s=0.015)).parallelism == pytest.approx(1.5)
+
+
+def test_with_unknown_states_the_mean_is_cpu_time_over_wall_time() -> None:
+    drawn = trace_from_text("a  UUUUUUUURR", kind="thread")
+    metrics = compute(replace(drawn, cpu_s=0.004))
+    assert metrics.parallelism == pytest.approx(0.4)
+    assert metrics.parallelism_source == "CPU time"
+    assert math.isnan(compute(drawn).parallelism)
+
+
+def test_native_threads_are_what_the_cpu_clock_has_more() -> None:
+    drawn = trace_from_text("a  RRRRRRRRRR", kind="thread")
+    assert compute(replace(drawn, cpu_s=0.020)).native_threads == pytest.approx(1.0)
+
+
+def test_overlap_counts_running_and_waits_outside_only() -> None:
+    outside = trace_from_text("a  RRWWWWWWWW\nb  RRWWWWWWWW")
+    for_each_other = trace_from_text("a  RRWWWWWWWW\nb  RRWWWWWWWW", reasons={"a": "Lock", "b": "Lock"})
+    assert compute(outside).overlap == pytest.approx(2.0)
+    assert compute(for_each_other).overlap == pytest.approx(0.4)
+
+
+def test_sums_by_state_and_line() -> None:
+    metrics = compute(trace_from_text("a  RRBBYYWWSU"))
+    sums = metrics.by_track[0]
+    assert (sums.running_s, sums.blocking_s, sums.ready_s) == pytest.approx((0.002, 0.002, 0.002))
+    assert (sums.waiting_s, sums.starting_s, sums.unknown_s) == pytest.approx((0.002, 0.001, 0.001))
+    assert metrics.by_line["", 2].waiting_s == pytest.approx(0.002)
+
+
+def test_scheduling_delay_and_longest_step() -> None:
+    drawn = trace_from_text("a  RRWWYYYRRR\nb  WWRRRRRWWW")
+    loop = replace(trace_from_text("loop  RRRRRRRRRR", kind="loop").tracks[0], id=9, unit=False)
+    metrics = compute(replace(drawn, tracks=(*drawn.tracks, loop)))
+    assert metrics.loop_delay_max_s == pytest.approx(0.003)
+    assert metrics.loop_longest_step_s == pytest.approx(0.005)
+    assert metrics.loop_computing == pytest.approx(1.0)
+
+
+def test_cooperative_switches_are_steps_that_gave_up_the_loop() -> None:
+    assert compute(trace_from_text("a  RWRWRRRYRR")).cooperative_switches == 3
+
+
+def test_an_empty_trace_has_no_numbers_and_no_error() -> None:
+    metrics = compute(Trace("nothing", "timeline", 0))
+    assert math.isnan(metrics.concurrency)
+    assert metrics.path == ()
+
+
+def test_cost_is_a_share_of_the_cell() -> None:
+    drawn = replace(trace_from_text("a  RRRRRRRRRR"), cost=Cost(seconds=0.001, events=5))
+    assert compute(drawn).cost_share == pytest.approx(0.1)
+
+
+def test_a_wake_flow_changes_no_sum() -> None:
+    drawn = trace_from_text("a  RRRWW\nb  WWWRR")
+    flow = Flow("wake", 0, 3 * MS, 1, 3 * MS)
+    assert compute(replace(drawn, flows=(flow,))).running_s == compute(drawn).running_s

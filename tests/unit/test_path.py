@@ -1,0 +1,114 @@
+"""The path: what the cell's end had to wait for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.trace_text import MS, trace_from_text
+
+from concmagic.analysis.path import path_of, summarised
+from concmagic.trace.model import Flow, FlowKind, State, Trace
+
+
+def told(trace: Trace) -> list[tuple[str, str, int]]:
+    """The path as (track, state, milliseconds)."""
+    names = {track.id: track.name for track in trace.tracks}
+    return [
+        (
+            names.get(part.track, "?") if part.track is not None else "?",
+            part.state.value,
+            part.length_ns // MS,
+        )
+        for part in path_of(trace)
+    ]
+
+
+def linked(trace: Trace, *flows: tuple[FlowKind, int, int, int]) -> Trace:
+    """With flows (kind, source, target, millisecond)."""
+    made = tuple(Flow(kind, source, at * MS, target, at * MS) for kind, source, target, at in flows)
+    return replace(trace, flows=made)
+
+
+def test_a_cell_alone_is_its_own_path() -> None:
+    trace = trace_from_text("cell  RRWWWR", host="cell")
+    assert told(trace) == [("cell", "running", 2), ("cell", "waiting", 3), ("cell", "running", 1)]
+
+
+def test_a_wait_for_another_leads_to_what_that_one_did() -> None:
+    trace = trace_from_text("cell  RWWWWR\na     .RRRR.", host="cell", reasons={"cell": "join"})
+    trace = linked(trace, ("spawn", 0, 1, 1), ("join", 1, 0, 5))
+    assert told(trace) == [("cell", "running", 1), ("a", "running", 4), ("cell", "running", 1)]
+
+
+def test_without_a_flow_the_last_child_to_end_is_the_one_waited_for() -> None:
+    trace = trace_from_text(
+        "cell  RWWWWR\na     .RR...\nb     .WWWR.", host="cell", reasons={"cell": "gather"}
+    )
+    trace = linked(trace, ("spawn", 0, 1, 1), ("spawn", 0, 2, 1))
+    assert told(trace)[1:3] == [("b", "waiting", 3), ("b", "running", 1)]
+
+
+def test_a_sleep_leads_to_nobody() -> None:
+    trace = trace_from_text("cell  RWWWWR\na     .RRRR.", host="cell")
+    assert ("a", "running", 4) not in told(trace)
+
+
+def test_a_lock_leads_to_who_let_go() -> None:
+    trace = trace_from_text("cell  RWWWWR\na     RRRRRW", host="cell", reasons={"cell": "Lock"})
+    trace = linked(trace, ("wake", 1, 0, 5))
+    assert told(trace) == [("a", "running", 5), ("cell", "running", 1)]
+
+
+def test_ready_is_what_the_loop_did_meanwhile() -> None:
+    trace = trace_from_text("cell  RYYYYR\na     WBBBBW", host="cell", reasons={"a": "time.sleep"})
+    drawn = trace_from_text("loop  RBBBBR", kind="loop", reasons={"loop": "time.sleep"}).tracks[0]
+    loop = replace(drawn, id=7, native_id=100)
+    trace = replace(trace, tracks=(*trace.tracks, loop))
+    assert ("loop", "blocking", 4) in told(trace)
+
+
+def test_a_thread_that_runs_a_loop_is_told_by_the_task_it_ran() -> None:
+    thread = replace(trace_from_text("main  RRRRRRRR", kind="thread", host="main").tracks[0], id=0)
+    loop = replace(trace_from_text("loop  ..RWWR..", kind="loop").tracks[0], id=1, parent=0, unit=False)
+    task = replace(trace_from_text("task  ..RWWR..").tracks[0], id=2, parent=1)
+    trace = Trace("drawn", "asyncio", 8 * MS, (thread, loop, task))
+    assert told(trace) == [
+        ("main", "running", 2),
+        ("task", "running", 1),
+        ("task", "waiting", 2),
+        ("task", "running", 1),
+        ("main", "running", 2),
+    ]
+
+
+def test_equal_parts_are_summed_longest_first() -> None:
+    parts = summarised(path_of(trace_from_text("cell  RWRWWWRR", host="cell")))
+    assert [(part.state, length // MS) for part, length in parts] == [(State.RUNNING, 4), (State.WAITING, 4)]
+
+
+drawings = st.lists(st.text("RBYWSU", min_size=1, max_size=12), min_size=1, max_size=5)
+links = st.lists(
+    st.tuples(
+        st.sampled_from(["wake", "join", "spawn", "result"]),
+        st.integers(0, 4),
+        st.integers(0, 4),
+        st.integers(0, 12),
+    ),
+    max_size=12,
+)
+
+
+@given(drawings, links, st.sampled_from(["join", "sleep", "Lock"]), st.booleans())
+def test_whatever_the_flows_the_parts_cover_the_cell_exactly(
+    drawn: list[str], flows: list[tuple[FlowKind, int, int, int]], reason: str, has_host: bool
+) -> None:
+    text = "\n".join(f"t{number}  {line}" for number, line in enumerate(drawn))
+    names = {f"t{number}": reason for number in range(len(drawn))}
+    trace = trace_from_text(text, reasons=names, host="t0" if has_host else "")
+    known = [flow for flow in flows if flow[1] < len(drawn) and flow[2] < len(drawn)]
+    parts = path_of(linked(trace, *known))
+    assert sum(part.length_ns for part in parts) == trace.wall_ns
+    assert parts[0].start_ns == 0 and parts[-1].end_ns == trace.wall_ns
+    assert all(one.end_ns == other.start_ns for one, other in zip(parts, parts[1:], strict=False))

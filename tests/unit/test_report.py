@@ -1,0 +1,131 @@
+"""The report: what stands over, beside and under the picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.trace_text import trace_from_text
+
+from concmagic.analysis.lints import find
+from concmagic.analysis.metrics import compute
+from concmagic.report import Report
+from concmagic.report_builder import build_report
+from concmagic.trace.model import Cost, Hidden, Trace
+
+
+def report_of(trace: Trace, note: str = "") -> Report:
+    metrics = compute(trace)
+    return build_report(trace, metrics, find(trace, metrics), note=note)
+
+
+def test_a_blocked_loop_is_the_headline() -> None:
+    drawn = "blocker  RBBBBBBBBBBBBBBBBBBBBR\nvictim   WWYYYYYYYYYYYYYYYYYYYR"
+    trace = trace_from_text(drawn, reasons={"blocker": "time.sleep"}, source="time.sleep(1)")
+    assert report_of(replace(trace, wall_ns=trace.wall_ns)).headline.endswith(
+        "time.sleep(1) at line 2 blocked the loop while 1 task was ready."
+    )
+
+
+def test_threads_that_took_turns() -> None:
+    trace = trace_from_text("a  RRRRRYYYYY\nb  YYYYYRRRRR", kind="thread")
+    assert report_of(trace).headline == "2 threads took turns: 1.0 of 2 cores used on average."
+
+
+def test_threads_side_by_side() -> None:
+    trace = trace_from_text("a  RRRRRRRRRR\nb  RRRRRRRRRR", kind="process")
+    assert "2.0 of 2 cores worked at once: processes computed side by side" in report_of(trace).headline
+
+
+def test_waits_that_overlap() -> None:
+    trace = trace_from_text("\n".join(f"t{n}  RWWWWWWWWW" for n in range(8)))
+    assert report_of(trace).headline == (
+        "Up to 8 tasks at once: 80 ms of waiting and computing fit into 10 ms."
+    )
+
+
+def test_one_sleep_after_another() -> None:
+    trace = trace_from_text("cell  RWWWWWWWWW", host="cell")
+    assert report_of(trace).headline == "9 of 10 ms went into sleeping, at line 2, one thing at a time."
+
+
+def test_what_was_not_recorded_is_not_explained() -> None:
+    trace = trace_from_text("cell  RUUUUUUUUU", host="cell", kind="thread")
+    assert report_of(trace).headline == "For 9 of 10 ms it was not recorded what the cell did."
+
+
+def test_a_cell_that_failed_says_so_first() -> None:
+    trace = replace(trace_from_text("cell  RRRR", host="cell"), outcome="raised ValueError")
+    assert report_of(trace).headline.startswith("Raised ValueError after 4 ms.")
+
+
+def test_the_chips_tell_mean_and_peak() -> None:
+    report = report_of(trace_from_text("a  RRRRRRRRRR\nb  RRRRR.....", kind="thread"))
+    assert [(chip.value, chip.note) for chip in report.chips] == [
+        ("1.5", "at most 2 threads"),
+        ("1.5", "at most 2 of 2 cores"),
+    ]
+
+
+def test_without_a_cpu_clock_unknown_parallelism_is_said() -> None:
+    assert report_of(trace_from_text("a  UUUUUUUUUU", kind="thread")).chips[1].value == "unknown"
+
+
+def test_the_curves_step_where_the_work_does() -> None:
+    in_flight, on_a_core = report_of(trace_from_text("a  RRRWWW\nb  ...RRR", kind="thread")).curves
+    assert (in_flight.times_ns, in_flight.values) == ((0, 3_000_000), (1, 2))
+    assert on_a_core.values == (1,)
+
+
+def test_lane_ends_say_what_mattered_and_how_it_ended() -> None:
+    trace = trace_from_text("a  RBBBBB\nb  RYYYYY\nc  RWWWWW")
+    failed = replace(trace.tracks[2], outcome="raised KeyError")
+    report = report_of(replace(trace, tracks=(*trace.tracks[:2], failed)))
+    assert [(lane.text, lane.ok) for lane in report.lanes] == [
+        ("blocking 5 ms", True),
+        ("ready 5 ms", True),
+        ("raised KeyError", False),
+    ]
+
+
+def test_costs_over_ten_percent_are_loud() -> None:
+    trace = trace_from_text("a  RRRRRRRRRR")
+    cheap = report_of(replace(trace, cost=Cost(seconds=0.0001)))
+    dear = report_of(replace(trace, cost=Cost(seconds=0.002)))
+    assert (cheap.cost, cheap.cost_is_high) == ("tracing cost about 1 %", False)
+    assert (dear.cost, dear.cost_is_high) == ("tracing cost about 20 %", True)
+
+
+def test_the_footer_tells_what_is_missing() -> None:
+    trace = replace(
+        trace_from_text("a  RRRR"),
+        cost=Cost(calls_until_ns=1_500_000, problems=("Something was lost.",)),
+        hidden=Hidden(threads=2),
+    )
+    footer = report_of(trace, note="8 workers.").footer
+    assert footer[0] == "8 workers."
+    assert "Something was lost." in footer
+    assert any("first 1.5 ms" in sentence for sentence in footer)
+    assert any("2 threads of the kernel's own are hidden" in sentence for sentence in footer)
+
+
+def test_finding_nothing_is_said() -> None:
+    assert report_of(trace_from_text("a  RRRR")).no_findings
+    assert not report_of(trace_from_text("a  RRRR")).findings
+
+
+def test_an_empty_cell_has_a_report() -> None:
+    assert report_of(Trace("empty", "timeline", 0)).headline
+
+
+@given(st.lists(st.text("RBYWSU", min_size=1, max_size=12), min_size=1, max_size=6), st.booleans())
+def test_band_and_legend_are_sums(drawn: list[str], has_host: bool) -> None:
+    text = "\n".join(f"t{number}  {line}" for number, line in enumerate(drawn))
+    trace = trace_from_text(text, host="t0" if has_host else "")
+    report = report_of(trace)
+    assert sum(part.length_ns for part in report.band) == trace.wall_ns
+    assert sum(one.length_ns for one in report.legend) <= sum(
+        s.length_ns for track in trace.tracks for s in track.states
+    )
+    assert report.headline.endswith(".")
