@@ -130,24 +130,29 @@ class Magics:
 
     def _trace(self, cell: Cell, program: Program, options: Options) -> Any:
         from concmagic import pipeline
+        from concmagic.runners.interrupts import Deferred
 
         if program.is_async:
             program = _on_its_own_loop(program)
         run = partial(pipeline.trace_cell, cell, program, options, self._settings)
-        return self._ended(cell, options, _or_usage_error(run))
+        with Deferred() as interrupts:
+            traced = _or_usage_error(run)
+        return self._ended(cell, options, _interrupted(traced) if interrupts.noted else traced)
 
     async def _trace_awaiting(self, cell: Cell, program: Program, options: Options) -> Any:
         from concmagic import pipeline
+        from concmagic.runners.interrupts import Deferred
 
         if not program.is_async:
             return self._trace(cell, program, options)
         if asyncio._get_running_loop() is None:
             raise _usage_error(sentences.NEEDS_ASYNCIO_RUNNER)
-        try:
-            traced = await pipeline.trace_cell_async(cell, program, options, self._settings)
-        except ConcMagicError as error:
-            raise _usage_error(str(error)) from None
-        return self._ended(cell, options, traced)
+        with Deferred() as interrupts:
+            try:
+                traced = await pipeline.trace_cell_async(cell, program, options, self._settings)
+            except ConcMagicError as error:
+                raise _usage_error(str(error)) from None
+        return self._ended(cell, options, _interrupted(traced) if interrupts.noted else traced)
 
     def _ended(self, cell: Cell, options: Options, traced: Traced) -> Any:
         """Bind what was asked for, have the picture drawn last, and end as the cell ended."""
@@ -223,6 +228,16 @@ def _on_its_own_loop(program: Program) -> Program:
 
     note = " ".join(filter(None, (program.note, sentences.LOOP_OF_ITS_OWN)))
     return replace(program, is_async=False, run=partial(on_a_loop_of_its_own, program.run), note=note)
+
+
+def _interrupted(traced: Traced) -> Traced:
+    """The interrupt came when the cell's code was over: it still ends the cell."""
+    from dataclasses import replace
+
+    from concmagic.cell import Outcome
+
+    error = traced.outcome.error or KeyboardInterrupt()
+    return replace(traced, outcome=Outcome(error=error))
 
 
 def _help(name: str) -> str:

@@ -159,7 +159,7 @@ def wants_help(line: str) -> bool:
 
 def help_text(model: Model) -> str:
     """What `-h` prints: a sentence, the options, two examples."""
-    lines = [sentences.MAGIC_HELP[model], "", sentences.OPTIONS_TITLE]
+    lines = [sentences.MAGIC_DOES[model], "", sentences.OPTIONS_TITLE]
     for option in OPTIONS[model]:
         written = " ".join(filter(None, (", ".join(option.flags), option.metavar)))
         lines.append(f"  {written:<38} {option.help}")

@@ -367,7 +367,7 @@ OPTION_HELP = {
     "start_method": "how child processes start",
     "help": "this text",
 }
-MAGIC_HELP = {
+MAGIC_DOES = {
     "asyncio": (
         "%%asyncio_trace runs the cell and draws its tasks; "
         "with a `for` header the cell is a loop body, run as one task per item."
@@ -384,20 +384,20 @@ MAGIC_HELP = {
 }
 EXAMPLES = {
     "asyncio": (
-        "  %%asyncio_trace                         a whole cell, which may `await`",
-        "  %%asyncio_trace -w 10 for url in urls   one task per url, ten in flight",
+        "  %%asyncio_trace                           a whole cell, which may `await`",
+        "  %%asyncio_trace -w 10 for url in urls     one task per url, ten in flight",
     ),
     "threads": (
-        "  %%threads                               a whole cell that makes its own threads",
-        "  %%threads -w 8 -r pages for url in urls one job per url, eight at once",
+        "  %%threads                                 a whole cell that makes its own threads",
+        "  %%threads -w 8 -r pages for url in urls   one job per url, eight at once",
     ),
     "procs": (
-        "  %%procs --start-method spawn            a whole cell that makes its own processes",
-        "  %%procs -w 4 for n in numbers           one job per number, four at once",
+        "  %%procs --start-method spawn              a whole cell that makes its own processes",
+        "  %%procs -w 4 for n in numbers             one job per number, four at once",
     ),
     "timeline": (
-        "  %%timeline                              a whole cell",
-        '  %%timeline --predict "Who is first?"    the picture folded under a question',
+        "  %%timeline                                a whole cell",
+        '  %%timeline --predict "Who is first?"      the picture folded under a question',
     ),
 }
 WHOLE_CELLS_ONLY = (
@@ -834,7 +834,7 @@ def took_turns_on_one_core(how_many: int) -> str:
 
 def overlapped(peak: int, who: str, useful_ns: float, wall_ns: int) -> str:
     """Waits and work that lay side by side."""
-    whose = f"{count(peak, who)} at once" if who != "unit" else f"{peak:,} at once"
+    whose = f"{count(peak, who, _plural(2, who))} at once" if who != "unit" else f"{peak:,} at once"
     return f"Up to {whose}: {duration(useful_ns)} of waiting and computing fit into {duration(wall_ns)}."
 
 

@@ -262,3 +262,28 @@ def test_header_form_ends_in_keyboard_interrupt(kernel: Kernel, code: str) -> No
     assert run.kinds[-1] == "display_data"
     assert seconds < 4
     check_next_cells(kernel)
+
+
+EDGES = {
+    "before the cell": ("RecordingSession", "start"),
+    "after the cell": ("RecordingSession", "stop"),
+}
+
+
+@pytest.mark.parametrize(("owner", "name"), EDGES.values(), ids=EDGES)
+@pytest.mark.parametrize("body", ["while True: pass", "while True: await asyncio.sleep(0)"])
+def test_interrupt_at_the_edges_of_the_cell_ends_it_too(
+    kernel: Kernel, owner: str, name: str, body: str
+) -> None:
+    """The signal is raised in the middle of starting or stopping the recorders."""
+    kernel.check(
+        f"import concmagic.recording.session as s\nreal_method = s.{owner}.{name}\n"
+        f"def striking(*args, **kwargs):\n    s.{owner}.{name} = real_method\n"
+        "    signal.raise_signal(signal.SIGINT)\n    return real_method(*args, **kwargs)\n"
+        f"s.{owner}.{name} = striking"
+    )
+    quick = body.replace("while True: ", "") if name == "stop" else body
+    run = kernel.run(f"%%asyncio_trace\n{quick}")
+    assert run.ename == "KeyboardInterrupt"
+    assert run.kinds[-1] == "display_data"
+    check_next_cells(kernel)

@@ -270,8 +270,10 @@ def terminal(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_terminal_shows_value_and_text_only() -> None:
-    code = "get_ipython().run_line_magic('load_ext', 'concmagic')\n"
-    "get_ipython().run_cell('%%threads\\nprint(1)\\n6 * 7')"
+    code = (
+        "get_ipython().run_line_magic('load_ext', 'concmagic')\n"
+        "get_ipython().run_cell('%%threads\\nprint(1)\\n6 * 7')"
+    )
     done = terminal(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("1\n")

@@ -142,9 +142,7 @@ def compare(kernel: Kernel, magic: str, body: str) -> None:
     saw = debuggers_see(kernel, 0)
     is_ = story(kernel.run(f"{magic}\n{body}"), 1 + blank)
     assert is_ == was
-    if (
-        not re.search("SyntaxError|IndentationError|RecursionError", str(saw)) and "BdbQuit" not in body
-    ):  # IPython's own frames; not shown at all
+    if not re.search(_NOT_COMPARED, str(saw)) and "BdbQuit" not in body:
         assert debuggers_see(kernel, 1 + blank) == saw
 
 
@@ -183,8 +181,10 @@ def test_lines_after_a_continued_magic_keep_their_numbers(kernel: Kernel) -> Non
 
 def test_cell_under_another_magic_keeps_the_gutters_numbers(kernel: Kernel) -> None:
     run = kernel.run("%%time\n%%threads -q\nx = 1\n1 / 0")
-    assert run.ename == "ZeroDivisionError"
-    assert re.search(r"Cell In\[\d+\], line 4", run.traceback_text)
+    text = "".join(output["text"] for output in run.outputs if output["kind"] == "error")
+    assert "ZeroDivisionError" in text  # IPython 8 shows it in `%%time`, later ones pass it on
+    assert re.search(r"Cell In\[\d+\], line 4", text)
+    assert "concmagic" not in text.replace("%%threads", "")
 
 
 def test_failed_cell_gets_its_picture_after_the_traceback(kernel: Kernel) -> None:

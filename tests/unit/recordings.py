@@ -32,33 +32,33 @@ def at(ms: float) -> int:
 
 def thread(native_id: int = MAIN, name: str = "MainThread", **more: Any) -> ThreadRecord:
     """A thread; without more it is the main one."""
-    values: dict[str, Any] = dict(
-        ident=native_id,
-        daemon=False,
-        origin="user",
-        started_ns=None,
-        begun_ns=None,
-        ended_ns=None,
-        starter=None,
-    )
+    values: dict[str, Any] = {
+        "ident": native_id,
+        "daemon": False,
+        "origin": "user",
+        "started_ns": None,
+        "begun_ns": None,
+        "ended_ns": None,
+        "starter": None,
+    }
     return ThreadRecord(native_id=native_id, name=name, **(values | more))
 
 
 def task(number: int, steps: list[tuple[float, float]], wakes: list[Wake] = [], **more: Any) -> TaskRecord:  # noqa: B006
     """A task of loop 1, created with its first step if nothing else is said."""
-    values: dict[str, Any] = dict(
-        name=f"t{number}",
-        coroutine="main.<locals>.work",
-        file=CELL,
-        line=3,
-        parent=None,
-        loop=1,
-        origin="user",
-        created_ns=at(steps[0][0]) if steps else at(0),
-        ended_ns=at(steps[-1][1]) if steps else None,
-        outcome="returned",
-        exception="",
-    )
+    values: dict[str, Any] = {
+        "name": f"t{number}",
+        "coroutine": "main.<locals>.work",
+        "file": CELL,
+        "line": 3,
+        "parent": None,
+        "loop": 1,
+        "origin": "user",
+        "created_ns": at(steps[0][0]) if steps else at(0),
+        "ended_ns": at(steps[-1][1]) if steps else None,
+        "outcome": "returned",
+        "exception": "",
+    }
     pairs = tuple((at(begin), at(end)) for begin, end in steps)
     return TaskRecord(number=number, steps=pairs, wakes=tuple(wakes), **(values | more))
 
@@ -76,16 +76,30 @@ def log(*tasks: TaskRecord, callbacks: tuple[tuple[float, float, str], ...] = ()
 
 def kernel(*threads: ThreadRecord, **more: Any) -> ProcessRecord:
     """The kernel's own process."""
-    values: dict[str, Any] = dict(
-        pid=PID, parent_pid=None, name="kernel", start_method="", origin="user", started_ns=None,
-        begun_ns=None, target_ns=None, ended_ns=None, exit_code=None, main_native_id=MAIN,
-    )  # fmt: skip
+    values: dict[str, Any] = {
+        "pid": PID,
+        "parent_pid": None,
+        "name": "kernel",
+        "start_method": "",
+        "origin": "user",
+        "started_ns": None,
+        "begun_ns": None,
+        "target_ns": None,
+        "ended_ns": None,
+        "exit_code": None,
+        "main_native_id": MAIN,
+    }
     return ProcessRecord(threads=threads or (thread(),), **(values | more))
 
 
 def recording(*processes: ProcessRecord, wall: float = 100, source: str = "", **more: Any) -> Recording:
     """A cell of 100 ms."""
-    values: dict[str, Any] = dict(title="%%timeline", model="timeline", cell_file=CELL, cells={CELL: 7})
+    values: dict[str, Any] = {
+        "title": "%%timeline",
+        "model": "timeline",
+        "cell_file": CELL,
+        "cells": {CELL: 7},
+    }
     return Recording(
         source=source,
         start_ns=START,

@@ -176,10 +176,20 @@ def test_a_thread_that_died_tells_of_what() -> None:
 
 
 def child(**more: object) -> object:
-    values: dict[str, object] = dict(
-        pid=50, parent_pid=PID, name="Process-1", start_method="spawn", started_ns=at(10), begun_ns=at(30),
-        target_ns=at(40), ended_ns=at(90), exit_code=0, main_native_id=50, threads=(thread(50),), starter=MAIN,
-    )  # fmt: skip
+    values: dict[str, object] = {
+        "pid": 50,
+        "parent_pid": PID,
+        "name": "Process-1",
+        "start_method": "spawn",
+        "started_ns": at(10),
+        "begun_ns": at(30),
+        "target_ns": at(40),
+        "ended_ns": at(90),
+        "exit_code": 0,
+        "main_native_id": 50,
+        "threads": (thread(50),),
+        "starter": MAIN,
+    }
     return replace(kernel(), **(values | more))  # type: ignore[arg-type]
 
 

@@ -28,7 +28,10 @@ def loop(method: str, header: str = "for n in range(3)", workers: int = 2) -> st
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_notebooks_functions_and_classes_are_there(book: Notebook, method: str) -> None:
-    code = "base = 10\ndef add(x):\n    return base + x\nclass P:\n    def __init__(self, x):\n        self.x = add(x)"
+    code = (
+        "base = 10\ndef add(x):\n    return base + x\n"
+        "class P:\n    def __init__(self, x):\n        self.x = add(x)"
+    )
     exec(code, book.names)
     found = book.run("procs", loop(method), "P(n)")
     assert [type(p) for p in found] == [book.names["P"]] * 3
@@ -148,7 +151,10 @@ def test_prints_of_workers_arrive_whole(book: Notebook, capfd: pytest.CaptureFix
 
 
 def test_a_body_may_start_processes_of_its_own(book: Notebook) -> None:
-    body = "import multiprocessing\np = multiprocessing.get_context('fork').Process(target=print)\np.start()\np.join()\np.exitcode"
+    body = (
+        "import multiprocessing\np = multiprocessing.get_context('fork').Process(target=print)\n"
+        "p.start()\np.join()\np.exitcode"
+    )
     assert book.run("procs", loop("fork"), body) == [0, 0, 0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from hypothesis import given
@@ -111,4 +112,4 @@ def test_whatever_the_flows_the_parts_cover_the_cell_exactly(
     parts = path_of(linked(trace, *known))
     assert sum(part.length_ns for part in parts) == trace.wall_ns
     assert parts[0].start_ns == 0 and parts[-1].end_ns == trace.wall_ns
-    assert all(one.end_ns == other.start_ns for one, other in zip(parts, parts[1:], strict=False))
+    assert all(one.end_ns == other.start_ns for one, other in itertools.pairwise(parts))

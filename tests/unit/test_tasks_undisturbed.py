@@ -321,8 +321,6 @@ def test_an_error_of_our_own_costs_the_recording_only() -> None:
 
 def test_a_loop_of_an_odd_kind_costs_the_recording_only() -> None:
     class Odd(asyncio.SelectorEventLoop):
-        __hash__ = None  # type: ignore[assignment]
-
         def __getattribute__(self, name: str) -> Any:
             if name == "_thread_id" and threading.current_thread() is not threading.main_thread():
                 raise RuntimeError("not here")

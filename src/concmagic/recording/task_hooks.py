@@ -54,7 +54,8 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `Handle._run`: takes a step's begin and end."""
     numbers, sleeps, buffer = observer.table.numbers, observer.table.sleeps, observer.stream.buffer
     flush, due = observer.stream.flush, 0
-    step, timer = step_type(), events.TimerHandle
+    step: type = step_type()
+    timer: Any = events.TimerHandle  # Any: asyncio's types do not tell of a handle's loop
 
     # Operators and attributes rather than calls: where calls are traced, too, each of those costs double.
     @functools.wraps(original)

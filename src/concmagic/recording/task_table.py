@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -78,7 +79,7 @@ class TaskTable:
         self.tasks: dict[int, TaskEntry] = {}
         self.loops: dict[int, LoopEntry] = {}
         self.loop_by_id: dict[int, LoopEntry] = {}
-        self._when_gone = self._forget
+        self._when_gone: Callable[[Any], None] = self._forget
         self._next_task = count(1)
         self._next_loop = count(1)
 
@@ -113,8 +114,10 @@ class TaskTable:
     def close(self) -> None:
         """Let go of the references, which would otherwise wait for the garbage collector."""
         self._when_gone = _ignore
-        for entry in [*self.tasks.values(), *self.loops.values()]:
-            entry.ref = None
+        for task in [*self.tasks.values()]:
+            task.ref = None
+        for loop in [*self.loops.values()]:
+            loop.ref = None
         self.numbers.clear()
 
     def entry_of(self, task: Any) -> TaskEntry | None:

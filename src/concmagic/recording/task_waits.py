@@ -283,7 +283,8 @@ def _in_words(detail: str | float | None) -> str:
 def _instruction(node: Node) -> int:
     """Where a suspended coroutine stands in its code."""
     if type(node) is CoroutineType:
-        return node.cr_frame.f_lasti
+        frame = node.cr_frame
+        return -1 if frame is None else frame.f_lasti
     frame = getattr(node, "gi_frame", None) or getattr(node, "ag_frame", None)
     return -1 if frame is None else frame.f_lasti
 

@@ -22,7 +22,7 @@ def loops_of_the_cell() -> Iterator[None]:
     if kernel_loop is None:
         yield
         return
-    with ExitStack() as patches:
+    with _put_back(kernel_loop), ExitStack() as patches:
         loop_class = base_events.BaseEventLoop
         patches.enter_context(_replaced(loop_class, "run_forever", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(loop_class, "_check_running", _stepping_aside(kernel_loop)))
@@ -75,6 +75,22 @@ def _stepping_aside(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[Any], A
         return method
 
     return wrap
+
+
+@contextmanager
+def _put_back(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """An interrupt may have struck in the middle of the change from one loop to the other."""
+    task = asyncio.current_task(loop)
+    try:
+        yield
+    finally:
+        if events._get_running_loop() is not loop:
+            events._set_running_loop(loop)
+        current = asyncio.current_task(loop)
+        if current is not task and current is not None:
+            tasks._leave_task(loop, current)
+        if current is not task and task is not None:
+            tasks._enter_task(loop, task)
 
 
 @contextmanager

@@ -23,6 +23,33 @@ REPEAT_S = 0.2
 Reason = Literal["", "interrupt", "timeout"]
 
 
+class Deferred:
+    """Keep SIGINT away from what must not be torn apart, the recorders' start and stop, in a `with` block.
+
+    One that came before the cell ends the cell as it begins; `noted` tells of one after the cell.
+    """
+
+    def __init__(self) -> None:
+        self._active = threading.current_thread() is threading.main_thread()
+        self._handler = self._note
+        self._pid = os.getpid()
+        self.noted = False
+
+    def __enter__(self) -> Deferred:
+        if self._active:
+            self._before = signal.signal(signal.SIGINT, self._handler)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._active and signal.getsignal(signal.SIGINT) is self._handler:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, signum: int, frame: types.FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            signal.default_int_handler(signum, frame)
+        self.noted = True
+
+
 class Interrupts:
     """SIGINT for the length of a `with` block. `on_signal` says what a signal does to the cell.
 
@@ -43,6 +70,7 @@ class Interrupts:
         if self._active:
             self._handler = self._handle  # one object: `signal.getsignal` is compared with it later
             self._before = signal.signal(signal.SIGINT, self._handler)
+            self._take_over_from(getattr(self._before, "__self__", None))
             if self._timeout is not None:
                 self._timer = _Sender(self._timeout, None, self._time_is_up)
         return self
@@ -66,6 +94,12 @@ class Interrupts:
         if isinstance(first, KeyboardInterrupt) and self.reason == "interrupt":
             error = first
         return error.with_traceback(first.__traceback__ if first is not None else None)
+
+    def _take_over_from(self, before: object) -> None:
+        if isinstance(before, Deferred) and before.noted:
+            before.noted = False
+            self.reason = "interrupt"
+            self._repeater = _Sender(0.0, REPEAT_S)
 
     def _time_is_up(self) -> None:
         self.reason = self.reason or "timeout"

@@ -11,7 +11,7 @@ from concmagic.cell import Cell, Program
 from concmagic.options import Options
 from concmagic.recording import machine
 from concmagic.runners.loop_compile import compile_body
-from concmagic.runners.loop_header import Header, compile_header
+from concmagic.runners.loop_header import Header, Source, compile_header
 from concmagic.runners.loop_jobs import LoopRun
 from concmagic.runners.loop_results import Results
 
@@ -51,6 +51,14 @@ class _Loop:
         """Run all items, in threads or processes."""
         source = self._header.begin(self._shell)
         workers = self.workers or 1
+        try:
+            self._run_all(source, workers)
+        except KeyboardInterrupt as error:
+            # It stood in a wait of ours, of which the user knows nothing.
+            raise error.with_traceback(None) from None
+        return self._value()
+
+    def _run_all(self, source: Source, workers: int) -> None:
         if self._options.model == "procs":
             from concmagic.runners.loop_processes import run_in_processes
 
@@ -60,7 +68,6 @@ class _Loop:
             from concmagic.runners.loop_threads import run_in_threads
 
             run_in_threads(self._run, source, self._body, workers, self._cell.file)
-        return self._value()
 
     async def run_async(self) -> Results | None:
         """Run all items, as tasks on the loop that is running."""

@@ -7,6 +7,7 @@ beside the notebook's.
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from concmagic import sentences
 from concmagic.errors import BodyError, ChildStartError
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
-from concmagic.runners.loop_worker import Body, Done, Parcel, Ready, unpack_result, work
+from concmagic.runners.loop_worker import Body, Done, Parcel, Printed, Ready, unpack_result, work
 
 _GRACE_S = 0.4  # for a worker to end after SIGTERM, before it is killed
 
@@ -99,6 +100,8 @@ class _Pool:
             with suppress(OSError):  # it has died just now: nothing of ours was in it
                 worker.connection.send_bytes(b"")
         for worker in self._workers:
+            while not _is_over(worker):
+                self._print_more(worker)
             worker.process.join()
 
     def terminate(self) -> None:
@@ -112,6 +115,7 @@ class _Pool:
                 _quietly(process.kill)
         _join_until(left, time.monotonic() + _GRACE_S)
         for worker in self._workers:
+            self._print_more(worker)
             worker.connection.close()
             if worker.job is not None:
                 worker.job.cancel()
@@ -157,12 +161,22 @@ class _Pool:
         except (EOFError, OSError):
             self._bury(worker)
             return
-        if isinstance(message, Ready):
+        if isinstance(message, Printed):
+            getattr(sys, message.stream).write(message.text)
+        elif isinstance(message, Ready):
             worker.is_ready = not message.problem
             if message.problem:
                 self._refuse(worker, message.problem)
         elif isinstance(message, Done) and worker.job is not None:
             self._finish(worker, worker.job, message)
+
+    def _print_more(self, worker: _Worker) -> None:
+        """Take what a worker printed that runs no item any more."""
+        with suppress(EOFError, OSError):
+            while worker.connection.poll():
+                message = worker.connection.recv()
+                if isinstance(message, Printed):
+                    getattr(sys, message.stream).write(message.text)
 
     def _finish(self, worker: _Worker, job: Job, done: Done) -> None:
         worker.job = None
@@ -193,6 +207,12 @@ class _Pool:
     def _settle(self, job: Job, value: Any, error: BaseException | None) -> None:
         job.settle(value, error)
         self._run.ended(job)
+
+
+def _is_over(worker: _Worker) -> bool:
+    """Wait until a worker has ended or printed something; answers whether it has ended."""
+    ready = pipes.wait([worker.connection, worker.process.sentinel])
+    return worker.process.sentinel in ready
 
 
 def _parcel(body: Body) -> Parcel:

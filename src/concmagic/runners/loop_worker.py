@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
@@ -43,6 +43,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """What an item printed."""
+
+    stream: str  # "stdout" or "stderr"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """One item is over. Value and error are pickled apart: what cannot be read must not cost the times."""
 
@@ -67,15 +75,17 @@ def work(connection: Connection, inherited: list[Connection], file: str, body: B
     for each in inherited:
         each.close()
     interrupts = _Interrupts()
+    send = _Sender(connection)
+    sys.stdout, sys.stderr = _Printer("stdout", send), _Printer("stderr", send)
     try:
         function = _unpacked(body)
     except Exception as error:
-        connection.send(Ready(f"{type(error).__name__}: {error}"))
+        send(Ready(f"{type(error).__name__}: {error}"))
         return
-    connection.send(Ready())
+    send(Ready())
     with contextlib.suppress(EOFError, OSError):  # the notebook's process is gone: nobody waits for us
         while message := connection.recv_bytes():
-            connection.send(_run(function, message, file, interrupts))
+            send(_run(function, message, file, interrupts))
 
 
 def _unpacked(body: Body | Parcel) -> Body:
@@ -140,6 +150,52 @@ def _packed_error(error: BaseException) -> bytes:
     except Exception:
         return b""
     return data
+
+
+class _Sender:
+    """The worker's end of its pipe; threads of the body may print while the item's result is sent."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    def __call__(self, message: Ready | Printed | Done) -> None:
+        with self._lock:
+            self._connection.send(message)
+
+
+class _Printer:
+    """Stands for a worker's stdout or stderr: whole lines go to the notebook and are this cell's.
+
+    Through the file descriptor they could come after the cell's end, and two workers' lines as one.
+    """
+
+    def __init__(self, stream: str, send: _Sender) -> None:
+        self._name = stream
+        self._stream = getattr(sys, stream)
+        self._send = send
+        self._kept = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Send what is complete, keep the rest."""
+        lines, newline, self._kept = (self._kept + text).rpartition("\n")
+        if newline:
+            self._send(Printed(self._name, lines + newline))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write them one after the other."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Send everything now."""
+        kept, self._kept = self._kept, ""
+        if kept:
+            self._send(Printed(self._name, kept))
 
 
 def _flush() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from concmagic.trace.model import State, StateInterval
 
@@ -16,11 +17,19 @@ def cover(start_ns: int, end_ns: int, *layers: Layer) -> tuple[StateInterval, ..
     """
     if end_ns <= start_ns:
         return ()
+    used = [layer for layer in layers if layer]
+    if len(used) == 1 and _is_cover(used[0], start_ns, end_ns):
+        return tuple(used[0])
     states: list[StateInterval] = [StateInterval(start_ns, end_ns, State.UNKNOWN)]
-    for layer in layers:
-        if layer:
-            states = _overlay(states, layer)
+    for layer in used:
+        states = _overlay(states, layer)
     return tuple(join_equal(states))
+
+
+def _is_cover(layer: Layer, start_ns: int, end_ns: int) -> bool:
+    if layer[0].start_ns != start_ns or layer[-1].end_ns != end_ns:
+        return False
+    return all(one.end_ns == following.start_ns for one, following in pairwise(layer))
 
 
 def cut(interval: StateInterval, start_ns: int, end_ns: int) -> StateInterval:

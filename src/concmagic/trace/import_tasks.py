@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from concmagic import sentences
-from concmagic.recording.raw import LoopRecord, MergedSteps, TaskLog, TaskRecord, Wait, Wake
+from concmagic.recording.raw import LoopRecord, TaskLog, TaskRecord, Wait, Wake
 from concmagic.trace.clock import CellClock
-from concmagic.trace.cover import cover, within
+from concmagic.trace.cover import cover, join_equal, within
 from concmagic.trace.import_calls import BlockedCall
 from concmagic.trace.loop_holds import Hold, LoopHolds
 from concmagic.trace.model import Flow, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds, numbered, short_name
 from concmagic.trace.places import Places
+from concmagic.trace.step_evidence import as_thread, begin_of, calls_within, delay_ns, in_order, merged_states
+from concmagic.trace.task_flows import task_flows
 
 SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
 LOOP_OVERHEAD_NS = 50_000  # a shorter gap between two callbacks is the loop's own work
@@ -77,12 +79,12 @@ class TaskImporter:
             tracks.append(loop_track)
             tracks += self._task_tracks(loop, tasks)
             known_until = self._evidence_until.get(loop.native_id, 0)
-            by_thread[loop.native_id] += _as_thread(loop_track.states, known_until)
+            by_thread[loop.native_id] += as_thread(loop_track.states, known_until)
             steps[loop.native_id] += self._steps_by_id(tasks)
         return ImportedTasks(
             tuple(tracks),
-            tuple(self._flows()),
-            {native_id: _in_order(states) for native_id, states in by_thread.items()},
+            tuple(task_flows(self._shown, self._pid, self._clock, self._ids)),
+            {native_id: in_order(states) for native_id, states in by_thread.items()},
             {native_id: tuple(sorted(found)) for native_id, found in steps.items()},
             len(self._log.tasks) - len(self._shown),
         )
@@ -139,7 +141,7 @@ class TaskImporter:
             role="work",
             start_ns=start,
             end_ns=None if loop.kernel else end,
-            states=cover(start, end, states, self._merged(loop.merged)),
+            states=cover(start, end, join_equal(states), merged_states(loop.merged, self._clock)),
             outcome="" if loop.kernel else "returned",
             pid=self._pid,
             native_id=loop.native_id,
@@ -155,27 +157,10 @@ class TaskImporter:
             StateInterval(
                 call.start_ns, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line
             )
-            for call in _calls_within(self._blocked.get(native_id, ()), begin, end)
+            for call in calls_within(self._blocked.get(native_id, ()), begin, end)
             if min(call.end_ns, end) - max(call.start_ns, begin) >= SHORTEST_BLOCK_NS
         ]
         return list(cover(begin, end, base, within(blocks, begin, end)))
-
-    def _merged(self, stretches: Sequence[MergedSteps]) -> list[StateInterval]:
-        """Stretches whose steps were not kept one by one: their sums, one state after the other."""
-        out: list[StateInterval] = []
-        for stretch in stretches:
-            at = self._clock.at(stretch.start_ns)
-            detail = sentences.merged_steps(stretch.steps)
-            for state, length in (
-                (State.RUNNING, stretch.running_ns),
-                (State.READY, stretch.ready_ns),
-                (State.WAITING, stretch.waiting_ns),
-            ):
-                end = self._clock.at(self._clock.start_ns + at + length)
-                if end > at:
-                    out.append(StateInterval(at, end, state, "merged", detail))
-                at = end
-        return out
 
     # ---- tasks -------------------------------------------------------------------------------
 
@@ -221,9 +206,9 @@ class TaskImporter:
         """
         if wake.cause != "timer" or wake.wait is None or wake.wait.reason != "sleep":
             return woken
-        due = before + _delay_ns(wake.wait.detail)
+        due = before + delay_ns(wake.wait.detail)
         holds = self._holds_of.get(loop, ())
-        index = bisect_right(holds, due, key=_begin) - 1
+        index = bisect_right(holds, due, key=begin_of) - 1
         if due <= before or woken - due < LATE_NS or index < 0 or holds[index][1] - due < LATE_NS:
             return woken
         return due
@@ -286,7 +271,7 @@ class TaskImporter:
             role="work" if task.origin == "user" else "machinery",
             start_ns=start,
             end_ns=None if task.ended_ns is None else end,
-            states=cover(start, end, states, self._merged(task.merged)),
+            states=cover(start, end, states, merged_states(task.merged, self._clock)),
             outcome=task.outcome,
             outcome_detail=task.exception,
             pid=self._pid,
@@ -304,75 +289,3 @@ class TaskImporter:
             for task in tasks
             for begin, end in task.steps
         ]
-
-    # ---- flows -------------------------------------------------------------------------------
-
-    def _flows(self) -> list[Flow]:
-        at, ids, pid = self._clock.at, self._ids, self._pid
-        flows: list[Flow] = []
-        shown = self._shown_numbers
-        for task in self._shown:
-            me = ids.get("task", pid, task.number)
-            if task.parent in shown and task.created_ns is not None:
-                first = task.steps[0][0] if task.steps else task.created_ns
-                source = ids.get("task", pid, task.parent)
-                flows.append(Flow("spawn", source, at(task.created_ns), me, at(first)))
-            for wake in task.wakes:
-                source_id = ids.known("task", pid, wake.task) if wake.task in shown else None
-                if source_id is None and wake.thread is not None:
-                    source_id = ids.known("thread", pid, wake.thread)
-                if source_id is not None and source_id != me:
-                    moment = at(wake.at_ns)
-                    flows.append(Flow("wake", source_id, moment, me, moment, wake.detail))
-        return flows
-
-
-def _begin(hold: Hold) -> int:
-    return hold[0]
-
-
-def _delay_ns(detail: str) -> int:
-    """The delay of a sleep from "0.02 s"; 0 if it does not tell."""
-    number, _, unit = detail.partition(" ")
-    try:
-        return int(float(number) * 1e9) if unit == "s" else 0
-    except ValueError:
-        return 0
-
-
-def _calls_within(calls: Sequence[BlockedCall], start: int, end: int) -> list[BlockedCall]:
-    low, high = 0, len(calls)
-    while low < high:
-        middle = (low + high) // 2
-        if calls[middle].end_ns <= start:
-            low = middle + 1
-        else:
-            high = middle
-    found = []
-    while low < len(calls) and calls[low].start_ns < end:
-        found.append(calls[low])
-        low += 1
-    return found
-
-
-def _as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateInterval]:
-    """What a loop's states say about its thread, beside the calls, which tell of blocking themselves.
-
-    An idle loop's thread waits; but where calls were recorded they tell exactly when.
-    """
-    return [
-        interval
-        for interval in states
-        if interval.state is State.RUNNING
-        or (interval.state is State.WAITING and interval.start_ns >= known_until)
-    ]
-
-
-def _in_order(states: list[StateInterval]) -> tuple[StateInterval, ...]:
-    """States of a thread's loops one after the other; a loop inside another's step gives way."""
-    states.sort(key=lambda interval: interval.start_ns)
-    out: list[StateInterval] = []
-    for interval in states:
-        if not out or interval.start_ns >= out[-1].end_ns:
-            out.append(interval)
-    return tuple(out)

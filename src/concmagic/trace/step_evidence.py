@@ -1,0 +1,83 @@
+"""What lies in a step and what steps say about their thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from concmagic import sentences
+from concmagic.recording.raw import MergedSteps
+from concmagic.trace.clock import CellClock
+from concmagic.trace.import_calls import BlockedCall
+from concmagic.trace.loop_holds import Hold
+from concmagic.trace.model import State, StateInterval
+
+
+def begin_of(hold: Hold) -> int:
+    """When a hold began; to search by."""
+    return hold[0]
+
+
+def delay_ns(detail: str) -> int:
+    """The delay of a sleep from "0.02 s"; 0 if it does not tell."""
+    number, _, unit = detail.partition(" ")
+    try:
+        return int(float(number) * 1e9) if unit == "s" else 0
+    except ValueError:
+        return 0
+
+
+def calls_within(calls: Sequence[BlockedCall], start: int, end: int) -> list[BlockedCall]:
+    """The calls that overlap a stretch, found by bisection."""
+    low, high = 0, len(calls)
+    while low < high:
+        middle = (low + high) // 2
+        if calls[middle].end_ns <= start:
+            low = middle + 1
+        else:
+            high = middle
+    found = []
+    while low < len(calls) and calls[low].start_ns < end:
+        found.append(calls[low])
+        low += 1
+    return found
+
+
+def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateInterval]:
+    """What a loop's states say about its thread, beside the calls, which tell of blocking themselves.
+
+    An idle loop's thread waits; but where calls were recorded they tell exactly when.
+    """
+    return [
+        interval
+        for interval in states
+        if interval.state is State.RUNNING
+        or (interval.state is State.WAITING and interval.start_ns >= known_until)
+    ]
+
+
+def in_order(states: list[StateInterval]) -> tuple[StateInterval, ...]:
+    """States of a thread's loops one after the other; a loop inside another's step gives way."""
+    states.sort(key=lambda interval: interval.start_ns)
+    out: list[StateInterval] = []
+    for interval in states:
+        if not out or interval.start_ns >= out[-1].end_ns:
+            out.append(interval)
+    return tuple(out)
+
+
+def merged_states(stretches: Sequence[MergedSteps], clock: CellClock) -> list[StateInterval]:
+    """Stretches whose steps were not kept one by one: their sums, one state after the other."""
+    out: list[StateInterval] = []
+    for stretch in stretches:
+        at = clock.at(stretch.start_ns)
+        detail = sentences.merged_steps(stretch.steps)
+        for state, length in (
+            (State.RUNNING, stretch.running_ns),
+            (State.READY, stretch.ready_ns),
+            (State.WAITING, stretch.waiting_ns),
+        ):
+            end = clock.at(clock.start_ns + at + length)
+            if end > at:
+                out.append(StateInterval(at, end, state, "merged", detail))
+            at = end
+    return out
