@@ -325,6 +325,9 @@ PICTURE_WORDS = {
         "Esc: leave · ?: this list"
     ),
     "hint": "Click a box or a name for details. ? shows the keys.",
+    "hintCalls": "Click a box or a name for details and your calls. ? shows the keys.",
+    "calls": ["{n} × {name}", "{n} shorter calls", "{x} in all", "{n} deeper calls are not drawn"],
+    "noCalls": "calls were not recorded from here on",
     "fit": "Fit",
     "undo": "Undo zoom",
     "where": "where it went",

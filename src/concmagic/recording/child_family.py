@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -39,6 +39,7 @@ class Family:
     """All children that this process has started since `start`."""
 
     def __init__(self) -> None:
+        self.on_born: Callable[[int], object] = _nobody_asks
         self.children: list[Child] = []
         self._by_pid: dict[int, Child] = {}
         self._local = threading.local()
@@ -70,6 +71,7 @@ class Family:
         child.pid = pid
         self._by_pid[pid] = child
         self.children.append(child)
+        self.on_born(pid)
 
     def find(self, pid: int) -> Child | None:
         """The latest child that had this pid."""
@@ -94,3 +96,7 @@ class Family:
     def living(self) -> list[Child]:
         """Those that have not ended, as far as is known."""
         return [child for child in self.children if child.ended_ns is None]
+
+
+def _nobody_asks(pid: int) -> None:
+    """Where no sampler runs, nobody needs to hear of a new child at once."""

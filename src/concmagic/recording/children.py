@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,14 @@ _kept: list[tuple[Path, list[int]]] = []  # folders that children still use, who
 class ChildRecorder:
     """The child processes of one cell; `problems` are whole sentences about what is missing."""
 
-    def __init__(self, options: Options, cell_file: str, budget: int = 300_000) -> None:
+    def __init__(
+        self,
+        options: Options,
+        cell_file: str,
+        budget: int = 300_000,
+        on_born: Callable[[int], object] | None = None,
+    ) -> None:
+        self._on_born = on_born
         self.problems: list[str] = []
         self._passport = Passport(
             detail=options.detail, budget=budget, cell_file=cell_file, parent_pid=os.getpid()
@@ -42,6 +49,8 @@ class ChildRecorder:
         hooks = self._hooks = child_hooks.Hooks(self._passport)
         hooks.before_child = self._prepare
         hooks.on_fork = begin_forked
+        if self._on_born is not None:
+            hooks.family.on_born = self._on_born
         pickling.courier().generation += 1
         hooks.install()
 

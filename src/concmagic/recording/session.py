@@ -97,22 +97,21 @@ class RecordingSession:
         from concmagic.recording.marks import MarkRecorder
         from concmagic.recording.pool_jobs import PoolJobRecorder
         from concmagic.recording.recorder import CallRecorder
+        from concmagic.recording.sampler import Sampler
         from concmagic.recording.tasks import TaskRecorder
         from concmagic.recording.threads import ThreadRecorder
 
+        watching = Sampler(os.getpid()) if sampler else None
+        on_born = watching.watch if watching else None  # a child's first milliseconds are its dearest
         recorders: dict[str, Recorder] = {
-            "children": ChildRecorder(self._options, self._cell.file, budget),
+            "children": ChildRecorder(self._options, self._cell.file, budget, on_born),
             "marks": MarkRecorder(),
             "jobs": PoolJobRecorder(),
             "threads": ThreadRecorder(),
             "tasks": TaskRecorder(),
             "calls": CallRecorder(self._options.detail, budget),
         }
-        if sampler:
-            from concmagic.recording.sampler import Sampler
-
-            recorders = {"sampler": Sampler(os.getpid()), **recorders}
-        return recorders
+        return {"sampler": watching, **recorders} if watching else recorders
 
     def _own_process(self, evidence: Mapping[str, Any], end_ns: int) -> ProcessRecord:
         return ProcessRecord(

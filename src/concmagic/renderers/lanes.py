@@ -27,6 +27,7 @@ class Lane:
     children: tuple[Lane, ...] = ()
     is_fold: bool = False  # its children are what it stands for, shown instead when unfolded
     machinery: bool = False
+    told_too: tuple[Track, ...] = ()  # tracks that have no lane of their own: this one says the same
 
     @property
     def is_group(self) -> bool:
@@ -93,7 +94,7 @@ class _Tree:
                 self._helpers.append(track)
                 lanes += self._under(track.id, depth)
             elif depth < DEEPEST:
-                lanes.append(self._lane(track, depth, tuple(self._under(track.id, depth + 1))))
+                lanes.append(_as_one(self._lane(track, depth, tuple(self._under(track.id, depth + 1)))))
             else:
                 lanes += self._flat(track, depth)
         return lanes
@@ -115,6 +116,17 @@ class _Tree:
         return Lane(
             name, depth, (track,), summary.text, summary.ok, children, machinery=track.role == "machinery"
         )
+
+
+def _as_one(lane: Lane) -> Lane:
+    """A child process with nothing but its main thread needs one lane, not two."""
+    below = lane.children
+    if len(below) != 1 or below[0].children or lane.tracks[0].parent is None:
+        return lane
+    thread = below[0].tracks[0]
+    if lane.tracks[0].kind != "process" or thread.kind != "thread" or not lane.tracks[0].states:
+        return lane
+    return replace(lane, children=(), told_too=(thread,))
 
 
 def _outdent(lane: Lane) -> Lane:

@@ -17,6 +17,7 @@ from concmagic.renderers.lanes import Lane, arrange
 from concmagic.renderers.layout import JobLabels, labels_of
 from concmagic.renderers.measure import one_line
 from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
+from concmagic.renderers.payload_calls import CallPacker, Place
 from concmagic.renderers.payload_flows import packed_flows
 from concmagic.renderers.spans import Columns, Span, columns_of, merge, resolution_for, stacked
 from concmagic.report import Report
@@ -49,13 +50,17 @@ def payload(report: Report) -> dict[str, Any]:
     if packer.coarse_ns > packer.resolution_ns:
         notes.append(sentences.folded_note(packer.coarse_ns))
     notes += [sentences.lanes_left_out(left_out)] if left_out else []
-    numbers = {one.lane.tracks[0].id: index for index, one in enumerate(placed) if not one.lane.is_fold}
+    numbers = _lane_of_track(placed)
+    calls = CallPacker(report.trace, packer.units, packer.unit_ns)
+    packed_calls = calls.pack(*_places_of_calls(placed, numbers))
+    notes += [sentences.calls_left_out(calls.left_out)] if calls.left_out else []
     return {
         **_sentences(report, notes),
         "unit": packer.unit_ns,
         "wall": packer.units(report.trace.wall_ns),
         "lanes": [_lane(one, packer) for one in placed],
         "rows": rows,
+        "calls": packed_calls,
         "kinds": packer.kinds,
         "flows": packed_flows(report.trace, numbers, packer.units),
         "findings": [_finding(finding, numbers, packer) for finding in report.findings],
@@ -115,6 +120,26 @@ def _within_folds(placed: list[_Placed]) -> set[int]:
         if one.parent >= 0 and (one.parent in hidden or placed[one.parent].lane.is_fold):
             hidden.add(index)
     return hidden
+
+
+def _lane_of_track(placed: list[_Placed]) -> dict[int, int]:
+    """The number of the lane on which each track is drawn."""
+    return {
+        track.id: index
+        for index, one in enumerate(placed)
+        if not one.lane.is_fold
+        for track in (*one.lane.tracks, *one.lane.told_too)
+    }
+
+
+def _places_of_calls(placed: list[_Placed], numbers: dict[int, int]) -> tuple[list[Place], list[Place]]:
+    """Lane and track of what is seen at first, and of what is within folds."""
+    hidden = _within_folds(placed)
+    seen: list[Place] = []
+    folded: list[Place] = []
+    for track, lane in numbers.items():
+        (folded if lane in hidden else seen).append((lane, track))
+    return seen, folded
 
 
 class _Packer:
