@@ -78,6 +78,7 @@ def not_a_trace(path: object, error: BaseException) -> str:
     why = f"{type(error).__name__}: {error}"
     return f"{path} is no trace that concmagic saved as .json or .json.gz ({why})."
 
+
 PANDAS_IS_MISSING = "This needs pandas: %pip install 'concmagic[pandas]'."
 
 
@@ -122,7 +123,9 @@ def spread(lengths_ns: list[int]) -> str:
     ordered = sorted(lengths_ns)
     picked = [duration(ordered[round((len(ordered) - 1) * share)]) for share in (0.5, 0.95, 1)]
     units = {text.rpartition(" ")[2] for text in picked}
-    p50, p95, most = [text.rpartition(" ")[0] for text in picked[:2]] + picked[2:] if len(units) == 1 else picked
+    p50, p95, most = (
+        [text.rpartition(" ")[0] for text in picked[:2]] + picked[2:] if len(units) == 1 else picked
+    )
     return f"p50 {p50} · p95 {p95} · max {most}"
 
 
@@ -173,6 +176,11 @@ def lanes_left_out(how_many: int) -> str:
     return f"{count(how_many, 'lane')} can be seen only within their fold: save the trace to see each."
 
 
+def calls_left_out(tracks: int) -> str:
+    """Say that some lanes of a fold do not show their calls."""
+    return f"The calls of {count(tracks, 'lane')} within folds are not in the picture: save the trace to see them."
+
+
 def picture_alt(headline: str, numbers: str) -> str:
     """The picture for one who cannot see it."""
     return f"Timeline. {headline} {numbers}".strip()
@@ -219,7 +227,9 @@ def hook_replaced(name: str) -> str:
 
 # ---- running a cell --------------------------------------------------------------------------
 
-SETTING_BUDGET = "Events of calls that each process records under --detail auto; then the rest has states only."
+SETTING_BUDGET = (
+    "Events of calls that each process records under --detail auto; then the rest has states only."
+)
 SETTING_SAMPLER = "Whether a helper process asks the operating system who is on a core."
 SETTING_LINTS = "Findings by name: {'gil-bound': False} switches one off."
 SETTING_CANCEL = "Whether tasks that an awaiting cell leaves running are cancelled at its end."
@@ -453,7 +463,9 @@ def option_of_another(flag: str, magic: str) -> str:
     """Another magic knows this option."""
     if flag == "--start-method":
         return f"{magic} starts no processes: {flag} is an option of %%procs."
-    return f"{magic} takes whole cells only: {flag} is for loops, under %%asyncio_trace, %%threads or %%procs."
+    return (
+        f"{magic} takes whole cells only: {flag} is for loops, under %%asyncio_trace, %%threads or %%procs."
+    )
 
 
 def not_a_header(magic: str, word: str, whole_cells_only: bool) -> str:
@@ -537,9 +549,12 @@ def child_told_nothing(name: str, exit_code: int | None) -> str:
     """Say what is missing of a child that was ended before it could hand over."""
     return f"{name} handed nothing over ({ended_how(exit_code)}): its calls and threads are missing."
 
+
 PARTLY_RUNNING = "running for a part"
 SEVERAL = "several, too fine"
-RETURN_IN_BODY = "A loop body has no `return`: end it with the value as its last line, or an item with `continue`"
+RETURN_IN_BODY = (
+    "A loop body has no `return`: end it with the value as its last line, or an item with `continue`"
+)
 YIELD_IN_BODY = "A loop body cannot `yield`: its value is that of its last line"
 BREAK_IN_BODY = "A loop whose items run at the same time has no `break`: `continue` ends one item"
 STAR_IN_BODY = "`import *` cannot be in a loop body: put it in a cell before this one"
@@ -673,7 +688,7 @@ LINT_EXCEPTION_IN_THREAD = "An exception ends its thread only; the cell does not
 LINT_CHILD_DIED = "A child process that dies takes its result with it."
 LEFT_RUNNING_HINT = "Wait for it: await the task, join the thread or process, or leave the pool's with block."
 EXCEPTION_IN_THREAD_HINT = "A thread pool's future.result() would raise it here."
-NO_FINDINGS = "Nothing was found that made this cell slower than it has to be."
+NO_FINDINGS = "The checks found nothing that made this cell slower."
 
 
 def lint_failed(name: str, error: BaseException) -> str:
@@ -885,7 +900,9 @@ def hidden_tracks(threads: int, tasks: int) -> str:
     parts = [count(n, f"{kind}") for n, kind in ((threads, "thread"), (tasks, "task")) if n]
     if not parts:
         return ""
-    return f"{' and '.join(parts)} of the kernel's own {'is' if threads + tasks == 1 else 'are'} hidden (--all)."
+    return (
+        f"{' and '.join(parts)} of the kernel's own {'is' if threads + tasks == 1 else 'are'} hidden (--all)."
+    )
 
 
 def calls_kept(until_ns: int) -> str:

@@ -23,8 +23,8 @@ import multiprocessing.pool, multiprocessing.popen_forkserver, multiprocessing.p
 import concurrent.futures.process, subprocess
 from multiprocessing import process, reduction, spawn, util
 from concmagic.options import Options
-from concmagic.recording import children
-from concmagic.recording.children import ChildRecorder
+from concmagic.recording.children import recorder as children
+from concmagic.recording.children.recorder import ChildRecorder
 
 WATCHED = [
     (multiprocessing.popen_fork.Popen, "__init__"), (multiprocessing.popen_fork.Popen, "poll"),

@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from concmagic.cell import Cell, Program
 from concmagic.options import Options, parse
-from concmagic.recording.children import ChildRecorder
+from concmagic.recording.children.recorder import ChildRecorder
 from concmagic.runners import tracebacks
 from concmagic.runners.loop_body import make_program
 

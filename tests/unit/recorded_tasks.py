@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from concmagic.recording.raw import TaskLog, TaskRecord
-from concmagic.recording.tasks import TaskRecorder
+from concmagic.recording.tasks.recorder import TaskRecorder
 
 
 def record(

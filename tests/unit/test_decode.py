@@ -12,12 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concmagic.recording.calls import ANONYMOUS, Calls, parents, take
-from concmagic.recording.calls_select import collapse_imports, own_functions, select_own_code
-from concmagic.recording.decode import decode
-from concmagic.recording.event_nodes import C_CLOSED, C_OPEN, FUNCTION_NODE, PY_CLOSED, PY_OPEN, EventNode
+from concmagic.recording.calls.columns import ANONYMOUS, Calls, parents, take
+from concmagic.recording.calls.decode import decode
+from concmagic.recording.calls.event_nodes import (
+    C_CLOSED,
+    C_OPEN,
+    FUNCTION_NODE,
+    PY_CLOSED,
+    PY_OPEN,
+    EventNode,
+)
+from concmagic.recording.calls.recorder import CallRecorder
+from concmagic.recording.calls.select import collapse_imports, own_functions, select_own_code
 from concmagic.recording.raw import RawCalls, RawCode
-from concmagic.recording.recorder import CallRecorder
 
 MINE, LIBRARY = "/home/me/cell.py", "/usr/lib/python/json/decoder.py"
 CODES = {

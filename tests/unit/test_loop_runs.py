@@ -241,7 +241,7 @@ def test_every_item_has_a_job_with_its_times_and_place(book: Notebook, model: st
 
 
 def test_a_job_under_asyncio_carries_the_number_of_its_recorded_task(book: Notebook) -> None:
-    from concmagic.recording.tasks import TaskRecorder
+    from concmagic.recording.tasks.recorder import TaskRecorder
 
     program = book.program("asyncio", "for n in range(3)", "import asyncio\nawait asyncio.sleep(0)")
     recorder = TaskRecorder()
@@ -258,7 +258,7 @@ def test_a_job_under_asyncio_carries_the_number_of_its_recorded_task(book: Noteb
 
 
 def test_the_reason_and_line_of_an_items_wait_are_found(book: Notebook) -> None:
-    from concmagic.recording.tasks import TaskRecorder
+    from concmagic.recording.tasks.recorder import TaskRecorder
 
     program = book.program("asyncio", "for n in range(1)", "import asyncio\nawait asyncio.sleep(0.001)")
     recorder = TaskRecorder()
@@ -273,7 +273,7 @@ def test_the_reason_and_line_of_an_items_wait_are_found(book: Notebook) -> None:
 
 
 def test_the_task_of_a_failed_item_has_failed(book: Notebook) -> None:
-    from concmagic.recording.tasks import TaskRecorder
+    from concmagic.recording.tasks.recorder import TaskRecorder
 
     program = book.program("asyncio", "for n in range(1)", "1 / n")
     recorder = TaskRecorder()
@@ -288,7 +288,7 @@ def test_the_task_of_a_failed_item_has_failed(book: Notebook) -> None:
 
 
 def test_workers_are_recorded_as_threads_of_the_users(book: Notebook) -> None:
-    from concmagic.recording.threads import ThreadRecorder
+    from concmagic.recording.threads.recorder import ThreadRecorder
 
     recorder = ThreadRecorder()
     recorder.start()

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from concmagic.recording.labels import call_label, shorten, value_label
-from concmagic.recording.pool_jobs import PoolJobRecorder
 from concmagic.recording.raw import JobRecord
+from concmagic.recording.threads.pool_jobs import PoolJobRecorder
 
 WAIT_S = 30  # only ever reached by a test that fails
 

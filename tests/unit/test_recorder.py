@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from concmagic.errors import TracerBusyError
-from concmagic.recording import ours, process_tracer, recorder
-from concmagic.recording.decode import ANONYMOUS, Calls, decode
+from concmagic.recording import ours
+from concmagic.recording.calls import process_tracer, recorder
+from concmagic.recording.calls.decode import ANONYMOUS, Calls, decode
+from concmagic.recording.calls.recorder import CallRecorder
 from concmagic.recording.raw import RawCalls
-from concmagic.recording.recorder import CallRecorder
 
 MONITORING = sys.version_info >= (3, 12)
 

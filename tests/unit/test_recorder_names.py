@@ -15,8 +15,8 @@ import time
 
 import pytest
 
-from concmagic.recording.decode import Calls, decode
-from concmagic.recording.recorder import CallRecorder
+from concmagic.recording.calls.decode import Calls, decode
+from concmagic.recording.calls.recorder import CallRecorder
 
 
 def recorded(program) -> Calls:
@@ -112,8 +112,8 @@ def test_a_collected_class_leaves_no_name_and_no_other_is_put_in_its_place() -> 
 
 TRAP = """
     import gc, sys
-    from concmagic.recording.recorder import CallRecorder
-    from concmagic.recording.decode import decode
+    from concmagic.recording.calls.recorder import CallRecorder
+    from concmagic.recording.calls.decode import decode
 
     for turn in range(30):
         calls = CallRecorder("auto")
@@ -145,7 +145,7 @@ def test_the_trap_of_collected_types_costs_neither_the_process_nor_a_name() -> N
 def test_more_recordings_than_thread_keys() -> None:
     # Each VizTracer takes one of 1,024 keys for good and ends the process when there is none left.
     result = run("""
-        from concmagic.recording.recorder import CallRecorder
+        from concmagic.recording.calls.recorder import CallRecorder
         for turn in range(1100):
             calls = CallRecorder("auto")
             calls.start()
@@ -161,7 +161,7 @@ def test_the_interpreter_ends_well_with_recorded_threads_still_alive(recording: 
     stop = "" if recording else "calls.stop()"
     result = run(f"""
         import threading
-        from concmagic.recording.recorder import CallRecorder
+        from concmagic.recording.calls.recorder import CallRecorder
         for turn in range(3):
             calls = CallRecorder("auto")
             calls.start()
@@ -201,7 +201,7 @@ def test_threads_that_end_after_their_recording_leave_the_next_one_whole() -> No
 def test_the_memory_of_the_events_is_given_back() -> None:
     result = run("""
         import sys
-        from concmagic.recording.recorder import CallRecorder
+        from concmagic.recording.calls.recorder import CallRecorder
 
         def resident():
             with open("/proc/self/statm") as file:

@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from concmagic.recording import gil_address, sampler
 from concmagic.recording.raw import SampleLog
-from concmagic.recording.sampler import Sampler
-from concmagic.recording.sampler_view import Rows, Thread, decode_state
+from concmagic.recording.sampler import gil_address
+from concmagic.recording.sampler import recorder as sampler
+from concmagic.recording.sampler.recorder import Sampler
+from concmagic.recording.sampler.view import Rows, Thread, decode_state
 
 RUNNING, GIL, FUTEX, ASLEEP = -1, -3, -4, -5
 SLEEP_CALL = {"x86_64": 230, "aarch64": 115}[os.uname().machine]
@@ -319,7 +320,7 @@ def open_files(pid: int) -> list[str]:
 
 ALONE = """
 import multiprocessing, os, threading
-from concmagic.recording import sampler
+from concmagic.recording.sampler import recorder as sampler
 watching = sampler.Sampler(os.getpid())
 watching.start()
 assert threading.active_count() == 1 and multiprocessing.active_children() == []
@@ -393,7 +394,7 @@ def test_helper_that_died_between_cells_is_replaced():
 
 KERNEL = """
 import os, sys, time
-from concmagic.recording import sampler
+from concmagic.recording.sampler import recorder as sampler
 watching = sampler.Sampler(os.getpid())
 watching.start()
 if "idle" in sys.argv: watching.stop()

@@ -8,8 +8,8 @@ import pytest
 from recorded_tasks import check, named, record
 
 from concmagic.recording.raw import TaskLog, TaskRecord
-from concmagic.recording.task_stream import Folding, Stream
-from concmagic.recording.tasks import TaskRecorder
+from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.stream import Folding, Stream
 
 
 def steps_of(task: TaskRecord) -> int:

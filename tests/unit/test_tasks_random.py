@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_tasks import check
 
-from concmagic.recording.tasks import TaskRecorder
+from concmagic.recording.tasks.recorder import TaskRecorder
 
 THINGS = 3
 ACTIONS = st.one_of(

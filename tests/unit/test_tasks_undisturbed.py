@@ -18,7 +18,7 @@ import pytest
 from recorded_tasks import named
 
 from concmagic.recording.raw import TaskLog
-from concmagic.recording.tasks import TaskRecorder
+from concmagic.recording.tasks.recorder import TaskRecorder
 
 Loop = base_events.BaseEventLoop
 PLACES = [

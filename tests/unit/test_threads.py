@@ -20,10 +20,11 @@ from typing import Any
 
 import pytest
 
-from concmagic.recording import ours, thread_clock
-from concmagic.recording.pool_jobs import PoolJobRecorder
+from concmagic.recording import ours
 from concmagic.recording.raw import ThreadRecord
-from concmagic.recording.threads import ThreadRecorder
+from concmagic.recording.threads import clock as thread_clock
+from concmagic.recording.threads.pool_jobs import PoolJobRecorder
+from concmagic.recording.threads.recorder import ThreadRecorder
 
 WAIT_S = 30  # only ever reached by a test that fails
 

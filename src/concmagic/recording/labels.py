@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
-from concmagic.recording.thread_origin import name_of
+from concmagic.recording.threads.origin import name_of
 
 _MOST_ITEMS = 3
 _MOST_TEXT = 24

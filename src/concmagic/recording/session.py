@@ -93,13 +93,13 @@ class RecordingSession:
         )
 
     def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:
-        from concmagic.recording.children import ChildRecorder
+        from concmagic.recording.calls.recorder import CallRecorder
+        from concmagic.recording.children.recorder import ChildRecorder
         from concmagic.recording.marks import MarkRecorder
-        from concmagic.recording.pool_jobs import PoolJobRecorder
-        from concmagic.recording.recorder import CallRecorder
-        from concmagic.recording.sampler import Sampler
-        from concmagic.recording.tasks import TaskRecorder
-        from concmagic.recording.threads import ThreadRecorder
+        from concmagic.recording.sampler.recorder import Sampler
+        from concmagic.recording.tasks.recorder import TaskRecorder
+        from concmagic.recording.threads.pool_jobs import PoolJobRecorder
+        from concmagic.recording.threads.recorder import ThreadRecorder
 
         watching = Sampler(os.getpid()) if sampler else None
         on_born = watching.watch if watching else None  # a child's first milliseconds are its dearest

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
+from functools import cache
 from html import escape
 from importlib import resources
 from typing import Any
@@ -19,7 +21,14 @@ from concmagic.renderers.payload import payload
 from concmagic.renderers.svg import WIDTH, SvgRenderer
 from concmagic.report import Report
 
-_SCRIPTS = ("timeline_model.js", "timeline_paint.js", "timeline_view.js")
+_SCRIPTS = (
+    "timeline_model.js",
+    "timeline_paint.js",
+    "timeline_calls.js",
+    "timeline_panels.js",
+    "timeline_view.js",
+)
+_COMMENT = re.compile(r"/\*\*.*?\*/ ?|^\s*// .*?$", re.DOTALL | re.MULTILINE)
 
 
 class HtmlRenderer:
@@ -59,10 +68,16 @@ def _closed(question: str, picture: str) -> str:
 
 
 def _script(report: Report, identity: str) -> str:
-    code = "\n".join(_resource(name) for name in _SCRIPTS)
-    style = _resource("timeline.css")
+    code, style = _code(), _resource("timeline.css")
     call = f"concmagicUpgrade({_json(identity)}, {_json(payload(report))}, {_json(style)});"
     return f"<script>(() => {{\n{code}\n{call}\n}})();</script>"
+
+
+@cache
+def _code() -> str:
+    """The scripts as one, without comments and indentation: it stands in every output."""
+    whole = _COMMENT.sub("", "\n".join(_resource(name) for name in _SCRIPTS))
+    return "\n".join(line.strip() for line in whole.splitlines() if line.strip())
 
 
 def _resource(name: str) -> str:

@@ -92,7 +92,7 @@ def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SP
     columns = {id(lane): [columns_of(track) for track in lane.tracks] for lane in lanes}
     single = [columns[id(lane)][0] for lane in lanes if not lane.is_fold]
     resolution = resolution_for(single, wall, most_spans, FINEST_PX * scale.ns_per_pixel)
-    jobs = JobLabels(report.trace.jobs)
+    jobs = JobLabels(report.trace.jobs, report.trace.tracks)
     spans = [_spans(lane, columns[id(lane)], wall, resolution) for lane in lanes]
     return Layout(
         scale,
@@ -122,12 +122,13 @@ def labels_of(interval: StateInterval, job: str = "") -> tuple[str, ...]:
 
 
 class JobLabels:
-    """Which job a worker was at, by track and time."""
+    """Which job a worker was at, by track and time; a lane named after its only job needs no label."""
 
-    def __init__(self, jobs: tuple[Job, ...]) -> None:
+    def __init__(self, jobs: tuple[Job, ...], tracks: tuple[Track, ...] = ()) -> None:
         self._by_track: dict[int, list[tuple[int, int, str]]] = {}
+        names = {track.id: track.name for track in tracks}
         for job in jobs:
-            if job.track is not None and job.start_ns is not None:
+            if job.track is not None and job.start_ns is not None and names.get(job.track) != job.label:
                 end = job.end_ns if job.end_ns is not None else job.start_ns
                 self._by_track.setdefault(job.track, []).append((job.start_ns, end, job.label))
         for rows in self._by_track.values():

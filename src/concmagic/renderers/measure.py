@@ -31,6 +31,31 @@ def fit(text: str, room: float, size: float, bold: bool = False) -> str:
     return text[:low].rstrip() + ELLIPSIS if low else ""
 
 
+def fit_middle(text: str, room: float, size: float, bold: bool = False) -> str:
+    """Shorten a name in its middle: what tells "worker-17" from its siblings is at the end."""
+    if text_width(text, size, bold) <= room:
+        return text
+    kept = len(fit(text, room, size, bold)) - 1
+    while kept > 0 and text_width(_without_middle(text, kept), size, bold) > room:
+        kept -= 1
+    return _without_middle(text, kept) if kept > 0 else ""
+
+
+def fit_columns_middle(text: str, room: int) -> str:
+    """The same for a terminal."""
+    if columns(text) <= room:
+        return text
+    kept = len(fit_columns(text, room)) - 1
+    while kept > 0 and columns(_without_middle(text, kept)) > room:
+        kept -= 1
+    return _without_middle(text, kept) if kept > 0 else fit_columns(text, room)
+
+
+def _without_middle(text: str, kept: int) -> str:
+    head = (3 * kept + 4) // 5
+    return text[:head].rstrip() + ELLIPSIS + text[len(text) - (kept - head) :].lstrip()
+
+
 def wrap(text: str, room: float, size: float, bold: bool = False, lines: int = 3) -> list[str]:
     """Break a text at spaces into at most so many lines; the last one is shortened."""
     done: list[str] = []

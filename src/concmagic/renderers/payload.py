@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from concmagic import sentences
+from concmagic.analysis.findings import Finding
 from concmagic.renderers.curves import thinned
 from concmagic.renderers.lanes import Lane, arrange
 from concmagic.renderers.layout import JobLabels, labels_of
@@ -20,6 +21,7 @@ from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
 from concmagic.renderers.payload_calls import CallPacker, Place
 from concmagic.renderers.payload_flows import packed_flows
 from concmagic.renderers.spans import Columns, Span, columns_of, merge, resolution_for, stacked
+from concmagic.renderers.told import Told, findings_told, notes_told
 from concmagic.report import Report
 
 MOST_LANES = 1_200
@@ -45,7 +47,7 @@ def payload(report: Report) -> dict[str, Any]:
     placed, left_out = _place(arrange(report))
     packer = _Packer(report)
     rows, merged = packer.rows(placed)
-    notes = [*report.footer]
+    notes = notes_told(report)
     notes += [sentences.merged_note(merged, packer.resolution_ns)] if merged else []
     if packer.coarse_ns > packer.resolution_ns:
         notes.append(sentences.folded_note(packer.coarse_ns))
@@ -63,7 +65,10 @@ def payload(report: Report) -> dict[str, Any]:
         "calls": packed_calls,
         "kinds": packer.kinds,
         "flows": packed_flows(report.trace, numbers, packer.units),
-        "findings": [_finding(finding, numbers, packer) for finding in report.findings],
+        "findings": [
+            _finding(finding, told, numbers, packer)
+            for finding, told in zip(report.findings, findings_told(report), strict=True)
+        ],
         "marks": [
             [_cut(mark.label), packer.units(mark.start_ns), packer.units(mark.end_ns)]
             for mark in report.trace.marks[:500]
@@ -80,7 +85,6 @@ def _sentences(report: Report, notes: list[str]) -> dict[str, Any]:
     return {
         "headline": report.headline,
         "chips": [[chip.label, chip.value, chip.note, chip.help] for chip in report.chips],
-        "noFindings": report.no_findings,
         "band": [
             [part.length_ns, sentences.band_label(part.length_ns, part.text), _CODES[part.state]]
             for part in report.band
@@ -147,7 +151,7 @@ class _Packer:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._jobs = JobLabels(report.trace.jobs)
+        self._jobs = JobLabels(report.trace.jobs, report.trace.tracks)
         self._wall = max(report.trace.wall_ns, 1)
         self.unit_ns = 1
         while self._wall / self.unit_ns > 1_000_000:
@@ -259,10 +263,10 @@ def _sums(lane: Lane) -> list[int]:
     return sums
 
 
-def _finding(finding: Any, numbers: dict[int, int], packer: _Packer) -> list[Any]:
+def _finding(finding: Finding, told: Told, numbers: dict[int, int], packer: _Packer) -> list[Any]:
     lanes = [numbers[track] for track in finding.tracks[:50] if track in numbers]
     start, end = packer.units(finding.start_ns), packer.units(finding.end_ns)
-    return [finding.severity, finding.message, finding.hint, finding.lint, start, end, lanes]
+    return [finding.severity, told.message, told.hint, finding.lint, start, end, lanes]
 
 
 def _curve(report: Report, index: int, packer: _Packer) -> list[Any]:

@@ -12,6 +12,7 @@ from concmagic.renderers.layout import Arrow, Layout, MarkBox, lay_out
 from concmagic.renderers.measure import fit, one_line, text_width, wrap
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.svg_lanes import ROW, draw_row
+from concmagic.renderers.told import findings_told, notes_told
 from concmagic.report import Curve, Report
 
 WIDTH = 980.0
@@ -94,22 +95,21 @@ def _cost(report: Report, y: float) -> list[str]:
 def _findings(report: Report, layout: Layout, y: float) -> _Part:
     shapes: list[str] = []
     room = WIDTH - 2 * _MARGIN - 24
-    for finding in report.findings[:_FINDINGS]:
-        warning = finding.severity == "warning"
-        shapes.append(pen.text(_MARGIN + 2, y + 14, "▲" if warning else "●", "no" if warning else "q"))
-        for row in wrap(one_line(finding.message), room, 14, bold=warning, lines=2):
-            shapes.append(pen.text(_MARGIN + 24, y + 14, row, "n b" if warning else "n"))
+    for told in findings_told(report)[:_FINDINGS]:
+        sign, colour, css = ("▲", "no", "n b") if told.warning else ("●", "q", "n")
+        shapes.append(pen.text(_MARGIN + 2, y + 14, sign, colour))
+        for row in wrap(one_line(told.message), room, 14, bold=told.warning, lines=2):
+            shapes.append(pen.text(_MARGIN + 24, y + 14, row, css))
             y += 20
-        for row in wrap(one_line(finding.hint), room, 13, lines=2):
+        for row in wrap(one_line(told.hint), room, 13, lines=2):
             shapes.append(pen.text(_MARGIN + 24, y + 12, row, "q"))
             y += 18
         y += 4
     more = len(report.findings) - _FINDINGS
-    last = sentences.more_findings(more) if more > 0 else report.no_findings if not report.findings else ""
-    if last:
-        shapes.append(pen.text(_MARGIN + (24 if more > 0 else 2), y + 12, last, "q"))
+    if more > 0:
+        shapes.append(pen.text(_MARGIN + 24, y + 12, sentences.more_findings(more), "q"))
         y += 20
-    return _Part(shapes, y + 8)
+    return _Part(shapes, y + (8 if shapes else 0))
 
 
 def _band(report: Report, layout: Layout, y: float) -> _Part:
@@ -138,7 +138,10 @@ def _beside_band(labels: list[str], y: float) -> list[str]:
     if len(labels) == 1 or not labels:
         return [pen.text(_RIGHT + 12, y + 17.5, fit(label, room, 13), "q") for label in labels]
     first = pen.text(_RIGHT + 12, y + 11, fit(labels[0], room, 12), "q", size=12)
-    rest = labels[1] if len(labels) == 2 else sentences.and_more(labels[1], len(labels) - 2)
+    rest = labels[1]
+    if len(labels) > 2:
+        more = sentences.and_more("", len(labels) - 2)
+        rest = sentences.and_more(fit(rest, room - text_width(more, 12), 12), len(labels) - 2)
     return [first, pen.text(_RIGHT + 12, y + 27, fit(rest, room, 12), "q", size=12)]
 
 
@@ -246,7 +249,7 @@ def _legend(report: Report, layout: Layout, y: float) -> _Part:
 
 
 def _footer(report: Report, layout: Layout, y: float) -> _Part:
-    notes = list(report.footer)
+    notes = notes_told(report)
     if layout.merged:
         notes.append(sentences.merged_note(layout.merged, layout.resolution_ns))
     rows = [row for note in notes for row in wrap(one_line(note), WIDTH - 2 * _MARGIN, 11.5, lines=2)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concmagic.renderers import svg_pen as pen
 from concmagic.renderers.layout import Box, Row
-from concmagic.renderers.measure import fit, text_width
+from concmagic.renderers.measure import fit, fit_middle, text_width
 from concmagic.renderers.palette import LIGHT, ORDER
 
 ROW = 29.0
@@ -27,7 +27,7 @@ def _name(row: Row, y: float, margin: float, left: float) -> list[str]:
     sign = "▾ " if group else "▸ " if lane.is_fold else ""
     css = "b" if group else "q" if lane.is_fold or lane.machinery else ""
     size = 12.5 if lane.is_fold else 13.5
-    name = fit(sign + lane.name, left - 8 - x, size, bold=group)
+    name = fit_middle(sign + lane.name, left - 8 - x, size, bold=group)
     return [pen.text(x, y + ROW / 2 + 4.5, name, css, size=size)]
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.renderers.lanes import Lane, arrange, visible
-from concmagic.renderers.measure import columns, fit_columns, one_line
+from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line
 from concmagic.renderers.palette import LETTERS, ORDER
 from concmagic.renderers.scale import ticks
 from concmagic.renderers.spans import columns_of, shares_over
+from concmagic.renderers.told import findings_told, notes_told
 from concmagic.report import Report
 from concmagic.trace.model import State
 
@@ -87,14 +88,13 @@ def _joined(parts: list[str], gap: str) -> list[str]:
 
 def _findings(report: Report) -> list[str]:
     lines: list[str] = []
-    for finding in report.findings[:_FINDINGS]:
-        sign = "▲ " if finding.severity == "warning" else "● "
-        lines += _wrapped(finding.message, sign, "  ")
-        lines += _wrapped(finding.hint, "  → ", "    ")
+    for told in findings_told(report)[:_FINDINGS]:
+        lines += _wrapped(told.message, "▲ " if told.warning else "● ", "  ")
+        lines += _wrapped(told.hint, "  → ", "    ")
     more = len(report.findings) - _FINDINGS
     if more > 0:
         lines.append("  " + sentences.more_findings(more))
-    return lines or _wrapped(report.no_findings)
+    return lines
 
 
 def _band(report: Report) -> list[str]:
@@ -137,7 +137,7 @@ def _lanes(report: Report, lanes: list[Lane], chart: _Chart) -> list[str]:
     rows = [_axis(wall, chart), *_marks(report, wall, chart)]
     edges = np.linspace(0, wall, chart.plot + 1)
     for lane in lanes:
-        name = fit_columns(_name(lane), chart.names)
+        name = fit_columns_middle(_name(lane), chart.names)
         shares = shares_over([columns_of(track) for track in lane.tracks], edges)
         shares = shares / (np.diff(edges) * len(lane.tracks))
         cells = "".join(_cell(shares[:, column]) for column in range(chart.plot))
@@ -202,4 +202,4 @@ def _legend(report: Report) -> list[str]:
 
 
 def _notes(report: Report) -> list[str]:
-    return [line for note in report.footer for line in _wrapped(note, "", "  ")]
+    return [line for note in notes_told(report) for line in _wrapped(note, "", "  ")]

@@ -216,7 +216,7 @@ def _is_over(worker: _Worker) -> bool:
 
 
 def _parcel(body: Body) -> Parcel:
-    from concmagic.recording import child_pickler
+    from concmagic.recording.children import pickler as child_pickler
 
     try:
         data = child_pickler.pack(body)

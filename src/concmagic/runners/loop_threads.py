@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from concmagic.recording import threads
+from concmagic.recording.threads import recorder as threads
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
 from concmagic.runners.loop_unbound import explain_unbound

@@ -20,7 +20,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from concmagic import sentences
-from concmagic.recording import pickling
+from concmagic.recording.children import pickling
 from concmagic.runners import tracebacks
 from concmagic.runners.loop_unbound import explain_unbound
 

@@ -91,7 +91,7 @@ class _Importer:
     def _read_calls(self, process: ProcessRecord) -> ImportedCalls:
         if process.calls is None:
             return ImportedCalls()
-        from concmagic.recording.decode import decode
+        from concmagic.recording.calls.decode import decode
 
         self._found.events += process.calls.events
         try:

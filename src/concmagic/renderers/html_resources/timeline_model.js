@@ -136,6 +136,55 @@ function seenLanes(lanes) {
   return seen;
 }
 
+/** The calls of each lane that has any: rows by depth, and how many calls are deeper than the last row.
+ * @param {any[][]} lanes @returns {Map<number, {deeper: number, rows: Row[]}>} */
+function unpackCalls(lanes) {
+  return new Map(lanes.map(([lane, deeper, ...rows]) => [lane, { deeper, rows: rows.map(unpackRow) }]));
+}
+
+/** The upper edges of the lanes seen, one below the other, and the lower edge of the last.
+ * @param {number[]} seen @param {(lane: number) => number} heightOf @returns {number[]} */
+function stackLanes(seen, heightOf) {
+  const tops = [0];
+  for (const lane of seen) tops.push(tops[tops.length - 1] + heightOf(lane));
+  return tops;
+}
+
+/** What stands at a height: the place in `seen`, and how far below its upper edge; -1 for nothing.
+ * @param {number[]} tops @param {number} y */
+function laneAt(tops, y) {
+  const row = y < 0 ? -1 : firstAbove(tops, y) - 1;
+  return row >= 0 && row < tops.length - 1 ? { row, within: y - tops[row] } : { row: -1, within: 0 };
+}
+
+/** The calls of one depth to draw: those in view, neighbours too narrow to be told apart as one.
+ * @param {Row} row @param {View} view @param {number} left @param {number} width
+ * @returns {{x: number, width: number, index: number}[]}  index -1: several */
+function callsIn(row, view, left, width) {
+  const boxes = [];
+  const scale = width / (view.end - view.start);
+  for (let i = firstAbove(row.end, view.start); i < row.start.length && row.start[i] < view.end; i++) {
+    const x = left + (Math.max(row.start[i], view.start) - view.start) * scale;
+    const end = left + (Math.min(row.end[i], view.end) - view.start) * scale;
+    const before = boxes[boxes.length - 1];
+    const joins = before && end - x < FINEST && before.width < 2 * FINEST && x - before.x - before.width < 0.5;
+    if (joins) {
+      before.width = end - before.x;
+      before.index = -1;
+    } else {
+      boxes.push({ x, width: end - x, index: i });
+    }
+  }
+  return boxes;
+}
+
+/** What a box of calls is called: a name, "12 × name" or "12 shorter calls".
+ * @param {any[]} kind  [name, place], or [name or "", place, how many, time in all] @param {string[]} words */
+function callName(kind, words) {
+  if (kind.length < 4) return kind[0];
+  return (kind[0] ? words[0] : words[1]).replace("{n}", () => kind[2].toLocaleString("en")).replace("{name}", () => kind[0]);
+}
+
 /** The flows that begin or end in a stretch of one lane.
  * @param {{source: number[], target: number[], sourceAt: number[], targetAt: number[]}} flows
  * @param {number} lane @param {number} start @param {number} end @returns {number[]} */
@@ -185,6 +234,6 @@ function tickLabel(time, step, end) {
 if (typeof module !== "undefined" && module.exports) {
   module.exports = {
     unpackRow, undelta, firstAbove, toX, toTime, zoomed, panned, boxesIn, boxAt, seenLanes, flowsOf,
-    duration, tickStep, tickLabel,
+    unpackCalls, stackLanes, laneAt, callsIn, callName, duration, tickStep, tickLabel,
   };
 }

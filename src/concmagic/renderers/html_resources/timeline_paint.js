@@ -7,7 +7,7 @@ const ROW = 29, TALL = 23, THIN = 15, BAND = 26, CURVES = [24, 18];
 function measureScene(scene, width) {
   scene.width = width;
   scene.left = Math.min(Math.max(width * 0.175, 84), 170);
-  scene.ends = width > 700 ? 204 : width > 480 ? 116 : 26;
+  scene.ends = width > 860 ? 208 : width > 560 ? 152 : width > 430 ? 104 : 26;
   scene.plot = Math.max(width - scene.left - scene.ends, 60);
   scene.bandTop = 4;
   scene.curvesTop = scene.bandTop + (scene.data.band.length ? BAND + 10 : 0);
@@ -30,8 +30,8 @@ function paint(ctx, scene) {
   ctx.beginPath();
   ctx.rect(0, scene.top, scene.width, scene.height - scene.top);
   ctx.clip();
-  const first = Math.max(Math.floor(scene.scroll / ROW), 0);
-  const last = Math.min(scene.seen.length, Math.ceil((scene.scroll + scene.height - scene.top) / ROW));
+  const first = Math.max(firstAbove(scene.tops, scene.scroll) - 1, 0);
+  const last = Math.min(scene.seen.length, firstAbove(scene.tops, scene.scroll + scene.height - scene.top));
   for (let row = first; row < last; row++) paintLane(ctx, scene, row);
   paintArrows(ctx, scene);
   ctx.restore();
@@ -39,16 +39,16 @@ function paint(ctx, scene) {
 
 /** The upper edge of a lane. @param {any} scene @param {number} row */
 function rowTop(scene, row) {
-  return scene.top + row * ROW - scene.scroll;
+  return scene.top + scene.tops[row] - scene.scroll;
 }
 
 /** @param {any} ctx @param {any} scene @param {string} text @param {number} x @param {number} y
- * @param {{size?: number, bold?: boolean, colour?: string, align?: string, room?: number}} look */
+ * @param {{size?: number, bold?: boolean, colour?: string, align?: string, room?: number, fit?: typeof fitted}} look */
 function write(ctx, scene, text, x, y, look = {}) {
   ctx.font = `${look.bold ? "650 " : ""}${look.size || 13}px ${scene.data.font}`;
   ctx.fillStyle = look.colour || scene.theme.text;
   ctx.textAlign = look.align || "left";
-  ctx.fillText(look.room === undefined ? text : fitted(ctx, text, look.room), x, y);
+  ctx.fillText(look.room === undefined ? text : (look.fit || fitted)(ctx, text, look.room), x, y);
 }
 
 /** @param {any} ctx @param {string} text @param {number} room */
@@ -60,6 +60,20 @@ function fitted(ctx, text, room) {
     if (ctx.measureText(text.slice(0, middle) + "…").width <= room) low = middle; else high = middle - 1;
   }
   return low ? text.slice(0, low).trimEnd() + "…" : "";
+}
+
+/** A name shortened in its middle: what tells it from its siblings is at the end.
+ * @param {any} ctx @param {string} text @param {number} room */
+function fittedName(ctx, text, room) {
+  if (ctx.measureText(text).width <= room) return text;
+  let low = 0, high = Math.min(text.length, 60);
+  const shown = (/** @type {number} */ kept) =>
+    text.slice(0, Math.ceil(kept * 0.6)).trimEnd() + "…" + text.slice(text.length - kept + Math.ceil(kept * 0.6)).trimStart();
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (ctx.measureText(shown(middle)).width <= room) low = middle; else high = middle - 1;
+  }
+  return low ? shown(low) : "";
 }
 
 /** What a state is filled with: a colour or a hatching. @param {any} scene @param {number} code */
@@ -125,7 +139,9 @@ function paintBand(/** @type {any} */ ctx, /** @type {any} */ scene) {
   outside.slice(0, 2).forEach(([, label], i) => {
     const more = i === 1 && outside.length > 2 ? ` + ${outside.length - 2}` : "";
     const y = bandTop + (outside.length > 1 ? 6 + 15 * i : BAND / 2);
-    write(ctx, scene, label + more, left + plot + 12, y, { size: 12.5, colour: theme.muted, room });
+    ctx.font = `12px ${scene.data.font}`;
+    const shown = fitted(ctx, label, room - ctx.measureText(more).width) + more;
+    write(ctx, scene, shown, left + plot + 12, y, { size: 12, colour: theme.muted });
   });
 }
 
@@ -197,11 +213,13 @@ function paintLane(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {
     ctx.fillStyle = theme.panel;
     ctx.fillRect(0, y, scene.width, ROW);
   }
+  if (lane.callsOpen) paintCalls(ctx, scene, number, y + ROW);
   const x = 4 + lane.depth * Math.min(14, left / 12);
   const sign = lane.folds ? (lane.open ? "▾ " : "▸ ") : "";
   const quiet = lane.isFold || lane.machinery;
   write(ctx, scene, sign + lane.name, x, middle, {
-    size: lane.isFold ? 12.5 : 13.5, bold: lane.folds && !lane.isFold, colour: quiet ? theme.muted : theme.text, room: left - 8 - x,
+    size: lane.isFold ? 12.5 : 13.5, bold: lane.folds && !lane.isFold, colour: quiet ? theme.muted : theme.text,
+    room: left - 8 - x, fit: fittedName,
   });
   paintEnd(ctx, scene, lane, middle);
   ctx.save();
@@ -217,11 +235,16 @@ function paintEnd(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {a
   const end = scene.left + scene.plot;
   const failed = lane.outcome === 2;
   const sign = ["", "✓", "✗"][lane.isFold && !failed ? 0 : lane.outcome];
-  const at = lane.isFold && !failed ? end + 12 : end + 32;
+  const at = lane.isFold && !failed ? end + 12 : end + 30;
+  const room = scene.width - at - 2;
   write(ctx, scene, sign, end + 12, middle, { size: 14, bold: true, colour: failed ? theme.bad : theme.good });
   if (scene.ends < 80) return;
   const colour = failed ? theme.bad : theme.muted;
-  write(ctx, scene, lane.text, at, middle, { size: lane.isFold ? 11.5 : 12.5, bold: failed, colour, room: scene.width - at - 2 });
+  const size = lane.isFold ? 11.5 : 12.5;
+  ctx.font = `${size}px ${scene.data.font}`;
+  const isTooLong = lane.isFold && ctx.measureText(lane.text).width > room;
+  const text = isTooLong ? lane.text.split(" · ").pop() : lane.text; // of p50 · p95 · max, the last
+  write(ctx, scene, text, at, middle, { size, bold: failed, colour, room });
 }
 
 /** Quiet states first, then the loud ones over them: a sliver of work is not painted over. */

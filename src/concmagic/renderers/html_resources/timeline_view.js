@@ -39,14 +39,15 @@ function sceneOf(data) {
   const [kind, source, ago, target, steps] = data.flows;
   const targetAt = undelta(steps);
   return {
-    data, kinds: data.kinds, rows: data.rows.map(unpackRow), view: { start: 0, end: Math.max(data.wall, 1) },
+    data, kinds: data.kinds, rows: data.rows.map(unpackRow), calls: unpackCalls(data.calls.lanes), view: { start: 0, end: Math.max(data.wall, 1) },
     lanes: data.lanes.map((/** @type {any[]} */ one) => ({
       name: one[0], depth: one[1], folds: (one[2] & 3) > 0, isFold: (one[2] & 2) > 0, machinery: (one[2] & 4) > 0,
-      outcome: one[3], text: one[4], parent: one[5], detail: one[6], place: one[7], sums: one[8], open: !(one[2] & 2),
+      outcome: one[3], text: one[4], parent: one[5], detail: one[6], place: one[7], sums: one[8], open: !(one[2] & 2), callsOpen: false,
     })),
     flows: { kind, source, target, targetAt, sourceAt: targetAt.map((at, i) => at - ago[i]) },
     curveTimes: data.curves.map((/** @type {any[]} */ curve) => undelta(curve[1])),
     /** @type {any} */ selected: null, highlight: -1, /** @type {number[]} */ arrows: [], /** @type {number[]} */ seen: [],
+    tops: [0],
     scroll: 0, dpr: 1, width: 0, height: 0, left: 0, ends: 0, plot: 1, top: 0, axisTop: 0, curvesTop: 0, bandTop: 0,
     theme: data.themes[0], /** @type {any[]} */ patterns: [],
   };
@@ -74,8 +75,9 @@ function mount(host, data, css) {
     if (dpr !== scene.dpr) scene.patterns = [];
     scene.dpr = dpr;
     scene.seen = seenLanes(scene.lanes);
+    scene.tops = stackLanes(scene.seen, (lane) => laneHeight(scene, lane));
     measureScene(scene, width);
-    const full = scene.top + Math.max(scene.seen.length, 1) * ROW + 6;
+    const full = scene.top + Math.max(scene.tops[scene.seen.length], ROW) + 6;
     scene.height = Math.min(full, 640);
     const [w, h] = [Math.round(width * dpr), Math.round(scene.height * dpr)];
     if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
@@ -128,6 +130,7 @@ function mount(host, data, css) {
     scene.selected = chosen;
     scene.arrows = [];
     if (chosen) {
+      scene.lanes[chosen.lane].callsOpen = scene.calls.has(chosen.lane);
       for (let up = scene.lanes[chosen.lane].parent; up >= 0; up = scene.lanes[up].parent) scene.lanes[up].open = true;
       const row = scene.rows[chosen.lane];
       const [start, end] = chosen.index < 0 ? [0, -1] : [row.start[chosen.index], row.end[chosen.index]];
@@ -138,37 +141,52 @@ function mount(host, data, css) {
   };
   const reveal = (/** @type {number} */ lane) => {
     select({ lane, index: -1 });
-    const row = seenLanes(scene.lanes).indexOf(lane);
-    const y = row * ROW;
+    paintNow(); // lanes above it may have opened: only now it is known where it stands
+    const row = scene.seen.indexOf(lane);
+    const y = scene.tops[row], end = scene.top + scene.tops[row + 1];
     if (y < scroller.scrollTop) scroller.scrollTop = y;
-    else if (scene.top + y + ROW > scroller.scrollTop + scene.height) scroller.scrollTop = scene.top + y + ROW - scene.height + 6;
+    else if (end > scroller.scrollTop + scene.height) scroller.scrollTop = Math.min(end - scene.height + 6, y);
   };
+  const closeCalls = () => { for (const lane of scene.lanes) lane.callsOpen = false; };
   const toggle = (/** @type {number} */ lane) => { scene.lanes[lane].open = !scene.lanes[lane].open; repaint(); };
   const stepLane = (/** @type {number} */ by) => {
     if (!scene.seen.length) return;
     const at = scene.selected ? scene.seen.indexOf(scene.selected.lane) + by : 0;
+    closeCalls();
     reveal(scene.seen[Math.min(Math.max(at, 0), scene.seen.length - 1)]);
+  };
+  /** A lane's name: fold and calls; a box: details; what is empty: nothing is selected any more. */
+  const click = (/** @type {any} */ { lane, index, depth, inside }) => {
+    if (lane < 0 || ((inside || depth >= 0) && index < 0)) return select(null);
+    if (depth >= 0) return select({ lane, index: -1, call: { depth, index } });
+    if (!inside && scene.lanes[lane].folds) toggle(lane);
+    const again = !inside && scene.selected && scene.selected.lane === lane && scene.lanes[lane].callsOpen;
+    select(again ? null : { lane, index });
+    if (again) scene.lanes[lane].callsOpen = false;
   };
   const target = (/** @type {any} */ event) => {
     const edge = canvas.getBoundingClientRect();
     const x = event.clientX - edge.left, y = event.clientY - edge.top;
-    const row = y < scene.top ? -1 : Math.floor((y - scene.top + scene.scroll) / ROW);
-    const lane = row >= 0 && row < scene.seen.length ? scene.seen[row] : -1;
+    const { row, within } = y < scene.top ? { row: -1, within: 0 } : laneAt(scene.tops, y - scene.top + scene.scroll);
+    const lane = row >= 0 ? scene.seen[row] : -1;
     const inside = x >= scene.left && x <= scene.left + scene.plot;
     const reach = 4 / scene.plot * (scene.view.end - scene.view.start);
-    const index = lane >= 0 && inside ? boxAt(scene.rows[lane], timeAt(x), reach) : -1;
-    return { x, y, lane, index, inside, edge };
+    const depth = lane >= 0 && within >= ROW ? Math.floor((within - ROW) / CALL) : -1;
+    const boxes = lane < 0 || !inside ? undefined : depth < 0 ? scene.rows[lane] : scene.calls.get(lane).rows[depth];
+    const index = boxes ? boxAt(boxes, timeAt(x), reach) : -1;
+    return { x, y, lane, index, depth, inside };
   };
 
   // ---- the pointer
   const hideTip = () => { tip.hidden = true; };
   const showTip = (/** @type {any} */ event) => {
-    const { lane, index, x, y, inside } = target(event);
-    canvas.style.cursor = lane >= 0 && (index >= 0 || !inside) ? "pointer" : "";
-    if (lane < 0 || (inside && index < 0)) return hideTip();
+    const { lane, index, depth, x, y, inside } = target(event);
+    canvas.style.cursor = lane >= 0 && (index >= 0 || (!inside && depth < 0)) ? "pointer" : "";
+    if (lane < 0 || ((inside || depth >= 0) && index < 0)) return hideTip();
     const one = scene.lanes[lane];
-    const said = index >= 0 ? boxWords(scene, lane, index) : [one.text, one.detail, one.place].filter(Boolean);
-    tip.replaceChildren(make("b", {}, one.name), ...said.flatMap((text, i) => (i ? [make("br"), text] : [text])));
+    const [title, ...said] = depth >= 0 ? callWords(scene, lane, depth, index)
+      : [one.name, ...(index >= 0 ? boxWords(scene, lane, index) : [one.text, one.detail, one.place].filter(Boolean))];
+    tip.replaceChildren(make("b", {}, title), ...said.flatMap((text, i) => (i ? [make("br"), text] : [text])));
     tip.hidden = false;
     const left = canvas.offsetLeft + scroller.offsetLeft;
     tip.style.left = `${Math.max(Math.min(left + x + 14, frameElement.clientWidth - tip.offsetWidth - 8), 4)}px`;
@@ -209,9 +227,7 @@ function mount(host, data, css) {
     const known = pointers.delete(event.pointerId);
     canvas.classList.remove("dragging");
     if (!known || moved || event.type !== "pointerup") return;
-    const { lane, index, inside } = target(event);
-    if (lane >= 0 && index < 0 && !inside && scene.lanes[lane].folds) toggle(lane);
-    select(lane < 0 || (inside && index < 0) ? null : { lane, index });
+    click(target(event));
     hideTip();
   };
   canvas.addEventListener("pointerup", release);
@@ -260,7 +276,7 @@ function mount(host, data, css) {
   };
   const tool = (/** @type {string} */ text, /** @type {string} */ name, /** @type {() => void} */ act) =>
     make("button", { type: "button", "aria-label": name, title: name, click: act }, text);
-  const tools = make("div", { class: "tools" }, make("span", { class: "hint" }, words.hint),
+  const tools = make("div", { class: "tools" }, make("span", { class: "hint" }, scene.calls.size ? words.hintCalls : words.hint),
     tool("−", "zoom out", () => zoom(1 / 0.7)), tool("+", "zoom in", () => zoom(0.7)),
     tool(words.fit, words.fit, fit), tool(words.undo, words.undo, back), tool("?", "keys", showKeys));
   const openFinding = (/** @type {any[]} */ finding) => {
@@ -279,73 +295,4 @@ function mount(host, data, css) {
     attributes: true, attributeFilter: ["class", "data-jp-theme-light", "data-vscode-theme-kind"],
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
-}
-
-/** Headline, chips, findings. @param {any} data @param {(finding: any[]) => void} open */
-function headOf(data, open) {
-  const chips = data.chips.map((/** @type {string[]} */ chip) => make("div", { class: "chip", title: chip[3] || undefined },
-    make("div", { class: "label" }, chip[0]), make("span", { class: "value" }, chip[1]), make("span", { class: "muted" }, chip[2])));
-  const cost = make("div", { class: data.cost[1] ? "cost high" : "cost" }, data.cost[0]);
-  const findings = data.findings.map((/** @type {any[]} */ finding) => make("button", {
-    type: "button", class: `finding ${finding[0]}`, title: `${finding[3]} · ${data.words.zoomTo}`, click: () => open(finding),
-  }, make("span", { class: "sign" }, finding[0] === "warning" ? "▲" : "●"),
-    make("span", {}, make("span", { class: "message" }, finding[1]), make("span", { class: "hint" }, finding[2]))));
-  const rest = findings.splice(3);
-  const more = rest.length ? [make("details", { class: "more" }, make("summary", {}, `+ ${rest.length}`), ...rest)] : [];
-  const none = data.noFindings ? [make("div", { class: "muted" }, data.noFindings)] : [];
-  return [make("h2", {}, data.headline), make("div", { class: "chips" }, ...chips, cost), ...findings, ...more, ...none];
-}
-
-/** The legend is a control. @param {any} data @param {(code: number, button: any) => void} press */
-function legendOf(data, press) {
-  return make("div", { class: "legend", role: "group", "aria-label": data.words.highlight },
-    ...data.legend.map(([code, label, length]) => make("button", {
-      type: "button", "aria-pressed": "false", title: data.words.highlight,
-      click: (/** @type {any} */ event) => press(code, event.currentTarget),
-    }, make("canvas", { class: "swatch", "data-code": code, "aria-hidden": "true" }), make("b", {}, label), make("span", { class: "muted" }, length))));
-}
-
-function paintSwatch(/** @type {any} */ swatch, /** @type {any} */ scene) {
-  const code = Number(swatch.dataset.code), dpr = window.devicePixelRatio || 1;
-  swatch.width = 30 * dpr;
-  swatch.height = 20 * dpr;
-  const ctx = swatch.getContext("2d");
-  ctx.scale(dpr, dpr);
-  const thin = scene.theme.states[code].thin;
-  box(ctx, { ...scene, dpr, patterns: [] }, code, 0, thin ? 4 : 0, 30, thin ? 12 : 20);
-}
-
-/** A box in words: state and reason, length, since when, place. @returns {string[]} */
-function boxWords(/** @type {any} */ scene, /** @type {number} */ lane, /** @type {number} */ index) {
-  const { data, rows, kinds } = scene;
-  const row = rows[lane], kind = kinds[row.kind[index]];
-  const length = duration((row.end[index] - row.start[index]) * data.unit);
-  const times = `${data.words.length.replace("{x}", length)}, ${data.words.since.replace("{x}", duration(row.start[index] * data.unit))}`;
-  if (kind[0] === -2) {
-    const parts = kind[1].map((/** @type {number} */ part, /** @type {number} */ code) =>
-      part ? `${Math.round(part / 16 * 100)} % ${data.words.states[code]}` : "").filter(Boolean);
-    return [scene.lanes[lane].isFold ? "" : data.words.merged, parts.join(" · "), times].filter(Boolean);
-  }
-  const source = kind[4] ? data.source[kind[4]] : "";
-  return [kind[1], times, source ? `${kind[3]}: ${source}` : kind[3]].filter(Boolean);
-}
-
-/** The panel under the picture. @returns {any[]} */
-function detailsOf(/** @type {any} */ scene, /** @type {any} */ chosen) {
-  const { data, lanes, flows } = scene;
-  const lane = lanes[chosen.lane];
-  const rows = [make("div", { class: "title" }, lane.name)];
-  if (chosen.index >= 0) rows.push(...boxWords(scene, chosen.lane, chosen.index).map((text) => make("div", {}, text)));
-  for (const i of scene.arrows.slice(0, 6)) {
-    const arrives = flows.target[i] === chosen.lane;
-    const other = lanes[arrives ? flows.source[i] : flows.target[i]].name;
-    const said = data.words.flows[flows.kind[i]][arrives ? 0 : 1].replace("{x}", () => other);
-    const at = duration((arrives ? flows.targetAt[i] : flows.sourceAt[i]) * data.unit);
-    rows.push(make("div", {}, `${arrives ? "←" : "→"} ${said} (${at})`));
-  }
-  const sums = lane.sums.map((/** @type {number} */ ns, /** @type {number} */ code) => (ns ? `${data.words.states[code]} ${duration(ns * data.unit)}` : "")).filter(Boolean);
-  if (sums.length) rows.push(make("div", { class: "muted" }, `${data.words.alive}: ${sums.join(" · ")}`));
-  const rest = [lane.isFold ? lane.text : lane.detail || (lane.outcome === 1 ? data.words.returned : ""), lane.place].filter(Boolean).join(" · ");
-  if (rest) rows.push(make("div", { class: lane.outcome === 2 ? "" : "muted" }, rest));
-  return rows;
 }

@@ -1,0 +1,1 @@
+"""Function calls: VizTracer's events, and nothing else knows VizTracer."""

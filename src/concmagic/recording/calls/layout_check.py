@@ -1,0 +1,106 @@
+"""Does VizTracer's memory look as `event_nodes` says? Tried on a program whose events are known.
+
+From the cheap and safe to the rest: size and plain fields first, which prove where the pointers
+lie, and only then what the pointers lead to. Under a millisecond, once per process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from _thread import LockType, allocate_lock
+from typing import Any
+
+from concmagic.recording.calls.event_nodes import (
+    C_CLOSED,
+    FUNCTION_NODE,
+    NODE_BYTES,
+    PY_CLOSED,
+    EventNode,
+    ThreadInfo,
+    ThreadNode,
+    TracerHead,
+    copy_nodes,
+    object_at,
+    used,
+)
+from concmagic.recording.calls.native_names import name_functions
+
+# Of the check's buffer, whose pages cost nothing until they are written. From 3.12 on other threads
+# add theirs, and one that gets its turn in the middle makes some thirty thousand.
+ENTRIES = 100_000
+_MARK = 4321  # a number that no field holds by chance
+
+
+def find_flaw(tracer: Any) -> str:
+    """Say what is not as expected; "" is that all is. The tracer must be new and idle."""
+    if type(tracer).__basicsize__ != ctypes.sizeof(TracerHead):
+        return "its size"
+    head = TracerHead.from_address(id(tracer))
+    return _plain_fields(tracer, head) or _known_program(tracer, head)
+
+
+def _plain_fields(tracer: Any, head: TracerHead) -> str:
+    tracer.max_stack_depth, tracer.min_duration = _MARK, _MARK
+    seen = (head.max_stack_depth, head.min_duration)
+    tracer.max_stack_depth, tracer.min_duration = -1, 0  # no limit, as VizTracer's own class sets it
+    # Its setter takes microseconds or nanoseconds, by version: either proves the place.
+    if seen[0] != _MARK or seen[1] not in (_MARK, _MARK * 1000):
+        return "its settings"
+    if (head.buffer_size, head.first, head.end, head.total_entries) != (ENTRIES + 1, 0, 0, 0):
+        return "its buffer"
+    return "" if head.buffer and head.buffer % 8 == 0 and not head.collecting else "its buffer"
+
+
+def _program(lock: LockType) -> int:
+    lock.acquire()
+    return time.monotonic_ns()
+
+
+def _known_program(tracer: Any, head: TracerHead) -> str:
+    lock = allocate_lock()
+    tracer.start()
+    collecting = head.collecting
+    _program(lock)
+    tracer.stop(None)
+    if (collecting, head.collecting, head.first) != (1, 0, 0) or not 3 <= used(head) < ENTRIES:
+        return "its counters"
+    if head.total_entries != used(head):
+        return "its counters"
+    flaw = _thread_list(head) or _events(copy_nodes(head))
+    tracer.clear()
+    return flaw or ("" if used(head) == 0 else "its counters")
+
+
+def _thread_list(head: TracerHead) -> str:
+    me, address = threading.get_native_id(), head.threads
+    while address:
+        node = ThreadNode.from_address(address)
+        if node.native_id == me and node.info:
+            info = ThreadInfo.from_address(node.info)
+            right = info.native_id == me and info.stack_top and not info.paused
+            return "" if right else "its threads"
+        address = node.next
+    return "its threads"
+
+
+def _events(nodes: bytes) -> str:
+    """Three events of this thread, in the order in which they ended; other threads may add theirs."""
+    me = threading.get_native_id()
+    events = [EventNode.from_buffer_copy(nodes, at) for at in range(0, len(nodes), NODE_BYTES)]
+    mine = [event for event in events if event.native_id == me and event.kind == FUNCTION_NODE]
+    if [event.call.type for event in mine] != [C_CLOSED, C_CLOSED, PY_CLOSED]:
+        return "its events"
+    acquire, clock, program = mine
+    ends = [event.ts + event.call.duration for event in mine]
+    in_order = program.ts <= acquire.ts <= ends[0] <= clock.ts <= ends[1] <= ends[2]
+    if not in_order or program.call.owner != id(_program.__code__) or acquire.call.owner:
+        return "its times"
+    if not clock.call.owner or object_at(clock.call.owner) is not time.monotonic_ns.__module__:
+        return "its names"
+    names = name_functions(
+        (event.call.owner or 0, event.call.method_name or 0, event.call.type_name or 0, event.call.type)
+        for event in (acquire, clock)
+    )
+    return "" if sorted(names.values()) == ["_thread.lock.acquire", "time.monotonic_ns"] else "its names"

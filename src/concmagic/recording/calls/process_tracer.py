@@ -1,0 +1,220 @@
+"""The one VizTracer tracer of this process, made on first use and used for every cell.
+
+One, and never freed: VizTracer takes one of the process's 1,024 thread keys for each tracer and
+never returns it (ending the process when there are none left), and a thread that outlives its
+tracer writes into freed memory when it ends. Between recordings it holds no events and no buffer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from concmagic.recording.calls import layout_check, thread_profiles
+from concmagic.recording.calls.event_nodes import (
+    ThreadNode,
+    TracerHead,
+    free_buffer,
+    new_buffer,
+)
+from concmagic.recording.calls.quiet_threading import QuietThreading
+from concmagic.recording.calls.rival_tools import TOOL_ID
+
+ClockPair = tuple[int, int]  # VizTracer's raw timestamp, CLOCK_MONOTONIC in nanoseconds
+_FALLBACK_ENTRIES = 1_000_000
+_READINGS = 5
+_TRIES = 2  # busy threads could fill the buffer of one check
+_SHORT_NS = 50_000_000
+
+
+class ProcessTracer:
+    """A tracer, and what is known of it. `flaw` is "" where its memory may be read."""
+
+    def __init__(self, tracer_type: type[Any], library: str) -> None:
+        self.pid = os.getpid()
+        self.quiet = QuietThreading(library)
+        self._library = library
+        self._tracer_type = tracer_type
+        for _ in range(_TRIES):
+            self.tracer = self._make(layout_check.ENTRIES)
+            self.flaw = self._checked()
+            if not self.flaw:
+                break
+        else:
+            self.tracer = self._make(_FALLBACK_ENTRIES)
+            self.tracer.ignore_c_function = True
+        self.head = TracerHead.from_address(id(self.tracer))
+        self._hook: Any = None
+        self._starter = 0
+        self._first_pair = self.clock_pair()
+
+    def _make(self, entries: int) -> Any:
+        self.quiet.install()
+        hook = threading.getprofile() if thread_profiles.NEEDED else None
+        try:
+            tracer = self._tracer_type(entries)
+        finally:
+            self.quiet.remove()
+            if thread_profiles.NEEDED:  # its constructor sets both
+                sys.setprofile(None)
+                threading.setprofile(hook)
+        tracer.verbose = 0
+        ctypes.pythonapi["Py_IncRef"](ctypes.py_object(tracer))  # not even at the interpreter's end
+        return tracer
+
+    def _checked(self) -> str:
+        self.quiet.install()
+        try:
+            return layout_check.find_flaw(self.tracer)
+        except (ValueError, TypeError, AttributeError, OSError) as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self.quiet.remove()
+            self._forget_callbacks()
+
+    def prepare(self, entries: int) -> bool:
+        """Make room and enter every thread; False: on 3.11 older threads could not be reached."""
+        self._hook = threading.getprofile() if thread_profiles.NEEDED else None
+        self.quiet.install()
+        self.tracer.reset_stack()
+        if self.flaw:
+            self.tracer.clear()
+        else:
+            self._forget_ended_threads()
+            new_buffer(self.head, entries)
+        return self._enter_threads() if thread_profiles.NEEDED else True
+
+    def start(self) -> None:
+        """Collect from now on."""
+        self.tracer.start()
+        self._starter = threading.get_ident()
+
+    def displaced(self) -> bool:
+        """Whether another profiler has ended this recording since it began."""
+        if sys.version_info < (3, 12):
+            return threading.get_ident() == self._starter and sys.getprofile() is not self.tracer
+        if sys.monitoring.get_tool(TOOL_ID) is None:
+            return True
+        # Who is told of functions' starts can only be asked by replacing it.
+        event = sys.monitoring.events.PY_START
+        callback = sys.monitoring.register_callback(TOOL_ID, event, None)
+        sys.monitoring.register_callback(TOOL_ID, event, callback)
+        return getattr(callback, "__self__", None) is not self.tracer
+
+    def evicted(self) -> bool:
+        """Whether the profiler that displaced this one still runs: then it must be left alone."""
+        if not self.displaced():
+            return False
+        if sys.version_info < (3, 12):
+            return isinstance(sys.getprofile(), self._tracer_type)
+        return sys.monitoring.get_tool(TOOL_ID) is not None
+
+    def _enter_threads(self) -> bool:
+        threading.setprofile(self.tracer.threadtracefunc)  # for those to come
+        try:
+            function = ctypes.c_void_p.in_dll(ctypes.PyDLL(self._library), "tracer_tracefunc")
+        except (OSError, ValueError):
+            return False
+        return thread_profiles.set_all(ctypes.addressof(function), self.tracer)
+
+    def halt(self, evicted: bool) -> None:
+        """Collect no more, anywhere; calls in progress become open events. The events stay."""
+        hook = sys.getprofile() if thread_profiles.NEEDED else None
+        try:
+            if not evicted:
+                self.tracer.stop(None)
+            elif not self.flaw:
+                self.head.collecting = 0
+        finally:
+            self.quiet.remove()
+            if thread_profiles.NEEDED:
+                self._leave_threads(evicted)
+                if callable(hook):  # the cell's own: VizTracer's tracer is not callable
+                    sys.setprofile(hook)
+            elif not evicted:
+                self._forget_callbacks()
+
+    def _leave_threads(self, evicted: bool) -> None:
+        if not evicted:
+            thread_profiles.clear_all()
+        hook = threading.getprofile()
+        if getattr(hook, "__self__", None) is self.tracer:  # else the cell has set its own: it stays
+            threading.setprofile(self._hook)
+
+    def _forget_callbacks(self) -> None:
+        """VizTracer frees the tool and leaves its callbacks registered."""
+        if sys.version_info >= (3, 12) and sys.monitoring.get_tool(TOOL_ID) is None:
+            events = sys.monitoring.events
+            for number in vars(events).values():
+                if number and not number & (number - 1):  # one event, not a sum of several
+                    sys.monitoring.register_callback(TOOL_ID, number, None)
+
+    def empty(self) -> None:
+        """Let go of the events, and of the memory where it may be touched."""
+        self.tracer.clear()
+        # Without the GIL another thread may still be about to write its last event.
+        if not self.flaw and getattr(sys, "_is_gil_enabled", lambda: True)():
+            free_buffer(self.head)
+
+    def _forget_ended_threads(self) -> None:
+        """VizTracer keeps a note of every thread it ever met and searches them all for each new one.
+
+        A living thread's note must stay, and what it leads to not be touched: the thread may be
+        about to end, and frees that between any two steps of ours.
+        """
+        kept, address = None, self.head.threads
+        while address:
+            node = ThreadNode.from_address(address)
+            following = node.next
+            if node.info or kept is None:
+                kept = node
+            else:
+                kept.next = following
+                _free_thread(address, node)
+            address = following
+
+    def clock_pair(self) -> ClockPair:
+        """Read both clocks at one instant, the closest of a few readings."""
+        if self.flaw:
+            now = time.monotonic_ns()  # `load()` has converted its times already
+            return now, now
+        readings = [self._read_clocks() for _ in range(_READINGS)]
+        return min(readings)[1]
+
+    def _read_clocks(self) -> tuple[int, ClockPair]:
+        self.head.sync_marker = 0  # a set one would be warned about
+        before = time.monotonic_ns()
+        self.tracer.set_sync_marker()
+        after = time.monotonic_ns()
+        return after - before, (self.head.sync_marker, (before + after) // 2)
+
+    def anchor(self, start: ClockPair, end: ClockPair) -> ClockPair:
+        """The earlier of the two pairs that map times: for a short cell the process's first one.
+
+        Two readings microseconds apart would give a slope of any kind.
+        """
+        return start if end[1] - start[1] >= _SHORT_NS else self._first_pair
+
+    def abandon(self) -> None:
+        """In a forked child: off, and its memory given back. Its thread ids are the parent's."""
+        self.quiet.remove()
+        if not self.flaw and self.head.collecting:
+            self.halt(evicted=False)
+        elif self.flaw:
+            self.tracer.stop(None)
+            self._forget_callbacks()
+        if not self.flaw:
+            free_buffer(self.head)  # uncleared: that would copy every page that parent and child share
+
+
+def _free_thread(address: int, node: ThreadNode) -> None:
+    release = ctypes.pythonapi["PyMem_Free"]
+    release.restype, release.argtypes = None, (ctypes.c_void_p,)
+    let_go = ctypes.pythonapi["Py_DecRef"]
+    let_go.restype, let_go.argtypes = None, (ctypes.c_void_p,)
+    let_go(node.name)
+    release(address)

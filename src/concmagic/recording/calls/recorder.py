@@ -1,0 +1,196 @@
+"""Records calls with VizTracer, for one cell in one process. The only module that imports it."""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+
+from concmagic import sentences
+from concmagic.errors import TracerBusyError
+from concmagic.recording import ours
+from concmagic.recording.calls import loaded_events
+from concmagic.recording.calls.budget import BudgetWatcher
+from concmagic.recording.calls.event_nodes import (
+    PY_CLOSED,
+    PY_OPEN,
+    ThreadNode,
+    TracerHead,
+    copy_nodes,
+    object_at,
+    signatures,
+    used,
+)
+from concmagic.recording.calls.native_names import name_functions
+from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
+from concmagic.recording.calls.rival_tools import find_rival
+from concmagic.recording.raw import RawCalls, RawCode
+
+BUFFER_LIMIT = 950_000  # events of `--detail calls`
+# The ring is larger than the limit by what threads can add before the watcher gets its turn. Its
+# pages cost nothing until they are written.
+_SPARE_ENTRIES = (2_000_000, 500_000)  # the second where memory is counted when it is asked for
+
+_process_tracers: list[ProcessTracer] = []  # this process's, made on first use; one at most
+_retired: list[ProcessTracer] = []  # a forked child's, from its parent: off, and never freed
+_MOST_RETIRED = 100  # each costs one of the process's 1,024 thread keys
+
+
+class CallRecorder:
+    """The calls of one cell in this process.
+
+    `detail` "auto" records until `budget` events are there, "calls" until the buffer is full,
+    "states" none at all.
+    """
+
+    def __init__(self, detail: str, budget: int = 300_000) -> None:
+        self._active = detail != "states"
+        self._limit = BUFFER_LIMIT if detail == "calls" else max(1, min(budget, BUFFER_LIMIT))
+        self._guard = allocate_lock()
+        self._process: ProcessTracer | None = None
+        self._watcher: BudgetWatcher | None = None
+        self._start_pair: ClockPair = (0, 0)
+        self._end_pair: ClockPair | None = None
+        self._stopped_ns: int | None = None
+        self._problems: list[str] = []
+        self._result: RawCalls | None = None
+
+    def check_free(self) -> None:
+        """Raise TracerBusyError if another tool records in this process. Changes nothing."""
+        rival = find_rival() if self._active else ""
+        if rival:
+            raise TracerBusyError(sentences.tool_is_busy(rival))
+
+    def start(self) -> None:
+        """Record every thread's calls from here on. Raises TracerBusyError like `check_free`."""
+        if not self._active:
+            return
+        if any(process.pid != os.getpid() for process in _process_tracers):
+            abandon_after_fork()
+        self.check_free()
+        process = self._process = _process_tracer()
+        if process.flaw:
+            self._problems.append(sentences.native_calls_not_recorded(process.flaw))
+        self._start_pair = process.clock_pair()
+        try:
+            self._begin(process)
+        except BaseException:  # an interrupt, too, must not leave half of it behind
+            self._process = None
+            process.halt(evicted=False)
+            if self._watcher is not None:
+                self._watcher.stop()
+            raise
+
+    def _begin(self, process: ProcessTracer) -> None:
+        if not self._prepare(process):
+            self._problems.append(sentences.threads_not_reached())
+        if not process.flaw:
+            self._watcher = BudgetWatcher(process, self._limit, self._halt_at_budget)
+            self._watcher.start()
+        process.start()
+
+    def _prepare(self, process: ProcessTracer) -> bool:
+        much, little = _SPARE_ENTRIES
+        try:
+            return process.prepare(self._limit + much)
+        except MemoryError:
+            return process.prepare(self._limit + little)
+
+    def stop(self) -> RawCalls | None:
+        """Stop, and hand over what was recorded; again the same when called again.
+
+        None for "states", for one never started, and in a forked child that only inherited it.
+        """
+        process = self._process
+        if process is None or self._result is not None:
+            return self._result
+        if process.pid != os.getpid():
+            abandon_after_fork()
+            self._process = None
+            return None
+        self._halt(budget_used=False)
+        if self._watcher is not None:
+            self._watcher.stop()
+        try:
+            self._result = self._read(process)
+        finally:
+            process.empty()
+            self._watcher = None  # which refers to this object: the events would wait for the collector
+        return self._result
+
+    def _watcher_thread(self) -> tuple[int, ...]:
+        return (self._watcher.native_id,) if self._watcher is not None else ()
+
+    def _halt_at_budget(self) -> None:
+        self._halt(budget_used=True)
+
+    def _halt(self, budget_used: bool) -> None:
+        """End the recording, once: the watcher and the cell's end may both ask."""
+        process = self._process
+        with self._guard:
+            if process is None or self._end_pair is not None:
+                return
+            evicted = process.evicted()
+            if process.displaced():
+                self._problems.append(sentences.tracer_evicted())
+            elif not process.flaw and not process.head.collecting:
+                self._problems.append(sentences.tracer_gave_up())
+            process.halt(evicted)
+            if evicted and len(_retired) < _MOST_RETIRED:  # its stacks still hold calls: start with new ones
+                _retired.append(_process_tracers.pop())
+            self._end_pair = process.clock_pair()
+            self._stopped_ns = self._end_pair[1] if budget_used else None
+
+    def _read(self, process: ProcessTracer) -> RawCalls:
+        end = self._end_pair or self._start_pair
+        if process.flaw:
+            return loaded_events.read(process.tracer.load(), end[1], tuple(self._problems))
+        head = process.head
+        if head.first:
+            self._problems.append(sentences.first_calls_overwritten())
+        nodes = copy_nodes(head)
+        functions = signatures(nodes)  # the events hold their code objects until they are cleared
+        return RawCalls(
+            nodes=nodes,
+            codes=_codes({owner for owner, _, _, kind in functions if kind in (PY_OPEN, PY_CLOSED)}),
+            c_functions=name_functions(functions),
+            clock=(process.anchor(self._start_pair, end), end),
+            events=used(head),
+            stopped_ns=self._stopped_ns,
+            problems=tuple(self._problems),
+            own_threads=(*_own_threads(head), *self._watcher_thread()),
+        )
+
+
+def abandon_after_fork() -> None:
+    """In a forked child: switch the inherited tracer off, so that a new recorder can start here."""
+    while _process_tracers:
+        process = _process_tracers.pop()
+        _retired.append(process)
+        process.abandon()
+
+
+def _process_tracer() -> ProcessTracer:
+    if not _process_tracers:
+        from viztracer import snaptrace
+
+        _process_tracers.append(ProcessTracer(snaptrace.Tracer, snaptrace.__file__))
+    return _process_tracers[0]
+
+
+def _codes(addresses: set[int]) -> dict[int, RawCode]:
+    codes = {}
+    for address in addresses:
+        code = object_at(address)
+        name, file = code.co_qualname, code.co_filename  # type: ignore[attr-defined]
+        codes[address] = RawCode(name, file, code.co_firstlineno)  # type: ignore[attr-defined]
+    return codes
+
+
+def _own_threads(head: TracerHead) -> tuple[int, ...]:
+    found, address = [], head.threads
+    while address:
+        node = ThreadNode.from_address(address)
+        if ours.contains(node.native_id):
+            found.append(node.native_id)
+        address = node.next
+    return tuple(found)

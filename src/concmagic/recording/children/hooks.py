@@ -1,0 +1,270 @@
+"""Where children are started and end, in the kernel and in children that have children.
+
+`Popen` of multiprocessing, `os.fork` and `fork_exec` of subprocess are watched from outside:
+each wrapper calls the original and notes what it learned. One fork callback stays registered
+for good (Python cannot take it back) and does nothing while no hooks are installed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from multiprocessing import popen_fork, spawn, util
+from typing import Any
+
+from concmagic.recording.children import groups as child_groups
+from concmagic.recording.children import pickling
+from concmagic.recording.children import pools as child_pools
+from concmagic.recording.children.family import Child, Family
+from concmagic.recording.children.passport import Boarding, Passport
+from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.watch import Watcher
+
+_active: Hooks | None = None
+_is_registered = False
+
+
+class Hooks:
+    """The hooks of this process; `passport` is what its children are told."""
+
+    def __init__(self, passport: Passport) -> None:
+        self.passport = passport
+        self.family = Family()
+        self.watcher = Watcher(self.family.ended)
+        self.groups = child_groups.Groups()
+        self.pools = child_pools.Pools(self)
+        self.inherited: dict[str, tuple[int, int]] | None = None  # of a forked child
+        self.before_child: Callable[[], None] = lambda: None  # called once a child is about to start
+        self.on_fork: Callable[[Hooks, Child | None], None] = lambda hooks, child: None
+        self._patches = Patches()
+
+    def install(self) -> None:
+        """Watch every start and end from now on."""
+        global _active
+        _register_once()
+        pickling.install()
+        pickling.courier().shared = self.is_shared
+        patch = self._patches.set
+        patch(popen_fork.Popen, "__init__", _popen_init(self, popen_fork.Popen.__init__))
+        patch(popen_fork.Popen, "poll", _poll(self, popen_fork.Popen.poll))
+        patch(popen_fork.Popen, "_send_signal", _send_signal(self, popen_fork.Popen._send_signal))  # type: ignore[attr-defined]
+        patch(spawn, "get_preparation_data", _preparation_data(self, spawn.get_preparation_data))
+        patch(util, "spawnv_passfds", _spawnv_passfds(self, util.spawnv_passfds))
+        patch(os, "fork", _fork(self, os.fork))
+        self.pools.patch(self._patches)
+        self._patch_subprocess()
+        _active = self
+
+    def _patch_subprocess(self) -> None:
+        patch = self._patches.set
+        if getattr(subprocess, "_fork_exec", None) is not None:
+            patch(subprocess, "_fork_exec", _fork_exec(self, subprocess._fork_exec))  # type: ignore[attr-defined]
+            popen = subprocess.Popen
+            patch(popen, "_handle_exitstatus", _exit_status(self, popen._handle_exitstatus))  # type: ignore[attr-defined]
+        # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
+        if hasattr(os, "posix_spawn"):
+            patch(os, "posix_spawn", _posix_spawn(self, os.posix_spawn))
+        transports = sys.modules.get("asyncio.base_subprocess")
+        if transports is not None:
+            transport = transports.BaseSubprocessTransport
+            patch(transport, "_process_exited", _process_exited(self, transport._process_exited))
+
+    def patch_loaded(self) -> None:
+        """Watch what is imported only when it is first used."""
+        forkserver = sys.modules.get("multiprocessing.popen_forkserver")
+        if forkserver is not None and not self._patches.has(forkserver.Popen, "poll"):
+            self._patches.set(forkserver.Popen, "poll", _poll(self, forkserver.Popen.poll))
+        self.pools.patch_loaded(self._patches)
+
+    def uninstall(self) -> None:
+        """Put everything back; the pickling help is left to the caller."""
+        global _active
+        _active = None
+        self._patches.restore()
+        self.watcher.stop()
+
+    def reset_after_fork(self, passport: Passport, inherited: dict[str, tuple[int, int]] | None) -> None:
+        """In a forked child: the hooks stay, the parent's children are not its own."""
+        self.passport = passport
+        self.inherited = inherited
+        self.before_child = lambda: None  # the parent's is done, and its lock may have been held
+        self.watcher.forget_after_fork()
+        self.family = Family()
+        self.watcher = Watcher(self.family.ended)
+        self.groups = child_groups.Groups()
+        self.pools.reset()
+
+    def born(self, child: Child, pid: int) -> None:
+        """A child has come to life."""
+        is_new = child.pid != pid
+        self.family.born(child, pid)
+        if is_new:
+            self.watcher.watch(pid)
+
+    def is_shared(self, value: Any) -> bool:
+        """Whether all who may receive this function or class inherited it by fork."""
+        if pickling.is_spawning():
+            return False
+        views = [child.inherited for child in self.family.living() if child.start_method != "subprocess"]
+        views += [self.inherited] if self.inherited is not None else []
+        return bool(views) and all(view is not None and pickling.is_inherited(value, view) for view in views)
+
+
+def _popen_init(hooks: Hooks, original: Any) -> Any:
+    def __init__(popen: Any, process_obj: Any) -> None:
+        hooks.before_child()
+        pickling.courier().generation += 1
+        origin, group = hooks.groups.of(process_obj)
+        with hooks.family.expect(process_obj._name, popen.method, origin, group) as child:
+            hooks.patch_loaded()
+            try:
+                original(popen, process_obj)
+            except Exception as error:
+                _explain(error, process_obj)
+                raise
+            hooks.born(child, popen.pid)
+
+    return __init__
+
+
+def _explain(error: Exception, process_obj: Any) -> None:
+    """Add which argument could not be sent, if that is what went wrong."""
+    from concmagic.recording.children import pickler as child_pickler
+
+    note = child_pickler.blame(process_obj)
+    if note:
+        error.add_note(note)
+
+
+def _poll(hooks: Hooks, original: Any) -> Any:
+    def poll(popen: Any, flag: int = os.WNOHANG) -> int | None:
+        code: int | None = original(popen, flag)
+        if code is not None:
+            hooks.family.ended(popen.pid, code)
+        return code
+
+    return poll
+
+
+def _send_signal(hooks: Hooks, original: Any) -> Any:
+    def _send_signal(popen: Any, sig: int) -> None:
+        child = hooks.family.find(popen.pid)
+        if child is not None:
+            child.is_ending = True
+        original(popen, sig)
+
+    return _send_signal
+
+
+def _preparation_data(hooks: Hooks, original: Any) -> Any:
+    def get_preparation_data(name: str) -> dict[str, Any]:
+        data: dict[str, Any] = original(name)
+        child = hooks.family.coming
+        if child is not None and child.start_method in ("spawn", "forkserver") and name == child.name:
+            # The notebook's code goes by value: no file has to be run again as `__main__`.
+            data.pop("init_main_from_path", None)
+            data.pop("init_main_from_name", None)
+            data["concmagic"] = Boarding(hooks.passport.for_child(child))
+        return data
+
+    return get_preparation_data
+
+
+def _spawnv_passfds(hooks: Hooks, original: Any) -> Any:
+    def spawnv_passfds(path: Any, args: Any, passfds: Any) -> int:
+        helper = child_groups.helper_of(args)
+        if not helper:
+            return int(original(path, args, passfds))
+        with hooks.family.expect(helper, "spawn", "machinery") as child:
+            pid = int(original(path, args, passfds))
+            hooks.born(child, pid)
+            return pid
+
+    return spawnv_passfds
+
+
+def _fork(hooks: Hooks, original: Any) -> Any:
+    def fork() -> int:
+        child = hooks.family.coming
+        if child is not None and child.pid == 0 and child.start_method == "fork":
+            return _fork_noted(hooks, child, original)
+        hooks.before_child()
+        with hooks.family.expect("fork", "fork") as child:
+            child.is_bare = True
+            return _fork_noted(hooks, child, original)
+
+    return fork
+
+
+def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
+    pid = int(original())
+    if pid:
+        hooks.born(child, pid)
+    return pid
+
+
+def _fork_exec(hooks: Hooks, original: Any) -> Any:
+    def fork_exec(*arguments: Any) -> int:
+        with hooks.family.expect(child_groups.command_name(arguments[0]), "subprocess") as child:
+            pid = int(original(*arguments))
+            hooks.born(child, pid)
+            return pid
+
+    return fork_exec
+
+
+def _posix_spawn(hooks: Hooks, original: Any) -> Any:
+    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
+        with hooks.family.expect(child_groups.command_name(argv), "subprocess") as child:
+            pid = int(original(path, argv, env, **options))
+            hooks.born(child, pid)
+            return pid
+
+    return posix_spawn
+
+
+def _exit_status(hooks: Hooks, original: Any) -> Any:
+    def _handle_exitstatus(popen: Any, *arguments: Any, **options: Any) -> None:
+        original(popen, *arguments, **options)
+        if popen.returncode is not None:
+            hooks.family.ended(popen.pid, popen.returncode)
+
+    return _handle_exitstatus
+
+
+def _process_exited(hooks: Hooks, original: Any) -> Any:
+    def _process_exited(transport: Any, returncode: int) -> None:
+        hooks.family.ended(transport.get_pid(), returncode)
+        original(transport, returncode)
+
+    return _process_exited
+
+
+def _register_once() -> None:
+    global _is_registered
+    if not _is_registered:
+        _is_registered = True
+        os.register_at_fork(before=_before_fork, after_in_child=_after_in_child)
+
+
+def _before_fork() -> None:
+    if _active is not None:
+        child = _active.family.coming
+        if child is not None and child.start_method == "fork":
+            child.inherited = pickling.main_names()
+
+
+def _after_in_child() -> None:
+    hooks = _active
+    if hooks is None:
+        return
+    child = hooks.family.coming
+    if child is None or child.start_method == "fork":
+        hooks.on_fork(hooks, child)
+
+
+def active() -> Hooks | None:
+    """The hooks that are installed in this process."""
+    return _active

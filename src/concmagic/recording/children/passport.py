@@ -1,0 +1,76 @@
+"""What a child is told, and how it gets aboard: plain values, so that nothing is imported to read them."""
+
+from __future__ import annotations
+
+import linecache
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import concmagic
+from concmagic.recording.children.family import Child
+
+# It runs in the child before anything else of multiprocessing's message is used. The child's
+# Python may know no concmagic at all (`set_executable`): then it runs as it would without us.
+_ABOARD = """
+import sys
+if root not in sys.path:
+    sys.path.append(root)
+try:
+    from concmagic.recording.children.inside import begin_spawned
+except ImportError:
+    pass
+else:
+    begin_spawned(passport)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Passport:
+    """Where a child hands over its records, and how it records."""
+
+    folder: str = ""
+    detail: str = "auto"
+    budget: int = 300_000
+    cell_file: str = ""
+    name: str = ""
+    start_method: str = ""
+    group: str = ""
+    parent_pid: int = 0
+    started_ns: int = 0
+    sources: dict[str, list[str]] = field(default_factory=dict)
+
+    def with_folder(self, folder: Path) -> Passport:
+        """The same, now that there is a folder."""
+        return replace(self, folder=os.fspath(folder))
+
+    def for_child(self, child: Child) -> Passport:
+        """The same, made out to one child."""
+        return replace(
+            self,
+            name=child.name,
+            start_method=child.start_method,
+            group=child.group,
+            parent_pid=child.parent_pid,
+            started_ns=child.started_ns,
+            sources=_sources(self.cell_file),
+        )
+
+
+def _sources(cell_file: str) -> dict[str, list[str]]:
+    """The cell's lines, so that the child's tracebacks show them."""
+    entry = linecache.cache.get(cell_file)
+    return {cell_file: list(entry[2])} if entry is not None and len(entry) == 4 else {}
+
+
+class Boarding:
+    """Put into a message to a spawned child, it starts the recording there when it is read."""
+
+    def __init__(self, passport: Passport) -> None:
+        self._passport = passport
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self._passport, name) for name in Passport.__slots__}
+        root = os.fspath(Path(concmagic.__file__).parent.parent)
+        return exec, (_ABOARD, {"root": root, "passport": fields})

@@ -1,0 +1,174 @@
+"""Code of the notebook in child processes: `__main__`'s functions and classes travel by value.
+
+multiprocessing pickles functions and classes by name, and a child that does not share the
+kernel's memory has no such name in its `__main__`. A `reducer_override` on its pickler packs
+them instead (pickler.py); parent and children install it, so that results may be the
+notebook's own too. What every child inherited by fork still goes by name, as it would without us.
+"""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import pickle
+import sys
+import types
+import weakref
+from collections.abc import Callable
+from multiprocessing.context import get_spawning_popen
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any
+
+_MAINS = ("__main__", "__mp_main__")
+_REMEMBERED = 256  # a job may bring a closure of its own each time
+_INLINE_BYTES = 32_768  # what is larger goes once through a file, not through every job's pipe
+_CACHED_FUNCTION = type(functools.lru_cache(lambda: None))
+
+Reducer = Callable[[Any, Any], Any]
+
+
+class Courier:
+    """What this process knows about sending and receiving the notebook's code."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None  # where large parcels lie; None: all go inline
+        self.shared: Callable[[Any], bool] = lambda value: False  # every receiver has it by fork
+        self.generation = 0  # moved on when a new child may need newer values
+        self.packed: weakref.WeakKeyDictionary[Any, tuple[int, str, bytes | str]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self.remembers = False  # a worker unpacks a function once, whatever its jobs; the kernel does not
+        self.unpacked: dict[str, Any] = {}
+        self.previous: Reducer | None = None
+        self.after_unpack: Callable[[], None] = lambda: None
+
+
+_courier = Courier()
+
+
+def courier() -> Courier:
+    """This process's own courier."""
+    return _courier
+
+
+def install() -> None:
+    """Send `__main__`'s functions and classes by value from now on."""
+    current = ForkingPickler.__dict__.get("reducer_override")
+    if current is _reduce:
+        return
+    _courier.previous = current
+    ForkingPickler.reducer_override = _reduce  # type: ignore[method-assign]
+
+
+def uninstall() -> None:
+    """Put multiprocessing's pickler back as it was."""
+    if ForkingPickler.__dict__.get("reducer_override") is not _reduce:
+        return
+    if _courier.previous is None:
+        del ForkingPickler.reducer_override
+    else:
+        ForkingPickler.reducer_override = _courier.previous  # type: ignore[method-assign]
+    _courier.previous = None
+
+
+def _reduce(pickler: Any, value: Any) -> Any:
+    """What pickle asks for every object that is not a plain builtin."""
+    kind = type(value)
+    if (
+        (kind is types.FunctionType or kind is _CACHED_FUNCTION or isinstance(value, type))
+        and getattr(value, "__module__", None) in _MAINS
+        and not _courier.shared(value)
+    ):
+        return unpack, _pack(value)
+    if _courier.previous is not None:
+        return _courier.previous(pickler, value)
+    return NotImplemented
+
+
+def _pack(value: Any) -> tuple[str, bytes | str]:
+    """The value's token and its bytes, or the file that holds them."""
+    known = _courier.packed.get(value)
+    if known is not None and known[0] == _courier.generation and not is_spawning():
+        return known[1], known[2]
+    from concmagic.recording.children import pickler as child_pickler
+
+    data = child_pickler.pack(value)
+    token = child_pickler.token_of(value, data)
+    parcel = _store(token, data)
+    _courier.packed[value] = (_courier.generation, token, parcel)
+    return token, parcel
+
+
+def is_spawning() -> bool:
+    """Whether what is pickled now is a new child's first: it gets the newest values."""
+    return get_spawning_popen() is not None
+
+
+def _store(token: str, data: bytes) -> bytes | str:
+    if len(data) <= _INLINE_BYTES or _courier.folder is None:
+        return data
+    path = _courier.folder / f"{token}.parcel"
+    try:
+        if not path.exists():
+            unfinished = path.with_suffix(f".{id(data):x}")
+            unfinished.write_bytes(data)
+            unfinished.rename(path)
+    except OSError:
+        return data  # a full disk: the pipe can take it
+    return str(path)
+
+
+def unpack(token: str, parcel: bytes | str) -> Any:
+    """Bring a function or class of the notebook back to life; once per process and token."""
+    if token in _courier.unpacked:
+        return _courier.unpacked[token]
+    data = Path(parcel).read_bytes() if isinstance(parcel, str) else parcel
+    value, sources = pickle.loads(data)
+    show_sources(sources)
+    _courier.after_unpack()
+    if _courier.remembers:
+        _remember(token, value)
+    return value
+
+
+def _remember(token: str, value: Any) -> None:
+    known = _courier.unpacked
+    if len(known) >= _REMEMBERED:
+        del known[next(iter(known))]
+    known[token] = value
+
+
+def show_sources(sources: dict[str, list[str]]) -> None:
+    """Let tracebacks in this process show the lines of the notebook's cells."""
+    for name, lines in sources.items():
+        if name not in linecache.cache:
+            linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
+
+
+def main_names() -> dict[str, tuple[int, int]]:
+    """What a process forked now inherits in `__main__`: names of functions and classes, with
+    address and version, so that one redefined later is told apart."""
+    space = vars(sys.modules["__main__"])
+    return {name: _version(value) for name, value in list(space.items()) if _is_sendable(value)}
+
+
+def is_inherited(value: Any, names: dict[str, tuple[int, int]]) -> bool:
+    """Whether `names` (of `main_names`) has this very value, under its own name."""
+    name = getattr(value, "__qualname__", "")
+    known = names.get(name)
+    if known is None or known != _version(value):
+        return False
+    return vars(sys.modules["__main__"]).get(name) is value
+
+
+def _is_sendable(value: Any) -> bool:
+    return (
+        isinstance(value, (types.FunctionType, type, _CACHED_FUNCTION))
+        and getattr(value, "__module__", None) in _MAINS
+    )
+
+
+def _version(value: Any) -> tuple[int, int]:
+    """Address and code: an address alone may be given out again."""
+    return id(value), hash(getattr(value, "__code__", None))

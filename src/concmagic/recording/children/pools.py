@@ -1,0 +1,142 @@
+"""Pools whose workers die at their start: stopped after the second death, with one error.
+
+multiprocessing.Pool replaces a dead worker for ever and lets the cell hang; an executor breaks
+at once, but does not say why. Both get the worker's own error.
+"""
+
+from __future__ import annotations
+
+import multiprocessing.pool
+import sys
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from concmagic import errors, sentences
+from concmagic.recording.children import files as child_files
+from concmagic.recording.children.family import Child
+from concmagic.recording.children.patches import Patches
+
+if TYPE_CHECKING:
+    from concmagic.recording.children.hooks import Hooks
+
+DEATHS_AT_START = 2
+
+
+class Pools:
+    """What is known of the pools of this process."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._pools: dict[int, weakref.ref[Any]] = {}  # id of a Pool's list of workers → the Pool
+        self._deaths: dict[str, list[str]] = {}  # group → errors of workers that died at their start
+        self._seen: set[tuple[int, int]] = set()
+
+    def reset(self) -> None:
+        """In a forked child: the parent's pools are not its own."""
+        self.__init__(self._hooks)  # type: ignore[misc]
+
+    def patch_loaded(self, patches: Patches) -> None:
+        """Watch ProcessPoolExecutor too, as soon as it is imported."""
+        executor = sys.modules.get("concurrent.futures.process")
+        manager = getattr(executor, "_ExecutorManagerThread", None)
+        if manager is not None and not patches.has(manager, "terminate_broken"):
+            patches.set(manager, "terminate_broken", _terminate_broken(self, manager.terminate_broken))
+
+    def patch(self, patches: Patches) -> None:
+        """Watch multiprocessing.Pool."""
+        kind = multiprocessing.pool.Pool
+        replace = vars(kind)["_repopulate_pool_static"]
+        patches.set(kind, "_repopulate_pool", self._first_workers(vars(kind)["_repopulate_pool"]))
+        patches.set(kind, "_repopulate_pool_static", staticmethod(self._new_workers(replace.__func__)))
+
+    def deaths(self, queue: Any) -> list[str]:
+        """The errors of the workers at this queue that died before they could take a job."""
+        group = self._hooks.groups.known(queue)
+        found = self._deaths.setdefault(group, [])
+        for child in self._hooks.family.children:
+            key = child.pid, child.started_ns
+            if group and child.group == group and key not in self._seen:
+                error = self._error_at_start(child)
+                found.extend([error] if error else [])
+                if error or child.ended_ns is not None:
+                    self._seen.add(key)
+        return found
+
+    def _error_at_start(self, child: Child) -> str:
+        """What kept it from starting; "" if it did start, or was ended on purpose."""
+        records = child_files.read_child(Path(self._hooks.passport.folder), child.pid)
+        if "failed" in records:
+            return str(records["failed"])
+        # Its sentinel may be seen before its end is.
+        if child.ended_ns is None or child.exit_code == 0 or child.is_ending or "target" in records:
+            return ""
+        return sentences.died_at_start(child.name, child.exit_code)
+
+    def _first_workers(self, original: Any) -> Any:
+        def _repopulate_pool(pool: Any) -> Any:
+            self._pools[id(pool._pool)] = weakref.ref(pool)
+            return original(pool)
+
+        return _repopulate_pool
+
+    def _new_workers(self, original: Any) -> Any:
+        def _repopulate_pool_static(
+            ctx: Any, process: Any, processes: int, workers: Any, inqueue: Any, *rest: Any
+        ) -> None:
+            texts = self.deaths(inqueue)
+            if len(texts) < DEATHS_AT_START:
+                original(ctx, process, processes, workers, inqueue, *rest)
+            elif not workers:  # those that did start go on with the jobs
+                self._break(workers, start_error(texts[0]))
+
+        return _repopulate_pool_static
+
+    def _break(self, workers: list[Any], error: BaseException) -> None:
+        """Fail every job of the Pool that had these workers, and let no new one in."""
+        pool = self._pools.get(id(workers), lambda: None)()
+        if pool is None:
+            return
+
+        def _check_running() -> None:
+            raise error
+
+        pool._check_running = _check_running
+        pool._worker_handler._state = multiprocessing.pool.TERMINATE
+        for job in list(pool._cache.values()):
+            _fail(job, error)
+
+
+def start_error(text: str) -> errors.ChildStartError:
+    """The error of children that could not start, with a child's own traceback as its cause."""
+    last = text.strip().splitlines()[-1]
+    error = errors.ChildStartError(sentences.pool_cannot_start(last))
+    error.__cause__ = multiprocessing.pool.RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[attr-defined]
+    return error
+
+
+def _fail(job: Any, error: BaseException) -> None:
+    """End a job of a Pool that nobody will do."""
+    if isinstance(job, multiprocessing.pool.IMapIterator):
+        _fail_iterator(job, error)
+        return
+    if isinstance(job, multiprocessing.pool.MapResult):
+        job._number_left = 1  # type: ignore[attr-defined]
+    job._set(0, (False, error))
+
+
+def _fail_iterator(job: Any, error: BaseException) -> None:
+    job._set(job._index, (False, error))
+    with job._cond:
+        job._cache.pop(job._job, None)
+        # The pool's thread may still tell the length, and then takes the job out of its cache.
+        job._cache = {job._job: job}
+        job._length = job._index
+
+
+def _terminate_broken(pools: Pools, original: Any) -> Any:
+    def terminate_broken(manager: Any, cause: Any) -> None:
+        texts = pools.deaths(manager.call_queue)
+        original(manager, [texts[0]] if texts and not cause else cause)
+
+    return terminate_broken

@@ -1,0 +1,162 @@
+"""Observes every child process of a cell, and collects what the children hand over."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from concmagic.options import Options
+from concmagic.recording.children import files as child_files
+from concmagic.recording.children import hooks as child_hooks
+from concmagic.recording.children import pickling
+from concmagic.recording.children.family import Child
+from concmagic.recording.children.passport import Passport
+from concmagic.recording.children.records import record_of
+from concmagic.recording.raw import ProcessRecord
+
+GRACE_S = 0.3  # for children that have ended and still write
+_STEP_S = 0.005
+
+_kept: list[tuple[Path, list[int]]] = []  # folders that children still use, who have outlived their cell
+
+
+class ChildRecorder:
+    """The child processes of one cell; `problems` are whole sentences about what is missing."""
+
+    def __init__(
+        self,
+        options: Options,
+        cell_file: str,
+        budget: int = 300_000,
+        on_born: Callable[[int], object] | None = None,
+    ) -> None:
+        self._on_born = on_born
+        self.problems: list[str] = []
+        self._passport = Passport(
+            detail=options.detail, budget=budget, cell_file=cell_file, parent_pid=os.getpid()
+        )
+        self._hooks: child_hooks.Hooks | None = None
+        self._folder: Path | None = None
+        self._preparing = threading.Lock()
+
+    def start(self) -> None:
+        """Follow the cell into every child that it starts from now on."""
+        from concmagic.recording.children.inside import begin_forked
+
+        _release_kept()
+        hooks = self._hooks = child_hooks.Hooks(self._passport)
+        hooks.before_child = self._prepare
+        hooks.on_fork = begin_forked
+        if self._on_born is not None:
+            hooks.family.on_born = self._on_born
+        pickling.courier().generation += 1
+        hooks.install()
+
+    def stop(self) -> tuple[ProcessRecord, ...]:
+        """Put everything back, and hand over one record per child. Waits for none that lives on."""
+        hooks = self._hooks
+        if hooks is None or hooks.passport.parent_pid != os.getpid() or hooks is not child_hooks.active():
+            return ()  # never started, or this is a forked child, which has its own way out
+        try:
+            self._wait_for_writers(hooks)
+        finally:
+            hooks.uninstall()
+        for child in hooks.family.living():
+            hooks.family.ended_if_gone(child)
+        records = tuple(self._records(hooks))
+        self._clean_up(hooks)
+        return records
+
+    def _prepare(self) -> None:
+        """Before the first child: most cells have none, and need neither folder nor imports.
+
+        All imports are done by then: a child forked while another thread imports a module
+        would wait for ever when it needs that module itself.
+        """
+        with self._preparing:
+            if self._folder is not None:
+                return
+            import ctypes  # noqa: F401
+
+            from concmagic.recording.children import pickler as child_pickler  # noqa: F401
+
+            child_files.remove_stale()
+            self._folder = child_files.make_folder()
+            pickling.courier().folder = self._folder
+            assert self._hooks is not None
+            self._hooks.passport = self._passport.with_folder(self._folder)
+
+    def _wait_for_writers(self, hooks: child_hooks.Hooks) -> None:
+        limit = time.monotonic() + GRACE_S
+        while any(self._is_writing(child) for child in hooks.family.living()) and time.monotonic() < limit:
+            time.sleep(_STEP_S)
+
+    def _is_writing(self, child: Child) -> bool:
+        if child.origin == "machinery" or child.start_method == "subprocess" or self._folder is None:
+            return False
+        return child.is_ending or "ending" in child_files.read_child(self._folder, child.pid)
+
+    def _records(self, hooks: child_hooks.Hooks) -> Iterator[ProcessRecord]:
+        files = child_files.read_all(self._folder) if self._folder is not None else {}
+        family = list(hooks.family.children)
+        for told in files.values():
+            family.extend(told.get("end", {}).get("children", ()))
+        for child in sorted(family, key=lambda one: one.started_ns):
+            yield record_of(child, _take(files, child))
+        for (pid, begun_ns), told in sorted(files.items(), key=lambda item: item[0][1]):
+            yield record_of(_unannounced(pid, begun_ns, told), told)
+
+    def _clean_up(self, hooks: child_hooks.Hooks) -> None:
+        living = [
+            child.pid
+            for child in hooks.family.living()
+            if child.origin != "machinery" and child.start_method != "subprocess"
+        ]
+        courier = pickling.courier()
+        courier.shared, courier.folder = _not_shared, None
+        courier.packed.clear()
+        if living:
+            _kept.append((self._folder or Path(os.devnull), living))
+            return
+        _release_kept()
+        if not _kept:
+            pickling.uninstall()
+        if self._folder is not None:
+            child_files.remove_folder(self._folder)
+
+
+def _not_shared(value: Any) -> bool:
+    return False
+
+
+def _take(files: dict[tuple[int, int], dict[str, Any]], child: Child) -> dict[str, Any]:
+    """The file of this child: of its pid, begun after it was asked for."""
+    begun = [key for key in files if key[0] == child.pid and key[1] >= child.started_ns]
+    return files.pop(min(begun)) if begun else {}
+
+
+def _unannounced(pid: int, begun_ns: int, told: dict[str, Any]) -> Child:
+    """A child that only told of itself: its parent was killed, or forked it in C."""
+    hello = told.get("hello", {})
+    return Child(
+        name=hello.get("name", ""),
+        start_method=hello.get("start_method", ""),
+        origin="user",
+        group=hello.get("group", ""),
+        parent_pid=hello.get("parent_pid", 0),
+        started_ns=hello.get("started_ns") or begun_ns,
+        starter=0,
+        pid=pid,
+    )
+
+
+def _release_kept() -> None:
+    """Remove what children needed that had outlived their cell and are gone now."""
+    for folder, pids in list(_kept):
+        if not any(map(child_files.is_alive, pids)):
+            _kept.remove((folder, pids))
+            child_files.remove_folder(folder)

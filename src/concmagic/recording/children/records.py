@@ -1,0 +1,58 @@
+"""A child as a ProcessRecord: what its parent knows beside what it handed over itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from concmagic import sentences
+from concmagic.recording.children.family import Child
+from concmagic.recording.raw import ProcessRecord
+
+
+def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
+    """Put both together; `told` are the records of the child's file, empty if there is none."""
+    end = told.get("end", {})
+    seen = end.get("seen", {})
+    return ProcessRecord(
+        pid=child.pid,
+        parent_pid=child.parent_pid,
+        name=child.name,
+        start_method=child.start_method,
+        origin=child.origin,
+        started_ns=child.started_ns,
+        begun_ns=end.get("begun_ns", told.get("begun_ns")),
+        target_ns=end.get("target_ns") or told.get("target"),
+        ended_ns=_ended_ns(child, told),
+        exit_code=child.exit_code if child.exit_code is not None else end.get("exit_code"),
+        main_native_id=end.get("main_native_id", child.pid),
+        threads=seen.get("threads") or (),
+        calls=seen.get("calls"),
+        tasks=seen.get("tasks"),
+        jobs=seen.get("jobs") or (),
+        marks=seen.get("marks") or (),
+        cpu_ns=end.get("cpu_ns"),
+        group=child.group,
+        problems=tuple(_problems(child, told)),
+        starter=child.starter or None,
+        done_ns=end.get("done_ns"),
+    )
+
+
+def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:
+    """Its parent's clock; of one whose parent told nothing, when it began to hand over."""
+    if child.ended_ns is not None or child.starter:
+        return child.ended_ns
+    ending: int | None = told.get("ending")
+    return ending
+
+
+def _problems(child: Child, told: dict[str, Any]) -> list[str]:
+    if "end" in told and "failed" not in told:
+        return list(told["end"]["problems"])
+    if child.origin == "machinery" or child.start_method == "subprocess":
+        return []
+    if "failed" in told:
+        return [sentences.child_never_started(child.name, told["failed"].strip().splitlines()[-1])]
+    if child.ended_ns is None:
+        return [sentences.child_left_running(child.name)]
+    return [sentences.child_told_nothing(child.name, child.exit_code)]

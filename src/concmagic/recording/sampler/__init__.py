@@ -1,0 +1,1 @@
+"""The operating system's view, taken by a helper process that needs no GIL."""

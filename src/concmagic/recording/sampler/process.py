@@ -1,0 +1,218 @@
+"""The sampler: a process of its own that looks at threads through /proc, needing no GIL for it.
+
+Run as a script by `sampler.py`. Arguments: the kernel's process id and the number of cores it may
+use. Descriptor 3 is the control socket. Commands are lines: "on PID MODE OFFSET SIZE FILE" (the last
+three say where the GIL is, relative to where FILE is mapped; SIZE 0: not known), "watch PID", "off",
+"quit". Between "off" and "on" it waits without a timeout, which costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+
+if __name__ == "__main__":  # isolated, without site-packages: ours is found behind the standard library
+    here = os.path.abspath(__file__)
+    for _ in ("sampler", "recording", "concmagic", "src"):
+        here = os.path.dirname(here)
+    sys.path.append(here)
+
+from concmagic.recording.sampler.view import RUNNING, Gil, Process, Rows, Thread
+
+CONTROL = 3
+FASTEST_S = 0.002
+BUDGET = 10_000  # reads a second, 8 µs each
+BUSY_BUDGET = 2_500  # where every core is taken, what we use is taken from the user
+MOST_THREADS = 800  # one descriptor each
+MOST_PROCESSES = 64
+MOST_ROWS = 1_500_000
+SLOWER_AT_ROWS = 300_000  # each time so many rows are full, the budget is halved
+LIST_S, CHILDREN_S = 0.005, 0.05
+
+
+class Session:
+    """One cell's sampling."""
+
+    def __init__(self, pid: int, mode: str, gil: Gil, cores: int) -> None:
+        self.rows, self.cores, self.gil, self.mode = Rows(), cores, gil, mode
+        self.processes: dict[int, Process] = {}
+        self.problems: list[str] = []
+        self.ticks, self.began_ns, self.cpu_ns = 0, time.monotonic_ns(), time.process_time_ns()
+        self.executable = executable_of(pid)
+        self.next_list = self.next_children = 0.0
+        self.noise = pid
+        self.pid = pid
+        self.watch(pid)
+        self.take()
+
+    def watch(self, pid: int) -> None:
+        if pid not in self.processes and len(self.processes) < MOST_PROCESSES:
+            process = Process(pid, self.mode, self.gil)
+            process.find_gil()
+            process.list_threads(self.room(), self.rows)
+            self.processes[pid] = process
+
+    def room(self) -> int:
+        return MOST_THREADS - sum(len(process.threads) for process in self.processes.values())
+
+    def take(self) -> float:
+        """One tick: read who is due. Returns seconds until the next."""
+        began = time.monotonic()
+        self.look_around(began)
+        reads = running = 0
+        for process in list(self.processes.values()):
+            for thread in list(process.threads.values()):
+                if thread.due(self.ticks):
+                    reads += 1
+                    self.read(process, thread)
+                running += thread.code == RUNNING
+        self.ticks += 1
+        budget = BUSY_BUDGET if running >= self.cores else BUDGET
+        budget = max(200, budget >> (len(self.rows) // SLOWER_AT_ROWS))
+        pause = max(FASTEST_S, reads / budget) * self.jitter()
+        return max(0.0, pause - (time.monotonic() - began))
+
+    def read(self, process: Process, thread: Thread) -> None:
+        try:
+            raw = os.pread(thread.file, 256, 0)
+        except PermissionError:
+            if process.mode == "syscall" and process.pid == self.pid:
+                self.problems.append("the system does not show which call a thread waits in")
+            if process.mode == "syscall":
+                process.use_state_letters(self.rows)
+            return
+        except OSError:
+            raw = b""
+        if not raw:
+            if thread.tid in process.threads:
+                process.drop(thread.tid, self.rows)
+        elif len(self.rows) < MOST_ROWS:
+            thread.see(raw, time.monotonic_ns(), process.decode, self.rows)
+
+    def jitter(self) -> float:
+        """0.75 to 1.25: a steady rhythm would beat with the GIL's switch interval of 5 ms."""
+        self.noise = (self.noise * 1103515245 + 12345) & 0x7FFFFFFF
+        return 0.75 + self.noise / 0x7FFFFFFF / 2
+
+    def look_around(self, now: float) -> None:
+        """New threads often, new processes now and then; the more there are, the less often."""
+        if now < self.next_list:
+            return
+        known = MOST_THREADS - self.room()
+        self.next_list = now + max(LIST_S, known * 0.0002)
+        for process in list(self.processes.values()):
+            if not process.list_threads(len(process.threads) + self.room(), self.rows):
+                self.note(f"only the first {MOST_THREADS} threads are sampled")
+            if process.gone:
+                process.close(self.rows)
+                del self.processes[process.pid]
+        if now >= self.next_children:
+            self.next_children = now + max(CHILDREN_S, known * 0.002)
+            self.find_children()
+
+    def find_children(self) -> None:
+        for process in list(self.processes.values()):
+            process.find_gil()
+            for pid in process.children():
+                if executable_of(pid) == self.executable:
+                    self.watch(pid)
+
+    def note(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def finish(self) -> bytes:
+        """All columns behind one line: how many rows, how often, at what cost, what went wrong."""
+        now_ns = time.monotonic_ns()
+        if len(self.rows) >= MOST_ROWS:
+            self.note("the sampler's memory was full before the end")
+        for process in self.processes.values():
+            process.close(self.rows)
+        rate = self.ticks * 1e9 / max(1, now_ns - self.began_ns)
+        used_ns = time.process_time_ns() - self.cpu_ns
+        head = f"rows {len(self.rows)} {rate:.1f} {used_ns} {'; '.join(self.problems)}\n"
+        return head.encode() + b"".join(column.tobytes() for column in self.rows.columns)
+
+
+def executable_of(pid: int) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return None
+
+
+class Control:
+    """The kernel's commands, and the kernel's end."""
+
+    def __init__(self, kernel: int) -> None:
+        self.kernel = kernel
+        self.pending = b""
+        try:
+            self.end: int | None = os.pidfd_open(kernel)
+        except (OSError, AttributeError):
+            self.end = None
+
+    def wait(self, seconds: float | None) -> list[str] | None:
+        """Lines that have come; None when the kernel is no more."""
+        watched = [CONTROL] if self.end is None else [CONTROL, self.end]
+        if self.end is None and seconds is None:
+            seconds = 1.0
+        ready = select.select(watched, [], [], seconds)[0]
+        if self.end in ready or (self.end is None and not os.path.exists(f"/proc/{self.kernel}")):
+            return None
+        if CONTROL not in ready:
+            return []
+        received = os.read(CONTROL, 4096)
+        if not received:
+            return None
+        *lines, self.pending = (self.pending + received).split(b"\n")
+        return [line.decode(errors="surrogateescape") for line in lines]
+
+
+def send(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(CONTROL, view) :]
+
+
+def serve(kernel: int, cores: int) -> None:
+    """Obey until the kernel ends or says so."""
+    control = Control(kernel)
+    session: Session | None = None
+    pause: float | None = None
+    send(f"ready {os.getpid()}\n".encode())
+    while (lines := control.wait(pause)) is not None:
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            if word == "on":
+                pid, mode, offset, size, file = rest.split(" ", 4)
+                session = Session(int(pid), mode, (int(offset), int(size), file), cores)
+                send(b"on\n")
+            elif word == "watch" and session:
+                session.watch(int(rest))
+            elif word == "off" and session:
+                data, session = session.finish(), None
+                send(data)
+            elif word == "quit":
+                return
+        pause = session.take() if session else None
+
+
+def detach() -> None:
+    """Become nobody's child: a user's `os.wait()` and interrupts of the kernel's group miss it."""
+    os.closerange(CONTROL + 1, 1 << 12)
+    os.chdir("/")
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    detach()
+    try:
+        serve(int(sys.argv[1]), int(sys.argv[2]))
+    except (BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        pass  # the kernel has gone, or somebody ended us: there is nobody to tell
+    os._exit(0)

@@ -1,0 +1,1 @@
+"""What asyncio did: tasks, their steps, their wake-ups, and why they waited."""

@@ -1,0 +1,116 @@
+"""What stands in for asyncio's own functions while a cell is recorded.
+
+The functions made here run for every step of every task: they do as little as they can. Building the
+Handle and queueing it ourselves is cheaper than calling the original `call_soon`; where the loop is in
+debug mode, or closed, the original does it all. None of them ever raises an error of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+from asyncio import events, futures
+from collections.abc import Callable
+from time import monotonic_ns
+from types import BuiltinFunctionType, MethodType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concmagic.recording.tasks.observer import Observer
+
+Hook = Callable[..., Any]
+
+# How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
+# for wake-ups, tasks written in Python two bound methods.
+_STEP_TYPE = "TaskStepMethWrapper"
+WAKEUP = "task_wakeup"
+_SLEEP_IS_OVER = getattr(futures, "_set_result_unless_cancelled", None)
+_FLUSH_EVERY_NS = 20_000_000
+STEP_IN_PYTHON, _WAKEUP_IN_PYTHON = "__step", "__wakeup"
+
+
+class _NoSuchCallback:
+    """Stands for the step's type where the interpreter has none of its own."""
+
+
+def step_type() -> type:
+    """The type of the callback that is a C task's step; no module offers it by name."""
+    return next((kind for kind in object.__subclasses__() if kind.__name__ == _STEP_TYPE), _NoSuchCallback)
+
+
+def stepping_task(callback: Any) -> Any:
+    """The task that this callback is a step or a wake-up of; None for any other callback.
+
+    For all but a C task's step, which the hooks know by its type.
+    """
+    kind = type(callback)
+    if kind is BuiltinFunctionType:
+        return callback.__self__ if callback.__name__ == WAKEUP else None
+    if kind is MethodType and callback.__name__ in (STEP_IN_PYTHON, _WAKEUP_IN_PYTHON):
+        return callback.__self__ if hasattr(callback.__self__, "get_coro") else None
+    return None
+
+
+def run_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `Handle._run`: takes a step's begin and end."""
+    numbers, sleeps, buffer = observer.table.numbers, observer.table.sleeps, observer.stream.buffer
+    flush, due = observer.stream.flush, 0
+    step: type = step_type()
+    timer: Any = events.TimerHandle  # Any: asyncio's types do not tell of a handle's loop
+
+    # Operators and attributes rather than calls: where calls are traced, too, each of those costs double.
+    @functools.wraps(original)
+    def _run(self: Any) -> Any:
+        nonlocal buffer, due
+        if not observer.active:
+            return original(self)
+        try:
+            callback = self._callback
+            kind = callback.__class__
+            if kind is step or (kind is BuiltinFunctionType and callback.__name__ == WAKEUP):
+                task = callback.__self__
+                number = numbers[id(task)]
+            elif callback is _SLEEP_IS_OVER and self.__class__ is timer:
+                task, number = None, sleeps[id(self._loop)]
+            else:
+                task, number = observer.other(self)
+        except KeyError:  # seen for the first time
+            task, number = observer.first(self)
+        except Exception as error:
+            observer.fail(error)
+            return original(self)
+        begin = monotonic_ns()
+        try:
+            return original(self)
+        finally:
+            end = monotonic_ns()
+            buffer += (begin, end, number)
+            if task is not None and task._state != "PENDING":
+                observer.ended(task, number, end)
+            if end > due:
+                due = end + _FLUSH_EVERY_NS
+                flush()
+
+    return _run
+
+
+def create_task_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `BaseEventLoop.create_task`: gives the task its number and its parent."""
+
+    @functools.wraps(original)
+    def create_task(self: Any, coro: Any, **options: Any) -> Any:
+        if not observer.active:
+            return original(self, coro, **options)
+        begin = monotonic_ns()
+        task = original(self, coro, **options)
+        hide_hook(task)
+        observer.created(task, coro, self, begin, options.get("name") is not None)
+        return task
+
+    return create_task
+
+
+def hide_hook(made: Any) -> None:
+    """In debug mode asyncio remembers where a handle or task was made: that is not in here."""
+    trace = getattr(made, "_source_traceback", None)
+    if trace:
+        del trace[-1]

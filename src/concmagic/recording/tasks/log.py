@@ -1,0 +1,183 @@
+"""From the stream of records to a TaskLog: whose steps, who woke whom, and why they had waited."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from concmagic.recording.raw import LoopRecord, MergedSteps, TaskRecord, Wait, Wake
+from concmagic.recording.tasks.causes import EXECUTOR_RESULT, Callback, Cause
+from concmagic.recording.tasks.table import LoopEntry, TaskEntry
+from concmagic.recording.tasks.waits import Ended
+
+Step = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Woken:
+    """A wake-up whose causer is still looked for: the innermost record that it happened in."""
+
+    at_ns: int
+    wait: int
+    by: int = 0  # a task's number, or minus a callback's; 0 is nobody that was seen
+
+
+@dataclass(slots=True)
+class _Life:
+    """One task's steps and wake-ups while they are read."""
+
+    steps: list[Step] = field(default_factory=list)
+    wakes: list[_Woken | Wake] = field(default_factory=list)
+    followed: int = 0  # how many of the wake-ups a step has followed
+
+
+class Reader:
+    """Reads records in their order and builds what the contract wants."""
+
+    def __init__(
+        self,
+        tasks: dict[int, TaskEntry],
+        callbacks: list[Callback],
+        ended: Callable[[int], Ended],
+    ) -> None:
+        self._tasks = tasks
+        self._callbacks = callbacks
+        self._ended = ended
+        self._lives: dict[int, _Life] = {number: _Life() for number in tasks}
+        self._unexplained: dict[int, list[_Woken]] = {}  # per loop, in order
+        self._runs: dict[int, list[tuple[int, int, str]]] = {}
+
+    def read(self, records: Iterable[tuple[int, int, int]]) -> None:
+        """Take in records; call it once with all of them."""
+        finished: dict[int, int] = {}
+        for at, end, number in records:
+            if end == 0:
+                finished[at] = number
+            elif number == 0:  # taken while the recorder gave up
+                continue
+            elif number < 0:
+                callback = self._callbacks[-number - 1]
+                self._explain(callback.loop, at, finished.pop(callback.loop, 0) or number)
+                self._runs.setdefault(callback.loop, []).append((at, end, callback.name))
+            elif end < 0:
+                self._wake(at, -end, number)
+            else:
+                self._explain(self._tasks[number].loop, at, number)
+                self._step(self._lives[number], at, end)
+
+    def _wake(self, at: int, wait: int, number: int) -> None:
+        woken = _Woken(at, wait)
+        self._lives[number].wakes.append(woken)
+        self._unexplained.setdefault(self._tasks[number].loop, []).append(woken)
+
+    def _explain(self, loop: int, begin: int, by: int) -> None:
+        """What happened since this step began, and is not explained yet, happened in it."""
+        waiting = self._unexplained.get(loop)
+        while waiting and waiting[-1].at_ns >= begin:
+            waiting.pop().by = by
+
+    def _step(self, life: _Life, begin: int, end: int) -> None:
+        wakes = life.wakes
+        if life.followed < len(wakes) and wakes[life.followed].at_ns <= begin:
+            life.followed += 1
+        elif life.steps:
+            # It yielded to the loop: ready again as soon as its step was over.
+            wakes.insert(life.followed, Wake(life.steps[-1][1], "self"))
+            life.followed += 1
+        life.steps.append((begin, end))
+
+    def task_records(self, merged: dict[int, list[MergedSteps]]) -> tuple[TaskRecord, ...]:
+        """Every task, in the order of their numbers."""
+        started: dict[int, list[TaskEntry]] = {}
+        for entry in self._tasks.values():
+            if entry.eager is not None and entry.starter is not None:
+                started.setdefault(entry.starter, []).append(entry)
+        records = [self._record(entry, tuple(merged.get(n, ()))) for n, entry in sorted(self._tasks.items())]
+        return tuple([_cut(record, started.get(record.number, ())) for record in records])
+
+    def _record(self, entry: TaskEntry, merged: tuple[MergedSteps, ...]) -> TaskRecord:
+        life = self._lives[entry.number]
+        return TaskRecord(
+            number=entry.number,
+            name=entry.name,
+            coroutine=entry.coroutine,
+            file=entry.file,
+            line=entry.line,
+            parent=entry.parent,
+            loop=entry.loop,
+            origin=entry.origin,
+            created_ns=entry.created_ns,
+            ended_ns=entry.ended_ns,
+            outcome=entry.outcome,
+            exception=entry.exception,
+            steps=tuple(life.steps),
+            wakes=tuple(
+                [each if type(each) is Wake else self._finished(each, entry, life) for each in life.wakes]
+            ),
+            last_wait=entry.last_wait,
+            merged=merged,
+        )
+
+    def _finished(self, woken: Any, entry: TaskEntry, life: _Life) -> Wake:
+        ended = self._ended(woken.wait)
+        wait, detail = ended.wait, "cancelled" if ended.cancelled else ""
+        if ended.thread is not None:
+            return Wake(woken.at_ns, "thread", None, ended.thread, detail, wait)
+        if woken.by == entry.number:  # it awaited what was done already: ready when its step was over
+            after = bisect_right(life.steps, woken.at_ns, key=_end)
+            at_ns = life.steps[after][1] if after < len(life.steps) else woken.at_ns
+            return Wake(at_ns, "self", None, None, detail, wait)
+        if woken.by >= 0:
+            cause: Cause = "task" if woken.by else "unknown"
+            return Wake(woken.at_ns, cause, woken.by or None, None, detail, wait)
+        by = self._callbacks[-woken.by - 1]
+        if by.name == EXECUTOR_RESULT and wait.reason == "future":
+            wait = replace(wait, reason="executor job")
+        return Wake(woken.at_ns, by.cause, None, by.thread, by.detail or detail, wait)
+
+    def loop_records(
+        self, loops: dict[int, LoopEntry], merged: dict[int, list[MergedSteps]]
+    ) -> tuple[LoopRecord, ...]:
+        """Every loop, in the order of their numbers."""
+        folded: dict[int, list[MergedSteps]] = {}
+        for number, stretches in merged.items():
+            if number < 0:
+                folded.setdefault(self._callbacks[-number - 1].loop, []).extend(stretches)
+        return tuple(
+            LoopRecord(
+                number=loop.number,
+                native_id=loop.native_id,
+                kernel=loop.kernel,
+                callbacks=tuple(self._runs.get(loop.number, ())),
+                merged=tuple(folded.get(loop.number, ())),
+            )
+            for loop in loops.values()
+        )
+
+
+def _end(step: Step) -> int:
+    return step[1]
+
+
+def _cut(record: TaskRecord, started: Sequence[TaskEntry]) -> TaskRecord:
+    """Cut the steps in which it started tasks eagerly: while those ran, it stood still itself."""
+    if not started:
+        return record
+    pairs = [(entry.eager, entry) for entry in started if entry.eager is not None]
+    waiting = sorted(pairs, key=lambda pair: pair[0], reverse=True)
+    steps: list[Step] = []
+    wakes = list(record.wakes)
+    for begin, end in record.steps:
+        while waiting and waiting[-1][0][0] < begin:  # not within a step that was seen
+            waiting.pop()
+        while waiting and waiting[-1][0][1] <= end:
+            (eager_begin, eager_end), entry = waiting.pop()
+            steps.append((begin, eager_begin))
+            wait = Wait("eager start", entry.name or entry.coroutine, *entry.eager_at)
+            wakes.append(Wake(eager_end, "task", entry.number, wait=wait))
+            begin = eager_end
+        steps.append((begin, end))
+    wakes.sort(key=lambda wake: wake.at_ns)
+    return replace(record, steps=tuple(steps), wakes=tuple(wakes))

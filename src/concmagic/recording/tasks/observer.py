@@ -1,0 +1,227 @@
+"""What the hooks tell, and what is made of it while the cell runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import weakref
+from asyncio import base_events, events
+from time import monotonic_ns
+from types import CodeType, FrameType
+from typing import Any
+
+from concmagic import sentences
+from concmagic.recording.tasks.causes import Callback, name_of
+from concmagic.recording.tasks.hooks import STEP_IN_PYTHON, stepping_task
+from concmagic.recording.tasks.origin import (
+    creating_frame,
+    is_kernels_thread,
+    origin_before_cell,
+    origin_of,
+)
+from concmagic.recording.tasks.stream import Stream
+from concmagic.recording.tasks.table import (
+    LoopEntry,
+    TaskEntry,
+    TaskTable,
+    is_task,
+    note_end,
+    shown_name,
+    user_name,
+)
+from concmagic.recording.tasks.waits import WaitBook
+
+_CREATE: CodeType = base_events.BaseEventLoop.create_task.__code__
+_RUN: CodeType = events.Handle._run.__code__  # outside of it stands what runs the loop
+
+
+class Observer:
+    """Keeps the books of one recording. Its methods are called by the hooks and never raise."""
+
+    def __init__(self, kernel_loop: Any, limit: int) -> None:
+        self.active = False
+        self.pid = os.getpid()
+        self.table = TaskTable()
+        self.stream = Stream(limit)
+        self.waits = WaitBook(shown_name)
+        self.callbacks: list[Callback] = []
+        self.problems: list[str] = []
+        self._kernel_loop = kernel_loop
+        self._callback_numbers: dict[tuple[int, str, bool, int | None], int] = {}
+        # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
+        self._senders: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def fail(self, error: Exception) -> None:
+        """Give up after an error of our own: the cell goes on as if nobody watched."""
+        if self.active:
+            self.active = False
+            self.problems.append(sentences.tasks_lost(f"{type(error).__name__}: {error}"))
+
+    # Tasks
+
+    def created(self, task: Any, coroutine: Any, loop: Any, begin: int, named: bool) -> None:
+        """`create_task` has returned this task."""
+        end = monotonic_ns()
+        try:
+            if is_task(task):
+                self._created(task, coroutine, loop, begin, end, named)
+        except Exception as error:
+            self.fail(error)
+
+    def _created(self, task: Any, coroutine: Any, loop: Any, begin: int, end: int, named: bool) -> None:
+        frame = sys._getframe(3)  # where create_task was called
+        current = asyncio.current_task(loop)
+        parent = None if current is None else self.meet(current)  # before the child, for the numbers' order
+        entry = self.table.entry_of(task)
+        if entry is None:
+            entry = self.table.add_task(task, coroutine, self._loop(loop).number, begin)
+        entry.created_ns = begin
+        if named:
+            entry.name = user_name(task)
+        self._tell_parent(entry, parent, frame)
+        if loop._task_factory is not None and (task.done() or _has_begun(coroutine)):
+            self._began_at_once(entry, task, (begin, end), frame)
+
+    def _began_at_once(self, entry: TaskEntry, task: Any, step: tuple[int, int], frame: FrameType) -> None:
+        creator = creating_frame(frame, _RUN)
+        entry.eager = step
+        entry.eager_at = (creator.f_code.co_filename, creator.f_lineno) if creator else ("", 0)
+        self.stream.buffer.extend((*step, entry.number))
+        if task.done():
+            note_end(entry, task, step[1])
+            # Up to 3.12 asyncio.create_task gives the name afterwards.
+            if not entry.name and frame.f_globals.get("__name__") == "asyncio.tasks":
+                entry.name = str(frame.f_locals.get("name") or "")
+
+    def scheduled(self, task: Any, loop: Any, frame: FrameType) -> None:
+        """A task that is not known yet asks for a step: a new one, perhaps made without `create_task`."""
+        if not self.active or frame.f_code is _CREATE:  # in the second case `created` tells it all
+            return
+        try:
+            entry = self.table.add_task(task, task.get_coro(), self._loop(loop).number, monotonic_ns())
+            entry.name = user_name(task)
+            current = asyncio.current_task(loop)
+            if current is not task:  # else its eager first step; `created` comes after it
+                self._tell_parent(entry, None if current is None else self.meet(current), frame)
+        except Exception as error:
+            self.fail(error)
+
+    def _tell_parent(self, entry: TaskEntry, parent: TaskEntry | None, frame: FrameType) -> None:
+        origin = None if parent is None else parent.origin
+        creator = None if origin == "user" else creating_frame(frame, _RUN)
+        entry.origin = origin_of(origin, creator, entry.coroutine, entry.file)
+        entry.starter = None if parent is None else parent.number
+        # A sync cell runs within a step of a task of the kernel's, which is nobody's parent.
+        hidden = parent is None or (entry.origin == "user" and parent.origin == "kernel")
+        entry.parent = None if hidden else entry.starter
+
+    def meet(self, task: Any) -> TaskEntry:
+        """The entry of a task; one that is seen for the first time was there before the cell."""
+        entry = self.table.entry_of(task)
+        if entry is None:
+            entry = self.table.add_task(task, task.get_coro(), self._loop(task.get_loop()).number, None)
+            entry.name = user_name(task)
+            entry.origin = origin_before_cell(entry.coroutine, entry.file)
+        return entry
+
+    def ended(self, task: Any, number: int, at_ns: int) -> None:
+        """A task has taken its last step."""
+        try:
+            note_end(self.table.tasks[number], task, at_ns)
+        except Exception as error:
+            self.fail(error)
+
+    # Wake-ups
+
+    def woken(self, task: Any, future: Any, thread: int | None = None) -> None:
+        """A task's wake-up was scheduled, because this future is done."""
+        if not self.active:
+            return
+        at = monotonic_ns()
+        try:
+            number = self.table.numbers.get(id(task)) or self.meet(task).number
+            self.stream.buffer.extend((at, -self.waits.look(task, future, thread), number))
+        except Exception as error:
+            self.fail(error)
+
+    def bound(self, callback: Any, args: tuple[Any, ...], thread: int | None = None) -> None:
+        """A bound method was scheduled: perhaps the step or wake-up of a task written in Python."""
+        task = stepping_task(callback)
+        if task is None:
+            return
+        if callback.__name__ != STEP_IN_PYTHON:
+            self.woken(task, args[0] if args else None, thread)
+        elif id(task) not in self.table.numbers:
+            self.scheduled(task, task.get_loop(), sys._getframe(2))
+
+    def sent(self, handle: Any, callback: Any, args: tuple[Any, ...], loop: Any) -> None:
+        """A handle is about to be queued by call_soon_threadsafe."""
+        try:
+            if loop._thread_id != threading.get_ident():
+                self._senders[handle] = thread = threading.get_native_id()
+                self.bound(callback, args, thread)
+        except Exception as error:
+            self.fail(error)
+
+    # Loops and their other callbacks
+
+    def first(self, handle: Any) -> tuple[Any, int]:
+        """The same for a task or loop that is seen for the first time."""
+        try:
+            task = getattr(handle._callback, "__self__", None)
+            return (task, self.meet(task).number) if is_task(task) else (None, self.callback(handle))
+        except Exception as error:
+            self.fail(error)
+            return None, 0
+
+    def other(self, handle: Any) -> tuple[Any, int]:
+        """Task and number of what this handle runs, where it is no usual step."""
+        task = stepping_task(handle._callback)
+        return (None, self.callback(handle)) if task is None else (task, self.meet(task).number)
+
+    def callback(self, handle: Any) -> int:
+        """Minus the number of the kind of callback that this handle runs."""
+        callback, args, loop = handle._callback, handle._args, self._loop(handle._loop)
+        timer = isinstance(handle, events.TimerHandle)
+        if args and (ended := self.table.numbers.get(id(args[0]))) and args[0].done():
+            self.stream.buffer.extend((loop.number, 0, ended))
+        thread = self._senders.pop(handle, None) if self._senders else None
+        key = loop.number, name_of(callback), timer, thread
+        return self._callback_numbers.get(key) or self._new_callback(key, handle)
+
+    def _new_callback(self, key: tuple[int, str, bool, int | None], handle: Any) -> int:
+        loop, name, timer, thread = key
+        self.callbacks.append(Callback(loop, name, timer, not timer and _is_selected(handle), thread))
+        self._callback_numbers[key] = number = -len(self.callbacks)
+        if timer and thread is None and name == "_set_result_unless_cancelled":
+            self.table.sleeps[id(handle._loop)] = number
+        return number
+
+    def _loop(self, loop: Any) -> LoopEntry:
+        entry = self.table.loop_by_id.get(id(loop))
+        if entry is None:
+            entry = self.table.loop_of(loop, kernel=loop is self._kernel_loop)
+        if not entry.native_id and getattr(loop, "_thread_id", None) == threading.get_ident():
+            entry.native_id = threading.get_native_id()
+            entry.kernel = entry.kernel or is_kernels_thread(threading.get_ident())
+        return entry
+
+
+def _has_begun(coroutine: Any) -> bool:
+    """Whether a coroutine has taken its first step already."""
+    for kind in ("cr", "gi"):
+        suspended = getattr(coroutine, f"{kind}_suspended", None)
+        if suspended is not None:
+            return bool(suspended or getattr(coroutine, f"{kind}_frame") is None)
+    return False
+
+
+def _is_selected(handle: Any) -> bool:
+    """Whether the loop runs this handle because a file descriptor is ready."""
+    selector = getattr(handle._loop, "_selector", None)
+    keys = None if selector is None else selector.get_map()
+    return keys is not None and any(
+        isinstance(key.data, tuple) and any(other is handle for other in key.data) for key in keys.values()
+    )

@@ -1,0 +1,109 @@
+"""Whose task it is: the user's, a library's helper, or the kernel's own.
+
+Decided once per task, when it is created, by what created it and whose code it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import CodeType, FrameType
+from typing import Any, Literal
+
+from concmagic.recording.raw import Origin
+
+Place = Literal["stdlib", "kernel", "library", "ours", "user"]
+
+_STDLIB = os.path.normpath(os.path.dirname(os.__file__)) + os.sep
+_OURS = os.path.normpath(os.path.dirname(os.path.dirname(os.path.dirname(__file__)))) + os.sep
+_SITE = ("site-packages", "dist-packages")
+# The packages that a notebook's kernel is made of: what their code starts is not the cell's doing.
+_KERNEL = frozenset({"ipykernel", "IPython", "zmq", "tornado", "jupyter_client", "comm"})
+
+# Coroutines that asyncio makes tasks of by itself; nobody starts one by hand.
+_MACHINERY = frozenset(
+    {
+        "BaseEventLoop._create_server_getaddrinfo",
+        "BaseEventLoop.shutdown_asyncgens",
+        "BaseEventLoop.shutdown_default_executor",
+        "BaseSelectorEventLoop._accept_connection2",
+        "BaseSubprocessTransport._connect_pipes",
+    }
+)
+
+_places: dict[str, Place] = {}
+
+
+def place_of(file: str) -> Place:
+    """Tell whose code stands in this file."""
+    place = _places.get(file)
+    if place is None:
+        place = _places[file] = _find_place(file)
+    return place
+
+
+def _find_place(file: str) -> Place:
+    if file.startswith("<frozen"):
+        return "stdlib"
+    path = os.path.normpath(file)
+    if path.startswith(_OURS):
+        return "ours"
+    parts = path.split(os.sep)
+    site = next((i for i, part in enumerate(parts) if part in _SITE), None)
+    if site is not None:
+        return "kernel" if _KERNEL.intersection(parts[site + 1 : site + 2]) else "library"
+    return "stdlib" if path.startswith(_STDLIB) else "user"
+
+
+def is_kernels_thread(ident: int) -> bool:
+    """Whether the kernel started this thread for itself (its channels, its output)."""
+    # Not threading.current_thread(): that would give a thread unknown to it an entry.
+    thread = threading._active.get(ident)  # type: ignore[attr-defined]
+    target = getattr(thread, "_target", None)
+    modules = (type(thread).__module__, getattr(target, "__module__", None) or "")
+    return any(module.partition(".")[0] in _KERNEL for module in modules)
+
+
+def code_of(coroutine: Any) -> CodeType | None:
+    """The code object behind a coroutine or generator; None for one that is not written in Python."""
+    for attribute in ("cr_code", "gi_code", "ag_code"):
+        code = getattr(coroutine, attribute, None)
+        if isinstance(code, CodeType):
+            return code
+    return None
+
+
+def creating_frame(frame: FrameType | None, stop: CodeType) -> FrameType | None:
+    """The innermost frame that is neither asyncio's nor ours; None if the loop itself called.
+
+    `stop` is the code of the function that runs a loop's callbacks: what stands outside it
+    started the loop and did not create the task.
+    """
+    while frame is not None and frame.f_code is not stop:
+        if place_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file: str) -> Origin:
+    """Whose task this is: `name` and `file` are its coroutine's, `parent` the origin of its parent."""
+    runs = place_of(file) if file else "user"
+    if runs == "stdlib" and name in _MACHINERY:
+        return "machinery"
+    if parent == "user":
+        return "user"
+    made_by = place_of(creator.f_code.co_filename) if creator is not None else "stdlib"
+    if made_by in ("user", "library"):
+        return "user"
+    # Kernel code that starts a coroutine of the notebook's (a widget's callback) does so for the user.
+    if runs in ("kernel", "ours") or (made_by == "kernel" and runs == "stdlib"):
+        return "kernel"
+    return "user"
+
+
+def origin_before_cell(name: str, file: str) -> Origin:
+    """Whose task it is that was there before the cell, where its creation was not seen."""
+    if place_of(file) in ("user", "library") and file:
+        return "user"
+    return "kernel"

@@ -1,0 +1,190 @@
+"""Records what asyncio does during a cell: every task, its steps, who woke it and why it had waited.
+
+asyncio's own functions are replaced on their classes, and only from start to stop: so loops that run
+already, loops that the cell starts and loops in other threads are all seen, and a user's task factory
+still makes the tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from asyncio import base_events, events
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic_ns
+from types import FrameType
+from typing import Any
+
+from concmagic import sentences
+from concmagic.recording.raw import MergedSteps, TaskLog
+from concmagic.recording.tasks import hooks, scheduling
+from concmagic.recording.tasks.log import Reader
+from concmagic.recording.tasks.observer import Observer
+from concmagic.recording.tasks.table import TaskEntry, user_name
+
+_KEPT = 1_000_000  # records kept one by one: 24 MB while the cell runs; what comes later is summed up
+
+_Loop = base_events.BaseEventLoop
+_HOOKS: tuple[tuple[type, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
+    (events.Handle, "_run", hooks.run_hook),
+    (_Loop, "call_soon", scheduling.call_soon_hook),
+    (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
+    (_Loop, "create_task", hooks.create_task_hook),
+)
+
+_recording: list[TaskRecorder] = []  # those that have started and not stopped, in this process
+
+
+class TaskRecorder:
+    """Watches asyncio from `start()` to `stop()`."""
+
+    def __init__(self, kernel_loop: asyncio.AbstractEventLoop | None = None, kept: int = _KEPT) -> None:
+        self._kernel_loop = kernel_loop
+        self._kept = kept
+        self._observer: Observer | None = None
+        self._installed: list[tuple[type, str, Any, Any]] = []
+        self._cell_task: int | None = None
+
+    def start(self) -> None:
+        """Put the hooks in place. Without a loop given, a kernel's is the one that runs here now."""
+        _end_those_of_the_parent()
+        loop = self._kernel_loop or _kernel_loop()
+        self._observer = observer = Observer(loop, self._kept)
+        if loop is not None:
+            for task in asyncio.all_tasks(loop):
+                observer.meet(task)
+        for owner, name, make in _HOOKS:
+            original = owner.__dict__[name]
+            hook = make(observer, original)
+            setattr(owner, name, hook)
+            self._installed.append((owner, name, original, hook))
+        _recording.append(self)
+        observer.active = True
+
+    def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
+        """Tell that this task runs the cell itself; nothing happens if nothing is recorded."""
+        if self._observer is None or not self._observer.active:
+            return
+        entry = self._observer.meet(task)
+        entry.origin, entry.parent = "user", None
+        self._cell_task = entry.number
+
+    def number_of(self, task: asyncio.Task[Any] | None = None) -> int | None:
+        """The number of a task, of the running one by default; None if it has none."""
+        if self._observer is None:
+            return None
+        if task is None:
+            task = _running_task()
+        return None if task is None else self._observer.table.numbers.get(id(task))
+
+    def stop(self) -> TaskLog:
+        """Take the hooks away and tell what they saw."""
+        observer, self._observer = self._observer, None
+        if observer is None:
+            return TaskLog()
+        at_ns = monotonic_ns()
+        observer.active = False
+        observer.problems.extend(self._uninstall())
+        observer.stream.buffer.extend(_unfinished(observer, at_ns))
+        for entry in [*observer.table.tasks.values()]:  # a thread may still be creating one
+            _look_at_end(observer, entry, self._cell_task)
+        with _no_collection():
+            return _build(observer, self._cell_task)
+
+    def _uninstall(self) -> Iterator[str]:
+        if self in _recording:
+            _recording.remove(self)
+        for owner, name, original, hook in reversed(self._installed):
+            if owner.__dict__.get(name) is hook:
+                setattr(owner, name, original)
+            else:
+                # Ours stays underneath somebody else's, where it only calls the original.
+                yield sentences.hook_replaced(f"{owner.__name__}.{name}")
+        self._installed.clear()
+
+
+def number_of(task: asyncio.Task[Any] | None = None) -> int | None:
+    """The number of a task (by default the running one) in the recording that is under way, if one is."""
+    return _recording[-1].number_of(task) if _recording else None
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs in this thread
+        return None
+
+
+def _kernel_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs a notebook's kernel, where this is one."""
+    return events._get_running_loop() if "ipykernel" in sys.modules else None
+
+
+def _end_those_of_the_parent() -> None:
+    """A forked child has inherited its parent's hooks, which nobody will ever ask again."""
+    for recorder in [*reversed(_recording)]:
+        if recorder._observer is not None and recorder._observer.pid != os.getpid():
+            recorder._observer.active = False
+            recorder._observer = None
+            for _ in recorder._uninstall():
+                pass
+
+
+def _unfinished(observer: Observer, at_ns: int) -> Iterator[int]:
+    """Steps that are being taken right now, in whatever thread: found on the threads' stacks."""
+    for frame in sys._current_frames().values():
+        inner: FrameType | None = frame
+        while inner is not None:
+            if inner.f_code.co_name == "_run" and inner.f_code.co_filename == hooks.__file__:
+                seen = inner.f_locals
+                if seen.get("observer") is observer and "begin" in seen and "end" not in seen:
+                    yield from (seen["begin"], at_ns, seen["number"])
+            inner = inner.f_back
+
+
+def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) -> None:
+    """Note what a task that has not ended waits for, and its name."""
+    task = entry.ref()
+    if task is not None and entry.ended_ns is None:
+        entry.outcome = "left running"
+        entry.name = user_name(task)
+        future = getattr(task, "_fut_waiter", None)
+        if future is not None and not future.done():
+            entry.last_wait = observer.waits.ended(observer.waits.look(task, future)).wait
+    if entry.number == cell_task:
+        entry.name = entry.name or "cell"
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """While millions of small objects are made that all live on, looking for garbage takes half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _build(observer: Observer, cell_task: int | None) -> TaskLog:
+    stream, table = observer.stream, observer.table
+    stream.drain()
+    merged: dict[int, list[MergedSteps]] = {}
+    if stream.folding is not None:
+        stream.keep(stream.folding.close())
+        merged = stream.folding.merged
+    reader = Reader(dict(table.tasks), observer.callbacks, observer.waits.ended)
+    reader.read(stream.records())
+    log = TaskLog(
+        tasks=reader.task_records(merged),
+        loops=reader.loop_records(dict(table.loops), merged),
+        merged=0 if stream.folding is None else stream.folding.steps,
+        problems=tuple(observer.problems),
+        cell_task=cell_task,
+    )
+    table.close()
+    return log

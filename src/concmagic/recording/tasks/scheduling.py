@@ -1,0 +1,67 @@
+"""What stands in for a loop's own `call_soon` and `call_soon_threadsafe` while a cell is recorded.
+
+Apart from the other hooks because nothing of the user's is ever called from here: a tracer of calls can
+leave this file out and loses nothing, while a loop's callbacks and eager steps run inside the others.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from asyncio import events
+from types import BuiltinFunctionType, MethodType
+from typing import TYPE_CHECKING, Any
+
+from concmagic.recording.tasks.hooks import WAKEUP, Hook, hide_hook, step_type
+
+if TYPE_CHECKING:
+    from concmagic.recording.tasks.observer import Observer
+
+
+def call_soon_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `BaseEventLoop.call_soon`: notes wake-ups."""
+    numbers, make_handle, step = observer.table.numbers, events.Handle, step_type()
+
+    @functools.wraps(original)
+    def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        if self._debug or self._closed:
+            handle = original(self, callback, *args, context=context)
+            hide_hook(handle)
+        else:
+            handle = make_handle(callback, args, self, context)
+            self._ready.append(handle)
+        kind = callback.__class__
+        if kind is step:
+            if id(callback.__self__) not in numbers:
+                observer.scheduled(callback.__self__, self, sys._getframe(1))
+        elif kind is BuiltinFunctionType:
+            if callback.__name__ == WAKEUP:
+                observer.woken(callback.__self__, args[0])
+        elif kind is MethodType:
+            observer.bound(callback, args)
+        return handle
+
+    return call_soon
+
+
+def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `BaseEventLoop.call_soon_threadsafe`: notes which thread called.
+
+    The handle is built here because it must be noted before the loop's own thread can run it.
+    """
+    make_handle = events.Handle
+
+    @functools.wraps(original)
+    def call_soon_threadsafe(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        if not observer.active or self._closed:
+            return original(self, callback, *args, context=context)
+        if self._debug:
+            self._check_callback(callback, "call_soon_threadsafe")
+        handle = make_handle(callback, args, self, context)
+        hide_hook(handle)
+        observer.sent(handle, callback, args, self)
+        self._ready.append(handle)
+        self._write_to_self()
+        return handle
+
+    return call_soon_threadsafe

@@ -1,0 +1,180 @@
+"""The tasks and loops of a cell, each known by a number; none is kept alive by being known."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from time import monotonic_ns
+from typing import Any
+
+from concmagic.recording.raw import Origin, Wait
+from concmagic.recording.tasks.origin import code_of
+from concmagic.recording.tasks.waits import inside
+
+_AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
+# What returned an awaitable of an asynchronous generator.
+_CALLED = {"async_generator_asend": "asend", "async_generator_athrow": "aclose"}
+_LONGEST_TEXT = 200  # of an exception's text
+
+
+class _Ref(weakref.ref[Any]):
+    """A weak reference that still knows which entry it belonged to when its object is gone."""
+
+    __slots__ = ("entry", "identity")
+    entry: TaskEntry
+    identity: int
+
+
+class _LoopRef(weakref.ref[Any]):
+    """The same for a loop."""
+
+    __slots__ = ("identity",)
+    identity: int
+
+
+@dataclass(slots=True, eq=False)
+class TaskEntry:
+    """What is known of one task so far."""
+
+    number: int
+    coroutine: str
+    file: str
+    line: int
+    loop: int
+    created_ns: int | None
+    name: str = ""
+    parent: int | None = None
+    origin: Origin = "user"
+    ended_ns: int | None = None
+    outcome: str = ""
+    exception: str = ""
+    eager: tuple[int, int] | None = None  # its first step ran while it was being created
+    starter: int | None = None  # the task in whose step that was
+    eager_at: tuple[str, int] = ("", 0)  # file and line that created it then
+    last_wait: Wait | None = None
+    ref: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class LoopEntry:
+    """What is known of one event loop."""
+
+    number: int
+    native_id: int
+    kernel: bool
+    ref: Any = None
+
+
+class TaskTable:
+    """Numbers for tasks and loops, from 1, by identity and only while they live."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}  # id of a living task → its number
+        self.sleeps: dict[int, int] = {}  # id of a living loop → its callback that ends a `sleep`
+        self.tasks: dict[int, TaskEntry] = {}
+        self.loops: dict[int, LoopEntry] = {}
+        self.loop_by_id: dict[int, LoopEntry] = {}
+        self._when_gone: Callable[[Any], None] = self._forget
+        self._next_task = count(1)
+        self._next_loop = count(1)
+
+    def add_task(self, task: Any, coroutine: Any, loop: int, created_ns: int | None) -> TaskEntry:
+        """Give a task its number."""
+        code = code_of(coroutine)
+        name = getattr(coroutine, "__qualname__", "")
+        if (
+            code is None and (inner := inside(coroutine)) is not None
+        ):  # `aclose()` of a generator, a loop's task
+            code, name = code_of(inner), f"{inner.__qualname__}.{_CALLED.get(type(coroutine).__name__, '')}"
+        name = name or type(coroutine).__qualname__
+        file, line = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
+        number = next(self._next_task)
+        entry = TaskEntry(number, name, file, line, loop, created_ns)
+        entry.ref = ref = _Ref(task, self._when_gone)
+        ref.entry, ref.identity = entry, id(task)
+        self.tasks[number] = entry
+        self.numbers[ref.identity] = number
+        return entry
+
+    def _forget(self, ref: Any) -> None:
+        """A task is gone, and its identity may soon be another's."""
+        self.numbers.pop(ref.identity, None)
+        if ref.entry.ended_ns is None:
+            ref.entry.ended_ns, ref.entry.outcome = monotonic_ns(), "destroyed"
+
+    def _forget_loop(self, ref: Any) -> None:
+        self.loop_by_id.pop(ref.identity, None)
+        self.sleeps.pop(ref.identity, None)
+
+    def close(self) -> None:
+        """Let go of the references, which would otherwise wait for the garbage collector."""
+        self._when_gone = _ignore
+        for task in [*self.tasks.values()]:
+            task.ref = None
+        for loop in [*self.loops.values()]:
+            loop.ref = None
+        self.numbers.clear()
+
+    def entry_of(self, task: Any) -> TaskEntry | None:
+        """The entry of a task that has one."""
+        return self.tasks.get(self.numbers.get(id(task), 0))
+
+    def loop_of(self, loop: Any, native_id: int = 0, kernel: bool = False) -> LoopEntry:
+        """The entry of a loop, made where it has none."""
+        entry = self.loop_by_id.get(id(loop))
+        if entry is None:
+            entry = LoopEntry(next(self._next_loop), native_id, kernel)
+            entry.ref = _LoopRef(loop, self._forget_loop)
+            entry.ref.identity = id(loop)
+            self.loop_by_id[id(loop)] = self.loops[entry.number] = entry
+        return entry
+
+
+def _ignore(_ref: Any) -> None:
+    """What a reference calls once nobody records."""
+
+
+def user_name(task: Any) -> str:
+    """The name that the user gave a task; "" for the one asyncio gives by itself."""
+    get_name = getattr(task, "get_name", None)
+    name = str(get_name()) if get_name is not None else ""
+    return "" if name.startswith("Task-") and _AUTOMATIC_NAME.match(name) else name
+
+
+def shown_name(task: Any) -> str:
+    """What to call a task in a sentence: the user's name, else its coroutine's."""
+    return user_name(task) or str(getattr(task.get_coro(), "__qualname__", ""))
+
+
+def note_end(entry: TaskEntry, task: Any, at_ns: int) -> None:
+    """Write down how a finished task ended, without counting as someone who retrieved its exception."""
+    entry.ended_ns = at_ns
+    entry.name = user_name(task)
+    if task.cancelled():
+        entry.outcome = "cancelled"
+        return
+    # Not task.exception(): that would silence asyncio's warning that nobody retrieved it.
+    error = getattr(task, "_exception", None)
+    if error is None:
+        entry.outcome = "returned"
+        return
+    entry.outcome = f"raised {type(error).__name__}"
+    entry.exception = exception_text(error)
+
+
+def exception_text(error: BaseException) -> str:
+    """One short line: "ValueError: too small"."""
+    text = ""
+    with suppress(Exception):  # an exception's own __str__ may fail: its name alone is told then
+        text = " ".join(str(error).split())[:_LONGEST_TEXT]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def is_task(value: Any) -> bool:
+    """Whether this is a task, also one of a class of the user's."""
+    return isinstance(value, asyncio.Future) and hasattr(value, "get_coro")

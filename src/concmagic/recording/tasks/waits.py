@@ -1,0 +1,297 @@
+"""Why a suspended task waits: told by the coroutine it stands in, and the future it awaits.
+
+A suspended coroutine does not change until it is resumed, so the moment of the wake-up is as good as any
+to ask. The walk leads from the task's coroutine through everything it awaits to the innermost one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType
+from typing import Any
+
+from concmagic.recording.raw import Wait
+from concmagic.recording.tasks.origin import code_of, place_of
+
+Node = Any  # a suspended coroutine, generator or asynchronous generator
+Detail = Callable[[Node, Any], str | float | None]  # a number is a length of time in seconds
+
+
+def _local(node: Node, name: str) -> Any:
+    """A local variable of a suspended coroutine of asyncio's own.
+
+    Never ask this of the user's: on 3.11 and 3.12 the answer keeps alive what their names stood for.
+    """
+    frame = getattr(node, "cr_frame", None) or getattr(node, "gi_frame", None)
+    return None if frame is None else frame.f_locals.get(name)
+
+
+def _seconds(name: str) -> Detail:
+    def detail(node: Node, _future: Any) -> float | None:
+        value = _local(node, name)
+        return value if isinstance(value, (int, float)) else None
+
+    return detail
+
+
+def _how_many(name: str) -> Detail:
+    def detail(node: Node, _future: Any) -> str:
+        value = _local(node, name)
+        return f"of {len(value)}" if isinstance(value, (set, frozenset, list, tuple)) else ""
+
+    return detail
+
+
+def _nothing(_node: Node, _future: Any) -> str:
+    return ""
+
+
+def _says(text: str) -> Detail:
+    return lambda _node, _future: text
+
+
+def _children(_node: Node, future: Any) -> str:
+    return f"of {len(future._children)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to wait: how it is called, and what is told beside it."""
+
+    reason: str
+    detail: Detail = _nothing
+
+
+# What stands for all that it awaits itself: a Barrier waits on a Condition, a subprocess on a gather.
+_WHOLE: dict[tuple[str, str], Row] = {
+    ("locks", "Barrier.wait"): Row("Barrier"),
+    ("queues", "Queue.join"): Row("Queue.join"),
+    ("tasks", "as_completed.<locals>._wait_for_one"): Row("as_completed"),  # 3.11, 3.12
+    ("tasks", "_AsCompletedIterator._wait_for_one"): Row("as_completed"),  # from 3.13
+    ("threads", "to_thread"): Row("executor job"),
+    ("subprocess", "Process.wait"): Row("subprocess"),
+    ("subprocess", "Process.communicate"): Row("subprocess"),
+    ("subprocess", "create_subprocess_exec"): Row("subprocess", _says("start")),
+    ("subprocess", "create_subprocess_shell"): Row("subprocess", _says("start")),
+    ("streams", "StreamReader.read"): Row("stream read"),
+    ("streams", "StreamReader.readline"): Row("stream read"),
+    ("streams", "StreamReader.readexactly"): Row("stream read"),
+    ("streams", "StreamReader.readuntil"): Row("stream read"),
+    ("streams", "StreamReader.__anext__"): Row("stream read"),
+    ("streams", "StreamWriter.drain"): Row("stream drain"),
+    ("streams", "StreamWriter.wait_closed"): Row("stream close"),
+    ("streams", "open_connection"): Row("connect"),
+    ("streams", "open_unix_connection"): Row("connect"),
+    ("base_events", "BaseEventLoop.getaddrinfo"): Row("DNS"),
+    ("base_events", "BaseEventLoop.getnameinfo"): Row("DNS"),
+    ("base_events", "BaseEventLoop.create_connection"): Row("connect"),
+    ("unix_events", "_UnixSelectorEventLoop.create_unix_connection"): Row("connect"),
+    ("base_events", "BaseEventLoop.create_server"): Row("server", _says("start")),
+    ("selector_events", "BaseSelectorEventLoop._accept_connection2"): Row("connect"),
+    ("base_events", "Server.serve_forever"): Row("server"),
+    ("base_events", "Server.wait_closed"): Row("server", _says("close")),
+}
+
+# What waits by itself; the innermost of these counts.
+_ROWS: dict[tuple[str, str], Row] = {
+    ("tasks", "sleep"): Row("sleep", _seconds("delay")),
+    ("tasks", "wait_for"): Row("wait_for", _seconds("timeout")),  # 3.11; later it awaits the thing itself
+    ("tasks", "_wait"): Row("wait", _how_many("fs")),
+    ("tasks", "_cancel_and_wait"): Row("wait_for", _says("cancelling")),
+    ("taskgroups", "TaskGroup.__aexit__"): Row("TaskGroup"),  # 3.11, 3.12
+    ("taskgroups", "TaskGroup._aexit"): Row("TaskGroup"),  # from 3.13
+    ("locks", "Lock.acquire"): Row("Lock"),
+    ("locks", "Event.wait"): Row("Event"),
+    ("locks", "Condition.wait"): Row("Condition"),
+    ("locks", "Semaphore.acquire"): Row("Semaphore"),
+    ("queues", "Queue.get"): Row("Queue.get"),
+    ("queues", "Queue.put"): Row("Queue.put", _says("full")),
+    ("selector_events", "BaseSelectorEventLoop.sock_recv"): Row("sock_recv"),
+    ("selector_events", "BaseSelectorEventLoop.sock_recv_into"): Row("sock_recv"),
+    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom"): Row("sock_recv"),
+    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom_into"): Row("sock_recv"),
+    ("selector_events", "BaseSelectorEventLoop.sock_sendall"): Row("sock_sendall"),
+    ("selector_events", "BaseSelectorEventLoop.sock_sendto"): Row("sock_sendall"),
+    ("selector_events", "BaseSelectorEventLoop.sock_connect"): Row("sock_connect"),
+    ("selector_events", "BaseSelectorEventLoop.sock_accept"): Row("sock_accept"),
+    ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", _says("shutdown")),
+}
+
+# Where no coroutine of asyncio's waits, but the user's awaits a future itself.
+_GATHER = Row("gather", _children)
+_FUTURE = Row("future")
+_UNKNOWN = Row("")
+
+_WRAPPERS = frozenset(
+    {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable"}
+)
+# What every chain ends with; `inside` would find that out, too, but later.
+_FUTURE_ITERATOR = next((k for k in object.__subclasses__() if k.__name__ == "FutureIter"), None)
+_DEEPEST = 2_000  # a chain of awaits longer than this is cut
+
+
+def chain(coroutine: Node) -> list[Node]:
+    """Everything between a suspended coroutine and the future it awaits, outermost first."""
+    nodes: list[Node] = []
+    node = coroutine
+    while node is not None and len(nodes) < _DEEPEST:
+        kind = type(node)
+        if kind is CoroutineType:
+            nodes.append(node)
+            node = node.cr_await
+        elif kind is _FUTURE_ITERATOR:
+            break
+        elif kind is GeneratorType:
+            nodes.append(node)
+            node = node.gi_yieldfrom
+        elif kind is AsyncGeneratorType:
+            nodes.append(node)
+            node = node.ag_await
+        else:
+            node = inside(node)
+    return nodes
+
+
+def inside(wrapper: Any) -> Node | None:
+    """What one of the interpreter's small awaitables stands for, which has no attribute that tells."""
+    if type(wrapper).__name__ not in _WRAPPERS:
+        # A coroutine of another kind than Python's own (Cython's, a loop's item) tells what it awaits.
+        return getattr(wrapper, "cr_await", None)
+    wanted = (CoroutineType, GeneratorType, AsyncGeneratorType)
+    for other in gc.get_referents(wrapper):
+        if isinstance(other, wanted) or type(other).__name__ in _WRAPPERS:
+            return other
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a chain of these code objects means: found once, then looked up."""
+
+    row: Row | None  # None: the awaited future decides
+    node: int  # index of the one that the row is about
+    user: int  # index of the one whose `await` is shown; -1 is none
+    codes: tuple[CodeType, ...]  # kept, so that their identities stay theirs
+
+
+def _row_of(code: CodeType, table: dict[tuple[str, str], Row]) -> Row | None:
+    file = code.co_filename
+    if place_of(file) != "stdlib":
+        return None
+    module = file.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+    return table.get((module, code.co_qualname))
+
+
+def _shape(codes: tuple[CodeType, ...]) -> _Shape:
+    places = [place_of(code.co_filename) for code in codes]
+    while places and places[-1] == "stdlib" and codes[len(places) - 1].co_qualname == "Future.__await__":
+        places.pop()  # asyncio's own future in Python awaits itself
+    outside = [i for i, place in enumerate(places) if place != "stdlib"]
+    own = [i for i in outside if places[i] == "user"]
+    user = own[-1] if own else outside[-1] if outside else -1
+    inner = range((outside[-1] if outside else -1) + 1, len(places))
+    for table, order in ((_WHOLE, inner), (_ROWS, reversed(inner))):
+        for i in order:
+            if (row := _row_of(codes[i], table)) is not None:
+                return _Shape(row, i, user, codes)
+    return _Shape(_UNKNOWN if inner else None, 0, user, codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a wait ended: what it was, and what the waker's own record cannot tell."""
+
+    wait: Wait
+    thread: int | None  # native id of the thread that woke the task by itself
+    cancelled: bool  # what it awaited was cancelled
+
+
+# Reason, detail, identity of the code and instruction of the await, the thread that woke it, whether
+# it was cancelled. (Not the code itself: hashing one takes longer than all the rest.)
+_Key = tuple[str, str | float | None, int, int, int | None, bool]
+
+
+class WaitBook:
+    """Every different wait of a cell, by a small number that a record can hold."""
+
+    def __init__(self, name_of_task: Callable[[Any], str]) -> None:
+        self._name_of_task = name_of_task
+        self._shapes: dict[tuple[int, ...], _Shape] = {}
+        self._numbers: dict[_Key, int] = {}
+        self._waits: list[_Key] = []
+        self._codes: dict[int, CodeType | None] = {0: None}
+
+    def look(self, task: Any, future: Any, thread: int | None = None) -> int:
+        """The number, from 1, of what this suspended task waits for, and of how that ends."""
+        nodes: list[Node] = []
+        found: list[int] = []
+        node = task.get_coro()
+        while type(node) is CoroutineType:  # `chain` again, without its other cases: this is run often
+            nodes.append(node)
+            found.append(id(node.cr_code))
+            node = node.cr_await
+        if type(node) is not _FUTURE_ITERATOR and node is not None:
+            rest = chain(node)
+            nodes += rest
+            found += [id(code_of(node)) for node in rest]
+        identities = tuple(found)
+        shape = self._shapes.get(identities)
+        if shape is None:
+            shape = self._shapes[identities] = self._new_shape(nodes)
+        row, user = shape.row, shape.user
+        if row is None or (row is _UNKNOWN and type(future) is not asyncio.Future):
+            reason, detail = self._by_future(future)
+        else:
+            reason, detail = row.reason, row.detail(nodes[shape.node], future)
+        code, instruction = (0, -1) if user < 0 else (identities[user], _instruction(nodes[user]))
+        key = (reason, detail, code, instruction, thread, future is not None and future.cancelled())
+        number = self._numbers.get(key)
+        if number is None:
+            self._waits.append(key)
+            number = self._numbers[key] = len(self._waits)
+        return number
+
+    def _new_shape(self, nodes: list[Node]) -> _Shape:
+        codes = tuple([code for node in nodes if (code := code_of(node)) is not None])
+        self._codes.update({id(code): code for code in codes})
+        return _shape(codes)
+
+    def _by_future(self, future: Any) -> tuple[str, str | float | None]:
+        if isinstance(future, asyncio.Task):
+            return "task", self._name_of_task(future)
+        if hasattr(future, "_children"):
+            return _GATHER.reason, _GATHER.detail(None, future)
+        return (_FUTURE if asyncio.isfuture(future) else _UNKNOWN).reason, ""
+
+    def ended(self, number: int) -> Ended:
+        """The wait of this number, and how it ended."""
+        reason, detail, identity, instruction, thread, cancelled = self._waits[number - 1]
+        code = self._codes[identity]
+        file, line = ("", 0) if code is None else (code.co_filename, line_of(code, instruction))
+        return Ended(Wait(reason, _in_words(detail), file, line), thread, cancelled)
+
+
+def _in_words(detail: str | float | None) -> str:
+    if isinstance(detail, str):
+        return detail
+    return "" if detail is None else f"{detail:g} s"
+
+
+def _instruction(node: Node) -> int:
+    """Where a suspended coroutine stands in its code."""
+    if type(node) is CoroutineType:
+        frame = node.cr_frame
+        return -1 if frame is None else frame.f_lasti
+    frame = getattr(node, "gi_frame", None) or getattr(node, "ag_frame", None)
+    return -1 if frame is None else frame.f_lasti
+
+
+def line_of(code: CodeType, instruction: int) -> int:
+    """The line of an instruction; the function's own where it is not known."""
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return line
+    return code.co_firstlineno

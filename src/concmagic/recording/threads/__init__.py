@@ -1,0 +1,1 @@
+"""Threads of one process, and the jobs of its thread pools."""

@@ -1,0 +1,80 @@
+"""Threads started by `_thread.start_new_thread` itself, below `threading`.
+
+The thread runs a chain of functions written in C around the user's, so that the traceback of one
+that fails has no frame of ours. The chain asks a generator for the function (the thread begins);
+the generator is resumed when it returned, or closed when it raised (the thread ends).
+"""
+
+from __future__ import annotations
+
+import _thread
+import collections
+import functools
+import operator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from concmagic.recording.threads import origin as thread_origin
+from concmagic.recording.threads.life import Life
+
+if TYPE_CHECKING:
+    from concmagic.recording.threads.recorder import ThreadRecorder
+
+
+class BareThreads:
+    """Replaces `_thread.start_new_thread` from `install` to `uninstall`."""
+
+    def __init__(self, recorder: ThreadRecorder) -> None:
+        self._recorder = recorder
+        self._original: Any = None
+        self._installed: Any = None
+
+    def install(self) -> None:
+        """Begin to see bare threads."""
+        self._original = _thread.start_new_thread
+        self._installed = _starting(self._recorder, self._original)
+        _thread.start_new_thread = self._installed
+
+    def uninstall(self) -> None:
+        """Put the function back, unless somebody has put their own over ours."""
+        if self._original is not None and _thread.start_new_thread is self._installed:
+            _thread.start_new_thread = self._original
+        self._original = self._installed = None
+
+
+class _Chain(functools.partial[Any]):
+    """Prints as the user's function: an uncaught exception names it."""
+
+    def __repr__(self) -> str:
+        return repr(self.function)  # type: ignore[attr-defined]
+
+
+def _starting(recorder: ThreadRecorder, original: Callable[..., int]) -> Callable[..., int]:
+    @functools.wraps(original)
+    def start_new_thread(function: Any, args: Any, *more: Any) -> int:
+        keywords = more[0] if more else {}
+        sound = callable(function) and isinstance(args, tuple) and isinstance(keywords, dict)
+        if not sound or len(more) > 1:
+            return original(function, args, *more)  # it raises what it always raises
+        call = functools.partial(function, *args, **keywords)
+        steps = _steps(recorder, function, call, time.monotonic_ns(), threading.get_native_id())
+        chain = _Chain(collections.deque, map(operator.call, steps), 0)
+        chain.function = function  # type: ignore[attr-defined]
+        return original(chain, ())
+
+    return start_new_thread
+
+
+def _steps(
+    recorder: ThreadRecorder, function: Any, call: Any, started_ns: int, starter: int
+) -> Iterator[Any]:
+    life = Life(thread_origin.name_of(function), True, thread_origin.origin_of(function))
+    life.started_ns, life.starter = started_ns, starter
+    del function
+    recorder.begin(life)
+    try:
+        yield call
+    finally:
+        recorder.end(life)

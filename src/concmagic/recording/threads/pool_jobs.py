@@ -1,0 +1,194 @@
+"""The jobs of thread pools (`concurrent.futures.ThreadPoolExecutor`) during a cell.
+
+A job is a `_WorkItem`: made when it is submitted, by who submits it; its `run` is called by the
+worker. Both methods are replaced on the class between start and stop, whatever arguments this
+Python gives them (3.14 changed both).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+import weakref
+from typing import Any
+
+from concmagic.recording.labels import call_label
+from concmagic.recording.raw import JobRecord
+from concmagic.recording.threads import recorder as threads
+
+_current: PoolJobRecorder | None = None
+
+
+class _Job:
+    """One job while it is observed: numbers and text, and the future by weak reference only."""
+
+    __slots__ = (
+        "ended_ns",
+        "future",
+        "label",
+        "native_id",
+        "outcome",
+        "started_ns",
+        "submitted_ns",
+        "submitter",
+    )
+
+    def __init__(self, label: str, future: Any) -> None:
+        self.submitted_ns = time.monotonic_ns()
+        self.submitter = threading.get_native_id()
+        self.label = label
+        self.future = weakref.ref(future)
+        self.started_ns: int | None = None
+        self.ended_ns: int | None = None
+        self.native_id = 0
+        self.outcome = ""
+
+    def begin(self) -> None:
+        """On the worker, before the function is called."""
+        threads.note_job()
+        self.native_id = threading.get_native_id()
+        self.started_ns = time.monotonic_ns()
+
+    def end(self) -> None:
+        """On the worker, after it."""
+        self.ended_ns = time.monotonic_ns()
+        self.outcome = _outcome(self.future())
+        if self.outcome == "cancelled":  # the worker only took it off the queue
+            self.started_ns, self.native_id = None, 0
+        threads.note_job()
+
+    def settle(self, now_ns: int) -> None:
+        """At the cell's end: give a job that has not ended its outcome."""
+        future = self.future()
+        if self.outcome:
+            return
+        if self.started_ns is None:
+            # Dropped without a run: that is what shutdown(cancel_futures=True) does.
+            self.outcome = "cancelled" if future is None or future.cancelled() else "not started"
+            return
+        self.outcome = _outcome(future) or "left running"
+        if self.outcome != "left running" and self.ended_ns is None:
+            self.ended_ns = now_ns  # its result is out; its worker has not got round to `end`
+
+    def record(self, index: int, pid: int) -> JobRecord:
+        """What is known of it now."""
+        return JobRecord(
+            index=index,
+            label=self.label,
+            submitted_ns=self.submitted_ns,
+            started_ns=self.started_ns,
+            ended_ns=self.ended_ns,
+            outcome=self.outcome,
+            pid=pid if self.started_ns is not None else 0,
+            native_id=self.native_id,
+            submitter=self.submitter,
+        )
+
+
+class PoolJobRecorder:
+    """Observes the jobs of this process's thread pools from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self._jobs: list[_Job] = []
+        self._by_item: weakref.WeakKeyDictionary[Any, _Job] = weakref.WeakKeyDictionary()
+        self._item_class: Any = None
+        self._saved: dict[str, Any] = {}
+        self._installed: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Begin to see jobs."""
+        global _current
+        from concurrent.futures import thread
+
+        if _current is not None:
+            _current._uninstall()  # the parent's, in a forked child
+        _current = self
+        self._item_class = thread._WorkItem
+        self._put("__init__", _submitting(self, thread._WorkItem.__init__))
+        self._put("run", _running(self, thread._WorkItem.run))
+
+    def stop(self) -> tuple[JobRecord, ...]:
+        """Put everything back and hand over one record per job, in the order of submission."""
+        global _current
+        self._uninstall()
+        if _current is self:
+            _current = None
+        pid, now_ns = os.getpid(), time.monotonic_ns()
+        for job in self._jobs:
+            job.settle(now_ns)
+        records = tuple(job.record(index, pid) for index, job in enumerate(self._jobs))
+        self._jobs = []
+        self._by_item.clear()
+        return records
+
+    def submitted(self, item: Any) -> None:
+        """Note a new work item, unless it is one of concmagic's own."""
+        function, args, kwargs = _call_of(item)
+        if str(getattr(function, "__module__", "")).partition(".")[0] == "concmagic":
+            return
+        job = _Job(call_label(function, args, kwargs), item.future)
+        self._jobs.append(job)
+        self._by_item[item] = job
+
+    def job_of(self, item: Any) -> _Job | None:
+        """The job of a work item; None if it was submitted before the cell or is no user's."""
+        return self._by_item.get(item)
+
+    def _put(self, name: str, replacement: Any) -> None:
+        self._saved[name] = vars(self._item_class)[name]
+        self._installed[name] = replacement
+        setattr(self._item_class, name, replacement)
+
+    def _uninstall(self) -> None:
+        for name, original in self._saved.items():
+            if vars(self._item_class).get(name) is self._installed[name]:
+                setattr(self._item_class, name, original)
+        self._saved, self._installed = {}, {}
+
+
+def _submitting(recorder: PoolJobRecorder, original: Any) -> Any:
+    @functools.wraps(original)
+    def __init__(item: Any, *args: Any, **kwargs: Any) -> None:
+        original(item, *args, **kwargs)
+        try:
+            recorder.submitted(item)
+        except Exception:  # a job without a record, rather than a submit that fails
+            return
+
+    return __init__
+
+
+def _running(recorder: PoolJobRecorder, original: Any) -> Any:
+    @functools.wraps(original)
+    def run(item: Any, *args: Any, **kwargs: Any) -> Any:
+        job = recorder.job_of(item)
+        if job is None:
+            return original(item, *args, **kwargs)
+        job.begin()
+        try:
+            return original(item, *args, **kwargs)
+        finally:
+            job.end()
+
+    return run
+
+
+def _call_of(item: Any) -> tuple[Any, Any, Any]:
+    """Function and arguments of a work item: attributes until 3.13, one tuple from 3.14 on."""
+    if hasattr(item, "fn"):
+        return item.fn, item.args, item.kwargs
+    task = getattr(item, "task", None)
+    if isinstance(task, tuple) and len(task) == 3:
+        return task
+    return "", (), {}  # a subinterpreter's: already pickled
+
+
+def _outcome(future: Any) -> str:
+    if future is None or not future.done():
+        return ""
+    if future.cancelled():
+        return "cancelled"
+    error = future.exception()
+    return "returned" if error is None else f"raised {type(error).__qualname__}"

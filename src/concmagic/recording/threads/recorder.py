@@ -1,0 +1,215 @@
+"""Every thread of this process during a cell: its name, its life, who made it, its CPU time.
+
+What is replaced on `threading.Thread` between start and stop is chosen so that no frame of ours
+stands in a traceback: `_bootstrap` (read once by `Thread.start`, so looking at it tells when and by
+whom) and `_delete` (called last thing by every thread, also one that began before the cell).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+import time
+from typing import Any
+
+from concmagic.recording import ours
+from concmagic.recording.raw import Origin, ThreadRecord
+from concmagic.recording.threads import clock as thread_clock
+from concmagic.recording.threads import origin as thread_origin
+from concmagic.recording.threads.bare import BareThreads
+from concmagic.recording.threads.life import Life
+
+_current: ThreadRecorder | None = None
+
+
+def note_job() -> None:
+    """Say that a job of this cell begins or ends on the calling thread, which then works for the cell."""
+    recorder = _current
+    if recorder is not None:
+        recorder.note_job()
+
+
+class ThreadRecorder:
+    """Observes the threads of this process from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._pid = 0
+        self._own_id = 0
+        self._lives: list[Life] = []
+        self._alive: dict[int, Life] = {}  # by native id, which is unique among the living only
+        self._pools = thread_origin.PoolNames()
+        self._bare = BareThreads(self)
+        self._saved: dict[str, Any] = {}
+        self._installed: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Note the threads that are there and begin to see new ones."""
+        global _current
+        if _current is not None:
+            # After a fork the parent's recorder is still in place here, about threads that are not.
+            _current._uninstall()
+        _current = self
+        self._pid = os.getpid()
+        self._own_id = threading.get_native_id()
+        for thread in threading.enumerate():
+            self._note_existing(thread)
+        self._install()
+
+    def stop(self) -> tuple[ThreadRecord, ...]:
+        """Put everything back and hand over one record per thread."""
+        global _current
+        self._uninstall()
+        if _current is self:
+            _current = None
+        self._note_left()
+        nobody: frozenset[int] = frozenset()
+        kernel = frozenset(life.native_id for life in self._lives if self._origin(life, nobody) == "kernel")
+        records = tuple(life.record(self._origin(life, kernel)) for life in self._lives)
+        self._lives, self._alive = [], {}
+        return records
+
+    def begin(self, life: Life) -> None:
+        """Call in the thread itself, first thing."""
+        life.begin(time.monotonic_ns(), threading.get_native_id(), threading.get_ident())
+        self._lives.append(life)
+        self._alive[life.native_id] = life
+
+    def end(self, life: Life) -> None:
+        """Call in the thread itself, last thing; a second call changes nothing."""
+        if life.ended_ns is None:
+            life.end(time.monotonic_ns())
+            if self._alive.get(life.native_id) is life:
+                del self._alive[life.native_id]
+
+    def life_here(self) -> Life | None:
+        """The life of the calling thread."""
+        return self._alive.get(threading.get_native_id())
+
+    def note_job(self) -> None:
+        """See the module's function of this name."""
+        life = self.life_here()
+        if life is not None:
+            life.worked = True
+            life.note_cpu(time.monotonic_ns(), time.thread_time_ns())
+
+    def _note_existing(self, thread: threading.Thread) -> None:
+        native_id = thread.native_id
+        if thread is threading.current_thread():
+            native_id = self._own_id  # Thread.native_id is still the parent's after a fork
+        if native_id is None or thread.ident is None:
+            return  # between start() and its first instruction; it was started before the cell
+        target = thread_origin.target_of(thread)
+        life = Life(_name(thread, native_id), thread.daemon, "kernel")
+        life.group = self._pools.group_of(thread, target)
+        life.native_id, life.ident = native_id, thread.ident
+        cpu = thread_clock.cpu_ns(native_id)
+        if cpu is not None:
+            life.note_cpu(time.monotonic_ns(), cpu)
+        self._lives.append(life)
+        self._alive[native_id] = life
+
+    def _install(self) -> None:
+        self._put("_bootstrap", _Bootstrap(self, vars(threading.Thread)["_bootstrap"]))
+        if "_delete" in vars(threading.Thread):
+            self._put("_delete", _deleting(self, vars(threading.Thread)["_delete"]))
+        self._bare.install()
+
+    def _put(self, name: str, replacement: Any) -> None:
+        self._saved[name] = vars(threading.Thread)[name]
+        self._installed[name] = replacement
+        setattr(threading.Thread, name, replacement)
+
+    def _uninstall(self) -> None:
+        for name, original in self._saved.items():
+            # Where somebody has put their own over ours, theirs stays: it knows ours, which does no harm.
+            if vars(threading.Thread).get(name) is self._installed[name]:
+                setattr(threading.Thread, name, original)
+        self._saved, self._installed = {}, {}
+        self._bare.uninstall()
+
+    def observe(self, thread: threading.Thread, started_ns: int, starter: int) -> Life:
+        """Begin the life of a thread of `threading`, in that thread."""
+        target = thread_origin.target_of(thread)
+        life = Life(thread.name, thread.daemon, thread_origin.origin_of(target))
+        life.group = self._pools.group_of(thread, target)
+        life.started_ns, life.starter = started_ns, starter
+        self.begin(life)
+        life.watch_exception(thread)
+        return life
+
+    def _note_left(self) -> None:
+        """Complete what is still alive: its last name, its clock."""
+        by_ident = {thread.ident: thread for thread in threading.enumerate()}
+        for life in tuple(self._alive.values()):
+            thread = by_ident.get(life.ident)
+            if thread is not None:
+                life.leave(thread, _name(thread, life.native_id, life.name))
+            cpu = thread_clock.cpu_ns(life.native_id)
+            if cpu is not None:
+                life.note_cpu(time.monotonic_ns(), cpu, last=True)
+
+    def _origin(self, life: Life, kernel: frozenset[int]) -> Origin:
+        if ours.contains(life.native_id):
+            return "ours"
+        if life.native_id == self._own_id and life.started_ns is None:
+            return "user"  # the thread that runs the cell
+        if life.origin == "kernel" and life.worked:
+            return "user"
+        if life.starter in kernel and life.origin != "ours":
+            return "kernel"  # the kernel's own threads start helpers during a cell, too
+        return life.origin
+
+
+class _Bootstrap:
+    """Stands for `Thread._bootstrap`: `Thread.start` reads it from the instance, once, to start it."""
+
+    def __init__(self, recorder: ThreadRecorder, original: Any) -> None:
+        self._recorder = recorder
+        self._original = original
+
+    def __get__(self, thread: threading.Thread | None, owner: type | None = None) -> Any:
+        if thread is None:
+            return self._original
+        bootstrap = self._original.__get__(thread, owner)
+        return functools.partial(
+            _run, self._recorder, thread, bootstrap, time.monotonic_ns(), threading.get_native_id()
+        )
+
+
+def _run(
+    recorder: ThreadRecorder, thread: threading.Thread, bootstrap: Any, started_ns: int, starter: int
+) -> None:
+    """The first Python frame of a thread of the cell."""
+    life: Life | None = None
+    try:
+        life = recorder.observe(thread, started_ns, starter)
+    except Exception as error:
+        recorder.problems.append(f"{type(error).__name__}: {error}")
+    try:
+        bootstrap()
+    finally:
+        if life is not None:
+            recorder.end(life)
+
+
+def _deleting(recorder: ThreadRecorder, original: Any) -> Any:
+    @functools.wraps(original)
+    def _delete(thread: threading.Thread) -> None:
+        life = recorder.life_here()
+        if life is not None:
+            with contextlib.suppress(Exception):  # a thread's end must not fail for a name of ours
+                life.leave(thread, _name(thread, life.native_id, life.name))
+                recorder.end(life)
+        original(thread)
+
+    return _delete
+
+
+def _name(thread: threading.Thread, native_id: int, known: str = "") -> str:
+    """The name that `threading` knows, but for a stand-in that it made for a thread it did not start."""
+    if isinstance(thread, threading._DummyThread):
+        return known or f"thread {native_id}"
+    return thread.name

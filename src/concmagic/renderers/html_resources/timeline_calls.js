@@ -1,0 +1,58 @@
+// Painting the calls under a lane: a small flame chart in quiet colours; colour means state, not function.
+
+const CALL = 18, CALL_BOX = 16, CALLS_END = 7;
+
+/** How high a lane is, with its calls if they are open. @param {any} scene @param {number} lane */
+function laneHeight(scene, lane) {
+  return scene.lanes[lane].callsOpen ? ROW + scene.calls.get(lane).rows.length * CALL + CALLS_END : ROW;
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {any} scene @param {number} lane @param {number} y */
+function paintCalls(ctx, scene, lane, y) {
+  const { rows } = scene.calls.get(lane);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(scene.left - 1, y, scene.plot + 2, rows.length * CALL + CALLS_END);
+  ctx.clip();
+  paintNoCalls(ctx, scene, y, rows.length * CALL - 2);
+  rows.forEach((/** @type {Row} */ row, /** @type {number} */ depth) => {
+    for (const one of callsIn(row, scene.view, scene.left, scene.plot)) paintCall(ctx, scene, lane, depth, one, y + depth * CALL);
+  });
+  ctx.restore();
+}
+
+function paintCall(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ lane, /** @type {number} */ depth,
+  /** @type {{x: number, width: number, index: number}} */ one, /** @type {number} */ y) {
+  const { theme, data } = scene;
+  const kind = one.index < 0 ? null : data.calls.kinds[scene.calls.get(lane).rows[depth].kind[one.index]];
+  const several = !kind || kind.length > 3;
+  ctx.fillStyle = one.width <= 3 ? theme.muted : several ? theme.grid : theme.panel;
+  ctx.strokeStyle = several ? theme.background : theme.muted;
+  ctx.fillRect(one.x, y, Math.max(one.width, 1), CALL_BOX);
+  if (one.width > 3) ctx.strokeRect(one.x + 0.5, y + 0.5, one.width - 1, CALL_BOX - 1);
+  paintChosenCall(ctx, scene, lane, depth, one, y);
+  if (!kind || one.width < 22) return;
+  const look = { size: 11.5, colour: theme.text, room: one.width - 9 };
+  write(ctx, scene, callName(kind, data.words.calls), one.x + 5, y + CALL_BOX / 2 + 0.5, look);
+}
+
+function paintChosenCall(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ lane, /** @type {number} */ depth,
+  /** @type {{x: number, width: number, index: number}} */ one, /** @type {number} */ y) {
+  const chosen = scene.selected;
+  if (!chosen || chosen.lane !== lane || !chosen.call || chosen.call.depth !== depth || chosen.call.index !== one.index) return;
+  ctx.strokeStyle = scene.theme.accent;
+  ctx.lineWidth = 2.5;
+  ctx.strokeRect(one.x + 0.5, y + 0.5, Math.max(one.width - 1, 2), CALL_BOX - 1);
+  ctx.lineWidth = 1;
+}
+
+/** From where on only states were recorded. */
+function paintNoCalls(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ y, /** @type {number} */ height) {
+  const { data, theme, view, left, plot } = scene;
+  if (data.calls.until < 0 || data.calls.until >= view.end) return;
+  const x = Math.max(toX(view, left, plot, data.calls.until), left);
+  ctx.fillStyle = theme.states[5].stroke;
+  ctx.fillRect(x, y, 1, height);
+  const room = left + plot - x - 12;
+  if (room > 60) write(ctx, scene, data.words.noCalls, x + 7, y + CALL_BOX / 2, { size: 11.5, colour: theme.muted, room });
+}
