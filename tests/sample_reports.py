@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
 from concmagic.trace.model import (
     Build,
+    Cost,
     Flow,
+    Function,
     Job,
     Mark,
     Slices,
@@ -601,6 +605,76 @@ def thousand_tasks() -> Report:
     return report(trace, "A thousand tasks in flight.", chips, (BandPart("sleeping", State.WAITING, wall),))
 
 
+Call = tuple[int, float, float, int, int]  # track, start and end in milliseconds, depth, function
+
+
+def slices(calls: Iterable[Call], functions: tuple[Function, ...]) -> Slices:
+    """Calls as columns, in the order that a trace has."""
+    rows = sorted(calls, key=lambda call: (call[0], call[1], call[3]))
+    track, start, end, depth, function = (list(column) for column in zip(*rows, strict=True))
+    return Slices(
+        np.array(track, np.int32),
+        np.array([round(ms * MS) for ms in start], np.int64),
+        np.array([round(ms * MS) for ms in end], np.int64),
+        np.array(depth, np.int32),
+        np.array(function, np.int32),
+        functions,
+    )
+
+
+def calling_threads() -> Report:
+    """Two threads that load and parse: few long calls, and many short ones under them."""
+    cycle: list[Piece] = [("W", 20, "sleep", "0.02 s", 7), ("R", 30, "", "", 8)]
+    tracks = [track(0, "process", "kernel", None, 0, [("R", 210)])]
+    calls: list[Call] = []
+    for number in (1, 2):
+        tracks.append(track(number, "thread", f"loader-{number}", 0, 5, cycle * 4, unit=True))
+        for turn in range(4):
+            at = 5 + 50 * turn
+            calls += [
+                (number, at, at + 50, 0, 0),
+                (number, at, at + 20, 1, 1),
+                (number, at + 20, at + 50, 1, 2),
+            ]
+            calls += [(number, at + 20 + i * 0.03, at + 20.02 + i * 0.03, 2, 3) for i in range(1_000)]
+    tracks.append(track(3, "thread", "idle", 0, 5, [("W", 200, "lock", "of loader-1", 12)], unit=True))
+    functions = (
+        Function("load", "", 6),
+        Function("time.sleep"),
+        Function("parse", "", 2),
+        Function("number_of", "text.py", 88),
+    )
+    trace = Trace(
+        "%%threads",
+        "threads",
+        210 * MS,
+        tuple(tracks),
+        slices=slices(calls, functions),
+        build=Build(cores=2),
+        cost=Cost(calls_until_ns=205 * MS),
+    )
+    return report(
+        trace,
+        "Two threads wait and compute in turn.",
+        (Chip("concurrency", "3.0", "at most 3 threads"), Chip("parallelism", "1.1", "at most 2 of 2 cores")),
+        (BandPart("computing", State.RUNNING, 120 * MS), BandPart("sleeping", State.WAITING, 90 * MS)),
+    )
+
+
+def with_many_calls(plain: Report, of_each: int) -> Report:
+    """A report whose every track but the first has so many calls, of all lengths, eight deep."""
+    calls: list[Call] = []
+    for one in plain.trace.tracks[1:]:
+        start, end = one.start_ns / MS, (one.end_ns or plain.trace.wall_ns) / MS
+        step = (end - start) / max(of_each // 8, 1)
+        for i in range(of_each):
+            row, depth = divmod(i, 8)
+            at, length = start + row * step, step * (0.9 - 0.1 * depth) * (0.2 + 0.8 * (row % 7 == 0))
+            calls.append((one.id, at, at + length, depth, (row * 31 + depth) % 400))
+    functions = tuple(Function(f"function_{i}", f"module_{i % 9}.py", i) for i in range(400))
+    return replace(plain, trace=replace(plain.trace, slices=slices(calls, functions)))
+
+
 SAMPLES: dict[str, Callable[[], Report]] = {
     "asyncio_blocker": asyncio_blocker,
     "two_gil_threads": two_gil_threads,
@@ -610,4 +684,5 @@ SAMPLES: dict[str, Callable[[], Report]] = {
     "empty_cell": empty_cell,
     "hostile_names": hostile_names,
     "unknown_states": unknown_states,
+    "calling_threads": calling_threads,
 }

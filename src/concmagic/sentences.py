@@ -334,8 +334,8 @@ PICTURE_WORDS = {
         "↑ ↓: choose a lane · + −: zoom · Home: all · Backspace or u: undo a zoom · Enter: fold · "
         "Esc: leave · ?: this list"
     ),
-    "hint": "Click a box or a name for details. ? shows the keys.",
-    "hintCalls": "Click a box or a name for details and your calls. ? shows the keys.",
+    "hint": "Click a lane for details. ? shows the keys.",
+    "hintCalls": "Click a lane for details and calls. ? shows the keys.",
     "calls": ["{n} × {name}", "{n} shorter calls", "{x} in all", "{n} deeper calls are not drawn"],
     "noCalls": "calls were not recorded from here on",
     "fit": "Fit",

@@ -110,3 +110,50 @@ test("the flows of a stretch are those that begin or end in it", () => {
 test("differences add up", () => {
   assert.deepEqual(model.undelta([5, 0, 3]), [5, 5, 8]);
 });
+
+test("the calls of a lane are unpacked row by row", () => {
+  const calls = model.unpackCalls([[7, 3, [5, 0, 10, 1], [6, 0, 2, 2, 1, 0, 4, 1]]]);
+  assert.deepEqual([...calls.keys()], [7]);
+  assert.equal(calls.get(7).deeper, 3);
+  assert.deepEqual(calls.get(7).rows.map((row) => [[...row.start], [...row.end], [...row.kind]]),
+    [[[5], [15], [1]], [[6, 9], [8, 13], [2, 1]]]);
+});
+
+test("lanes stand one below the other, whatever their height", () => {
+  const tops = model.stackLanes([4, 2, 9], (lane) => (lane === 2 ? 80 : 29));
+  assert.deepEqual(tops, [0, 29, 109, 138]);
+  const at = (y) => { const { row, within } = model.laneAt(tops, y); return [row, within]; };
+  assert.deepEqual([0, 28, 29, 100, 109, 137, 138, -1].map(at),
+    [[0, 0], [0, 28], [1, 0], [1, 71], [2, 0], [2, 28], [-1, 0], [-1, 0]]);
+  assert.equal(model.laneAt([0], 0).row, -1);
+});
+
+test("only calls in view are drawn, and only what is there is looked at", () => {
+  const packed = [];
+  for (let i = 0; i < 100000; i++) packed.push(10, 1);
+  const row = model.unpackRow(packed);
+  let reads = 0;
+  const counting = (array) => new Proxy(array, { get: (target, key) => { if (/^\d+$/.test(String(key))) reads++; return target[key]; } });
+  const watched = { start: counting(row.start), end: counting(row.end), kind: row.kind };
+  const boxes = model.callsIn(watched, { start: 500000, end: 500100 }, 0, 500);
+  assert.deepEqual(boxes.map((box) => box.index), [50000, 50001, 50002, 50003, 50004, 50005, 50006, 50007, 50008, 50009]);
+  assert.ok(reads < 200, `${reads} reads`);
+});
+
+test("calls too narrow to be told apart become one box, long ones stay", () => {
+  const packed = [1000, 1];
+  for (let i = 0; i < 1000; i++) packed.push(1, 2);
+  packed.push(1000, 1);
+  const boxes = model.callsIn(model.unpackRow(packed), { start: 0, end: 3000 }, 0, 300);
+  assert.deepEqual([boxes[0].index, boxes[boxes.length - 1].index], [0, 1001]);
+  assert.ok(boxes.length < 60);
+  assert.ok(boxes.slice(1, -1).some((box) => box.index === -1));
+  assert.ok(Math.abs(boxes.reduce((sum, box) => sum + box.width, 0) - 300) < 1e-6);
+});
+
+test("a box of calls has a name, or how many it stands for", () => {
+  const words = ["{n} × {name}", "{n} shorter calls"];
+  assert.equal(model.callName(["parse", "line 2"], words), "parse");
+  assert.equal(model.callName(["par$&se", "line 2", 1200, "3 ms"], words), "1,200 × par$&se");
+  assert.equal(model.callName(["", "", 12, "3 ms"], words), "12 shorter calls");
+});

@@ -12,6 +12,8 @@ from concmagic.trace.call_lines import CallLines, call_text
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import ImportedCalls, import_calls
 from concmagic.trace.import_slices import slices_of, together
+from concmagic.trace.import_threads import without_turns
+from concmagic.trace.model import State, StateInterval
 from concmagic.trace.numbering import TrackIds
 from concmagic.trace.places import Places
 
@@ -151,3 +153,13 @@ def test_files_are_shown_by_short_names() -> None:
         False,
         False,
     ]
+
+
+def test_a_sleep_of_nothing_within_a_wait_for_the_gil_is_that_wait() -> None:
+    turn = StateInterval(0, 10 * MS, State.READY, "GIL")
+    short, long = (
+        StateInterval(2 * MS, 3 * MS, State.WAITING, "sleep"),
+        StateInterval(8 * MS, 30 * MS, State.WAITING),
+    )
+    assert without_turns([short, long], [turn]) == [long]
+    assert without_turns([short, long], []) == [short, long]

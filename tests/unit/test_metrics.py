@@ -86,7 +86,9 @@ def test_with_unknown_states_the_mean_is_cpu_time_over_wall_time() -> None:
 
 def test_native_threads_are_what_the_cpu_clock_has_more() -> None:
     drawn = trace_from_text("a  RRRRRRRRRR", kind="thread")
-    assert compute(replace(drawn, cpu_s=0.020)).native_threads == pytest.approx(1.0)
+    assert compute(replace(drawn, cpu_s=0.020, python_cpu_s=0.010)).native_threads == pytest.approx(1.0)
+    assert compute(replace(drawn, cpu_s=0.010, python_cpu_s=0.011)).native_threads == 0
+    assert math.isnan(compute(replace(drawn, cpu_s=0.020)).native_threads)
 
 
 def test_overlap_counts_running_and_waits_outside_only() -> None:

@@ -70,6 +70,25 @@ def test_ready_is_what_the_loop_did_meanwhile() -> None:
     assert ("loop", "blocking", 4) in told(trace)
 
 
+def test_a_new_task_that_cannot_start_is_what_the_loop_did_meanwhile() -> None:
+    trace = trace_from_text(
+        "cell    RWWWWR\ngreedy  SRRRR.\nmodest  SSSSSR", host="cell", reasons={"cell": "gather"}
+    )
+    drawn = trace_from_text("loop  RRRRRR", kind="loop").tracks[0]
+    trace = replace(trace, tracks=(*trace.tracks, replace(drawn, id=7, native_id=100)))
+    trace = linked(trace, ("spawn", 0, 1, 0), ("spawn", 0, 2, 0), ("wake", 2, 0, 5))
+    assert {(name, state) for name, state, _ in told(trace)} == {("loop", "running"), ("cell", "running")}
+
+
+def test_a_process_whose_end_was_noticed_after_the_join_is_the_one_waited_for() -> None:
+    trace = trace_from_text(
+        "main   RWWWWR\nchild  .SSRR.", kind="thread", host="main", reasons={"main": "join"}
+    )
+    late = replace(trace.tracks[1], end_ns=5 * MS + MS // 2)
+    trace = linked(replace(trace, tracks=(trace.tracks[0], late)), ("spawn", 0, 1, 1))
+    assert told(trace)[1:3] == [("child", "starting", 2), ("child", "running", 2)]
+
+
 def test_a_thread_that_runs_a_loop_is_told_by_the_task_it_ran() -> None:
     thread = replace(trace_from_text("main  RRRRRRRR", kind="thread", host="main").tracks[0], id=0)
     loop = replace(trace_from_text("loop  ..RWWR..", kind="loop").tracks[0], id=1, parent=0, unit=False)

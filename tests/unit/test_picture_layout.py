@@ -9,6 +9,7 @@ import pytest
 
 from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible
 from concmagic.renderers.layout import JobLabels, labels_of, lay_out
+from concmagic.renderers.measure import columns, fit_columns_middle, fit_middle, text_width
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.scale import tick_label, ticks
 from concmagic.renderers.spans import columns_of, merge, resolution_for, shares_over, stacked
@@ -69,7 +70,16 @@ def test_machinery_is_folded_to_helpers() -> None:
 
 def test_work_under_machinery_stays() -> None:
     names = [lane.name for lane in visible(arrange(process_pool()))]
-    assert "worker 0" in names and "MainThread" in names
+    assert names == ["worker 0", "worker 1", "worker 2", "worker 3", "+ 4 helpers"]
+
+
+def test_a_child_with_one_thread_has_one_lane_and_with_two_three() -> None:
+    report = process_pool()
+    second = track(12, "thread", "second", 10, 200, [("R", 100)])
+    trace = replace(report.trace, tracks=(*report.trace.tracks, second))
+    lanes = visible(arrange(replace(report, trace=trace)))
+    assert [lane.name for lane in lanes][:4] == ["worker 0", "MainThread", "second", "worker 1"]
+    assert [one.id for one in lanes[3].told_too] == [21]
 
 
 def test_a_fold_says_how_many_failed() -> None:
@@ -154,6 +164,23 @@ def test_a_worker_is_labelled_with_its_job() -> None:
     inside, outside = StateInterval(12, 18, State.RUNNING), StateInterval(22, 30, State.RUNNING)
     assert (jobs.at(3, inside), jobs.at(3, outside), jobs.at(4, inside)) == ("n=7", "", "")
     assert labels_of(inside, "n=7")[0] == "n=7, running"
+
+
+def test_a_lane_named_after_its_only_job_needs_no_label() -> None:
+    named = track(3, "task", "n=7", None, 0, [("R", 30)])
+    jobs = JobLabels((Job(0, "n=7", 3, 0, 10, 20, ""),), (named,))
+    assert jobs.at(3, StateInterval(12, 18, State.RUNNING)) == ""
+
+
+def test_names_are_shortened_in_their_middle() -> None:
+    siblings = [f"ThreadPoolExecutor-{pool}_{worker}" for pool in (0, 1) for worker in (0, 1)]
+    shown = [fit_middle(name, 100, 13) for name in siblings]
+    assert len(set(shown)) == 4 and all(
+        name.endswith(was[-3:]) for name, was in zip(shown, siblings, strict=True)
+    )
+    assert all(text_width(name, 13) <= 100 for name in shown)
+    assert fit_columns_middle("worker-12345", 8) == "work…345" and fit_columns_middle("worker", 8) == "worker"
+    assert columns(fit_columns_middle("名前がとても長い", 9)) <= 9
 
 
 def test_ticks_are_round_and_few() -> None:

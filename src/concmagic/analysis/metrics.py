@@ -47,7 +47,7 @@ class Metrics:
     parallelism_source: str = ""  # "states", or "CPU time" where too much of the states is unknown
     cores: int = 1
     cpu_s: float = nan
-    native_threads: float = nan  # cores used beyond what the threads' states explain: BLAS, OpenMP
+    native_threads: float = nan  # cores used by threads that Python does not know: BLAS, OpenMP
     running_s: float = 0.0
     blocking_s: float = 0.0
     ready_s: float = 0.0
@@ -82,7 +82,6 @@ def compute(trace: Trace) -> Metrics:
     summed = _counted(trace)
     overall = _sums(states for _, states in summed)
     mean, peak, source = _parallelism(trace)
-    cpu_share = trace.cpu_s / trace.wall_s if trace.wall_ns else nan
     return Metrics(
         wall_s=trace.wall_s,
         concurrency=in_flight.mean(trace.wall_ns),
@@ -95,7 +94,7 @@ def compute(trace: Trace) -> Metrics:
         parallelism_source=source,
         cores=trace.build.cores,
         cpu_s=trace.cpu_s,
-        native_threads=max(cpu_share - mean, 0.0) if source == "states" else nan,
+        native_threads=_native_threads(trace),
         **{name: getattr(overall, name) for name in Sums.__dataclass_fields__},
         by_track={track.id: _sums([track.states]) for track in trace.tracks},
         by_line=_by_line(summed),
@@ -109,6 +108,11 @@ def compute(trace: Trace) -> Metrics:
         events=trace.cost.events,
         unit_kinds=tuple(sorted(work.kinds(units))),
     )
+
+
+def _native_threads(trace: Trace) -> float:
+    """Cores used by threads that Python does not know, on average."""
+    return max(trace.cpu_s - trace.python_cpu_s, 0.0) / trace.wall_s if trace.wall_ns else nan
 
 
 def in_flight_curve(trace: Trace) -> Steps:

@@ -16,6 +16,7 @@ from concmagic.trace.states import IDLE, JOINING
 
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.
 _RELEASES = ("wake", "join", "result", "release", "send", "submit")
+_NOTICED_LATE_NS = 2_000_000
 _MOST_HOPS = 64  # from track to track without going back in time
 
 
@@ -93,7 +94,8 @@ class _Walk:
     def _through(self, track: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
         if interval.state is State.WAITING:
             return self._through_wait(track, interval, at)
-        if interval.state is State.READY and interval.reason == "loop":
+        kept_waiting = interval.state is State.READY and interval.reason == "loop"
+        if kept_waiting or (interval.state is State.STARTING and track.kind == "task"):
             self._add_loop(track, interval, at)
         else:
             self._add(track, interval, interval.start_ns, at)
@@ -150,14 +152,18 @@ class _Walk:
         return None, at
 
     def _last_child(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
-        """Of those it had started, the one that ended last in the wait."""
+        """Of those it had started, the one that ended last in the wait.
+
+        A process's end may be noticed a moment after the wait for it is over.
+        """
+        until = at + max(wait.length_ns // 20, _NOTICED_LATE_NS)
         ended = [
             child
             for child in self._children.get(track.id, ())
-            if child.end_ns is not None and wait.start_ns < child.end_ns <= at
+            if child.end_ns is not None and wait.start_ns < child.end_ns <= until
         ]
         last = max(ended, key=lambda child: child.end_ns or 0, default=None)
-        return (None, at) if last is None else (last, last.end_ns or 0)
+        return (None, at) if last is None else (last, min(last.end_ns or 0, at))
 
     def _origin(self, track: Track, at: int) -> Track | None:
         """Who started it; else the track it stands under; else the cell."""
@@ -169,7 +175,7 @@ class _Walk:
         return None if track is self._host or self._host is None else self._host
 
     def _add_loop(self, track: Track, ready: StateInterval, at: int) -> None:
-        """A task that was ready had to wait for what the loop did: that is what took the time."""
+        """A task that was ready, or new, had to wait for what the loop did: that is what took the time."""
         loop = self._loops.get(track.native_id)
         if loop is None:
             self._add(track, ready, ready.start_ns, at)

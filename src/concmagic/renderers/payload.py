@@ -6,7 +6,6 @@ The size is bounded: how many boxes, lanes, words and flows there are depends on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,15 +15,15 @@ from concmagic.analysis.findings import Finding
 from concmagic.renderers.curves import thinned
 from concmagic.renderers.lanes import Lane, arrange
 from concmagic.renderers.layout import JobLabels, labels_of
-from concmagic.renderers.measure import one_line
+from concmagic.renderers.measure import fit_columns_middle, one_line
 from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
-from concmagic.renderers.payload_calls import CallPacker, Place
+from concmagic.renderers.payload_calls import CallPacker
 from concmagic.renderers.payload_flows import packed_flows
+from concmagic.renderers.payload_lanes import Placed, lane_of_track, place, places_of_calls, within_folds
 from concmagic.renderers.spans import Columns, Span, columns_of, merge, resolution_for, stacked
 from concmagic.renderers.told import Told, findings_told, notes_told
 from concmagic.report import Report
 
-MOST_LANES = 1_200
 MOST_SEEN = 2_500  # boxes of the lanes seen at first
 MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
 MOST_KINDS = 1_500
@@ -34,17 +33,9 @@ _LONGEST = 160  # characters of one name or label
 _CODES = {state: code for code, state in enumerate(ORDER)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A lane with the number of the lane that it is drawn under, -1 for none."""
-
-    lane: Lane
-    parent: int
-
-
 def payload(report: Report) -> dict[str, Any]:
     """All that the script needs, as plain data for JSON."""
-    placed, left_out = _place(arrange(report))
+    placed, left_out = place(arrange(report))
     packer = _Packer(report)
     rows, merged = packer.rows(placed)
     notes = notes_told(report)
@@ -52,15 +43,16 @@ def payload(report: Report) -> dict[str, Any]:
     if packer.coarse_ns > packer.resolution_ns:
         notes.append(sentences.folded_note(packer.coarse_ns))
     notes += [sentences.lanes_left_out(left_out)] if left_out else []
-    numbers = _lane_of_track(placed)
+    numbers = lane_of_track(placed)
     calls = CallPacker(report.trace, packer.units, packer.unit_ns)
-    packed_calls = calls.pack(*_places_of_calls(placed, numbers))
+    packed_calls = calls.pack(*places_of_calls(placed, numbers))
     notes += [sentences.calls_left_out(calls.left_out)] if calls.left_out else []
     return {
         **_sentences(report, notes),
         "unit": packer.unit_ns,
         "wall": packer.units(report.trace.wall_ns),
-        "lanes": [_lane(one, packer) for one in placed],
+        "lanes": [_lane(one, packer, _room_for_names(len(placed))) for one in placed],
+        "places": packer.places,
         "rows": rows,
         "calls": packed_calls,
         "kinds": packer.kinds,
@@ -97,55 +89,6 @@ def _sentences(report: Report, notes: list[str]) -> dict[str, Any]:
     }
 
 
-def _place(lanes: tuple[Lane, ...]) -> tuple[list[_Placed], int]:
-    """All lanes in drawing order, the first ones of each fold if there are too many."""
-    placed: list[_Placed] = []
-    left_out = 0
-
-    def visit(lane: Lane, parent: int) -> None:
-        nonlocal left_out
-        if len(placed) >= MOST_LANES:
-            left_out += 1
-            return
-        number = len(placed)
-        placed.append(_Placed(lane, parent))
-        for child in lane.children:
-            visit(child, number)
-
-    for lane in lanes:
-        visit(lane, -1)
-    return placed, left_out
-
-
-def _within_folds(placed: list[_Placed]) -> set[int]:
-    """The lanes that are not seen until a fold is opened."""
-    hidden: set[int] = set()
-    for index, one in enumerate(placed):
-        if one.parent >= 0 and (one.parent in hidden or placed[one.parent].lane.is_fold):
-            hidden.add(index)
-    return hidden
-
-
-def _lane_of_track(placed: list[_Placed]) -> dict[int, int]:
-    """The number of the lane on which each track is drawn."""
-    return {
-        track.id: index
-        for index, one in enumerate(placed)
-        if not one.lane.is_fold
-        for track in (*one.lane.tracks, *one.lane.told_too)
-    }
-
-
-def _places_of_calls(placed: list[_Placed], numbers: dict[int, int]) -> tuple[list[Place], list[Place]]:
-    """Lane and track of what is seen at first, and of what is within folds."""
-    hidden = _within_folds(placed)
-    seen: list[Place] = []
-    folded: list[Place] = []
-    for track, lane in numbers.items():
-        (folded if lane in hidden else seen).append((lane, track))
-    return seen, folded
-
-
 class _Packer:
     """Packs boxes, and numbers the different kinds of them."""
 
@@ -158,6 +101,8 @@ class _Packer:
             self.unit_ns *= 10
         self.kinds: list[list[Any]] = [[-1, "", "", "", []]]  # 0: nothing is drawn
         self._numbers: dict[tuple[Any, ...], int] = {}
+        self._place_numbers = {"": 0}
+        self.places = [""]  # where tracks were made: often the same place
         self.resolution_ns = 0.0  # of the lanes seen at first
         self.coarse_ns = 0.0  # of those within folds
 
@@ -165,17 +110,24 @@ class _Packer:
         """A time in whole units."""
         return round(time_ns / self.unit_ns)
 
-    def rows(self, placed: list[_Placed]) -> tuple[list[list[int]], int]:
+    def place(self, where: str) -> int:
+        """The number of a place in `places`."""
+        if where not in self._place_numbers:
+            self._place_numbers[where] = len(self.places)
+            self.places.append(where)
+        return self._place_numbers[where]
+
+    def rows(self, placed: list[Placed]) -> tuple[list[list[int]], int]:
         """The boxes of each lane, and how many intervals were merged into shares."""
         columns = [[columns_of(track) for track in one.lane.tracks] for one in placed]
-        hidden = _within_folds(placed)
+        hidden = within_folds(placed)
         single = [(found[0], index in hidden) for index, found in enumerate(columns) if len(found) == 1]
         finest = float(self.unit_ns)
         self.resolution_ns = resolution_for(
             [one for one, deep in single if not deep], self._wall, MOST_SEEN, finest
         )
         folded = [one for one, deep in single if deep]
-        most = max(MOST_FOLDED - 5 * len(placed), MOST_FOLDED // 2)
+        most = max(MOST_FOLDED - 6 * len(placed), 4_000)
         self.coarse_ns = resolution_for(folded, self._wall, most, self.resolution_ns)
         rows, merged = [], 0
         for index, (one, found) in enumerate(zip(placed, columns, strict=True)):
@@ -229,23 +181,28 @@ class _Packer:
         return self._numbers[key]
 
 
-def _lane(placed: _Placed, packer: _Packer) -> list[Any]:
+def _room_for_names(lanes: int) -> int:
+    """How many characters a lane's name may have: fewer if there are many lanes."""
+    return min(max(30_000 // max(lanes, 1), 24), _LONGEST)
+
+
+def _lane(placed: Placed, packer: _Packer, longest: int) -> list[Any]:
     lane = placed.lane
     flags = lane.is_group + 2 * lane.is_fold + 4 * lane.machinery
     outcome = {True: 1, False: 2, None: 0}[lane.ok]
     track = lane.tracks[0]
     said = "" if track.outcome == "returned" else track.outcome  # the script has that word
     detail = ": ".join(word for word in (said, track.outcome_detail) if word)
-    where = sentences.place(track.file, track.line)
+    where = "" if lane.is_fold else _cut(sentences.place(track.file, track.line))
     return [
-        _cut(lane.name),
+        fit_columns_middle(one_line(lane.name), longest),
         lane.depth,
         flags,
         outcome,
         _cut(lane.text),
         placed.parent,
         "" if lane.is_fold else _cut(one_line(detail)),
-        "" if lane.is_fold else _cut(where),
+        packer.place(where),
         [packer.units(length) for length in _sums(lane)],
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from concmagic.trace.model import Flow, Trace, Track
 
-MOST = 1_200
+MOST = 800
 KINDS = ("spawn", "wake", "submit", "result", "send", "release", "join")
 
 

@@ -27,7 +27,8 @@ def _name(row: Row, y: float, margin: float, left: float) -> list[str]:
     sign = "▾ " if group else "▸ " if lane.is_fold else ""
     css = "b" if group else "q" if lane.is_fold or lane.machinery else ""
     size = 12.5 if lane.is_fold else 13.5
-    name = fit_middle(sign + lane.name, left - 8 - x, size, bold=group)
+    shorten = fit if lane.is_fold else fit_middle
+    name = shorten(sign + lane.name, left - 8 - x, size, bold=group)
     return [pen.text(x, y + ROW / 2 + 4.5, name, css, size=size)]
 
 

@@ -137,7 +137,7 @@ def _lanes(report: Report, lanes: list[Lane], chart: _Chart) -> list[str]:
     rows = [_axis(wall, chart), *_marks(report, wall, chart)]
     edges = np.linspace(0, wall, chart.plot + 1)
     for lane in lanes:
-        name = fit_columns_middle(_name(lane), chart.names)
+        name = (fit_columns if lane.is_fold else fit_columns_middle)(_name(lane), chart.names)
         shares = shares_over([columns_of(track) for track in lane.tracks], edges)
         shares = shares / (np.diff(edges) * len(lane.tracks))
         cells = "".join(_cell(shares[:, column]) for column in range(chart.plot))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -90,18 +91,36 @@ def _life(record: ThreadRecord, context: ThreadContext, is_main: bool) -> tuple[
 
 def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) -> tuple[StateInterval, ...]:
     calls = context.calls.get(record.native_id, _NO_CALLS)
-    blocked = [call.as_waiting() for call in calls.blocked]
+    samples = context.samples.get(record.native_id, ())
+    blocked = without_turns([call.as_waiting() for call in calls.blocked], samples)
     loop = [one for one in context.loops.get(record.native_id, ()) if one.state is not State.UNKNOWN]
     return cover(
         start,
         end,
         _by_cpu_clock(record, blocked, context.clock),
         loop,
-        context.samples.get(record.native_id, ()),
+        samples,
         calls.running,
         blocked,
         _starting(record, context.clock, start, end),
     )
+
+
+def without_turns(
+    blocked: Sequence[StateInterval], samples: Sequence[StateInterval]
+) -> Sequence[StateInterval]:
+    """Blocking calls without those in which the thread, by all samples around them, wanted the GIL.
+
+    A `time.sleep(0)` is over at once; what it lasts is the wait for its next turn.
+    """
+    turns = [one for one in samples if one.state is State.READY]
+    begins = [one.start_ns for one in turns]
+    kept = []
+    for call in blocked:
+        index = bisect_right(begins, call.start_ns) - 1
+        if index < 0 or turns[index].end_ns < call.end_ns:
+            kept.append(call)
+    return kept
 
 
 def _starting(record: ThreadRecord, clock: CellClock, start: int, end: int) -> list[StateInterval]:

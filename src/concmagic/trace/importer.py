@@ -76,6 +76,7 @@ class _Importer:
             source=recording.source,
             outcome=recording.outcome,
             cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else float("nan"),
+            python_cpu_s=_python_cpu_s(recording),
             build=_build(recording),
             cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
@@ -202,6 +203,14 @@ def _problems_of(process: ProcessRecord) -> list[str]:
     for part in (process.calls, process.tasks):
         own += part.problems if part is not None else ()
     return own
+
+
+def _python_cpu_s(recording: Recording) -> float:
+    """CPU time of all Python threads, by their own clocks; of a child only the whole is known."""
+    kernel, *children = recording.processes
+    used = [thread.cpu_ns for thread in kernel.threads] + [child.cpu_ns for child in children]
+    known = [cpu_ns for cpu_ns in used if cpu_ns is not None]
+    return sum(known) / 1e9 if known and len(known) == len(used) else float("nan")
 
 
 def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:

@@ -195,6 +195,7 @@ class Trace:
     source: str = ""
     outcome: str = "returned"  # of the cell itself
     cpu_s: float = float("nan")  # CPU time of the process and its ended children during the cell
+    python_cpu_s: float = float("nan")  # the part of it that its Python threads used
     build: Build = field(default_factory=Build)
     cost: Cost = field(default_factory=Cost)
     hidden: Hidden = field(default_factory=Hidden)

@@ -219,7 +219,7 @@ function paintLane(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {
   const quiet = lane.isFold || lane.machinery;
   write(ctx, scene, sign + lane.name, x, middle, {
     size: lane.isFold ? 12.5 : 13.5, bold: lane.folds && !lane.isFold, colour: quiet ? theme.muted : theme.text,
-    room: left - 8 - x, fit: fittedName,
+    room: left - 8 - x, fit: lane.isFold ? fitted : fittedName,
   });
   paintEnd(ctx, scene, lane, middle);
   ctx.save();

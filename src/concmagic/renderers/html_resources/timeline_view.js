@@ -42,7 +42,7 @@ function sceneOf(data) {
     data, kinds: data.kinds, rows: data.rows.map(unpackRow), calls: unpackCalls(data.calls.lanes), view: { start: 0, end: Math.max(data.wall, 1) },
     lanes: data.lanes.map((/** @type {any[]} */ one) => ({
       name: one[0], depth: one[1], folds: (one[2] & 3) > 0, isFold: (one[2] & 2) > 0, machinery: (one[2] & 4) > 0,
-      outcome: one[3], text: one[4], parent: one[5], detail: one[6], place: one[7], sums: one[8], open: !(one[2] & 2), callsOpen: false,
+      outcome: one[3], text: one[4], parent: one[5], detail: one[6], place: data.places[one[7]], sums: one[8], open: !(one[2] & 2), callsOpen: false,
     })),
     flows: { kind, source, target, targetAt, sourceAt: targetAt.map((at, i) => at - ago[i]) },
     curveTimes: data.curves.map((/** @type {any[]} */ curve) => undelta(curve[1])),
