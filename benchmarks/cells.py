@@ -29,19 +29,7 @@ with ThreadPoolExecutor(8) as pool:
     list(pool.map(time.sleep, [0.02] * 64))""",
 )
 
-TASK_SLEEPS = BenchCell(
-    "100 tasks x 20 sleeps of 5 ms",
-    "asyncio_trace",
-    """\
-import asyncio
-async def nap():
-    for _ in range(20):
-        await asyncio.sleep(0.005)
-await asyncio.gather(*(nap() for _ in range(100)))""",
-    awaits=True,
-)
-
-CALLS = BenchCell(
+CALL_HEAVY = BenchCell(
     "2 threads x fib(24)",
     "threads",
     """\
@@ -55,6 +43,28 @@ for thread in pair:
     thread.join()""",
 )
 
+
+def sleeping_tasks(tasks: int, sleeps: int, seconds: float) -> BenchCell:
+    """So many tasks that each sleep so often; 0 seconds only give up the loop."""
+    each = f"{seconds * 1000:g} ms" if seconds else "sleep(0)"
+    return BenchCell(
+        f"{tasks:,} tasks x {sleeps} x {each}",
+        "asyncio_trace",
+        f"""\
+import asyncio
+async def nap():
+    for _ in range({sleeps}):
+        await asyncio.sleep({seconds:g})
+await asyncio.gather(*(nap() for _ in range({tasks})))""",
+        awaits=True,
+    )
+
+
+TASK_SLEEPS = sleeping_tasks(100, 20, 0.005)
+TASK_SWITCHES = sleeping_tasks(100, 200, 0)
+MANY_TASKS = sleeping_tasks(1_000, 20, 0.005)
+GROWTH = tuple(sleeping_tasks(100, steps // 100, 0) for steps in (10_000, 30_000, 100_000))
+
 TEN_TRACKS = BenchCell(
     "ten tasks",
     "asyncio_trace",
@@ -66,3 +76,20 @@ async def work(n):
 await asyncio.gather(*(work(n) for n in range(9)))""",
     awaits=True,
 )
+
+
+def child_start(method: str) -> BenchCell:
+    """One process; `reached` is when its target ran, told through a pipe."""
+    return BenchCell(
+        f"one process ({method})",
+        "procs",
+        f"""\
+import multiprocessing
+context = multiprocessing.get_context("{method}")
+here, there = context.Pipe(False)
+child = context.Process(target=there.send, args=(0,))
+child.start()
+here.recv()
+reached = time.perf_counter()
+child.join()""",
+    )

@@ -1,4 +1,4 @@
-"""A real kernel to measure in."""
+"""Real kernels to measure in."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from cells import BenchCell
 from jupyter_client.manager import KernelManager
+from ways import Way
+
+NAN = float("nan")
+_RESET = "began = ended = reached = load_seconds = float('nan')"
 
 
 @dataclass(frozen=True)
-class Reply:
-    """How a cell went: seconds from request to reply, the error's name, the size of its outputs."""
+class Measured:
+    """One cell run one way. Seconds; NaN is what did not happen."""
 
-    seconds: float
-    error: str
+    own: float  # of the cell's own body
+    after: float  # from the body's end to the reply: recording read, picture drawn
+    reached: float  # from the body's start to the line that sets `reached`
+    load: float  # VizTracer's own load() of the events
     html_bytes: int
+    error: str  # the name of the error it ended with, "" is none
 
 
 class BenchKernel:
-    """Runs code in one kernel of this Python; use it in a `with`."""
+    """Runs cells one way in one kernel of this Python; use it in a `with`."""
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
 
     def __enter__(self) -> BenchKernel:
         self._manager = KernelManager(kernel_name="python3")
@@ -28,6 +39,7 @@ class BenchKernel:
         self._client = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)
+        self._broken = self._execute(self._way.setup)[0]
         return self
 
     def __exit__(
@@ -36,25 +48,36 @@ class BenchKernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
 
-    def run(self, code: str) -> Reply:
-        """Run one cell to its end."""
+    def measure(self, cell: BenchCell) -> Measured:
+        """Run the cell once."""
+        if self._broken:
+            return Measured(NAN, NAN, NAN, NAN, 0, self._broken)
+        self._execute(_RESET)
+        began = time.perf_counter()
+        error, html_bytes = self._execute(self._way.wrap(cell))
+        seconds = time.perf_counter() - began
+        own = self._value("ended - began")
+        return Measured(
+            own, seconds - own, self._value("reached - began"), self._value("load_seconds"), html_bytes, error
+        )
+
+    def _execute(self, code: str) -> tuple[str, int]:
+        """Run code; the name of its error, and how many bytes of HTML it put out."""
         html: list[int] = []
+        told: list[str] = []
 
         def take(message: dict[str, Any]) -> None:
-            data = message["content"].get("data", {})
-            html.append(len(data.get("text/html", "").encode()))
+            content = message["content"]
+            html.append(len(content.get("data", {}).get("text/html", "").encode()))
+            if message["msg_type"] == "error":
+                told.append(content["ename"])
 
-        began = time.perf_counter()
         reply = self._client.execute_interactive(code, timeout=300, output_hook=take)
-        seconds = time.perf_counter() - began
-        return Reply(seconds, reply["content"].get("ename", ""), sum(html))
+        return reply["content"].get("ename", "") or "".join(told[:1]), sum(html)
 
-    def value(self, expression: str) -> float:
-        """The value of an expression in the kernel, as a number."""
+    def _value(self, expression: str) -> float:
         reply = self._client.execute_interactive(
             "", user_expressions={"it": f"float({expression})"}, timeout=300, output_hook=lambda _: None
         )
         answer = reply["content"]["user_expressions"]["it"]
-        if answer["status"] != "ok":
-            raise RuntimeError(f"{expression}: {answer['evalue']}")
-        return float(answer["data"]["text/plain"])
+        return float(answer["data"]["text/plain"]) if answer["status"] == "ok" else NAN

@@ -1,159 +1,186 @@
-"""What tracing costs: ratios taken in one run, beside plain, bare VizTracer and other magics.
+"""What tracing costs: ratios taken in one run, beside plain, bare VizTracer and other tools.
 
     python benchmarks/run.py [repeats]
 
-Every figure is the median over the repeats of ratios between neighbours in time, so that a machine
-that is slow for a while is slow for both.
+Every ratio is the median over the repeats of ratios between neighbours in time, so that a machine
+that is slow for a while is slow for both; every second round runs the ways in the opposite order.
+A round before the first does not count (it imports), but for the rows that say "first".
+Seconds after the cell are what the reply took longer than under plain.
+AsyncFlow is one of the columns where it is installed (`pip install wigglystuff`).
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
-from cells import CALLS, TASK_SLEEPS, TEN_TRACKS, THREAD_SLEEPS, BenchCell
-from kernel import BenchKernel, Reply
+from cells import (
+    CALL_HEAVY,
+    GROWTH,
+    MANY_TASKS,
+    TASK_SLEEPS,
+    TASK_SWITCHES,
+    TEN_TRACKS,
+    THREAD_SLEEPS,
+    BenchCell,
+    child_start,
+)
+from kernel import BenchKernel, Measured
+from ways import BARE, CALLS, PLAIN, STATES, WAYS, Way
 
-SETUP = """\
-%load_ext concmagic
-%load_ext viztracer
-%load_ext pyinstrument
-from viztracer import VizTracer
-load_seconds = float("nan")
-"""
-
-BARE = """\
-import time as _time
-_tracer = VizTracer(verbose=0, register_global=False, tracer_entries=1_000_000)
-_tracer.start()
-{body}
-_tracer.stop()
-_began = _time.perf_counter()
-_events = _tracer.load()
-load_seconds = _time.perf_counter() - _began
-_tracer.clear()
-del _tracer, _events
-"""
-
-WAYS: dict[str, Callable[[BenchCell], str]] = {
-    "plain": lambda cell: cell.timed,
-    "concmagic states": lambda cell: f"%%{cell.magic} --detail states\n{cell.timed}",
-    "concmagic calls": lambda cell: f"%%{cell.magic} --detail calls\n{cell.timed}",
-    "bare VizTracer": lambda cell: BARE.format(body=cell.timed),
-    "%%viztracer": lambda cell: f"%%viztracer\n{cell.timed}",
-    "%%pyinstrument": lambda cell: f"%%pyinstrument\n{cell.timed}",
-}
+Runs = dict[str, list[Measured]]
+OUR_WAYS = (STATES, PLAIN, CALLS)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One cell run one way: its own seconds, those until the reply, VizTracer's load, the output."""
-
-    own: float
-    reply: Reply
-    load: float
-
-
-def measure(kernel: BenchKernel, cell: BenchCell, way: str) -> Measured:
-    """Run the cell once; `own` is NaN where the tool cannot run it."""
-    kernel.run("began = ended = float('nan')")
-    reply = kernel.run(WAYS[way](cell))
-    return Measured(kernel.value("ended - began"), reply, kernel.value("load_seconds"))
-
-
-def ratio(runs: dict[str, list[Measured]], way: str, base: str) -> float:
-    """Median of one way's own seconds over another's."""
-    return statistics.median(a.own / b.own for a, b in zip(runs[way], runs[base], strict=True))
-
-
-def row(text: str, value: float, limit: float | None = None, form: str = "{:.2f}x") -> str:
-    """One line of the second table."""
-    verdict = (
-        "" if limit is None else f"  (at most {form.format(limit)}: {'ok' if value <= limit else 'OVER'})"
-    )
-    return f"  {text:62s} {form.format(value):>9s}{verdict}"
-
-
-def all_runs(kernel: BenchKernel, cell: BenchCell, repeats: int) -> dict[str, list[Measured]]:
-    """Every way, one after another, as often as asked; one round before does not count."""
-    runs: dict[str, list[Measured]] = {way: [] for way in WAYS}
-    for round_number in range(repeats + 1):
-        for way, taken in runs.items():
-            measured = measure(kernel, cell, way)
-            if round_number:
-                taken.append(measured)
+def all_runs(cell: BenchCell, repeats: int, ways: Sequence[Way] = WAYS) -> Runs:
+    """The cell in every way, each in a kernel of its own, as often as asked."""
+    runs: Runs = {way.name: [] for way in ways}
+    with ExitStack() as stack:
+        kernels = {way.name: stack.enter_context(BenchKernel(way)) for way in ways}
+        for name in runs:
+            kernels[name].measure(cell)
+        for number in range(repeats):
+            for name in (tuple(runs), tuple(reversed(runs)))[number % 2]:
+                runs[name].append(kernels[name].measure(cell))
     return runs
 
 
-def print_cells(table: dict[str, dict[str, list[Measured]]]) -> None:
-    """The first table: a cell a line, a way a column, own seconds over plain."""
-    print("\nThe cell itself, over plain:")
-    print(f"  {'cell':34s}" + "".join(f"{way:>18s}" for way in WAYS))
-    for name, runs in table.items():
-        cells = [_against_plain(runs, way) for way in WAYS]
-        print(f"  {name:34s}" + "".join(f"{text:>18s}" for text in cells))
+def median(runs: Runs, way: Way, base: Way, figure: Callable[[Measured, Measured], float]) -> float:
+    """Median of a figure made of neighbours of two ways."""
+    return statistics.median(figure(a, b) for a, b in zip(runs[way.name], runs[base.name], strict=True))
 
 
-def _against_plain(runs: dict[str, list[Measured]], way: str) -> str:
-    failed = [run.reply.error for run in runs[way] if run.own != run.own]
-    return (failed[0] or "did not run") if failed else f"{ratio(runs, way, 'plain'):.2f}x"
+def over(runs: Runs, way: Way, base: Way) -> float:
+    """The cell's own seconds one way over those another way."""
+    return median(runs, way, base, lambda a, b: a.own / b.own)
 
 
-Runs = dict[str, list[Measured]]
+def after_ms(runs: Runs, way: Way) -> float:
+    """Milliseconds from the cell's end to the picture."""
+    return 1000 * median(runs, way, PLAIN, lambda a, b: a.after - b.after)
 
 
-def print_promises(threads: Runs, tasks: Runs, calls: Runs) -> None:
-    """The second table: each promise with its limit."""
-    states, traced, bare = "concmagic states", "concmagic calls", "bare VizTracer"
-    print(row("thread sleeps, states, over plain", ratio(threads, states, "plain"), 1.10))
-    print(row("thread sleeps, calls, over plain", ratio(threads, traced, "plain"), 1.10))
-    print(row("task sleeps, states, over plain", ratio(tasks, states, "plain"), 1.05))
-    print(row("task sleeps, calls, over bare VizTracer", ratio(tasks, traced, bare), 1.10))
-    print(row("2 x fib(24), calls, over bare VizTracer", ratio(calls, traced, bare), 1.25))
-    print(row("2 x fib(24), end to picture, over load()", after_the_cell(calls), 2.5))
-
-
-def after_the_cell(runs: dict[str, list[Measured]]) -> float:
+def after_over_load(runs: Runs) -> float:
     """Seconds from the cell's end to the picture, over VizTracer's own load() of the same events."""
-    pairs = zip(runs["concmagic calls"], runs["plain"], runs["bare VizTracer"], strict=True)
+    load = statistics.median(each.load for each in runs[BARE.name])
+    return after_ms(runs, CALLS) / 1000 / load
+
+
+def print_row(text: str, value: float, limit: float | None = None, form: str = "{:.2f}x") -> None:
+    """One line of a table, with its limit where there is one."""
+    verdict = "" if limit is None else f"   at most {form.format(limit)}: {'ok' if value <= limit else 'OVER'}"
+    print(f"  {text:58s} {form.format(value):>9s}{verdict}", flush=True)
+
+
+def print_cells(table: dict[str, Runs]) -> None:
+    """The first table: a cell a line, a way a column, own seconds over plain."""
+    shown = [way for way in WAYS if way is not PLAIN]
+    print("The cell itself, over plain (a name: the error with which the tool ran it not):")
+    print(f"  {'cell':34s}{'plain':>10s}" + "".join(f"{way.name:>20s}" for way in shown))
+    for name, runs in table.items():
+        plain = 1000 * statistics.median(each.own for each in runs[PLAIN.name])
+        print(f"  {name:34s}{plain:7.0f} ms" + "".join(f"{_against_plain(runs, way):>20s}" for way in shown))
+
+
+def _against_plain(runs: Runs, way: Way) -> str:
+    failed = [each.error for each in runs[way.name] if each.own != each.own]
+    return (failed[0] or "did not run") if failed else f"{over(runs, way, PLAIN):.2f}x"
+
+
+def print_promises(table: dict[str, Runs]) -> None:
+    """Each promise of the first table's cells."""
+    threads, tasks, switches, calls = (
+        table[cell.name] for cell in (THREAD_SLEEPS, TASK_SLEEPS, TASK_SWITCHES, CALL_HEAVY)
+    )
+    print_row("thread sleeps, states, over plain", over(threads, STATES, PLAIN), 1.10)
+    print_row("thread sleeps, calls, over plain", over(threads, CALLS, PLAIN), 1.10)
+    print_row("task sleeps, states, over plain", over(tasks, STATES, PLAIN), 1.05)
+    print_row("task sleeps, calls, over bare VizTracer", over(tasks, CALLS, BARE), 1.10)
+    print_row("task switches, states, over plain", over(switches, STATES, PLAIN), 2.0)
+    print_row("task switches, calls, over bare VizTracer", over(switches, CALLS, BARE), 1.25)
+    print_row("2 x fib(24), calls, over bare VizTracer", over(calls, CALLS, BARE), 1.25)
+    print_row("2 x fib(24), end to picture, over VizTracer's load()", after_over_load(calls), 2.5)
+
+
+def print_sizes(repeats: int) -> None:
+    """What comes after the cell: time to the picture, size of the output, growth."""
+    many = all_runs(MANY_TASKS, repeats, OUR_WAYS)
+    for way in (STATES, CALLS):
+        print_row(f"1,000 tasks, end to picture, {way.name}", after_ms(many, way), 1000, "{:.0f} ms")
+    kilobytes = max(each.html_bytes for each in many[CALLS.name] + many[STATES.name]) / 1000
+    print_row("1,000 tasks, output", kilobytes, 250, "{:.0f} kB")
+    ten = all_runs(TEN_TRACKS, 1, (CALLS,))[CALLS.name][0].html_bytes / 1000
+    print_row("ten tracks, output", ten, 120, "{:.0f} kB")
+    for cell in GROWTH:
+        runs = all_runs(cell, repeats, (STATES, PLAIN))
+        print_row(f"{cell.name}, states, over plain", over(runs, STATES, PLAIN))
+        print_row(f"{cell.name}, end to picture", after_ms(runs, STATES), form="{:.0f} ms")
+
+
+def print_first(repeats: int) -> None:
+    """The first cell of a kernel beside the later ones."""
+    firsts: Runs = {way.name: [] for way in (CALLS, PLAIN)}
+    laters: Runs = {way.name: [] for way in (CALLS, PLAIN)}
+    for way in (CALLS, PLAIN):
+        for _ in range(repeats):
+            with BenchKernel(way) as kernel:
+                firsts[way.name].append(kernel.measure(TEN_TRACKS))
+                laters[way.name].append(kernel.measure(TEN_TRACKS))
+    print_row("ten tracks, around the first traced cell of a kernel", after_ms(firsts, CALLS), form="{:.0f} ms")
+    print_row("ten tracks, around a later one", after_ms(laters, CALLS), form="{:.0f} ms")
+
+
+def print_children(repeats: int) -> None:
+    """What a child process takes longer, until its target runs and until it has been joined."""
+    ways = (Way("auto", "%load_ext concmagic", lambda cell: f"%%{cell.magic}\n{cell.timed}"), PLAIN)
+    for method, limit in (("spawn", 60.0), ("forkserver", None), ("fork", 10.0)):
+        runs = all_runs(child_start(method), repeats, ways)
+        start = 1000 * median(runs, ways[0], PLAIN, lambda a, b: a.reached - b.reached)
+        whole = 1000 * median(runs, ways[0], PLAIN, lambda a, b: a.own - b.own)
+        print_row(f"a child ({method}), until its target runs", start, limit, "{:+.0f} ms")
+        print_row(f"a child ({method}), until it is joined", whole, form="{:+.0f} ms")
+
+
+def seconds_of(code: str, repeats: int) -> float:
+    """Median of what a fresh interpreter prints."""
+    command = [sys.executable, "-c", code]
     return statistics.median(
-        ((traced.reply.seconds - traced.own) - (plain.reply.seconds - plain.own)) / bare.load
-        for traced, plain, bare in pairs
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for _ in range(repeats)
     )
 
 
-def extension_ms(repeats: int) -> float:
-    """Milliseconds that loading the extension takes where IPython is imported already."""
-    code = (
+def print_imports(repeats: int) -> None:
+    """What loading it takes."""
+    load = (
         "import time, IPython; from IPython.core.interactiveshell import InteractiveShell as S;"
         "shell = S.instance(); t = time.perf_counter();"
         "shell.run_line_magic('load_ext', 'concmagic'); print(time.perf_counter() - t)"
     )
-    seconds = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(repeats)
-    ]
-    return statistics.median(seconds) * 1000
+    bare = "import time; t = time.perf_counter(); import concmagic; print(time.perf_counter() - t)"
+    print_row("%load_ext where IPython is imported", 1000 * seconds_of(load, repeats), 50, "{:.0f} ms")
+    print_row("import concmagic", 1000 * seconds_of(bare, repeats), form="{:.1f} ms")
 
 
 def main(repeats: int) -> None:
     """Measure and print."""
-    table: dict[str, dict[str, list[Measured]]] = {}
-    with BenchKernel() as kernel:
-        kernel.run(SETUP)
-        for cell in (THREAD_SLEEPS, TASK_SLEEPS, CALLS):
-            table[cell.name] = all_runs(kernel, cell, repeats)
-        ten = measure(kernel, TEN_TRACKS, "concmagic calls").reply.html_bytes
-    print(f"Python {sys.version.split()[0]}, {repeats} repeats, medians of paired ratios")
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"Python {sys.version.split()[0]}, {repeats} repeats, {os.cpu_count()} cores, load {load}\n", flush=True)
+    cells = (THREAD_SLEEPS, TASK_SLEEPS, TASK_SWITCHES, CALL_HEAVY)
+    table = {cell.name: all_runs(cell, repeats) for cell in cells}
     print_cells(table)
     print("\nWhat was promised:")
-    print_promises(*(table[cell.name] for cell in (THREAD_SLEEPS, TASK_SLEEPS, CALLS)))
-    print(row("%load_ext where IPython is imported", extension_ms(repeats), 50, "{:.0f} ms"))
-    print(row("output of a cell of ten tracks", ten / 1000, 120, "{:.0f} kB"))
+    print_promises(table)
+    print_sizes(repeats)
+    print("\nAround it:")
+    print_imports(repeats)
+    print_first(repeats)
+    print_children(repeats)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 7)

@@ -181,6 +181,11 @@ def calls_left_out(tracks: int) -> str:
     return f"The calls of {count(tracks, 'lane')} within folds are not in the picture: save the trace to see them."
 
 
+def calls_of(track: str) -> str:
+    """Name the line of a track's calls in a viewer."""
+    return f"{track}: calls"
+
+
 def picture_alt(headline: str, numbers: str) -> str:
     """The picture for one who cannot see it."""
     return f"Timeline. {headline} {numbers}".strip()
@@ -760,6 +765,65 @@ def child_died_hint(outcome: str) -> str:
     if outcome == "killed by SIGSEGV":
         return "It crashed in native code: python -X faulthandler shows where."
     return ""
+
+
+# ---- threads and the GIL ---------------------------------------------------------------------
+
+GIL = "GIL"
+GIL_FREE = "free"
+NO_GIL = "This Python has no GIL: its threads can compute side by side."
+LINT_GIL_BOUND = "Only the thread that has the GIL computes in Python; more threads do not make it faster."
+LINT_FEW_CORES = "More workers that compute than cores to compute on only take turns on the cores."
+LINT_UNEVEN_WORK = "Where one worker gets more than its share, the others are idle until it has ended."
+LINT_OVERSUBSCRIBED = "Where workers and the threads of their libraries outnumber the cores, they take turns."
+FEW_CORES_HINT = "As many workers as cores would take as long, and less memory."
+UNEVEN_WORK_HINT = "Hand out smaller pieces, the largest first, so that all end together."
+OVERSUBSCRIBED_HINT = "One thread per worker, by OMP_NUM_THREADS=1 or threadpoolctl, leaves each a core."
+
+
+def gil_share(contended: float) -> str:
+    """What stands at the end of the GIL's lane."""
+    return f"wanted in vain for {percent(contended)}"
+
+
+def gil_bound(threads: int, contended_ns: float, wall_ns: float, used: float, cores: int) -> str:
+    """Threads that compute, one at a time."""
+    return (
+        f"For {of_total(contended_ns, wall_ns)} threads wanted the GIL while another had it: "
+        f"{count(threads, 'thread')} computed, on {number(used)} of {count(cores, 'core')}."
+    )
+
+
+def gil_bound_hint(saved_ns: float) -> str:
+    """What processes might give: an upper bound, from this run's own times."""
+    return (
+        f"%%procs might take up to {duration(saved_ns)} less, but for starting the processes, "
+        "if what the work reads can be pickled."
+    )
+
+
+def few_cores(workers: int, kind: str, cores: int, lasting_ns: float, wall_ns: float) -> str:
+    """More workers that compute than cores."""
+    return (
+        f"For {of_total(lasting_ns, wall_ns)} more {kind} computed than there are cores: "
+        f"up to {number(workers)} on the {count(cores, 'core')} that this kernel may use."
+    )
+
+
+def uneven_work(last: str, alone_ns: float, wall_ns: float, workers: int) -> str:
+    """One worker computed long after the others had ended."""
+    return (
+        f"{last} computed on its own for {of_total(alone_ns, wall_ns)}, "
+        f"after the other {count(workers - 1, 'worker')} of {workers} had ended."
+    )
+
+
+def oversubscribed(native: float, workers: float, cores: int) -> str:
+    """Libraries' own threads beside workers that fill the cores already."""
+    return (
+        f"Native threads of libraries wanted {number(native)} cores beside {number(workers)} workers "
+        f"that computed at once, on {count(cores, 'core')}."
+    )
 
 
 # ---- the report ------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 NOTEBOOK = ".jp-Notebook"
+MARKUP = 'class="concmagic"'  # by which our output is known
 CODE_CELL = ".jp-Notebook .jp-CodeCell"
 _SETTINGS = {
     "apputils-extension/themes.jupyterlab-settings": '{"theme": "JupyterLab %s"}',
@@ -169,6 +170,11 @@ def sources(page: Page) -> list[str]:
     """The sources of all cells of the open notebook, asked of its model, not of what is drawn."""
     cells = "window.jupyterapp.shell.currentWidget.content.model.cells"
     return list(page.evaluate(f"[...{cells}].map(cell => cell.sharedModel.getSource())"))
+
+
+def cell_at(page: Page, index: int) -> Locator:
+    """The element of a cell: JupyterLab draws only those in view, so it is not the n-th of the page."""
+    return page.locator(f'.jp-Notebook [data-windowed-list-index="{index}"]')
 
 
 def scroll_to_cell(page: Page, index: int) -> None:

@@ -12,11 +12,12 @@ from playwright.sync_api import Browser, Locator, Page
 
 from concmagic.renderers.html import HtmlRenderer
 from concmagic.renderers.text import TextRenderer
-from sample_reports import asyncio_blocker, hostile_names, many_tasks
+from sample_reports import asyncio_blocker, calling_threads, hostile_names, many_tasks
 
 pytestmark = pytest.mark.browser
 
 _DANGEROUS = [*"dd00xabmyzcv", "Delete", "Shift+M", "Shift+Enter", "Control+Enter", "Enter"]
+_CALL = 18  # the height of a row of calls
 _COLOURS = """canvas => {
     const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     const seen = new Set();
@@ -34,6 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
         replace(report, question="Who finishes first?"),
         replace(hostile_names(), question=""),
         many_tasks(),
+        calling_threads(),
     ]
     with lab.running_lab(tmp_path_factory.mktemp("lab")) as running:
         for name, trusted in (("trusted.ipynb", True), ("untrusted.ipynb", False)):
@@ -235,7 +237,7 @@ def test_the_notebook_has_its_keys_again_after_escape(page: Page) -> None:
 
 def test_sixty_cells_away_and_back_it_is_still_drawn(page: Page) -> None:
     canvas_of(page)
-    lab.scroll_to_cell(page, 63)
+    lab.scroll_to_cell(page, 64)
     page.wait_for_function(f"{_SCROLLED} > 3000")
     lab.scroll_to_cell(page, 0)
     page.wait_for_function(f"{_SCROLLED} < 300")
@@ -283,6 +285,62 @@ def test_hostile_names_are_only_text(page: Page) -> None:
     host = page.locator(".concmagic").nth(2)
     assert host.locator("h2").inner_text().startswith("Headline </script><img src=x onerror=alert(1)>")
     assert host.locator("img").count() == 1  # the static picture alone
+
+
+def calls_canvas(page: Page) -> Locator:
+    """The picture of the threads that call functions."""
+    lab.scroll_to_cell(page, 4)
+    return canvas_of(page, 4)
+
+
+def height_of(canvas: Locator) -> int:
+    return int(canvas.evaluate("canvas => canvas.clientHeight"))
+
+
+def wait_for_height(page: Page, canvas: Locator, height: int) -> None:
+    page.wait_for_function("([c, h]) => c.clientHeight === h", arg=[canvas.element_handle(), height])
+
+
+def test_choosing_a_lane_opens_its_calls_and_its_name_closes_them(page: Page) -> None:
+    canvas = calls_canvas(page)
+    plain = height_of(canvas)
+    click_lane(canvas, 0)  # it made no call
+    assert height_of(canvas) == plain
+    click_lane(canvas, 1)
+    opened = plain + 3 * _CALL + 7
+    wait_for_height(page, canvas, opened)
+    first = {"x": 60, "y": opened - 6 - 3 * 29 - 3 * _CALL - 7 + 14}
+    canvas.click(position=first)
+    wait_for_height(page, canvas, opened + 3 * _CALL + 7)  # nothing above the pointer moved
+    canvas.click(position=first)
+    wait_for_height(page, canvas, opened)
+
+
+def test_a_call_tells_its_name_place_and_length(page: Page) -> None:
+    canvas = calls_canvas(page)
+    plain = height_of(canvas)
+    click_lane(canvas, 1)
+    wait_for_height(page, canvas, plain + 3 * _CALL + 7)
+    calls = plain - 6 - 29  # where they begin: under the second of three lanes
+    tip = page.locator(".concmagic").nth(4).locator(".tip")
+    canvas.hover(position={"x": 300, "y": calls + _CALL // 2})
+    tip.wait_for()
+    assert tip.inner_text().splitlines() == ["load", "for 50 ms, from 5 ms", "line 6"]
+    canvas.click(position={"x": 350, "y": calls + 2 * _CALL + _CALL // 2})
+    details = page.locator(".concmagic").nth(4).locator(".details")
+    assert "× number_of" in details.inner_text() and "text.py:88" in details.inner_text()
+    assert "loader-2" in details.inner_text() and "in all" in details.inner_text()
+
+
+def test_keys_open_the_calls_of_one_lane_at_a_time(page: Page) -> None:
+    canvas = calls_canvas(page)
+    plain = height_of(canvas)
+    canvas.focus()
+    page.keyboard.press("ArrowDown")
+    wait_for_height(page, canvas, plain + 3 * _CALL + 7)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    wait_for_height(page, canvas, plain)
 
 
 def test_screenshots(page: Page, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -114,7 +115,7 @@ def test_boxes_never_overlap_and_sums_are_whole() -> None:
     report = with_many_calls(ten_long_tracks(400), 5_000)
     for name, rows in _rows(report).items():
         for row in rows:
-            assert all(before[1] <= after[0] for before, after in zip(row, row[1:], strict=False)), name
+            assert all(before[1] <= after[0] for before, after in pairwise(row)), name
         counted = [sum(kind[2] if len(kind) > 2 else 1 for _, _, kind in row) for row in rows]
         assert counted == [625] * DEEPEST
 

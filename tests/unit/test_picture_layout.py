@@ -179,7 +179,7 @@ def test_names_are_shortened_in_their_middle() -> None:
         name.endswith(was[-3:]) for name, was in zip(shown, siblings, strict=True)
     )
     assert all(text_width(name, 13) <= 100 for name in shown)
-    assert fit_columns_middle("worker-12345", 8) == "work…345" and fit_columns_middle("worker", 8) == "worker"
+    assert fit_columns_middle("worker-12345", 8) == "worke…45" and fit_columns_middle("worker", 8) == "worker"
     assert columns(fit_columns_middle("名前がとても長い", 9)) <= 9
 
 

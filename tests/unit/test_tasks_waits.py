@@ -139,7 +139,7 @@ CASES = [
     (semaphore, "Semaphore", ""),
     (event, "Event", ""),
     (queue_get, "Queue.get", ""),
-    (queue_put, "Queue.put", "full"),
+    (queue_put, "Queue.put", "(full)"),
     (queue_join, "Queue.join", ""),
     (bare_future, "future", ""),
     (old_generator, "Event", ""),

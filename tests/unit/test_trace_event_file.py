@@ -13,7 +13,7 @@ import pytest
 from concmagic.renderers.perfetto import PerfettoRenderer
 from concmagic.report import Report
 from concmagic.trace.model import Function, Slices
-from sample_reports import SAMPLES, asyncio_blocker, process_pool
+from sample_reports import SAMPLES, asyncio_blocker, calling_threads, process_pool
 
 
 def _events(report: Report) -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def test_every_state_is_a_slice_and_every_track_has_a_name(name: str) -> None:
     drawn = sum(event.get("cat") == "state" for event in events)
     assert drawn == sum(len(t.states) for t in report.trace.tracks)
     named = {(event["pid"], event["tid"]) for event in events if event["name"] == "thread_name"}
-    assert len(named) == len(report.trace.tracks)
+    assert len(named) == len(report.trace.tracks) + len(set(report.trace.slices.track.tolist()))
     assert {(event["pid"], event["tid"]) for event in events if event["ph"] == "X"} <= named
 
 
@@ -73,6 +73,66 @@ def test_calls_are_slices_with_their_place() -> None:
     call = next(event for event in events if event.get("cat") == "call")
     assert (call["name"], call["ts"], call["dur"]) == ("blocker", 21_000, 300_000)
     assert call["args"] == {"file": "In[2]", "line": 3}
+
+
+def test_calls_and_states_of_a_track_stand_on_lines_of_their_own() -> None:
+    """A call can begin in one state and end in another; on one line a viewer would drop it."""
+    events = _events(calling_threads())
+    lines = {cat: {_line(event) for event in events if event.get("cat") == cat} for cat in ("state", "call")}
+    assert not lines["state"] & lines["call"] and len(lines["call"]) == 2
+    names = {_line(event): event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    assert {names[line] for line in lines["call"]} == {"loader-1: calls", "loader-2: calls"}
+
+
+def _line(event: dict[str, Any]) -> tuple[int, int]:
+    return event["pid"], event["tid"]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_slices_of_a_line_lie_within_each_other_or_apart(name: str) -> None:
+    lines: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for event in _events(SAMPLES[name]()):
+        if event["ph"] == "X":
+            start, length = round(event["ts"] * 1000), round(event["dur"] * 1000)
+            lines.setdefault(_line(event), []).append((start, start + length))
+    for slices in lines.values():
+        open_ends: list[int] = []
+        for start, end in sorted(slices, key=lambda pair: (pair[0], -pair[1])):
+            while open_ends and open_ends[-1] <= start:
+                open_ends.pop()
+            assert not open_ends or end <= open_ends[-1]
+            open_ends.append(end)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_event_has_what_the_viewers_need(name: str) -> None:
+    for event in _events(SAMPLES[name]()):
+        assert type(event["name"]) is str and event["name"].isprintable()
+        assert type(event["pid"]) is int and 0 < event["pid"] < 2**31
+        if event["ph"] == "M":
+            assert set(event["args"]) <= {"name", "sort_index"} and len(event["args"]) == 1
+            continue
+        assert event["ph"] in {"X", "s", "f", "i", "b", "e"} and type(event["cat"]) is str
+        assert type(event["tid"]) is int and 0 < event["tid"] < 2**31  # the viewers keep 32 bits
+        assert type(event["ts"]) in (int, float) and event["ts"] >= 0
+        assert event["ph"] != "X" or (type(event["dur"]) in (int, float) and event["dur"] >= 0)
+        assert event["ph"] != "i" or event["s"] in {"t", "p", "g"}
+        assert event["ph"] not in "sfbe" or event["id"]
+
+
+def test_thread_numbers_too_large_for_the_viewers_are_replaced() -> None:
+    report = asyncio_blocker()
+    large = tuple(replace(one, native_id=2**40 + one.id, pid=2**33) for one in report.trace.tracks)
+    events = _events(replace(report, trace=replace(report.trace, tracks=large)))
+    lines = {_line(event) for event in events if event["name"] == "thread_name"}
+    assert len(lines) == len(large) and all(max(line) < 2**31 for line in lines)
+
+
+def test_the_two_ends_of_a_flow_are_told_apart_from_all_others() -> None:
+    events = [event for event in _events(asyncio_blocker()) if event.get("cat") == "flow"]
+    for start, end in zip(events[::2], events[1::2], strict=True):
+        assert (start["ph"], end["ph"]) == ("s", "f")
+        assert all(start[key] == end[key] for key in ("id", "name", "cat")) and start["ts"] <= end["ts"]
 
 
 def test_marks_are_instants_or_stretches() -> None:

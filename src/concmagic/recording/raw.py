@@ -69,6 +69,8 @@ class Wait:
     detail: str
     file: str
     line: int
+    name: str = ""  # of the lock, queue, event, … in the code that waits for it
+    task: int | None = None  # number of the task it awaited, or that held the lock until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class TaskRecord:
     wakes: tuple[Wake, ...]
     last_wait: Wait | None = None  # of one that still waits at the end
     merged: tuple[MergedSteps, ...] = ()  # in order, never over a step or another of them
+    unretrieved: bool = False  # it raised, and nobody has asked for its exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,17 @@ class LoopRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LongStep:
+    """A step or callback of more than a millisecond, and what its thread's CPU clock says of it."""
+
+    native_id: int
+    begin_ns: int
+    end_ns: int
+    cpu_ns: int  # at most half a millisecond of it was used just before
+    core_wait_ns: int = 0  # it could have computed, but others had the cores; 0 where that is not told
+
+
+@dataclass(frozen=True, slots=True)
 class TaskLog:
     """All that asyncio told during the cell, in one process."""
 
@@ -140,6 +154,8 @@ class TaskLog:
     merged: int = 0  # steps not kept one by one
     problems: tuple[str, ...] = ()
     cell_task: int | None = None  # number of the task that runs an awaiting cell
+    unawaited: tuple[RawCode, ...] = ()  # coroutines that were collected and had never been awaited
+    long_steps: tuple[LongStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +205,7 @@ class SampleLog:
     # the futex's address for -4, the call's first argument (often a descriptor) for a call, else 0
     argument: bytes = b""
     cpu_ns: int = 0  # what the sampler itself used
+    knows_gil: bool = False  # waits for the GIL were told from those for locks
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def fit(text: str, room: float, size: float, bold: bool = False) -> str:
             low = middle
         else:
             high = middle - 1
-    return text[:low].rstrip() + ELLIPSIS if low else ""
+    return text[:low].rstrip(" .") + ELLIPSIS if low else ""
 
 
 def fit_middle(text: str, room: float, size: float, bold: bool = False) -> str:

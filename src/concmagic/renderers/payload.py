@@ -127,7 +127,7 @@ class _Packer:
             [one for one, deep in single if not deep], self._wall, MOST_SEEN, finest
         )
         folded = [one for one, deep in single if deep]
-        most = max(MOST_FOLDED - 6 * len(placed), 4_000)
+        most = max(MOST_FOLDED - 7 * len(placed), 3_500)
         self.coarse_ns = resolution_for(folded, self._wall, most, self.resolution_ns)
         rows, merged = [], 0
         for index, (one, found) in enumerate(zip(placed, columns, strict=True)):

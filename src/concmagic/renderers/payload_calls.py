@@ -18,7 +18,7 @@ from concmagic.trace.model import Int32s, Int64s, Slices, Trace
 
 DEEPEST = 6  # rows under a lane
 MOST_OF_ONE = 300  # boxes of one track
-MOST_SEEN = 1_000  # boxes of the lanes seen at first
+MOST_SEEN = 800  # boxes of the lanes seen at first
 MOST_FOLDED = 600  # boxes of the lanes within folds
 _LEAST = 3  # boxes of one track; with room for fewer it gets none
 _BIN = 3  # bins wider than the resolution, as for states

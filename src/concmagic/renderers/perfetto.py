@@ -1,7 +1,8 @@
 """Report → Trace Event Format, for ui.perfetto.dev and VizTracer's viewer.
 
 Every track is a thread of its process there. Tasks and loops have no thread of their own in the
-operating system, so they get numbers far above any real one.
+operating system, so they get numbers far above any real one. A track's calls stand on a second line:
+on one line, slices must lie within each other, and a call can begin in one state and end in another.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from concmagic import sentences
 from concmagic.renderers.layout import end_of, labels_of
 from concmagic.renderers.measure import one_line
 from concmagic.report import Report
@@ -18,7 +20,9 @@ from concmagic.trace.model import State, Trace, Track
 Event = dict[str, Any]
 Plain = Callable[[Trace], Any]
 
-_INVENTED = 1 << 32  # no operating system gives thread ids from here on
+# The viewers keep a thread's number in 32 bits and put all that is larger on one line.
+_INVENTED = 1_000_000_000
+_LARGEST = (1 << 31) - 1
 _COLOURS = {  # names that the viewers know
     State.RUNNING: "thread_state_running",
     State.BLOCKING: "terrible",
@@ -69,9 +73,10 @@ def _places(trace: Trace) -> dict[int, tuple[int, int]]:
     taken: set[tuple[int, int]] = set()
     for track in trace.tracks:
         pid = _process_of(track, by_id)
-        tid = track.native_id if track.kind == "thread" and track.native_id else _INVENTED + track.id
+        real = track.kind == "thread" and 0 < track.native_id < _INVENTED
+        tid = track.native_id if real else _INVENTED + 2 * track.id
         if (pid, tid) in taken:
-            tid = _INVENTED + track.id
+            tid = _INVENTED + 2 * track.id
         taken.add((pid, tid))
         places[track.id] = (pid, tid)
     return places
@@ -82,17 +87,28 @@ def _process_of(track: Track, by_id: dict[int, Track]) -> int:
     while not track.pid and track.parent in by_id and track.id not in seen:
         seen.add(track.id)
         track = by_id[track.parent]
-    return track.pid or 1
+    return track.pid if 0 < track.pid <= _LARGEST else 1
+
+
+def _line_of_calls(track: int, places: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    return places[track][0], _INVENTED + 2 * track + 1
 
 
 def _names(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
+    with_calls = set(trace.slices.track.tolist())
     for order, track in enumerate(trace.tracks):
-        pid, tid = places[track.id]
         name = one_line(track.name) or track.kind
         if track.kind == "process":
-            yield {"ph": "M", "name": "process_name", "pid": pid, "args": {"name": name}}
-        yield {"ph": "M", "name": "thread_name", "pid": pid, "tid": tid, "args": {"name": name}}
-        yield {"ph": "M", "name": "thread_sort_index", "pid": pid, "tid": tid, "args": {"sort_index": order}}
+            yield {"ph": "M", "name": "process_name", "pid": places[track.id][0], "args": {"name": name}}
+        yield from _line(places[track.id], name, 2 * order)
+        if track.id in with_calls:
+            yield from _line(_line_of_calls(track.id, places), sentences.calls_of(name), 2 * order + 1)
+
+
+def _line(place: tuple[int, int], name: str, order: int) -> Iterator[Event]:
+    where = {"ph": "M", "pid": place[0], "tid": place[1]}
+    yield {**where, "name": "thread_name", "args": {"name": name}}
+    yield {**where, "name": "thread_sort_index", "args": {"sort_index": order}}
 
 
 def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
@@ -111,8 +127,8 @@ def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]
             yield {**slice_, "cname": _COLOURS[interval.state], "args": {k: v for k, v in args.items() if v}}
         if track.outcome:
             at = end_of(track, trace.wall_ns)
-            args = {"detail": track.outcome_detail}
-            yield _instant(places[track.id], track.outcome, at, "outcome", "t") | {"args": args}
+            args = {"detail": one_line(track.outcome_detail)}
+            yield _instant(places[track.id], one_line(track.outcome), at, "outcome", "t") | {"args": args}
 
 
 def _calls(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
@@ -126,7 +142,7 @@ def _calls(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
     )
     for track, start, end, function in rows:
         called = calls.functions[function]
-        event = _slice(places[track], called.name, start, end, "call")
+        event = _slice(_line_of_calls(track, places), one_line(called.name), start, end, "call")
         yield {**event, "args": {"file": called.file, "line": called.line}}
 
 
@@ -154,11 +170,15 @@ def _marks(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
     for mark in trace.marks:
         place = places.get(mark.track, anywhere) if mark.track is not None else anywhere
         if mark.end_ns > mark.start_ns:
-            stretch = {"id": f"mark-{mark.start_ns}-{mark.label}", "name": mark.label, "cat": "mark"}
+            stretch = {
+                "id": f"mark-{mark.start_ns}-{mark.label}",
+                "name": one_line(mark.label),
+                "cat": "mark",
+            }
             for phase, at in (("b", mark.start_ns), ("e", mark.end_ns)):
                 yield {"ph": phase, **stretch, "pid": place[0], "tid": place[1], "ts": at / 1e3}
         else:
-            yield _instant(place, mark.label, mark.start_ns, "mark", "g")
+            yield _instant(place, one_line(mark.label), mark.start_ns, "mark", "p")
 
 
 def _slice(place: tuple[int, int], name: str, start_ns: int, end_ns: int, category: str) -> Event:

@@ -134,7 +134,7 @@ def _band(report: Report, layout: Layout, y: float) -> _Part:
 
 def _beside_band(labels: list[str], y: float) -> list[str]:
     """What does not fit its part stands at the band's end, the longest first."""
-    room = _ENDS - 12
+    room = _ENDS - 16
     if len(labels) == 1 or not labels:
         return [pen.text(_RIGHT + 12, y + 17.5, fit(label, room, 13), "q") for label in labels]
     first = pen.text(_RIGHT + 12, y + 11, fit(labels[0], room, 12), "q", size=12)
@@ -235,13 +235,13 @@ def _legend(report: Report, layout: Layout, y: float) -> _Part:
     x, y = _MARGIN, y + 12
     for total in report.legend:
         code, length = _CODES[total.state], sentences.duration(total.length_ns)
-        width = 40 + text_width(total.label, 13.5, bold=True) + text_width(length, 13) + 26
+        width = 32 + text_width(total.label, 13, bold=True) + text_width(length, 12.5) + 22
         if x + width > WIDTH - _MARGIN and x > _MARGIN:
             x, y = _MARGIN, y + 26
         thin = code >= 3
-        shapes.append(pen.rect(x, y + (4 if thin else 0), 30, 12 if thin else 20, f"s{code}", 3))
+        shapes.append(pen.rect(x, y + (4 if thin else 1), 24, 12 if thin else 18, f"s{code}", 3))
         shapes.append(
-            f'<text x="{pen.n(x + 38)}" y="{pen.n(y + 15)}"><tspan class="b">{pen.clean(total.label)}</tspan>'
+            f'<text x="{pen.n(x + 30)}" y="{pen.n(y + 15)}"><tspan class="b">{pen.clean(total.label)}</tspan>'
             f'<tspan dx="7" class="q">{pen.clean(length)}</tspan></text>'
         )
         x += width

@@ -79,7 +79,7 @@ def patterns() -> str:
 
 
 _BASE = (
-    f"text{{font-family:{FONT};font-size:13px}}"
+    f"svg{{font:13px {FONT}}}"  # inherited: a text's own font-size goes before it
     ".h{font-size:20px;font-weight:700}.v{font-size:30px;font-weight:750}.b{font-weight:650}"
     ".n{font-size:14px}.f{font-size:11.5px}.e{text-anchor:end}.m{stroke:none!important}.i{font-style:italic}"
 )

@@ -16,7 +16,9 @@ from concmagic.trace.model import Int32s, Int64s, State, StateInterval
 from concmagic.trace.places import Places
 
 SHORTEST_WAIT_NS = 20_000  # a blocking call shorter than this is part of the running around it
-PROOF_NS = 1_000_000  # events closer than this: the thread held the GIL between them
+SUSPECT_NS = 1_000_000  # a C call in no table is worth asking the CPU clock about
+PROOF_NS = 1_000_000  # events closer than this: the thread ran between them
+HELD_NS = 100_000  # … and closer than this: it had the GIL, for native code that releases it takes longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,10 @@ class ThreadCalls:
 
     blocked: tuple[BlockedCall, ...] = ()
     running: tuple[StateInterval, ...] = ()  # proven
+    suspects: tuple[BlockedCall, ...] = ()  # long C calls in no table: the CPU clock tells if they waited
     first_ns: int = 0
     last_ns: int = 0
+    held: Int64s = field(default_factory=lambda: np.empty((2, 0), np.int64), compare=False)  # from, to
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,10 +68,10 @@ def import_calls(calls: CallColumns, clock: CellClock, places: Places, lines: Ca
         return ImportedCalls()
     tree = build_tree(calls, places)
     start, end = clock.since_start(calls.start_ns), clock.since_start(calls.end_ns)
-    blocked = _blocked_calls(tree, start, end, places, lines)
+    blocked, suspects = _blocked_calls(tree, start, end, places, lines)
     shown = np.flatnonzero(tree.shown & (end > 0) & (start < clock.wall_ns))
     return ImportedCalls(
-        _by_thread(calls, start, end, blocked),
+        _by_thread(calls, start, end, blocked, suspects),
         calls.native_id[shown].astype(np.int64),
         np.clip(start[shown], 0, clock.wall_ns),
         np.clip(end[shown], 0, clock.wall_ns),
@@ -78,7 +82,11 @@ def import_calls(calls: CallColumns, clock: CellClock, places: Places, lines: Ca
 
 
 def _by_thread(
-    calls: CallColumns, start: Int64s, end: Int64s, blocked: dict[int, list[BlockedCall]]
+    calls: CallColumns,
+    start: Int64s,
+    end: Int64s,
+    blocked: dict[int, list[BlockedCall]],
+    suspects: dict[int, list[BlockedCall]],
 ) -> dict[int, ThreadCalls]:
     order = np.argsort(calls.native_id, kind="stable")
     threads = {}
@@ -88,25 +96,32 @@ def _by_thread(
         threads[native_id] = ThreadCalls(
             tuple(blocked.get(native_id, ())),
             tuple(_proven(moments)),
+            tuple(suspects.get(native_id, ())),
             int(moments[0]),
             int(moments[-1]),
+            _close(moments, HELD_NS),
         )
     return threads
 
 
 def _proven(moments: Int64s) -> list[StateInterval]:
     """Stretches in which a thread's events follow each other closely."""
-    breaks = np.flatnonzero(np.diff(moments) >= PROOF_NS)
+    pairs = zip(*_close(moments, PROOF_NS).tolist(), strict=True)
+    return [StateInterval(first, last, State.RUNNING) for first, last in pairs if last > first]
+
+
+def _close(moments: Int64s, gap_ns: int) -> Int64s:
+    """Stretches without such a gap: rows of first and last moments."""
+    breaks = np.flatnonzero(np.diff(moments) >= gap_ns)
     firsts = moments[np.concatenate(([0], breaks + 1))]
     lasts = moments[np.concatenate((breaks, [len(moments) - 1]))]
-    pairs = zip(firsts.tolist(), lasts.tolist(), strict=True)
-    return [StateInterval(first, last, State.RUNNING) for first, last in pairs if last > first]
+    return np.stack((firsts, lasts))
 
 
 def _blocked_calls(
     tree: CallTree, start: Int64s, end: Int64s, places: Places, lines: CallLines
-) -> dict[int, list[BlockedCall]]:
-    """The blocking calls of each thread, in order; of nested ones the outer."""
+) -> tuple[dict[int, list[BlockedCall]], dict[int, list[BlockedCall]]]:
+    """The blocking calls of each thread, in order, of nested ones the outer; and long C calls in no table."""
     calls = tree.calls
     reasons = [states.blocking_reason(function.name) for function in calls.functions]
     blocks = np.array([bool(reason) for reason in reasons], bool)[calls.function]
@@ -118,7 +133,13 @@ def _blocked_calls(
         if of_thread and of_thread[-1].end_ns > int(start[row]):
             continue
         of_thread.append(BlockedCall(int(start[row]), int(end[row]), *teller.tell(row)))
-    return found
+    innermost = np.ones(len(tree), bool)
+    innermost[tree.parent[tree.parent >= 0]] = False
+    suspects: dict[int, list[BlockedCall]] = defaultdict(list)
+    for row in np.flatnonzero(~blocks & calls.is_c & innermost & (end - start >= SUSPECT_NS)).tolist():
+        call = BlockedCall(int(start[row]), int(end[row]), *teller.tell(row))
+        suspects[int(calls.native_id[row])].append(call)
+    return found, suspects
 
 
 class _Teller:

@@ -16,6 +16,7 @@ from concmagic.trace.loop_holds import Hold, LoopHolds
 from concmagic.trace.model import Flow, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds, numbered, short_name
 from concmagic.trace.places import Places
+from concmagic.trace.step_clocks import StepClocks, ThreadEvidence
 from concmagic.trace.step_evidence import as_thread, begin_of, calls_within, delay_ns, in_order, merged_states
 from concmagic.trace.task_flows import task_flows
 
@@ -51,6 +52,8 @@ class TaskImporter:
         blocked: Blocked,
         evidence_until: Mapping[int, int],
         show_all: bool = False,
+        evidence: Mapping[int, ThreadEvidence] | None = None,
+        threads: Mapping[int, str] | None = None,
     ) -> None:
         self._log = log
         self._pid = pid
@@ -64,6 +67,9 @@ class TaskImporter:
         self._shown_numbers = {task.number for task in self._shown}
         self._names = self._all_names()
         self._holds_of: dict[int, list[tuple[int, int, str]]] = {}
+        self._clocks = StepClocks(evidence or {})
+        self._clocks.add(log.long_steps, clock)
+        self._threads = threads or {}  # native id → the pool it belongs to, else its name
 
     def run(self) -> ImportedTasks:
         """All tracks and flows."""
@@ -160,7 +166,8 @@ class TaskImporter:
             for call in calls_within(self._blocked.get(native_id, ()), begin, end)
             if min(call.end_ns, end) - max(call.start_ns, begin) >= SHORTEST_BLOCK_NS
         ]
-        return list(cover(begin, end, base, within(blocks, begin, end)))
+        states = cover(begin, end, base, within(blocks, begin, end))
+        return self._clocks.refine(native_id, begin, end, states, holder)
 
     # ---- tasks -------------------------------------------------------------------------------
 
@@ -280,6 +287,7 @@ class TaskImporter:
             host=is_cell,
             file=self._places.short(task.file),
             line=task.line,
+            unretrieved=task.unretrieved,
         )
 
     def _steps_by_id(self, tasks: Sequence[TaskRecord]) -> list[tuple[int, int, int]]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from concmagic.recording.raw import ThreadRecord
 from concmagic.trace.clock import CellClock
-from concmagic.trace.cover import cover, within
+from concmagic.trace.cover import Layer, cover, cut, within
 from concmagic.trace.import_calls import ThreadCalls
 from concmagic.trace.model import Flow, Role, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds
@@ -36,6 +36,7 @@ class ThreadContext:
     show_all: bool = False
     born_ns: int = 0  # the process's own beginning and end: no thread is older or survives it
     died_ns: int = 0
+    sampling_ns: int = 0  # between two samples; 0: there are none
 
 
 def shown(record: ThreadRecord, context: ThreadContext) -> bool:
@@ -91,7 +92,7 @@ def _life(record: ThreadRecord, context: ThreadContext, is_main: bool) -> tuple[
 
 def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) -> tuple[StateInterval, ...]:
     calls = context.calls.get(record.native_id, _NO_CALLS)
-    samples = context.samples.get(record.native_id, ())
+    samples = _to_the_edges(record, context, start, end)
     blocked = without_turns([call.as_waiting() for call in calls.blocked], samples)
     loop = [one for one in context.loops.get(record.native_id, ()) if one.state is not State.UNKNOWN]
     return cover(
@@ -104,6 +105,24 @@ def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) 
         blocked,
         _starting(record, context.clock, start, end),
     )
+
+
+def _to_the_edges(record: ThreadRecord, context: ThreadContext, start: int, end: int) -> Layer:
+    """Its samples; the first reaches back to its first step, and the last to its end, if that is near.
+
+    Near is what lies within a sampling period (with its jitter of a quarter): no sample was due between.
+    """
+    samples = context.samples.get(record.native_id, ())
+    if not samples:
+        return samples
+    begun = start if record.begun_ns is None else max(start, context.clock.at(record.begun_ns))
+    near = context.sampling_ns * 5 // 4
+    first, last = samples[0], samples[-1]
+    if begun < first.start_ns <= begun + near:
+        samples = (cut(first, begun, first.end_ns), *samples[1:])
+    if record.ended_ns is not None and end - near <= last.end_ns < end:
+        samples = (*samples[:-1], cut(samples[-1], samples[-1].start_ns, end))
+    return samples
 
 
 def without_turns(

@@ -15,15 +15,17 @@ from concmagic.trace import import_cost
 from concmagic.trace.call_lines import CallLines
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
+from concmagic.trace.import_gil import import_gil
 from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs
 from concmagic.trace.import_processes import process_spawn, process_track
 from concmagic.trace.import_samples import Samples, import_samples
 from concmagic.trace.import_slices import slices_of, together
 from concmagic.trace.import_tasks import ImportedTasks, TaskImporter
 from concmagic.trace.import_threads import ThreadContext, import_threads, shown
-from concmagic.trace.model import Build, Flow, Hidden, Model, Slices, State, StateInterval, Trace, Track
+from concmagic.trace.model import Build, Flow, Function, Hidden, Model, Slices, State, StateInterval, Trace, Track
 from concmagic.trace.numbering import TrackIds
 from concmagic.trace.places import Places
+from concmagic.trace.step_clocks import ThreadEvidence
 
 
 def import_recording(recording: Recording) -> Trace:
@@ -39,6 +41,7 @@ class _Found:
     flows: list[Flow] = field(default_factory=list)
     slices: list[Slices] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unawaited: list[Function] = field(default_factory=list)
     hidden_threads: int = 0
     hidden_tasks: int = 0
     events: int = 0
@@ -80,6 +83,7 @@ class _Importer:
             build=_build(recording),
             cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
+            unawaited=tuple(found.unawaited),
         )
 
     def _read_samples(self) -> Samples:
@@ -112,12 +116,13 @@ class _Importer:
         tasks = self._read_tasks(process, calls, samples)
         context = replace(context, loops=tasks.by_thread)
         threads, flows = import_threads(process.threads, context)
+        threads, gil = self._read_gil(process, threads, calls, context)
         of_process = samples.get(pid, ()) if not threads else ()
         is_group = any(job.pid == pid for job in self._jobs)
         track = process_track(process, threads, of_process, self._clock, self._ids, is_group)
         spawn = process_spawn(process, self._clock, self._ids)
         if process.origin in ("user", "machinery") or self._recording.show_all:
-            found.tracks += [track, *threads, *tasks.tracks]
+            found.tracks += [track, *gil, *threads, *tasks.tracks]
             found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows]
         found.slices.append(slices_of(calls, pid, self._ids, tasks.steps, self._places))
         found.hidden_threads += sum(
@@ -128,6 +133,9 @@ class _Importer:
     def _read_tasks(self, process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> ImportedTasks:
         if process.tasks is None:
             return ImportedTasks()
+        self._found.unawaited += [
+            Function(code.name, self._places.short(code.file), code.line) for code in process.tasks.unawaited
+        ]
         blocked, known_until = _blocking(process, calls, samples, self._clock)
         return TaskImporter(
             process.tasks,
@@ -138,7 +146,21 @@ class _Importer:
             blocked,
             known_until,
             self._recording.show_all,
+            _evidence(process, calls, samples),
+            {record.native_id: record.group or record.name for record in process.threads},
         ).run()
+
+    def _read_gil(
+        self, process: ProcessRecord, threads: list[Track], calls: ImportedCalls, context: ThreadContext
+    ) -> tuple[list[Track], list[Track]]:
+        """The threads with the holder on their waits, and the GIL's own track where it kept them waiting."""
+        if _free_threaded():
+            return threads, []
+        try:
+            return import_gil(process, threads, calls.threads, context)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("GIL", error))
+            return threads, []
 
     def _thread_context(
         self, process: ProcessRecord, calls: ImportedCalls, samples: Samples
@@ -160,6 +182,7 @@ class _Importer:
             is_kernel=process.parent_pid is None,
             show_all=self._recording.show_all,
             born_ns=_born(process, self._clock),
+            sampling_ns=_sampling_ns(self._recording),
             died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
         )
 
@@ -186,6 +209,25 @@ def _blocking(
         if states:
             known[native_id] = max(known.get(native_id, 0), states[-1].end_ns)
     return blocked, known
+
+
+def _evidence(
+    process: ProcessRecord, calls: ImportedCalls, samples: Samples
+) -> Mapping[int, ThreadEvidence]:
+    """What else is known of each thread, for the steps of the loops in it."""
+    used = {record.native_id: record.cpu_ns for record in process.threads}
+    found = {}
+    for native_id in used:
+        others = [cpu_ns for other, cpu_ns in used.items() if other != native_id]
+        known = [cpu_ns for cpu_ns in others if cpu_ns is not None]
+        states = samples.get(native_id, ())
+        found[native_id] = ThreadEvidence(
+            calls.threads[native_id].suspects if native_id in calls.threads else (),
+            [one for one in states if one.state is State.READY],
+            states[-1].end_ns if states else 0,
+            sum(known) if len(known) == len(others) else None,
+        )
+    return found
 
 
 def _sampled(state: StateInterval) -> BlockedCall:
@@ -226,13 +268,25 @@ def _build(recording: Recording) -> Build:
     return Build(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
-        free_threaded=not getattr(sys, "_is_gil_enabled", lambda: True)(),
+        free_threaded=_free_threaded(),
         platform=platform.platform(terse=True),
         concmagic=__version__,
         viztracer=_version_of("viztracer"),
         cores=recording.cores,
         start_method=recording.start_method,
+        sampling_ns=_sampling_ns(recording),
+        gil_asked=recording.samples is not None and recording.samples.knows_gil,
     )
+
+
+def _free_threaded() -> bool:
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def _sampling_ns(recording: Recording) -> int:
+    """The time between two samples of a thread that is not asleep."""
+    log = recording.samples
+    return round(1e9 / log.rate_hz) if log is not None and log.rate_hz > 0 else 0
 
 
 def _version_of(package: str) -> str:

@@ -78,6 +78,7 @@ class Track:
     cpu_ns: int | None = None  # from its own CPU clock; None is not known
     file: str = ""  # where it was made or what it runs
     line: int = 0
+    unretrieved: bool = False  # a task that raised, and nobody has asked for its exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,8 @@ class Build:
     viztracer: str = ""
     cores: int = 1  # that this kernel may use: affinity and cgroup quota
     start_method: str = ""
+    sampling_ns: int = 0  # how often the operating system was asked what threads do; 0: not at all
+    gil_asked: bool = False  # whether a wait for the GIL could be told from other waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,7 @@ class Trace:
     build: Build = field(default_factory=Build)
     cost: Cost = field(default_factory=Cost)
     hidden: Hidden = field(default_factory=Hidden)
+    unawaited: tuple[Function, ...] = ()  # of each coroutine that was never awaited, its function
 
     @property
     def wall_s(self) -> float:

@@ -27,7 +27,7 @@ from concmagic.trace.model import (
 )
 
 FORMAT = 1
-_ROWS: dict[str, type[Any]] = {"flows": Flow, "marks": Mark, "jobs": Job}
+_ROWS: dict[str, type[Any]] = {"flows": Flow, "marks": Mark, "jobs": Job, "unawaited": Function}
 _SINGLE: dict[str, type[Any]] = {"build": Build, "hidden": Hidden}
 _COLUMNS = {
     "track": np.int32,
@@ -66,7 +66,7 @@ def from_plain(plain: Mapping[str, Any]) -> Trace:
     values["tracks"] = tuple(_track_from_plain(track) for track in plain["tracks"])
     values["slices"] = _slices_from_plain(plain["slices"])
     values["cost"] = Cost(**_known(Cost, plain["cost"] | {"problems": tuple(plain["cost"]["problems"])}))
-    values |= {name: _rows_from_plain(plain[name], kind) for name, kind in _ROWS.items()}
+    values |= {name: _rows_from_plain(plain[name], kind) for name, kind in _ROWS.items() if name in plain}
     values |= {name: kind(**_known(kind, plain[name])) for name, kind in _SINGLE.items()}
     return Trace(**values)
 

@@ -47,12 +47,17 @@ def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateIn
 
     An idle loop's thread waits; but where calls were recorded they tell exactly when.
     """
-    return [
-        interval
-        for interval in states
-        if interval.state is State.RUNNING
-        or (interval.state is State.WAITING and interval.start_ns >= known_until)
-    ]
+    told = []
+    for interval in states:
+        idle = interval.state is State.WAITING and interval.start_ns >= known_until
+        if interval.state in (State.RUNNING, State.READY) or idle:
+            told.append(interval)
+        elif interval.state is State.BLOCKING:
+            start, end = interval.start_ns, interval.end_ns
+            told.append(
+                StateInterval(start, end, State.WAITING, interval.reason, "", interval.file, interval.line)
+            )
+    return told
 
 
 def in_order(states: list[StateInterval]) -> tuple[StateInterval, ...]:

@@ -19,6 +19,7 @@ from concmagic.recording.raw import SampleLog
 
 _TIMEOUT_S = 5.0  # of every answer; a helper that takes longer is given up
 _COLUMNS = 5
+_NO_GIL = "0 0 -"  # where it lies is not known
 _SCRIPT = Path(__file__).with_name("process.py")
 
 _helper: _Helper | None = None
@@ -92,6 +93,9 @@ class Sampler:
             rate_hz=float(rate),
             cpu_ns=int(used_ns),
             problems=problems,
+            knows_gil=not any("does not show" in problem for problem in problems)
+            and self._files == "syscall"
+            and _gil() != _NO_GIL,
         )
 
     def _give_up(self, error: Exception) -> None:
@@ -193,7 +197,7 @@ def _gil() -> str:
     from concmagic.recording.sampler import gil_address
 
     place = gil_address.find()
-    return f"{place.offset} {place.size} {place.file}" if place else "0 0 -"
+    return f"{place.offset} {place.size} {place.file}" if place else _NO_GIL
 
 
 def _allow(helper: int) -> None:

@@ -14,6 +14,8 @@ from time import monotonic_ns
 from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
+from concmagic.recording.tasks.step_clock import LONG_NS
+
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
 
@@ -54,13 +56,14 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `Handle._run`: takes a step's begin and end."""
     numbers, sleeps, buffer = observer.table.numbers, observer.table.sleeps, observer.stream.buffer
     flush, due = observer.stream.flush, 0
+    clock, fresh_until = observer.clock, 0
     step: type = step_type()
     timer: Any = events.TimerHandle  # Any: asyncio's types do not tell of a handle's loop
 
     # Operators and attributes rather than calls: where calls are traced, too, each of those costs double.
     @functools.wraps(original)
     def _run(self: Any) -> Any:
-        nonlocal buffer, due
+        nonlocal buffer, due, fresh_until
         if not observer.active:
             return original(self)
         try:
@@ -79,10 +82,15 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
             observer.fail(error)
             return original(self)
         begin = monotonic_ns()
+        if begin > fresh_until:
+            fresh_until = clock.read()
+            begin = monotonic_ns()
         try:
             return original(self)
         finally:
             end = monotonic_ns()
+            if end - begin > LONG_NS:
+                fresh_until = clock.long(begin, end)
             buffer += (begin, end, number)
             if task is not None and task._state != "PENDING":
                 observer.ended(task, number, end)

@@ -118,6 +118,7 @@ class Reader:
             ),
             last_wait=entry.last_wait,
             merged=merged,
+            unretrieved=entry.unretrieved,
         )
 
     def _finished(self, woken: Any, entry: TaskEntry, life: _Life) -> Wake:

@@ -13,14 +13,18 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic import sentences
+from concmagic.recording.raw import RawCode
 from concmagic.recording.tasks.causes import Callback, name_of
+from concmagic.recording.tasks.foreign_loops import SeenTimer
 from concmagic.recording.tasks.hooks import STEP_IN_PYTHON, stepping_task
+from concmagic.recording.tasks.lock_holders import is_free
 from concmagic.recording.tasks.origin import (
     creating_frame,
     is_kernels_thread,
     origin_before_cell,
     origin_of,
 )
+from concmagic.recording.tasks.step_clock import StepClock
 from concmagic.recording.tasks.stream import Stream
 from concmagic.recording.tasks.table import (
     LoopEntry,
@@ -34,6 +38,7 @@ from concmagic.recording.tasks.table import (
 from concmagic.recording.tasks.waits import WaitBook
 
 _CREATE: CodeType = base_events.BaseEventLoop.create_task.__code__
+_EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`
 _RUN: CodeType = events.Handle._run.__code__  # outside of it stands what runs the loop
 
 
@@ -45,9 +50,11 @@ class Observer:
         self.pid = os.getpid()
         self.table = TaskTable()
         self.stream = Stream(limit)
-        self.waits = WaitBook(shown_name)
+        self.clock = StepClock()
+        self.waits = WaitBook(shown_name, self.table.numbers)
         self.callbacks: list[Callback] = []
         self.problems: list[str] = []
+        self.unawaited: list[RawCode] = []
         self._kernel_loop = kernel_loop
         self._callback_numbers: dict[tuple[int, str, bool, int | None], int] = {}
         # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
@@ -81,7 +88,8 @@ class Observer:
         if named:
             entry.name = user_name(task)
         self._tell_parent(entry, parent, frame)
-        if loop._task_factory is not None and (task.done() or _has_begun(coroutine)):
+        may_have_begun = _EAGER_BY_ITSELF or loop.get_task_factory() is not None
+        if may_have_begun and (task.done() or _has_begun(coroutine)):
             self._began_at_once(entry, task, (begin, end), frame)
 
     def _began_at_once(self, entry: TaskEntry, task: Any, step: tuple[int, int], frame: FrameType) -> None:
@@ -159,9 +167,19 @@ class Observer:
     def sent(self, handle: Any, callback: Any, args: tuple[Any, ...], loop: Any) -> None:
         """A handle is about to be queued by call_soon_threadsafe."""
         try:
-            if loop._thread_id != threading.get_ident():
+            if not _runs_here(loop):
                 self._senders[handle] = thread = threading.get_native_id()
                 self.bound(callback, args, thread)
+        except Exception as error:
+            self.fail(error)
+
+    def asks_for(self, lock: Any) -> None:
+        """`acquire` of this lock is called: a free one is the running task's at once."""
+        try:
+            if is_free(lock):
+                task = _current_task()
+                if task is not None:
+                    self.waits.holders.took(lock, self.meet(task).number)
         except Exception as error:
             self.fail(error)
 
@@ -184,7 +202,7 @@ class Observer:
     def callback(self, handle: Any) -> int:
         """Minus the number of the kind of callback that this handle runs."""
         callback, args, loop = handle._callback, handle._args, self._loop(handle._loop)
-        timer = isinstance(handle, events.TimerHandle)
+        timer = isinstance(handle, (events.TimerHandle, SeenTimer))
         if args and (ended := self.table.numbers.get(id(args[0]))) and args[0].done():
             self.stream.buffer.extend((loop.number, 0, ended))
         thread = self._senders.pop(handle, None) if self._senders else None
@@ -203,10 +221,22 @@ class Observer:
         entry = self.table.loop_by_id.get(id(loop))
         if entry is None:
             entry = self.table.loop_of(loop, kernel=loop is self._kernel_loop)
-        if not entry.native_id and getattr(loop, "_thread_id", None) == threading.get_ident():
+        if not entry.native_id and _runs_here(loop):
             entry.native_id = threading.get_native_id()
             entry.kernel = entry.kernel or is_kernels_thread(threading.get_ident())
         return entry
+
+
+def _runs_here(loop: Any) -> bool:
+    """Whether this thread is the one that runs the loop."""
+    if hasattr(loop, "_thread_id"):
+        return bool(loop._thread_id == threading.get_ident())
+    return events._get_running_loop() is loop  # uvloop's tells nobody
+
+
+def _current_task() -> Any:
+    loop = events._get_running_loop()
+    return None if loop is None else asyncio.current_task(loop)
 
 
 def _has_begun(coroutine: Any) -> bool:

@@ -11,16 +11,17 @@ import asyncio
 import gc
 import os
 import sys
+import warnings
 from asyncio import base_events, events
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic_ns
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from concmagic import sentences
 from concmagic.recording.raw import MergedSteps, TaskLog
-from concmagic.recording.tasks import hooks, scheduling
+from concmagic.recording.tasks import forgotten, hooks, scheduling
 from concmagic.recording.tasks.log import Reader
 from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.table import TaskEntry, user_name
@@ -28,11 +29,13 @@ from concmagic.recording.tasks.table import TaskEntry, user_name
 _KEPT = 1_000_000  # records kept one by one: 24 MB while the cell runs; what comes later is summed up
 
 _Loop = base_events.BaseEventLoop
-_HOOKS: tuple[tuple[type, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
+_HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
     (events.Handle, "_run", hooks.run_hook),
     (_Loop, "call_soon", scheduling.call_soon_hook),
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
     (_Loop, "create_task", hooks.create_task_hook),
+    (_Loop, "call_exception_handler", forgotten.exception_handler_hook),
+    (warnings, "_warn_unawaited_coroutine", forgotten.unawaited_hook),
 )
 
 _recording: list[TaskRecorder] = []  # those that have started and not stopped, in this process
@@ -45,7 +48,7 @@ class TaskRecorder:
         self._kernel_loop = kernel_loop
         self._kept = kept
         self._observer: Observer | None = None
-        self._installed: list[tuple[type, str, Any, Any]] = []
+        self._installed: list[tuple[type | ModuleType, str, Any, Any]] = []
         self._cell_task: int | None = None
 
     def start(self) -> None:
@@ -88,6 +91,7 @@ class TaskRecorder:
         at_ns = monotonic_ns()
         observer.active = False
         observer.problems.extend(self._uninstall())
+        observer.clock.close()
         observer.stream.buffer.extend(_unfinished(observer, at_ns))
         for entry in [*observer.table.tasks.values()]:  # a thread may still be creating one
             _look_at_end(observer, entry, self._cell_task)
@@ -128,6 +132,7 @@ def _end_those_of_the_parent() -> None:
     for recorder in [*reversed(_recording)]:
         if recorder._observer is not None and recorder._observer.pid != os.getpid():
             recorder._observer.active = False
+            recorder._observer.clock.close()
             recorder._observer = None
             for _ in recorder._uninstall():
                 pass
@@ -154,6 +159,8 @@ def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) ->
         future = getattr(task, "_fut_waiter", None)
         if future is not None and not future.done():
             entry.last_wait = observer.waits.ended(observer.waits.look(task, future)).wait
+    elif task is not None:
+        forgotten.look_at_end(entry, task)
     if entry.number == cell_task:
         entry.name = entry.name or "cell"
 
@@ -185,6 +192,8 @@ def _build(observer: Observer, cell_task: int | None) -> TaskLog:
         merged=0 if stream.folding is None else stream.folding.steps,
         problems=tuple(observer.problems),
         cell_task=cell_task,
+        unawaited=tuple(observer.unawaited),
+        long_steps=tuple(observer.clock.steps),
     )
     table.close()
     return log

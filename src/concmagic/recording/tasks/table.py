@@ -57,6 +57,7 @@ class TaskEntry:
     starter: int | None = None  # the task in whose step that was
     eager_at: tuple[str, int] = ("", 0)  # file and line that created it then
     last_wait: Wait | None = None
+    unretrieved: bool = False
     ref: Any = None
 
 

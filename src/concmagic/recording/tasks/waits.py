@@ -8,120 +8,86 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType
 from typing import Any
 
 from concmagic.recording.raw import Wait
+from concmagic.recording.tasks import wait_details as say
+from concmagic.recording.tasks.await_names import AwaitNames
+from concmagic.recording.tasks.lock_holders import LockHolders
 from concmagic.recording.tasks.origin import code_of, place_of
-
-Node = Any  # a suspended coroutine, generator or asynchronous generator
-Detail = Callable[[Node, Any], str | float | None]  # a number is a length of time in seconds
-
-
-def _local(node: Node, name: str) -> Any:
-    """A local variable of a suspended coroutine of asyncio's own.
-
-    Never ask this of the user's: on 3.11 and 3.12 the answer keeps alive what their names stood for.
-    """
-    frame = getattr(node, "cr_frame", None) or getattr(node, "gi_frame", None)
-    return None if frame is None else frame.f_locals.get(name)
-
-
-def _seconds(name: str) -> Detail:
-    def detail(node: Node, _future: Any) -> float | None:
-        value = _local(node, name)
-        return value if isinstance(value, (int, float)) else None
-
-    return detail
-
-
-def _how_many(name: str) -> Detail:
-    def detail(node: Node, _future: Any) -> str:
-        value = _local(node, name)
-        return f"of {len(value)}" if isinstance(value, (set, frozenset, list, tuple)) else ""
-
-    return detail
-
-
-def _nothing(_node: Node, _future: Any) -> str:
-    return ""
-
-
-def _says(text: str) -> Detail:
-    return lambda _node, _future: text
-
-
-def _children(_node: Node, future: Any) -> str:
-    return f"of {len(future._children)}"
-
+from concmagic.recording.tasks.wait_details import Detail, Node
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One way to wait: how it is called, and what is told beside it."""
 
     reason: str
-    detail: Detail = _nothing
+    detail: Detail = say.nothing
+    named: bool = False  # whether the thing has a name worth telling
 
 
 # What stands for all that it awaits itself: a Barrier waits on a Condition, a subprocess on a gather.
 _WHOLE: dict[tuple[str, str], Row] = {
-    ("locks", "Barrier.wait"): Row("Barrier"),
-    ("queues", "Queue.join"): Row("Queue.join"),
+    ("locks", "Barrier.wait"): Row("Barrier", named=True),
+    ("queues", "Queue.join"): Row("Queue.join", named=True),
     ("tasks", "as_completed.<locals>._wait_for_one"): Row("as_completed"),  # 3.11, 3.12
     ("tasks", "_AsCompletedIterator._wait_for_one"): Row("as_completed"),  # from 3.13
     ("threads", "to_thread"): Row("executor job"),
-    ("subprocess", "Process.wait"): Row("subprocess"),
-    ("subprocess", "Process.communicate"): Row("subprocess"),
-    ("subprocess", "create_subprocess_exec"): Row("subprocess", _says("start")),
-    ("subprocess", "create_subprocess_shell"): Row("subprocess", _says("start")),
-    ("streams", "StreamReader.read"): Row("stream read"),
-    ("streams", "StreamReader.readline"): Row("stream read"),
-    ("streams", "StreamReader.readexactly"): Row("stream read"),
-    ("streams", "StreamReader.readuntil"): Row("stream read"),
-    ("streams", "StreamReader.__anext__"): Row("stream read"),
-    ("streams", "StreamWriter.drain"): Row("stream drain"),
-    ("streams", "StreamWriter.wait_closed"): Row("stream close"),
-    ("streams", "open_connection"): Row("connect"),
-    ("streams", "open_unix_connection"): Row("connect"),
-    ("base_events", "BaseEventLoop.getaddrinfo"): Row("DNS"),
+    ("subprocess", "Process.wait"): Row("subprocess", say.program),
+    ("subprocess", "Process.communicate"): Row("subprocess", say.program),
+    ("subprocess", "create_subprocess_exec"): Row("subprocess", say.says("start")),
+    ("subprocess", "create_subprocess_shell"): Row("subprocess", say.says("start")),
+    ("streams", "StreamReader.read"): Row("stream read", say.stream_peer),
+    ("streams", "StreamReader.readline"): Row("stream read", say.stream_peer),
+    ("streams", "StreamReader.readexactly"): Row("stream read", say.stream_peer),
+    ("streams", "StreamReader.readuntil"): Row("stream read", say.stream_peer),
+    ("streams", "StreamReader.__anext__"): Row("stream read", say.stream_peer),
+    ("streams", "StreamWriter.drain"): Row("stream drain", say.stream_peer),
+    ("streams", "StreamWriter.wait_closed"): Row("stream close", say.stream_peer),
+    ("streams", "open_connection"): Row("connect", say.host_and_port),
+    ("streams", "open_unix_connection"): Row("connect", say.path),
+    ("base_events", "BaseEventLoop.getaddrinfo"): Row("DNS", say.host_and_port),
     ("base_events", "BaseEventLoop.getnameinfo"): Row("DNS"),
-    ("base_events", "BaseEventLoop.create_connection"): Row("connect"),
-    ("unix_events", "_UnixSelectorEventLoop.create_unix_connection"): Row("connect"),
-    ("base_events", "BaseEventLoop.create_server"): Row("server", _says("start")),
+    ("base_events", "BaseEventLoop.create_connection"): Row("connect", say.host_and_port),
+    ("unix_events", "_UnixSelectorEventLoop.create_unix_connection"): Row("connect", say.path),
+    ("base_events", "BaseEventLoop.create_server"): Row("server", say.says("start")),
     ("selector_events", "BaseSelectorEventLoop._accept_connection2"): Row("connect"),
     ("base_events", "Server.serve_forever"): Row("server"),
-    ("base_events", "Server.wait_closed"): Row("server", _says("close")),
+    ("base_events", "Server.wait_closed"): Row("server", say.says("close")),
 }
 
 # What waits by itself; the innermost of these counts.
 _ROWS: dict[tuple[str, str], Row] = {
-    ("tasks", "sleep"): Row("sleep", _seconds("delay")),
-    ("tasks", "wait_for"): Row("wait_for", _seconds("timeout")),  # 3.11; later it awaits the thing itself
-    ("tasks", "_wait"): Row("wait", _how_many("fs")),
-    ("tasks", "_cancel_and_wait"): Row("wait_for", _says("cancelling")),
+    ("tasks", "sleep"): Row("sleep", say.seconds("delay")),
+    ("tasks", "wait_for"): Row("wait_for", say.seconds("timeout")),  # 3.11; later it awaits the thing itself
+    ("tasks", "_wait"): Row("wait", say.how_many("fs")),
+    ("tasks", "_cancel_and_wait"): Row("wait_for", say.says("cancelling")),
     ("taskgroups", "TaskGroup.__aexit__"): Row("TaskGroup"),  # 3.11, 3.12
     ("taskgroups", "TaskGroup._aexit"): Row("TaskGroup"),  # from 3.13
-    ("locks", "Lock.acquire"): Row("Lock"),
-    ("locks", "Event.wait"): Row("Event"),
-    ("locks", "Condition.wait"): Row("Condition"),
-    ("locks", "Semaphore.acquire"): Row("Semaphore"),
-    ("queues", "Queue.get"): Row("Queue.get"),
-    ("queues", "Queue.put"): Row("Queue.put", _says("full")),
-    ("selector_events", "BaseSelectorEventLoop.sock_recv"): Row("sock_recv"),
-    ("selector_events", "BaseSelectorEventLoop.sock_recv_into"): Row("sock_recv"),
-    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom"): Row("sock_recv"),
-    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom_into"): Row("sock_recv"),
-    ("selector_events", "BaseSelectorEventLoop.sock_sendall"): Row("sock_sendall"),
-    ("selector_events", "BaseSelectorEventLoop.sock_sendto"): Row("sock_sendall"),
-    ("selector_events", "BaseSelectorEventLoop.sock_connect"): Row("sock_connect"),
-    ("selector_events", "BaseSelectorEventLoop.sock_accept"): Row("sock_accept"),
-    ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", _says("shutdown")),
+    ("locks", "Lock.acquire"): Row("Lock", named=True),
+    ("locks", "Event.wait"): Row("Event", named=True),
+    ("locks", "Condition.wait"): Row("Condition", named=True),
+    ("locks", "Semaphore.acquire"): Row("Semaphore", named=True),
+    ("queues", "Queue.get"): Row("Queue.get", named=True),
+    ("queues", "Queue.put"): Row("Queue.put", say.says("(full)"), named=True),
+    ("selector_events", "BaseSelectorEventLoop.sock_recv"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_recv_into"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom_into"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_sendall"): Row("sock_sendall", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_sendto"): Row("sock_sendall", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_connect"): Row("sock_connect", say.address),
+    ("selector_events", "BaseSelectorEventLoop.sock_accept"): Row("sock_accept", say.own_address),
+    ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", say.says("shutdown")),
 }
 
+_LOCK = _ROWS["locks", "Lock.acquire"]
+
 # Where no coroutine of asyncio's waits, but the user's awaits a future itself.
-_GATHER = Row("gather", _children)
+_GATHER = Row("gather", say.children)
 _FUTURE = Row("future")
 _UNKNOWN = Row("")
 
@@ -174,6 +140,7 @@ class _Shape:
     row: Row | None  # None: the awaited future decides
     node: int  # index of the one that the row is about
     user: int  # index of the one whose `await` is shown; -1 is none
+    direct: bool  # that one awaits asyncio's own, with no library in between
     codes: tuple[CodeType, ...]  # kept, so that their identities stay theirs
 
 
@@ -192,12 +159,13 @@ def _shape(codes: tuple[CodeType, ...]) -> _Shape:
     outside = [i for i, place in enumerate(places) if place != "stdlib"]
     own = [i for i in outside if places[i] == "user"]
     user = own[-1] if own else outside[-1] if outside else -1
+    direct = bool(own) and own[-1] == outside[-1]
     inner = range((outside[-1] if outside else -1) + 1, len(places))
     for table, order in ((_WHOLE, inner), (_ROWS, reversed(inner))):
         for i in order:
             if (row := _row_of(codes[i], table)) is not None:
-                return _Shape(row, i, user, codes)
-    return _Shape(_UNKNOWN if inner else None, 0, user, codes)
+                return _Shape(row, i, user, direct, codes)
+    return _Shape(_UNKNOWN if inner else None, 0, user, direct, codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +185,12 @@ _Key = tuple[str, str | float | None, int, int, int | None, bool]
 class WaitBook:
     """Every different wait of a cell, by a small number that a record can hold."""
 
-    def __init__(self, name_of_task: Callable[[Any], str]) -> None:
+    def __init__(self, name_of_task: Callable[[Any], str], numbers: Mapping[int, int]) -> None:
         self._name_of_task = name_of_task
+        self._numbers_of_tasks = numbers
+        self.holders = LockHolders()
+        self._names = AwaitNames()
+        self._told: dict[int, Ended] = {}
         self._shapes: dict[tuple[int, ...], _Shape] = {}
         self._numbers: dict[_Key, int] = {}
         self._waits: list[_Key] = []
@@ -242,17 +214,32 @@ class WaitBook:
         if shape is None:
             shape = self._shapes[identities] = self._new_shape(nodes)
         row, user = shape.row, shape.user
+        about: int | None = None
         if row is None or (row is _UNKNOWN and type(future) is not asyncio.Future):
             reason, detail = self._by_future(future)
+            about = self._numbers_of_tasks.get(id(future)) if reason == "task" else None
+            named = reason == "future"
         else:
-            reason, detail = row.reason, row.detail(nodes[shape.node], future)
+            reason, detail, named = row.reason, row.detail(nodes[shape.node], future), row.named
+            if row is _LOCK:
+                about = self._holder(nodes[shape.node], task, future)
         code, instruction = (0, -1) if user < 0 else (identities[user], _instruction(nodes[user]))
-        key = (reason, detail, code, instruction, thread, future is not None and future.cancelled())
+        cancelled = future is not None and future.cancelled()
+        key = (reason, detail, code, instruction, thread, cancelled, named and shape.direct, about)
         number = self._numbers.get(key)
         if number is None:
             self._waits.append(key)
             number = self._numbers[key] = len(self._waits)
         return number
+
+    def _holder(self, node: Node, task: Any, future: Any) -> int | None:
+        """Who had the lock until now; the one that is woken has it from here on."""
+        lock = say.local(node, "self")
+        holder = self.holders.of(lock)
+        number = self._numbers_of_tasks.get(id(task))
+        if number is not None and future is not None and future.done() and not future.cancelled():
+            self.holders.took(lock, number)
+        return holder
 
     def _new_shape(self, nodes: list[Node]) -> _Shape:
         codes = tuple([code for node in nodes if (code := code_of(node)) is not None])
@@ -268,10 +255,28 @@ class WaitBook:
 
     def ended(self, number: int) -> Ended:
         """The wait of this number, and how it ended."""
-        reason, detail, identity, instruction, thread, cancelled = self._waits[number - 1]
+        told = self._told.get(number)
+        if told is None:
+            told = self._told[number] = self._tell(*self._waits[number - 1])
+        return told
+
+    def _tell(
+        self,
+        reason: str,
+        detail: str | float | None,
+        identity: int,
+        instruction: int,
+        thread: int | None,
+        cancelled: bool,
+        named: bool,
+        about: int | None,
+    ) -> Ended:
         code = self._codes[identity]
-        file, line = ("", 0) if code is None else (code.co_filename, line_of(code, instruction))
-        return Ended(Wait(reason, _in_words(detail), file, line), thread, cancelled)
+        if code is None:
+            return Ended(Wait(reason, _in_words(detail), "", 0, "", about), thread, cancelled)
+        line = line_of(code, instruction)
+        name = self._names.at(code, instruction) if named else ""
+        return Ended(Wait(reason, _in_words(detail), code.co_filename, line, name, about), thread, cancelled)
 
 
 def _in_words(detail: str | float | None) -> str:

@@ -26,10 +26,13 @@ function paintCall(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {
   const { theme, data } = scene;
   const kind = one.index < 0 ? null : data.calls.kinds[scene.calls.get(lane).rows[depth].kind[one.index]];
   const several = !kind || kind.length > 3;
-  ctx.fillStyle = one.width <= 3 ? theme.muted : several ? theme.grid : theme.panel;
+  const narrow = one.width < (several ? 22 : 3); // no outline: a row of them is one grey band, not a comb
+  ctx.globalAlpha = narrow && several ? 0.45 : 1;
+  ctx.fillStyle = narrow ? theme.muted : several ? theme.grid : theme.panel;
   ctx.strokeStyle = several ? theme.background : theme.muted;
   ctx.fillRect(one.x, y, Math.max(one.width, 1), CALL_BOX);
-  if (one.width > 3) ctx.strokeRect(one.x + 0.5, y + 0.5, one.width - 1, CALL_BOX - 1);
+  ctx.globalAlpha = 1;
+  if (!narrow) ctx.strokeRect(one.x + 0.5, y + 0.5, one.width - 1, CALL_BOX - 1);
   paintChosenCall(ctx, scene, lane, depth, one, y);
   if (!kind || one.width < 22) return;
   const look = { size: 11.5, colour: theme.text, room: one.width - 9 };

@@ -7,7 +7,7 @@ const ROW = 29, TALL = 23, THIN = 15, BAND = 26, CURVES = [24, 18];
 function measureScene(scene, width) {
   scene.width = width;
   scene.left = Math.min(Math.max(width * 0.175, 84), 170);
-  scene.ends = width > 860 ? 208 : width > 560 ? 152 : width > 430 ? 104 : 26;
+  scene.ends = width > 860 ? 208 : width > 700 ? 184 : width > 560 ? 152 : width > 430 ? 104 : 26;
   scene.plot = Math.max(width - scene.left - scene.ends, 60);
   scene.bandTop = 4;
   scene.curvesTop = scene.bandTop + (scene.data.band.length ? BAND + 10 : 0);
@@ -59,7 +59,7 @@ function fitted(ctx, text, room) {
     const middle = (low + high + 1) >> 1;
     if (ctx.measureText(text.slice(0, middle) + "…").width <= room) low = middle; else high = middle - 1;
   }
-  return low ? text.slice(0, low).trimEnd() + "…" : "";
+  return low ? text.slice(0, low).replace(/[ .]+$/, "") + "…" : "";
 }
 
 /** A name shortened in its middle: what tells it from its siblings is at the end.

@@ -44,7 +44,8 @@ function boxWords(/** @type {any} */ scene, /** @type {number} */ lane, /** @typ
     return [scene.lanes[lane].isFold ? "" : data.words.merged, parts.join(" · "), times].filter(Boolean);
   }
   const source = kind[4] ? data.source[kind[4]] : "";
-  return [kind[1], times, source ? `${kind[3]}: ${source}` : kind[3]].filter(Boolean);
+  const place = kind[1].endsWith(kind[3]) ? "" : kind[3]; // said once
+  return [kind[1], times, source ? `${kind[3]}: ${source}` : place].filter(Boolean);
 }
 
 /** A box of calls in words: name, length, since when, place. @returns {string[]} */
@@ -70,9 +71,9 @@ function detailsOf(/** @type {any} */ scene, /** @type {any} */ chosen) {
   const rows = [make("div", { class: "title" }, lane.name)];
   if (chosen.call) {
     const [name, ...said] = callWords(scene, chosen.lane, chosen.call.depth, chosen.call.index);
-    return [make("div", { class: "title" }, name), ...said.map((text) => make("div", {}, text)), make("div", { class: "muted" }, lane.name)];
+    return [make("div", { class: "title" }, name), make("div", {}, said.join(" · ")), make("div", { class: "muted" }, lane.name)];
   }
-  if (chosen.index >= 0) rows.push(...boxWords(scene, chosen.lane, chosen.index).map((text) => make("div", {}, text)));
+  if (chosen.index >= 0) rows.push(make("div", {}, boxWords(scene, chosen.lane, chosen.index).join(" · ")));
   for (const i of scene.arrows.slice(0, 6)) {
     const arrives = flows.target[i] === chosen.lane;
     const other = lanes[arrives ? flows.source[i] : flows.target[i]].name;

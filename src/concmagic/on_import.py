@@ -1,0 +1,59 @@
+"""Something to do with a package once the user's own code imports it, and not a moment earlier."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+Action = Callable[[ModuleType], None]
+
+
+@contextmanager
+def on_import(package: str, action: Action) -> Iterator[None]:
+    """Until the block ends, do this with a top-level package: now if it is there, else when it is imported."""
+    module = sys.modules.get(package)
+    if module is not None:
+        action(module)
+        yield
+        return
+    finder = _Finder(package, action)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
+        finder.action = None
+
+
+class _Finder:
+    """Finds the one package as the interpreter would, and is told when it has been executed."""
+
+    def __init__(self, package: str, action: Action) -> None:
+        self._package = package
+        self.action: Action | None = action
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """None for every other name: the next finder's turn."""
+        if name != self._package or self.action is None:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            self._follow(spec.loader)
+        return spec
+
+    def _follow(self, loader: Any) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            del loader.exec_module  # the instance's own: the class's shows again
+            execute(module)
+            if self.action is not None:
+                self.action(module)
+
+        loader.exec_module = exec_module

@@ -1,0 +1,122 @@
+"""Loops that are not built on asyncio's own: uvloop's.
+
+Its handles are written in C and cannot be watched, so what is handed to a loop is wrapped: the wrapper is a
+handle to us and a callback to the loop. What uvloop calls from C without a handle (data for a protocol,
+the end of a child process) is not seen: a wake-up that came from there has an unknown causer.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from types import BuiltinFunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from concmagic.recording.tasks.hooks import WAKEUP, Hook, create_task_hook, hide_hook, run_hook, step_type
+
+if TYPE_CHECKING:
+    from concmagic.recording.tasks.observer import Observer
+
+PACKAGE = "uvloop"
+
+
+class SeenHandle:
+    """A callback on its way through a foreign loop; everything else about it is the callback's own."""
+
+    __slots__ = ("__weakref__", "_args", "_callback", "_loop", "_run")
+    timer = False
+
+    def __init__(self, run: Hook, loop: Any, callback: Any) -> None:
+        self._run, self._loop, self._callback = run, loop, callback
+        self._args: tuple[Any, ...] = ()
+
+    def __call__(self, *args: Any) -> Any:
+        self._args = args
+        return self._run(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._callback, name)
+
+    def __repr__(self) -> str:
+        return repr(self._callback)
+
+
+class SeenTimer(SeenHandle):
+    """The same for one that a timer runs."""
+
+    __slots__ = ()
+    timer = True
+
+
+def _call(handle: Any) -> Any:
+    return handle._callback(*handle._args)
+
+
+def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, Hook, Hook]]:
+    """The class, name, original and stand-in of each function of the package's loop that is replaced."""
+    loop = module.Loop
+    run = run_hook(observer, _call)
+    found: list[tuple[type, str, Hook, Hook]] = []
+    for name, make in (
+        ("call_soon", _call_soon),
+        ("call_soon_threadsafe", _call_soon_threadsafe),
+        ("call_later", _call_later),
+    ):
+        original = getattr(loop, name)
+        found.append((loop, name, original, functools.wraps(original)(make(observer, original, run))))
+    found.append((loop, "create_task", loop.create_task, create_task_hook(observer, loop.create_task)))
+    return found
+
+
+def _wrong(loop: Any, callback: Any) -> bool:
+    """What uvloop refuses, for it to refuse."""
+    return not callable(callback) or (loop.get_debug() and inspect.iscoroutinefunction(callback))
+
+
+def _call_soon(observer: Observer, original: Hook, run: Hook) -> Hook:
+    numbers, step = observer.table.numbers, step_type()
+
+    def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        if not observer.active or _wrong(self, callback):
+            return original(self, callback, *args, context=context)
+        handle = original(self, SeenHandle(run, self, callback), *args, context=context)
+        hide_hook(handle)
+        kind = type(callback)
+        if kind is step:
+            if id(callback.__self__) not in numbers:
+                observer.scheduled(callback.__self__, self, sys._getframe(1))
+        elif kind is BuiltinFunctionType:
+            if callback.__name__ == WAKEUP:
+                observer.woken(callback.__self__, args[0])
+        elif kind is MethodType:
+            observer.bound(callback, args)
+        return handle
+
+    return call_soon
+
+
+def _call_soon_threadsafe(observer: Observer, original: Hook, run: Hook) -> Hook:
+    def call_soon_threadsafe(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        if not observer.active or _wrong(self, callback):
+            return original(self, callback, *args, context=context)
+        seen = SeenHandle(run, self, callback)
+        observer.sent(seen, callback, args, self)
+        handle = original(self, seen, *args, context=context)
+        hide_hook(handle)
+        return handle
+
+    return call_soon_threadsafe
+
+
+def _call_later(observer: Observer, original: Hook, run: Hook) -> Hook:
+    """For `call_at`, too, which calls it."""
+
+    def call_later(self: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        if not observer.active or _wrong(self, callback):
+            return original(self, delay, callback, *args, context=context)
+        handle = original(self, delay, SeenTimer(run, self, callback), *args, context=context)
+        hide_hook(handle)
+        return handle
+
+    return call_later

@@ -1,0 +1,82 @@
+"""What a cell forgot: coroutines that were never awaited, exceptions that nobody asked for.
+
+Python itself notices both, when the object is collected, and says so to the user. These hooks only listen:
+the words, the place and the number of the user's warnings stay what they are.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from types import FunctionType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from concmagic.recording.raw import RawCode
+from concmagic.recording.tasks.origin import code_of, place_of
+
+if TYPE_CHECKING:
+    from concmagic.recording.tasks.hooks import Hook
+    from concmagic.recording.tasks.observer import Observer
+    from concmagic.recording.tasks.table import TaskEntry
+
+_NEVER_RETRIEVED = "exception was never retrieved"
+_MOST_KEPT = 10_000  # coroutines that were not awaited: a loop may forget a million
+
+
+def unawaited_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for what the interpreter calls to warn of a coroutine that was never awaited.
+
+    It is the same code with another `warn`: a function around it would shift the place that is warned of.
+    """
+
+    def warn(message: Any, category: Any = None, stacklevel: int = 1, source: Any = None) -> None:
+        if observer.active:
+            _note_unawaited(observer, source)
+        warnings.warn(message, category, stacklevel=stacklevel + 1, source=source)
+
+    if not isinstance(original, FunctionType):  # somebody else's: it stays, and is only called
+        return original
+    names = {**original.__globals__, "warn": warn, "_wm": SimpleNamespace(warn=warn)}  # from 3.14 it is `_wm.warn`
+    made = FunctionType(original.__code__, names, original.__name__, original.__defaults__, original.__closure__)
+    return functools.update_wrapper(made, original)
+
+
+def exception_handler_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `BaseEventLoop.call_exception_handler`: hears of exceptions that nobody asked for."""
+
+    @functools.wraps(original)
+    def call_exception_handler(self: Any, context: dict[str, Any]) -> Any:
+        if observer.active:
+            _note_unretrieved(observer, context)
+        return original(self, context)
+
+    return call_exception_handler
+
+
+def look_at_end(entry: TaskEntry, task: Any) -> None:
+    """Note whether a task's exception has been asked for; looking counts as nothing."""
+    entry.unretrieved = bool(getattr(task, "_log_traceback", False))
+
+
+def _note_unawaited(observer: Observer, coroutine: Any) -> None:
+    try:
+        code = code_of(coroutine)
+        if code is not None and place_of(code.co_filename) == "user" and len(observer.unawaited) < _MOST_KEPT:
+            name = getattr(coroutine, "__qualname__", code.co_qualname)
+            observer.unawaited.append(RawCode(name, code.co_filename, code.co_firstlineno))
+    except Exception as error:
+        observer.fail(error)
+
+
+def _note_unretrieved(observer: Observer, context: dict[str, Any]) -> None:
+    try:
+        future = context.get("future")
+        if future is None or _NEVER_RETRIEVED not in str(context.get("message")):
+            return
+        # The task is being collected: its number is no longer known, its identity is still its own.
+        for entry in reversed([*observer.table.tasks.values()]):
+            if entry.ref is not None and entry.ref.identity == id(future):
+                entry.unretrieved = True
+                return
+    except Exception as error:
+        observer.fail(error)
