@@ -5,13 +5,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build
+PYTHONS ?= 3.11 3.12 3.13 3.14
 
-.PHONY: demo lab test test-python test-js lint types bench pictures chromium clean help
+.PHONY: demo lab test test-all-pythons test-python test-js lint types bench pictures chromium clean help
 
 help:
 	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
 	@echo "make lab       open the tour in JupyterLab"
 	@echo "make test      lint, types, all tests (unit, kernel, browser, JavaScript)"
+	@echo "make test-all-pythons   unit and kernel tests on each of Python $(PYTHONS) that is here"
 	@echo "make bench     what tracing costs, beside plain, bare VizTracer and other tools"
 	@echo "make pictures  draw sample pictures in light and dark into $(BUILD)/pictures"
 
@@ -58,6 +60,19 @@ test-python: $(VENV)/test chromium
 
 test-js:
 	node --test tests/js/*.test.js
+
+# Every Python that is here, each in an environment of its own; a lost test of one does not stop the others.
+test-all-pythons:
+	@failed=""; \
+	for version in $(PYTHONS); do \
+	  found=$$(tests/find_python.sh $$version) || { echo "Python $$version was not found"; continue; }; \
+	  python=$(BUILD)/venvs/$$version/bin/python; \
+	  echo "Python $$version: $$found"; \
+	  { [ -x $$python ] || "$$found" -m venv $(BUILD)/venvs/$$version; } && \
+	  $$python -m pip install --quiet --disable-pip-version-check --editable '.[test]' && \
+	  $$python -m pytest tests/unit tests/kernel || failed="$$failed $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed on:$$failed"; exit 1; fi
 
 test: lint types test-js test-python
 

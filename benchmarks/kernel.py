@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from cells import BenchCell
 from jupyter_client.manager import KernelManager
+
+from cells import BenchCell
 from ways import Way
 
 NAN = float("nan")

@@ -72,7 +72,9 @@ def after_over_load(runs: Runs) -> float:
 
 def print_row(text: str, value: float, limit: float | None = None, form: str = "{:.2f}x") -> None:
     """One line of a table, with its limit where there is one."""
-    verdict = "" if limit is None else f"   at most {form.format(limit)}: {'ok' if value <= limit else 'OVER'}"
+    verdict = (
+        "" if limit is None else f"   at most {form.format(limit)}: {'ok' if value <= limit else 'OVER'}"
+    )
     print(f"  {text:58s} {form.format(value):>9s}{verdict}", flush=True)
 
 
@@ -130,8 +132,8 @@ def print_first(repeats: int) -> None:
             with BenchKernel(way) as kernel:
                 firsts[way.name].append(kernel.measure(TEN_TRACKS))
                 laters[way.name].append(kernel.measure(TEN_TRACKS))
-    print_row("ten tracks, around the first traced cell of a kernel", after_ms(firsts, CALLS), form="{:.0f} ms")
-    print_row("ten tracks, around a later one", after_ms(laters, CALLS), form="{:.0f} ms")
+    print_row("ten tracks, to the picture, a kernel's first cell", after_ms(firsts, CALLS), form="{:.0f} ms")
+    print_row("ten tracks, to the picture, a later one", after_ms(laters, CALLS), form="{:.0f} ms")
 
 
 def print_children(repeats: int) -> None:
@@ -169,7 +171,10 @@ def print_imports(repeats: int) -> None:
 def main(repeats: int) -> None:
     """Measure and print."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    print(f"Python {sys.version.split()[0]}, {repeats} repeats, {os.cpu_count()} cores, load {load}\n", flush=True)
+    print(
+        f"Python {sys.version.split()[0]}, {repeats} repeats, {os.cpu_count()} cores, load {load}\n",
+        flush=True,
+    )
     cells = (THREAD_SLEEPS, TASK_SLEEPS, TASK_SWITCHES, CALL_HEAVY)
     table = {cell.name: all_runs(cell, repeats) for cell in cells}
     print_cells(table)

@@ -51,15 +51,11 @@ class Way:
 
 
 PLAIN = Way("plain", "", lambda cell: cell.timed)
-STATES = Way(
-    "states", "%load_ext concmagic", lambda cell: f"%%{cell.magic} --detail states\n{cell.timed}"
-)
+STATES = Way("states", "%load_ext concmagic", lambda cell: f"%%{cell.magic} --detail states\n{cell.timed}")
 CALLS = Way("calls", "%load_ext concmagic", lambda cell: f"%%{cell.magic} --detail calls\n{cell.timed}")
 BARE = Way("bare VizTracer", "from viztracer import VizTracer", lambda cell: _BARE.format(body=cell.timed))
 VIZTRACER = Way("%%viztracer", "%load_ext viztracer", lambda cell: f"%%viztracer\n{cell.timed}")
-PYINSTRUMENT = Way(
-    "%%pyinstrument", "%load_ext pyinstrument", lambda cell: f"%%pyinstrument\n{cell.timed}"
-)
+PYINSTRUMENT = Way("%%pyinstrument", "%load_ext pyinstrument", lambda cell: f"%%pyinstrument\n{cell.timed}")
 ASYNC_FLOW = Way("AsyncFlow", "from wigglystuff import AsyncFlow", _async_flow)
 
 # In this order: each that is compared with another stands beside it.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
+from concmagic.collection import paused_collection
 
 if TYPE_CHECKING:
     from concmagic.report import Report
@@ -42,6 +43,7 @@ def tell(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
+@paused_collection()
 def _bundle(report: Report, html: bool) -> dict[str, str]:
     from concmagic.renderers.text import TextRenderer
 

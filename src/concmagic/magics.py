@@ -168,7 +168,7 @@ class Magics:
         if outcome.error is not None:
             self._fail(tracebacks.from_the_cell(outcome.error, cell.file))
             raise outcome.error
-        if options.results_name:
+        if options.results_name and not options.header:  # a loop has bound its list, also one of Nones
             cell.namespace[options.results_name] = outcome.value
         return None if _is_quiet(self._shell, cell.source) else outcome.value
 

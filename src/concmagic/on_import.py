@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +14,7 @@ Action = Callable[[ModuleType], None]
 
 @contextmanager
 def on_import(package: str, action: Action) -> Iterator[None]:
-    """Until the block ends, do this with a top-level package: now if it is there, else when it is imported."""
+    """Until the block ends: do this with a package now if it is there, else when it is imported."""
     module = sys.modules.get(package)
     if module is not None:
         action(module)
@@ -42,16 +42,18 @@ class _Finder:
         """None for every other name: the next finder's turn."""
         if name != self._package or self.action is None:
             return None
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.loader is not None:
-            self._follow(spec.loader)
-        return spec
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:  # another of ours may be among them
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                self._follow(spec.loader)
+                return spec
+        return None
 
     def _follow(self, loader: Any) -> None:
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            del loader.exec_module  # the instance's own: the class's shows again
+            vars(loader).pop("exec_module", None)  # the instance's own: the class's shows again
             execute(module)
             if self.action is not None:
                 self.action(module)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.api import Trace
 from concmagic.cell import Cell, Outcome, Program
+from concmagic.collection import paused_collection
 from concmagic.options import Options
 from concmagic.recording.session import RecordingSession
+from concmagic.runners.start_method import start_method
 
 if TYPE_CHECKING:
+    from concmagic.recording.raw import Recording
     from concmagic.report import Report
 
 
@@ -32,7 +35,8 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
     from concmagic.runners.sync_cell import run_sync
 
     session = _begin(cell, options, settings)
-    outcome = run_sync(program, options, settings)
+    with start_method(options.start_method):
+        outcome = run_sync(program, options, settings)
     return _finish(session, outcome, program, options, settings)
 
 
@@ -44,7 +48,8 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
     from concmagic.runners.async_cell import run_async
 
     session = _begin(cell, options, settings)
-    outcome = await run_async(program, options, settings, on_task=session.adopt_cell_task)
+    with start_method(options.start_method):
+        outcome = await run_async(program, options, settings, on_task=session.adopt_cell_task)
     return _finish(session, outcome, program, options, settings)
 
 
@@ -55,17 +60,41 @@ def _begin(cell: Cell, options: Options, settings: Any) -> RecordingSession:
     return session
 
 
+@paused_collection()
 def _finish(
     session: RecordingSession, outcome: Outcome, program: Program, options: Options, settings: Any
 ) -> Traced:
-    """Stop recording before anything else, so that nothing of ours is timed; then derive the data to draw."""
-    recording = session.stop(outcome.word, jobs=program.jobs())
+    """Stop recording before anything else, so that nothing of ours is timed; then derive the data to draw.
+
+    Whatever fails here costs the picture, and is told in one line; the outcome is the cell's all the same.
+    """
     from concmagic import sentences
-    from concmagic.trace.importer import import_recording
 
     try:
-        trace = Trace.of(import_recording(recording), disabled_lints=tuple(settings.lints_off))
+        recording = session.stop(outcome.word, jobs=program.jobs())
+        trace = _read(recording, tuple(settings.lints_off))
+        _tell_who_waited(outcome, trace, options)
         report = trace.report(question=options.predict, note=program.note)
     except Exception as error:
         return Traced(outcome, None, None, sentences.picture_failed(error))
+    finally:
+        session.release()
     return Traced(outcome, trace, report)
+
+
+def _read(recording: Recording, disabled_lints: tuple[str, ...]) -> Trace:
+    from concmagic.trace.importer import import_recording
+
+    return Trace.of(import_recording(recording), disabled_lints)
+
+
+def _tell_who_waited(outcome: Outcome, trace: Trace, options: Options) -> None:
+    """Add to the error of --timeout what every task was waiting for."""
+    if options.timeout is None or not isinstance(outcome.error, TimeoutError):
+        return
+    from concmagic import sentences
+    from concmagic.analysis.wait_chains import sentences_of
+
+    if str(outcome.error) == sentences.cell_timed_out(options.timeout):  # else it is the cell's own
+        for sentence in sentences_of(trace):
+            outcome.error.add_note(sentence)

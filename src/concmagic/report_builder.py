@@ -99,6 +99,7 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         sentences.calls_kept(trace.cost.calls_until_ns) if trace.cost.calls_until_ns is not None else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",
         sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",
+        sentences.NO_GIL if trace.build.free_threaded else "",
         *trace.cost.problems,
     ]
     return tuple(dict.fromkeys(sentence for sentence in said if sentence))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concmagic import sentences
+from concmagic.analysis.intervals import total, union
+from concmagic.analysis.switches import is_gil_wait
 from concmagic.report import LaneSummary
 from concmagic.trace.model import State, Trace, Track
 
@@ -21,7 +23,7 @@ def lane_summary(trace: Trace, track: Track) -> LaneSummary:
 
 
 def _ok(track: Track) -> bool | None:
-    if track.kind == "loop":
+    if track.kind in ("loop", "gil"):
         return None
     if track.outcome in _GOOD:
         return True
@@ -38,6 +40,8 @@ def _what(trace: Trace, track: Track) -> str:
     life = sum(spent.values())
     if not life:
         return ""
+    if track.kind == "gil":
+        return sentences.gil_share(_contended(trace, track) / life)
     if track.kind == "loop":
         state = State.BLOCKING if spent[State.BLOCKING] >= _WORTH_SAYING * life else State.RUNNING
         return sentences.loop_share(spent[state] / life, state.value)
@@ -49,6 +53,14 @@ def _what(trace: Trace, track: Track) -> str:
     if length < _MAIN_REASON * spent[state]:
         reason, length = "", spent[state]
     return sentences.lane_text(state.value, reason, length)
+
+
+def _contended(trace: Trace, gil: Track) -> int:
+    """How long a thread of this process wanted the GIL and did not have it."""
+    threads = [track for track in trace.tracks if track.kind == "thread" and track.pid == gil.pid]
+    return total(
+        union((one.start_ns, one.end_ns) for track in threads for one in track.states if is_gil_wait(one))
+    )
 
 
 def _reason(track: Track, state: State) -> tuple[str, int]:

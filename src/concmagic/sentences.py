@@ -178,7 +178,8 @@ def lanes_left_out(how_many: int) -> str:
 
 def calls_left_out(tracks: int) -> str:
     """Say that some lanes of a fold do not show their calls."""
-    return f"The calls of {count(tracks, 'lane')} within folds are not in the picture: save the trace to see them."
+    lanes = count(tracks, "lane")
+    return f"The calls of {lanes} within folds are not in the picture: save the trace to see them."
 
 
 def calls_of(track: str) -> str:
@@ -224,6 +225,10 @@ def peak_of(peak: int, of: int) -> str:
 
 def tasks_lost(error: str) -> str:
     return f"Recording asyncio's tasks stopped in the middle of the cell ({error})."
+
+
+def foreign_loop_unseen(package: str, error: Exception) -> str:
+    return f"The tasks on loops of this {package} could not be recorded ({type(error).__name__}: {error})."
 
 
 def hook_replaced(name: str) -> str:
@@ -670,6 +675,32 @@ def held_by(who: str, how_many: int) -> str:
     return f"{count(how_many, 'step')} of others first" if how_many else ""
 
 
+def longest_step(length_ns: int, who: str) -> str:
+    """The longest step or callback of a loop."""
+    return f"longest step {duration(length_ns)}" + (f" ({who})" if who else "")
+
+
+def scheduling_delay(p50_ns: int, p99_ns: int, max_ns: int) -> str:
+    """How long tasks were ready before they had their step."""
+    delays = f"p50 {duration(p50_ns)}, p99 {duration(p99_ns)}, at most {duration(max_ns)}"
+    return f"ready before a step: {delays}"
+
+
+def lock_held_by(who: str) -> str:
+    """Who had the lock that a task waited for."""
+    return f"(held by {who})"
+
+
+def in_pool(name: str) -> str:
+    """Where an executor job ran."""
+    return f"in {name}"
+
+
+def cancelled_by(who: str) -> str:
+    """Who cancelled a task."""
+    return f"by {who}" if who else ""
+
+
 def merged_steps(how_many: int) -> str:
     """Say that a state stands for many short steps: its length is exact, its place is not."""
     return f"{count(how_many, 'short step')}, summed"
@@ -706,14 +737,16 @@ def computing_in(name: str) -> str:
     return f"a step of {name}"
 
 
-def blocked_loop(held_ns: int, wall_ns: int, what: str, where: str, times: int, ready: int) -> str:
+def blocked_loop(
+    held_ns: int, wall_ns: int, what: str, where: str, times: int, ready: int, who: str = ""
+) -> str:
     """The loop was held while others were ready."""
     at = f" at {where}" if where else ""
     often = f", {times:,} times," if times > 1 else ""
     were = "was" if ready == 1 else "were"
     return (
         f"For {of_total(held_ns, wall_ns)} nobody else could run: {what}{at}{often} "
-        f"blocked the loop while {count(ready, 'task')} {were} ready."
+        f"blocked the loop while {count(ready, 'task')} {were} ready{f' ({who})' if who else ''}."
     )
 
 
@@ -783,7 +816,7 @@ OVERSUBSCRIBED_HINT = "One thread per worker, by OMP_NUM_THREADS=1 or threadpool
 
 def gil_share(contended: float) -> str:
     """What stands at the end of the GIL's lane."""
-    return f"wanted in vain for {percent(contended)}"
+    return f"contended {percent(contended)}"
 
 
 def gil_bound(threads: int, contended_ns: float, wall_ns: float, used: float, cores: int) -> str:
@@ -813,8 +846,8 @@ def few_cores(workers: int, kind: str, cores: int, lasting_ns: float, wall_ns: f
 def uneven_work(last: str, alone_ns: float, wall_ns: float, workers: int) -> str:
     """One worker computed long after the others had ended."""
     return (
-        f"{last} computed on its own for {of_total(alone_ns, wall_ns)}, "
-        f"after the other {count(workers - 1, 'worker')} of {workers} had ended."
+        f"{last} computed on its own for {of_total(alone_ns, wall_ns)}: "
+        f"of {count(workers, 'worker')} it was the last to end."
     )
 
 
@@ -824,6 +857,91 @@ def oversubscribed(native: float, workers: float, cores: int) -> str:
         f"Native threads of libraries wanted {number(native)} cores beside {number(workers)} workers "
         f"that computed at once, on {count(cores, 'core')}."
     )
+
+
+# Findings about asyncio
+
+LINT_MANY_SMALL_BLOCKS = "Blocking calls that are short, but many, keep the tasks of a loop waiting."
+LINT_STARVED_TASK = "A task that is seldom served although it is ready."
+LINT_SEQUENTIAL_AWAITS = "Waits that do not need each other, one after the other, take their sum."
+LINT_NEVER_AWAITED = "Calling an async function only makes a coroutine: without await nothing of it runs."
+LINT_NEVER_RETRIEVED = "A task keeps its exception to itself until somebody awaits it."
+LINT_CONCURRENCY_CAPPED = "A semaphore bounds how many are in flight; the others queue."
+LINT_DEADLOCK = "Tasks that wait for each other in a circle wait for ever."
+STARVED_HINT = "Tasks are served in turn: fewer of them at once, or fewer steps each, lets this one run more often."
+NEVER_RETRIEVED_HINT = "Await the task, or let asyncio.TaskGroup do it: then its exception is raised."
+DEADLOCK_HINT = "Take locks in the same order everywhere, and let no task await one that awaits it."
+CAPPED_HINT = "A larger bound lets more wait at once, if the other side can take it."
+
+
+def small_blocks(times: int, what: str, where: str, held_ns: int, wall_ns: int, who: str) -> str:
+    """Many short blocking calls."""
+    at = f" at {where}" if where else ""
+    return (
+        f"{what}{at} blocked the loop {times:,} times, together for "
+        f"{of_total(held_ns, wall_ns)}, while others were ready ({who})."
+    )
+
+
+def starved(name: str, ready_ns: int, life_ns: int) -> str:
+    """A task that seldom had its turn."""
+    return f"{name} was ready but not served for {of_total(ready_ns, life_ns)} of its life, far longer than the others."
+
+
+def never_awaited(name: str, how_many: int, where: str) -> str:
+    """A coroutine that never ran."""
+    at = f" at {where}" if where else ""
+    often = f" {how_many:,} times" if how_many > 1 else ""
+    return f"{name}() was called{often}{at} and never awaited: nothing of it ran."
+
+
+def never_awaited_hint(name: str) -> str:
+    """What was probably meant."""
+    return f"await {name}(…), or asyncio.create_task({name}(…)) to let it run beside the rest."
+
+
+def never_retrieved(name: str, error: str) -> str:
+    """A task that failed unseen."""
+    return f"Task {name} failed with {error.removeprefix('raised ')}, and nothing asked for its result."
+
+
+def sequential_awaits(how_many: int, what: str, where: str, took_ns: int, saved_ns: int) -> str:
+    """Waits one after the other that need not be."""
+    return (
+        f"{how_many:,} × await {what} at {where} waited one after the other, {duration(took_ns)} in all: "
+        f"at once they would take about {duration(saved_ns)} less."
+    )
+
+
+def sequential_awaits_hint(what: str, in_loop: bool) -> str:
+    """How to wait at once."""
+    if in_loop:
+        return f"await asyncio.gather(*({what} for …)), or one task each in an asyncio.TaskGroup."
+    return f"await asyncio.gather({what}, {what}, …), or one task each in an asyncio.TaskGroup."
+
+
+def capped(most: int, name: str, where: str, queued: int, wait_ns: int) -> str:
+    """A semaphore that bounds how many are in flight."""
+    what = f"`{name}`" if name else "a semaphore"
+    return (
+        f"Never more than {most:,} in flight: {what}, {where}; {queued:,} queued for {duration(wait_ns)}."
+    )
+
+
+def waits_for(name: str, what: str, where: str, whom: str) -> str:
+    """One link of a wait-for chain."""
+    at = f" ({where})" if where else ""
+    return f"{name} waits for {what}{f', held by {whom}' if whom else ''}{at}"
+
+
+def deadlock(links: list[str]) -> str:
+    """A cycle of waits."""
+    return f"Deadlock: {', '.join(links)}."
+
+
+def still_waiting(links: list[str]) -> str:
+    """What a task waited for when the time was up."""
+    return f"{', '.join(links)}."
 
 
 # ---- the report ------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_a_block_while_nobody_was_ready_costs_nothing() -> None:
 
 
 def test_a_block_below_the_floor_is_none() -> None:
-    assert not found(trace_from_text("a  RBBBBBBBBBR\nb  WYYYYYYYYYR"), "blocked-event-loop")
+    assert not found(trace_from_text("a  RBBBBBBBBWR\nb  WYYYYYYYYYR"), "blocked-event-loop")
 
 
 def test_ready_on_another_loop_is_not_this_ones_victim() -> None:

@@ -24,7 +24,7 @@ def test_a_blocked_loop_is_the_headline() -> None:
     drawn = "blocker  RBBBBBBBBBBBBBBBBBBBBR\nvictim   WWYYYYYYYYYYYYYYYYYYYR"
     trace = trace_from_text(drawn, reasons={"blocker": "time.sleep"}, source="time.sleep(1)")
     assert report_of(replace(trace, wall_ns=trace.wall_ns)).headline.endswith(
-        "time.sleep(1) at line 2 blocked the loop while 1 task was ready."
+        "time.sleep(1) at line 2 blocked the loop while 1 task was ready (victim)."
     )
 
 

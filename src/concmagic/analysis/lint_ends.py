@@ -26,12 +26,16 @@ def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             tracks=tuple(track.id for track in left),
             start_ns=min(track.start_ns for track in left),
             end_ns=trace.wall_ns,
+            line=left[0].line if left[0].kind == "task" and not left[0].file else 0,
         )
 
 
 def exception_in_thread(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A thread ended by an exception, which nobody else sees."""
+    kernel_main = _kernels_main_thread(trace)
     for track in trace.tracks:
+        if track is kernel_main:  # what the cell itself raised is seen by everybody
+            continue
         if track.kind == "thread" and not track.host and track.outcome.startswith("raised "):
             if track.outcome == "raised SystemExit":  # the way to end a thread early
                 continue
@@ -65,11 +69,28 @@ def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             )
 
 
+def _kernels_main_thread(trace: Trace) -> Track | None:
+    roots = {
+        (track.pid, track.native_id): track.id
+        for track in trace.tracks
+        if track.kind == "process" and track.parent is None
+    }
+    for track in trace.tracks:
+        root = roots.get((track.pid, track.native_id))
+        if track.kind == "thread" and root is not None and track.parent == root:
+            return track
+    return None
+
+
 def _is_left(track: Track) -> bool:
     if track.outcome != "left running" or track.role != "work" or track.host:
         return False
     if track.kind == "loop" or (track.kind == "thread" and track.daemon and _only_waits(track)):
         return False  # a daemon that waits for work is made to stay
+    if track.kind == "task" and track.start_ns <= 0:
+        return False  # an earlier cell's, and named there
+    if track.kind == "task" and _only_waits(track):
+        return False  # so is a task that takes what others put into a queue
     return not (track.group and _only_waits(track))  # so is an idle worker of a pool
 
 

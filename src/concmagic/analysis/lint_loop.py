@@ -1,91 +1,233 @@
-"""Lints about event loops."""
+"""Lints about event loops: who held one while others were ready."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
-from concmagic.analysis.intervals import Pair, common, count_at_once, total, union
+from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.trace.call_lines import call_text
 from concmagic.trace.model import State, StateInterval, Trace, Track
 
-FLOOR_NS = 10_000_000  # a loop that is held for less than this is not blocked
+LONG_STEP_NS = 50_000_000  # a step from here on blocks the loop …
+LONG_STEP_SHARE = 0.10  # … in a short cell from this share of it on …
+FLOOR_NS = 10_000_000  # … but a loop that is held for less than this is not blocked
+SMALL_BLOCK_NS = 1_000_000  # the shortest that is looked at
+MANY = 5  # from here on small ones are many
+STARVED_SHARE = 0.5  # of its life that a starved task is ready and kept waiting
+STARVED_TIMES = 3  # as long as the others are
+
+_ON_THE_LOOP = (State.RUNNING, State.BLOCKING, State.UNKNOWN)
+_MOST_NAMES = 3
+
+Place = tuple[str, str, int, int, int]  # blocking call, file, line, process, thread of the loop
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A stretch in which one task held its loop."""
+    """A step: a stretch in which one task held its loop, and the longest that it did in it."""
 
     track: Track
-    interval: StateInterval
+    start_ns: int
+    end_ns: int
+    worst: StateInterval
+
+    @property
+    def pair(self) -> Pair:
+        return self.start_ns, self.end_ns
+
+    @property
+    def place(self) -> Place:
+        """What and where: many at one place are one finding."""
+        one, track = self.worst, self.track
+        if one.state is State.BLOCKING:
+            return one.reason, one.file, one.line, track.pid, track.native_id
+        return "", track.file, track.line, track.pid, track.native_id
+
+
+def long_step_ns(trace: Trace) -> int:
+    """From which length on a step of this cell blocks its loop."""
+    return max(FLOOR_NS, min(LONG_STEP_NS, round(LONG_STEP_SHARE * trace.wall_ns)))
 
 
 def blocked_event_loop(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A task held the loop while others were ready. Not when nobody was: then nothing was lost."""
-    for place, holds in _by_place(trace).items():
-        native_id, pid = holds[0].track.native_id, holds[0].track.pid
-        held = union((hold.interval.start_ns, hold.interval.end_ns) for hold in holds)
-        victims = _victims(trace, pid, native_id, {hold.track.id for hold in holds}, held)
+    long = [hold for hold in _steps(trace) if hold.end_ns - hold.start_ns >= long_step_ns(trace)]
+    for place, holds in _by_place(long).items():
+        victims = _victims(trace, holds)
         lost = union(pair for pairs in victims.values() for pair in pairs)
         if not lost:
             continue
         most = count_at_once((pair for pairs in victims.values() for pair in pairs), trace.wall_ns).peak
-        worst = max(holds, key=lambda hold: hold.interval.length_ns)
-        yield Finding(
-            lint="blocked-event-loop",
-            severity="warning",
-            message=_message(trace, worst, len(holds), total(held), most),
-            hint=sentences.blocked_loop_hint(place[0]),
-            cost_s=total(lost) / 1e9,
-            tracks=tuple(sorted({hold.track.id for hold in holds})),
-            start_ns=worst.interval.start_ns,
-            end_ns=worst.interval.end_ns,
-            line=worst.interval.line if not worst.interval.file else 0,
+        worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
+        held = total(union(hold.pair for hold in holds))
+        what, where = _what(trace, worst), _where(worst.worst)
+        who = _names(trace, victims)
+        yield _finding(
+            "blocked-event-loop",
+            sentences.blocked_loop(held, trace.wall_ns, what, where, len(holds), most, who),
+            sentences.blocked_loop_hint(place[0]),
+            total(lost),
+            holds,
         )
 
 
-def _message(trace: Trace, worst: Hold, times: int, held_ns: int, ready: int) -> str:
-    interval = worst.interval
-    if interval.state is State.BLOCKING:
-        what = call_text(trace.source, interval.line, interval.reason) if not interval.file else ""
-        what = what or interval.reason
-    else:
-        what = sentences.computing_in(worst.track.name)
-    where = sentences.place(interval.file, interval.line) if interval.line else ""
-    return sentences.blocked_loop(held_ns, trace.wall_ns, what, where, times, ready)
+def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """Blocking calls that are each too short to matter, and together kept others waiting."""
+    limit = long_step_ns(trace)
+    short = [
+        hold
+        for hold in _steps(trace)
+        if SMALL_BLOCK_NS <= hold.end_ns - hold.start_ns < limit
+        and hold.worst.state is State.BLOCKING  # short steps that compute are what a loop is for
+        and hold.worst.length_ns >= SMALL_BLOCK_NS
+    ]
+    for place, holds in _by_place(short).items():
+        if len(holds) < MANY:
+            continue
+        victims = _victims(trace, holds)
+        lost = union(pair for pairs in victims.values() for pair in pairs)
+        if total(lost) < limit:  # together they kept nobody for as long as one long step would
+            continue
+        held = total(union(hold.pair for hold in holds))
+        what, where = _what(trace, holds[0]), _where(holds[0].worst)
+        yield _finding(
+            "many-small-blocks",
+            sentences.small_blocks(len(holds), what, where, held, trace.wall_ns, _names(trace, victims)),
+            sentences.blocked_loop_hint(place[0]),
+            total(lost),
+            holds,
+        )
 
 
-def _by_place(trace: Trace) -> dict[tuple[str, str, int, int], list[Hold]]:
-    """Long holds by what they were: many at one place are one finding."""
-    found: dict[tuple[str, str, int, int], list[Hold]] = defaultdict(list)
+def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """One task was ready for most of its life while its loop served others, far longer than those."""
+    limit = long_step_ns(trace)
+    holds = [hold for hold in _steps(trace) if hold.end_ns - hold.start_ns >= limit]
+    for loop, tasks in _by_loop(trace).items():
+        long = union(hold.pair for hold in holds if (hold.track.pid, hold.track.native_id) == loop)
+        # What one long step did to a task is blocked-event-loop's to tell.
+        kept = {track.id: total(minus(_ready(track), long)) for track in tasks if not track.host}
+        if len(kept) < 3:  # two that take turns are both kept waiting half of the time
+            continue
+        usual = median(kept.values())
+        for track in tasks:
+            ready = kept.get(track.id, 0)
+            life = (trace.wall_ns if track.end_ns is None else track.end_ns) - track.start_ns
+            if ready >= limit and ready >= STARVED_SHARE * life and ready > STARVED_TIMES * usual:
+                yield Finding(
+                    lint="starved-task",
+                    severity="note",
+                    message=sentences.starved(track.name, ready, life),
+                    hint=sentences.STARVED_HINT,
+                    tracks=(track.id,),
+                    start_ns=track.start_ns,
+                    end_ns=track.start_ns + life,
+                )
+
+
+def _finding(lint: str, message: str, hint: str, cost_ns: int, holds: Sequence[Hold]) -> Finding:
+    worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
+    return Finding(
+        lint=lint,
+        severity="warning",
+        message=message,
+        hint=hint,
+        cost_s=cost_ns / 1e9,
+        tracks=tuple(sorted({hold.track.id for hold in holds})),
+        start_ns=worst.worst.start_ns,
+        end_ns=worst.worst.end_ns,
+        line=worst.worst.line if not worst.worst.file else 0,
+    )
+
+
+def _what(trace: Trace, hold: Hold) -> str:
+    one = hold.worst
+    if one.state is not State.BLOCKING:
+        return sentences.computing_in(hold.track.name)
+    quoted = call_text(trace.source, one.line, one.reason) if not one.file else ""
+    return quoted or one.reason
+
+
+def _where(one: StateInterval) -> str:
+    return sentences.place(one.file, one.line) if one.line else ""
+
+
+def _names(trace: Trace, victims: dict[int, list[Pair]]) -> str:
+    """Who was kept waiting, longest first."""
+    order = sorted(victims, key=lambda number: -total(victims[number]))
+    known = {track.id: track.name for track in trace.tracks}
+    return sentences.names([known[number] for number in order], _MOST_NAMES)
+
+
+def _steps(trace: Trace) -> Iterator[Hold]:
+    """Every step of a task: states without a pause between them."""
     for track in trace.tracks:
         if track.kind != "task" or track.role != "work":
             continue
-        for interval in track.states:
-            if interval.length_ns < FLOOR_NS:
-                continue
-            if interval.state is State.BLOCKING:
-                place = (interval.reason, interval.file, interval.line, track.native_id)
-                found[place].append(Hold(track, interval))
-            elif interval.state in (State.RUNNING, State.UNKNOWN) and interval.reason != "merged":
-                found["", track.file, track.line, track.native_id].append(Hold(track, interval))
+        step: list[StateInterval] = []
+        for one in track.states:
+            holds = one.state in _ON_THE_LOOP and one.reason != "merged"
+            if step and (not holds or one.start_ns != step[-1].end_ns):
+                yield _hold(track, step)
+                step = []
+            if holds:
+                step.append(one)
+        if step:
+            yield _hold(track, step)
+
+
+def _hold(track: Track, step: Sequence[StateInterval]) -> Hold:
+    """A step with what it did longest; blocking calls at one place count together."""
+    sums: dict[tuple[State, str, str, int], int] = defaultdict(int)
+    for one in step:
+        sums[_kind(one)] += one.length_ns
+    most = max(sums, key=lambda kind: sums[kind])
+    worst = max((one for one in step if _kind(one) == most), key=lambda one: one.length_ns)
+    return Hold(track, step[0].start_ns, step[-1].end_ns, worst)
+
+
+def _kind(one: StateInterval) -> tuple[State, str, str, int]:
+    if one.state is State.BLOCKING:
+        return one.state, one.reason, one.file, one.line
+    return State.RUNNING, "", "", 0
+
+
+def _by_place(holds: Iterable[Hold]) -> dict[Place, list[Hold]]:
+    found: dict[Place, list[Hold]] = defaultdict(list)
+    for hold in holds:
+        found[hold.place].append(hold)
     return found
 
 
-def _victims(
-    trace: Trace, pid: int, native_id: int, holders: set[int], held: list[Pair]
-) -> dict[int, list[Pair]]:
+def _by_loop(trace: Trace) -> dict[tuple[int, int], list[Track]]:
+    found: dict[tuple[int, int], list[Track]] = defaultdict(list)
+    for track in trace.tracks:
+        if track.kind == "task" and track.role == "work":
+            found[track.pid, track.native_id].append(track)
+    return found
+
+
+def _ready(track: Track) -> list[Pair]:
+    return union((one.start_ns, one.end_ns) for one in track.states if one.state is State.READY)
+
+
+def _victims(trace: Trace, holds: Sequence[Hold]) -> dict[int, list[Pair]]:
     """Per task of the same loop the part of its READY that lies in the holds, if it was kept for long."""
+    held = union(hold.pair for hold in holds)
+    loop = holds[0].track.pid, holds[0].track.native_id
+    holders = {hold.track.id for hold in holds}
     victims = {}
     for track in trace.tracks:
-        if track.kind != "task" or (track.pid, track.native_id) != (pid, native_id):
+        if track.kind != "task" or (track.pid, track.native_id) != loop:
             continue
-        ready = [(one.start_ns, one.end_ns) for one in track.states if one.state is State.READY]
-        kept = common(ready, held)
+        kept = common(_ready(track), held)
+        # Of a lone holder its own READY is no loss to anybody else.
         if total(kept) >= FLOOR_NS // 10 and (track.id not in holders or len(holders) > 1):
             victims[track.id] = kept
     return victims

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
+from concmagic.analysis.lint_awaits import sequential_awaits
 from concmagic.analysis.lint_ends import child_died, exception_in_thread, left_running
-from concmagic.analysis.lint_loop import blocked_event_loop
+from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
+from concmagic.analysis.lint_results import exception_never_retrieved, never_awaited
+from concmagic.analysis.lint_threads import few_cores, gil_bound, oversubscribed, uneven_work
+from concmagic.analysis.lint_waits import concurrency_capped, deadlock
 from concmagic.analysis.metrics import Metrics
 from concmagic.trace.model import Trace
 
@@ -34,6 +38,22 @@ class Lint:
 
 LINTS = (
     Lint("blocked-event-loop", sentences.LINT_BLOCKED_EVENT_LOOP, blocked_event_loop),
+    Lint("gil-bound", sentences.LINT_GIL_BOUND, gil_bound),
+    Lint("few-cores", sentences.LINT_FEW_CORES, few_cores),
+    Lint("uneven-work", sentences.LINT_UNEVEN_WORK, uneven_work),
+    Lint("oversubscribed", sentences.LINT_OVERSUBSCRIBED, oversubscribed),
+    Lint("many-small-blocks", sentences.LINT_MANY_SMALL_BLOCKS, many_small_blocks),
+    Lint("sequential-awaits", sentences.LINT_SEQUENTIAL_AWAITS, sequential_awaits),
+    Lint("concurrency-capped", sentences.LINT_CONCURRENCY_CAPPED, concurrency_capped),
+    Lint("never-awaited", sentences.LINT_NEVER_AWAITED, never_awaited, by_cost=False),
+    Lint(
+        "exception-never-retrieved",
+        sentences.LINT_NEVER_RETRIEVED,
+        exception_never_retrieved,
+        by_cost=False,
+    ),
+    Lint("deadlock", sentences.LINT_DEADLOCK, deadlock, by_cost=False),
+    Lint("starved-task", sentences.LINT_STARVED_TASK, starved_task),
     Lint("left-running", sentences.LINT_LEFT_RUNNING, left_running),
     Lint("exception-in-thread", sentences.LINT_EXCEPTION_IN_THREAD, exception_in_thread, by_cost=False),
     Lint("child-died", sentences.LINT_CHILD_DIED, child_died, by_cost=False),
@@ -60,7 +80,7 @@ def _weighed(lint: Lint, finding: Finding, trace: Trace) -> Finding:
     cheap = finding.cost_s < max(NOTE_S, NOTE_SHARE * trace.wall_s)
     return Finding(
         lint.name,
-        "note" if lint.by_cost and cheap else "warning",
+        "note" if finding.severity == "note" or (lint.by_cost and cheap) else "warning",
         finding.message,
         finding.hint,
         finding.cost_s,

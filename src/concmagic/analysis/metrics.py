@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, isnan, nan
+from typing import Any
 
 import numpy as np
 
 from concmagic.analysis import work
-from concmagic.analysis.intervals import Steps, count_at_once, total, union
+from concmagic.analysis.intervals import Pair, Steps, count_at_once, total, union
 from concmagic.analysis.path import PathPart, path_of
+from concmagic.analysis.switches import Switches, is_gil_wait, switches
 from concmagic.trace.model import State, StateInterval, Trace, Track
 from concmagic.trace.states import OUTSIDE
 
@@ -62,6 +64,8 @@ class Metrics:
     loop_blocked: float = nan
     loop_idle: float = nan
     loop_longest_step_s: float = nan
+    loop_longest_step_track: int | None = None  # the task that took it
+    loop_longest_step_place: Place = ("", 0)  # what blocked in it, else where it had waited
     loop_delay_p50_s: float = nan
     loop_delay_p99_s: float = nan
     loop_delay_max_s: float = nan
@@ -69,6 +73,7 @@ class Metrics:
     gil_handovers_per_s: float = nan
     cooperative_switches: int = 0
     preemptive_switches: float = nan
+    switches_by_track: Mapping[int, Switches] = field(default_factory=dict)  # of threads
     cost_s: float = nan
     cost_share: float = nan
     events: int = 0
@@ -82,6 +87,7 @@ def compute(trace: Trace) -> Metrics:
     summed = _counted(trace)
     overall = _sums(states for _, states in summed)
     mean, peak, source = _parallelism(trace)
+    by_track = switches(trace)
     return Metrics(
         wall_s=trace.wall_s,
         concurrency=in_flight.mean(trace.wall_ns),
@@ -101,7 +107,8 @@ def compute(trace: Trace) -> Metrics:
         path=path_of(trace),
         overlap=_overlap(trace, summed),
         **_loop(trace),
-        **_gil(trace),
+        **_gil(trace, by_track),
+        switches_by_track=by_track,
         cooperative_switches=_cooperative(trace),
         cost_s=trace.cost.seconds,
         cost_share=trace.cost.seconds / trace.wall_s if trace.wall_ns else nan,
@@ -188,26 +195,22 @@ def _overlap(trace: Trace, summed: list[tuple[Track, tuple[StateInterval, ...]]]
     return useful / trace.wall_ns
 
 
-def _loop(trace: Trace) -> dict[str, float]:
+def _loop(trace: Trace) -> dict[str, Any]:
     """Shares of the loops' time, the longest step, and how long tasks had to wait for their turn."""
     loops = [track for track in trace.tracks if track.kind == "loop" and track.role == "work"]
     spent = _sums(track.states for track in loops)
     length = sum(work.end_of(trace, track) - track.start_ns for track in loops) / 1e9
     if not loops or not length:
         return {}
-    steps = [
-        end - start
-        for track in _tasks(trace)
-        for start, end in union(
-            (one.start_ns, one.end_ns) for one in track.states if one.state in _ON_THE_LOOP
-        )
-    ]
+    longest, task = _longest_step(trace)
     delays = np.array([one.end_ns - one.start_ns for one in _ready(trace)], np.int64)
-    found = {
+    found: dict[str, Any] = {
         "loop_computing": spent.running_s / length,
         "loop_blocked": spent.blocking_s / length,
         "loop_idle": spent.waiting_s / length,
-        "loop_longest_step_s": max(steps, default=0) / 1e9,
+        "loop_longest_step_s": (longest[1] - longest[0]) / 1e9,
+        "loop_longest_step_track": None if task is None else task.id,
+        "loop_longest_step_place": ("", 0) if task is None else _place_of_step(task, longest),
     }
     if len(delays):
         p50, p99 = np.percentile(delays, (50, 99)) / 1e9
@@ -216,29 +219,55 @@ def _loop(trace: Trace) -> dict[str, float]:
     return found
 
 
+def _longest_step(trace: Trace) -> tuple[Pair, Track | None]:
+    """Begin and end of the longest step, and whose it was."""
+    steps = [
+        (pair, track)
+        for track in _tasks(trace)
+        for pair in union((one.start_ns, one.end_ns) for one in track.states if _on_the_loop(one))
+    ]
+    return max(steps, key=lambda step: step[0][1] - step[0][0], default=((0, 0), None))
+
+
+def _on_the_loop(one: StateInterval) -> bool:
+    """In a step: also while its thread wanted the GIL or a core."""
+    return one.state in _ON_THE_LOOP or (one.state is State.READY and one.reason in ("GIL", "core"))
+
+
+def _place_of_step(task: Track, step: Pair) -> Place:
+    """Where the call stands that blocked longest in a step; else the await that it went on from."""
+    told = [one for one in task.states if one.line and step[0] <= one.start_ns < step[1]]
+    if told:
+        worst = max(told, key=lambda one: one.length_ns)
+        return worst.file, worst.line
+    before = [one for one in task.states if one.line and one.end_ns <= step[0]]
+    return (before[-1].file, before[-1].line) if before else (task.file, task.line)
+
+
 def _tasks(trace: Trace) -> list[Track]:
     return [track for track in trace.tracks if track.kind == "task" and track.role == "work"]
 
 
 def _ready(trace: Trace) -> list[StateInterval]:
-    return [one for track in _tasks(trace) for one in track.states if one.state is State.READY]
+    states = [one for track in _tasks(trace) for one in track.states]
+    return [one for one in states if one.state is State.READY and not _on_the_loop(one)]
 
 
-def _gil(trace: Trace) -> dict[str, float]:
+def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> dict[str, Any]:
     """How much of the cell a thread wanted the GIL; only known where somebody looked for it."""
     wanted = [
         (one.start_ns, one.end_ns)
         for track in trace.tracks
         if track.kind == "thread"
         for one in track.states
-        if one.state is State.READY and one.reason == "GIL"
+        if is_gil_wait(one)
     ]
-    if not wanted or not trace.wall_ns:
+    if not trace.wall_ns or not (wanted or trace.build.gil_asked):
         return {}
     return {
         "gil_contended": total(union(wanted)) / trace.wall_ns,
-        "gil_handovers_per_s": len(wanted) / trace.wall_s,
-        "preemptive_switches": len(wanted),
+        "gil_handovers_per_s": sum(one.handovers for one in by_track.values()) / trace.wall_s,
+        "preemptive_switches": sum(one.preemptive for one in by_track.values()),
     }
 
 
@@ -247,5 +276,6 @@ def _cooperative(trace: Trace) -> int:
     found = 0
     for track in _tasks(trace):
         for one, following in zip(track.states, track.states[1:], strict=False):
-            found += one.state in _ON_THE_LOOP and following.state in _GAVE_UP
+            gave_up = following.state in _GAVE_UP and not _on_the_loop(following)
+            found += _on_the_loop(one) and gave_up
     return found

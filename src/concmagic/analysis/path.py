@@ -52,7 +52,7 @@ class _Walk:
         self._loops_in: dict[int | None, list[Track]] = defaultdict(list)
         self._roots: dict[int | None, list[Track]] = defaultdict(list)
         for track in trace.tracks:
-            if track.kind == "loop":
+            if track.kind == "loop" and track.role == "work":
                 self._loops_in[track.parent].append(track)
             elif track.kind == "task":
                 self._roots[track.parent].append(track)
@@ -106,9 +106,9 @@ class _Walk:
         ends = [
             (self._wall if loop.end_ns is None else loop.end_ns, loop) for loop in self._loops_in[thread.id]
         ]
-        for end, loop in ends:
-            if loop.start_ns < at <= end:
-                return at, loop
+        inside = [loop for end, loop in ends if loop.start_ns < at <= end]
+        if inside:  # of a loop inside another's step, the inner one
+            return at, max(inside, key=lambda loop: loop.start_ns)
         earlier = max((end for end, _ in ends if end < at), default=0)
         if earlier <= interval.start_ns:
             return self._through(thread, interval, at)

@@ -40,8 +40,9 @@ class RecordingSession:
         self._options = options
         self._problems: list[str] = []
         self._recorders = self._make_recorders(budget, sampler)
-        self._start_ns = 0
-        self._cpu_ns = (0, 0)
+        self._running: dict[str, Recorder] = {}  # in the order in which they were started
+        self._start_ns = time.monotonic_ns()
+        self._cpu_ns: tuple[int, int] | None = None
 
     def check(self) -> None:
         """Raise TracerBusyError if another tool records already; nothing has been touched then."""
@@ -50,8 +51,10 @@ class RecordingSession:
     def start(self) -> None:
         """Start every recorder; the calls last, because they cost most."""
         for name, recorder in self._recorders.items():
+            # Also one that fails at its start is stopped: it may have come half the way.
+            self._running[name] = recorder
             self._guard(name, recorder.start)
-        self._cpu_ns = machine.cpu_ns()
+        self._cpu_ns = self._guard("CPU time", machine.cpu_ns)
         self._start_ns = time.monotonic_ns()
 
     def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
@@ -61,29 +64,30 @@ class RecordingSession:
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
         end_ns = time.monotonic_ns()
-        own_ns, reaped_ns = (now - then for now, then in zip(machine.cpu_ns(), self._cpu_ns, strict=True))
-        evidence = {
-            name: self._guard(name, recorder.stop)
-            for name, recorder in reversed(tuple(self._recorders.items()))
-        }
+        cpu_ns = self._guard("CPU time", machine.cpu_ns)
+        evidence = self.release()
         for recorder in self._recorders.values():
             self._problems.extend(getattr(recorder, "problems", ()))
+        stopped_ns = end_ns
+        begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)
+        # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.
+        beside_ns = (begin_ns - self._start_ns) + (stopped_ns - end_ns)
         own = self._own_process(evidence, end_ns)
-        children: tuple[ProcessRecord, ...] = evidence["children"] or ()
+        children: tuple[ProcessRecord, ...] = evidence.get("children") or ()
         return Recording(
             title=_title(self._options),
             model=self._options.model,
             source=self._cell.source,
             cell_file=self._cell.file,
             cells=dict(self._cell.notebook),
-            start_ns=self._start_ns,
+            start_ns=begin_ns,
             end_ns=end_ns,
             main_native_id=threading.main_thread().native_id or 0,
             processes=(own, *children),
             jobs=jobs,
-            marks=evidence["marks"] or (),
+            marks=evidence.get("marks") or (),
             samples=evidence.get("sampler"),
-            cpu_ns=own_ns + _children_cpu_ns(children, reaped_ns),
+            cpu_ns=max(_cpu_ns(self._cpu_ns, cpu_ns, children) - beside_ns, 0),
             cores=machine.usable_cores(),
             detail=self._options.detail,
             show_all=self._options.show_all,
@@ -91,6 +95,24 @@ class RecordingSession:
             start_method=self._options.start_method,
             problems=tuple(self._problems),
         )
+
+    def _cell_itself(self, tasks: TaskLog | None, end_ns: int) -> tuple[int, int]:
+        """From an awaiting cell's first step to its end: before and after it the kernel's loop is ours."""
+        number = None if tasks is None else tasks.cell_task
+        task = next((one for one in tasks.tasks if one.number == number), None) if tasks else None
+        if number is None or task is None:
+            return self._start_ns, end_ns
+        begins = [begin for begin, _ in task.steps[:1]] + [part.start_ns for part in task.merged[:1]]
+        begin_ns = max(self._start_ns, min(begins, default=self._start_ns))
+        return begin_ns, max(begin_ns, min(end_ns, task.ended_ns or end_ns))
+
+    def release(self) -> dict[str, Any]:
+        """Stop what still records, the calls first; answers what each recorder saw."""
+        evidence: dict[str, Any] = {}
+        while self._running:
+            name, recorder = self._running.popitem()
+            evidence[name] = self._guard(name, recorder.stop)
+        return evidence
 
     def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:
         from concmagic.recording.calls.recorder import CallRecorder
@@ -126,10 +148,10 @@ class RecordingSession:
             ended_ns=None,
             exit_code=None,
             main_native_id=threading.main_thread().native_id or 0,
-            threads=evidence["threads"] or (),
-            calls=evidence["calls"],
-            tasks=evidence["tasks"] or TaskLog(),
-            jobs=evidence["jobs"] or (),
+            threads=evidence.get("threads") or (),
+            calls=evidence.get("calls"),
+            tasks=evidence.get("tasks") or TaskLog(),
+            jobs=evidence.get("jobs") or (),
         )
 
     def _guard(self, name: str, action: Callable[[], T]) -> T | None:
@@ -138,6 +160,15 @@ class RecordingSession:
         except Exception as error:
             self._problems.append(sentences.recorder_failed(name, error))
             return None
+
+
+def _cpu_ns(
+    before: tuple[int, int] | None, after: tuple[int, int] | None, children: tuple[ProcessRecord, ...]
+) -> int:
+    """CPU time of the cell, its children included; 0 is unknown."""
+    if before is None or after is None:
+        return 0
+    return after[0] - before[0] + _children_cpu_ns(children, after[1] - before[1])
 
 
 def _children_cpu_ns(children: tuple[ProcessRecord, ...], reaped_ns: int) -> int:

@@ -24,6 +24,7 @@ from concmagic.report import Report
 _SCRIPTS = (
     "timeline_model.js",
     "timeline_paint.js",
+    "timeline_head.js",
     "timeline_calls.js",
     "timeline_panels.js",
     "timeline_view.js",

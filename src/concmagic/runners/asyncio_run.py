@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from concmagic.on_import import on_import
+
 
 @contextmanager
 def loops_of_the_cell() -> Iterator[None]:
@@ -27,7 +29,18 @@ def loops_of_the_cell() -> Iterator[None]:
         patches.enter_context(_replaced(loop_class, "run_forever", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(loop_class, "_check_running", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(runners, "events", lambda real: _StandIn(real, kernel_loop)))
+        patches.enter_context(on_import("uvloop", lambda uvloop: _allow_uvloop(uvloop, kernel_loop, patches)))
         yield
+
+
+def _allow_uvloop(uvloop: Any, kernel_loop: asyncio.AbstractEventLoop, patches: ExitStack) -> None:
+    """The same for its loops, which share no code with asyncio's."""
+    if not hasattr(uvloop, "Loop"):
+        return
+    patches.enter_context(_replaced(uvloop.Loop, "run_forever", _stepping_aside(kernel_loop)))
+    asks = "__asyncio"  # on 3.11 `uvloop.run` itself asks asyncio whether a loop runs
+    if hasattr(uvloop, asks):
+        patches.enter_context(_replaced(uvloop, asks, lambda real: _StandIn(real, kernel_loop)))
 
 
 def on_a_loop_of_its_own(run: Callable[[], Any]) -> Any:
@@ -109,9 +122,12 @@ def _aside(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 @contextmanager
 def _replaced(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None]:
-    original = getattr(owner, name)
+    original, inherited = getattr(owner, name), name not in vars(owner)
     setattr(owner, name, wrap(original))
     try:
         yield
     finally:
-        setattr(owner, name, original)
+        if inherited:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)

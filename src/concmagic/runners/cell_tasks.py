@@ -41,11 +41,16 @@ class CellTasks:
         """Cancel them, give them a moment to end, and leave those that do not."""
         waiting = self.pending()
         for task in waiting - (spare or set()):
-            task.cancel()
+            _cancel(task)
         if waiting:
             _, waiting = await asyncio.wait(waiting, timeout=GRACE_S)
         for task in waiting:
-            task.cancel()
+            _cancel(task)
+
+    def cancel(self) -> None:
+        """Cancel them; they end when the loop runs next."""
+        for task in self.pending():
+            _cancel(task)
 
 
 class StopTasks:
@@ -87,6 +92,25 @@ class StopTasks:
     def _request(self) -> None:
         if not self._requested.done():
             self._requested.set_result(None)
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, also one of a circle that await each other: asyncio would go round it for ever."""
+    try:
+        task.cancel()
+    except RecursionError:
+        _wake_cancelled(task)
+
+
+def _wake_cancelled(task: asyncio.Task[Any]) -> None:
+    """Wake a task as if what it awaits had been cancelled, and leave that alone."""
+    awaited: Any = getattr(task, "_fut_waiter", None)
+    for callback, context in [*(getattr(awaited, "_callbacks", None) or ())]:
+        if getattr(callback, "__self__", None) is task:
+            awaited.remove_done_callback(callback)
+            instead = task.get_loop().create_future()
+            instead.cancel()
+            task.get_loop().call_soon(callback, instead, context=context)
 
 
 def _is_kernels(task: asyncio.Future[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import types
 from typing import Any
 
@@ -9,6 +10,7 @@ from concmagic.cell import Outcome, Program
 from concmagic.options import Options
 from concmagic.runners import tracebacks
 from concmagic.runners.asyncio_run import loops_of_the_cell
+from concmagic.runners.cell_tasks import CellTasks
 from concmagic.runners.interrupts import Interrupts
 from concmagic.runners.pending_jobs import PendingJobs
 
@@ -16,11 +18,20 @@ from concmagic.runners.pending_jobs import PendingJobs
 def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
     """Run the cell once. Never raises: what ends the cell is in the outcome."""
     stop = _Stop()
+    cell_tasks = _on_the_running_loop() if settings.cancel_left_running else None
     with Interrupts(stop, options.timeout) as interrupts, loops_of_the_cell():
         outcome = _contained(program)
+    if cell_tasks is not None:
+        cell_tasks.cancel()
     if stop.raised is None:
         return outcome
     return Outcome(error=interrupts.ended(stop.first()))
+
+
+def _on_the_running_loop() -> CellTasks | None:
+    """The tasks that the cell makes on the kernel's loop, which runs again when the cell is over."""
+    loop = asyncio._get_running_loop()
+    return None if loop is None else CellTasks(loop)
 
 
 def _contained(program: Program) -> Outcome:

@@ -66,6 +66,14 @@ def call_text(source: str, line: int, callee: str) -> str:
     return texts.pop() if len(texts) == 1 else ""
 
 
+def parsed(source: str) -> tuple[ast.Module, int]:
+    """The cell's tree, empty if Python cannot read it, and what to add to its lines for the editor's."""
+    try:
+        return ast.parse(_without_magics(source)), _FIRST_LINE - 1
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module([], []), 0
+
+
 def _without_magics(text: str) -> str:
     """The text with the lines that only IPython understands made harmless, in place."""
     lines = text.split("\n")

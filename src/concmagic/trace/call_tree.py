@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concmagic.recording.raw import RawCode
-from concmagic.trace.model import Int32s, Int64s
+from concmagic.trace.model import Int64s
 from concmagic.trace.places import Places
 
 Bools = npt.NDArray[np.bool_]
@@ -44,22 +44,17 @@ class CallTree:
     calls: CallColumns
     parent: Int64s
     own: Bools  # per call: it runs code of the user's
-    shown: Bools  # own code, and its first step into a library
-    depth: Int32s  # among the calls shown
 
     def __len__(self) -> int:
         return len(self.parent)
 
 
 def build_tree(calls: CallColumns, places: Places) -> CallTree:
-    """Find each call's caller and what of it is shown."""
+    """Find each call's caller, and whose code it is."""
     parent = _parents(calls)
     is_own = np.array([places.is_own(function.file) for function in calls.functions], bool)
     own = is_own[calls.function] & ~calls.is_c if len(is_own) else np.zeros(0, bool)
-    has_parent = parent >= 0
-    first_step = ~own & has_parent & own[np.where(has_parent, parent, 0)] if len(own) else own
-    shown = own | first_step
-    return CallTree(calls, parent, own, shown, _depths(calls, parent, shown))
+    return CallTree(calls, parent, own)
 
 
 def _parents(calls: CallColumns) -> Int64s:
@@ -75,16 +70,3 @@ def _parents(calls: CallColumns) -> Int64s:
     fits &= calls.native_id[parent] == calls.native_id if total else fits
     fits &= calls.end_ns[parent] >= calls.start_ns if total else fits
     return np.where(fits, parent, -1)
-
-
-def _depths(calls: CallColumns, parent: Int64s, shown: Bools) -> Int32s:
-    """How many calls shown enclose each call, level by level."""
-    depths = np.zeros(len(parent), np.int32)
-    order = np.argsort(calls.depth, kind="stable")
-    edges = np.flatnonzero(np.diff(calls.depth[order])) + 1
-    for level in np.split(order, edges):
-        above = parent[level]
-        known = level[above >= 0]
-        above = above[above >= 0]
-        depths[known] = depths[above] + shown[above]
-    return depths

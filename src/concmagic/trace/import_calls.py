@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from concmagic.recording.calls.columns import Calls
+from concmagic.recording.calls.select import select_own_code
 from concmagic.recording.raw import RawCode
 from concmagic.trace import states
 from concmagic.trace.call_lines import CallLines
@@ -62,22 +64,24 @@ class ImportedCalls:
     functions: tuple[RawCode, ...] = ()
 
 
-def import_calls(calls: CallColumns, clock: CellClock, places: Places, lines: CallLines) -> ImportedCalls:
+def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLines) -> ImportedCalls:
     """Read one process's calls; times come out in nanoseconds from the cell's start."""
     if not len(calls.start_ns):
         return ImportedCalls()
     tree = build_tree(calls, places)
     start, end = clock.since_start(calls.start_ns), clock.since_start(calls.end_ns)
     blocked, suspects = _blocked_calls(tree, start, end, places, lines)
-    shown = np.flatnonzero(tree.shown & (end > 0) & (start < clock.wall_ns))
+    chosen = select_own_code(calls, places.is_own)
+    shown_start, shown_end = clock.since_start(chosen.start_ns), clock.since_start(chosen.end_ns)
+    shown = np.flatnonzero((shown_end > 0) & (shown_start < clock.wall_ns))
     return ImportedCalls(
-        _by_thread(calls, start, end, blocked, suspects),
-        calls.native_id[shown].astype(np.int64),
-        np.clip(start[shown], 0, clock.wall_ns),
-        np.clip(end[shown], 0, clock.wall_ns),
-        tree.depth[shown],
-        calls.function[shown].astype(np.int32),
-        tuple(calls.functions),
+        _by_thread(calls, start, end, blocked),
+        chosen.native_id[shown].astype(np.int64),
+        np.clip(shown_start[shown], 0, clock.wall_ns),
+        np.clip(shown_end[shown], 0, clock.wall_ns),
+        chosen.depth[shown].astype(np.int32),
+        chosen.function[shown].astype(np.int32),
+        tuple(chosen.functions),
     )
 
 

@@ -114,14 +114,15 @@ def _holding(
     proven = [evidence.proofs.get(track.native_id, _NONE) for track in threads]
     layers = [
         _columns([one for of_thread in waits for one in of_thread]),
+        _columns([one for track in threads for one in track.states if one.state is State.UNKNOWN]),
         _numbered([_columns(of_thread)[:2] for of_thread in on_core]),
         _numbered([_inside(pairs, track) for pairs, track in zip(proven, threads, strict=True)]),
     ]
-    edges = np.unique(np.concatenate([layer[:2].ravel() for layer in layers]))
-    (wants, _), (running, runner), (proofs, prover) = (_at(edges, layer) for layer in layers)
+    edges = np.unique(np.concatenate([[0], *(layer[:2].ravel() for layer in layers)]))
+    (wants, _), (unknown, _), (running, runner), (proofs, prover) = (_at(edges, layer) for layer in layers)
     # Numbers of threads are summed where several hold at once: of one alone the sum is its number.
-    holders = np.where(running == 0, np.where(wants > 0, _UNTOLD, _FREE), _UNTOLD)
-    holders = np.where((running == 1) & (wants > 0), runner, holders)
+    holders = np.where(running + wants + unknown == 0, _FREE, _UNTOLD)
+    holders = np.where((running == 1) & (wants > 0) & (unknown == 0), runner, holders)
     holders = np.where((running > 0) & (proofs == 1), prover, holders)
     return _without_slivers(_Holding(edges, holders), evidence.period_ns)
 
@@ -183,7 +184,7 @@ def _states(holding: _Holding, names: Sequence[str], start: int, end: int) -> tu
     edges, holders = [start, *edges, end], [_UNTOLD, *holding.holders.tolist()]
     found = [
         _state(begin, stop, holder, names)
-        for begin, stop, holder in zip(edges, edges[1:], holders, strict=True)
+        for begin, stop, holder in zip(edges[:-1], edges[1:], holders, strict=True)
         if stop > begin
     ]
     return tuple(join_equal(found))

@@ -5,20 +5,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from concmagic import sentences
 from concmagic.recording.raw import LoopRecord, TaskLog, TaskRecord, Wait, Wake
 from concmagic.trace.clock import CellClock
 from concmagic.trace.cover import cover, join_equal, within
 from concmagic.trace.import_calls import BlockedCall
-from concmagic.trace.loop_holds import Hold, LoopHolds
-from concmagic.trace.model import Flow, State, StateInterval, Track
+from concmagic.trace.loop_holds import Hold, name_holders
+from concmagic.trace.model import Flow, Role, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds, numbered, short_name
 from concmagic.trace.places import Places
 from concmagic.trace.step_clocks import StepClocks, ThreadEvidence
 from concmagic.trace.step_evidence import as_thread, begin_of, calls_within, delay_ns, in_order, merged_states
 from concmagic.trace.task_flows import task_flows
+from concmagic.trace.task_words import cancelled_by, loop_words, wait_detail
 
 SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
 LOOP_OVERHEAD_NS = 50_000  # a shorter gap between two callbacks is the loop's own work
@@ -64,8 +65,11 @@ class TaskImporter:
         self._evidence_until = evidence_until  # per thread: until when its blocking calls are known
         self._loops = {loop.number: loop for loop in log.loops}
         self._shown = [task for task in log.tasks if show_all or task.origin == "user"]
+        self._by_number = {task.number: task for task in log.tasks}
         self._shown_numbers = {task.number for task in self._shown}
         self._names = self._all_names()
+        told = {*self._shown_numbers, log.cell_task}
+        self._told = {number: name for number, name in self._names.items() if number in told}
         self._holds_of: dict[int, list[tuple[int, int, str]]] = {}
         self._clocks = StepClocks(evidence or {})
         self._clocks.add(log.long_steps, clock)
@@ -82,8 +86,9 @@ class TaskImporter:
         for number, tasks in in_loop.items():
             loop = self._loops.get(number) or LoopRecord(number, 0, False, ())
             loop_track = self._loop_track(loop)
-            tracks.append(loop_track)
-            tracks += self._task_tracks(loop, tasks)
+            of_tasks = self._task_tracks(loop, tasks)
+            detail = loop_words(self._holds(loop), of_tasks)
+            tracks += [replace(loop_track, outcome_detail=detail), *of_tasks]
             known_until = self._evidence_until.get(loop.native_id, 0)
             by_thread[loop.native_id] += as_thread(loop_track.states, known_until)
             steps[loop.native_id] += self._steps_by_id(tasks)
@@ -144,7 +149,7 @@ class TaskImporter:
             kind="loop",
             name=sentences.EVENT_LOOP,
             parent=self._ids.known("thread", self._pid, loop.native_id),
-            role="work",
+            role=self._loop_role(loop),
             start_ns=start,
             end_ns=None if loop.kernel else end,
             states=cover(start, end, join_equal(states), merged_states(loop.merged, self._clock)),
@@ -152,6 +157,11 @@ class TaskImporter:
             pid=self._pid,
             native_id=loop.native_id,
         )
+
+    def _loop_role(self, loop: LoopRecord) -> Role:
+        """The kernel's loop is machinery in a cell that has nothing on it (it is shown with --all)."""
+        mine = any(task.loop == loop.number and task.origin == "user" for task in self._log.tasks)
+        return "work" if mine or not loop.kernel else "machinery"
 
     def _step(self, native_id: int, begin: int, end: int, holder: str = "") -> list[StateInterval]:
         """One step: running, but for where its thread was in a blocking call."""
@@ -174,7 +184,7 @@ class TaskImporter:
     def _task_tracks(self, loop: LoopRecord, tasks: Sequence[TaskRecord]) -> list[Track]:
         self._holds(loop)
         drafts = [self._states(task, loop.native_id) for task in tasks]
-        self._name_holders(loop, drafts)
+        name_holders(self._holds(loop), drafts)
         return [self._task_track(loop, task, states) for task, states in zip(tasks, drafts, strict=True)]
 
     def _states(self, task: TaskRecord, native_id: int) -> list[StateInterval]:
@@ -197,7 +207,8 @@ class TaskImporter:
                 else:
                     woken = self._due(task.loop, wake, before, min(max(at(wake.at_ns), before), begin))
                     if woken > before:
-                        states.append(self._waiting(before, woken, wake.wait))
+                        in_pool = self._threads.get(wake.thread or 0, "")
+                        states.append(self._waiting(before, woken, wake.wait, in_pool))
                     if begin > woken:
                         states.append(StateInterval(woken, begin, State.READY, "loop"))
             if end > begin:
@@ -236,29 +247,12 @@ class TaskImporter:
         if end > max(woken, before):
             states.append(StateInterval(max(woken, before), end, State.READY, "loop"))
 
-    def _waiting(self, start: int, end: int, wait: Wait | None) -> StateInterval:
+    def _waiting(self, start: int, end: int, wait: Wait | None, in_pool: str = "") -> StateInterval:
         if wait is None:
             return StateInterval(start, end, State.WAITING)
         file = self._places.short(wait.file)
-        return StateInterval(start, end, State.WAITING, wait.reason, wait.detail, file, wait.line)
-
-    def _name_holders(self, loop: LoopRecord, drafts: list[list[StateInterval]]) -> None:
-        """Say of each READY who held the loop meanwhile."""
-        places = [
-            (draft, index)
-            for draft in drafts
-            for index, interval in enumerate(draft)
-            if interval.state is State.READY
-        ]
-        if not places:
-            return
-        ready = [draft[index] for draft, index in places]
-        found = LoopHolds(self._holds(loop)).holders(
-            [one.start_ns for one in ready], [one.end_ns for one in ready]
-        )
-        for (draft, index), interval, (who, many) in zip(places, ready, found, strict=True):
-            detail = sentences.held_by(who, many)
-            draft[index] = StateInterval(interval.start_ns, interval.end_ns, State.READY, "loop", detail)
+        detail = wait_detail(wait, self._names.get(wait.task or 0, ""), in_pool)
+        return StateInterval(start, end, State.WAITING, wait.reason, detail, file, wait.line)
 
     def _end(self, task: TaskRecord) -> int:
         return self._clock.wall_ns if task.ended_ns is None else self._clock.at(task.ended_ns)
@@ -279,8 +273,8 @@ class TaskImporter:
             start_ns=start,
             end_ns=None if task.ended_ns is None else end,
             states=cover(start, end, states, merged_states(task.merged, self._clock)),
-            outcome=task.outcome,
-            outcome_detail=task.exception,
+            outcome="timed out" if task.outcome == "raised TimeoutError" else task.outcome,
+            outcome_detail=task.exception or cancelled_by(task, self._by_number, self._told, self._threads),
             pid=self._pid,
             native_id=loop.native_id,
             unit=task.origin == "user" and not is_cell,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import nan
 from typing import cast
 
 from concmagic import sentences
-from concmagic._version import __version__
 from concmagic.recording.raw import ProcessRecord, Recording
-from concmagic.trace import import_cost
+from concmagic.trace import import_build, import_cost
 from concmagic.trace.call_lines import CallLines
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
@@ -22,10 +20,21 @@ from concmagic.trace.import_samples import Samples, import_samples
 from concmagic.trace.import_slices import slices_of, together
 from concmagic.trace.import_tasks import ImportedTasks, TaskImporter
 from concmagic.trace.import_threads import ThreadContext, import_threads, shown
-from concmagic.trace.model import Build, Flow, Function, Hidden, Model, Slices, State, StateInterval, Trace, Track
+from concmagic.trace.model import (
+    Flow,
+    Function,
+    Hidden,
+    Model,
+    Slices,
+    State,
+    StateInterval,
+    Trace,
+    Track,
+)
 from concmagic.trace.numbering import TrackIds
 from concmagic.trace.places import Places
 from concmagic.trace.step_clocks import ThreadEvidence
+from concmagic.trace.task_flows import Step, with_jobs_of_tasks
 
 
 def import_recording(recording: Recording) -> Trace:
@@ -41,6 +50,7 @@ class _Found:
     flows: list[Flow] = field(default_factory=list)
     slices: list[Slices] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
     unawaited: list[Function] = field(default_factory=list)
     hidden_threads: int = 0
     hidden_tasks: int = 0
@@ -65,7 +75,8 @@ class _Importer:
         for process in recording.processes:
             self._import_process(process, samples)
         jobs = import_jobs(self._jobs, self._clock, self._ids)
-        found.flows += job_flows(self._jobs, self._clock, self._ids)
+        of_jobs = job_flows(self._jobs, self._clock, self._ids)
+        found.flows = with_jobs_of_tasks(of_jobs, found.flows, found.steps)
         known = {track.id for track in found.tracks}
         return Trace(
             title=recording.title,
@@ -78,9 +89,9 @@ class _Importer:
             slices=together(found.slices),
             source=recording.source,
             outcome=recording.outcome,
-            cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else float("nan"),
+            cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else nan,
             python_cpu_s=_python_cpu_s(recording),
-            build=_build(recording),
+            build=import_build.build(recording),
             cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
             unawaited=tuple(found.unawaited),
@@ -116,6 +127,8 @@ class _Importer:
         tasks = self._read_tasks(process, calls, samples)
         context = replace(context, loops=tasks.by_thread)
         threads, flows = import_threads(process.threads, context)
+        if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
+            threads = [replace(thread, role="machinery", unit=False) for thread in threads]
         threads, gil = self._read_gil(process, threads, calls, context)
         of_process = samples.get(pid, ()) if not threads else ()
         is_group = any(job.pid == pid for job in self._jobs)
@@ -129,6 +142,10 @@ class _Importer:
             record.origin != "ours" and not shown(record, context) for record in process.threads
         )
         found.hidden_tasks += tasks.hidden
+        for native_id, steps in tasks.steps.items():
+            thread = self._ids.known("thread", pid, native_id)
+            if thread is not None:
+                found.steps[thread] = steps
 
     def _read_tasks(self, process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> ImportedTasks:
         if process.tasks is None:
@@ -154,7 +171,7 @@ class _Importer:
         self, process: ProcessRecord, threads: list[Track], calls: ImportedCalls, context: ThreadContext
     ) -> tuple[list[Track], list[Track]]:
         """The threads with the holder on their waits, and the GIL's own track where it kept them waiting."""
-        if _free_threaded():
+        if import_build.free_threaded():
             return threads, []
         try:
             return import_gil(process, threads, calls.threads, context)
@@ -182,7 +199,7 @@ class _Importer:
             is_kernel=process.parent_pid is None,
             show_all=self._recording.show_all,
             born_ns=_born(process, self._clock),
-            sampling_ns=_sampling_ns(self._recording),
+            sampling_ns=import_build.sampling_ns(self._recording),
             died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
         )
 
@@ -252,7 +269,7 @@ def _python_cpu_s(recording: Recording) -> float:
     kernel, *children = recording.processes
     used = [thread.cpu_ns for thread in kernel.threads] + [child.cpu_ns for child in children]
     known = [cpu_ns for cpu_ns in used if cpu_ns is not None]
-    return sum(known) / 1e9 if known and len(known) == len(used) else float("nan")
+    return sum(known) / 1e9 if known and len(known) == len(used) else nan
 
 
 def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:
@@ -262,37 +279,3 @@ def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:
     return tuple(
         replace(track, host=False) if track.host and track.kind == "thread" else track for track in tracks
     )
-
-
-def _build(recording: Recording) -> Build:
-    return Build(
-        python=platform.python_version(),
-        implementation=platform.python_implementation(),
-        free_threaded=_free_threaded(),
-        platform=platform.platform(terse=True),
-        concmagic=__version__,
-        viztracer=_version_of("viztracer"),
-        cores=recording.cores,
-        start_method=recording.start_method,
-        sampling_ns=_sampling_ns(recording),
-        gil_asked=recording.samples is not None and recording.samples.knows_gil,
-    )
-
-
-def _free_threaded() -> bool:
-    return not getattr(sys, "_is_gil_enabled", lambda: True)()
-
-
-def _sampling_ns(recording: Recording) -> int:
-    """The time between two samples of a thread that is not asleep."""
-    log = recording.samples
-    return round(1e9 / log.rate_hz) if log is not None and log.rate_hz > 0 else 0
-
-
-def _version_of(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""

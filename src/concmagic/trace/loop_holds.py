@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from concmagic.trace.model import Int64s
+from concmagic import sentences
+from concmagic.trace.model import Int64s, State, StateInterval
 
 Hold = tuple[int, int, str]  # begin, end, who
 _SHARE = 0.2  # less of the wait than this: no single one held it
@@ -49,6 +50,23 @@ class LoopHolds:
         best[inner] = np.where(longer, at, best[inner])
         length[inner] = np.where(longer, full, length[inner])
         return best, length
+
+
+def name_holders(holds: Sequence[Hold], drafts: Sequence[list[StateInterval]]) -> None:
+    """Say of each READY in these drafts who held the loop meanwhile."""
+    places = [
+        (draft, index)
+        for draft in drafts
+        for index, interval in enumerate(draft)
+        if interval.state is State.READY and interval.reason == "loop"
+    ]
+    ready = [draft[index] for draft, index in places]
+    if not ready:
+        return
+    found = LoopHolds(holds).holders([one.start_ns for one in ready], [one.end_ns for one in ready])
+    for (draft, index), one, (who, many) in zip(places, ready, found, strict=True):
+        detail = sentences.held_by(who, many)
+        draft[index] = StateInterval(one.start_ns, one.end_ns, State.READY, "loop", detail)
 
 
 def _range_maxima(values: Int64s) -> list[tuple[Int64s, Int64s]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import nan
 from typing import Literal
 
 import numpy as np
@@ -31,6 +32,8 @@ class State(Enum):
     WAITING = "waiting"
     STARTING = "starting"
     UNKNOWN = "unknown"
+
+    __hash__ = object.__hash__  # Enum's own is written in Python, and asked millions of times
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,17 @@ class Slices:
     def __len__(self) -> int:
         return len(self.start_ns)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Slices):
+            return NotImplemented
+        return self.functions == other.functions and all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("track", "start_ns", "end_ns", "depth", "function")
+        )
+
+    def __hash__(self) -> int:
+        return hash((len(self), self.functions))
+
 
 @dataclass(frozen=True, slots=True)
 class Build:
@@ -197,8 +211,8 @@ class Trace:
     slices: Slices = field(default_factory=Slices)
     source: str = ""
     outcome: str = "returned"  # of the cell itself
-    cpu_s: float = float("nan")  # CPU time of the process and its ended children during the cell
-    python_cpu_s: float = float("nan")  # the part of it that its Python threads used
+    cpu_s: float = nan  # CPU time of the process and its ended children during the cell
+    python_cpu_s: float = nan  # the part of it that its Python threads used
     build: Build = field(default_factory=Build)
     cost: Cost = field(default_factory=Cost)
     hidden: Hidden = field(default_factory=Hidden)

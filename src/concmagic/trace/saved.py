@@ -37,6 +37,7 @@ _COLUMNS = {
     "function": np.int32,
 }
 _PLAIN = ("title", "model", "wall_ns", "source", "outcome")
+_NUMBERS = ("cpu_s", "python_cpu_s")
 _TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name != "states")
 
 
@@ -44,7 +45,7 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     """The whole trace as dicts, lists, strings and numbers; NaN is None."""
     plain: dict[str, Any] = {"format": FORMAT}
     plain |= {name: getattr(trace, name) for name in _PLAIN}
-    plain["cpu_s"] = None if isnan(trace.cpu_s) else trace.cpu_s
+    plain |= {name: _number_to_plain(getattr(trace, name)) for name in _NUMBERS}
     plain["tracks"] = [_track_to_plain(track) for track in trace.tracks]
     plain |= {name: _rows_to_plain(getattr(trace, name), kind) for name, kind in _ROWS.items()}
     plain["slices"] = _slices_to_plain(trace.slices)
@@ -62,13 +63,21 @@ def from_plain(plain: Mapping[str, Any]) -> Trace:
     if not isinstance(number, int) or number > FORMAT:
         raise LoadError(sentences.newer_format(number))
     values: dict[str, Any] = {name: plain[name] for name in _PLAIN}
-    values["cpu_s"] = nan if plain["cpu_s"] is None else float(plain["cpu_s"])
+    values |= {name: _number_from_plain(plain.get(name)) for name in _NUMBERS}
     values["tracks"] = tuple(_track_from_plain(track) for track in plain["tracks"])
     values["slices"] = _slices_from_plain(plain["slices"])
     values["cost"] = Cost(**_known(Cost, plain["cost"] | {"problems": tuple(plain["cost"]["problems"])}))
     values |= {name: _rows_from_plain(plain[name], kind) for name, kind in _ROWS.items() if name in plain}
     values |= {name: kind(**_known(kind, plain[name])) for name, kind in _SINGLE.items()}
     return Trace(**values)
+
+
+def _number_to_plain(number: float) -> float | None:
+    return None if isnan(number) else number
+
+
+def _number_from_plain(number: float | None) -> float:
+    return nan if number is None else float(number)
 
 
 def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

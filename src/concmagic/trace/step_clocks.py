@@ -117,9 +117,7 @@ def _in_suspects(
         if length < SHORTEST_NS:
             break
         start = call.end_ns - length
-        block = StateInterval(
-            start, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line
-        )
+        block = StateInterval(start, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line)
         states = cover(*step, states, [block])
         idle -= length
     return states, idle

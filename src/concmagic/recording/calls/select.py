@@ -23,7 +23,9 @@ def select_own_code(calls: Calls, is_own: Callable[[str], bool]) -> Calls:
     calls = collapse_imports(calls)
     own = own_functions(calls, is_own)[calls.function]
     caller = parents(calls)
-    return take(calls, own | ((caller >= 0) & own[caller]))
+    # A C function whose class is gone has no name that may be read: nothing to write on a slice.
+    named = np.array([bool(code.name) for code in calls.functions], np.bool_)[calls.function]
+    return take(calls, own | ((caller >= 0) & own[caller] & named))
 
 
 def own_functions(calls: Calls, is_own: Callable[[str], bool]) -> Bools:

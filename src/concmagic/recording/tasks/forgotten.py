@@ -36,8 +36,13 @@ def unawaited_hook(observer: Observer, original: Hook) -> Hook:
 
     if not isinstance(original, FunctionType):  # somebody else's: it stays, and is only called
         return original
-    names = {**original.__globals__, "warn": warn, "_wm": SimpleNamespace(warn=warn)}  # from 3.14 it is `_wm.warn`
-    made = FunctionType(original.__code__, names, original.__name__, original.__defaults__, original.__closure__)
+    names = {
+        **original.__globals__,
+        "warn": warn,
+        "_wm": SimpleNamespace(warn=warn),
+    }  # from 3.14 it is `_wm.warn`
+    code, defaults, closure = original.__code__, original.__defaults__, original.__closure__
+    made = FunctionType(code, names, original.__name__, defaults, closure)
     return functools.update_wrapper(made, original)
 
 

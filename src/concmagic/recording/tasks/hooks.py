@@ -30,6 +30,12 @@ _FLUSH_EVERY_NS = 20_000_000
 STEP_IN_PYTHON, _WAKEUP_IN_PYTHON = "__step", "__wakeup"
 
 
+class Identity:
+    """`identity[thing]` is `id(thing)`, but no call: recorded, that would cost more than it does."""
+
+    __getitem__ = staticmethod(id)
+
+
 class _NoSuchCallback:
     """Stands for the step's type where the interpreter has none of its own."""
 
@@ -56,7 +62,9 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `Handle._run`: takes a step's begin and end."""
     numbers, sleeps, buffer = observer.table.numbers, observer.table.sleeps, observer.stream.buffer
     flush, due = observer.stream.flush, 0
-    clock, fresh_until = observer.clock, 0
+    identity = Identity()
+    clock = iter(monotonic_ns, None)  # its next item is the time now: no call either
+    thread_clock, fresh_until = observer.clock, 0
     step: type = step_type()
     timer: Any = events.TimerHandle  # Any: asyncio's types do not tell of a handle's loop
 
@@ -71,9 +79,9 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
             kind = callback.__class__
             if kind is step or (kind is BuiltinFunctionType and callback.__name__ == WAKEUP):
                 task = callback.__self__
-                number = numbers[id(task)]
+                number = numbers[identity[task]]
             elif callback is _SLEEP_IS_OVER and self.__class__ is timer:
-                task, number = None, sleeps[id(self._loop)]
+                task, number = None, sleeps[identity[self._loop]]
             else:
                 task, number = observer.other(self)
         except KeyError:  # seen for the first time
@@ -81,16 +89,18 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
         except Exception as error:
             observer.fail(error)
             return original(self)
-        begin = monotonic_ns()
+        for begin in clock:
+            break
         if begin > fresh_until:
-            fresh_until = clock.read()
+            fresh_until = thread_clock.read()
             begin = monotonic_ns()
         try:
             return original(self)
         finally:
-            end = monotonic_ns()
+            for end in clock:
+                break
             if end - begin > LONG_NS:
-                fresh_until = clock.long(begin, end)
+                fresh_until = thread_clock.long(begin, end)
             buffer += (begin, end, number)
             if task is not None and task._state != "PENDING":
                 observer.ended(task, number, end)

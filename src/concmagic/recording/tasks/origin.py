@@ -28,6 +28,8 @@ _MACHINERY = frozenset(
         "BaseEventLoop.shutdown_default_executor",
         "BaseSelectorEventLoop._accept_connection2",
         "BaseSubprocessTransport._connect_pipes",
+        "Loop.shutdown_asyncgens",  # uvloop's
+        "Loop.shutdown_default_executor",
     }
 )
 
@@ -89,7 +91,7 @@ def creating_frame(frame: FrameType | None, stop: CodeType) -> FrameType | None:
 def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file: str) -> Origin:
     """Whose task this is: `name` and `file` are its coroutine's, `parent` the origin of its parent."""
     runs = place_of(file) if file else "user"
-    if runs == "stdlib" and name in _MACHINERY:
+    if (runs == "stdlib" or not file) and name in _MACHINERY:
         return "machinery"
     if parent == "user":
         return "user"

@@ -8,20 +8,21 @@ still makes the tasks.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import warnings
 from asyncio import base_events, events
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from time import monotonic_ns
 from types import FrameType, ModuleType
 from typing import Any
 
 from concmagic import sentences
+from concmagic.collection import paused_collection
+from concmagic.on_import import on_import
 from concmagic.recording.raw import MergedSteps, TaskLog
-from concmagic.recording.tasks import forgotten, hooks, scheduling
+from concmagic.recording.tasks import foreign_loops, forgotten, hooks, lock_holders, scheduling
 from concmagic.recording.tasks.log import Reader
 from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.table import TaskEntry, user_name
@@ -34,6 +35,7 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hoo
     (_Loop, "call_soon", scheduling.call_soon_hook),
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
     (_Loop, "create_task", hooks.create_task_hook),
+    (asyncio.Lock, "acquire", lock_holders.acquire_hook),
     (_Loop, "call_exception_handler", forgotten.exception_handler_hook),
     (warnings, "_warn_unawaited_coroutine", forgotten.unawaited_hook),
 )
@@ -49,6 +51,7 @@ class TaskRecorder:
         self._kept = kept
         self._observer: Observer | None = None
         self._installed: list[tuple[type | ModuleType, str, Any, Any]] = []
+        self._foreign = ExitStack()
         self._cell_task: int | None = None
 
     def start(self) -> None:
@@ -61,11 +64,25 @@ class TaskRecorder:
                 observer.meet(task)
         for owner, name, make in _HOOKS:
             original = owner.__dict__[name]
-            hook = make(observer, original)
-            setattr(owner, name, hook)
-            self._installed.append((owner, name, original, hook))
+            self._install(owner, name, original, make(observer, original))
+        self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
         _recording.append(self)
         observer.active = True
+
+    def _install(self, owner: type | ModuleType, name: str, original: Any, hook: Any) -> None:
+        inherited = name not in owner.__dict__
+        setattr(owner, name, hook)
+        self._installed.append((owner, name, None if inherited else original, hook))
+
+    def _watch_foreign(self, module: ModuleType) -> None:
+        observer = self._observer
+        if observer is None:
+            return
+        try:
+            for owner, name, original, hook in foreign_loops.hooks_for(module, observer):
+                self._install(owner, name, original, hook)
+        except (AttributeError, TypeError) as error:  # another uvloop than those that we know
+            observer.problems.append(sentences.foreign_loop_unseen(module.__name__, error))
 
     def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
         """Tell that this task runs the cell itself; nothing happens if nothing is recorded."""
@@ -95,14 +112,17 @@ class TaskRecorder:
         observer.stream.buffer.extend(_unfinished(observer, at_ns))
         for entry in [*observer.table.tasks.values()]:  # a thread may still be creating one
             _look_at_end(observer, entry, self._cell_task)
-        with _no_collection():
+        with paused_collection():
             return _build(observer, self._cell_task)
 
     def _uninstall(self) -> Iterator[str]:
         if self in _recording:
             _recording.remove(self)
+        self._foreign.close()
         for owner, name, original, hook in reversed(self._installed):
-            if owner.__dict__.get(name) is hook:
+            if owner.__dict__.get(name) is hook and original is None:
+                delattr(owner, name)
+            elif owner.__dict__.get(name) is hook:
                 setattr(owner, name, original)
             else:
                 # Ours stays underneath somebody else's, where it only calls the original.
@@ -163,18 +183,6 @@ def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) ->
         forgotten.look_at_end(entry, task)
     if entry.number == cell_task:
         entry.name = entry.name or "cell"
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """While millions of small objects are made that all live on, looking for garbage takes half the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _build(observer: Observer, cell_task: int | None) -> TaskLog:

@@ -12,7 +12,7 @@ from asyncio import events
 from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from concmagic.recording.tasks.hooks import WAKEUP, Hook, hide_hook, step_type
+from concmagic.recording.tasks.hooks import WAKEUP, Hook, Identity, hide_hook, step_type
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def call_soon_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.call_soon`: notes wake-ups."""
     numbers, make_handle, step = observer.table.numbers, events.Handle, step_type()
+    identity = Identity()
 
     @functools.wraps(original)
     def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
@@ -29,10 +30,11 @@ def call_soon_hook(observer: Observer, original: Hook) -> Hook:
             hide_hook(handle)
         else:
             handle = make_handle(callback, args, self, context)
-            self._ready.append(handle)
+            ready = self._ready
+            ready += (handle,)
         kind = callback.__class__
         if kind is step:
-            if id(callback.__self__) not in numbers:
+            if identity[callback.__self__] not in numbers:
                 observer.scheduled(callback.__self__, self, sys._getframe(1))
         elif kind is BuiltinFunctionType:
             if callback.__name__ == WAKEUP:

@@ -102,7 +102,7 @@ def program(node: Node, _future: Any) -> str:
 
 
 def address_words(value: Any) -> str:
-    """"127.0.0.1:8080", a path, or "" for anything else."""
+    """ "127.0.0.1:8080", a path, or "" for anything else."""
     if isinstance(value, bytes):
         value = os.fsdecode(value)
     if isinstance(value, str):

@@ -18,78 +18,8 @@ from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
 from concmagic.recording.tasks.lock_holders import LockHolders
 from concmagic.recording.tasks.origin import code_of, place_of
-from concmagic.recording.tasks.wait_details import Detail, Node
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One way to wait: how it is called, and what is told beside it."""
-
-    reason: str
-    detail: Detail = say.nothing
-    named: bool = False  # whether the thing has a name worth telling
-
-
-# What stands for all that it awaits itself: a Barrier waits on a Condition, a subprocess on a gather.
-_WHOLE: dict[tuple[str, str], Row] = {
-    ("locks", "Barrier.wait"): Row("Barrier", named=True),
-    ("queues", "Queue.join"): Row("Queue.join", named=True),
-    ("tasks", "as_completed.<locals>._wait_for_one"): Row("as_completed"),  # 3.11, 3.12
-    ("tasks", "_AsCompletedIterator._wait_for_one"): Row("as_completed"),  # from 3.13
-    ("threads", "to_thread"): Row("executor job"),
-    ("subprocess", "Process.wait"): Row("subprocess", say.program),
-    ("subprocess", "Process.communicate"): Row("subprocess", say.program),
-    ("subprocess", "create_subprocess_exec"): Row("subprocess", say.says("start")),
-    ("subprocess", "create_subprocess_shell"): Row("subprocess", say.says("start")),
-    ("streams", "StreamReader.read"): Row("stream read", say.stream_peer),
-    ("streams", "StreamReader.readline"): Row("stream read", say.stream_peer),
-    ("streams", "StreamReader.readexactly"): Row("stream read", say.stream_peer),
-    ("streams", "StreamReader.readuntil"): Row("stream read", say.stream_peer),
-    ("streams", "StreamReader.__anext__"): Row("stream read", say.stream_peer),
-    ("streams", "StreamWriter.drain"): Row("stream drain", say.stream_peer),
-    ("streams", "StreamWriter.wait_closed"): Row("stream close", say.stream_peer),
-    ("streams", "open_connection"): Row("connect", say.host_and_port),
-    ("streams", "open_unix_connection"): Row("connect", say.path),
-    ("base_events", "BaseEventLoop.getaddrinfo"): Row("DNS", say.host_and_port),
-    ("base_events", "BaseEventLoop.getnameinfo"): Row("DNS"),
-    ("base_events", "BaseEventLoop.create_connection"): Row("connect", say.host_and_port),
-    ("unix_events", "_UnixSelectorEventLoop.create_unix_connection"): Row("connect", say.path),
-    ("base_events", "BaseEventLoop.create_server"): Row("server", say.says("start")),
-    ("selector_events", "BaseSelectorEventLoop._accept_connection2"): Row("connect"),
-    ("base_events", "Server.serve_forever"): Row("server"),
-    ("base_events", "Server.wait_closed"): Row("server", say.says("close")),
-}
-
-# What waits by itself; the innermost of these counts.
-_ROWS: dict[tuple[str, str], Row] = {
-    ("tasks", "sleep"): Row("sleep", say.seconds("delay")),
-    ("tasks", "wait_for"): Row("wait_for", say.seconds("timeout")),  # 3.11; later it awaits the thing itself
-    ("tasks", "_wait"): Row("wait", say.how_many("fs")),
-    ("tasks", "_cancel_and_wait"): Row("wait_for", say.says("cancelling")),
-    ("taskgroups", "TaskGroup.__aexit__"): Row("TaskGroup"),  # 3.11, 3.12
-    ("taskgroups", "TaskGroup._aexit"): Row("TaskGroup"),  # from 3.13
-    ("locks", "Lock.acquire"): Row("Lock", named=True),
-    ("locks", "Event.wait"): Row("Event", named=True),
-    ("locks", "Condition.wait"): Row("Condition", named=True),
-    ("locks", "Semaphore.acquire"): Row("Semaphore", named=True),
-    ("queues", "Queue.get"): Row("Queue.get", named=True),
-    ("queues", "Queue.put"): Row("Queue.put", say.says("(full)"), named=True),
-    ("selector_events", "BaseSelectorEventLoop.sock_recv"): Row("sock_recv", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_recv_into"): Row("sock_recv", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom"): Row("sock_recv", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom_into"): Row("sock_recv", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_sendall"): Row("sock_sendall", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_sendto"): Row("sock_sendall", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_connect"): Row("sock_connect", say.address),
-    ("selector_events", "BaseSelectorEventLoop.sock_accept"): Row("sock_accept", say.own_address),
-    ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", say.says("shutdown")),
-}
-
-_LOCK = _ROWS["locks", "Lock.acquire"]
-
-# Where no coroutine of asyncio's waits, but the user's awaits a future itself.
-_GATHER = Row("gather", say.children)
-_FUTURE = Row("future")
-_UNKNOWN = Row("")
+from concmagic.recording.tasks.wait_details import Node
+from concmagic.recording.tasks.wait_rows import FUTURE, GATHER, LOCK, ROWS, UNKNOWN, WHOLE, Row
 
 _WRAPPERS = frozenset(
     {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable"}
@@ -161,11 +91,11 @@ def _shape(codes: tuple[CodeType, ...]) -> _Shape:
     user = own[-1] if own else outside[-1] if outside else -1
     direct = bool(own) and own[-1] == outside[-1]
     inner = range((outside[-1] if outside else -1) + 1, len(places))
-    for table, order in ((_WHOLE, inner), (_ROWS, reversed(inner))):
+    for table, order in ((WHOLE, inner), (ROWS, reversed(inner))):
         for i in order:
             if (row := _row_of(codes[i], table)) is not None:
                 return _Shape(row, i, user, direct, codes)
-    return _Shape(_UNKNOWN if inner else None, 0, user, direct, codes)
+    return _Shape(UNKNOWN if inner else None, 0, user, direct, codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +108,9 @@ class Ended:
 
 
 # Reason, detail, identity of the code and instruction of the await, the thread that woke it, whether
-# it was cancelled. (Not the code itself: hashing one takes longer than all the rest.)
-_Key = tuple[str, str | float | None, int, int, int | None, bool]
+# it was cancelled, whether the thing may have a name there, the task that was awaited or held the lock.
+# (Not the code itself: hashing one takes longer than all the rest.)
+_Key = tuple[str, str | float | None, int, int, int | None, bool, bool, int | None]
 
 
 class WaitBook:
@@ -215,13 +146,15 @@ class WaitBook:
             shape = self._shapes[identities] = self._new_shape(nodes)
         row, user = shape.row, shape.user
         about: int | None = None
-        if row is None or (row is _UNKNOWN and type(future) is not asyncio.Future):
-            reason, detail = self._by_future(future)
-            about = self._numbers_of_tasks.get(id(future)) if reason == "task" else None
+        if row is None or (row is UNKNOWN and type(future) is not asyncio.Future):
+            # Not always what wakes it: an interrupt frees tasks that await each other by another future.
+            awaited = getattr(task, "_fut_waiter", None) or future
+            reason, detail = self._by_future(awaited)
+            about = self._numbers_of_tasks.get(id(awaited)) if reason == "task" else None
             named = reason == "future"
         else:
             reason, detail, named = row.reason, row.detail(nodes[shape.node], future), row.named
-            if row is _LOCK:
+            if row is LOCK:
                 about = self._holder(nodes[shape.node], task, future)
         code, instruction = (0, -1) if user < 0 else (identities[user], _instruction(nodes[user]))
         cancelled = future is not None and future.cancelled()
@@ -250,8 +183,8 @@ class WaitBook:
         if isinstance(future, asyncio.Task):
             return "task", self._name_of_task(future)
         if hasattr(future, "_children"):
-            return _GATHER.reason, _GATHER.detail(None, future)
-        return (_FUTURE if asyncio.isfuture(future) else _UNKNOWN).reason, ""
+            return GATHER.reason, GATHER.detail(None, future)
+        return (FUTURE if asyncio.isfuture(future) else UNKNOWN).reason, ""
 
     def ended(self, number: int) -> Ended:
         """The wait of this number, and how it ended."""

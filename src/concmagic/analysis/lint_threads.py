@@ -1,0 +1,209 @@
+"""Lints about workers that compute: threads at the GIL, and threads and processes on too few cores."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from concmagic import sentences
+from concmagic.analysis import work
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, total, union
+from concmagic.analysis.metrics import Metrics
+from concmagic.analysis.switches import is_gil_wait
+from concmagic.trace.model import State, Trace, Track
+
+SHORTEST_NS = 100_000_000  # of a shorter cell starting a process would take the most part
+CONTENDED_SHARE = 0.2  # of the cell
+SAVING_SHARE = 0.1  # of the cell: what other ways to run it might save, to be worth a word
+WAITS_SHARE = 0.5  # a thread that waits for more than this share of its life does not compute
+ALONE_SHARE = 0.2  # of the cell, from which on the last worker's time alone is worth a word
+UNEVEN = 1.5  # times the others' mean
+_ALL_THE_WHILE = 0.8
+_NATIVE_CORES = 0.5
+
+
+def gil_bound(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """Threads computed one at a time. Not if they mostly waited, or in native code that released the GIL."""
+    if trace.wall_ns < SHORTEST_NS or trace.build.cores < 2:
+        return  # on one core processes take turns as well
+    for pid in sorted({track.pid for track in trace.tracks if track.kind == "thread"}):
+        threads = [track for track in _computing(trace) if track.pid == pid and track.kind == "thread"]
+        wants = [_gil_waits(track) for track in threads]
+        waited = union(pair for pairs in wants for pair in pairs)
+        contended = total(waited)
+        if len(threads) < 2 or contended < CONTENDED_SHARE * trace.wall_ns:
+            continue
+        saved = _saved_by_processes(trace, threads, wants)
+        if saved < SAVING_SHARE * trace.wall_ns:
+            continue  # one that computes and others that want little: they would be no faster
+        yield Finding(
+            lint="gil-bound",
+            severity="warning",
+            message=sentences.gil_bound(
+                len(threads), contended, trace.wall_ns, metrics.parallelism, metrics.cores
+            ),
+            hint=sentences.gil_bound_hint(saved),
+            cost_s=saved / 1e9,
+            tracks=tuple(track.id for track in threads),
+            start_ns=waited[0][0],
+            end_ns=waited[-1][1],
+        )
+
+
+def _saved_by_processes(trace: Trace, threads: Sequence[Track], wants: Sequence[list[Pair]]) -> float:
+    """Nanoseconds that a core for each, as far as there are cores, would save at most.
+
+    Where n threads want to compute and one does, they would be done min(n, cores) times as fast; but
+    never sooner than the one that computes longest, or than all the cores can do all of it.
+    """
+    cores = trace.build.cores
+    waiting = count_at_once((pair for pairs in wants for pair in pairs), trace.wall_ns)
+    side_by_side = np.minimum(waiting.values + 1, cores)
+    faster = float((_lengths(waiting, trace.wall_ns) * (1 - 1 / side_by_side)).sum())
+    computed = [_used(track) for track in threads]
+    return min(faster, sum(computed) - max(max(computed), sum(computed) / cores))
+
+
+def few_cores(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """More workers computed than there are cores. Not threads that the GIL keeps waiting: those are READY."""
+    workers = [track for track in _computing(trace) if not track.host]
+    cores = trace.build.cores
+    if trace.wall_ns < SHORTEST_NS or len(workers) <= cores:
+        return
+    at_once = count_at_once(
+        (pair for track in workers for pair in _pairs(track, State.RUNNING)), trace.wall_ns
+    )
+    lengths = _lengths(at_once, trace.wall_ns)
+    over = at_once.values > cores
+    lost = float((lengths * (1 - cores / np.maximum(at_once.values, 1)))[over].sum())
+    if lost < SAVING_SHARE * trace.wall_ns:
+        return
+    kinds: set[str] = {track.kind for track in workers}
+    yield Finding(
+        lint="few-cores",
+        severity="warning",
+        message=sentences.few_cores(
+            at_once.peak, _kind_words(kinds), cores, float(lengths[over].sum()), trace.wall_ns
+        ),
+        hint=sentences.FEW_CORES_HINT,
+        cost_s=lost / 1e9,
+        tracks=tuple(track.id for track in workers),
+        start_ns=int(at_once.times_ns[over][0]),
+    )
+
+
+def uneven_work(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """One worker computed on alone. Not on one core or at one GIL for all: then none was left unused."""
+    if trace.wall_ns < SHORTEST_NS or trace.build.cores < 2:
+        return
+    for workers in _families(trace):
+        ends = sorted((_last_work(trace, track), track.id) for track in workers)
+        if len(ends) < 2 or _took_turns(trace, workers):
+            continue
+        (before, _), (end, last_id) = ends[-2:]
+        last = next(track for track in workers if track.id == last_id)
+        alone = common(union(_pairs(last, State.RUNNING)), [(before, end)]) if end > before else []
+        if total(alone) < max(ALONE_SHARE * trace.wall_ns, _ALL_THE_WHILE * (end - before), 1):
+            continue
+        others = [_used(track) for track in workers if track is not last]
+        if _used(last) < UNEVEN * sum(others) / len(others):
+            continue  # it had no more to do than the others: it began late, or others took its core
+        yield Finding(
+            lint="uneven-work",
+            severity="note",
+            message=sentences.uneven_work(last.name, total(alone), trace.wall_ns, len(workers)),
+            hint=sentences.UNEVEN_WORK_HINT,
+            cost_s=total(alone) * (1 - 1 / min(len(workers), trace.build.cores)) / 1e9,
+            tracks=(last_id,),
+            start_ns=before,
+            end_ns=end,
+        )
+
+
+def oversubscribed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """Libraries' own threads computed beside workers that fill the cores already."""
+    workers = [track for track in _computing(trace) if not track.host]
+    pairs = [pair for track in workers for pair in _pairs(track, State.RUNNING)]
+    at_once = count_at_once(pairs, trace.wall_ns).mean(trace.wall_ns)
+    cores = trace.build.cores
+    if len(workers) < 2 or trace.wall_ns < SHORTEST_NS or not metrics.native_threads >= _NATIVE_CORES:
+        return
+    if at_once + metrics.native_threads <= cores or at_once < 1.5:
+        return  # one worker whose library uses the other cores is what one would want
+    yield Finding(
+        lint="oversubscribed",
+        severity="note",
+        message=sentences.oversubscribed(metrics.native_threads, at_once, cores),
+        hint=sentences.OVERSUBSCRIBED_HINT,
+        tracks=tuple(track.id for track in workers),
+    )
+
+
+def _computing(trace: Trace) -> list[Track]:
+    """Threads and processes of the work that mostly computed, or wanted to."""
+    found = []
+    for track in work.leaves_of_the_machine(trace):
+        wants = _spent(track, State.RUNNING) + _spent(track, State.READY)
+        life = sum(one.length_ns for one in track.states)
+        if track.role == "work" and wants > 0 and wants >= (1 - WAITS_SHARE) * life:
+            found.append(track)
+    return found
+
+
+def _families(trace: Trace) -> list[list[Track]]:
+    """Workers that shared one piece of work: of one pool, or of one kind under one parent."""
+    families: dict[tuple[str, str, int], list[Track]] = defaultdict(list)
+    for track in _workers(trace):
+        families[track.group, track.kind, 0 if track.kind == "process" else track.pid].append(track)
+    return list(families.values())
+
+
+def _workers(trace: Trace) -> list[Track]:
+    with_jobs = {job.track for job in trace.jobs}
+    return [
+        track
+        for track in trace.tracks
+        if track.kind in ("thread", "process") and not track.host and (track.unit or track.id in with_jobs)
+    ]
+
+
+def _took_turns(trace: Trace, workers: Sequence[Track]) -> bool:
+    """Whether the GIL kept them from computing side by side."""
+    waited = total(union(pair for track in workers for pair in _gil_waits(track)))
+    return waited >= CONTENDED_SHARE * trace.wall_ns
+
+
+def _last_work(trace: Trace, track: Track) -> int:
+    """When its last job ended, of one that has jobs; else when it did."""
+    ends = [job.end_ns for job in trace.jobs if job.track == track.id and job.end_ns is not None]
+    return max(ends) if ends else work.end_of(trace, track)
+
+
+def _lengths(steps: Steps, wall_ns: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    lengths: np.ndarray[tuple[int], np.dtype[np.int64]] = np.diff(np.append(steps.times_ns, wall_ns))
+    return lengths
+
+
+def _pairs(track: Track, state: State) -> list[Pair]:
+    return [(one.start_ns, one.end_ns) for one in track.states if one.state is state]
+
+
+def _gil_waits(track: Track) -> list[Pair]:
+    return [(one.start_ns, one.end_ns) for one in track.states if is_gil_wait(one)]
+
+
+def _spent(track: Track, state: State) -> int:
+    return sum(one.length_ns for one in track.states if one.state is state)
+
+
+def _used(track: Track) -> int:
+    """What it computed: by its CPU clock where there is one, for waiting for a core looks like RUNNING."""
+    running = _spent(track, State.RUNNING)
+    return running if track.cpu_ns is None else min(track.cpu_ns, running)
+
+
+def _kind_words(kinds: set[str]) -> str:
+    return {"process": "processes", "thread": "threads"}[kinds.pop()] if len(kinds) == 1 else "workers"

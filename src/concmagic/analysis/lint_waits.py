@@ -1,0 +1,138 @@
+"""Lints about waiting for each other: semaphores that bound, circles that never end."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+
+from concmagic import sentences
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.intervals import common, count_at_once, minus, total, union
+from concmagic.analysis.metrics import Metrics
+from concmagic.analysis.wait_chains import chains
+from concmagic.trace.call_lines import parsed
+from concmagic.trace.model import State, StateInterval, Trace, Track
+
+CAPPED_SHARE = 0.05  # of the cell that somebody must have queued for
+BUSY_SHARE = 0.8  # with a loop that is busier than this a larger bound would not help
+
+_Place = tuple[str, int]
+
+
+def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A semaphore let only so many through, while the loop had time for more."""
+    for (file, line), queued in _queued(trace).items():
+        pairs = union((one.start_ns, one.end_ns) for _, waits in queued for one in waits)
+        if len(queued) < 2 or total(pairs) < CAPPED_SHARE * trace.wall_ns:
+            continue
+        name, limit = _semaphore(trace.source, line) if not file else ("", 0)
+        most = limit or _most_inside(trace, queued, pairs[0][0])
+        # A bound of one is a lock: one at a time is what was wanted.
+        if most < 2:
+            continue
+        busy = _busy(trace, queued[0][0])
+        idle = minus(pairs, busy)
+        # A loop that computes all the time has no place for more in flight.
+        if total(common(pairs, busy)) > BUSY_SHARE * total(pairs):
+            continue
+        yield Finding(
+            lint="concurrency-capped",
+            severity="warning",
+            message=sentences.capped(most, name, sentences.place(file, line), len(queued), total(pairs)),
+            hint=sentences.CAPPED_HINT,
+            cost_s=total(idle) / 1e9,
+            tracks=tuple(track.id for track, _ in queued),
+            start_ns=pairs[0][0],
+            end_ns=pairs[-1][1],
+            line=line if not file else 0,
+        )
+
+
+def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """Tasks waited for each other in a circle when the cell was stopped."""
+    # A cell that ended by itself has shown that nobody waited for ever.
+    if trace.outcome not in ("interrupted", "raised TimeoutError"):
+        return
+    told: set[frozenset[int]] = set()
+    for chain in chains(trace):
+        if not chain.cycle or frozenset(chain.cycle) in told:
+            continue
+        told.add(frozenset(chain.cycle))
+        links = [link for link in chain.links if link.track in chain.cycle]
+        since = max(link.since_ns for link in links)
+        yield Finding(
+            lint="deadlock",
+            severity="warning",
+            message=sentences.deadlock([link.text for link in links]),
+            hint=sentences.DEADLOCK_HINT,
+            cost_s=(trace.wall_ns - since) / 1e9,
+            tracks=tuple(chain.cycle),
+            start_ns=since,
+            end_ns=trace.wall_ns,
+            line=next((link.line for link in links), 0),
+        )
+
+
+def _queued(trace: Trace) -> dict[_Place, list[tuple[Track, list[StateInterval]]]]:
+    """Per place the tasks that waited there for a semaphore."""
+    found: dict[_Place, list[tuple[Track, list[StateInterval]]]] = defaultdict(list)
+    for track in trace.tracks:
+        if track.kind != "task" or track.role != "work":
+            continue
+        here: dict[_Place, list[StateInterval]] = defaultdict(list)
+        for one in track.states:
+            if one.state is State.WAITING and one.reason == "Semaphore" and one.line:
+                here[one.file, one.line].append(one)
+        for place, waits in here.items():
+            found[place].append((track, waits))
+    return found
+
+
+def _most_inside(trace: Trace, queued: list[tuple[Track, list[StateInterval]]], first_ns: int) -> int:
+    """How many at most had been let through: begun, of the same coroutine, and not in the queue."""
+    like = queued[0][0]
+    waits = {track.id: union((one.start_ns, one.end_ns) for one in found) for track, found in queued}
+    inside = []
+    for track in trace.tracks:
+        if track.kind != "task" or (track.file, track.line) != (like.file, like.line):
+            continue
+        begun = next(
+            (one.start_ns for one in track.states if one.state is not State.STARTING), track.start_ns
+        )
+        end = trace.wall_ns if track.end_ns is None else track.end_ns
+        alive = minus([(max(begun, first_ns), end)], waits.get(track.id, []))
+        inside += [pair for pair in alive if pair[1] - pair[0] > trace.wall_ns // 1000]
+    return count_at_once(inside, trace.wall_ns).peak
+
+
+def _busy(trace: Trace, like: Track) -> list[tuple[int, int]]:
+    return union(
+        (one.start_ns, one.end_ns)
+        for track in trace.tracks
+        if track.kind == "task" and (track.pid, track.native_id) == (like.pid, like.native_id)
+        for one in track.states
+        if one.state in (State.RUNNING, State.BLOCKING)
+    )
+
+
+def _semaphore(source: str, line: int) -> tuple[str, int]:
+    """Name and bound of the semaphore that is entered on this line, as far as the cell tells them."""
+    tree, shift = parsed(source)
+    name = ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncWith):
+            for item in node.items:
+                if item.context_expr.lineno + shift == line and isinstance(item.context_expr, ast.Name):
+                    name = item.context_expr.id
+    bounds = {
+        node.value.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and [target.id for target in node.targets if isinstance(target, ast.Name)] == [name]
+        and isinstance(node.value, ast.Call)
+        and node.value.args
+        and isinstance(node.value.args[0], ast.Constant)
+        and isinstance(node.value.args[0].value, int)
+    }
+    return name, bounds.pop() if name and len(bounds) == 1 else 0

@@ -1,0 +1,120 @@
+"""Who waits for whom at the end of a cell that was stopped: chains of tasks, and circles among them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+from concmagic import sentences
+from concmagic.trace.model import State, StateInterval, Trace, Track
+
+STOPPED_SHARE = 0.05  # a wait that ended within this last part of the cell ended because the cell did …
+STOPPED_NS = 600_000_000  # … which takes tasks no longer than this
+_HOLDER = re.compile(r"held by ([^,()]+)")
+_STOPPED = ("cancelled", "left running", "interrupted", "timed out")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One task, what it waited for, and whom that needs."""
+
+    track: int
+    text: str
+    since_ns: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A task, whom it waited for, whom that one waited for …; `cycle` are those that wait in a circle."""
+
+    links: tuple[Link, ...]
+    cycle: tuple[int, ...] = ()
+
+
+def chains(trace: Trace) -> list[Chain]:
+    """Of every task that still waited when the cell was stopped, the chain that begins with it."""
+    waits = {track.id: wait for track in trace.tracks if (wait := _last_wait(trace, track)) is not None}
+    tasks = {track.id: track for track in trace.tracks if track.kind == "task"}
+    names = _by_name(tasks)
+    next_of = {number: _whom(tasks[number], wait, names, waits, trace) for number, wait in waits.items()}
+    return [_chain(number, tasks, waits, next_of) for number in waits]
+
+
+def sentences_of(trace: Trace) -> list[str]:
+    """Each chain as a sentence, the longest first; those that lie in another are left out."""
+    found = sorted(chains(trace), key=lambda chain: -len(chain.links))
+    told: set[int] = set()
+    said = []
+    for chain in found:
+        if chain.links[0].track in told:
+            continue
+        told |= {link.track for link in chain.links}
+        said.append(sentences.still_waiting([link.text for link in chain.links]))
+    return said
+
+
+def _last_wait(trace: Trace, track: Track) -> StateInterval | None:
+    """What a task waited for when the cell was stopped; what it waited for while it was cancelled is none."""
+    if track.kind != "task" or track.role != "work":
+        return None
+    stopped = track.outcome in _STOPPED or track.outcome.startswith("raised ")
+    # One that was there before the cell waits for what the cell knows nothing of.
+    if not track.host and (not stopped or track.start_ns <= 0):
+        return None
+    late = trace.wall_ns - max(round(STOPPED_SHARE * trace.wall_ns), min(STOPPED_NS, trace.wall_ns // 2))
+    waits = [one for one in track.states if one.state is State.WAITING and one.end_ns > late]
+    return max(waits, key=lambda one: one.length_ns, default=None)
+
+
+def _by_name(tasks: dict[int, Track]) -> dict[str, int]:
+    """Tasks by the name that a wait tells: only names that one task alone has."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, track in tasks.items():
+        bare = re.sub(r"[ -]\d+$", "", track.name)
+        for name in {track.name, bare}:
+            found[name].append(number)
+    exact = {track.name: number for number, track in tasks.items()}
+    return {name: numbers[0] for name, numbers in found.items() if len(numbers) == 1} | exact
+
+
+def _whom(
+    track: Track, wait: StateInterval, names: dict[str, int], waits: dict[int, StateInterval], trace: Trace
+) -> int | None:
+    """The task that this one waits for; None if it is nobody, or not known who."""
+    if wait.reason == "task":
+        return names.get(wait.detail, names.get(wait.detail.rpartition("<locals>.")[2]))
+    holder = _HOLDER.search(wait.detail)
+    if holder is not None:
+        return names.get(holder[1].strip())
+    if wait.reason not in ("TaskGroup", "gather", "wait", "wait_for", "as_completed"):
+        return None
+    # Its own tasks: the one of them that has waited longest.
+    own = [flow.target for flow in trace.flows if flow.kind == "spawn" and flow.source == track.id]
+    return min((one for one in own if one in waits), key=lambda one: waits[one].start_ns, default=None)
+
+
+def _chain(
+    first: int, tasks: dict[int, Track], waits: dict[int, StateInterval], next_of: dict[int, int | None]
+) -> Chain:
+    order: list[int] = []
+    number: int | None = first
+    while number is not None and number in waits and number not in order:
+        order.append(number)
+        number = next_of[number]
+    links = tuple(_link(one, tasks, waits[one], next_of[one]) for one in order)
+    return Chain(links, tuple(order[order.index(number) :]) if number in order else ())
+
+
+def _link(number: int, tasks: dict[int, Track], wait: StateInterval, whom: int | None) -> Link:
+    other = tasks[whom].name if whom is not None else ""
+    what = " ".join(word for word in (wait.reason or "something", wait.detail) if word)
+    if wait.reason == "task" and other:
+        what, other = f"task {other}", ""
+    elif _HOLDER.search(wait.detail):
+        other = ""  # the wait says it already
+    elif other:
+        what, other = f"{what} (task {other})", ""
+    where = sentences.place(wait.file, wait.line) if wait.line else ""
+    return Link(number, sentences.waits_for(tasks[number].name, what, where, other), wait.start_ns, wait.line)

@@ -1,0 +1,80 @@
+"""The ways to wait that asyncio has: which of its functions means what. One row is one way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concmagic.recording.tasks import wait_details as say
+from concmagic.recording.tasks.wait_details import Detail
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to wait: how it is called, and what is told beside it."""
+
+    reason: str
+    detail: Detail = say.nothing
+    named: bool = False  # whether the thing has a name worth telling
+
+
+# What stands for all that it awaits itself: a Barrier waits on a Condition, a subprocess on a gather.
+WHOLE: dict[tuple[str, str], Row] = {
+    ("locks", "Barrier.wait"): Row("Barrier", named=True),
+    ("queues", "Queue.join"): Row("Queue.join", named=True),
+    ("tasks", "as_completed.<locals>._wait_for_one"): Row("as_completed"),  # 3.11, 3.12
+    ("tasks", "_AsCompletedIterator._wait_for_one"): Row("as_completed"),  # from 3.13
+    ("threads", "to_thread"): Row("executor job"),
+    ("subprocess", "Process.wait"): Row("subprocess", say.program),
+    ("subprocess", "Process.communicate"): Row("subprocess", say.program),
+    ("subprocess", "create_subprocess_exec"): Row("subprocess", say.says("start")),
+    ("subprocess", "create_subprocess_shell"): Row("subprocess", say.says("start")),
+    ("streams", "StreamReader.read"): Row("stream read", say.stream_peer),
+    ("streams", "StreamReader.readline"): Row("stream read", say.stream_peer),
+    ("streams", "StreamReader.readexactly"): Row("stream read", say.stream_peer),
+    ("streams", "StreamReader.readuntil"): Row("stream read", say.stream_peer),
+    ("streams", "StreamReader.__anext__"): Row("stream read", say.stream_peer),
+    ("streams", "StreamWriter.drain"): Row("stream drain", say.stream_peer),
+    ("streams", "StreamWriter.wait_closed"): Row("stream close", say.stream_peer),
+    ("streams", "open_connection"): Row("connect", say.host_and_port),
+    ("streams", "open_unix_connection"): Row("connect", say.path),
+    ("base_events", "BaseEventLoop.getaddrinfo"): Row("DNS", say.host_and_port),
+    ("base_events", "BaseEventLoop.getnameinfo"): Row("DNS"),
+    ("base_events", "BaseEventLoop.create_connection"): Row("connect", say.host_and_port),
+    ("unix_events", "_UnixSelectorEventLoop.create_unix_connection"): Row("connect", say.path),
+    ("base_events", "BaseEventLoop.create_server"): Row("server", say.says("start")),
+    ("selector_events", "BaseSelectorEventLoop._accept_connection2"): Row("connect"),
+    ("base_events", "Server.serve_forever"): Row("server"),
+    ("base_events", "Server.wait_closed"): Row("server", say.says("close")),
+}
+
+# What waits by itself; the innermost of these counts.
+ROWS: dict[tuple[str, str], Row] = {
+    ("tasks", "sleep"): Row("sleep", say.seconds("delay")),
+    ("tasks", "wait_for"): Row("wait_for", say.seconds("timeout")),  # 3.11; later it awaits the thing itself
+    ("tasks", "_wait"): Row("wait", say.how_many("fs")),
+    ("tasks", "_cancel_and_wait"): Row("wait_for", say.says("cancelling")),
+    ("taskgroups", "TaskGroup.__aexit__"): Row("TaskGroup"),  # 3.11, 3.12
+    ("taskgroups", "TaskGroup._aexit"): Row("TaskGroup"),  # from 3.13
+    ("locks", "Lock.acquire"): Row("Lock", named=True),
+    ("locks", "Event.wait"): Row("Event", named=True),
+    ("locks", "Condition.wait"): Row("Condition", named=True),
+    ("locks", "Semaphore.acquire"): Row("Semaphore", named=True),
+    ("queues", "Queue.get"): Row("Queue.get", named=True),
+    ("queues", "Queue.put"): Row("Queue.put", say.says("(full)"), named=True),
+    ("selector_events", "BaseSelectorEventLoop.sock_recv"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_recv_into"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom_into"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_sendall"): Row("sock_sendall", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_sendto"): Row("sock_sendall", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_connect"): Row("sock_connect", say.address),
+    ("selector_events", "BaseSelectorEventLoop.sock_accept"): Row("sock_accept", say.own_address),
+    ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", say.says("shutdown")),
+}
+
+LOCK = ROWS["locks", "Lock.acquire"]
+
+# Where no coroutine of asyncio's waits, but the user's awaits a future itself.
+GATHER = Row("gather", say.children)
+FUTURE = Row("future")
+UNKNOWN = Row("")

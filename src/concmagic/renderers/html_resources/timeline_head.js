@@ -1,0 +1,84 @@
+// Painting what stands above the lanes: the band "where it went", the curves, the axis and the marks.
+
+function paintBand(/** @type {any} */ ctx, /** @type {any} */ scene) {
+  if (!scene.data.band.length) return;
+  const { theme, left, plot, bandTop } = scene;
+  const total = scene.data.wall * scene.data.unit || 1;
+  write(ctx, scene, scene.data.words.where, left - 10, bandTop + BAND / 2, { colour: theme.muted, align: "right", room: left - 12 });
+  let x = left;
+  const outside = [];
+  for (const [length, label, code] of scene.data.band) {
+    const width = length / total * plot;
+    box(ctx, scene, code, x, bandTop, width, BAND);
+    ctx.font = `650 13px ${scene.data.font}`;
+    const inside = [label, duration(length)].find((words) => ctx.measureText(words).width <= width - 12);
+    if (inside) {
+      if (theme.states[code].hatch === "dots") halo(ctx, theme.states[code], inside, x + 7, bandTop + BAND / 2 + 1);
+      write(ctx, scene, inside, x + 7, bandTop + BAND / 2 + 1, { bold: true, colour: theme.states[code].ink });
+    }
+    if (inside !== label) outside.push([length, label]);
+    x += width;
+  }
+  outside.sort((a, b) => b[0] - a[0]);
+  const room = scene.ends - 14;
+  if (room < 80) return;
+  outside.slice(0, 2).forEach(([, label], i) => {
+    const more = i === 1 && outside.length > 2 ? ` + ${outside.length - 2}` : "";
+    const y = bandTop + (outside.length > 1 ? 6 + 15 * i : BAND / 2);
+    ctx.font = `12px ${scene.data.font}`;
+    const shown = fitted(ctx, label, room - ctx.measureText(more).width) + more;
+    write(ctx, scene, shown, left + plot + 12, y, { size: 12, colour: theme.muted });
+  });
+}
+
+function paintCurve(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {any[]} */ curve, /** @type {number} */ i) {
+  const [label, , values, top, note] = curve;
+  const { theme, left, plot, view } = scene;
+  const base = scene.curvesTop + i * 28 + CURVES[0];
+  const times = scene.curveTimes[i];
+  const at = (/** @type {number} */ time) => toX(view, left, plot, Math.min(Math.max(time, view.start), view.end));
+  ctx.beginPath();
+  ctx.moveTo(left, base);
+  for (let k = Math.max(firstAbove(times, view.start) - 1, 0); k < times.length && times[k] <= view.end; k++) {
+    const y = base - values[k] / top * CURVES[i];
+    ctx.lineTo(at(times[k]), y);
+    ctx.lineTo(at(k + 1 < times.length ? times[k + 1] : scene.data.wall), y);
+  }
+  ctx.lineTo(left + plot, base);
+  const look = theme.states[i ? 0 : 3];
+  ctx.fillStyle = look.fill;
+  ctx.strokeStyle = look.stroke;
+  ctx.fill();
+  if (!i) ctx.stroke();
+  write(ctx, scene, label, left - 10, base - 8, { colour: theme.muted, align: "right", room: left - 12 });
+  if (scene.ends > 80) write(ctx, scene, note, left + plot + 12, base - 8, { colour: theme.muted, room: scene.ends - 14 });
+}
+
+function paintAxis(/** @type {any} */ ctx, /** @type {any} */ scene) {
+  const { data, theme, left, plot, view, axisTop, height } = scene;
+  const unit = data.unit;
+  const step = tickStep((view.end - view.start) * unit, Math.max(Math.floor(plot / 96), 1));
+  ctx.strokeStyle = theme.grid;
+  for (let k = Math.ceil(view.start * unit / step - 1e-9); k * step <= view.end * unit * (1 + 1e-9); k++) {
+    const x = Math.round(toX(view, left, plot, k * step / unit)) + 0.5;
+    line(ctx, x, axisTop + 4, x, height);
+    if (scene.width - x > 50) write(ctx, scene, tickLabel(k * step, step, view.end * unit), x + 5, axisTop + 12, { size: 12, colour: theme.muted });
+  }
+  const free = [0, 0];
+  for (const [label, from, to] of data.marks) {
+    if (to < view.start || from > view.end) continue;
+    const x = toX(view, left, plot, Math.max(from, view.start));
+    const end = toX(view, left, plot, Math.min(to, view.end));
+    const level = free.findIndex((at) => x >= at);
+    const y = axisTop - 17 * (Math.min(data.marks.length, 2) - Math.max(level, 0));
+    ctx.strokeStyle = theme.muted;
+    ctx.setLineDash([2, 3]);
+    line(ctx, x, y, x, height);
+    if (end - x > 1 && level >= 0) line(ctx, end, y + 14, end, height);
+    ctx.setLineDash([]);
+    if (level < 0) continue;
+    if (end - x > 1) { ctx.fillStyle = theme.text; ctx.fillRect(x, y + 14, end - x, 2); }
+    write(ctx, scene, label, x + 4, y + 6, { size: 12, bold: true, room: 150 });
+    free[level] = Math.max(end, x + Math.min(ctx.measureText(label).width, 150) + 4) + 8;
+  }
+}

@@ -1,0 +1,46 @@
+"""What ran: versions, the machine, and how the operating system was asked."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+from concmagic._version import __version__
+from concmagic.recording.raw import Recording
+from concmagic.trace.model import Build
+
+
+def build(recording: Recording) -> Build:
+    """What ran, and on what."""
+    return Build(
+        python=platform.python_version(),
+        implementation=platform.python_implementation(),
+        free_threaded=free_threaded(),
+        platform=platform.platform(terse=True),
+        concmagic=__version__,
+        viztracer=_version_of("viztracer"),
+        cores=recording.cores,
+        start_method=recording.start_method,
+        sampling_ns=sampling_ns(recording),
+        gil_asked=recording.samples is not None and recording.samples.knows_gil,
+    )
+
+
+def free_threaded() -> bool:
+    """Whether this interpreter runs without the GIL."""
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def sampling_ns(recording: Recording) -> int:
+    """The time between two samples of a thread that is not asleep."""
+    log = recording.samples
+    return round(1e9 / log.rate_hz) if log is not None and log.rate_hz > 0 else 0
+
+
+def _version_of(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

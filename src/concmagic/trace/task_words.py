@@ -1,0 +1,82 @@
+"""What a wait was for, and who cancelled a task: from records to words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from concmagic import sentences
+from concmagic.recording.raw import TaskRecord, Wait, Wake
+from concmagic.trace.loop_holds import Hold
+from concmagic.trace.model import State, Track
+
+CANCELLED, TIMEOUT = "cancelled", "timeout"  # details of wake-ups
+
+
+def wait_detail(wait: Wait, task: str, pool: str) -> str:
+    """All that is told beside the reason; `task` is the one awaited or holding, `pool` where a job ran."""
+    if wait.reason == "task":
+        return task or wait.detail
+    if wait.reason == "executor job":
+        return sentences.in_pool(pool) if pool and not wait.detail else wait.detail
+    held = sentences.lock_held_by(task) if task else ""
+    return " ".join(word for word in (wait.name, wait.detail, held) if word)
+
+
+def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:
+    """The longest step or callback of a loop, and how long its tasks were ready before their steps."""
+    if not holds:
+        return ""
+    begin, end, who = max(holds, key=lambda hold: hold[1] - hold[0])
+    delays = sorted(
+        one.length_ns
+        for track in tasks
+        for one in track.states
+        if one.state is State.READY and one.reason == "loop"
+    )
+    told = [sentences.longest_step(end - begin, who)]
+    if delays:
+        at = [delays[min(len(delays) * share // 100, len(delays) - 1)] for share in (50, 99)]
+        told.append(sentences.scheduling_delay(at[0], at[1], delays[-1]))
+    return " · ".join(told)
+
+
+def cancelled_by(
+    task: TaskRecord, tasks: Mapping[int, TaskRecord], names: Mapping[int, str], threads: Mapping[int, str]
+) -> str:
+    """Who cancelled a task, in words; "" if nobody did or that is not known."""
+    by = canceller(task, tasks) if task.outcome == CANCELLED else None
+    if by is None:
+        return ""
+    if isinstance(by, int):
+        return sentences.cancelled_by(names.get(by, ""))
+    if by.thread is not None:
+        return sentences.cancelled_by(threads.get(by.thread, ""))
+    return sentences.cancelled_by("timeout") if by.detail == TIMEOUT else ""
+
+
+def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake | None:
+    """Number of the task that cancelled this one, or the wake-up that tells who else did; None if unknown.
+
+    A cancelled task that was awaited hands its cancellation on: the first one tells who it came from.
+    """
+    seen: set[int] = set()
+    while task.number not in seen:
+        seen.add(task.number)
+        wake = _cancelling(task)
+        if wake is None:
+            return None
+        source = tasks.get(wake.task) if wake.task is not None else None
+        if source is None:
+            return wake
+        awaited = wake.wait is not None and wake.wait.task == source.number
+        if not awaited or source.outcome != CANCELLED:
+            return source.number
+        if _cancelling(source) is None:
+            return source.number
+        task = source
+    return None
+
+
+def _cancelling(task: TaskRecord) -> Wake | None:
+    """The wake-up with which a task was cancelled while it waited."""
+    return next((one for one in reversed(task.wakes) if one.detail in (CANCELLED, TIMEOUT)), None)

@@ -1,0 +1,141 @@
+"""Who made, woke, cancelled whom, whose job a thread did; and how each task ended."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from async_truth import flows, order, traced, track, waits
+
+from concmagic.trace.model import State
+
+
+async def turns(how_many: int) -> None:
+    """Let the other tasks run until they stand still."""
+    for _ in range(how_many):
+        await asyncio.sleep(0)
+
+
+def test_to_thread_is_one_story_of_task_and_thread() -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+
+        async def asks() -> None:
+            await asyncio.to_thread(go_on.wait)
+
+        task = asyncio.create_task(asks())
+        asyncio.get_running_loop().call_later(0, go_on.set)  # not before the task waits for the job
+        await task
+
+    trace = traced(main)
+    worker = next(one for one in trace.tracks if one.kind == "thread" and one.group)
+    assert [flow for flow in flows(trace) if worker.name in flow and flow[0] != "spawn"] == [
+        ("submit", "asks", worker.name),
+        ("result", worker.name, "asks"),
+    ]
+    assert waits(trace, "asks") == [f"executor job in {worker.group}"]
+
+
+def test_the_result_of_a_task_goes_to_who_awaited_it() -> None:
+    async def main() -> None:
+        event = asyncio.Event()
+
+        async def child() -> None:
+            await event.wait()
+
+        async def awaiter() -> None:
+            await task
+
+        task = asyncio.create_task(child())
+        other = asyncio.create_task(awaiter())
+        await turns(2)
+        event.set()
+        await other
+
+    told = flows(traced(main))
+    assert told.count(("wake", "main", "child")) == 1
+    assert told.count(("result", "child", "awaiter")) == 1
+    assert told.count(("result", "awaiter", "main")) == 1
+    assert [flow for flow in told if flow[0] == "spawn"] == [
+        ("spawn", "main", "child"),
+        ("spawn", "main", "awaiter"),
+    ]
+
+
+def test_tasks_nest_under_who_made_them_however_they_did() -> None:
+    async def leaf() -> None:
+        await turns(1)
+
+    async def branch() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leaf(), name="in group")
+        await asyncio.gather(leaf())
+
+    async def main() -> None:
+        await asyncio.create_task(branch())
+
+    trace = traced(main)
+    main_track, branch_track = track(trace, "main"), track(trace, "branch")
+    assert branch_track.parent == main_track.id
+    assert track(trace, "in group").parent == track(trace, "leaf").parent == branch_track.id
+    assert main_track.parent == next(one.id for one in trace.tracks if one.kind == "loop")
+
+
+def test_outcomes_and_who_cancelled() -> None:
+    async def forever() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def fails() -> None:
+        raise ValueError("too small")
+
+    async def passes_on() -> None:
+        await asyncio.create_task(forever(), name="inner")
+
+    async def slow() -> None:
+        async with asyncio.timeout(0):
+            await forever()
+
+    async def group() -> None:
+        async with asyncio.TaskGroup() as made:
+            made.create_task(forever(), name="sibling")
+            await turns(2)
+            made.create_task(fails())
+
+    async def main() -> None:
+        direct = asyncio.create_task(forever(), name="direct")
+        outer = asyncio.create_task(passes_on(), name="outer")
+        await turns(3)
+        direct.cancel()
+        outer.cancel()
+        await asyncio.gather(direct, outer, asyncio.create_task(slow()), group(), return_exceptions=True)
+
+    trace = traced(main)
+    ends = {one.name: (one.outcome, one.outcome_detail) for one in trace.tracks if one.kind == "task"}
+    assert ends["direct"] == ("cancelled", "by main")
+    assert ends["inner"] == ("cancelled", "by main")
+    assert ends["outer"] == ("cancelled", "by main")
+    assert ends["sibling"] == ("cancelled", "by fails")
+    assert ends["slow"][0] == "timed out"
+    assert ends["fails"] == ("raised ValueError", "ValueError: too small")
+    assert ends["main"] == ("returned", "")
+
+
+def test_the_states_of_a_task_in_their_order() -> None:
+    async def main() -> None:
+        event = asyncio.Event()
+
+        async def waiter() -> None:
+            await event.wait()
+
+        task = asyncio.create_task(waiter())
+        await turns(2)
+        event.set()
+        await task
+
+    assert order(traced(main), "waiter") == [
+        State.STARTING,
+        State.RUNNING,
+        State.WAITING,
+        State.READY,
+        State.RUNNING,
+    ]
