@@ -242,7 +242,7 @@ SETTING_BUDGET = (
 )
 SETTING_SAMPLER = "Whether a helper process asks the operating system who is on a core."
 SETTING_LINTS = "Findings by name: {'gil-bound': False} switches one off."
-SETTING_CANCEL = "Whether tasks that an awaiting cell leaves running are cancelled at its end."
+SETTING_CANCEL = "Whether tasks that a cell leaves running on the kernel's loop are cancelled at its end."
 LOOP_OF_ITS_OWN = (
     "Under another magic a cell cannot await on the kernel's event loop: this one ran on a loop of its own."
 )

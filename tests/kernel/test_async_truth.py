@@ -15,7 +15,8 @@ _names = {track.id: track.name for track in T.tracks}
 print(json.dumps([
     {track.name: [[one.state.value, f"{one.reason} {one.detail}".strip(), one.line] for one in track.states]
      for track in T.tracks if track.kind in ("task", "loop")},
-    {track.name: [track.outcome, track.outcome_detail] for track in T.tracks if track.kind in ("task", "loop")},
+    {track.name: [track.outcome, track.outcome_detail]
+     for track in T.tracks if track.kind in ("task", "loop")},
     [[flow.kind, _names[flow.source], _names[flow.target]] for flow in T.flows],
     list(T.cost.problems),
 ]))

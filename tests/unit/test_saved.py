@@ -32,6 +32,7 @@ def full_trace() -> Trace:
         cost=Cost(0.01, 7, 12, 3, ("Something was lost.",)),
         hidden=Hidden(2, 1),
         cpu_s=0.5,
+        python_cpu_s=0.4,
     )
 
 

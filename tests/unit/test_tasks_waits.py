@@ -486,5 +486,9 @@ def test_an_executor_job_that_is_over_at_once() -> None:
     async def main() -> None:
         await asyncio.get_running_loop().run_in_executor(Over(), int)
 
-    wake = named(record(main), "main").wakes[0]
+    task = named(record(main), "main")
+    if sys.version_info >= (3, 14):  # such a future is done before it is awaited: nothing waits
+        assert (len(task.steps), task.wakes) == (1, ())
+        return
+    wake = task.wakes[0]
     assert (wake.cause, wake.thread, wake.wait and wake.wait.reason) == ("thread", None, "executor job")

@@ -75,7 +75,7 @@ def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLine
     shown_start, shown_end = clock.since_start(chosen.start_ns), clock.since_start(chosen.end_ns)
     shown = np.flatnonzero((shown_end > 0) & (shown_start < clock.wall_ns))
     return ImportedCalls(
-        _by_thread(calls, start, end, blocked),
+        _by_thread(calls, start, end, blocked, suspects),
         chosen.native_id[shown].astype(np.int64),
         np.clip(shown_start[shown], 0, clock.wall_ns),
         np.clip(shown_end[shown], 0, clock.wall_ns),

@@ -8,6 +8,7 @@ may or may not have it, so that too takes the proof by calls.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -200,25 +201,32 @@ def _state(begin: int, end: int, holder: int, names: Sequence[str]) -> StateInte
 
 def _with_holders(track: Track, holding: _Holding, names: Sequence[str]) -> tuple[StateInterval, ...]:
     """The track's states; its waits for the GIL say who held it, where that was one alone."""
+    edges, holders = holding.edges.tolist(), holding.holders.tolist()
+    held_by = {number: sentences.held_by(name, 1) for number, name in enumerate(names)}
     return tuple(
-        replace(one, detail=_holder(one, holding, names))
+        StateInterval(
+            one.start_ns,
+            one.end_ns,
+            one.state,
+            one.reason,
+            held_by.get(_holder(one, edges, holders), one.detail),
+            one.file,
+            one.line,
+        )
         if one.state is State.READY and one.reason == "GIL"
         else one
         for one in track.states
     )
 
 
-def _holder(wait: StateInterval, holding: _Holding, names: Sequence[str]) -> str:
-    first = max(int(np.searchsorted(holding.edges, wait.start_ns, "right")) - 1, 0)
+def _holder(wait: StateInterval, edges: list[int], holders: list[int]) -> int:
+    """Who held it for most of a wait."""
+    index = max(bisect_right(edges, wait.start_ns) - 1, 0)
     held: dict[int, int] = {}
-    for index in range(first, len(holding.edges)):
-        begin = max(int(holding.edges[index]), wait.start_ns)
-        if begin >= wait.end_ns:
-            break
-        last = index + 1 == len(holding.edges)
-        end = wait.end_ns if last else min(int(holding.edges[index + 1]), wait.end_ns)
-        holder = int(holding.holders[index])
-        held[holder] = held.get(holder, 0) + max(end - begin, 0)
+    at = wait.start_ns
+    while at < wait.end_ns:
+        end = min(edges[index + 1], wait.end_ns) if index + 1 < len(edges) else wait.end_ns
+        held[holders[index]] = held.get(holders[index], 0) + end - at
+        at, index = end, index + 1
     holder = max(held, key=lambda each: held[each], default=_UNTOLD)
-    known = holder >= 0 and held[holder] >= MOST * wait.length_ns
-    return sentences.held_by(names[holder], 1) if known else ""
+    return holder if held.get(holder, 0) >= MOST * wait.length_ns else _UNTOLD

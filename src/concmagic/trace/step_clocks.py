@@ -20,6 +20,7 @@ from concmagic.trace.model import State, StateInterval
 SHORTEST_NS = 1_000_000  # less than this may be what reading the clocks misses
 NOT_COMPUTING = "a call"  # the reason where it is not known what was called
 _SAME_STEP = 0.95  # share of what the clock measured that a step must be, to be told by it
+_OTHERS = 0.1  # with less CPU time than this share of it, other threads cannot be what it waited for
 _FREE = (State.UNKNOWN, State.RUNNING)
 
 
@@ -91,16 +92,14 @@ class StepClocks:
 def _unplaced(
     states: Sequence[StateInterval], idle: int, known: ThreadEvidence, end: int, holder: str
 ) -> Sequence[StateInterval]:
-    """Time in no known call. Where others may have had the GIL, that much of it is not known."""
+    """Time in no known call. Where others computed, they may have had the GIL: then it is not known.
+
+    How much they computed is no bound: who has the GIL may itself be kept from a core.
+    """
     others = 0 if known.sampled_until >= end else known.others_cpu_ns
-    blocked = 0 if others is None else idle - others
-    if blocked < SHORTEST_NS:
+    if others is None or others >= max(SHORTEST_NS, _OTHERS * idle):
         return _laid(states, idle, State.UNKNOWN, "GIL or blocked")
-    if idle - blocked >= SHORTEST_NS:
-        states = _laid(states, idle - blocked, State.UNKNOWN, "GIL or blocked")
-    else:
-        blocked = idle
-    return _laid(states, blocked, State.BLOCKING, NOT_COMPUTING, holder)
+    return _laid(states, idle, State.BLOCKING, NOT_COMPUTING, holder)
 
 
 def _in_suspects(

@@ -53,17 +53,21 @@ def with_jobs_of_tasks(
     told: list[Flow] = []
     replaced: set[int] = set()
     owner: int | None = None
+    began_ns = 0
     for flow in jobs:
         if flow.kind == "submit":
+            began_ns = flow.target_ns
             owner = _task_at(steps.get(flow.source, ()), flow.source_ns)
             told.append(flow if owner is None else replace(flow, source=owner))
         elif owner is None:
             told.append(flow)
         else:
-            wake = _first_from(woken.get((flow.source, owner), ()), flow.source_ns)
+            # The thread hands its result over a moment before the job counts as ended.
+            wake = _first_from(woken.get((flow.source, owner), ()), began_ns)
             if wake is not None:
                 replaced.add(id(wake))
-                told.append(replace(flow, target=owner, target_ns=wake.target_ns))
+                moment = wake.target_ns
+                told.append(replace(flow, source_ns=moment, target=owner, target_ns=moment))
     return [*told, *(flow for flow in flows if id(flow) not in replaced)]
 
 

@@ -68,7 +68,7 @@ def take(calls: Calls, kept: Bools) -> Calls:
 
 def parents(calls: Calls) -> Positions:
     """The position of each call's caller among the recorded ones, -1 for the outermost."""
-    depth, size = calls.depth.astype(np.int64), len(calls)
+    depth, size = calls.depth.astype(np.int64), len(calls.start_ns)
     # Grouped by depth, in order within: the caller is the last one before it in the group above.
     order = np.argsort(calls.depth.astype(np.int16) if depth.max(initial=0) < 2**15 else depth, kind="stable")
     level = depth[order]

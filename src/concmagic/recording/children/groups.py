@@ -59,7 +59,7 @@ def family_of(target: Any) -> str:
 def helper_of(arguments: Any) -> str:
     """The name of multiprocessing's helper process with this command line, else ""."""
     for argument in arguments:
-        text = os.fsdecode(argument)
+        text = os.fsdecode(argument).removeprefix("import sys; ")  # before the forkserver's, since 3.14
         for beginning, name in _HELPERS.items():
             if text.startswith(beginning):
                 return name

@@ -89,7 +89,7 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
         except Exception as error:
             observer.fail(error)
             return original(self)
-        for begin in clock:
+        for begin in clock:  # noqa: B007  (the first item, not all of them)
             break
         if begin > fresh_until:
             fresh_until = thread_clock.read()
@@ -97,7 +97,7 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
         try:
             return original(self)
         finally:
-            for end in clock:
+            for end in clock:  # noqa: B007
                 break
             if end - begin > LONG_NS:
                 fresh_until = thread_clock.long(begin, end)
