@@ -168,7 +168,8 @@ async def main():
 @pytest.mark.parametrize("magic", ["asyncio_trace", "timeline", "threads", "procs"])
 def test_all_shows_the_kernels_own_and_keeps_the_cells_path(kernel: Kernel, magic: str) -> None:
     run = kernel.check(f"%%{magic} --all -o traced\n{INNER_LOOP}asyncio.run(main())")
-    assert "sleeping" in _pictures(run).split("concurrency")[0]
+    most = _pictures(run).partition("where it went: ")[2].partition(" · ")[0]
+    assert most.endswith("sleeping"), most
     assert "hidden (--all)" not in _pictures(run)
     assert kernel.value("any(track.name == 'IOPub' for track in traced.tracks)")
     kernel.check(f"%%{magic} -o traced\n{INNER_LOOP}asyncio.run(main())")

@@ -145,3 +145,14 @@ def test_a_managers_server_is_machinery(kernel: Kernel) -> None:
     )
     names = kernel.value("[t.name for t in traced.tracks if t.kind == 'thread' and t.role == 'work']")
     assert names == ["MainThread"]
+
+
+def test_an_import_is_one_slice(kernel: Kernel) -> None:
+    kernel.check("import sys; sys.modules.pop('this_is_imported', None); sys.path.insert(0, '.')")
+    kernel.check(
+        "with open('this_is_imported.py', 'w') as file: file.write('def inner(): pass\\ninner()\\n')"
+    )
+    kernel.check("%%threads -q -o traced\nimport this_is_imported")
+    names = kernel.value("[f.name for f in traced.slices.functions]")
+    assert "import this_is_imported" in names
+    assert not {"inner", "_find_and_load", "<module>"} & set(names)

@@ -108,6 +108,8 @@ def changed(before, after):
     return {} if before == after else f"{before} -> {after}"
 '''
 
+# pyzmq starts three threads of its own with the first message that is large (64 kB), as a picture can be.
+LARGE_OUTPUT = "from IPython.display import HTML, display\ndisplay(HTML(' ' * 200_000))"
 WARM_UP = "%%timeline -q\nimport asyncio\nasyncio.run(asyncio.sleep(0))"
 
 CELLS = {
@@ -149,6 +151,7 @@ def watched(kernel: Kernel) -> Kernel:
     """A kernel in which everything that loads on first use has been loaded."""
     kernel.check(STATE)
     kernel.check(STILL)
+    kernel.check(LARGE_OUTPUT)
     for cell in (WARM_UP, CELLS["awaiting"], CELLS["threads"], CELLS["fork"], CELLS["spawn"]):
         kernel.check(cell)
     return kernel

@@ -10,7 +10,7 @@ from tests.trace_text import MS, trace_from_text
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import LINTS, Lint, find
 from concmagic.analysis.metrics import Metrics, compute
-from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.trace.model import Job, State, StateInterval, Trace, Track
 
 
 def found(trace: Trace, name: str) -> list[Finding]:
@@ -77,6 +77,14 @@ def test_an_idle_worker_of_a_pool_is_not_left() -> None:
     states = (StateInterval(0, 6 * MS, State.WAITING, "for work"),)
     assert not found(left(group="pool", states=states), "left-running")
     assert found(left(group="pool"), "left-running")
+
+
+def test_a_pool_worker_that_has_just_done_its_last_job_is_not_left_running() -> None:
+    trace = left(group="pool")
+    worker = next(track.id for track in trace.tracks if track.outcome == "left running")
+    over = Job(0, "job", worker, 0, 0, MS, "returned")
+    assert not found(replace(trace, jobs=(over,)), "left-running")
+    assert found(replace(trace, jobs=(over, replace(over, index=1, end_ns=None))), "left-running")
 
 
 def ended(kind: str, outcome: str, **changes: object) -> Trace:

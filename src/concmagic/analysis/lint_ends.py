@@ -16,7 +16,8 @@ _POOL_ENDS = ("killed by SIGTERM",)  # what a pool does to its own workers when 
 
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """What the cell started and did not wait for."""
-    left = [track for track in trace.tracks if _is_left(track)]
+    idle = _workers_without_a_job(trace)
+    left = [track for track in trace.tracks if track.id not in idle and _is_left(track)]
     if left:
         yield Finding(
             lint="left-running",
@@ -92,6 +93,12 @@ def _is_left(track: Track) -> bool:
     if track.kind == "task" and _only_waits(track):
         return False  # so is a task that takes what others put into a queue
     return not (track.group and _only_waits(track))  # so is an idle worker of a pool
+
+
+def _workers_without_a_job(trace: Trace) -> set[int]:
+    """Pool workers whose jobs are all over; just after one they are not seen waiting for work yet."""
+    busy = {job.track for job in trace.jobs if job.end_ns is None}
+    return {job.track for job in trace.jobs if job.track is not None} - busy
 
 
 def _only_waits(track: Track) -> bool:

@@ -128,14 +128,15 @@ class _Pool:
             target=work, args=(theirs, inherited, self._file, self._body), name=f"worker-{self._started}"
         )
         worker = _Worker(process, ours)
+        self._workers.append(worker)  # first: an interrupt just after the start must find it there
         try:
             process.start()
-        except BaseException:
+        except Exception:
+            self._workers.remove(worker)
             ours.close()
             raise
         finally:
             theirs.close()  # so that its end shows on our side of the pipe
-        self._workers.append(worker)
         return worker
 
     def _send(self, worker: _Worker, job: Job) -> None:
