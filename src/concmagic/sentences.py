@@ -868,7 +868,9 @@ LINT_NEVER_AWAITED = "Calling an async function only makes a coroutine: without 
 LINT_NEVER_RETRIEVED = "A task keeps its exception to itself until somebody awaits it."
 LINT_CONCURRENCY_CAPPED = "A semaphore bounds how many are in flight; the others queue."
 LINT_DEADLOCK = "Tasks that wait for each other in a circle wait for ever."
-STARVED_HINT = "Tasks are served in turn: fewer of them at once, or fewer steps each, lets this one run more often."
+STARVED_HINT = (
+    "Tasks are served in turn: fewer of them at once, or fewer steps each, lets this one run more often."
+)
 NEVER_RETRIEVED_HINT = "Await the task, or let asyncio.TaskGroup do it: then its exception is raised."
 DEADLOCK_HINT = "Take locks in the same order everywhere, and let no task await one that awaits it."
 CAPPED_HINT = "A larger bound lets more wait at once, if the other side can take it."
@@ -923,9 +925,7 @@ def sequential_awaits_hint(what: str, in_loop: bool) -> str:
 def capped(most: int, name: str, where: str, queued: int, wait_ns: int) -> str:
     """A semaphore that bounds how many are in flight."""
     what = f"`{name}`" if name else "a semaphore"
-    return (
-        f"Never more than {most:,} in flight: {what}, {where}; {queued:,} queued for {duration(wait_ns)}."
-    )
+    return f"Never more than {most:,} in flight: {what}, {where}; {queued:,} queued for {duration(wait_ns)}."
 
 
 def waits_for(name: str, what: str, where: str, whom: str) -> str:

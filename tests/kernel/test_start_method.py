@@ -19,7 +19,9 @@ def test_a_whole_cells_children_start_as_the_line_says(kernel: Kernel, method: s
     kernel.check("import multiprocessing as mp\nbefore = mp.get_start_method(allow_none=True)")
     run = kernel.check(f"%%procs --start-method {method} -o trace\n{CELL}")
     assert run.result_text == repr(method)
-    kernel.check("workers = {t.name.partition('PoolWorker')[0] for t in trace.tracks if 'PoolWorker' in t.name}")
+    kernel.check(
+        "workers = {t.name.partition('PoolWorker')[0] for t in trace.tracks if 'PoolWorker' in t.name}"
+    )
     named = kernel.value("sorted(workers)")
     assert named == [{"fork": "Fork", "spawn": "Spawn", "forkserver": "ForkServer"}[method]]
     assert kernel.value("mp.get_start_method(allow_none=True) == before") is True

@@ -228,9 +228,7 @@ def _blocking(
     return blocked, known
 
 
-def _evidence(
-    process: ProcessRecord, calls: ImportedCalls, samples: Samples
-) -> Mapping[int, ThreadEvidence]:
+def _evidence(process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> Mapping[int, ThreadEvidence]:
     """What else is known of each thread, for the steps of the loops in it."""
     used = {record.native_id: record.cpu_ns for record in process.threads}
     found = {}
