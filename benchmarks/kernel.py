@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -36,7 +37,7 @@ class BenchKernel:
 
     def __enter__(self) -> BenchKernel:
         self._manager = KernelManager(kernel_name="python3")
-        self._manager.start_kernel()
+        self._manager.start_kernel(cwd=tempfile.gettempdir())
         self._client = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)
