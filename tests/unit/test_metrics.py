@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.trace_text import MS, trace_from_text
 
-from concmagic.analysis.metrics import compute
+from concmagic.analysis.metrics import compute, on_a_core_curve
 from concmagic.trace.model import Cost, Flow, Job, Trace
 
 
@@ -134,3 +134,9 @@ def test_a_wake_flow_changes_no_sum() -> None:
     drawn = trace_from_text("a  RRRWW\nb  WWWRR")
     flow = Flow("wake", 0, 3 * MS, 1, 3 * MS)
     assert compute(replace(drawn, flows=(flow,))).running_s == compute(drawn).running_s
+
+
+def test_no_more_are_on_a_core_than_there_are_cores() -> None:
+    drawn = trace_from_text("a  RRRR\nb  RRRR\nc  RRRR", kind="thread", cores=2)
+    assert on_a_core_curve(drawn).peak == 2
+    assert compute(drawn).parallelism == pytest.approx(2.0)

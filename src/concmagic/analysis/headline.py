@@ -13,6 +13,7 @@ from concmagic.trace.states import OUTSIDE
 
 _FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answer
 _SIDE_BY_SIDE = 1.5  # cores or overlap from which on "at once" is true
+_HARDLY = 0.05  # share of the time in which the GIL was wanted; NaN, not asked, is not less
 _TAKING_TURNS = 1.2  # cores under which computing threads took turns
 _MOST = 0.5  # "most of it"
 
@@ -55,6 +56,8 @@ def _took_turns(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> 
         and metrics.by_track[track.id].running_s + metrics.by_track[track.id].ready_s > 0.2 * trace.wall_s
     ]
     used = metrics.parallelism
+    if metrics.gil_contended < _HARDLY:  # they did without each other's GIL: others used the cores
+        return ""
     if len(busy) < 2 or len({track.pid for track in busy}) > 1 or not _MOST <= used <= _TAKING_TURNS:
         return ""
     if metrics.cores < 2:

@@ -31,6 +31,10 @@ class Steps:
         """The highest value."""
         return int(self.values.max(initial=0))
 
+    def at_most(self, limit: int) -> Steps:
+        """The same curve, cut off at a height that it cannot truly exceed."""
+        return Steps(self.times_ns, np.minimum(self.values, limit))
+
 
 def count_at_once(pairs: Iterable[Pair], wall_ns: int) -> Steps:
     """How many of the pairs hold at each time."""

@@ -128,8 +128,11 @@ def in_flight_curve(trace: Trace) -> Steps:
 
 
 def on_a_core_curve(trace: Trace) -> Steps:
-    """Tracks on a core at the same instant, over time."""
-    return count_at_once(work.on_a_core(trace), trace.wall_ns)
+    """Tracks on a core at the same instant, over time.
+
+    A thread that waits for a core can look like one that has it: there are never more than there are cores.
+    """
+    return count_at_once(work.on_a_core(trace), trace.wall_ns).at_most(max(trace.build.cores, 1))
 
 
 def _counted(trace: Trace) -> list[tuple[Track, tuple[StateInterval, ...]]]:
