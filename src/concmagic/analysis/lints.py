@@ -1,7 +1,7 @@
 """The lints: each looks for one thing that makes a cell slow or wrong, and says it in a sentence.
 
 To add one: write a function that yields Hits (in a `lint_*.py` beside this file), a sentence in
-`sentences.py`, a row in LINTS, a test that triggers it and a near miss that does not.
+`sentences/findings.py`, a row in LINTS, a test that triggers it and a near miss that does not.
 """
 
 from __future__ import annotations

@@ -1,0 +1,17 @@
+"""Every sentence the user reads, as whole templates, one module per part of the project.
+
+Used as `sentences.NAME`; numbers in them go through `sentences.numbers`.
+"""
+
+from concmagic.sentences.calls import *
+from concmagic.sentences.children import *
+from concmagic.sentences.findings import *
+from concmagic.sentences.numbers import *
+from concmagic.sentences.options import *
+from concmagic.sentences.picture import *
+from concmagic.sentences.report import *
+from concmagic.sentences.running import *
+from concmagic.sentences.sampler import *
+from concmagic.sentences.session import *
+from concmagic.sentences.threads import *
+from concmagic.sentences.traces import *

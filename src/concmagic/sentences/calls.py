@@ -1,0 +1,47 @@
+"""What the recording of calls can say."""
+
+from __future__ import annotations
+
+
+def tool_is_busy(name: str) -> str:
+    """Another tool records in this process, so the cell has not run."""
+    return f"{name} is recording in this process, and only one tool can. Stop it first: the cell has not run."
+
+
+def hook_name(hook: object) -> str:
+    """Name a profile hook by its function or type, with the module it comes from."""
+    named = hook if hasattr(hook, "__qualname__") else type(hook)
+    module = getattr(named, "__module__", None)
+    name = named.__qualname__
+    return f"The profile hook {name if module in (None, 'builtins') else f'{module}.{name}'}"
+
+
+def native_calls_not_recorded(flaw: str) -> str:
+    """This VizTracer's memory is not as expected, so its events are read the slow, safe way."""
+    return (
+        f"Native calls were not recorded: this VizTracer lays out its memory in a way "
+        f"that is not known here ({flaw}). Python functions were."
+    )
+
+
+def first_calls_overwritten() -> str:
+    """The ring of events went round."""
+    return "More calls were made than fit, and the first of them were overwritten."
+
+
+def tracer_evicted() -> str:
+    """The cell itself started another VizTracer or freed its monitoring tool."""
+    return "The cell used another profiler, which ended the recording of calls."
+
+
+def tracer_gave_up() -> str:
+    """VizTracer ends by itself when a return does not fit its stack of calls."""
+    return (
+        "VizTracer lost track of the call stack (code that switches stacks, such as greenlets, "
+        "does that) and recorded no calls from then on."
+    )
+
+
+def threads_not_reached() -> str:
+    """Python 3.11 without the C function that sets another thread's profile function."""
+    return "Threads that were there before the cell could not be reached: their calls were not recorded."

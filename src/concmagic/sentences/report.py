@@ -1,0 +1,178 @@
+"""The report: headline, chips, band, footer."""
+
+from __future__ import annotations
+
+from concmagic.sentences.findings import of_total
+from concmagic.sentences.numbers import count, duration, number, percent
+from concmagic.sentences.picture import _plural
+from concmagic.sentences.traces import STARTING_PYTHON
+
+IN_FLIGHT = "in flight"
+ON_A_CORE = "on a core"
+OTHER_PARTS = "other, each shorter"
+STATE_LABELS = {
+    "running": "running",
+    "blocking": "blocking the loop",
+    "ready": "ready, kept waiting",
+    "waiting": "waiting",
+    "starting": "starting",
+    "unknown": "not recorded",
+}
+CONCURRENCY_HELP = (
+    "How many units of work (tasks, jobs, threads or processes) had begun and not ended, on average over "
+    "the cell; one that waits for another it started does not count."
+)
+PARALLELISM_HELP = "How many threads or processes computed at the same instant, on average over the cell."
+PARALLELISM_FROM_CLOCK = (
+    "CPU time divided by wall time, because for part of the cell it was not recorded who was on a core."
+)
+
+# What a wait is called in "where it went"; others are "waiting for …".
+_WAITS = {
+    "": "waiting",
+    "sleep": "sleeping",
+    "events": "waiting for events",
+    "select": "waiting for I/O",
+    "socket": "waiting for the network",
+    "for work": "waiting for work",
+    "thread start": "starting threads",
+    "subprocess": "waiting for a subprocess",
+    "lock": "waiting for a lock",
+    "read": "reading",
+    "write": "writing",
+    "disk": "waiting for the disk",
+    "database": "waiting for a database",
+    "join": "waiting for an end (join)",
+    "pool": "waiting for a pool",
+    "result": "waiting for a result",
+    "task": "waiting for a task",
+    "merged": "waiting",
+}
+
+
+def path_words(state: str, reason: str, detail: str) -> str:
+    """Name a part of "where it went"."""
+    if state == "running":
+        return "computing"
+    if state == "blocking":
+        return f"blocked in {reason}" if reason else "blocked"
+    if state == "ready":
+        return "ready, wanting the GIL" if reason == "GIL" else "ready, kept waiting"
+    if state == "waiting":
+        return _WAITS.get(reason, f"waiting for {reason}")
+    if state == "starting":
+        return f"starting {detail}" if detail == STARTING_PYTHON else "starting"
+    return "not recorded"
+
+
+def ended_early(outcome: str, wall_ns: int) -> str:
+    """How a cell ended that did not return."""
+    if outcome == "interrupted":
+        return f"Interrupted after {duration(wall_ns)}."
+    return f"{outcome[:1].upper()}{outcome[1:]} after {duration(wall_ns)}."
+
+
+def nothing_happened() -> str:
+    """An empty trace."""
+    return "There was nothing to see in this cell."
+
+
+def computed_in_parallel(who: str, used: float, cores: int) -> str:
+    """More than one core computed at once."""
+    whose = f"{_plural(2, who)} computed" if who != "unit" else "the work was computed"
+    return f"On average {number(used)} of {count(cores, 'core')} worked at once: {whose} side by side."
+
+
+def took_turns(how_many: int, used: float, cores: int) -> str:
+    """Threads that computed one at a time."""
+    return f"{how_many:,} threads took turns: {number(used)} of {count(cores, 'core')} used on average."
+
+
+def took_turns_on_one_core(how_many: int) -> str:
+    """Threads that computed one at a time because there is one core."""
+    return f"{how_many:,} threads took turns on the only core."
+
+
+def overlapped(peak: int, who: str, useful_ns: float, wall_ns: int) -> str:
+    """Waits and work that lay side by side."""
+    whose = f"{count(peak, who, _plural(2, who))} at once" if who != "unit" else f"{peak:,} at once"
+    return f"Up to {whose}: {duration(useful_ns)} of waiting and computing fit into {duration(wall_ns)}."
+
+
+def mostly_unknown(part_ns: int, wall_ns: int) -> str:
+    """When evidence is missing, that is the answer."""
+    return f"For {of_total(part_ns, wall_ns)} it was not recorded what the cell did."
+
+
+def largest_part(part_ns: int, wall_ns: int, words: str, where: str, alone: bool) -> str:
+    """What the cell's end waited for longest."""
+    at = f", at {where}" if where else ""
+    one_by_one = ", one thing at a time" if alone else ""
+    if words.startswith(("blocked", "ready")):
+        return f"{_capital(of_total(part_ns, wall_ns))} was spent {words}{at}."
+    if part_ns >= 0.99 * wall_ns:
+        return f"All of its {duration(wall_ns)} went into {words}{at}{one_by_one}."
+    return f"{_capital(of_total(part_ns, wall_ns))} went into {words}{at}{one_by_one}."
+
+
+def at_most_units(peak: int, kinds: list[str]) -> str:
+    """The note of the concurrency chip."""
+    if len(kinds) == 1:
+        return f"at most {peak:,} {_plural(peak, kinds[0])}"
+    return f"at most {peak:,} at once"
+
+
+def and_the_cell(note: str) -> str:
+    """The cell itself was at work beside them."""
+    return f"{note} and the cell"
+
+
+def at_most_cores(peak: int, cores: int, certain: bool) -> str:
+    """The note of the parallelism chip; where the peak was not seen, only the cores are told."""
+    of = count(cores, "core")
+    return f"at most {peak:,} of {of}" if certain else f"of {of}, from CPU time"
+
+
+def tracing_cost(share: float) -> str:
+    """What tracing took of the cell."""
+    return f"tracing cost about {percent(share)}" if share >= 0.005 else "tracing cost under 1 %"
+
+
+def hidden_tracks(threads: int, tasks: int) -> str:
+    """Say what is left out of the picture."""
+    parts = [count(n, f"{kind}") for n, kind in ((threads, "thread"), (tasks, "task")) if n]
+    if not parts:
+        return ""
+    return (
+        f"{' and '.join(parts)} of the kernel's own {'is' if threads + tasks == 1 else 'are'} hidden (--all)."
+    )
+
+
+def calls_kept(until_ns: int) -> str:
+    """Say that the budget for calls was used up."""
+    return f"Calls were recorded for the first {duration(until_ns)} only; states are whole."
+
+
+def steps_merged(how_many: int) -> str:
+    """Say that not every step was kept by itself."""
+    return f"{count(how_many, 'short step')} of tasks were summed; totals are exact."
+
+
+def native_threads(cores: float) -> str:
+    """CPU time that no Python thread explains."""
+    return f"Native threads (BLAS, OpenMP and the like) used {number(cores)} more cores on average."
+
+
+def loop_share(share: float, state: str) -> str:
+    """What stands at the end of an event loop's lane."""
+    return f"{percent(share)} {'blocked' if state == 'blocking' else 'busy'}"
+
+
+def lane_text(state: str, reason: str, length_ns: int) -> str:
+    """What stands at a lane's end: "blocking 300 ms", "sleep 1.2 s"."""
+    word = "not recorded" if state == "unknown" else reason or state
+    return f"{word} {duration(length_ns)}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,42 @@
+"""What running a cell can say."""
+
+from __future__ import annotations
+
+from concmagic.sentences.numbers import duration
+
+SETTING_BUDGET = (
+    "Events of calls that each process records under --detail auto; then the rest has states only."
+)
+SETTING_SAMPLER = "Whether a helper process asks the operating system who is on a core."
+SETTING_LINTS = "Findings by name: {'gil-bound': False} switches one off."
+SETTING_CANCEL = "Whether tasks that a cell leaves running on the kernel's loop are cancelled at its end."
+LOOP_OF_ITS_OWN = (
+    "Under another magic a cell cannot await on the kernel's event loop: this one ran on a loop of its own."
+)
+NEEDS_ASYNCIO_RUNNER = "A cell that awaits needs asyncio's loop: switch back with %autoawait asyncio."
+TIMELINE_HELP = (
+    "%timeline draws the last trace again; "
+    "%timeline --save PATH writes it, as the suffix says: .html .svg .txt .json .json.gz"
+)
+MAGIC_HELP = "Run this cell and draw who ran, who was ready, who waited and for what; -h shows the options."
+NO_BODY = "There is no code under this magic's line; -h shows the options."
+
+
+def cell_timed_out(seconds: float) -> str:
+    """Say that --timeout ended the cell."""
+    return f"the cell was ended after {duration(seconds * 1e9)} (--timeout)"
+
+
+def too_old(name: str, found: str, needed: str) -> str:
+    """Say which version of a tool is needed."""
+    return f"concmagic needs {name} {needed} or newer, and this is {found}: %pip install -U {name}, then restart."
+
+
+def saved(path: object) -> str:
+    """Say where a trace was written."""
+    return f"Saved {path}"
+
+
+def not_saved(path: object, error: BaseException) -> str:
+    """Say why --save wrote nothing."""
+    return f"concmagic could not save {path} ({type(error).__name__}: {error})."

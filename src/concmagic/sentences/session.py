@@ -1,0 +1,35 @@
+"""What the session and the public functions say."""
+
+from __future__ import annotations
+
+NO_TRACE_YET = "No cell has been traced yet: put %%asyncio_trace, %%threads, %%procs or %%timeline on one."
+
+
+def recorder_failed(name: str, error: BaseException) -> str:
+    """Say which source of evidence is missing, and why."""
+    return f"The {name} recorder failed, its evidence is missing ({type(error).__name__}: {error})."
+
+
+def picture_failed(error: BaseException) -> str:
+    """Say that there is no picture; the cell's own result is not touched."""
+    why = f"{type(error).__name__}: {error}"
+    return f"concmagic could not draw this cell ({why}); the cell itself is unharmed."
+
+
+def not_a_trace(path: object, error: BaseException) -> str:
+    """Say what `load` reads."""
+    why = f"{type(error).__name__}: {error}"
+    return f"{path} is no trace that concmagic saved as .json or .json.gz ({why})."
+
+
+PANDAS_IS_MISSING = "This needs pandas: %pip install 'concmagic[pandas]'."
+
+
+def no_such_table(table: str, tables: list[str]) -> str:
+    """Say which tables there are."""
+    return f"There is no table {table!r}; there are {', '.join(tables)}."
+
+
+def no_such_suffix(name: str, suffixes: list[str]) -> str:
+    """Say which files a trace can be saved as."""
+    return f"A trace cannot be saved as {name!r}; the suffix says how: {' '.join(suffixes)}."

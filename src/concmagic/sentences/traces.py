@@ -1,0 +1,57 @@
+"""Words for tracks, states and outcomes."""
+
+from __future__ import annotations
+
+from concmagic.sentences.numbers import count, duration
+
+EVENT_LOOP = "event loop"
+STARTING_PYTHON = "Python"
+UNPICKLING = "imports, unpickling"
+
+
+def held_by(who: str, how_many: int) -> str:
+    """Who kept a task from running: one that held the loop, or many in turn."""
+    if who:
+        return f"held by {who}"
+    return f"{count(how_many, 'step')} of others first" if how_many else ""
+
+
+def longest_step(length_ns: int, who: str) -> str:
+    """The longest step or callback of a loop."""
+    return f"longest step {duration(length_ns)}" + (f" ({who})" if who else "")
+
+
+def scheduling_delay(p50_ns: int, p99_ns: int, max_ns: int) -> str:
+    """How long tasks were ready before they had their step."""
+    delays = f"p50 {duration(p50_ns)}, p99 {duration(p99_ns)}, at most {duration(max_ns)}"
+    return f"ready before a step: {delays}"
+
+
+def lock_held_by(who: str) -> str:
+    """Who had the lock that a task waited for."""
+    return f"(held by {who})"
+
+
+def in_pool(name: str) -> str:
+    """Where an executor job ran."""
+    return f"in {name}"
+
+
+def cancelled_by(who: str) -> str:
+    """Who cancelled a task."""
+    return f"by {who}" if who else ""
+
+
+def merged_steps(how_many: int) -> str:
+    """Say that a state stands for many short steps: its length is exact, its place is not."""
+    return f"{count(how_many, 'short step')}, summed"
+
+
+def evidence_unreadable(what: str, error: BaseException) -> str:
+    """Say which evidence could not be read."""
+    return f"The recorded {what} could not be read ({type(error).__name__}: {error})."
+
+
+def newer_format(number: object) -> str:
+    """A saved trace of a later version."""
+    return f"This trace was saved by a later concmagic (format {number}); install that version to read it."
