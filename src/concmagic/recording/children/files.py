@@ -1,7 +1,8 @@
 """What children hand over: whole records in files of a private folder, one file per child.
 
-A record is its length and its pickle. A child that is killed while it writes leaves a record
-that is shorter than its length says; the reader stops there and keeps what stands before it.
+A record is its length and its pickle, appended in one write, because two threads of a child can
+have something to say at the same time. A child that is killed while it writes leaves a record that
+cannot be read; the reader stops there and keeps what stands before it.
 A pipe would not do: a full one blocks the child.
 """
 
@@ -36,8 +37,7 @@ class ChildFile:
         except FileNotFoundError:
             return
         try:
-            _write_all(file, _LENGTH.pack(len(data)))
-            _write_all(file, data)
+            _write_all(file, _LENGTH.pack(len(data)) + data)
         finally:
             os.close(file)
 
@@ -71,7 +71,11 @@ def _records(path: Path) -> Iterator[tuple[str, Any]]:
         at += _LENGTH.size
         if at + length > len(data):
             return
-        yield pickle.loads(memoryview(data)[at : at + length])
+        try:
+            record = pickle.loads(memoryview(data)[at : at + length])
+        except Exception:  # unpickling what is no pickle can raise anything; the record is lost, and said so
+            return
+        yield record
         at += length
 
 
