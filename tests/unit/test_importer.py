@@ -213,6 +213,21 @@ def test_how_a_process_ended(code: int | None, outcome: str) -> None:
     assert track(trace, "Process-1").outcome == outcome
 
 
+def test_what_is_missing_of_a_child_is_said_in_the_footer_and_its_own_error_at_its_end() -> None:
+    lost = "w handed nothing over (killed by SIGKILL): its calls and threads are missing."
+    killed = kernel(
+        pid=41, parent_pid=PID, name="w", exit_code=-9, target_ns=at(5), ended_ns=at(9), problems=(lost,)
+    )
+    trace = import_recording(recording(kernel(), killed))
+    assert lost in trace.cost.problems
+    assert track(trace, "w").outcome_detail == ""
+
+    failed = replace(killed, target_ns=None, exit_code=1, problems=("w could not start: ImportError: no.",))
+    assert track(import_recording(recording(kernel(), failed)), "w").outcome_detail.endswith(
+        "ImportError: no"
+    )
+
+
 def test_jobs_are_the_units_of_a_pool() -> None:
     worker = thread(41, "p_0", started_ns=at(1), begun_ns=at(2), group="p")
     job = JobRecord(0, "f(1)", at(1), at(3), at(9), "returned", PID, 41, None, MAIN)

@@ -38,7 +38,7 @@ def process_track(
         end_ns=None if record.ended_ns is None else end,
         states=cover(start, end, samples, _from_threads(threads), _starting(record, clock, end)),
         outcome="" if is_kernel else outcome_of(record),
-        outcome_detail="; ".join(record.problems),
+        outcome_detail=_why_it_never_ran(record),
         pid=record.pid,
         native_id=record.main_native_id,
         group=record.group,
@@ -126,3 +126,10 @@ def _strongest(
             told = {reason for reason, many in reasons.items() if many} if state is State.WAITING else set()
             return StateInterval(start, end, state, told.pop() if len(told) == 1 else "")
     return None
+
+
+def _why_it_never_ran(record: ProcessRecord) -> str:
+    """A child's own error at its start; what else is missing of a child stands in the footer."""
+    if record.target_ns is not None or not record.exit_code:
+        return ""
+    return "; ".join(problem.rstrip(".") for problem in record.problems)

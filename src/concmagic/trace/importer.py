@@ -256,7 +256,7 @@ def _born(process: ProcessRecord, clock: CellClock) -> int:
 
 
 def _problems_of(process: ProcessRecord) -> list[str]:
-    own = list(process.problems) if process.parent_pid is None else []
+    own = list(process.problems)
     for part in (process.calls, process.tasks):
         own += part.problems if part is not None else ()
     return own
