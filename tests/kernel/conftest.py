@@ -214,7 +214,9 @@ def running_kernel(folder: Path) -> Iterator[Kernel]:
     work.mkdir()
     temporary = tempfile.TemporaryDirectory()  # a short path: sockets of multiprocessing lie in it
     own = {"IPYTHONDIR": str(folder / "ipython"), "TMPDIR": temporary.name}
-    manager.start_kernel(cwd=str(work), env={**os.environ, **own})
+    # With pytest's own variable set, ipykernel leaves its descriptors alone: no longer the kernel a user has.
+    around = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    manager.start_kernel(cwd=str(work), env={**around, **own})
     client = manager.blocking_client()
     client.start_channels()
     try:
