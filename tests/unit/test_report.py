@@ -45,6 +45,17 @@ def test_waits_that_overlap() -> None:
     )
 
 
+def test_waits_that_overlap_with_hardly_any_computing_are_waiting_only() -> None:
+    trace = trace_from_text("\n".join(f"t{n}  R" + 39 * "W" for n in range(3)))
+    assert report_of(trace).headline == "Up to 3 tasks at once: 120 ms of waiting fit into 40 ms."
+
+
+def test_computing_that_overlaps_is_no_waiting() -> None:
+    trace = trace_from_text("\n".join(f"p{n}  " + 40 * "R" for n in range(2)), kind="process")
+    crowded = replace(trace, cpu_s=0.05)  # others had the cores: no two of ours, on average
+    assert report_of(crowded).headline == "Up to 2 processes at once: 80 ms of computing fit into 40 ms."
+
+
 def test_one_sleep_after_another() -> None:
     trace = trace_from_text("cell  RWWWWWWWWW", host="cell")
     assert report_of(trace).headline == "9 of 10 ms went into sleeping, at line 2, one thing at a time."

@@ -16,6 +16,7 @@ _SIDE_BY_SIDE = 1.5  # cores or overlap from which on "at once" is true
 _HARDLY = 0.05  # share of the time in which the GIL was wanted; NaN, not asked, is not less
 _TAKING_TURNS = 1.2  # cores under which computing threads took turns
 _MOST = 0.5  # "most of it"
+_NEXT_TO_NOTHING = 0.05  # a share too small to be worth a word
 
 Case = Callable[[Trace, Metrics, Sequence[Finding]], str]
 
@@ -69,7 +70,13 @@ def _overlapped(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> 
     if not metrics.overlap >= _SIDE_BY_SIDE or metrics.unit_peak < 2:
         return ""
     useful_ns = metrics.overlap * trace.wall_ns
-    return sentences.overlapped(metrics.unit_peak, _who(metrics), useful_ns, trace.wall_ns)
+    computed = metrics.running_s * 1e9 / useful_ns
+    what = sentences.DID_BOTH
+    if computed <= _NEXT_TO_NOTHING:
+        what = sentences.WAITED
+    elif computed >= 1 - _NEXT_TO_NOTHING:
+        what = sentences.COMPUTED
+    return sentences.overlapped(metrics.unit_peak, _who(metrics), useful_ns, what, trace.wall_ns)
 
 
 def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:

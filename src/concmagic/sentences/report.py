@@ -10,6 +10,7 @@ from concmagic.sentences.traces import STARTING_PYTHON
 IN_FLIGHT = "in flight"
 ON_A_CORE = "on a core"
 OTHER_PARTS = "other, each shorter"
+WAITED, COMPUTED, DID_BOTH = "waiting", "computing", "waiting and computing"
 STATE_LABELS = {
     "running": "running",
     "blocking": "blocking the loop",
@@ -93,10 +94,10 @@ def took_turns_on_one_core(how_many: int) -> str:
     return f"{how_many:,} threads took turns on the only core."
 
 
-def overlapped(peak: int, who: str, useful_ns: float, wall_ns: int) -> str:
-    """Waits and work that lay side by side."""
+def overlapped(peak: int, who: str, useful_ns: float, what: str, wall_ns: int) -> str:
+    """Waits and work that lay side by side; `what` is one of WAITED, COMPUTED, DID_BOTH."""
     whose = f"{count(peak, who, _plural(2, who))} at once" if who != "unit" else f"{peak:,} at once"
-    return f"Up to {whose}: {duration(useful_ns)} of waiting and computing fit into {duration(wall_ns)}."
+    return f"Up to {whose}: {duration(useful_ns)} of {what} fit into {duration(wall_ns)}."
 
 
 def mostly_unknown(part_ns: int, wall_ns: int) -> str:
