@@ -181,6 +181,28 @@ worker.join()
     assert "Worker.run" in record.functions
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_function_reads_pipes_queues_locks_and_values_that_are_globals(method: str) -> None:
+    cell = f"""
+ctx = both("{method}")
+receiver, sender = ctx.Pipe(False)
+results, lock, gate, total = ctx.Queue(), ctx.Lock(), ctx.Event(), ctx.Value("i", 3)
+def target():
+    with lock, total.get_lock():
+        total.value += 1
+    gate.set()
+    results.put(total.value)
+    sender.send("through the pipe")
+process = ctx.Process(target=target)
+process.start()
+answer = [receiver.recv(), results.get(), total.value, gate.is_set()]
+process.join()
+"""
+    book = run_cells(SETUP, cell)
+    assert book.last.error == ""
+    assert book.last.answer == ["through the pipe", 4, 4, True]
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_global_belongs_to_each_worker(method: str) -> None:
     cell = f"""

@@ -50,6 +50,8 @@ _WAITS = {
     "merged": "waiting",
 }
 
+_READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
+
 
 def path_words(state: str, reason: str, detail: str) -> str:
     """Name a part of "where it went"."""
@@ -58,7 +60,7 @@ def path_words(state: str, reason: str, detail: str) -> str:
     if state == "blocking":
         return f"blocked in {reason}" if reason else "blocked"
     if state == "ready":
-        return "ready, wanting the GIL" if reason == "GIL" else "ready, kept waiting"
+        return _READY.get(reason, "ready, kept waiting")
     if state == "waiting":
         return _WAITS.get(reason, f"waiting for {reason}")
     if state == "starting":

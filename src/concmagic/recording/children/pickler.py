@@ -1,9 +1,10 @@
 """Packs a function or class of the notebook, with all it needs, through cloudpickle.
 
-Three things are changed from cloudpickle's own way. A function's globals are the receiver's
+Four things are changed from cloudpickle's own way. A function's globals are the receiver's
 `__main__`, so that what an initializer stores there is seen by the jobs. A name that the child
-has bound itself stays the child's. And a class that the receiver has already is left as it is:
-the notebook's own class must not be filled anew by an instance that comes back.
+has bound itself stays the child's. A class that the receiver has already is left as it is: the
+notebook's own class must not be filled anew by an instance that comes back. And code keeps the
+name of its file, which cloudpickle drops from 3.1.3 on: by it the child's tracebacks find their lines.
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ class _MainSpace(dict[str, Any]):
 
 
 class NotebookPickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle's pickler, with the three changes and multiprocessing's own reducers."""
+    """cloudpickle's pickler, with the changes told above and multiprocessing's own reducers."""
 
     def __init__(self, file: io.BytesIO) -> None:
+        own = {types.CodeType: _reduce_code}
+        # Before the base's __init__, which reads it once.
+        self.dispatch_table = ChainMap(own, ForkingPickler._extra_reducers, self.dispatch_table)  # type: ignore[attr-defined,has-type]
         super().__init__(file)
-        self.dispatch_table = ChainMap(ForkingPickler._extra_reducers, self.dispatch_table)  # type: ignore[attr-defined,has-type]
         main = vars(sys.modules["__main__"])
         # A filled stand-in, so that cloudpickle adds nothing of its own to it.
         self.globals_ref[id(main)] = _MainSpace(__name__="__main__")
@@ -72,6 +75,11 @@ class NotebookPickler(cloudpickle.Pickler):  # type: ignore[misc]
         entry = linecache.cache.get(name)
         if entry is not None and len(entry) == 4 and entry[1] is None:
             self.sources[name] = entry[2]
+
+
+def _reduce_code(code: types.CodeType) -> Any:
+    make, arguments = engine._code_reduce(code)
+    return make_code, (make, arguments, code.co_filename)
 
 
 def pack(value: Any) -> bytes:
@@ -178,6 +186,12 @@ def _type_name(value: Any) -> str:
 def main_space() -> dict[str, Any]:
     """The globals of the notebook's functions in this process."""
     return vars(sys.modules["__main__"])
+
+
+def make_code(make: Any, arguments: tuple[Any, ...], file: str) -> types.CodeType:
+    """A code object that knows its file."""
+    code: types.CodeType = make(*arguments)
+    return code.replace(co_filename=file)
 
 
 def make_cached(function: Any, maxsize: int | None, typed: bool) -> Any:
