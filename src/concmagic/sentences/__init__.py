@@ -12,6 +12,7 @@ from concmagic.sentences.picture import *
 from concmagic.sentences.report import *
 from concmagic.sentences.running import *
 from concmagic.sentences.sampler import *
+from concmagic.sentences.script import *
 from concmagic.sentences.session import *
 from concmagic.sentences.threads import *
 from concmagic.sentences.traces import *

@@ -10,6 +10,8 @@ function laneHeight(scene, lane) {
 /** @param {CanvasRenderingContext2D} ctx @param {any} scene @param {number} lane @param {number} y */
 function paintCalls(ctx, scene, lane, y) {
   const { rows } = scene.calls.get(lane);
+  const look = { size: 11.5, colour: scene.theme.muted, align: "right", room: scene.left - 14 };
+  write(ctx, scene, scene.data.words.callsOf, scene.left - 10, y + CALL_BOX / 2, look);
   ctx.save();
   ctx.beginPath();
   ctx.rect(scene.left - 1, y, scene.plot + 2, rows.length * CALL + CALLS_END);
