@@ -7,6 +7,7 @@ import threading
 import pytest
 from tests.unit.recordings import CELL, MAIN, MS, PID, START, calls
 
+from concmagic.recording.calls.columns import Calls
 from concmagic.trace import states
 from concmagic.trace.call_lines import CallLines, call_text
 from concmagic.trace.clock import CellClock
