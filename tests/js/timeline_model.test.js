@@ -3,6 +3,7 @@ const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const path = require("node:path");
 const test = require("node:test");
+const zlib = require("node:zlib");
 
 const root = path.join(__dirname, "..", "..");
 const model = require(path.join(root, "src/concmagic/renderers/html_resources/timeline_model.js"));
@@ -23,6 +24,13 @@ test("ticks are written as in Python", () => {
     assert.deepEqual(written, labels);
   }
   for (const [time, step, end, label] of shared.labels) assert.equal(model.tickLabel(time, step, end), label);
+});
+
+test("what was packed is unpacked, whatever letters it holds", async () => {
+  const data = { headline: "10 µs </script> ✓", lanes: [[1, 2], []] };
+  const packed = zlib.deflateSync(JSON.stringify(data)).toString("base64");
+  assert.deepEqual(await model.unpack(packed), data);
+  await assert.rejects(model.unpack(packed.slice(0, 20)));
 });
 
 test("rows are unpacked, gaps left out", () => {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from concmagic.recording.calls.columns import Calls
 from concmagic.recording.raw import (
     LoopRecord,
     ProcessRecord,
@@ -110,24 +110,10 @@ def recording(*processes: ProcessRecord, wall: float = 100, source: str = "", **
     )
 
 
-@dataclass(frozen=True)
-class DrawnCalls:
-    """Calls as `recording.decode` hands them over."""
-
-    native_id: Any
-    start_ns: Any
-    end_ns: Any
-    function: Any
-    is_c: Any
-    open: Any
-    depth: Any
-    functions: tuple[RawCode, ...]
-
-
-def calls(*rows: tuple[int, float, float, str, str, int], native_id: int = MAIN) -> DrawnCalls:
+def calls(*rows: tuple[int, float, float, str, str, int], native_id: int = MAIN) -> Calls:
     """Rows (depth, begin, end, name, file, line) in order of their begin; file "" is a C function."""
     codes = tuple(dict.fromkeys(RawCode(name, file, line) for _, _, _, name, file, line in rows))
-    return DrawnCalls(
+    return Calls(
         np.full(len(rows), native_id, np.int64),
         np.array([at(row[1]) for row in rows], np.int64),
         np.array([at(row[2]) for row in rows], np.int64),

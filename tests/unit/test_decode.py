@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concmagic.recording.calls.columns import ANONYMOUS, Calls, parents, take
+from concmagic.recording.calls.columns import ANONYMOUS, Calls, take
 from concmagic.recording.calls.decode import decode
 from concmagic.recording.calls.event_nodes import (
     C_CLOSED,
@@ -97,7 +97,7 @@ def test_events_in_order_of_their_ends_become_calls_in_order_of_their_starts() -
         ("scan", 1, 30, 40, 2),
         ("loads", 1, 60, 70, 1),
     ]
-    assert parents(calls).tolist() == [-1, -1, 1, 2, 1]
+    assert calls.caller.tolist() == [-1, -1, 1, 2, 1]
 
 
 def test_native_functions_are_told_apart_by_both_addresses() -> None:
@@ -210,7 +210,7 @@ def test_depths_and_callers_are_those_of_the_stack(steps: list[tuple[int, int]])
             nodes.append(node(stack[depth], stack[depth], 0x1000, thread=thread, kind=PY_OPEN))
             wanted.append((thread, stack[depth], depth, stack[depth - 1] if depth else None))
     calls = decode(raw(*nodes))
-    caller = parents(calls)
+    caller = calls.caller
     found = [
         (thread, start, depth, calls.start_ns[at].item() if at >= 0 else None)
         for thread, start, depth, at in zip(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.unit.recordings import CELL, MAIN, MS, PID, START, DrawnCalls, calls
+from tests.unit.recordings import CELL, MAIN, MS, PID, START, calls
 
+from concmagic.recording.calls.columns import Calls
 from concmagic.trace import states
 from concmagic.trace.call_lines import CallLines, call_text
 from concmagic.trace.clock import CellClock
@@ -30,7 +31,7 @@ def twice():
 """
 
 
-def imported(drawn: DrawnCalls, source: str = SOURCE) -> ImportedCalls:
+def imported(drawn: Calls, source: str = SOURCE) -> ImportedCalls:
     """Read drawn calls in a cell of 100 ms."""
     return import_calls(drawn, CellClock(START, 100 * MS), Places(CELL, {CELL: 7}), CallLines(source, CELL))
 

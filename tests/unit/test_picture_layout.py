@@ -12,7 +12,8 @@ from concmagic.renderers.layout import JobLabels, labels_of, lay_out
 from concmagic.renderers.measure import columns, fit_columns_middle, fit_middle, text_width
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.scale import tick_label, ticks
-from concmagic.renderers.spans import columns_of, merge, resolution_for, shares_over, stacked
+from concmagic.renderers.spans import merge, resolution_for, shares_over, stacked
+from concmagic.trace.columns import StateColumns, columns_of
 from concmagic.trace.model import Job, State, StateInterval
 from sample_reports import (
     MS,
@@ -116,7 +117,7 @@ def test_boxes_of_a_lane_do_not_overlap() -> None:
 
 def test_merged_spans_keep_the_exact_sums() -> None:
     worker = ten_long_tracks().trace.tracks[1]
-    spans = merge(columns_of(worker), 5 * MS)
+    spans = merge(StateColumns.of([worker]), 5 * MS)[0]
     assert len(spans) < 40 and sum(span.merged for span in spans) == len(worker.states)
     for code, state in enumerate(ORDER):
         exact = sum(i.length_ns for i in worker.states if i.state is state)
@@ -126,21 +127,21 @@ def test_merged_spans_keep_the_exact_sums() -> None:
 
 def test_long_intervals_are_never_merged() -> None:
     blocker = asyncio_blocker().trace.tracks[3]
-    spans = merge(columns_of(blocker), 5 * MS)
+    spans = merge(StateColumns.of([blocker]), 5 * MS)[0]
     kept = [span.interval.state for span in spans if span.interval is not None]
     assert State.BLOCKING in kept
 
 
 def test_the_resolution_gives_at_most_so_many_spans() -> None:
-    columns = [columns_of(one) for one in ten_long_tracks().trace.tracks]
+    columns = columns_of(ten_long_tracks().trace)
     wall = ten_long_tracks().trace.wall_ns
     resolution = resolution_for(columns, wall, 500, 1)
-    assert sum(len(merge(one, resolution)) for one in columns) <= 500
+    assert sum(map(len, merge(columns, resolution))) <= 500
 
 
 def test_shares_over_bins_are_exact() -> None:
     one = track(1, "thread", "t", None, 0, [("R", 3), ("W", 4), ("R", 3)])
-    sums = shares_over([columns_of(one)], np.array([0, 5 * MS, 10 * MS], float))
+    sums = shares_over(StateColumns.of([one]), np.array([0, 5 * MS, 10 * MS], float))
     assert sums[ORDER.index(State.RUNNING)].tolist() == [3 * MS, 3 * MS]
     assert sums[ORDER.index(State.WAITING)].tolist() == [2 * MS, 2 * MS]
 
@@ -148,7 +149,7 @@ def test_shares_over_bins_are_exact() -> None:
 def test_a_stack_of_tracks_shows_how_many_are_there() -> None:
     long = track(1, "thread", "a", None, 0, [("R", 10)])
     short = track(2, "thread", "b", None, 0, [("W", 5)])
-    first, last = stacked([columns_of(long), columns_of(short)], 10 * MS, 2)
+    first, last = stacked(StateColumns.of([long, short]), 10 * MS, 2)
     assert sum(first.shares) == pytest.approx(1) and sum(last.shares) == pytest.approx(0.5)
 
 

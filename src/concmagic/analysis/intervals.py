@@ -36,10 +36,10 @@ class Steps:
         return Steps(self.times_ns, np.minimum(self.values, limit))
 
 
-def count_at_once(pairs: Iterable[Pair], wall_ns: int) -> Steps:
+def count_at_once(pairs: Iterable[Pair] | Int64s, wall_ns: int) -> Steps:
     """How many of the pairs hold at each time."""
-    kept = [(start, end) for start, end in pairs if end > start]
-    flat = np.array(kept, np.int64).reshape(-1, 2)
+    flat = pairs if isinstance(pairs, np.ndarray) else np.array([*pairs], np.int64).reshape(-1, 2)
+    flat = flat[flat[:, 1] > flat[:, 0]]
     times = np.concatenate((flat[:, 0], flat[:, 1]))
     changes = np.concatenate((np.ones(len(flat), np.int64), -np.ones(len(flat), np.int64)))
     moments, where = np.unique(np.append(times, 0), return_inverse=True)

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
+from concmagic.analysis.rows import runs
 from concmagic.trace.call_lines import call_text
+from concmagic.trace.columns import columns_of
 from concmagic.trace.model import State, StateInterval, Trace, Track
 
 LONG_STEP_NS = 50_000_000  # a step from here on blocks the loop …
@@ -57,8 +61,7 @@ def long_step_ns(trace: Trace) -> int:
 
 def blocked_event_loop(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A task held the loop while others were ready. Not when nobody was: then nothing was lost."""
-    long = [hold for hold in _steps(trace) if hold.end_ns - hold.start_ns >= long_step_ns(trace)]
-    for place, holds in _by_place(long).items():
+    for place, holds in _by_place(_steps(trace, long_step_ns(trace))).items():
         victims = _victims(trace, holds)
         lost = union(pair for pairs in victims.values() for pair in pairs)
         if not lost:
@@ -82,8 +85,8 @@ def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     limit = long_step_ns(trace)
     short = [
         hold
-        for hold in _steps(trace)
-        if SMALL_BLOCK_NS <= hold.end_ns - hold.start_ns < limit
+        for hold in _steps(trace, SMALL_BLOCK_NS)
+        if hold.end_ns - hold.start_ns < limit
         and hold.worst.state is State.BLOCKING  # short steps that compute are what a loop is for
         and hold.worst.length_ns >= SMALL_BLOCK_NS
     ]
@@ -108,7 +111,7 @@ def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """One task was ready for most of its life while its loop served others, far longer than those."""
     limit = long_step_ns(trace)
-    holds = [hold for hold in _steps(trace) if hold.end_ns - hold.start_ns >= limit]
+    holds = [*_steps(trace, limit)]
     for loop, tasks in _by_loop(trace).items():
         long = union(hold.pair for hold in holds if (hold.track.pid, hold.track.native_id) == loop)
         # What one long step did to a task is blocked-event-loop's to tell.
@@ -165,21 +168,17 @@ def _names(trace: Trace, victims: dict[int, list[Pair]]) -> str:
     return sentences.names([known[number] for number in order], _MOST_NAMES)
 
 
-def _steps(trace: Trace) -> Iterator[Hold]:
-    """Every step of a task: states without a pause between them."""
-    for track in trace.tracks:
-        if track.kind != "task" or track.role != "work":
-            continue
-        step: list[StateInterval] = []
-        for one in track.states:
-            holds = one.state in _ON_THE_LOOP and one.reason != "merged"
-            if step and (not holds or one.start_ns != step[-1].end_ns):
-                yield _hold(track, step)
-                step = []
-            if holds:
-                step.append(one)
-        if step:
-            yield _hold(track, step)
+def _steps(trace: Trace, shortest_ns: int) -> Iterator[Hold]:
+    """Every step of a task that is no shorter: states without a pause between them."""
+    tasks = columns_of(trace).only(
+        track for track in trace.tracks if track.kind == "task" and track.role == "work"
+    )
+    first, last = runs(tasks, tasks.in_state(*_ON_THE_LOOP) & ~tasks.for_reason("merged"))
+    long = np.flatnonzero(tasks.end_ns[last] - tasks.start_ns[first] >= shortest_ns)
+    for row, end in zip(first[long].tolist(), last[long].tolist(), strict=True):
+        place = int(np.searchsorted(tasks.bounds, row, "right")) - 1
+        track, before = tasks.tracks[place], int(tasks.bounds[place])
+        yield _hold(track, track.states[row - before : end - before + 1])
 
 
 def _hold(track: Track, step: Sequence[StateInterval]) -> Hold:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import compress
 from math import ceil, isnan, nan
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from concmagic.analysis import work
+from concmagic.analysis import rows, work
 from concmagic.analysis.intervals import Pair, Steps, count_at_once, total, union
 from concmagic.analysis.path import PathPart, path_of
 from concmagic.analysis.switches import Switches, is_gil_wait, switches
-from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.trace.columns import Bools, StateColumns, columns_of
+from concmagic.trace.model import State, Trace, Track
 from concmagic.trace.states import OUTSIDE
 
 # With more than this share of the threads' time unknown, the mean comes from the CPU clock.
 _UNKNOWN_SHARE = 0.05
 _GAVE_UP = (State.WAITING, State.READY)
-_ON_THE_LOOP = (State.RUNNING, State.BLOCKING, State.UNKNOWN)
+_DID = (State.RUNNING, State.BLOCKING, State.READY)
 
 Place = tuple[str, int]  # file and line; file "" is this cell
 
@@ -84,8 +87,7 @@ def compute(trace: Trace) -> Metrics:
     """All numbers of a trace."""
     units = work.units(trace)
     in_flight = count_at_once((pair for unit in units for pair in unit.pairs), trace.wall_ns)
-    summed = _counted(trace)
-    overall = _sums(states for _, states in summed)
+    counted = _counted(trace)
     mean, peak, source = _parallelism(trace)
     by_track = switches(trace)
     return Metrics(
@@ -101,11 +103,11 @@ def compute(trace: Trace) -> Metrics:
         cores=trace.build.cores,
         cpu_s=trace.cpu_s,
         native_threads=_native_threads(trace),
-        **{name: getattr(overall, name) for name in Sums.__dataclass_fields__},
-        by_track={track.id: _sums([track.states]) for track in trace.tracks},
-        by_line=_by_line(summed),
+        **asdict(_sums(columns_of(trace), counted)),
+        by_track=_by_track(trace),
+        by_line=_by_line(trace, counted),
         path=path_of(trace),
-        overlap=_overlap(trace, summed),
+        overlap=_overlap(trace, counted),
         **_loop(trace),
         **_gil(trace, by_track),
         switches_by_track=by_track,
@@ -135,35 +137,42 @@ def on_a_core_curve(trace: Trace) -> Steps:
     return count_at_once(work.on_a_core(trace), trace.wall_ns).at_most(max(trace.build.cores, 1))
 
 
-def _counted(trace: Trace) -> list[tuple[Track, tuple[StateInterval, ...]]]:
-    """The tracks and states that are summed: of the cell itself, beside other work, only what it did."""
-    leaves = work.leaves_of_the_work(trace)
-    others = any(not track.host for track in leaves)
-    return [
-        (track, tuple(one for one in track.states if _did(one)) if track.host and others else track.states)
-        for track in leaves
-    ]
+def _counted(trace: Trace) -> Bools:
+    """The rows that are summed: of the cell itself, beside other work, only what it did."""
+    columns, leaves = columns_of(trace), work.leaves_of_the_work(trace)
+    hosts = [track for track in leaves if track.host]
+    counted = rows.of_tracks(columns, leaves)
+    if len(hosts) < len(leaves):
+        counted &= ~rows.of_tracks(columns, hosts) | columns.in_state(*_DID)
+    return counted
 
 
-def _did(interval: StateInterval) -> bool:
-    return interval.state in (State.RUNNING, State.BLOCKING, State.READY)
+def _sums(columns: StateColumns, wanted: Bools) -> Sums:
+    return _in_seconds(np.bincount(columns.code[wanted], columns.length_ns[wanted], len(State)))
 
 
-def _sums(parts: Iterable[Iterable[StateInterval]]) -> Sums:
-    spent = dict.fromkeys(State, 0)
-    for states in parts:
-        for one in states:
-            spent[one.state] += one.end_ns - one.start_ns
-    return Sums(**{f"{state.value}_s": length / 1e9 for state, length in spent.items()})
+def _in_seconds(lengths_ns: npt.NDArray[Any]) -> Sums:
+    named = zip(State, lengths_ns.tolist(), strict=True)
+    return Sums(**{f"{state.value}_s": length / 1e9 for state, length in named})
 
 
-def _by_line(summed: list[tuple[Track, tuple[StateInterval, ...]]]) -> dict[Place, Sums]:
-    by_place: dict[Place, list[StateInterval]] = {}
-    for _, states in summed:
-        for one in states:
-            if one.line:
-                by_place.setdefault((one.file, one.line), []).append(one)
-    return {place: _sums([states]) for place, states in sorted(by_place.items())}
+def _by_track(trace: Trace) -> dict[int, Sums]:
+    columns = columns_of(trace)
+    cells = columns.place * len(State) + columns.code
+    table = np.bincount(cells, columns.length_ns, len(columns.tracks) * len(State))
+    parts = table.reshape(-1, len(State))
+    return {track.id: _in_seconds(lengths) for track, lengths in zip(trace.tracks, parts, strict=True)}
+
+
+def _by_line(trace: Trace, counted: Bools) -> dict[Place, Sums]:
+    columns = columns_of(trace)
+    states = compress((one for track in trace.tracks for one in track.states), counted.tolist())
+    numbers: dict[Place, int] = {}
+    at = np.array([numbers.setdefault((one.file, one.line), len(numbers)) for one in states], np.int64)
+    cells = at * len(State) + columns.code[counted]
+    table = np.bincount(cells, columns.length_ns[counted], len(numbers) * len(State))
+    parts = table.reshape(-1, len(State))
+    return {place: _in_seconds(parts[number]) for place, number in sorted(numbers.items()) if place[1]}
 
 
 def _parallelism(trace: Trace) -> tuple[float, int, str]:
@@ -171,12 +180,8 @@ def _parallelism(trace: Trace) -> tuple[float, int, str]:
     curve = on_a_core_curve(trace)
     by_states = curve.mean(trace.wall_ns)
     by_clock = trace.cpu_s / trace.wall_s if trace.wall_ns else nan
-    unknown = total(
-        (one.start_ns, one.end_ns)
-        for track in work.leaves_of_the_machine(trace)
-        for one in track.states
-        if one.state is State.UNKNOWN
-    )
+    machine = columns_of(trace).only(work.leaves_of_the_machine(trace))
+    unknown = int(machine.length_ns[machine.in_state(State.UNKNOWN)].sum())
     if unknown <= _UNKNOWN_SHARE * trace.wall_ns:
         # Holding the GIL is not yet being on a core: the CPU clock is the upper bound.
         mean = by_states if isnan(by_clock) else min(by_states, max(by_clock, 0.0))
@@ -187,26 +192,25 @@ def _parallelism(trace: Trace) -> tuple[float, int, str]:
     return by_clock, min(peak, max(trace.build.cores, 1)), "CPU time"
 
 
-def _overlap(trace: Trace, summed: list[tuple[Track, tuple[StateInterval, ...]]]) -> float:
+def _overlap(trace: Trace, counted: Bools) -> float:
     if not trace.wall_ns:
         return nan
-    useful = 0
-    for _, states in summed:
-        for one in states:
-            if one.state is State.RUNNING or (one.state is State.WAITING and one.reason in OUTSIDE):
-                useful += one.end_ns - one.start_ns
-    return useful / trace.wall_ns
+    columns = columns_of(trace)
+    outside = columns.in_state(State.WAITING) & columns.for_reason(*OUTSIDE)
+    useful = counted & (columns.in_state(State.RUNNING) | outside)
+    return int(columns.length_ns[useful].sum()) / trace.wall_ns
 
 
 def _loop(trace: Trace) -> dict[str, Any]:
     """Shares of the loops' time, the longest step, and how long tasks had to wait for their turn."""
     loops = [track for track in trace.tracks if track.kind == "loop" and track.role == "work"]
-    spent = _sums(track.states for track in loops)
+    spent = _sums(columns_of(trace), rows.of_tracks(columns_of(trace), loops))
     length = sum(work.end_of(trace, track) - track.start_ns for track in loops) / 1e9
     if not loops or not length:
         return {}
-    longest, task = _longest_step(trace)
-    delays = np.array([one.end_ns - one.start_ns for one in _ready(trace)], np.int64)
+    tasks = columns_of(trace).only(_tasks(trace))
+    longest, task = _longest_step(tasks)
+    delays = tasks.length_ns[tasks.in_state(State.READY) & ~rows.of_steps(tasks)]
     found: dict[str, Any] = {
         "loop_computing": spent.running_s / length,
         "loop_blocked": spent.blocking_s / length,
@@ -222,19 +226,14 @@ def _loop(trace: Trace) -> dict[str, Any]:
     return found
 
 
-def _longest_step(trace: Trace) -> tuple[Pair, Track | None]:
+def _longest_step(tasks: StateColumns) -> tuple[Pair, Track | None]:
     """Begin and end of the longest step, and whose it was."""
-    steps = [
-        (pair, track)
-        for track in _tasks(trace)
-        for pair in union((one.start_ns, one.end_ns) for one in track.states if _on_the_loop(one))
-    ]
-    return max(steps, key=lambda step: step[0][1] - step[0][0], default=((0, 0), None))
-
-
-def _on_the_loop(one: StateInterval) -> bool:
-    """In a step: also while its thread wanted the GIL or a core."""
-    return one.state in _ON_THE_LOOP or (one.state is State.READY and one.reason in ("GIL", "core"))
+    first, last = rows.runs(tasks, rows.of_steps(tasks))
+    if not len(first):
+        return (0, 0), None
+    longest = int(np.argmax(tasks.end_ns[last] - tasks.start_ns[first]))
+    begin, end = int(tasks.start_ns[first[longest]]), int(tasks.end_ns[last[longest]])
+    return (begin, end), tasks.tracks[int(tasks.place[first[longest]])]
 
 
 def _place_of_step(task: Track, step: Pair) -> Place:
@@ -249,11 +248,6 @@ def _place_of_step(task: Track, step: Pair) -> Place:
 
 def _tasks(trace: Trace) -> list[Track]:
     return [track for track in trace.tracks if track.kind == "task" and track.role == "work"]
-
-
-def _ready(trace: Trace) -> list[StateInterval]:
-    states = [one for track in _tasks(trace) for one in track.states]
-    return [one for one in states if one.state is State.READY and not _on_the_loop(one)]
 
 
 def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> dict[str, Any]:
@@ -276,9 +270,8 @@ def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> dict[str, Any]:
 
 def _cooperative(trace: Trace) -> int:
     """How often a task gave up the loop at an `await`: its steps, but for the last."""
-    found = 0
-    for track in _tasks(trace):
-        for one, following in zip(track.states, track.states[1:], strict=False):
-            gave_up = following.state in _GAVE_UP and not _on_the_loop(following)
-            found += _on_the_loop(one) and gave_up
-    return found
+    tasks = columns_of(trace).only(_tasks(trace))
+    in_step = rows.of_steps(tasks)
+    gave_up = tasks.in_state(*_GAVE_UP) & ~in_step
+    same_task = np.diff(tasks.place) == 0
+    return int((in_step[:-1] & gave_up[1:] & same_task).sum())

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from concmagic.analysis.intervals import Pair, minus, union
-from concmagic.trace.model import State, Trace, Track
+from concmagic.trace.columns import columns_of
+from concmagic.trace.model import Int64s, State, Trace, Track
 from concmagic.trace.states import IDLE, JOINING
 
 _WORKING = (State.RUNNING, State.BLOCKING, State.READY)
@@ -54,12 +57,11 @@ def end_of(trace: Trace, track: Track) -> int:
     return trace.wall_ns if track.end_ns is None else track.end_ns
 
 
-def on_a_core(trace: Trace) -> list[Pair]:
-    """Every stretch in which a thread, or a process of which no thread is known, is on a core."""
-    pairs: list[Pair] = []
-    for track in leaves_of_the_machine(trace):
-        pairs += [(one.start_ns, one.end_ns) for one in track.states if one.state is State.RUNNING]
-    return pairs
+def on_a_core(trace: Trace) -> Int64s:
+    """Every stretch in which a thread, or a process of which no thread is known, is on a core: start, end."""
+    machine = columns_of(trace).only(leaves_of_the_machine(trace))
+    running = machine.in_state(State.RUNNING)
+    return np.column_stack((machine.start_ns[running], machine.end_ns[running]))
 
 
 def leaves_of_the_machine(trace: Trace) -> list[Track]:

@@ -10,6 +10,7 @@ import base64
 import json
 import re
 import secrets
+import zlib
 from functools import cache
 from html import escape
 from importlib import resources
@@ -70,7 +71,7 @@ def _closed(question: str, picture: str) -> str:
 
 def _script(report: Report, identity: str) -> str:
     code, style = _code(), _resource("timeline.css")
-    call = f"concmagicUpgrade({_json(identity)}, {_json(payload(report))}, {_json(style)});"
+    call = f"concmagicUpgrade({_json(identity)}, {_json(_packed(payload(report)))}, {_json(style)});"
     return f"<script>(() => {{\n{code}\n{call}\n}})();</script>"
 
 
@@ -89,6 +90,12 @@ def _resource(name: str) -> str:
 def _json(value: Any) -> str:
     """JSON that can stand in a script: no tag can begin in it. ASCII, so no lone surrogate either."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _packed(value: Any) -> str:
+    """JSON, compressed to a third: a notebook keeps every picture in its file. Every browser unpacks it."""
+    compressed = zlib.compress(json.dumps(value, separators=(",", ":")).encode())
+    return base64.b64encode(compressed).decode("ascii")
 
 
 def _attribute(text: str) -> str:

@@ -9,8 +9,9 @@ from concmagic import sentences
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.measure import one_line
 from concmagic.renderers.scale import Scale, ticks
-from concmagic.renderers.spans import Columns, Shares, Span, columns_of, merge, resolution_for, stacked
+from concmagic.renderers.spans import Shares, Span, merge, resolution_for, stacked
 from concmagic.report import Report
+from concmagic.trace.columns import columns_of
 from concmagic.trace.model import Flow, Job, State, StateInterval, Track
 
 FINEST_PX = 1.5  # what is narrower is merged
@@ -89,11 +90,15 @@ def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SP
     wall = max(report.trace.wall_ns, 1)
     scale = Scale(0, wall, left, right)
     lanes = visible(arrange(report))
-    columns = {id(lane): [columns_of(track) for track in lane.tracks] for lane in lanes}
-    single = [columns[id(lane)][0] for lane in lanes if not lane.is_fold]
+    columns = columns_of(report.trace)
+    single = columns.only(lane.tracks[0] for lane in lanes if not lane.is_fold)
     resolution = resolution_for(single, wall, most_spans, FINEST_PX * scale.ns_per_pixel)
     jobs = JobLabels(report.trace.jobs, report.trace.tracks)
-    spans = [_spans(lane, columns[id(lane)], wall, resolution) for lane in lanes]
+    of_single = iter(merge(single, resolution))
+    spans = [
+        stacked(columns.only(lane.tracks), wall, FOLD_BINS) if lane.is_fold else next(of_single)
+        for lane in lanes
+    ]
     return Layout(
         scale,
         tuple(Row(lane, _boxes(lane, found, scale, jobs)) for lane, found in zip(lanes, spans, strict=True)),
@@ -142,10 +147,6 @@ class JobLabels:
         middle = (interval.start_ns + interval.end_ns) // 2
         found = bisect_right(rows, middle, key=lambda row: row[0]) - 1
         return rows[found][2] if found >= 0 and middle <= rows[found][1] else ""
-
-
-def _spans(lane: Lane, columns: list[Columns], wall_ns: int, resolution_ns: float) -> list[Span]:
-    return stacked(columns, wall_ns, FOLD_BINS) if lane.is_fold else merge(columns[0], resolution_ns)
 
 
 def _boxes(lane: Lane, spans: list[Span], scale: Scale, jobs: JobLabels) -> tuple[Box, ...]:

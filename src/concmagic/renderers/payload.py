@@ -20,9 +20,10 @@ from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
 from concmagic.renderers.payload_calls import CallPacker
 from concmagic.renderers.payload_flows import packed_flows
 from concmagic.renderers.payload_lanes import Placed, lane_of_track, place, places_of_calls, within_folds
-from concmagic.renderers.spans import Columns, Span, columns_of, merge, resolution_for, stacked
+from concmagic.renderers.spans import Span, merge, resolution_for, stacked
 from concmagic.renderers.told import Told, findings_told, notes_told
 from concmagic.report import Report
+from concmagic.trace.columns import StateColumns, columns_of
 
 MOST_SEEN = 2_500  # boxes of the lanes seen at first
 MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
@@ -93,7 +94,7 @@ class _Packer:
     """Packs boxes, and numbers the different kinds of them."""
 
     def __init__(self, report: Report) -> None:
-        self._report = report
+        self.columns = columns_of(report.trace)
         self._jobs = JobLabels(report.trace.jobs, report.trace.tracks)
         self._wall = max(report.trace.wall_ns, 1)
         self.unit_ns = 1
@@ -119,28 +120,24 @@ class _Packer:
 
     def rows(self, placed: list[Placed]) -> tuple[list[list[int]], int]:
         """The boxes of each lane, and how many intervals were merged into shares."""
-        columns = [[columns_of(track) for track in one.lane.tracks] for one in placed]
+        all_columns = self.columns
         hidden = within_folds(placed)
-        single = [(found[0], index in hidden) for index, found in enumerate(columns) if len(found) == 1]
-        finest = float(self.unit_ns)
-        self.resolution_ns = resolution_for(
-            [one for one, deep in single if not deep], self._wall, MOST_SEEN, finest
-        )
-        folded = [one for one, deep in single if deep]
+        single = {i: one.lane.tracks[0] for i, one in enumerate(placed) if not one.lane.is_fold}
+        seen = all_columns.only(track for i, track in single.items() if i not in hidden)
+        folded = all_columns.only(track for i, track in single.items() if i in hidden)
+        self.resolution_ns = resolution_for(seen, self._wall, MOST_SEEN, float(self.unit_ns))
         most = max(MOST_FOLDED - 7 * len(placed), 3_500)
         self.coarse_ns = resolution_for(folded, self._wall, most, self.resolution_ns)
+        of_seen, of_folded = iter(merge(seen, self.resolution_ns)), iter(merge(folded, self.coarse_ns))
         rows, merged = [], 0
-        for index, (one, found) in enumerate(zip(placed, columns, strict=True)):
-            spans = self._spans(one.lane, found, self.coarse_ns if index in hidden else self.resolution_ns)
-            if index not in hidden and not one.lane.is_fold:
-                merged += sum(span.merged for span in spans if span.shares)
+        for index, one in enumerate(placed):
+            if one.lane.is_fold:
+                spans = stacked(all_columns.only(one.lane.tracks), self._wall, FOLD_BINS)
+            else:
+                spans = next(of_folded if index in hidden else of_seen)
+                merged += sum(span.merged for span in spans if span.shares and index not in hidden)
             rows.append(self._row(one.lane, spans))
         return rows, merged
-
-    def _spans(self, lane: Lane, columns: list[Columns], resolution_ns: float) -> list[Span]:
-        if lane.is_fold:
-            return stacked(columns, self._wall, FOLD_BINS)
-        return merge(columns[0], resolution_ns)
 
     def _row(self, lane: Lane, spans: list[Span]) -> list[int]:
         row: list[int] = []
@@ -203,18 +200,13 @@ def _lane(placed: Placed, packer: _Packer, longest: int) -> list[Any]:
         placed.parent,
         "" if lane.is_fold else _cut(one_line(detail)),
         packer.place(where),
-        [packer.units(length) for length in _sums(lane)],
+        [packer.units(length) for length in _sums(packer.columns.only(lane.tracks))],
     ]
 
 
-def _sums(lane: Lane) -> list[int]:
-    """Nanoseconds by state over all tracks of the lane, from all intervals, merged or not."""
-    sums = [0] * len(ORDER)
-    for track in lane.tracks:
-        columns = columns_of(track)
-        lengths = columns.end_ns - columns.start_ns
-        for code in range(len(ORDER)):
-            sums[code] += int(np.sum(lengths[columns.code == code]))
+def _sums(columns: StateColumns) -> list[int]:
+    """Nanoseconds by state, from all intervals, merged or not."""
+    sums: list[int] = np.bincount(columns.code, columns.length_ns, len(ORDER)).astype(np.int64).tolist()
     while sums and not sums[-1]:
         sums.pop()
     return sums

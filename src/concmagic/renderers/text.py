@@ -12,9 +12,10 @@ from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line
 from concmagic.renderers.palette import LETTERS, ORDER
 from concmagic.renderers.scale import ticks
-from concmagic.renderers.spans import columns_of, shares_over
+from concmagic.renderers.spans import shares_over
 from concmagic.renderers.told import findings_told, notes_told
 from concmagic.report import Report
+from concmagic.trace.columns import columns_of
 from concmagic.trace.model import State
 
 WIDTH = 80
@@ -138,7 +139,7 @@ def _lanes(report: Report, lanes: list[Lane], chart: _Chart) -> list[str]:
     edges = np.linspace(0, wall, chart.plot + 1)
     for lane in lanes:
         name = (fit_columns if lane.is_fold else fit_columns_middle)(_name(lane), chart.names)
-        shares = shares_over([columns_of(track) for track in lane.tracks], edges)
+        shares = shares_over(columns_of(report.trace).only(lane.tracks), edges)
         shares = shares / (np.diff(edges) * len(lane.tracks))
         cells = "".join(_cell(shares[:, column]) for column in range(chart.plot))
         rows.append(f"{_padded(name, chart.names)} {cells} {fit_columns(_end(lane), chart.ends)}".rstrip())
@@ -155,7 +156,8 @@ def _cell(shares: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
         return LETTERS[ORDER[alone]]
     quiet = float(sum(shares[code] for code in _QUIET))
     if shares[_RUNNING] + quiet > 0.95 * total and shares[_RUNNING] > 0:
-        return _LOW[min(int(shares[_RUNNING] / total * len(_LOW)), len(_LOW) - 1)]
+        level = shares[_RUNNING] / total * len(_LOW) + 1e-9  # a whole step is one, however it was summed
+        return _LOW[min(int(level), len(_LOW) - 1)]
     return _MIXED
 
 

@@ -12,7 +12,7 @@ from concmagic.recording.calls.select import select_own_code
 from concmagic.recording.raw import RawCode
 from concmagic.trace import states
 from concmagic.trace.call_lines import CallLines
-from concmagic.trace.call_tree import CallColumns, CallTree, build_tree
+from concmagic.trace.call_tree import CallTree, build_tree
 from concmagic.trace.clock import CellClock
 from concmagic.trace.model import Int32s, Int64s, State, StateInterval
 from concmagic.trace.places import Places
@@ -86,7 +86,7 @@ def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLine
 
 
 def _by_thread(
-    calls: CallColumns,
+    calls: Calls,
     start: Int64s,
     end: Int64s,
     blocked: dict[int, list[BlockedCall]],

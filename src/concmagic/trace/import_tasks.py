@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from concmagic import sentences
-from concmagic.recording.raw import LoopRecord, TaskLog, TaskRecord, Wait, Wake
+from concmagic.recording.raw import LoopRecord, TaskLog, TaskRecord, Wake
 from concmagic.trace.clock import CellClock
-from concmagic.trace.cover import cover, join_equal, within
+from concmagic.trace.cover import cover
 from concmagic.trace.import_calls import BlockedCall
 from concmagic.trace.loop_holds import Hold, name_holders
 from concmagic.trace.model import Flow, Role, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds, numbered, short_name
 from concmagic.trace.places import Places
 from concmagic.trace.step_clocks import StepClocks, ThreadEvidence
-from concmagic.trace.step_evidence import as_thread, begin_of, calls_within, delay_ns, in_order, merged_states
+from concmagic.trace.step_evidence import as_thread, in_order, merged_states
+from concmagic.trace.step_states import StepStates
 from concmagic.trace.task_flows import task_flows
-from concmagic.trace.task_words import cancelled_by, loop_words, wait_detail
+from concmagic.trace.task_waits import TaskWaits
+from concmagic.trace.task_words import cancelled_by, loop_words
 
-SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
-LOOP_OVERHEAD_NS = 50_000  # a shorter gap between two callbacks is the loop's own work
 LATE_NS = 1_000_000  # a timer that is later than this was kept waiting
 CELL_NAME = "cell"
 
@@ -61,7 +61,6 @@ class TaskImporter:
         self._clock = clock
         self._places = places
         self._ids = ids
-        self._blocked = blocked
         self._evidence_until = evidence_until  # per thread: until when its blocking calls are known
         self._loops = {loop.number: loop for loop in log.loops}
         self._shown = [task for task in log.tasks if show_all or task.origin == "user"]
@@ -70,9 +69,13 @@ class TaskImporter:
         self._names = self._all_names()
         told = {*self._shown_numbers, log.cell_task}
         self._told = {number: name for number, name in self._names.items() if number in told}
-        self._holds_of: dict[int, list[tuple[int, int, str]]] = {}
-        self._clocks = StepClocks(evidence or {})
-        self._clocks.add(log.long_steps, clock)
+        self._steps = {task.number: clock.pairs_at(task.steps) for task in log.tasks}
+        self._holds_of: dict[int, list[Hold]] = {}
+        self._begins_of: dict[int, list[int]] = {}
+        self._waits = TaskWaits(places, self._names)
+        clocks = StepClocks(evidence or {})
+        clocks.add(log.long_steps, clock)
+        self._step_states = StepStates(blocked, evidence_until, clocks)
         self._threads = threads or {}  # native id → the pool it belongs to, else its name
 
     def run(self) -> ImportedTasks:
@@ -122,28 +125,17 @@ class TaskImporter:
         for task in self._log.tasks:
             if task.loop == loop.number:
                 name = self._names[task.number]
-                holds += [(at(begin), at(end), name) for begin, end in task.steps]
+                holds += [(begin, end, name) for begin, end in self._steps[task.number]]
         holds.sort()
         self._holds_of[loop.number] = holds
+        self._begins_of[loop.number] = [hold[0] for hold in holds]
         return holds
 
     def _loop_track(self, loop: LoopRecord) -> Track:
         holds = self._holds(loop)
         start = 0 if loop.kernel or not holds else holds[0][0]
         end = self._clock.wall_ns if loop.kernel or not holds else max(hold[1] for hold in holds)
-        states: list[StateInterval] = []
-        at = start
-        for begin, stop, name in holds:
-            if begin > at:
-                idle = begin - at >= LOOP_OVERHEAD_NS
-                reason = "events" if idle else ""
-                states.append(StateInterval(at, begin, State.WAITING if idle else State.RUNNING, reason))
-                at = begin
-            if stop > at:
-                states += self._step(loop.native_id, at, stop, name)
-                at = stop
-        if at < end:
-            states.append(StateInterval(at, end, State.WAITING, "events"))
+        states = self._step_states.of_loop(loop.native_id, holds, start, end)
         return Track(
             id=self._ids.get("loop", self._pid, loop.number),
             kind="loop",
@@ -152,7 +144,7 @@ class TaskImporter:
             role=self._loop_role(loop),
             start_ns=start,
             end_ns=None if loop.kernel else end,
-            states=cover(start, end, join_equal(states), merged_states(loop.merged, self._clock)),
+            states=cover(start, end, states, merged_states(loop.merged, self._clock)),
             outcome="" if loop.kernel else "returned",
             pid=self._pid,
             native_id=loop.native_id,
@@ -162,22 +154,6 @@ class TaskImporter:
         """The kernel's loop is machinery in a cell that has nothing on it (it is shown with --all)."""
         mine = any(task.loop == loop.number and task.origin == "user" for task in self._log.tasks)
         return "work" if mine or not loop.kernel else "machinery"
-
-    def _step(self, native_id: int, begin: int, end: int, holder: str = "") -> list[StateInterval]:
-        """One step: running, but for where its thread was in a blocking call."""
-        if end - begin < SHORTEST_BLOCK_NS:
-            return [StateInterval(begin, end, State.RUNNING)]
-        known_until = self._evidence_until.get(native_id, 0)
-        base = [StateInterval(begin, min(end, known_until), State.RUNNING)] if known_until > begin else []
-        blocks = [
-            StateInterval(
-                call.start_ns, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line
-            )
-            for call in calls_within(self._blocked.get(native_id, ()), begin, end)
-            if min(call.end_ns, end) - max(call.start_ns, begin) >= SHORTEST_BLOCK_NS
-        ]
-        states = cover(begin, end, base, within(blocks, begin, end))
-        return self._clocks.refine(native_id, begin, end, states, holder)
 
     # ---- tasks -------------------------------------------------------------------------------
 
@@ -193,8 +169,8 @@ class TaskImporter:
         states: list[StateInterval] = []
         wakes, next_wake = task.wakes, 0
         before = at(task.created_ns) if task.created_ns is not None else 0
-        for index, (begin_ns, end_ns) in enumerate(task.steps):
-            begin, end = at(begin_ns), at(end_ns)
+        steps = zip(task.steps, self._steps[task.number], strict=True)
+        for index, ((begin_ns, _), (begin, end)) in enumerate(steps):
             wake = None
             while next_wake < len(wakes) and wakes[next_wake].at_ns <= begin_ns:
                 wake = wake or wakes[next_wake]
@@ -208,11 +184,11 @@ class TaskImporter:
                     woken = self._due(task.loop, wake, before, min(max(at(wake.at_ns), before), begin))
                     if woken > before:
                         in_pool = self._threads.get(wake.thread or 0, "")
-                        states.append(self._waiting(before, woken, wake.wait, in_pool))
+                        states.append(self._waits.state(before, woken, wake.wait, in_pool))
                     if begin > woken:
                         states.append(StateInterval(woken, begin, State.READY, "loop"))
             if end > begin:
-                states += self._step(native_id, begin, end)
+                states += self._step_states.of_step(native_id, begin, end)
             before = max(before, end)
         self._add_rest(task, states, before, wakes[next_wake].at_ns if next_wake < len(wakes) else None)
         return states
@@ -224,12 +200,12 @@ class TaskImporter:
         """
         if wake.cause != "timer" or wake.wait is None or wake.wait.reason != "sleep":
             return woken
-        due = before + delay_ns(wake.wait.detail)
-        holds = self._holds_of.get(loop, ())
-        index = bisect_right(holds, due, key=begin_of) - 1
-        if due <= before or woken - due < LATE_NS or index < 0 or holds[index][1] - due < LATE_NS:
+        due = before + self._waits.tell(wake.wait).delay_ns
+        if due <= before or woken - due < LATE_NS:
             return woken
-        return due
+        index = bisect_right(self._begins_of[loop], due) - 1
+        held = index >= 0 and self._holds_of[loop][index][1] - due >= LATE_NS
+        return due if held else woken
 
     def _add_rest(
         self, task: TaskRecord, states: list[StateInterval], before: int, woken_ns: int | None
@@ -241,18 +217,11 @@ class TaskImporter:
             if not task.steps and task.created_ns is not None:
                 states.append(StateInterval(before, woken, State.STARTING))
             elif task.last_wait is not None:
-                states.append(self._waiting(before, woken, task.last_wait))
+                states.append(self._waits.state(before, woken, task.last_wait))
             else:
                 states.append(StateInterval(before, woken, State.UNKNOWN))
         if end > max(woken, before):
             states.append(StateInterval(max(woken, before), end, State.READY, "loop"))
-
-    def _waiting(self, start: int, end: int, wait: Wait | None, in_pool: str = "") -> StateInterval:
-        if wait is None:
-            return StateInterval(start, end, State.WAITING)
-        file = self._places.short(wait.file)
-        detail = wait_detail(wait, self._names.get(wait.task or 0, ""), in_pool)
-        return StateInterval(start, end, State.WAITING, wait.reason, detail, file, wait.line)
 
     def _end(self, task: TaskRecord) -> int:
         return self._clock.wall_ns if task.ended_ns is None else self._clock.at(task.ended_ns)
@@ -285,9 +254,9 @@ class TaskImporter:
         )
 
     def _steps_by_id(self, tasks: Sequence[TaskRecord]) -> list[tuple[int, int, int]]:
-        at, ids = self._clock.at, self._ids
         return [
-            (at(begin), at(end), ids.get("task", self._pid, task.number))
+            (begin, end, track)
             for task in tasks
-            for begin, end in task.steps
+            for track in (self._ids.get("task", self._pid, task.number),)
+            for begin, end in self._steps[task.number]
         ]

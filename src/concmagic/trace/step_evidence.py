@@ -8,13 +8,7 @@ from concmagic import sentences
 from concmagic.recording.raw import MergedSteps
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import BlockedCall
-from concmagic.trace.loop_holds import Hold
 from concmagic.trace.model import State, StateInterval
-
-
-def begin_of(hold: Hold) -> int:
-    """When a hold began; to search by."""
-    return hold[0]
 
 
 def delay_ns(detail: str) -> int:

@@ -20,7 +20,6 @@ from concmagic.recording.calls.columns import (
     Int32s,
     Int64s,
     nesting,
-    parents,
     positions,
     take,
 )
@@ -92,7 +91,7 @@ def _without_own(calls: Calls) -> Calls:
     own = np.array([code.file.startswith(_PACKAGE) for code in calls.functions], np.bool_)[calls.function]
     if not own.any():
         return calls
-    caller = parents(calls)
+    caller = calls.caller
     brief = calls.end_ns - calls.start_ns < _A_WAIT_NS
     return take(calls, ~own & ~(calls.is_c & brief & (caller >= 0) & own[caller]))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from concmagic.recording.calls.columns import Bools, Calls, Int64s, Positions, parents, positions, take
+from concmagic.recording.calls.columns import Bools, Calls, Int64s, Positions, positions, take
 from concmagic.recording.raw import RawCode
 
 _IMPORT_FILE = "<frozen importlib._bootstrap>"
@@ -22,7 +22,7 @@ def select_own_code(calls: Calls, is_own: Callable[[str], bool]) -> Calls:
     """
     calls = collapse_imports(calls)
     own = own_functions(calls, is_own)[calls.function]
-    caller = parents(calls)
+    caller = calls.caller
     # A C function whose class is gone has no name that may be read: nothing to write on a slice.
     named = np.array([bool(code.name) for code in calls.functions], np.bool_)[calls.function]
     return take(calls, own | ((caller >= 0) & own[caller] & named))

@@ -8,6 +8,13 @@
 const STATES = 6;
 const FINEST = 1.5; // pixels: what is narrower is merged into shares
 
+/** JSON out of base64 of its zlib stream. @param {string} packed @returns {Promise<any>} */
+async function unpack(packed) {
+  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return JSON.parse(await new Response(stream).text());
+}
+
 /** Unpack one lane's boxes from [length, kind, length, kind, …]; kind 0 is a gap.
  * @param {number[]} packed @returns {Row} */
 function unpackRow(packed) {
@@ -233,7 +240,7 @@ function tickLabel(time, step, end) {
 
 if (typeof module !== "undefined" && module.exports) {
   module.exports = {
-    unpackRow, undelta, firstAbove, toX, toTime, zoomed, panned, boxesIn, boxAt, seenLanes, flowsOf,
+    unpack, unpackRow, undelta, firstAbove, toX, toTime, zoomed, panned, boxesIn, boxAt, seenLanes, flowsOf,
     unpackCalls, stackLanes, laneAt, callsIn, callName, duration, tickStep, tickLabel,
   };
 }

@@ -1,15 +1,15 @@
 // The picture in the page: elements, events, and one repaint per animation frame.
 
 /** Replace the static picture of every copy of this output that is not replaced yet.
- * @param {string} id @param {any} data @param {string} css */
-function concmagicUpgrade(id, data, css) {
-  for (const host of document.querySelectorAll(`[id="${id}"]`)) {
-    if (host.shadowRoot) continue;
-    try {
-      mount(/** @type {HTMLElement} */ (host), data, css);
-    } catch (error) { // the static picture stays
-      console.error("concmagic:", error);
+ * @param {string} id @param {string} packed @param {string} css */
+async function concmagicUpgrade(id, packed, css) {
+  try {
+    const data = await unpack(packed);
+    for (const host of document.querySelectorAll(`[id="${id}"]`)) {
+      if (!host.shadowRoot) mount(/** @type {HTMLElement} */ (host), data, css);
     }
+  } catch (error) { // the static picture stays
+    console.error("concmagic:", error);
   }
 }
 
