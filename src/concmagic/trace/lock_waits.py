@@ -46,7 +46,8 @@ class LockReader:
 
     def locks(self) -> list[Lock]:
         """What the user's code waited for or took, with totals; the library's own locks are none of it."""
-        shown = {one.object for one in self.log.waits if self.told(one.chain, one.object)[0] in states.OF_LOCKS}
+        told = ((one.object, self.told(one.chain, one.object)) for one in self.log.waits)
+        shown = {number for number, (reason, _, line) in told if line and reason in states.OF_LOCKS}
         return [
             Lock(one.name, one.kind, one.taken, one.waits, one.wait_ns)
             for number, one in enumerate(self.log.objects)

@@ -18,7 +18,7 @@ from concmagic.trace.lock_waits import FoundWait, LockReader
 from concmagic.trace.model import Int64s
 
 LONG_NS = 10_000_000
-_PERIODS = 2  # between a thread's being let go and the first sample that shows it
+_PERIODS = 2  # between the moment at which samples saw a wait end, and the moment at which it did
 _AT_STOP_NS = 100_000_000  # between what ended a wait and the look at the frames
 
 
@@ -41,6 +41,7 @@ def sampled_waits(
         reason = reader.reason_of(number)
         holders = [releaser] if releaser is not None else []
         detail = reader.detail(reason, number, native_id, holders)
+        end = max(end, released_ns)
         found.append(
             FoundWait(native_id, start, end, reason, detail, "", 0, number, releaser, released_ns)
         )
@@ -51,7 +52,7 @@ def _releaser(releases: Int64s, waiter: int, end_ns: int, period_ns: int) -> tup
     """The one other thread that let a lock go about then, and when; nobody if several did."""
     moments = releases[0].tolist()
     first = bisect_left(moments, end_ns - _PERIODS * period_ns)
-    last = bisect_right(moments, end_ns + period_ns)
+    last = bisect_right(moments, end_ns + _PERIODS * period_ns)
     near = [
         (who, moment)
         for who, moment in zip(releases[1][first:last].tolist(), moments[first:last], strict=True)
