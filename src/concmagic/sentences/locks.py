@@ -56,7 +56,9 @@ LINT_LOCK_CONVOY = "Threads that all need one lock go through it one at a time, 
 CONVOY_HINT = "Hold the lock only for what must not be torn apart: compute before, sleep and do I/O after it."
 
 
-def lock_convoy(label: str, threads: int, waits: int, wait_ns: float, contended_ns: float, wall_ns: float) -> str:
+def lock_convoy(
+    label: str, threads: int, waits: int, wait_ns: float, contended_ns: float, wall_ns: float
+) -> str:
     """Many waits for one lock."""
     return (
         f"For {of_total(contended_ns, wall_ns)} somebody waited for {label}: "

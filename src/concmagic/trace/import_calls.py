@@ -65,7 +65,7 @@ class ImportedCalls:
     depth: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
     function: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
     functions: tuple[RawCode, ...] = ()
-    releases: Int64s = field(default_factory=lambda: np.empty((2, 0), np.int64))  # of locks: when, and by whom
+    releases: Int64s = field(default_factory=lambda: np.empty((2, 0), np.int64))  # when, by whom
 
 
 def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLines) -> ImportedCalls:

@@ -107,14 +107,11 @@ def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
 
 
 def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:
-    """A wait as a call. From when the lock was let go, a thread that wants the GIL does not wait for the lock."""
+    """A wait as a call. Once the lock was let go, a thread that wants the GIL waits for that."""
     end = wait.end_ns
     if wait.releaser is not None:
         index = bisect_left(wanted, wait.released_ns, key=lambda one: one.end_ns)
         if index < len(wanted) and wanted[index].start_ns < end:
             end = max(wanted[index].start_ns, wait.released_ns)
     called = "_thread.RLock.acquire" if wait.reason == "RLock" else "_thread.lock.acquire"
-    return BlockedCall(
-        wait.start_ns, end, wait.reason, called, wait.file, wait.line, wait.detail
-    )
-
+    return BlockedCall(wait.start_ns, end, wait.reason, called, wait.file, wait.line, wait.detail)

@@ -76,9 +76,7 @@ class LockReader:
         others = [one for one in holders if one != waiter]
         if reason in ("Lock", "RLock") and not others and waiter in holders:
             return sentences.lock_detail(name, sentences.waits_for_itself(self.name(waiter)))
-        return sentences.lock_detail(
-            name, sentences.lock_holders([self.name(one) for one in others], more)
-        )
+        return sentences.lock_detail(name, sentences.lock_holders([self.name(one) for one in others], more))
 
     def name(self, native_id: int) -> str:
         """A thread's name."""

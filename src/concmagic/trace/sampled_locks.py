@@ -23,7 +23,12 @@ _AT_STOP_NS = 100_000_000  # between what ended a wait and the look at the frame
 
 
 def sampled_waits(
-    reader: LockReader, log: SampleLog, clock: CellClock, threads: frozenset[int], releases: Int64s, period_ns: int
+    reader: LockReader,
+    log: SampleLog,
+    clock: CellClock,
+    threads: frozenset[int],
+    releases: Int64s,
+    period_ns: int,
 ) -> list[FoundWait]:
     """The long waits of these threads for locks that are known; whoever let one go had it."""
     numbers = dict(reader.log.addresses)
@@ -37,14 +42,14 @@ def sampled_waits(
         if number < 0 or native_id not in threads:
             continue
         start, end = clock.at(start_ns), clock.at(end_ns)
-        releaser, released_ns = _releaser(releases, native_id, end, period_ns)
+        releaser, released_ns = None, 0
+        if end < clock.wall_ns - _PERIODS * period_ns:  # else it still waited
+            releaser, released_ns = _releaser(releases, native_id, end, period_ns)
         reason = reader.reason_of(number)
         holders = [releaser] if releaser is not None else []
         detail = reader.detail(reason, number, native_id, holders)
         end = max(end, released_ns)
-        found.append(
-            FoundWait(native_id, start, end, reason, detail, "", 0, number, releaser, released_ns)
-        )
+        found.append(FoundWait(native_id, start, end, reason, detail, "", 0, number, releaser, released_ns))
     return [_with_stop(one, reader, clock) for one in found]
 
 
@@ -84,7 +89,8 @@ def stopped_waits(reader: LockReader, clock: CellClock, known: Sequence[FoundWai
     for stopped in reader.log.frames:
         at = clock.at(stopped.at_ns)
         covered = any(
-            one.native_id == stopped.native_id and one.start_ns <= at <= one.end_ns + _AT_STOP_NS for one in known
+            one.native_id == stopped.native_id and one.start_ns <= at <= one.end_ns + _AT_STOP_NS
+            for one in known
         )
         if stopped.object is not None and not covered:
             found.append(_stopped(at, clock.wall_ns, stopped, reader))

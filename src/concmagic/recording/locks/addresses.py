@@ -38,7 +38,7 @@ class LockAddresses:
 
     def __init__(self, chains: Chains, repeat: bool) -> None:
         self.found: dict[int, weakref.ref[Any]] = {}  # the last that was at an address
-        self.objects: dict[int, int] = {}  # address → number of what is waited for there, where a wait was seen
+        self.objects: dict[int, int] = {}  # address → number of what was seen waited for
         self.stopped: list[HeldAtStop] = []
         self._chains = chains
         self._frames = Frames()
@@ -81,9 +81,7 @@ class LockAddresses:
             held = [self._number(lock, chain) for lock in self._frames.held(frame)]
             if number >= 0 or held:
                 self.stopped.append(
-                    HeldAtStop(
-                        native_ids[ident], now_ns, number if number >= 0 else None, tuple(held), chain
-                    )
+                    HeldAtStop(native_ids[ident], now_ns, number if number >= 0 else None, tuple(held), chain)
                 )
 
     def _note(self, frame: FrameType) -> tuple[int, int]:

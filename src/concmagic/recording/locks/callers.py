@@ -51,7 +51,7 @@ class Chains:
         self._files: dict[str, tuple[bool, bool]] = {}
 
     def of(self, frame: FrameType, offset: int) -> tuple[int, Any]:
-        """The number of the chain that ends in this frame, and the outermost object made of locks, or None."""
+        """The number of a frame's chain, and the outermost object made of locks in it, or None."""
         rows: list[Row] = []
         made = None
         at: FrameType | None = frame
@@ -70,7 +70,7 @@ class Chains:
 
     def number(self, rows: tuple[Row, ...]) -> int:
         """The number of a chain."""
-        # By the address: code objects are compared by their contents, which takes long. They are kept alive here.
+        # By the address: code objects are compared by their contents, which takes long.
         key = tuple((id(code), offset) for code, offset in rows)
         number = self._numbers.get(key)
         if number is None:

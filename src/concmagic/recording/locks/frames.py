@@ -1,4 +1,4 @@
-"""Which lock a frame waits for and which its `with` statements hold, read off the stack of a frame that stands.
+"""Which lock a frame waits for and which its `with` statements hold, read off the frame's stack.
 
 For threads that do not run just now: the GIL is held by who looks.
 """
@@ -27,7 +27,7 @@ class Frames:
         """The lock that a thread waits for whose innermost frame this is; None if it is not told."""
         code = frame.f_code
         opcode = code.co_code[frame.f_lasti] if frame.f_lasti >= 0 else -1
-        if not self.can_read or opcode != stack.BEFORE_WITH and opcode not in _CALLS:
+        if not self.can_read or (opcode != stack.BEFORE_WITH and opcode not in _CALLS):
             return None
         try:
             _, depth, _ = self._of(code)[frame.f_lasti]

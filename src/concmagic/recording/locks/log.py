@@ -27,7 +27,7 @@ def make_log(
     names = _told_apart(_with_source_names(chains, found))
     return LockLog(
         objects=tuple(
-            LockObject(one.kind, name, one.state.taken if one.state is not None else 0, one.waits, one.wait_ns)
+            LockObject(one.kind, name, one.state.taken if one.state else 0, one.waits, one.wait_ns)
             for one, name in zip(chains.objects, names, strict=True)
         ),
         waits=tuple(table.waits),

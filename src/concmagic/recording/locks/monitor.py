@@ -15,7 +15,9 @@ from typing import Any
 
 from concmagic.recording.locks import stack
 from concmagic.recording.locks.table import Lock, LockTable, RLock
+from concmagic.recording.tasks.origin import place_of
 
+monitoring: Any = vars(sys)["monitoring"]
 NAME = "concmagic locks"
 TOOL_IDS = (4, 3)  # 2 is VizTracer's; 0, 1 and 5 have a meaning of their own
 MOST_OPERATIONS = 400_000  # takings and lettings go; each costs a microsecond
@@ -60,7 +62,6 @@ class LockMonitor:
 
     def start(self) -> None:
         """Take a tool id and watch."""
-        monitoring = sys.monitoring
         self._tool = next((one for one in TOOL_IDS if monitoring.get_tool(one) is None), None)
         if self._tool is None:
             raise RuntimeError
@@ -76,7 +77,6 @@ class LockMonitor:
     def stop(self) -> None:
         """Leave nothing."""
         tool, self._tool = self._tool, None
-        monitoring = sys.monitoring
         if tool is None or monitoring.get_tool(tool) != NAME:
             return
         monitoring.set_events(tool, 0)
@@ -88,7 +88,7 @@ class LockMonitor:
         self._watched = {}
 
     def _callbacks(self) -> dict[int, Any]:
-        events = sys.monitoring.events
+        events = monitoring.events
         return {
             events.CALL: self._on_call,
             events.C_RETURN: self._on_return,
@@ -105,9 +105,9 @@ class LockMonitor:
         elif kind is BuiltinFunctionType:
             operation, target = _bound(callable)
         else:
-            return None if _may_be_lock(callable) else sys.monitoring.DISABLE
-        if operation is None:
-            return sys.monitoring.DISABLE
+            return None if _may_be_lock(callable) else monitoring.DISABLE
+        if operation is None or place_of(code.co_filename) == "ours":
+            return monitoring.DISABLE
         if operation in _BEGINS:
             self.table.begin(target, callable, code, offset, operation == RESTORE)
         elif operation == PUT:
@@ -141,13 +141,13 @@ class LockMonitor:
             }
             entered = {depths[at][2] for at in enters}
             self._watched[id(code)] = (code, enters, failing, entered)
-            sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.INSTRUCTION)
-        return sys.monitoring.DISABLE
+            monitoring.set_local_events(self._tool, code, monitoring.events.INSTRUCTION)
+        return monitoring.DISABLE
 
     def _on_instruction(self, code: CodeType, offset: int) -> Any:
         known = self._watched.get(id(code))
         if known is None or self.full_ns:
-            return sys.monitoring.DISABLE
+            return monitoring.DISABLE
         _, enters, failing, entered = known
         if offset in enters:
             target = stack.value(sys._getframe(1), enters[offset])
@@ -160,14 +160,14 @@ class LockMonitor:
             if type(left) is BuiltinFunctionType and _bound(left)[0] == LET_GO:
                 self.table.release(left.__self__)
         else:
-            return sys.monitoring.DISABLE
+            return monitoring.DISABLE
         return None
 
     def _fill(self) -> None:
         """From now on locks are no longer watched: it would cost the cell too much."""
         if not self.full_ns and self._tool is not None:
             self.full_ns = time.monotonic_ns()
-            sys.monitoring.set_events(self._tool, 0)
+            monitoring.set_events(self._tool, 0)
 
 
 def _bound(function: Any) -> tuple[int | None, Any]:

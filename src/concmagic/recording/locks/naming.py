@@ -1,4 +1,4 @@
-"""What the user's code calls a lock: looked for by identity in the notebook's names, never by running code."""
+"""What the user's code calls a lock: looked for by identity, without running any code of the user's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def names_of(wanted: Iterable[int], namespace: Mapping[str, Any]) -> dict[int, s
 
 
 def _walk(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values, the shortest way to each first: globals, then what is in them, then what is in that."""
+    """Names and values, the shortest way to each first: globals, what is in them, what is in that."""
     level = [(name, value) for name, value in list(namespace.items()) if _is_the_users(name)]
     looked = 0
     for _ in range(3):

@@ -10,19 +10,14 @@ from types import FrameType
 from typing import Any
 
 from concmagic import sentences
+from concmagic.recording import before_end
 from concmagic.recording.locks.addresses import LockAddresses, can_tell
 from concmagic.recording.locks.log import make_log
 from concmagic.recording.locks.table import LockTable
 from concmagic.recording.raw_locks import LockLog
 
 _EXACT = sys.version_info >= (3, 12)
-_current: LockRecorder | None = None
-
-
-def look_before_end(frame: FrameType | None) -> None:
-    """Say that the cell is about to be stopped: `frame` is where the calling thread is in it."""
-    if _current is not None:
-        _current.look_before_end(frame)
+_current: LockRecorder | None = None  # after a fork the parent's, until the child has its own
 
 
 class LockRecorder:
@@ -43,9 +38,13 @@ class LockRecorder:
     def start(self) -> None:
         """Watch. Of a lock that is held already the holder is not known."""
         global _current
+        if _current is not None:
+            _current.abandon()
         _current = self
         if self._addresses is not None:
             self._addresses.start()
+            if not _EXACT:
+                before_end.call(self._look_before_end)
         if _EXACT:
             self._start_monitor()
 
@@ -62,9 +61,15 @@ class LockRecorder:
         else:
             self._monitor = monitor
 
-    def look_before_end(self, frame: FrameType | None) -> None:
-        """See the function of this name."""
-        if self._addresses is not None and not _EXACT:
+    def abandon(self) -> None:
+        """In a forked child: off, of what the parent's recording has left here."""
+        before_end.forget(self._look_before_end)
+        if self._monitor is not None:
+            self._monitor.stop()
+
+    def _look_before_end(self, frame: FrameType | None) -> None:
+        """Who waits for what and has what, while the cell stands still; one by one it is known anyway."""
+        if self._addresses is not None:
             threads = {one.ident or 0: one.native_id or 0 for one in threading.enumerate()}
             self._addresses.look_at_end(frame, threads)
 
@@ -73,6 +78,7 @@ class LockRecorder:
         global _current
         if _current is self:
             _current = None
+        before_end.forget(self._look_before_end)
         monitor, self._monitor = self._monitor, None
         exact_until_ns = 0
         if monitor is not None:

@@ -6,6 +6,7 @@ import ast
 import linecache
 from itertools import islice
 from types import CodeType
+from typing import cast
 
 _Position = tuple[int, int, int, int]
 _LONGEST = 40
@@ -48,9 +49,9 @@ def _read(file: str) -> dict[_Position, str]:
         return {}
     found: dict[_Position, str] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in _TAKES_METHODS:
-                found[_position(node)] = _dotted(node.func.value)
+        called = node.func if isinstance(node, ast.Call) else None
+        if isinstance(called, ast.Attribute) and called.attr in _TAKES_METHODS:
+            found[_position(cast(ast.Call, node))] = _dotted(called.value)
     for node in ast.walk(tree):
         if isinstance(node, ast.With):
             names = [_dotted(item.context_expr) for item in node.items]

@@ -27,6 +27,7 @@ _EXTENDED = dis.EXTENDED_ARG
 _POP_TOP, _START_GENERATOR = dis.opmap["POP_TOP"], dis.opmap.get("RETURN_GENERATOR", -1)
 _JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 _BACKWARD = frozenset(number for name, number in dis.opmap.items() if "BACKWARD" in name)
+_HAS_ARGUMENT = frozenset(getattr(dis, "hasarg", range(dis.HAVE_ARGUMENT, 256)))
 _ALWAYS = ("RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE", "JUMP_FORWARD")
 _ENDS = frozenset(
     number
@@ -47,10 +48,10 @@ def variables(code: CodeType) -> int:
 
 
 def depths(code: CodeType) -> dict[int, tuple[int, int, int]]:
-    """Of each instruction that can be reached: opcode, values on the stack before it, and the next's offset."""
+    """Of each instruction that can be reached: opcode, values on the stack before it, the next one's offset."""
     known: dict[int, int] = {0: 0}
-    for target, depth in exception_table.handlers(code):
-        known.setdefault(target, depth)
+    for target, found_there in exception_table.handlers(code):
+        known.setdefault(target, found_there)
     found: dict[int, tuple[int, int, int]] = {}
     text, extended = code.co_code, 0
     depth: int | None = 0
@@ -76,12 +77,12 @@ def depths(code: CodeType) -> dict[int, tuple[int, int, int]]:
 
 
 def _effect(opcode: int, argument: int, jump: bool) -> int:
-    has_argument = opcode in dis.hasarg if sys.version_info >= (3, 12) else opcode >= dis.HAVE_ARGUMENT
+    has_argument = opcode in _HAS_ARGUMENT
     return dis.stack_effect(opcode, argument if has_argument else None, jump=jump)
 
 
 def value(frame: FrameType, slot: int) -> Any:
-    """What lies in this slot of a frame; the variables come first. Raises ValueError where there is nothing."""
+    """What lies in this slot of a frame, variables first. Raises ValueError where there is nothing."""
     inner = ctypes.c_void_p.from_address(id(frame) + _INNER_FRAME).value or 0
     return ctypes.py_object.from_address(inner + _SLOTS + _SLOT * slot).value
 

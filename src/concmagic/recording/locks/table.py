@@ -29,6 +29,7 @@ _PUTS = 100_000  # that are remembered of one queue
 
 Lock: type[Any] = type(_thread.allocate_lock())
 RLock: type[Any] = type(threading.RLock())
+_repr_of_rlock: Any = vars(RLock)["__repr__"]  # a subclass may have its own
 _COUNT = re.compile(r"owner=(\d+) count=(\d+)")
 
 
@@ -126,7 +127,7 @@ class LockTable:
         if isinstance(lock, SimpleQueue):
             state.puts = deque([(0, 0)] * lock.qsize(), maxlen=_PUTS)
         elif not state.is_lock and lock._is_owned():
-            told = _COUNT.search(RLock.__repr__(lock))  # nothing else tells how often it is held
+            told = _COUNT.search(_repr_of_rlock(lock))  # nothing else tells how often it is held
             state.holder, state.depth = self.thread(), int(told[2]) if told else 1
         return state
 
