@@ -50,7 +50,7 @@ def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 
 
 def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """Tasks waited for each other in a circle when the cell was stopped."""
+    """Tasks or threads waited for each other in a circle when the cell was stopped."""
     # A cell that ended by itself has shown that nobody waited for ever.
     if trace.outcome not in ("interrupted", "raised TimeoutError"):
         return
@@ -61,11 +61,12 @@ def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         told.add(frozenset(chain.cycle))
         links = [link for link in chain.links if link.track in chain.cycle]
         since = max(link.since_ns for link in links)
+        of_threads = any(track.id in chain.cycle and track.kind == "thread" for track in trace.tracks)
         yield Finding(
             lint="deadlock",
             severity="warning",
             message=sentences.deadlock([link.text for link in links]),
-            hint=sentences.DEADLOCK_HINT,
+            hint=sentences.THREADS_DEADLOCK_HINT if of_threads else sentences.DEADLOCK_HINT,
             cost_s=(trace.wall_ns - since) / 1e9,
             tracks=tuple(chain.cycle),
             start_ns=since,

@@ -1,4 +1,4 @@
-"""Who waits for whom at the end of a cell that was stopped: chains of tasks, and circles among them."""
+"""Who waits for whom at the end of a cell that was stopped: chains, and circles among them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from concmagic import sentences
+from concmagic.analysis import lock_waits
 from concmagic.trace.model import State, StateInterval, Trace, Track
 
 STOPPED_SHARE = 0.05  # a wait that ended within this last part of the cell ended because the cell did …
@@ -17,7 +18,7 @@ _STOPPED = ("cancelled", "left running", "interrupted", "timed out")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One task, what it waited for, and whom that needs."""
+    """One task or thread, what it waited for, and whom that needs."""
 
     track: int
     text: str
@@ -27,14 +28,25 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A task, whom it waited for, whom that one waited for …; `cycle` are those that wait in a circle."""
+    """Who waited, for whom, for whom that one …; `cycle` are those that wait in a circle."""
 
     links: tuple[Link, ...]
     cycle: tuple[int, ...] = ()
 
 
 def chains(trace: Trace) -> list[Chain]:
-    """Of every task that still waited when the cell was stopped, the chain that begins with it."""
+    """Of every task and thread that still waited when the cell was stopped, the chain that begins with it."""
+    return [*_of_tasks(trace), *_of_threads(trace)]
+
+
+def _of_threads(trace: Trace) -> list[Chain]:
+    waits = lock_waits.last_waits(trace)
+    next_of = lock_waits.holders(trace, waits)
+    threads = {track.id: track for track in trace.tracks if track.kind == "thread"}
+    return [_chain(number, threads, waits, next_of) for number in waits]
+
+
+def _of_tasks(trace: Trace) -> list[Chain]:
     waits = {track.id: wait for track in trace.tracks if (wait := _last_wait(trace, track)) is not None}
     tasks = {track.id: track for track in trace.tracks if track.kind == "task"}
     names = _by_name(tasks)
@@ -112,7 +124,7 @@ def _link(number: int, tasks: dict[int, Track], wait: StateInterval, whom: int |
     what = " ".join(word for word in (wait.reason or "something", wait.detail) if word)
     if wait.reason == "task" and other:
         what, other = f"task {other}", ""
-    elif _HOLDER.search(wait.detail):
+    elif _HOLDER.search(wait.detail) or (whom is not None and tasks[number].kind == "thread"):
         other = ""  # the wait says it already
     elif other:
         what, other = f"{what} (task {other})", ""

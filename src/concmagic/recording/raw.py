@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from concmagic.recording.raw_locks import LockLog
+
 # "user": the cell or what it called made it. "machinery": a library's helper that no user made.
 # "kernel": it was there before the cell and did nothing for it. "ours": concmagic's own.
 Origin = Literal["user", "machinery", "kernel", "ours"]
@@ -236,6 +238,7 @@ class ProcessRecord:
     problems: tuple[str, ...] = ()
     starter: int | None = None  # native id of the parent's thread that started it
     done_ns: int | None = None  # its own program was over; from then to its end it handed over and exited
+    locks: LockLog | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ class RecordingSession:
     def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:
         from concmagic.recording.calls.recorder import CallRecorder
         from concmagic.recording.children.recorder import ChildRecorder
+        from concmagic.recording.locks.recorder import LockRecorder
         from concmagic.recording.marks import MarkRecorder
         from concmagic.recording.sampler.recorder import Sampler
         from concmagic.recording.tasks.recorder import TaskRecorder
@@ -131,6 +132,7 @@ class RecordingSession:
             "jobs": PoolJobRecorder(),
             "threads": ThreadRecorder(),
             "tasks": TaskRecorder(),
+            "locks": LockRecorder(self._cell.namespace, sampled=sampler),
             "calls": CallRecorder(self._options.detail, budget),
         }
         return {"sampler": watching, **recorders} if watching else recorders
@@ -152,6 +154,7 @@ class RecordingSession:
             calls=evidence.get("calls"),
             tasks=evidence.get("tasks") or TaskLog(),
             jobs=evidence.get("jobs") or (),
+            locks=evidence.get("locks"),
         )
 
     def _guard(self, name: str, action: Callable[[], T]) -> T | None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from concmagic import sentences
 from concmagic.recording import ours
+from concmagic.recording.before_end import look_before_end
 
 FIRST_REPEAT_S = 0.3
 REPEAT_S = 0.2
@@ -111,6 +112,7 @@ class Interrupts:
             return
         self.reason = self.reason or "interrupt"
         if self._repeater is None:
+            look_before_end(frame)
             self._repeater = _Sender(FIRST_REPEAT_S, REPEAT_S)
         self._on_signal(frame)
 

@@ -70,7 +70,7 @@ LINT_SEQUENTIAL_AWAITS = "Waits that do not need each other, one after the other
 LINT_NEVER_AWAITED = "Calling an async function only makes a coroutine: without await nothing of it runs."
 LINT_NEVER_RETRIEVED = "A task keeps its exception to itself until somebody awaits it."
 LINT_CONCURRENCY_CAPPED = "A semaphore bounds how many are in flight; the others queue."
-LINT_DEADLOCK = "Tasks that wait for each other in a circle wait for ever."
+LINT_DEADLOCK = "Tasks or threads that wait for each other in a circle wait for ever."
 STARVED_HINT = (
     "Tasks are served in turn: fewer of them at once, or fewer steps each, lets this one run more often."
 )

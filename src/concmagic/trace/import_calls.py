@@ -33,10 +33,13 @@ class BlockedCall:
     called: str  # "time.sleep": for a task that it blocks
     file: str
     line: int
+    detail: str = ""  # to a thread: which lock, and who had it
 
     def as_waiting(self) -> StateInterval:
         """What it is to a thread."""
-        return StateInterval(self.start_ns, self.end_ns, State.WAITING, self.reason, "", self.file, self.line)
+        return StateInterval(
+            self.start_ns, self.end_ns, State.WAITING, self.reason, self.detail, self.file, self.line
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class ImportedCalls:
     depth: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
     function: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
     functions: tuple[RawCode, ...] = ()
+    releases: Int64s = field(default_factory=lambda: np.empty((2, 0), np.int64))  # when, by whom
 
 
 def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLines) -> ImportedCalls:
@@ -82,7 +86,16 @@ def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLine
         chosen.depth[shown].astype(np.int32),
         chosen.function[shown].astype(np.int32),
         tuple(chosen.functions),
+        _releases(calls, start),
     )
+
+
+def _releases(calls: CallColumns, start: Int64s) -> Int64s:
+    """Every call that lets a lock go, in order: rows of moments and native ids."""
+    lets_go = np.array([function.name in states.RELEASES for function in calls.functions], bool)
+    rows = np.flatnonzero(lets_go[calls.function] & calls.is_c)
+    rows = rows[np.argsort(start[rows], kind="stable")]
+    return np.stack((start[rows], calls.native_id[rows].astype(np.int64)))
 
 
 def _by_thread(

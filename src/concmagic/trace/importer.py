@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -15,6 +16,7 @@ from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
 from concmagic.trace.import_gil import import_gil
 from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs
+from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks
 from concmagic.trace.import_processes import process_spawn, process_track
 from concmagic.trace.import_samples import Samples, import_samples
 from concmagic.trace.import_slices import slices_of, together
@@ -24,6 +26,7 @@ from concmagic.trace.model import (
     Flow,
     Function,
     Hidden,
+    Lock,
     Model,
     Slices,
     State,
@@ -52,6 +55,7 @@ class _Found:
     problems: list[str] = field(default_factory=list)
     steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
     unawaited: list[Function] = field(default_factory=list)
+    locks: list[Lock] = field(default_factory=list)
     hidden_threads: int = 0
     hidden_tasks: int = 0
     events: int = 0
@@ -86,6 +90,7 @@ class _Importer:
             flows=tuple(flow for flow in found.flows if flow.source in known and flow.target in known),
             marks=import_marks(recording, self._clock, self._ids),
             jobs=jobs,
+            locks=tuple(found.locks),
             slices=together(found.slices),
             source=recording.source,
             outcome=recording.outcome,
@@ -116,10 +121,21 @@ class _Importer:
             self._found.problems.append(sentences.evidence_unreadable("calls", error))
             return ImportedCalls()
 
+    def _read_locks(self, process: ProcessRecord, calls: ImportedCalls) -> ImportedLocks:
+        recording = self._recording
+        period_ns = import_build.sampling_ns(recording)
+        try:
+            return import_locks(process, calls, recording.samples, self._clock, self._places, period_ns)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("locks", error))
+            return ImportedLocks()
+
     def _import_process(self, process: ProcessRecord, samples: Samples) -> None:
         found, pid = self._found, process.pid
         found.problems += _problems_of(process)
         calls = self._read_calls(process)
+        locks = self._read_locks(process, calls)
+        calls = with_locks(calls, locks, samples)
         context = self._thread_context(process, calls, samples)
         for record in process.threads:
             if shown(record, context):
@@ -137,6 +153,8 @@ class _Importer:
         if process.origin in ("user", "machinery") or self._recording.show_all:
             found.tracks += [track, *gil, *threads, *tasks.tracks]
             found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows]
+            found.flows += locks.flows(pid, self._ids)
+            found.locks += locks.locks
         found.slices.append(slices_of(calls, pid, self._ids, tasks.steps, self._places))
         found.hidden_threads += sum(
             record.origin != "ours" and not shown(record, context) for record in process.threads
@@ -222,10 +240,21 @@ def _blocking(
         sampled = [
             _sampled(state) for state in states if state.state is State.WAITING and state.start_ns >= until
         ]
-        blocked.setdefault(native_id, []).extend(sampled)
+        blocked[native_id] = _with_sampled(blocked.get(native_id, []), sampled)
         if states:
             known[native_id] = max(known.get(native_id, 0), states[-1].end_ns)
     return blocked, known
+
+
+def _with_sampled(blocked: list[BlockedCall], sampled: list[BlockedCall]) -> list[BlockedCall]:
+    """Both, in order; where a wait for a lock is known by itself the samples tell nothing more."""
+    begins = [one.start_ns for one in blocked]
+    kept = []
+    for one in sampled:
+        index = bisect_left(begins, one.end_ns) - 1
+        if index < 0 or blocked[index].end_ns <= one.start_ns:
+            kept.append(one)
+    return sorted([*blocked, *kept], key=lambda one: one.start_ns)
 
 
 def _evidence(process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> Mapping[int, ThreadEvidence]:

@@ -120,6 +120,17 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock, or what is made of locks, that threads waited for or took; the totals are exact."""
+
+    name: str  # "" where none is known
+    kind: str  # "Lock", "RLock", "Condition", "Event", "Semaphore", "Barrier", "Queue", "SimpleQueue"
+    taken: int = 0  # how often; of locks only
+    waits: int = 0  # that were noticed: too short ones are not
+    wait_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """A function that slices name: where its definition stands."""
 
@@ -208,6 +219,7 @@ class Trace:
     flows: tuple[Flow, ...] = ()
     marks: tuple[Mark, ...] = ()
     jobs: tuple[Job, ...] = ()
+    locks: tuple[Lock, ...] = ()
     slices: Slices = field(default_factory=Slices)
     source: str = ""
     outcome: str = "returned"  # of the cell itself

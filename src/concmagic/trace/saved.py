@@ -18,6 +18,7 @@ from concmagic.trace.model import (
     Function,
     Hidden,
     Job,
+    Lock,
     Mark,
     Slices,
     State,
@@ -27,7 +28,13 @@ from concmagic.trace.model import (
 )
 
 FORMAT = 1
-_ROWS: dict[str, type[Any]] = {"flows": Flow, "marks": Mark, "jobs": Job, "unawaited": Function}
+_ROWS: dict[str, type[Any]] = {
+    "flows": Flow,
+    "marks": Mark,
+    "jobs": Job,
+    "locks": Lock,
+    "unawaited": Function,
+}
 _SINGLE: dict[str, type[Any]] = {"build": Build, "hidden": Hidden}
 _COLUMNS = {
     "track": np.int32,

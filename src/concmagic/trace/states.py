@@ -62,6 +62,13 @@ BLOCKING_CALLS = {
     "signal.sigwait": "signal",
 }
 
+# C functions that let a lock go, by their dotted name.
+RELEASES = frozenset(
+    f"_thread.{kind}.{method}"
+    for kind in ("lock", "RLock")
+    for method in ("release", "release_lock", "__exit__", "_release_save")
+)
+
 _SOCKET_METHODS = frozenset(
     ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "send", "sendall", "sendto", "sendmsg",
      "accept", "_accept", "connect", "connect_ex")
@@ -124,6 +131,11 @@ JOINING = frozenset(
 
 # Reasons of a worker that has nothing to do.
 IDLE = frozenset(("for work",))
+
+# Reasons that name what is waited for: a lock, or an object of the user's that is made of locks.
+OF_LOCKS = frozenset(
+    ("Lock", "RLock", "Condition", "Event", "Semaphore", "Barrier", "Queue.get", "Queue.put", "Queue.join")
+)
 
 # Reasons outside the program: while they last, others can be served (section 7, overlap).
 OUTSIDE = frozenset(

@@ -1,0 +1,75 @@
+"""Which lock a frame waits for and which its `with` statements hold, read off the frame's stack.
+
+For threads that do not run just now: the GIL is held by who looks.
+"""
+
+from __future__ import annotations
+
+import dis
+from types import BuiltinMethodType, CodeType, FrameType, MethodDescriptorType
+from typing import Any
+
+from concmagic.recording.locks import exception_table, stack
+from concmagic.recording.locks.table import Lock, RLock
+
+_CALLS = frozenset(dis.opmap[name] for name in ("PRECALL", "CALL") if name in dis.opmap)
+_TAKES = frozenset(("acquire", "__enter__", "acquire_lock"))
+
+
+class Frames:
+    """Reads frames; what follows from a code object alone is worked out once."""
+
+    def __init__(self) -> None:
+        self.can_read = stack.can_read()
+        self._depths: dict[int, tuple[CodeType, dict[int, tuple[int, int, int]]]] = {}
+
+    def wanted(self, frame: FrameType) -> Any:
+        """The lock that a thread waits for whose innermost frame this is; None if it is not told."""
+        code = frame.f_code
+        opcode = code.co_code[frame.f_lasti] if frame.f_lasti >= 0 else -1
+        if not self.can_read or (opcode != stack.BEFORE_WITH and opcode not in _CALLS):
+            return None
+        try:
+            _, depth, _ = self._of(code)[frame.f_lasti]
+            top = stack.variables(code) + depth
+            if opcode == stack.BEFORE_WITH:
+                found = stack.entered(frame, top - 1)
+            else:
+                found = _called(frame, top - code.co_code[frame.f_lasti + 1] - 2)
+        except (KeyError, ValueError):
+            return None
+        return found if _is_lock(found) else None
+
+    def held(self, frame: FrameType | None) -> list[Any]:
+        """The locks that the `with` statements of a frame, and of its callers, have taken."""
+        found = []
+        while frame is not None and self.can_read:
+            code = frame.f_code
+            first = stack.variables(code)
+            for slot in range(first, first + exception_table.kept(code, frame.f_lasti)):
+                try:
+                    left = stack.value(frame, slot)
+                except ValueError:
+                    continue
+                if type(left) is BuiltinMethodType and _is_lock(left.__self__):
+                    found.append(left.__self__)
+            frame = frame.f_back
+        return found
+
+    def _of(self, code: CodeType) -> dict[int, tuple[int, int, int]]:
+        known = self._depths.get(id(code))
+        if known is None:
+            known = self._depths[id(code)] = code, stack.depths(code)
+        return known[1]
+
+
+def _called(frame: FrameType, slot: int) -> Any:
+    """Whose method is being called: it lies above the method until the call is over."""
+    method = stack.value(frame, slot)
+    if type(method) is not MethodDescriptorType or method.__name__ not in _TAKES:
+        return None
+    return stack.value(frame, slot + 1)
+
+
+def _is_lock(found: Any) -> bool:
+    return type(found) is Lock or issubclass(type(found), RLock)

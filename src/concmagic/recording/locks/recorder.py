@@ -1,0 +1,100 @@
+"""Records the locks of this process for one cell: one by one from Python 3.12 on, before that by samples."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+from concmagic import sentences
+from concmagic.recording import before_end
+from concmagic.recording.locks.addresses import LockAddresses, can_tell
+from concmagic.recording.locks.log import make_log
+from concmagic.recording.locks.table import LockTable
+from concmagic.recording.raw_locks import LockLog
+
+_EXACT = sys.version_info >= (3, 12)
+_current: LockRecorder | None = None  # after a fork the parent's, until the child has its own
+
+
+class LockRecorder:
+    """Observes locks from `start` to `stop`.
+
+    `namespace` is where their names are looked for; `sampled` says that the sampler runs, too.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any] | None = None, sampled: bool = False) -> None:
+        self.problems: list[str] = []
+        self._namespace = namespace
+        self._table = LockTable()
+        self._monitor: Any = None
+        self._addresses: LockAddresses | None = None
+        if can_tell() and (sampled or not _EXACT):
+            self._addresses = LockAddresses(self._table.chains, repeat=sampled and not _EXACT)
+
+    def start(self) -> None:
+        """Watch. Of a lock that is held already the holder is not known."""
+        global _current
+        if _current is not None:
+            _current.abandon()
+        _current = self
+        if self._addresses is not None:
+            self._addresses.start()
+            if not _EXACT:
+                before_end.call(self._look_before_end)
+        if _EXACT:
+            self._start_monitor()
+
+    def _start_monitor(self) -> None:
+        from concmagic.recording.locks.monitor import LockMonitor
+
+        monitor = LockMonitor(self._table)
+        if not monitor.sees_with:
+            self.problems.append(sentences.LOCKS_OF_WITH_UNSEEN)
+        try:
+            monitor.start()
+        except RuntimeError:
+            self.problems.append(sentences.NO_TOOL_FOR_LOCKS)
+        else:
+            self._monitor = monitor
+
+    def abandon(self) -> None:
+        """In a forked child: off, of what the parent's recording has left here."""
+        before_end.forget(self._look_before_end)
+        if self._monitor is not None:
+            self._monitor.stop()
+
+    def _look_before_end(self, frame: FrameType | None) -> None:
+        """Who waits for what and has what, while the cell stands still; one by one it is known anyway."""
+        if self._addresses is not None:
+            threads = {one.ident or 0: one.native_id or 0 for one in threading.enumerate()}
+            self._addresses.look_at_end(frame, threads)
+
+    def stop(self) -> LockLog:
+        """Leave nothing, and hand over what was seen."""
+        global _current
+        if _current is self:
+            _current = None
+        before_end.forget(self._look_before_end)
+        monitor, self._monitor = self._monitor, None
+        exact_until_ns = 0
+        if monitor is not None:
+            monitor.stop()
+            exact_until_ns = monitor.full_ns or time.monotonic_ns()
+            self._table.finish()
+        if self._addresses is not None:
+            self._addresses.stop()
+        self._tell_losses(monitor)
+        namespace = vars(sys.modules["__main__"]) if self._namespace is None else self._namespace
+        log = make_log(self._table, self._addresses, namespace, exact_until_ns)
+        self._table, self._addresses = LockTable(), None
+        return log
+
+    def _tell_losses(self, monitor: Any) -> None:
+        if monitor is not None and monitor.full_ns:
+            self.problems.append(sentences.locks_no_longer_watched(self._table.operations))
+        if self._table.merged:
+            self.problems.append(sentences.lock_waits_merged(len(self._table.waits), self._table.merged))

@@ -1,0 +1,150 @@
+"""The value stack of a frame: what a `with` statement is about to enter, or has entered.
+
+Up to 3.13 no event tells which lock a `with` takes. It lies on the stack of its frame, in a place that
+follows from the code alone. Where the interpreter's frames do not look as expected nothing is read.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dis
+import sys
+from collections.abc import Callable
+from types import BuiltinMethodType, CodeType, FrameType, MethodType
+from typing import Any
+
+from concmagic.recording.locks import exception_table
+
+BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)  # from 3.14 on entering is a call like any other
+WITH_EXCEPT_START = dis.opmap.get("WITH_EXCEPT_START", -1)
+EXIT_DEPTH = 4  # so far below the top WITH_EXCEPT_START finds the function that it calls
+
+_INNER_FRAME = 24  # of the frame object: where its data lies
+_SLOTS = 72  # of the data: its variables, then its value stack
+_SLOT = ctypes.sizeof(ctypes.c_void_p)
+_CACHE = 0
+_EXTENDED = dis.EXTENDED_ARG
+_POP_TOP, _START_GENERATOR = dis.opmap["POP_TOP"], dis.opmap.get("RETURN_GENERATOR", -1)
+_JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
+_BACKWARD = frozenset(number for name, number in dis.opmap.items() if "BACKWARD" in name)
+_HAS_ARGUMENT = frozenset(getattr(dis, "hasarg", range(dis.HAVE_ARGUMENT, 256)))
+_ALWAYS = ("RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE", "JUMP_FORWARD")
+_ENDS = frozenset(
+    number
+    for name, number in dis.opmap.items()
+    if name in _ALWAYS or name.startswith("JUMP_BACKWARD")  # 3.11 has backward jumps that may not be taken
+)
+
+
+def has_with(code: CodeType) -> bool:
+    """Whether there is a `with` statement in it."""
+    # Each `with` has an entry there, and most functions have none: the look at the code is seldom needed.
+    return bool(code.co_exceptiontable) and BEFORE_WITH in code.co_code[::2]
+
+
+def variables(code: CodeType) -> int:
+    """How many slots its variables take."""
+    return len({*code.co_varnames, *code.co_cellvars}) + len(code.co_freevars)
+
+
+def depths(code: CodeType) -> dict[int, tuple[int, int, int]]:
+    """Of each instruction that can be reached: opcode, values on the stack before it, the next one's offset."""
+    known: dict[int, int] = {0: 0}
+    for target, found_there in exception_table.handlers(code):
+        known.setdefault(target, found_there)
+    found: dict[int, tuple[int, int, int]] = {}
+    text, extended = code.co_code, 0
+    depth: int | None = 0
+    before = -1
+    offset = 0
+    while offset < len(text):
+        opcode, argument = text[offset], text[offset + 1] | extended
+        following = offset + 2
+        while following < len(text) and text[following] == _CACHE:
+            following += 2
+        depth = known.get(offset, depth)
+        if before == _START_GENERATOR and opcode == _POP_TOP:
+            depth = 1  # a generator begins here, with the value that was sent
+        if depth is not None:
+            found[offset] = (opcode, depth, following)
+            if opcode != _EXTENDED:
+                if opcode in _JUMPS and opcode not in _BACKWARD:
+                    known.setdefault(following + 2 * argument, depth + _effect(opcode, argument, True))
+                depth = None if opcode in _ENDS else depth + _effect(opcode, argument, False)
+        extended = argument << 8 if opcode == _EXTENDED else 0
+        before, offset = opcode, following
+    return found
+
+
+def _effect(opcode: int, argument: int, jump: bool) -> int:
+    has_argument = opcode in _HAS_ARGUMENT
+    return dis.stack_effect(opcode, argument if has_argument else None, jump=jump)
+
+
+def value(frame: FrameType, slot: int) -> Any:
+    """What lies in this slot of a frame, variables first. Raises ValueError where there is nothing."""
+    inner = ctypes.c_void_p.from_address(id(frame) + _INNER_FRAME).value or 0
+    return ctypes.py_object.from_address(inner + _SLOTS + _SLOT * slot).value
+
+
+def entered(frame: FrameType, slot: int) -> Any:
+    """What a frame that stands on BEFORE_WITH is about to enter; None if it cannot be told."""
+    found = value(frame, slot)
+    if sys.version_info < (3, 12):  # what will leave it lies there already
+        return owner(found)
+    return found
+
+
+def owner(function: Any) -> Any:
+    """What a bound method is bound to; None for anything else."""
+    return function.__self__ if type(function) in (BuiltinMethodType, MethodType) else None
+
+
+def can_read() -> bool:
+    """Whether frames look as expected here: tried on a frame whose contents are known."""
+    if BEFORE_WITH < 0 or sys.implementation.name != "cpython":
+        return False
+    probe = _Probe()
+    try:
+        _enter(probe, probe.other)
+    except (ValueError, OSError):
+        return False
+    return probe.matches
+
+
+class _Probe:
+    """Looks, when it is entered, at the frame that enters it."""
+
+    def __init__(self) -> None:
+        self.other = object()
+        self.matches = False
+
+    def __enter__(self) -> Callable[[], FrameType]:
+        frame = sys._getframe(1)
+        code, offset = frame.f_code, frame.f_lasti
+        opcode, depth, _ = depths(code)[offset]
+        # First what is sure to be an object: the variables, by their number.
+        self.matches = (
+            opcode == BEFORE_WITH
+            and _inner_code(frame) == id(code)
+            and value(frame, 0) is self
+            and value(frame, 1) is self.other
+            and entered(frame, variables(code) + depth - 1) is self
+        )
+        return lambda: frame
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+def _inner_code(frame: FrameType) -> int:
+    """The address of the code in the frame's data; the words before the slots are pointers or small."""
+    inner = ctypes.c_void_p.from_address(id(frame) + _INNER_FRAME).value or 0
+    words = (ctypes.c_void_p * (_SLOTS // _SLOT)).from_address(inner)
+    return id(frame.f_code) if id(frame.f_code) in words else 0
+
+
+def _enter(probe: _Probe, other: object) -> None:
+    for _ in (0,):
+        with probe:
+            pass

@@ -1,0 +1,320 @@
+"""The state of every lock that was met, kept up to date by the events of taking and letting go.
+
+What did not have to wait is only counted. A wait is kept with those who had the lock meanwhile and who
+let it go; from a number of waits on they too are only counted.
+"""
+
+from __future__ import annotations
+
+import _thread
+import re
+import sys
+import threading
+import time
+import weakref
+from _queue import SimpleQueue
+from collections import deque
+from types import CodeType, FrameType
+from typing import Any
+
+from concmagic.recording import ours
+from concmagic.recording.locks.callers import Chains
+from concmagic.recording.raw_locks import LockWait
+
+SHORTEST_NS = 20_000  # what takes less than this did not wait
+MOST_WAITS = 20_000  # that are kept one by one
+_MOST_HOLDERS = 8  # that one wait names
+_PRUNE_AT = 5_000  # locks: then those that are no more are forgotten
+_PUTS = 100_000  # that are remembered of one queue
+
+Lock: type[Any] = type(_thread.allocate_lock())
+RLock: type[Any] = type(threading.RLock())
+_repr_of_rlock: Any = vars(RLock)["__repr__"]  # a subclass may have its own
+_COUNT = re.compile(r"owner=(\d+) count=(\d+)")
+
+
+class Thread:
+    """One thread that takes locks."""
+
+    __slots__ = ("ident", "is_ours", "native_id", "pending", "saved")
+
+    def __init__(self) -> None:
+        self.ident = _thread.get_ident()
+        self.native_id = _thread.get_native_id()
+        self.is_ours = ours.contains(self.native_id)
+        self.pending: list[Attempt] = []
+        self.saved: dict[int, int] = {}  # by lock: how deep it was held when a condition let it go
+
+
+class LockState:
+    """What is known of one lock now; holds no reference that keeps the lock alive."""
+
+    __slots__ = (
+        "depth", "holder", "is_lock", "puts", "recent", "ref", "released_by", "released_ns", "releases",
+        "serial", "taken",
+    )  # fmt: skip
+
+    def __init__(self, lock: Any) -> None:
+        self.ref = weakref.ref(lock)
+        self.is_lock = type(lock) is Lock
+        self.holder: Thread | None = None
+        self.depth = 0
+        self.serial = 0  # grows with every taking
+        self.taken = 0
+        self.recent: deque[int] = deque(maxlen=_MOST_HOLDERS)  # native ids of those who took it last
+        self.releases = 0
+        self.released_by: int | None = None
+        self.released_ns = 0
+        self.puts: deque[tuple[int, int]] | None = None  # of a queue: by whom and when, in order
+
+
+class Attempt:
+    """One call that is going to take a lock, or an item of a queue."""
+
+    __slots__ = (
+        "callable", "code", "contended", "holder", "offset", "releases", "restores", "serial", "start_ns",
+        "state",
+    )  # fmt: skip
+
+    def __init__(
+        self, state: LockState, callable: Any, code: CodeType, offset: int, contended: bool, restores: bool
+    ) -> None:
+        self.state = state
+        self.callable = callable  # None: a `with` statement, which calls unseen
+        self.code, self.offset = code, offset
+        self.contended, self.restores = contended, restores
+        self.holder = state.holder
+        self.serial, self.releases = state.serial, state.releases
+        self.start_ns = time.monotonic_ns()
+
+
+class LockTable:
+    """All locks, threads and waits of one recording."""
+
+    def __init__(self) -> None:
+        self.states: dict[int, LockState] = {}
+        self.threads: list[Thread] = []
+        self.chains = Chains()
+        self.waits: list[LockWait] = []
+        self.merged = 0
+        self.operations = 0
+        self._here = _thread._local()
+        self._prune_at = _PRUNE_AT
+
+    def thread(self) -> Thread:
+        """The calling thread."""
+        try:
+            found: Thread = self._here.thread
+        except AttributeError:
+            found = self._here.thread = Thread()
+            self.threads.append(found)
+        return found
+
+    def state(self, lock: Any) -> LockState:
+        """What is known of this lock."""
+        found = self.states.get(id(lock))
+        if found is None or found.ref() is not lock:
+            found = self.states[id(lock)] = self._first_sight(lock)
+        return found
+
+    def _first_sight(self, lock: Any) -> LockState:
+        if len(self.states) >= self._prune_at:
+            gone = [key for key, one in list(self.states.items()) if one.ref() is None]
+            for key in gone:
+                del self.states[key]
+            self._prune_at = len(self.states) + _PRUNE_AT
+        state = LockState(lock)
+        if isinstance(lock, SimpleQueue):
+            state.puts = deque([(0, 0)] * lock.qsize(), maxlen=_PUTS)
+        elif not state.is_lock and lock._is_owned():
+            told = _COUNT.search(_repr_of_rlock(lock))  # nothing else tells how often it is held
+            state.holder, state.depth = self.thread(), int(told[2]) if told else 1
+        return state
+
+    def begin(self, lock: Any, callable: Any, code: CodeType, offset: int, restores: bool = False) -> None:
+        """The calling thread is about to take this."""
+        thread = self.thread()
+        if thread.is_ours:
+            return
+        state = self.state(lock)
+        if state.puts is not None:
+            for _ in range(len(state.puts) - lock.qsize()):
+                state.puts.popleft()  # somebody who waited before the recording took it
+            contended = lock.empty()
+        elif state.is_lock:
+            contended = lock.locked()
+            if not contended:
+                state.holder = None  # it was let go where we did not see it
+        else:
+            contended = state.holder is not None and state.holder is not thread
+        pending = thread.pending
+        if pending and pending[-1].callable is None:
+            self._drop_left(thread)
+        pending.append(Attempt(state, callable, code, offset, contended, restores))
+
+    def end(self, callable: Any, code: CodeType, returned: bool, frame: FrameType) -> None:
+        """What the calling thread was about to take it has, or not: it has come back from there."""
+        pending = self.thread().pending
+        if not pending or pending[-1].callable is not callable:
+            return
+        if callable is None and pending[-1].code is not code:
+            return
+        self.operations += 1
+        attempt = pending.pop()
+        state = attempt.state
+        if state.puts is not None:
+            self._took_item(attempt, returned, frame)
+            return
+        contended = attempt.contended or state.serial != attempt.serial
+        thread = self.thread()
+        took = returned and self._took(state, thread, attempt)
+        if took:
+            self._take(state, thread, attempt)
+        if contended:
+            self._note_wait(attempt, took, state.releases != attempt.releases, frame)
+
+    def _took(self, state: LockState, thread: Thread, attempt: Attempt) -> bool:
+        """Whether it was taken: the answer of `acquire` is not told, but who had it and let it go is."""
+        if not state.is_lock:
+            lock = state.ref()
+            return lock is not None and lock._is_owned()
+        if state.holder is not None:
+            return False
+        return not attempt.contended or state.releases != attempt.releases
+
+    def _take(self, state: LockState, thread: Thread, attempt: Attempt) -> None:
+        if attempt.restores:
+            state.depth = thread.saved.pop(id(state), 1)
+        elif not state.is_lock:
+            state.depth = state.depth + 1 if state.holder is thread else 1
+        if state.holder is not thread:
+            state.recent.append(thread.native_id)
+            state.serial += 1
+        state.holder = thread
+        state.taken += 1
+
+    def release(self, lock: Any, entirely: bool = False) -> None:
+        """The calling thread is about to let this go."""
+        thread = self.thread()
+        if thread.is_ours:
+            return
+        self.operations += 1
+        if thread.pending:
+            self._drop_left(thread)
+        state = self.state(lock)
+        if not state.is_lock:
+            if state.holder is not thread:
+                return  # it will fail
+            if entirely:
+                thread.saved[id(state)] = state.depth
+            elif state.depth > 1:
+                state.depth -= 1
+                return
+        state.holder = None
+        state.depth = 0
+        state.releases += 1
+        state.released_by = thread.native_id
+        state.released_ns = time.monotonic_ns()
+
+    def put(self, queue: Any) -> None:
+        """The calling thread is about to put an item into this queue."""
+        thread = self.thread()
+        if thread.is_ours:
+            return
+        self.operations += 1
+        puts = self.state(queue).puts
+        if puts is not None:
+            puts.append((thread.native_id, time.monotonic_ns()))
+
+    def _took_item(self, attempt: Attempt, returned: bool, frame: FrameType) -> None:
+        state = attempt.state
+        put = None
+        if returned and state.puts:
+            put = state.puts.popleft()
+            state.released_by, state.released_ns = put if put[0] else (None, 0)
+        if attempt.contended:
+            self._note_wait(attempt, returned, put is not None and bool(put[0]), frame)
+
+    def _note_wait(self, attempt: Attempt, took: bool, released: bool, frame: FrameType) -> None:
+        end_ns = time.monotonic_ns()
+        if end_ns - attempt.start_ns >= SHORTEST_NS:
+            self._keep(self.thread(), attempt, end_ns, took, took and released, frame)
+
+    def _keep(
+        self,
+        thread: Thread,
+        attempt: Attempt,
+        end_ns: int | None,
+        took: bool,
+        released: bool,
+        frame: FrameType | None,
+    ) -> None:
+        """Keep a wait; `frame` is where the thread waits, or waited just now, if it is still there."""
+        state = attempt.state
+        if frame is not None:
+            chain, made = self.chains.of(frame, attempt.offset)
+        else:
+            chain, made = self.chains.number(((attempt.code, attempt.offset),)), None
+        number = self.chains.object_of(made, state.ref, state, chain)
+        self.chains.count(number, (end_ns or time.monotonic_ns()) - attempt.start_ns)
+        if len(self.waits) >= MOST_WAITS and end_ns is not None:
+            self.merged += 1
+            return
+        holders, more = _holders(attempt, took)
+        self.waits.append(
+            LockWait(
+                thread.native_id,
+                attempt.start_ns,
+                end_ns,
+                number,
+                chain,
+                took,
+                holders,
+                more,
+                state.released_by if released else None,
+                state.released_ns if released else 0,
+            )
+        )
+
+    def _drop_left(self, thread: Thread) -> None:
+        """Finish the waits of `with` statements that an exception has ended: nothing else tells of it."""
+        while thread.pending and thread.pending[-1].callable is None:
+            attempt = thread.pending[-1]
+            if standing_at(attempt, thread) is not None:
+                return  # a signal's handler runs in the midst of it
+            thread.pending.pop()
+            if attempt.contended:
+                self._keep(thread, attempt, time.monotonic_ns(), False, False, None)
+
+    def finish(self) -> None:
+        """Keep the waits that have not ended."""
+        for thread in list(self.threads):
+            self._drop_left(thread)
+            for attempt in thread.pending:
+                frame = standing_at(attempt, thread)
+                if attempt.contended and frame is not None:
+                    self._keep(thread, attempt, None, False, False, frame)
+
+
+def _holders(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:
+    """Who had it during an attempt, by native id, in order; and how many there were before those."""
+    state = attempt.state
+    if state.puts is not None:
+        return (), 0
+    since = state.serial - attempt.serial - (1 if took else 0)
+    recent = list(state.recent)[:-1] if took else list(state.recent)
+    known = recent[max(len(recent) - since, 0) :] if since else []
+    more = since - len(known)
+    if attempt.holder is None or more:
+        return tuple(known), more + (attempt.holder is not None)
+    return (attempt.holder.native_id, *known), 0
+
+
+def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
+    """The frame in which a thread makes this attempt; None if it is no longer there."""
+    frame = sys._current_frames().get(thread.ident)
+    while frame is not None:
+        if frame.f_code is attempt.code and frame.f_lasti == attempt.offset:
+            return frame
+        frame = frame.f_back
+    return None

@@ -1,0 +1,69 @@
+"""Locks: what was not seen of them, and what waiting for them cost."""
+
+from __future__ import annotations
+
+from concmagic.sentences.findings import of_total
+from concmagic.sentences.numbers import count, duration
+
+NO_TOOL_FOR_LOCKS = (
+    "Other tools have taken every place in sys.monitoring: which lock a thread waited for is not recorded."
+)
+LOCKS_OF_WITH_UNSEEN = (
+    "This Python's frames cannot be read: locks taken by `with` are known from samples only."
+)
+
+
+def locks_no_longer_watched(operations: int) -> str:
+    """So many takings and lettings go that watching them would have cost too much."""
+    return (
+        f"After {operations:,} operations on locks they were no longer watched one by one: "
+        "from then on waits for locks come from samples."
+    )
+
+
+def lock_waits_merged(kept: int, merged: int) -> str:
+    """More waits than are kept."""
+    return (
+        f"The first {kept:,} waits for locks are told one by one; "
+        f"{count(merged, 'later one')} only counted in the totals."
+    )
+
+
+def lock_detail(name: str, held_by: str) -> str:
+    """What was waited for, and who had it."""
+    return ", ".join(part for part in (name, held_by and f"held by {held_by}") if part)
+
+
+def lock_holders(names: list[str], more: int) -> str:
+    """Who had a lock while another waited, in order."""
+    distinct = list(dict.fromkeys(names))
+    if more or len(distinct) > 3:
+        return f"{distinct[-1]} last" if distinct else ""
+    return " and ".join(distinct)
+
+
+def waits_for_itself(name: str) -> str:
+    """A thread that waits for what it has."""
+    return f"{name} itself"
+
+
+def lock_label(name: str, where: str) -> str:
+    """How a lock is named in a sentence."""
+    return f"`{name}`" if name else f"the lock at {where}" if where else "a lock"
+
+
+LINT_LOCK_CONVOY = "Threads that all need one lock go through it one at a time, however many they are."
+CONVOY_HINT = "Hold the lock only for what must not be torn apart: compute before, sleep and do I/O after it."
+
+
+def lock_convoy(
+    label: str, threads: int, waits: int, wait_ns: float, contended_ns: float, wall_ns: float
+) -> str:
+    """Many waits for one lock."""
+    return (
+        f"For {of_total(contended_ns, wall_ns)} somebody waited for {label}: "
+        f"{count(threads, 'thread')} waited {waits:,} times, {duration(wait_ns)} in all."
+    )
+
+
+THREADS_DEADLOCK_HINT = "Take locks in the same order everywhere, or give acquire a timeout."

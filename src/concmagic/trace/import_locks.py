@@ -1,0 +1,117 @@
+"""What is known of one process's locks, laid over what its calls tell."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from concmagic.recording.raw import ProcessRecord, SampleLog
+from concmagic.trace import states
+from concmagic.trace.clock import CellClock
+from concmagic.trace.import_calls import BlockedCall, ImportedCalls, ThreadCalls
+from concmagic.trace.import_samples import Samples
+from concmagic.trace.lock_waits import FoundWait, LockReader, in_order
+from concmagic.trace.model import Flow, Lock, State, StateInterval
+from concmagic.trace.numbering import TrackIds
+from concmagic.trace.places import Places
+from concmagic.trace.sampled_locks import sampled_waits, stopped_waits
+
+_SAME = 0.5  # of a blocking call: a wait that fills so much of it is what the call waited for
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedLocks:
+    """The waits of a process's threads, and its locks."""
+
+    waits: tuple[FoundWait, ...] = ()
+    locks: tuple[Lock, ...] = ()
+    names: tuple[str, ...] = ()  # of the objects that waits are numbered by
+
+    def flows(self, pid: int, ids: TrackIds) -> list[Flow]:
+        """From who let a lock go to who got it."""
+        found = []
+        for one in self.waits:
+            source, target = ids.known("thread", pid, one.releaser), ids.known("thread", pid, one.native_id)
+            if source is None or target is None or one.reason not in states.OF_LOCKS:
+                continue
+            if source != target:
+                name = self.names[one.object]
+                found.append(Flow("release", source, one.released_ns, target, one.end_ns, name))
+        return found
+
+
+def import_locks(
+    process: ProcessRecord,
+    calls: ImportedCalls,
+    samples: SampleLog | None,
+    clock: CellClock,
+    places: Places,
+    period_ns: int,
+) -> ImportedLocks:
+    """Every wait for a lock that is known; those recorded by themselves before those from samples."""
+    log = process.locks
+    if log is None:
+        return ImportedLocks()
+    reader = LockReader(process, log, clock, places)
+    waits = reader.waits()
+    if samples is not None and samples.knows_gil and log.addresses:
+        threads = frozenset(record.native_id for record in process.threads)
+        waits += sampled_waits(reader, samples, clock, threads, calls.releases, period_ns)
+    waits += stopped_waits(reader, clock, waits)
+    return ImportedLocks(tuple(waits), tuple(reader.locks()), tuple(one.name for one in log.objects))
+
+
+def with_locks(calls: ImportedCalls, locks: ImportedLocks, samples: Samples) -> ImportedCalls:
+    """The calls, with the waits for locks among what blocked."""
+    if not locks.waits:
+        return calls
+    threads = dict(calls.threads)
+    for native_id, waits in in_order(locks.waits).items():
+        known = threads.get(native_id, ThreadCalls())
+        wanted = [one for one in samples.get(native_id, ()) if one.state is State.READY]
+        threads[native_id] = replace(known, blocked=_merged(known.blocked, waits, wanted))
+    return replace(calls, threads=threads)
+
+
+def _merged(
+    blocked: Sequence[BlockedCall], waits: Sequence[FoundWait], wanted: Sequence[StateInterval]
+) -> tuple[BlockedCall, ...]:
+    kept: list[BlockedCall] = []
+    used: set[int] = set()
+    begins = [one.start_ns for one in waits]
+    for call in blocked:
+        index = max(bisect_left(begins, call.start_ns) - 1, 0)
+        inside = [
+            number
+            for number in range(index, min(index + 3, len(waits)))
+            if waits[number].start_ns < call.end_ns and call.start_ns < waits[number].end_ns
+        ]
+        if not inside:
+            kept.append(call)
+        elif not waits[inside[0]].line and _shared(call, waits[inside[0]]) >= _SAME:
+            used.update(inside)
+            kept.append(_told(call, waits[inside[0]]))  # the call's own times and line are exact
+    kept += [_blocked(one, wanted) for number, one in enumerate(waits) if number not in used]
+    return tuple(sorted(kept, key=lambda one: one.start_ns))
+
+
+def _shared(call: BlockedCall, wait: FoundWait) -> float:
+    common = min(call.end_ns, wait.end_ns) - max(call.start_ns, wait.start_ns)
+    return common / max(call.end_ns - call.start_ns, 1)
+
+
+def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
+    """A call that waited for a lock, with the lock's name."""
+    return replace(call, detail=wait.detail) if call.reason in states.OF_LOCKS else call
+
+
+def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:
+    """A wait as a call. Once the lock was let go, a thread that wants the GIL waits for that."""
+    end = wait.end_ns
+    if wait.releaser is not None:
+        index = bisect_left(wanted, wait.released_ns, key=lambda one: one.end_ns)
+        if index < len(wanted) and wanted[index].start_ns < end:
+            end = max(wanted[index].start_ns, wait.released_ns)
+    called = "_thread.RLock.acquire" if wait.reason == "RLock" else "_thread.lock.acquire"
+    return BlockedCall(wait.start_ns, end, wait.reason, called, wait.file, wait.line, wait.detail)
