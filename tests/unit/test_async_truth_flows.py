@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from pathlib import Path
 
 from async_truth import flows, order, traced, track, waits
+from recorded_tasks import line_of
 
 from concmagic.trace.model import State
 
@@ -118,6 +121,51 @@ def test_outcomes_and_who_cancelled() -> None:
     assert ends["slow"][0] == "timed out"
     assert ends["fails"] == ("raised ValueError", "ValueError: too small")
     assert ends["main"] == ("returned", "")
+
+
+def test_a_task_that_raised_has_its_traceback_at_hand() -> None:
+    def parses(text: str) -> int:
+        return int(text)
+
+    async def fails() -> None:
+        await turns(1)
+        parses("no number")
+
+    async def fails_in_a_library() -> None:
+        json.loads("no object")
+
+    async def main() -> None:
+        await asyncio.gather(
+            asyncio.create_task(fails()), asyncio.create_task(fails_in_a_library()), return_exceptions=True
+        )
+
+    trace = traced(main)
+    here = Path(__file__).name
+    inner, outer = line_of(parses, "int(text)"), line_of(fails, "parses(")
+    assert track(trace, "fails").raised_in == f"{here}:{inner} in parses, called at {here}:{outer} in fails"
+    assert track(trace, "fails").outcome_detail.startswith("ValueError: invalid literal")
+    *inside, outermost = track(trace, "fails_in_a_library").raised_in.split(", called at ")
+    assert [each.rpartition(" in ")[2] for each in inside] == ["JSONDecoder.raw_decode"]
+    assert outermost == f"{here}:{line_of(fails_in_a_library, 'json.loads')} in fails_in_a_library"
+    assert track(trace, "main").raised_in == ""
+
+
+def test_a_traceback_without_end_is_cut_in_its_middle() -> None:
+    def digs(depth: int) -> None:
+        if not depth:
+            raise ValueError("deep enough")
+        digs(depth - 1)
+
+    async def fails() -> None:
+        digs(100)
+
+    async def main() -> None:
+        await asyncio.gather(asyncio.create_task(fails()), return_exceptions=True)
+
+    frames = track(traced(main), "fails").raised_in.split(", called at ")
+    assert len(frames) == 20
+    assert frames[0].endswith(f":{line_of(digs, 'raise')} in digs")
+    assert frames[-1].endswith(" in fails")
 
 
 def test_the_states_of_a_task_in_their_order() -> None:

@@ -19,7 +19,7 @@ from concmagic.trace.places import Places
 from concmagic.trace.step_clocks import StepClocks, ThreadEvidence
 from concmagic.trace.step_evidence import as_thread, begin_of, calls_within, delay_ns, in_order, merged_states
 from concmagic.trace.task_flows import task_flows
-from concmagic.trace.task_words import cancelled_by, loop_words, wait_detail
+from concmagic.trace.task_words import cancelled_by, loop_words, raised_in, wait_detail
 
 SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
 LOOP_OVERHEAD_NS = 50_000  # a shorter gap between two callbacks is the loop's own work
@@ -251,7 +251,7 @@ class TaskImporter:
         if wait is None:
             return StateInterval(start, end, State.WAITING)
         file = self._places.short(wait.file)
-        detail = wait_detail(wait, self._names.get(wait.task or 0, ""), in_pool)
+        detail = wait_detail(wait, self._names.get(wait.task or 0, ""), in_pool, self._places)
         return StateInterval(start, end, State.WAITING, wait.reason, detail, file, wait.line)
 
     def _end(self, task: TaskRecord) -> int:
@@ -282,6 +282,7 @@ class TaskImporter:
             file=self._places.short(task.file),
             line=task.line,
             unretrieved=task.unretrieved,
+            raised_in=raised_in(task, self._places),
         )
 
     def _steps_by_id(self, tasks: Sequence[TaskRecord]) -> list[tuple[int, int, int]]:

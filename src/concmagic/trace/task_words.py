@@ -8,18 +8,22 @@ from concmagic import sentences
 from concmagic.recording.raw import TaskRecord, Wait, Wake
 from concmagic.trace.loop_holds import Hold
 from concmagic.trace.model import State, Track
+from concmagic.trace.numbering import short_name
+from concmagic.trace.places import Places
 
 CANCELLED, TIMEOUT = "cancelled", "timeout"  # details of wake-ups
 
 
-def wait_detail(wait: Wait, task: str, pool: str) -> str:
+def wait_detail(wait: Wait, task: str, pool: str, places: Places) -> str:
     """All that is told beside the reason; `task` is the one awaited or holding, `pool` where a job ran."""
     if wait.reason == "task":
         return task or wait.detail
-    if wait.reason == "executor job":
-        return sentences.in_pool(pool) if pool and not wait.detail else wait.detail
     held = sentences.lock_held_by(task) if task else ""
-    return " ".join(word for word in (wait.name, wait.detail, held) if word)
+    job = sentences.in_pool(pool) if pool and wait.reason == "executor job" and not wait.detail else ""
+    limit = sentences.at_most(wait.limit) if wait.limit else ""
+    file, line = wait.made
+    made = sentences.made_at(places.short(file), line) if line else ""
+    return " ".join(word for word in (wait.name, wait.detail, job, held, limit, made) if word)
 
 
 def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:
@@ -38,6 +42,13 @@ def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:
         at = [delays[min(len(delays) * share // 100, len(delays) - 1)] for share in (50, 99)]
         told.append(sentences.scheduling_delay(at[0], at[1], delays[-1]))
     return " · ".join(told)
+
+
+def raised_in(task: TaskRecord, places: Places) -> str:
+    """The traceback of what a task raised, in one line: the user's frames and the innermost one."""
+    frames = task.raised_in
+    shown = [frame for frame in frames[:-1] if places.is_own(frame[0])] + [*frames[-1:]]
+    return sentences.raised_in([(places.short(file), line, short_name(name)) for file, line, name in shown])
 
 
 def cancelled_by(
