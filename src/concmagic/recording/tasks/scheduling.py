@@ -84,3 +84,15 @@ def create_future_hook(observer: Observer, original: Hook) -> Hook:
         return future
 
     return create_future
+
+
+def throws_into(task: Any, arguments: tuple[Any, ...]) -> bool:
+    """Whether the next step of a task begins with an exception; `arguments` are its callback's."""
+    try:
+        if task._must_cancel or not arguments:
+            return bool(task._must_cancel)
+        future = arguments[0]
+        # Not exception(): asking would count as having retrieved it.
+        return future._exception is not None or future._state == "CANCELLED"
+    except AttributeError:  # an exception itself, or a task or future of somebody's own
+        return True
