@@ -19,7 +19,7 @@ from concmagic.trace.places import Places
 from concmagic.trace.step_clocks import StepClocks, ThreadEvidence
 from concmagic.trace.step_evidence import as_thread, begin_of, calls_within, delay_ns, in_order, merged_states
 from concmagic.trace.task_flows import task_flows
-from concmagic.trace.task_words import cancelled_by, loop_words, raised_in, wait_detail
+from concmagic.trace.task_words import cancelled_by, loop_words, outcome_of, raised_in, wait_detail
 
 SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
 LOOP_OVERHEAD_NS = 50_000  # a shorter gap between two callbacks is the loop's own work
@@ -55,6 +55,7 @@ class TaskImporter:
         show_all: bool = False,
         evidence: Mapping[int, ThreadEvidence] | None = None,
         threads: Mapping[int, str] | None = None,
+        cell_outcome: str = "",
     ) -> None:
         self._log = log
         self._pid = pid
@@ -73,6 +74,7 @@ class TaskImporter:
         self._holds_of: dict[int, list[tuple[int, int, str]]] = {}
         self._clocks = StepClocks(evidence or {})
         self._clocks.add(log.long_steps, clock)
+        self._cell_outcome = cell_outcome
         self._threads = threads or {}  # native id → the pool it belongs to, else its name
 
     def run(self) -> ImportedTasks:
@@ -273,8 +275,9 @@ class TaskImporter:
             start_ns=start,
             end_ns=None if task.ended_ns is None else end,
             states=cover(start, end, states, merged_states(task.merged, self._clock)),
-            outcome="timed out" if task.outcome == "raised TimeoutError" else task.outcome,
-            outcome_detail=task.exception or cancelled_by(task, self._by_number, self._told, self._threads),
+            outcome=outcome_of(task, self._cell_outcome, is_cell),
+            outcome_detail=task.exception
+            or cancelled_by(task, self._by_number, self._told, self._threads, self._cell_outcome),
             pid=self._pid,
             native_id=loop.native_id,
             unit=task.origin == "user" and not is_cell,

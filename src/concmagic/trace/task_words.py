@@ -12,6 +12,9 @@ from concmagic.trace.numbering import short_name
 from concmagic.trace.places import Places
 
 CANCELLED, TIMEOUT = "cancelled", "timeout"  # details of wake-ups
+INTERRUPTED = "interrupted"
+# How a cell ends that was stopped from outside, and what then stopped its tasks.
+_STOPPED_CELL = {INTERRUPTED: "the interrupt", "raised TimeoutError": "--timeout"}
 
 
 def wait_detail(wait: Wait, task: str, pool: str, places: Places) -> str:
@@ -51,13 +54,28 @@ def raised_in(task: TaskRecord, places: Places) -> str:
     return sentences.raised_in([(places.short(file), line, short_name(name)) for file, line, name in shown])
 
 
+def outcome_of(task: TaskRecord, cell_outcome: str, is_cell: bool) -> str:
+    """How a task ended; the cell's own one as the cell did."""
+    if is_cell and cell_outcome:
+        return cell_outcome
+    if task.outcome == "raised KeyboardInterrupt" and cell_outcome in _STOPPED_CELL:
+        return INTERRUPTED
+    return "timed out" if task.outcome == "raised TimeoutError" else task.outcome
+
+
 def cancelled_by(
-    task: TaskRecord, tasks: Mapping[int, TaskRecord], names: Mapping[int, str], threads: Mapping[int, str]
+    task: TaskRecord,
+    tasks: Mapping[int, TaskRecord],
+    names: Mapping[int, str],
+    threads: Mapping[int, str],
+    cell_outcome: str = "",
 ) -> str:
     """Who cancelled a task, in words; "" if nobody did or that is not known."""
     by = canceller(task, tasks) if task.outcome == CANCELLED else None
     if by is None:
         return ""
+    if isinstance(by, int) and tasks[by].origin == "kernel":  # the one that runs cells ended this one, too
+        return sentences.cancelled_by(_STOPPED_CELL.get(cell_outcome, ""))
     if isinstance(by, int):
         return sentences.cancelled_by(names.get(by, ""))
     if by.thread is not None:
