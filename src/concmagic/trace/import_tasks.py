@@ -282,8 +282,8 @@ class TaskImporter:
             native_id=loop.native_id,
             unit=task.origin == "user" and not is_cell,
             host=is_cell,
-            file=self._places.short(task.file),
-            line=task.line,
+            file="" if is_cell else self._places.short(task.file),
+            line=0 if is_cell else task.line,  # the function that runs it is no place of the user's
             unretrieved=task.unretrieved,
             raised_in=raised_in(task, self._places),
         )
