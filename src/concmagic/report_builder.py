@@ -91,10 +91,21 @@ def _cost(trace: Trace, metrics: Metrics) -> tuple[str, bool]:
     return sentences.tracing_cost(metrics.cost_share), metrics.cost_share > HIGH_COST
 
 
+def _loop(metrics: Metrics) -> str:
+    """The event loop in numbers; "" where none ran."""
+    if isnan(metrics.loop_idle):
+        return ""
+    shares = metrics.loop_computing, metrics.loop_blocked, metrics.loop_idle
+    delays = metrics.loop_delay_p50_s, metrics.loop_delay_p99_s, metrics.loop_delay_max_s
+    place = sentences.place(*metrics.loop_longest_step_place)
+    return sentences.loop_numbers(shares, metrics.loop_longest_step_s, place, delays)
+
+
 def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
-    """Whole sentences: what is not in the picture, and why."""
+    """Whole sentences: numbers of the event loop; what is not in the picture, and why."""
     said = [
         note,
+        _loop(metrics) if trace.model == "asyncio" else "",
         sentences.hidden_tracks(trace.hidden.threads, trace.hidden.tasks),
         sentences.calls_kept(trace.cost.calls_until_ns) if trace.cost.calls_until_ns is not None else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",

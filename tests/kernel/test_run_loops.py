@@ -44,6 +44,9 @@ WAYS = {
     "        a = tg.create_task(main(5))\n"
     "    return a.result()\nasyncio.run(g())",
     "debug": "asyncio.run(main(5), debug=True)",
+    "tasks left over": "left = []\nasync def leaves():\n"
+    "    left.append(asyncio.create_task(asyncio.sleep(60)))\n"
+    "    return await main(5)\nx = asyncio.run(leaves())\nx if left[0].cancelled() else 'not cancelled'",
     "in a thread": "from concurrent.futures import ThreadPoolExecutor\n"
     "with ThreadPoolExecutor(1) as p:\n    x = p.submit(asyncio.run, main(5)).result()\nx",
 }
@@ -94,6 +97,7 @@ def test_loops_are_as_before_after_asyncio_run(kernel: Kernel) -> None:
         "        warnings.simplefilter('ignore')\n"
         "        local = asyncio.get_event_loop_policy()._local\n"
         "    return [id(B.run_forever), id(B._check_running), id(asyncio.runners.events), id(asyncio.run),\n"
+        "        id(asyncio.runners._cancel_all_tasks),\n"
         "        id(asyncio.get_running_loop()), id(getattr(local, '_loop', None))]\n"
         "before = loop_state()"
     )

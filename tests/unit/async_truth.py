@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from concmagic.recording.raw import ProcessRecord, Recording
+from concmagic.recording.raw import ProcessRecord, Recording, TaskLog
 from concmagic.recording.tasks.recorder import TaskRecorder
 from concmagic.recording.threads.pool_jobs import PoolJobRecorder
 from concmagic.recording.threads.recorder import ThreadRecorder
@@ -21,6 +21,11 @@ Program = Callable[[], Coroutine[Any, Any, Any]]
 
 def traced(main: Program) -> Trace:
     """The Trace of `asyncio.run(main())`: tasks, threads and jobs, no calls and no samples."""
+    return traced_and_recorded(main)[0]
+
+
+def traced_and_recorded(main: Program) -> tuple[Trace, TaskLog, int]:
+    """The same, what was recorded of the tasks, and when that began."""
     jobs, threads, tasks = PoolJobRecorder(), ThreadRecorder(), TaskRecorder()
     start_ns = time.monotonic_ns()
     for recorder in (jobs, threads, tasks):
@@ -51,7 +56,7 @@ def traced(main: Program) -> Trace:
         Recording("", "asyncio", "", "<cell>", {}, start_ns, end_ns, main_thread, (kernel,), detail="states")
     )
     assert trace.cost.problems == ()
-    return trace
+    return trace, log, start_ns
 
 
 def track(trace: Trace, name: str) -> Track:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import threading
+from pathlib import Path
 
 from async_truth import flows, order, traced, track, waits
+from recorded_tasks import line_of
 
+from concmagic.analysis.metrics import compute
 from concmagic.trace.model import State
 
 
@@ -60,6 +65,54 @@ def test_the_result_of_a_task_goes_to_who_awaited_it() -> None:
         ("spawn", "main", "child"),
         ("spawn", "main", "awaiter"),
     ]
+
+
+def test_callbacks_timers_and_other_threads_that_woke_a_task() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        event = asyncio.Event()
+
+        async def waiter() -> None:
+            for _ in range(3):
+                await event.wait()
+                event.clear()
+
+        task = asyncio.create_task(waiter())
+        await turns(2)
+        loop.call_soon(event.set)
+        await turns(5)
+        loop.call_later(0, event.set)
+        while event.is_set() or len(loop._scheduled) > 0:  # type: ignore[attr-defined]
+            await turns(1)
+        await turns(5)
+        thread = threading.Thread(target=loop.call_soon_threadsafe, args=(event.set,), name="outside")
+        thread.start()
+        await task
+        thread.join()
+
+    trace = traced(main)
+    names = {one.id: one.name for one in trace.tracks}
+    waiter = track(trace, "waiter").id
+    wakes = [
+        (names[flow.source], flow.detail)
+        for flow in sorted(trace.flows, key=lambda flow: flow.target_ns)
+        if flow.kind == "wake" and flow.target == waiter
+    ]
+    assert wakes == [("event loop", "Event.set"), ("event loop", "Event.set"), ("outside", "")]
+
+
+def test_a_timeout_is_who_woke_what_it_cancelled() -> None:
+    async def main() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await asyncio.Event().wait()
+
+    trace = traced(main)
+    assert ("wake", "event loop", "main") in flows(trace)
+    assert [flow.detail for flow in trace.flows if flow.kind == "wake"] == ["timeout"]
+    parts = compute(trace).path
+    assert sum(part.length_ns for part in parts) == trace.wall_ns
+    assert "Event" in {part.reason for part in parts}
 
 
 def test_tasks_nest_under_who_made_them_however_they_did() -> None:
@@ -118,6 +171,51 @@ def test_outcomes_and_who_cancelled() -> None:
     assert ends["slow"][0] == "timed out"
     assert ends["fails"] == ("raised ValueError", "ValueError: too small")
     assert ends["main"] == ("returned", "")
+
+
+def test_a_task_that_raised_has_its_traceback_at_hand() -> None:
+    def parses(text: str) -> int:
+        return int(text)
+
+    async def fails() -> None:
+        await turns(1)
+        parses("no number")
+
+    async def fails_in_a_library() -> None:
+        json.loads("no object")
+
+    async def main() -> None:
+        await asyncio.gather(
+            asyncio.create_task(fails()), asyncio.create_task(fails_in_a_library()), return_exceptions=True
+        )
+
+    trace = traced(main)
+    here = Path(__file__).name
+    inner, outer = line_of(parses, "int(text)"), line_of(fails, "parses(")
+    assert track(trace, "fails").raised_in == f"{here}:{inner} in parses, called at {here}:{outer} in fails"
+    assert track(trace, "fails").outcome_detail.startswith("ValueError: invalid literal")
+    *inside, outermost = track(trace, "fails_in_a_library").raised_in.split(", called at ")
+    assert [each.rpartition(" in ")[2] for each in inside] == ["JSONDecoder.raw_decode"]
+    assert outermost == f"{here}:{line_of(fails_in_a_library, 'json.loads')} in fails_in_a_library"
+    assert track(trace, "main").raised_in == ""
+
+
+def test_a_traceback_without_end_is_cut_in_its_middle() -> None:
+    def digs(depth: int) -> None:
+        if not depth:
+            raise ValueError("deep enough")
+        digs(depth - 1)
+
+    async def fails() -> None:
+        digs(100)
+
+    async def main() -> None:
+        await asyncio.gather(asyncio.create_task(fails()), return_exceptions=True)
+
+    frames = track(traced(main), "fails").raised_in.split(", called at ")
+    assert len(frames) == 20
+    assert frames[0].endswith(f":{line_of(digs, 'raise')} in digs")
+    assert frames[-1].endswith(" in fails")
 
 
 def test_the_states_of_a_task_in_their_order() -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from dataclasses import replace
 
 from async_truth import traced
 
 from concmagic.analysis.metrics import compute
+from concmagic.renderers.text import TextRenderer
+from concmagic.report_builder import build_report
+from concmagic.sentences import duration
 from concmagic.trace.model import State
 
 
@@ -42,6 +47,25 @@ def test_the_longest_step_has_its_task_and_place_and_kept_others_waiting() -> No
     assert "ready before a step: p50 " in loop.outcome_detail
 
 
+def test_the_numbers_of_the_loop_are_in_the_picture() -> None:
+    async def blocker() -> None:
+        time.sleep(0.02)
+
+    async def main() -> None:
+        await asyncio.gather(turns(3), blocker())
+
+    trace = traced(main)
+    metrics = compute(trace)
+    footer = build_report(trace, metrics, ()).footer
+    (said,) = [sentence for sentence in footer if sentence.startswith("Event loop: ")]
+    assert f"longest step {duration(metrics.loop_longest_step_s * 1e9)}" in said
+    assert f"{duration(metrics.loop_delay_p99_s * 1e9)} (p99)" in said
+    assert f"{duration(metrics.loop_delay_max_s * 1e9)} at most" in said
+    assert said in TextRenderer().render(build_report(trace, metrics, ())).replace("\n  ", " ")
+    threads = build_report(replace(trace, model="threads"), metrics, ()).footer
+    assert not [sentence for sentence in threads if sentence.startswith("Event loop: ")]
+
+
 def test_a_callback_that_is_no_task_is_on_the_loops_lane() -> None:
     def tick() -> None:
         time.sleep(0.03)
@@ -67,3 +91,33 @@ def test_an_idle_loop_waits_for_events() -> None:
     loop = next(one for one in trace.tracks if one.kind == "loop")
     assert any(one.reason == "events" and one.length_ns > 10_000_000 for one in loop.states)
     assert compute(trace).loop_blocked == 0
+
+
+def test_loops_of_several_threads_have_a_lane_each() -> None:
+    together = threading.Barrier(3)
+
+    async def leaf() -> None:
+        await turns(2)
+
+    async def inner() -> None:
+        together.wait()  # each holds its own loop here until all do
+        await asyncio.create_task(leaf())
+
+    async def main() -> None:
+        threads = [threading.Thread(target=asyncio.run, args=(inner(),), name=f"t{n}") for n in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    trace = traced(main)
+    tracks = {one.id: one for one in trace.tracks}
+    loops = [one for one in trace.tracks if one.kind == "loop"]
+    under = {tracks[one.parent].name for one in loops if one.parent is not None}
+    assert (len(loops), under) == (4, {"MainThread", "t0", "t1", "t2"})
+    for loop in loops:
+        own = [one for one in trace.tracks if one.kind == "task" and one.parent == loop.id]
+        assert len(own) == 1
+        assert {one.native_id for one in own} == {loop.native_id}
+    inner_tasks = {one.id for one in trace.tracks if one.name.startswith("inner")}
+    assert {one.parent for one in trace.tracks if one.name.startswith("leaf")} == inner_tasks

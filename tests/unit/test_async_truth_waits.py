@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
+import sys
+import threading
 import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from async_truth import traced, waits
+from async_truth import traced, track, waits
+from recorded_tasks import line_of
+
+from concmagic.trace.model import State
 
 
 async def turns(how_many: int) -> None:
@@ -135,6 +143,208 @@ def test_attributes_items_and_what_stands_in_wait_for() -> None:
     assert waits(trace, "Shared.wait_ready") == ["Event ready"]
     assert waits(trace, "item") == ["Event by_name['a']"]
     assert waits(trace, "put") == ["Queue.put shared.jobs (full)"]
+
+
+def test_a_bare_future_tells_where_it_was_made() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        by_hand: asyncio.Future[None] = asyncio.Future()
+
+        async def asks() -> None:
+            await answer
+
+        async def asks_too() -> None:
+            await by_hand
+
+        tasks = [asyncio.create_task(asks()), asyncio.create_task(asks_too())]
+        await turns(2)
+        answer.set_result(None)
+        by_hand.set_result(None)
+        await asyncio.gather(*tasks)
+
+    made = line_of(main, "loop.create_future()")
+    trace = traced(main)
+    assert waits(trace, "asks") == [f"future answer (made at {Path(__file__).name}:{made})"]
+    assert waits(trace, "asks_too") == ["future by_hand"]  # no function of a loop's made it
+
+
+def test_what_a_future_is_made_with_is_no_name_for_it() -> None:
+    async def child() -> None:
+        await turns(2)
+
+    async def main() -> None:
+        await asyncio.shield(asyncio.create_task(child()))
+
+    assert waits(traced(main), "main")[0] == "future"
+
+
+def test_a_wait_within_wait_for_tells_how_long_it_may_take() -> None:
+    async def main() -> None:
+        ready = asyncio.Event()
+
+        async def waiter() -> None:
+            await asyncio.wait_for(ready.wait(), 1_000)
+
+        task = asyncio.create_task(waiter())
+        await turns(3)
+        ready.set()
+        await task
+
+    # Before 3.12 the event is awaited by a task of its own.
+    expected = "Event ready (timeout 1000 s)" if sys.version_info >= (3, 12) else "wait_for 1000 s"
+    assert waits(traced(main), "waiter") == [expected]
+
+
+def test_a_job_within_wait_for_still_tells_its_pool() -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+
+        async def asks() -> None:
+            await asyncio.wait_for(asyncio.to_thread(go_on.wait), 1_000)
+
+        task = asyncio.create_task(asks())
+        await turns(3)  # until it waits for the job
+        go_on.set()
+        await task
+
+    trace = traced(main)
+    asked = "to_thread" if sys.version_info < (3, 12) else "asks"
+    (said,) = waits(trace, asked)
+    assert said.startswith("executor job in asyncio")
+
+
+def test_streams_tell_host_and_port_of_the_other_end() -> None:
+    addresses: dict[str, str] = {}
+
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await gate.wait()
+            while await reader.read(1 << 20):
+                pass
+            writer.close()
+            closed.set()
+
+        async def writes() -> None:
+            writer.write(bytes(1 << 25))  # more than the sockets' buffers hold
+            await writer.drain()
+
+        async def reads() -> None:
+            await reader.read()
+
+        closed = asyncio.Event()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            host, port = server.sockets[0].getsockname()
+            addresses["server"] = f"{host}:{port}"
+            reader, writer = await asyncio.open_connection(host, port)
+            host, port = writer.get_extra_info("sockname")
+            addresses["client"] = f"{host}:{port}"
+            tasks = [asyncio.create_task(writes()), asyncio.create_task(reads())]
+            await turns(3)
+            gate.set()
+            await tasks[0]
+            writer.write_eof()
+            await closed.wait()
+            await tasks[1]
+            writer.close()
+
+    trace = traced(main)
+    assert waits(trace, "writes") == [f"stream drain {addresses['server']}"]
+    assert set(waits(trace, "reads")) == {f"stream read {addresses['server']}"}
+    assert set(waits(trace, "serve")) == {"Event gate", f"stream read {addresses['client']}"}
+    assert f"connect {addresses['server']}" in waits(trace, "main")
+
+
+def test_sockets_tell_host_and_port_of_the_other_end() -> None:
+    addresses: dict[str, str] = {}
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        gate = asyncio.Event()
+
+        async def accepts() -> None:
+            connection, _ = await loop.sock_accept(listening)
+            with connection:
+                await gate.wait()
+                while await loop.sock_recv(connection, 1 << 20):
+                    pass
+
+        async def connects() -> None:
+            with socket.socket() as connection:
+                connection.setblocking(False)
+                await loop.sock_connect(connection, listening.getsockname())
+                addresses["client"] = "{}:{}".format(*connection.getsockname())
+                connected.set()
+                await loop.sock_sendall(connection, bytes(1 << 25))  # more than the buffers hold
+
+        connected = asyncio.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            addresses["server"] = "{}:{}".format(*listening.getsockname())
+            tasks = [asyncio.create_task(accepts()), asyncio.create_task(connects())]
+            await connected.wait()
+            await turns(5)
+            gate.set()
+            await asyncio.gather(*tasks)
+
+    trace = traced(main)
+    server, client = addresses["server"], addresses["client"]
+    assert waits(trace, "connects") == [f"sock_connect {server}", f"sock_sendall {server}"]
+    accepts = waits(trace, "accepts")
+    assert accepts[:2] == [f"sock_accept {server}", "Event gate"]
+    assert set(accepts[2:]) <= {f"sock_recv {client}"}
+
+
+def test_a_subprocess_and_its_pipes_tell_the_program() -> None:
+    async def main() -> None:
+        reads_a_line = "import sys; print(sys.stdin.readline())"
+        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+        child = await asyncio.create_subprocess_exec(sys.executable, "-c", reads_a_line, **pipes)
+        assert child.stdin is not None and child.stdout is not None
+
+        async def reads(stream: asyncio.StreamReader) -> None:
+            await stream.readline()
+
+        async def ends() -> None:
+            await child.wait()
+
+        tasks = [asyncio.create_task(reads(child.stdout)), asyncio.create_task(ends())]
+        await turns(3)
+        child.stdin.write(b"go on\n")
+        await asyncio.gather(*tasks)
+
+    trace = traced(main)
+    program = Path(sys.executable).name
+    assert set(waits(trace, "reads")) == {f"stream read stdout of {program}"}
+    assert waits(trace, "ends") == [f"subprocess {program}"]
+
+
+def test_a_wait_inside_an_async_generator_is_told_by_its_line_there() -> None:
+    async def main() -> None:
+        ready = asyncio.Event()
+
+        async def numbers() -> AsyncIterator[int]:
+            await ready.wait()
+            yield 1
+
+        async def reads() -> None:
+            async for _ in numbers():
+                pass
+
+        line.append(line_of(numbers, "await ready"))
+        task = asyncio.create_task(reads())
+        await turns(2)
+        ready.set()
+        await task
+
+    line: list[int] = []
+    states = track(traced(main), "reads").states
+    assert [(one.reason, one.detail, one.line) for one in states if one.state is State.WAITING] == [
+        ("Event", "ready", line[0])
+    ]
 
 
 def test_what_has_no_name_has_none() -> None:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
+from async_truth import traced_and_recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_tasks import check
 
+from concmagic.recording.raw import TaskLog
 from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.trace.model import State, StateInterval, Track
+from concmagic.trace.step_states import LOOP_OVERHEAD_NS
 
 THINGS = 3
 ACTIONS = st.one_of(
     st.tuples(st.just("yield"), st.just(0)),
     st.tuples(st.just("sleep"), st.just(0)),
     st.tuples(
-        st.sampled_from(["lock", "put", "get", "set", "wait", "cancel", "soon"]), st.integers(0, THINGS - 1)
+        st.sampled_from(
+            ["lock", "put", "get", "set", "wait", "cancel", "soon", "gather", "group", "timeout"]
+        ),
+        st.integers(0, THINGS - 1),
     ),
     st.tuples(st.just("thread"), st.just(0)),
 )
@@ -54,6 +62,15 @@ class Stage:
                 self.tasks[which % len(self.tasks)].cancel()
             case "soon":
                 asyncio.get_running_loop().call_soon(self.events[which].set)
+            case "gather":
+                await asyncio.gather(self.events[which].wait(), asyncio.sleep(0))
+            case "group":
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self.events[which].wait())
+                    await asyncio.sleep(0)
+            case "timeout":
+                async with asyncio.timeout(1_000):
+                    await self.events[which].wait()
             case "thread":
                 await asyncio.to_thread(int)
 
@@ -105,3 +122,67 @@ def test_random_programs(program: list[list[tuple[str, int]]]) -> None:
             assert (wake.task in known) == (wake.cause == "task")
     if not timed(program):
         assert asyncio.run(played(program)) == recorded
+
+
+@settings(max_examples=60, deadline=None)
+@given(PROGRAMS)
+def test_what_is_drawn_of_random_programs(program: list[list[tuple[str, int]]]) -> None:
+    trace, log, start_ns = traced_and_recorded(lambda: played(program))
+    by_id = {track.id: track for track in trace.tracks}
+    (loop,) = [track for track in trace.tracks if track.kind == "loop"]
+    tasks = [track for track in trace.tracks if track.kind == "task"]
+    for track in (*tasks, loop):
+        covered(track, trace.wall_ns)
+    assert all(one.native_id == loop.native_id for one in tasks)
+    assert all(by_id[one.parent or 0].kind in ("loop", "task") for one in tasks)
+    one_at_a_time(tasks)
+    ready_from_wakes(tasks, log, start_ns)
+    sums_are_the_loops(tasks, loop, log)
+
+
+def covered(track: Track, wall_ns: int) -> None:
+    """States cover the track without gap or overlap."""
+    at = track.start_ns
+    for one in track.states:
+        assert one.start_ns == at and one.end_ns > at, (track.name, one)
+        at = one.end_ns
+    assert at == (wall_ns if track.end_ns is None else track.end_ns), track.name
+
+
+def holds(track: Track) -> list[StateInterval]:
+    """The stretches in which a task's steps were taken, whatever its thread did in them."""
+    return [
+        one
+        for one in track.states
+        if one.state in (State.RUNNING, State.BLOCKING)
+        or (one.state is State.READY and one.reason != "loop")
+        or (one.state is State.UNKNOWN and one.reason)
+    ]
+
+
+def one_at_a_time(tasks: list[Track]) -> None:
+    """At most one task of a loop is in a step."""
+    steps = sorted((one.start_ns, one.end_ns) for track in tasks for one in holds(track))
+    for (_, end), (begin, _) in pairwise(steps):
+        assert end <= begin
+
+
+def ready_from_wakes(tasks: list[Track], log: TaskLog, start_ns: int) -> None:
+    """Whoever was ready had been woken right then; a sleeper also when its time was up."""
+    wakes = {wake.at_ns - start_ns for task in log.tasks for wake in task.wakes}
+    for track in tasks:
+        for before, one in pairwise(track.states):
+            if one.state is State.READY and one.reason == "loop":
+                due = before.reason == "sleep" and any(one.start_ns < at <= one.end_ns for at in wakes)
+                assert one.start_ns in wakes or due, (track.name, one)
+
+
+def sums_are_the_loops(tasks: list[Track], loop: Track, log: TaskLog) -> None:
+    """Steps and callbacks make up the time in which the loop was busy, but for its own work between them."""
+    shown = sum(one.length_ns for track in tasks for one in holds(track))
+    hidden = [step for task in log.tasks if task.origin != "user" for step in task.steps]
+    callbacks = [(begin, end) for begin, end, _ in log.loops[0].callbacks]
+    held = shown + sum(end - begin for begin, end in (*hidden, *callbacks))
+    busy = sum(one.length_ns for one in loop.states if one.state is not State.WAITING)
+    steps = sum(len(task.steps) for task in log.tasks) + len(callbacks)
+    assert held <= busy <= held + steps * LOOP_OVERHEAD_NS

@@ -57,8 +57,11 @@ class _Walk:
             elif track.kind == "task":
                 self._roots[track.parent].append(track)
         self._to: dict[int, list[Flow]] = defaultdict(list)
+        # A loop's callbacks are nobody's doing: where one ended a wait, the wait itself is part of the path.
+        loops = {track.id for track in trace.tracks if track.kind == "loop"}
         for flow in trace.flows:
-            self._to[flow.target].append(flow)
+            if flow.source not in loops:
+                self._to[flow.target].append(flow)
         for flows in self._to.values():
             flows.sort(key=lambda flow: flow.target_ns)
         self._to_ns = {target: [flow.target_ns for flow in flows] for target, flows in self._to.items()}

@@ -17,6 +17,10 @@ from concmagic.recording.raw_locks import LockLog
 Origin = Literal["user", "machinery", "kernel", "ours"]
 
 
+CodePlace = tuple[str, int]  # file and line; ("", 0) is not known
+CodeLine = tuple[str, int, str]  # file, line, qualified name of the function
+
+
 @dataclass(frozen=True, slots=True)
 class RawCode:
     """A Python function, as its code object tells it."""
@@ -73,6 +77,8 @@ class Wait:
     line: int
     name: str = ""  # of the lock, queue, event, … in the code that waits for it
     task: int | None = None  # number of the task it awaited, or that held the lock until then
+    limit: str = ""  # how long a `wait_for` around it lets it take: "10 s"
+    made: CodePlace = ("", 0)  # where a bare future was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class TaskRecord:
     last_wait: Wait | None = None  # of one that still waits at the end
     merged: tuple[MergedSteps, ...] = ()  # in order, never over a step or another of them
     unretrieved: bool = False  # it raised, and nobody has asked for its exception
+    raised_in: tuple[CodeLine, ...] = ()  # the frames of its exception's traceback, innermost last
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,7 @@ def _lane(placed: Placed, packer: _Packer, longest: int) -> list[Any]:
     track = lane.tracks[0]
     said = "" if track.outcome == "returned" else track.outcome  # the script has that word
     detail = ": ".join(word for word in (said, track.outcome_detail) if word)
+    detail += f" · {track.raised_in}" if track.raised_in else ""
     where = "" if lane.is_fold else _cut(sentences.place(track.file, track.line))
     return [
         fit_columns_middle(one_line(lane.name), longest),
@@ -198,7 +199,7 @@ def _lane(placed: Placed, packer: _Packer, longest: int) -> list[Any]:
         outcome,
         _cut(lane.text),
         placed.parent,
-        "" if lane.is_fold else _cut(one_line(detail)),
+        "" if lane.is_fold else _cut(detail, 2 * _LONGEST),
         packer.place(where),
         [packer.units(length) for length in _sums(packer.columns.only(lane.tracks))],
     ]
@@ -236,6 +237,6 @@ def _source(report: Report) -> dict[str, str]:
     return {str(line): _cut(lines[line].strip()) for line in sorted(named)[:200] if line in lines}
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, longest: int = _LONGEST) -> str:
     shown = one_line(text)
-    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"

@@ -128,6 +128,7 @@ def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]
         if track.outcome:
             at = end_of(track, trace.wall_ns)
             args = {"detail": one_line(track.outcome_detail)}
+            args |= {"raised in": one_line(track.raised_in)} if track.raised_in else {}
             yield _instant(places[track.id], one_line(track.outcome), at, "outcome", "t") | {"args": args}
 
 

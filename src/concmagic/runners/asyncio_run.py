@@ -28,6 +28,8 @@ def loops_of_the_cell() -> Iterator[None]:
         loop_class = base_events.BaseEventLoop
         patches.enter_context(_replaced(loop_class, "run_forever", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(loop_class, "_check_running", _stepping_aside(kernel_loop)))
+        # From 3.14 `gather`, which a runner ends with, takes the running loop for that of its tasks.
+        patches.enter_context(_replaced(runners, "_cancel_all_tasks", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(runners, "events", lambda real: _StandIn(real, kernel_loop)))
         patches.enter_context(on_import("uvloop", lambda uvloop: _allow_uvloop(uvloop, kernel_loop, patches)))
         yield
@@ -76,7 +78,7 @@ class _StandIn(types.ModuleType):
 
 
 def _stepping_aside(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[Any], Any]:
-    """Make a wrapper for a loop's method: while it lasts, the kernel's loop does not run in this thread."""
+    """Make a wrapper for a function of a loop: while it lasts, the kernel's does not run in this thread."""
 
     def wrap(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def method(self: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 from concmagic.sentences.findings import of_total
 from concmagic.sentences.numbers import count, duration, number, percent
 from concmagic.sentences.picture import _plural
@@ -164,6 +166,20 @@ def steps_merged(how_many: int) -> str:
 def native_threads(cores: float) -> str:
     """CPU time that no Python thread explains."""
     return f"Native threads (BLAS, OpenMP and the like) used {number(cores)} more cores on average."
+
+
+def loop_numbers(
+    shares: tuple[float, float, float], longest_s: float, place: str, delays_s: tuple[float, float, float]
+) -> str:
+    """The event loop: computing, blocked and idle; its longest step; how long tasks were ready before one."""
+    computing, blocked, idle = (percent(share) for share in shares)
+    where = f" ({place})" if place else ""
+    said = f"Event loop: {computing} computing, {blocked} blocked, {idle} idle"
+    said += f"; longest step {duration(longest_s * 1e9)}{where}"
+    if not isnan(delays_s[2]):
+        p50, p99, most = (duration(seconds * 1e9) for seconds in delays_s)
+        said += f"; ready before a step for {p50} (p50), {p99} (p99), {most} at most"
+    return f"{said}."
 
 
 def loop_share(share: float, state: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from concmagic.sentences.numbers import count, duration
+from concmagic.sentences.picture import place
 
 EVENT_LOOP = "event loop"
 STARTING_PYTHON = "Python"
@@ -32,6 +35,16 @@ def lock_held_by(who: str) -> str:
     return f"(held by {who})"
 
 
+def at_most(limit: str) -> str:
+    """How long a wait may take until its `wait_for` gives up."""
+    return f"(timeout {limit})"
+
+
+def made_at(file: str, line: int) -> str:
+    """Where the future that a task waited for was made."""
+    return f"(made at {place(file, line)})"
+
+
 def in_pool(name: str) -> str:
     """Where an executor job ran."""
     return f"in {name}"
@@ -40,6 +53,11 @@ def in_pool(name: str) -> str:
 def cancelled_by(who: str) -> str:
     """Who cancelled a task."""
     return f"by {who}" if who else ""
+
+
+def raised_in(frames: Sequence[tuple[str, int, str]]) -> str:
+    """A traceback in one line, the innermost of the frames (file, line, function) first."""
+    return ", called at ".join(f"{place(file, line)} in {name}" for file, line, name in reversed(frames))
 
 
 def merged_steps(how_many: int) -> str:

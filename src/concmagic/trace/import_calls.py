@@ -90,7 +90,7 @@ def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLine
     )
 
 
-def _releases(calls: CallColumns, start: Int64s) -> Int64s:
+def _releases(calls: Calls, start: Int64s) -> Int64s:
     """Every call that lets a lock go, in order: rows of moments and native ids."""
     lets_go = np.array([function.name in states.RELEASES for function in calls.functions], bool)
     rows = np.flatnonzero(lets_go[calls.function] & calls.is_c)

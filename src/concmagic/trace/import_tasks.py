@@ -21,7 +21,7 @@ from concmagic.trace.step_evidence import as_thread, in_order, merged_states
 from concmagic.trace.step_states import StepStates
 from concmagic.trace.task_flows import task_flows
 from concmagic.trace.task_waits import TaskWaits
-from concmagic.trace.task_words import cancelled_by, loop_words
+from concmagic.trace.task_words import cancelled_by, loop_words, outcome_of, raised_in
 
 LATE_NS = 1_000_000  # a timer that is later than this was kept waiting
 CELL_NAME = "cell"
@@ -55,6 +55,7 @@ class TaskImporter:
         show_all: bool = False,
         evidence: Mapping[int, ThreadEvidence] | None = None,
         threads: Mapping[int, str] | None = None,
+        cell_outcome: str = "",
     ) -> None:
         self._log = log
         self._pid = pid
@@ -76,6 +77,7 @@ class TaskImporter:
         clocks = StepClocks(evidence or {})
         clocks.add(log.long_steps, clock)
         self._step_states = StepStates(blocked, evidence_until, clocks)
+        self._cell_outcome = cell_outcome
         self._threads = threads or {}  # native id → the pool it belongs to, else its name
 
     def run(self) -> ImportedTasks:
@@ -242,15 +244,17 @@ class TaskImporter:
             start_ns=start,
             end_ns=None if task.ended_ns is None else end,
             states=cover(start, end, states, merged_states(task.merged, self._clock)),
-            outcome="timed out" if task.outcome == "raised TimeoutError" else task.outcome,
-            outcome_detail=task.exception or cancelled_by(task, self._by_number, self._told, self._threads),
+            outcome=outcome_of(task, self._cell_outcome, is_cell),
+            outcome_detail=task.exception
+            or cancelled_by(task, self._by_number, self._told, self._threads, self._cell_outcome),
             pid=self._pid,
             native_id=loop.native_id,
             unit=task.origin == "user" and not is_cell,
             host=is_cell,
-            file=self._places.short(task.file),
-            line=task.line,
+            file="" if is_cell else self._places.short(task.file),
+            line=0 if is_cell else task.line,  # the function that runs it is no place of the user's
             unretrieved=task.unretrieved,
+            raised_in=raised_in(task, self._places),
         )
 
     def _steps_by_id(self, tasks: Sequence[TaskRecord]) -> list[tuple[int, int, int]]:

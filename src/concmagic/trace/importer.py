@@ -183,6 +183,7 @@ class _Importer:
             self._recording.show_all,
             _evidence(process, calls, samples),
             {record.native_id: record.group or record.name for record in process.threads},
+            self._recording.outcome if process.parent_pid is None else "",
         ).run()
 
     def _read_gil(

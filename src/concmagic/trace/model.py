@@ -82,6 +82,7 @@ class Track:
     file: str = ""  # where it was made or what it runs
     line: int = 0
     unretrieved: bool = False  # a task that raised, and nobody has asked for its exception
+    raised_in: str = ""  # of a task that raised: its traceback in one line, innermost first
 
 
 @dataclass(frozen=True, slots=True)

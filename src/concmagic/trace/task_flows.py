@@ -16,7 +16,10 @@ Step = tuple[int, int, int]  # begin, end, the task's track
 
 
 def task_flows(tasks: Sequence[TaskRecord], pid: int, clock: CellClock, ids: TrackIds) -> list[Flow]:
-    """Spawn and wake flows between tasks, results to who awaited them, and wakes from threads."""
+    """Spawn and wake flows between tasks, results to who awaited them, wakes from threads and callbacks.
+
+    What a wait says itself (a sleep is over, a socket is ready) is no flow: a callback has a name to tell.
+    """
     at = clock.at
     flows: list[Flow] = []
     shown = {task.number: task for task in tasks}
@@ -30,6 +33,8 @@ def task_flows(tasks: Sequence[TaskRecord], pid: int, clock: CellClock, ids: Tra
             source_id = ids.known("task", pid, wake.task) if wake.task in shown else None
             if source_id is None and wake.thread is not None:
                 source_id = ids.known("thread", pid, wake.thread)
+            if source_id is None and wake.cause in ("callback", "timer", "io") and wake.detail:
+                source_id = ids.known("loop", pid, task.loop)
             if source_id is not None and source_id != me:
                 moment = at(wake.at_ns)
                 awaited = wake.wait is not None and wake.wait.reason == "task"

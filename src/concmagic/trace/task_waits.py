@@ -37,7 +37,7 @@ class TaskWaits:
         key = id(wait), in_pool
         told = self._told.get(key)
         if told is None:
-            detail = wait_detail(wait, self._names.get(wait.task or 0, ""), in_pool)
+            detail = wait_detail(wait, self._names.get(wait.task or 0, ""), in_pool, self._places)
             delay = delay_ns(wait.detail) if wait.reason == "sleep" else 0
             told = Told(wait.reason, detail, self._places.short(wait.file), wait.line, delay)
             self._told[key] = told

@@ -8,18 +8,25 @@ from concmagic import sentences
 from concmagic.recording.raw import TaskRecord, Wait, Wake
 from concmagic.trace.loop_holds import Hold
 from concmagic.trace.model import State, Track
+from concmagic.trace.numbering import short_name
+from concmagic.trace.places import Places
 
 CANCELLED, TIMEOUT = "cancelled", "timeout"  # details of wake-ups
+INTERRUPTED = "interrupted"
+# How a cell ends that was stopped from outside, and what then stopped its tasks.
+_STOPPED_CELL = {INTERRUPTED: "the interrupt", "raised TimeoutError": "--timeout"}
 
 
-def wait_detail(wait: Wait, task: str, pool: str) -> str:
+def wait_detail(wait: Wait, task: str, pool: str, places: Places) -> str:
     """All that is told beside the reason; `task` is the one awaited or holding, `pool` where a job ran."""
     if wait.reason == "task":
         return task or wait.detail
-    if wait.reason == "executor job":
-        return sentences.in_pool(pool) if pool and not wait.detail else wait.detail
     held = sentences.lock_held_by(task) if task else ""
-    return " ".join(word for word in (wait.name, wait.detail, held) if word)
+    job = sentences.in_pool(pool) if pool and wait.reason == "executor job" and not wait.detail else ""
+    limit = sentences.at_most(wait.limit) if wait.limit else ""
+    file, line = wait.made
+    made = sentences.made_at(places.short(file), line) if line else ""
+    return " ".join(word for word in (wait.name, wait.detail, job, held, limit, made) if word)
 
 
 def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:
@@ -40,13 +47,35 @@ def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:
     return " · ".join(told)
 
 
+def raised_in(task: TaskRecord, places: Places) -> str:
+    """The traceback of what a task raised, in one line: the user's frames and the innermost one."""
+    frames = task.raised_in
+    shown = [frame for frame in frames[:-1] if places.is_own(frame[0])] + [*frames[-1:]]
+    return sentences.raised_in([(places.short(file), line, short_name(name)) for file, line, name in shown])
+
+
+def outcome_of(task: TaskRecord, cell_outcome: str, is_cell: bool) -> str:
+    """How a task ended; the cell's own one as the cell did."""
+    if is_cell and cell_outcome:
+        return cell_outcome
+    if task.outcome == "raised KeyboardInterrupt" and cell_outcome in _STOPPED_CELL:
+        return INTERRUPTED
+    return "timed out" if task.outcome == "raised TimeoutError" else task.outcome
+
+
 def cancelled_by(
-    task: TaskRecord, tasks: Mapping[int, TaskRecord], names: Mapping[int, str], threads: Mapping[int, str]
+    task: TaskRecord,
+    tasks: Mapping[int, TaskRecord],
+    names: Mapping[int, str],
+    threads: Mapping[int, str],
+    cell_outcome: str = "",
 ) -> str:
     """Who cancelled a task, in words; "" if nobody did or that is not known."""
     by = canceller(task, tasks) if task.outcome == CANCELLED else None
     if by is None:
         return ""
+    if isinstance(by, int) and tasks[by].origin == "kernel":  # the one that runs cells ended this one, too
+        return sentences.cancelled_by(_STOPPED_CELL.get(cell_outcome, ""))
     if isinstance(by, int):
         return sentences.cancelled_by(names.get(by, ""))
     if by.thread is not None:

@@ -12,10 +12,12 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from concmagic.recording.calls import layout_check, thread_profiles
 from concmagic.recording.calls.event_nodes import (
+    ThreadInfo,
     ThreadNode,
     TracerHead,
     free_buffer,
@@ -53,6 +55,7 @@ class ProcessTracer:
         self.head = TracerHead.from_address(id(self.tracer))
         self._hook: Any = None
         self._starter = 0
+        self._left: set[int] = set()  # threads that are in a step of which no calls are recorded
         self._first_pair = self.clock_pair()
 
     def _make(self, entries: int) -> Any:
@@ -100,7 +103,9 @@ class ProcessTracer:
     def displaced(self) -> bool:
         """Whether another profiler has ended this recording since it began."""
         if sys.version_info < (3, 12):
-            return threading.get_ident() == self._starter and sys.getprofile() is not self.tracer
+            ident = threading.get_ident()
+            mine = ident == self._starter and ident not in self._left
+            return mine and sys.getprofile() is not self.tracer
         if sys.monitoring.get_tool(TOOL_ID) is None:
             return True
         # Who is told of functions' starts can only be asked by replacing it.
@@ -116,6 +121,29 @@ class ProcessTracer:
         if sys.version_info < (3, 12):
             return isinstance(sys.getprofile(), self._tracer_type)
         return sys.monitoring.get_tool(TOOL_ID) is not None
+
+    def unrecorded(self, function: Callable[[Any], Any], argument: Any) -> Any:
+        """Up to 3.11: call a function and record nothing of it, in this thread."""
+        ident = threading.get_ident()
+        if ident in self._left or not self.head.collecting:
+            return function(argument)
+        self._left.add(ident)
+        self.tracer.pause()
+        try:
+            return function(argument)
+        finally:
+            self.tracer.resume()
+            self._left.discard(ident)
+            if not self.head.collecting:  # it was ended meanwhile, and would stay paused in the next cell
+                self._unpause()
+
+    def _unpause(self) -> None:
+        address = self.head.threads
+        while address:
+            node = ThreadNode.from_address(address)
+            if node.info and node.native_id == threading.get_native_id():
+                ThreadInfo.from_address(node.info).paused = 0
+            address = node.next
 
     def _enter_threads(self) -> bool:
         threading.setprofile(self.tracer.threadtracefunc)  # for those to come

@@ -7,8 +7,8 @@ from _thread import allocate_lock
 
 from concmagic import sentences
 from concmagic.errors import TracerBusyError
-from concmagic.recording import ours
-from concmagic.recording.calls import loaded_events
+from concmagic.recording import ours, throws
+from concmagic.recording.calls import loaded_events, thread_profiles
 from concmagic.recording.calls.budget import BudgetWatcher
 from concmagic.recording.calls.event_nodes import (
     PY_CLOSED,
@@ -76,6 +76,7 @@ class CallRecorder:
         except BaseException:  # an interrupt, too, must not leave half of it behind
             self._process = None
             process.halt(evicted=False)
+            self._follow_throws(process)
             if self._watcher is not None:
                 self._watcher.stop()
             raise
@@ -86,6 +87,8 @@ class CallRecorder:
         if not process.flaw:
             self._watcher = BudgetWatcher(process, self._limit, self._halt_at_budget)
             self._watcher.start()
+        if thread_profiles.NEEDED and not process.flaw:
+            throws.unrecorded.append(process.unrecorded)
         process.start()
 
     def _prepare(self, process: ProcessTracer) -> bool:
@@ -135,10 +138,15 @@ class CallRecorder:
             elif not process.flaw and not process.head.collecting:
                 self._problems.append(sentences.tracer_gave_up())
             process.halt(evicted)
+            self._follow_throws(process)
             if evicted and len(_retired) < _MOST_RETIRED:  # its stacks still hold calls: start with new ones
                 _retired.append(_process_tracers.pop())
             self._end_pair = process.clock_pair()
             self._stopped_ns = self._end_pair[1] if budget_used else None
+
+    def _follow_throws(self, process: ProcessTracer) -> None:
+        if process.unrecorded in throws.unrecorded:
+            throws.unrecorded.remove(process.unrecorded)
 
     def _read(self, process: ProcessTracer) -> RawCalls:
         end = self._end_pair or self._start_pair

@@ -51,7 +51,7 @@ def _read(file: str) -> dict[_Position, str]:
     for node in ast.walk(tree):
         called = node.func if isinstance(node, ast.Call) else None
         if isinstance(called, ast.Attribute) and called.attr in _TAKES_METHODS:
-            found[_position(cast(ast.Call, node))] = _dotted(called.value)
+            found[_position(cast("ast.Call", node))] = _dotted(called.value)
     for node in ast.walk(tree):
         if isinstance(node, ast.With):
             names = [_dotted(item.context_expr) for item in node.items]

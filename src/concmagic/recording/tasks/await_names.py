@@ -12,6 +12,7 @@ from types import CodeType
 
 Position = tuple[int, int, int, int]
 _LONGEST = 40
+_MAKERS = ("create_task", "ensure_future")  # what they are methods of is not what is awaited
 
 
 class AwaitNames:
@@ -62,7 +63,7 @@ def _awaited(value: ast.expr) -> str:
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
         if value.func.attr in ("wait_for", "shield") and value.args:
             return _awaited(value.args[0])
-        return _dotted(value.func.value)
+        return "" if value.func.attr in _MAKERS else _dotted(value.func.value)
     return _dotted(value)
 
 

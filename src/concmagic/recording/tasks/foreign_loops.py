@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.tasks.hooks import WAKEUP, Hook, create_task_hook, hide_hook, run_hook, step_type
+from concmagic.recording.tasks.scheduling import create_future_hook
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
@@ -65,7 +66,9 @@ def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, H
     ):
         original = getattr(loop, name)
         found.append((loop, name, original, functools.wraps(original)(make(observer, original, run))))
-    found.append((loop, "create_task", loop.create_task, create_task_hook(observer, loop.create_task)))
+    for name, hook in (("create_task", create_task_hook), ("create_future", create_future_hook)):
+        original = getattr(loop, name)
+        found.append((loop, name, original, hook(observer, original)))
     return found
 
 

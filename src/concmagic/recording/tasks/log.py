@@ -112,6 +112,7 @@ class Reader:
             ended_ns=entry.ended_ns,
             outcome=entry.outcome,
             exception=entry.exception,
+            raised_in=entry.raised_in,
             steps=tuple(life.steps),
             wakes=tuple(
                 [each if type(each) is Wake else self._finished(each, entry, life) for each in life.wakes]
@@ -135,7 +136,7 @@ class Reader:
             return Wake(woken.at_ns, cause, woken.by or None, None, detail, wait)
         by = self._callbacks[-woken.by - 1]
         if by.name == EXECUTOR_RESULT and wait.reason == "future":
-            wait = replace(wait, reason="executor job")
+            wait = replace(wait, reason="executor job", name="")
         return Wake(woken.at_ns, by.cause, None, by.thread, by.detail or detail, wait)
 
     def loop_records(

@@ -15,6 +15,7 @@ from typing import Any
 from concmagic import sentences
 from concmagic.recording.raw import RawCode
 from concmagic.recording.tasks.causes import Callback, name_of
+from concmagic.recording.tasks.ends import note_end
 from concmagic.recording.tasks.foreign_loops import SeenTimer
 from concmagic.recording.tasks.hooks import STEP_IN_PYTHON, stepping_task
 from concmagic.recording.tasks.lock_holders import is_free
@@ -23,6 +24,7 @@ from concmagic.recording.tasks.origin import (
     is_kernels_thread,
     origin_before_cell,
     origin_of,
+    place_of,
 )
 from concmagic.recording.tasks.step_clock import StepClock
 from concmagic.recording.tasks.stream import Stream
@@ -31,7 +33,6 @@ from concmagic.recording.tasks.table import (
     TaskEntry,
     TaskTable,
     is_task,
-    note_end,
     shown_name,
     user_name,
 )
@@ -170,6 +171,14 @@ class Observer:
             if not _runs_here(loop):
                 self._senders[handle] = thread = threading.get_native_id()
                 self.bound(callback, args, thread)
+        except Exception as error:
+            self.fail(error)
+
+    def made(self, future: Any, frame: FrameType) -> None:
+        """`create_future` was called here."""
+        try:
+            if place_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
+                self.waits.made[future] = frame.f_code.co_filename, frame.f_lineno
         except Exception as error:
             self.fail(error)
 

@@ -29,18 +29,21 @@ _MACHINERY = frozenset(
         "BaseSelectorEventLoop._accept_connection2",
         "BaseSubprocessTransport._connect_pipes",
         "Loop.shutdown_asyncgens",  # uvloop's
+        "Process._feed_stdin",
+        "Process._noop",
+        "Process._read_stream",
         "Loop.shutdown_default_executor",
     }
 )
 
-_places: dict[str, Place] = {}
+known_places: dict[str, Place] = {}  # of the files asked for so far
 
 
 def place_of(file: str) -> Place:
     """Tell whose code stands in this file."""
-    place = _places.get(file)
+    place = known_places.get(file)
     if place is None:
-        place = _places[file] = _find_place(file)
+        place = known_places[file] = _find_place(file)
     return place
 
 

@@ -34,6 +34,7 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hoo
     (events.Handle, "_run", hooks.run_hook),
     (_Loop, "call_soon", scheduling.call_soon_hook),
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
+    (_Loop, "create_future", scheduling.create_future_hook),
     (_Loop, "create_task", hooks.create_task_hook),
     (asyncio.Lock, "acquire", lock_holders.acquire_hook),
     (_Loop, "call_exception_handler", forgotten.exception_handler_hook),

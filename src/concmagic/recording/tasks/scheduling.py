@@ -1,4 +1,4 @@
-"""What stands in for a loop's own `call_soon` and `call_soon_threadsafe` while a cell is recorded.
+"""What stands in for a loop's `call_soon`, `call_soon_threadsafe` and `create_future` in a recorded cell.
 
 Apart from the other hooks because nothing of the user's is ever called from here: a tracer of calls can
 leave this file out and loses nothing, while a loop's callbacks and eager steps run inside the others.
@@ -13,6 +13,7 @@ from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.tasks.hooks import WAKEUP, Hook, Identity, hide_hook, step_type
+from concmagic.recording.tasks.origin import known_places
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
@@ -67,3 +68,31 @@ def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
         return handle
 
     return call_soon_threadsafe
+
+
+def create_future_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `create_future`: notes where it was called, unless that was in asyncio itself."""
+    places = known_places
+
+    @functools.wraps(original)
+    def create_future(self: Any) -> Any:
+        future = original(self)
+        if observer.active:
+            frame = sys._getframe(1)
+            if places.get(frame.f_code.co_filename) != "stdlib":
+                observer.made(future, frame)
+        return future
+
+    return create_future
+
+
+def throws_into(task: Any, arguments: tuple[Any, ...]) -> bool:
+    """Whether the next step of a task begins with an exception; `arguments` are its callback's."""
+    try:
+        if task._must_cancel or not arguments:
+            return bool(task._must_cancel)
+        future = arguments[0]
+        # Not exception(): asking would count as having retrieved it.
+        return future._exception is not None or future._state == "CANCELLED"
+    except AttributeError:  # an exception itself, or a task or future of somebody's own
+        return True

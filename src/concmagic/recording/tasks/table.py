@@ -6,20 +6,18 @@ import asyncio
 import re
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic_ns
 from typing import Any
 
-from concmagic.recording.raw import Origin, Wait
+from concmagic.recording.raw import CodeLine, Origin, Wait
 from concmagic.recording.tasks.origin import code_of
 from concmagic.recording.tasks.waits import inside
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
 # What returned an awaitable of an asynchronous generator.
 _CALLED = {"async_generator_asend": "asend", "async_generator_athrow": "aclose"}
-_LONGEST_TEXT = 200  # of an exception's text
 
 
 class _Ref(weakref.ref[Any]):
@@ -53,6 +51,7 @@ class TaskEntry:
     ended_ns: int | None = None
     outcome: str = ""
     exception: str = ""
+    raised_in: tuple[CodeLine, ...] = ()
     eager: tuple[int, int] | None = None  # its first step ran while it was being created
     starter: int | None = None  # the task in whose step that was
     eager_at: tuple[str, int] = ("", 0)  # file and line that created it then
@@ -150,30 +149,6 @@ def user_name(task: Any) -> str:
 def shown_name(task: Any) -> str:
     """What to call a task in a sentence: the user's name, else its coroutine's."""
     return user_name(task) or str(getattr(task.get_coro(), "__qualname__", ""))
-
-
-def note_end(entry: TaskEntry, task: Any, at_ns: int) -> None:
-    """Write down how a finished task ended, without counting as someone who retrieved its exception."""
-    entry.ended_ns = at_ns
-    entry.name = user_name(task)
-    if task.cancelled():
-        entry.outcome = "cancelled"
-        return
-    # Not task.exception(): that would silence asyncio's warning that nobody retrieved it.
-    error = getattr(task, "_exception", None)
-    if error is None:
-        entry.outcome = "returned"
-        return
-    entry.outcome = f"raised {type(error).__name__}"
-    entry.exception = exception_text(error)
-
-
-def exception_text(error: BaseException) -> str:
-    """One short line: "ValueError: too small"."""
-    text = ""
-    with suppress(Exception):  # an exception's own __str__ may fail: its name alone is told then
-        text = " ".join(str(error).split())[:_LONGEST_TEXT]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def is_task(value: Any) -> bool:

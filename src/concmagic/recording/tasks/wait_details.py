@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 Node = Any  # a suspended coroutine, generator or asynchronous generator
+_STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
 Detail = Callable[[Node, Any], str | float | None]  # a number is a length of time in seconds
 
 
@@ -58,7 +59,17 @@ def children(_node: Node, future: Any) -> str:
 def stream_peer(node: Node, _future: Any) -> str:
     """Host and port at the other end of a stream."""
     transport = getattr(local(node, "self"), "_transport", None)
-    return "" if transport is None else address_words(transport.get_extra_info("peername"))
+    if transport is None:
+        return ""
+    return address_words(transport.get_extra_info("peername")) or _pipe(transport)
+
+
+def _pipe(transport: Any) -> str:
+    """Program and stream at the other end of a subprocess's pipe."""
+    protocol = transport.get_protocol() if hasattr(transport, "get_protocol") else None
+    stream = _STREAMS.get(getattr(protocol, "fd", -1), "")
+    name = _program_of(getattr(protocol, "proc", None))
+    return f"{stream} of {name}" if stream and name else ""
 
 
 def socket_peer(node: Node, _future: Any) -> str:
@@ -93,7 +104,12 @@ def path(node: Node, _future: Any) -> str:
 
 def program(node: Node, _future: Any) -> str:
     """The program that a subprocess runs."""
-    popen = getattr(getattr(local(node, "self"), "_transport", None), "_proc", None)
+    return _program_of(getattr(local(node, "self"), "_transport", None))
+
+
+def _program_of(transport: Any) -> str:
+    """Asked by `get_extra_info`, which still knows when the program has ended."""
+    popen = transport.get_extra_info("subprocess") if hasattr(transport, "get_extra_info") else None
     args = getattr(popen, "args", None)
     first = args[0] if isinstance(args, (list, tuple)) and args else args
     if isinstance(first, bytes):

@@ -50,7 +50,7 @@ WHOLE: dict[tuple[str, str], Row] = {
 # What waits by itself; the innermost of these counts.
 ROWS: dict[tuple[str, str], Row] = {
     ("tasks", "sleep"): Row("sleep", say.seconds("delay")),
-    ("tasks", "wait_for"): Row("wait_for", say.seconds("timeout")),  # 3.11; later it awaits the thing itself
+    ("tasks", "wait_for"): Row("wait_for", say.seconds("timeout")),  # 3.11, tasks and futures
     ("tasks", "_wait"): Row("wait", say.how_many("fs")),
     ("tasks", "_cancel_and_wait"): Row("wait_for", say.says("cancelling")),
     ("taskgroups", "TaskGroup.__aexit__"): Row("TaskGroup"),  # 3.11, 3.12
@@ -63,16 +63,17 @@ ROWS: dict[tuple[str, str], Row] = {
     ("queues", "Queue.put"): Row("Queue.put", say.says("(full)"), named=True),
     ("selector_events", "BaseSelectorEventLoop.sock_recv"): Row("sock_recv", say.socket_peer),
     ("selector_events", "BaseSelectorEventLoop.sock_recv_into"): Row("sock_recv", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom"): Row("sock_recv", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom_into"): Row("sock_recv", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom"): Row("sock_recv", say.own_address),
+    ("selector_events", "BaseSelectorEventLoop.sock_recvfrom_into"): Row("sock_recv", say.own_address),
     ("selector_events", "BaseSelectorEventLoop.sock_sendall"): Row("sock_sendall", say.socket_peer),
-    ("selector_events", "BaseSelectorEventLoop.sock_sendto"): Row("sock_sendall", say.socket_peer),
+    ("selector_events", "BaseSelectorEventLoop.sock_sendto"): Row("sock_sendall", say.address),
     ("selector_events", "BaseSelectorEventLoop.sock_connect"): Row("sock_connect", say.address),
     ("selector_events", "BaseSelectorEventLoop.sock_accept"): Row("sock_accept", say.own_address),
     ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", say.says("shutdown")),
 }
 
 LOCK = ROWS["locks", "Lock.acquire"]
+WAIT_FOR = ROWS["tasks", "wait_for"]
 
 # Where no coroutine of asyncio's waits, but the user's awaits a future itself.
 GATHER = Row("gather", say.children)

@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType
 from typing import Any
 
-from concmagic.recording.raw import Wait
+from concmagic.recording.raw import CodePlace, Wait
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
 from concmagic.recording.tasks.lock_holders import LockHolders
 from concmagic.recording.tasks.origin import code_of, place_of
 from concmagic.recording.tasks.wait_details import Node
-from concmagic.recording.tasks.wait_rows import FUTURE, GATHER, LOCK, ROWS, UNKNOWN, WHOLE, Row
+from concmagic.recording.tasks.wait_rows import FUTURE, GATHER, LOCK, ROWS, UNKNOWN, WAIT_FOR, WHOLE, Row
 
 _WRAPPERS = frozenset(
     {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable"}
 )
 # What every chain ends with; `inside` would find that out, too, but later.
 _FUTURE_ITERATOR = next((k for k in object.__subclasses__() if k.__name__ == "FutureIter"), None)
+_NOWHERE: CodePlace = ("", 0)
 _DEEPEST = 2_000  # a chain of awaits longer than this is cut
 
 
@@ -71,6 +73,7 @@ class _Shape:
     node: int  # index of the one that the row is about
     user: int  # index of the one whose `await` is shown; -1 is none
     direct: bool  # that one awaits asyncio's own, with no library in between
+    limit: int  # index of the `wait_for` around the one that the row is about; -1 is none
     codes: tuple[CodeType, ...]  # kept, so that their identities stay theirs
 
 
@@ -94,8 +97,9 @@ def _shape(codes: tuple[CodeType, ...]) -> _Shape:
     for table, order in ((WHOLE, inner), (ROWS, reversed(inner))):
         for i in order:
             if (row := _row_of(codes[i], table)) is not None:
-                return _Shape(row, i, user, direct, codes)
-    return _Shape(UNKNOWN if inner else None, 0, user, direct, codes)
+                limit = next((k for k in inner if k < i and _row_of(codes[k], ROWS) is WAIT_FOR), -1)
+                return _Shape(row, i, user, direct, limit, codes)
+    return _Shape(UNKNOWN if inner else None, 0, user, direct, -1, codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +112,11 @@ class Ended:
 
 
 # Reason, detail, identity of the code and instruction of the await, the thread that woke it, whether
-# it was cancelled, whether the thing may have a name there, the task that was awaited or held the lock.
+# it was cancelled, whether the thing may have a name there, the task that was awaited or held the lock,
+# how long a `wait_for` around it lets it take, where a bare future was made.
 # (Not the code itself: hashing one takes longer than all the rest.)
-_Key = tuple[str, str | float | None, int, int, int | None, bool, bool, int | None]
+_Said = str | float | None  # a number is a length of time in seconds
+_Key = tuple[str, _Said, int, int, int | None, bool, bool, int | None, _Said, CodePlace]
 
 
 class WaitBook:
@@ -120,6 +126,7 @@ class WaitBook:
         self._name_of_task = name_of_task
         self._numbers_of_tasks = numbers
         self.holders = LockHolders()
+        self.made: weakref.WeakKeyDictionary[Any, CodePlace] = weakref.WeakKeyDictionary()  # bare futures
         self._names = AwaitNames()
         self._told: dict[int, Ended] = {}
         self._shapes: dict[tuple[int, ...], _Shape] = {}
@@ -146,19 +153,26 @@ class WaitBook:
             shape = self._shapes[identities] = self._new_shape(nodes)
         row, user = shape.row, shape.user
         about: int | None = None
+        limit: _Said = None
+        made = _NOWHERE
         if row is None or (row is UNKNOWN and type(future) is not asyncio.Future):
             # Not always what wakes it: an interrupt frees tasks that await each other by another future.
             awaited = getattr(task, "_fut_waiter", None) or future
             reason, detail = self._by_future(awaited)
             about = self._numbers_of_tasks.get(id(awaited)) if reason == "task" else None
-            named = reason == "future"
+            named = reason == FUTURE.reason
+            if named:
+                made = self.made.get(awaited, _NOWHERE)
         else:
             reason, detail, named = row.reason, row.detail(nodes[shape.node], future), row.named
+            if shape.limit >= 0:
+                limit = WAIT_FOR.detail(nodes[shape.limit], future)
             if row is LOCK:
                 about = self._holder(nodes[shape.node], task, future)
         code, instruction = (0, -1) if user < 0 else (identities[user], _instruction(nodes[user]))
         cancelled = future is not None and future.cancelled()
-        key = (reason, detail, code, instruction, thread, cancelled, named and shape.direct, about)
+        named = named and shape.direct
+        key = (reason, detail, code, instruction, thread, cancelled, named, about, limit, made)
         number = self._numbers.get(key)
         if number is None:
             self._waits.append(key)
@@ -179,7 +193,7 @@ class WaitBook:
         self._codes.update({id(code): code for code in codes})
         return _shape(codes)
 
-    def _by_future(self, future: Any) -> tuple[str, str | float | None]:
+    def _by_future(self, future: Any) -> tuple[str, _Said]:
         if isinstance(future, asyncio.Task):
             return "task", self._name_of_task(future)
         if hasattr(future, "_children"):
@@ -196,23 +210,25 @@ class WaitBook:
     def _tell(
         self,
         reason: str,
-        detail: str | float | None,
+        detail: _Said,
         identity: int,
         instruction: int,
         thread: int | None,
         cancelled: bool,
         named: bool,
         about: int | None,
+        limit: _Said,
+        made: CodePlace,
     ) -> Ended:
         code = self._codes[identity]
-        if code is None:
-            return Ended(Wait(reason, _in_words(detail), "", 0, "", about), thread, cancelled)
-        line = line_of(code, instruction)
-        name = self._names.at(code, instruction) if named else ""
-        return Ended(Wait(reason, _in_words(detail), code.co_filename, line, name, about), thread, cancelled)
+        wait = Wait(reason, _in_words(detail), "", 0, "", about, _in_words(limit), made)
+        if code is not None:
+            name = self._names.at(code, instruction) if named else ""
+            wait = replace(wait, file=code.co_filename, line=line_of(code, instruction), name=name)
+        return Ended(wait, thread, cancelled)
 
 
-def _in_words(detail: str | float | None) -> str:
+def _in_words(detail: _Said) -> str:
     if isinstance(detail, str):
         return detail
     return "" if detail is None else f"{detail:g} s"
