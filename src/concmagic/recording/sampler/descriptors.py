@@ -75,7 +75,11 @@ class Descriptors:
                 fields = line.split()
                 if len(fields) > 9 and fields[9] == inode:
                     there = _address(fields[2])
-                    return there if not there.endswith(":0") else "port " + _address(fields[1]).rpartition(":")[2]
+                    return (
+                        there
+                        if not there.endswith(":0")
+                        else "port " + _address(fields[1]).rpartition(":")[2]
+                    )
         return ""
 
 

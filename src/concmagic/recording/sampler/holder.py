@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import struct
 
-from concmagic.recording.sampler.view import Gil, Process, Rows, Thread
+from concmagic.recording.sampler.thread import Rows, Thread
+from concmagic.recording.sampler.view import Gil, Process
 
 HOLDER = -7
 FREE, UNTOLD = 0, -1
@@ -38,10 +39,13 @@ class Holder:
         except (OSError, struct.error, OverflowError):
             native_id = UNTOLD
         self.stretches.take(HOLDER, native_id, now_ns, rows)
+        self.stretches.last_ns = now_ns
 
     def read(self) -> int:
         """The holder's native id."""
-        state, held, _, self.switches = _GIL.unpack(self.at(self.process.gil_start + self.holder_at, _GIL.size))
+        state, held, _, self.switches = _GIL.unpack(
+            self.at(self.process.gil_start + self.holder_at, _GIL.size)
+        )
         if self.first_switches is None:
             self.first_switches = self.switches
         if not held:
@@ -57,7 +61,7 @@ class Holder:
         return os.pread(self.memory, size, address)
 
     def close(self, rows: Rows) -> None:
-        self.stretches.finish(self.stretches.last_ns, rows)
+        self.stretches.end(self.stretches.last_ns, rows)
         if self.memory >= 0:
             os.close(self.memory)
         self.memory = -1

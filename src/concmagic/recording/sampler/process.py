@@ -22,7 +22,8 @@ if __name__ == "__main__":  # isolated, without site-packages: ours is found beh
 from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors
 from concmagic.recording.sampler.holder import Holder
-from concmagic.recording.sampler.view import RUNNING, Gil, Process, Rows, Thread
+from concmagic.recording.sampler.thread import RUNNING, Rows, Thread
+from concmagic.recording.sampler.view import Gil, Process
 
 CONTROL = 3
 MOST_THREADS = 800  # one descriptor each
