@@ -257,6 +257,7 @@ class Recording:
     processes: tuple[ProcessRecord, ...]  # the kernel's own first
     jobs: tuple[JobRecord, ...] = ()
     marks: tuple[MarkRecord, ...] = ()
+    prints: tuple[tuple[int, int], ...] = ()  # (moment, native id) of what the kernel's threads printed
     samples: SampleLog | None = None
     cpu_ns: int = 0  # of this process and its ended children
     cores: int = 1

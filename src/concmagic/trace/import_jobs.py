@@ -67,10 +67,10 @@ def job_flows(jobs: Sequence[JobRecord], clock: CellClock, ids: TrackIds) -> lis
     return flows
 
 
-def to_waiters(of_jobs: Sequence[Flow], of_waits: Sequence[Flow]) -> list[Flow]:
-    """The flows of jobs; a result goes to who waited for it, to the submitter if nobody is known to have."""
+def to_waiters(flows: Sequence[Flow], of_waits: Sequence[Flow]) -> list[Flow]:
+    """The flows; a result goes to who waited for it, to the submitter if nobody is known to have."""
     waited = {(flow.source, flow.source_ns) for flow in of_waits}
-    kept = [flow for flow in of_jobs if flow.kind != "result" or (flow.source, flow.source_ns) not in waited]
+    kept = [flow for flow in flows if flow.kind != "result" or (flow.source, flow.source_ns) not in waited]
     return [*kept, *of_waits]
 
 

@@ -15,6 +15,7 @@ from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
 from concmagic.trace.import_gil import import_gil
 from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
+from concmagic.trace.import_prints import import_prints
 from concmagic.trace.import_processes import process_spawn, process_track
 from concmagic.trace.import_samples import Holding, Samples, import_holders, import_samples
 from concmagic.trace.import_slices import slices_of, together
@@ -79,7 +80,7 @@ class _Importer:
         jobs = import_jobs(self._jobs, self._clock, self._ids)
         of_jobs = job_flows(self._jobs, self._clock, self._ids)
         found.tracks, of_waits = with_results(found.tracks, jobs)
-        found.flows = with_jobs_of_tasks(to_waiters(of_jobs, of_waits), found.flows, found.steps)
+        found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
         known = {track.id for track in found.tracks}
         return Trace(
             title=recording.title,
@@ -89,6 +90,10 @@ class _Importer:
             flows=tuple(flow for flow in found.flows if flow.source in known and flow.target in known),
             marks=import_marks(recording, self._clock, self._ids),
             jobs=jobs,
+            prints=import_prints(
+                recording.prints, recording.processes[0].pid, self._clock, self._ids, found.steps
+            ),
+            gil_switches=None if recording.samples is None else recording.samples.gil_switches,
             slices=together(found.slices),
             source=recording.source,
             outcome=recording.outcome,

@@ -145,6 +145,18 @@ function paintLane(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {
   ctx.clip();
   paintBoxes(ctx, scene, number, y);
   ctx.restore();
+  paintPrints(ctx, scene, number, y);
+}
+
+/** A small triangle above the lane for each print that can be told apart from the last. */
+function paintPrints(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ number, /** @type {number} */ y) {
+  let last = -9;
+  for (const time of scene.prints.get(number) || []) {
+    const x = toX(scene.view, scene.left, scene.plot, time);
+    if (x - last < 4 || x < scene.left || x > scene.left + scene.plot) continue;
+    last = x;
+    write(ctx, scene, "▾", x, y, { size: 9, align: "center" });
+  }
 }
 
 function paintEnd(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {any} */ lane, /** @type {number} */ middle) {
