@@ -141,22 +141,14 @@ function paintLane(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {
   paintEnd(ctx, scene, lane, middle);
   ctx.save();
   ctx.beginPath();
-  ctx.rect(left - 1, y, plot + 2, ROW);
+  ctx.rect(left - 1, y - 3, plot + 2, ROW + 3);
   ctx.clip();
   paintBoxes(ctx, scene, number, y);
-  ctx.restore();
-  paintPrints(ctx, scene, number, y);
-}
-
-/** A small triangle above the lane for each print that can be told apart from the last. */
-function paintPrints(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ number, /** @type {number} */ y) {
-  let last = -9;
+  // Each print is a small triangle above the lane.
   for (const time of scene.prints.get(number) || []) {
-    const x = toX(scene.view, scene.left, scene.plot, time);
-    if (x - last < 4 || x < scene.left || x > scene.left + scene.plot) continue;
-    last = x;
-    write(ctx, scene, "▾", x, y, { size: 9, align: "center" });
+    write(ctx, scene, "▾", toX(scene.view, left, plot, time), y, { size: 9, align: "center" });
   }
+  ctx.restore();
 }
 
 function paintEnd(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {any} */ lane, /** @type {number} */ middle) {
