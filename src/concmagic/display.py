@@ -43,6 +43,16 @@ def tell(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
+def writers() -> list[tuple[type, str]]:
+    """The classes through which this notebook's cells print and display, and the method that does it."""
+    streams = (sys.stdout, sys.stderr)
+    found = [(type(stream), "write") for stream in streams if type(stream).__module__ == "ipykernel.iostream"]
+    from IPython import get_ipython
+
+    publisher = type(getattr(get_ipython(), "display_pub", None))
+    return [*found, (publisher, "publish")] if "publish" in vars(publisher) else found
+
+
 @paused_collection()
 def _bundle(report: Report, html: bool) -> dict[str, str]:
     from concmagic.renderers.text import TextRenderer

@@ -54,7 +54,11 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
 
 
 def _begin(cell: Cell, options: Options, settings: Any) -> RecordingSession:
-    session = RecordingSession(cell, options, budget=settings.budget, sampler=settings.sampler)
+    from concmagic.display import writers
+
+    session = RecordingSession(
+        cell, options, budget=settings.budget, sampler=settings.sampler, writers=writers()
+    )
     session.check()
     session.start()
     return session

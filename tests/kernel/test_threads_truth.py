@@ -38,8 +38,9 @@ def hashing(seconds):
         hashlib.sha256(data).digest()
 
 def watched():
+    threading.current_thread().began = time.monotonic()
     work()
-    number = threading.get_native_id()  # the second number: how long it waited for a core, in nanoseconds
+    number = threading.get_native_id()  # the second number: how long it had no core, in nanoseconds
     delays[number] = int(open(f"/proc/self/task/{number}/schedstat").read().split()[1]) / 1e9
 
 def used():
@@ -63,14 +64,15 @@ def told(trace):
         if one.kind != "thread" or one.host: continue
         spent = {}
         for state in one.states:
-            word = state.state.value + ("" if state.reason != "GIL" else " GIL")
+            word = state.state.value + (f" {state.reason}" if state.state.value == "ready" else "")
             spent[word] = spent.get(word, 0) + (state.end_ns - state.start_ns) / 1e9
         named = {state.detail for state in one.states if state.reason == "GIL" and state.detail}
         threads.append((one.name, (one.cpu_ns or 0) / 1e9, spent, sorted(named), delays[one.native_id]))
     numbers = trace.metrics
     lints = [finding.lint for finding in trace.findings]
     kinds = [one.kind for one in trace.tracks]
-    return (cpu, wall, numbers.parallelism, numbers.wall_s, numbers.gil_contended, threads, lints, kinds)
+    return (cpu, wall, numbers.parallelism, numbers.wall_s, numbers.gil_contended, threads, lints, kinds,
+            numbers.concurrency, numbers.gil_handovers_per_s, trace.build.sampling_ns)
 """
 
 
@@ -82,7 +84,7 @@ class Told:
         kernel.check(CELL.strip().format(program=PROGRAMS[program]))
         values: Any = kernel.value("told(trace)")
         self.cpu_s, self.wall_s, self.parallelism, self.traced_s, self.contended, *rest = values
-        self.threads, self.lints, self.kinds = rest
+        self.threads, self.lints, self.kinds, self.concurrency, self.handovers, self.sampling_ns = rest
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -94,28 +96,44 @@ def test_parallelism_is_cpu_time_by_wall_time(kernel: Kernel, program: str) -> N
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_thread_was_running_at_least_while_its_own_clock_ran(kernel: Kernel, program: str) -> None:
-    """A sample cannot tell a core from waiting for one, so RUNNING may be more; less by one period an edge.
-
-    The convoy changes 80 times in 0.4 s: half a period (1 ms) for each change is 0.08 s.
-    """
-    slack_s = 0.08 if program == "convoy" else 0.03
+def test_a_thread_was_running_for_as_long_as_its_own_clock_ran(kernel: Kernel, program: str) -> None:
     for _, cpu_s, spent, *_ in Told(kernel, program).threads:
-        assert spent.get("running", 0) + spent.get("unknown", 0) >= 0.93 * cpu_s - slack_s
+        assert spent.get("running", 0) == pytest.approx(cpu_s, rel=0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("program", ["python", "hashlib"])
+def test_a_thread_without_a_core_was_ready_for_one(kernel: Kernel, program: str) -> None:
+    """As long as the scheduler says that it could have computed and had no core."""
+    for _, _, spent, _, delayed_s in Told(kernel, program).threads:
+        life_s = sum(spent.values())
+        assert spent.get("ready core", 0) == pytest.approx(delayed_s, rel=0.05, abs=0.07 * life_s)
 
 
 def test_two_equal_threads_want_the_gil_while_the_other_has_it(kernel: Kernel) -> None:
-    """Never more than the thread neither computed nor waited for a core, by schedstat; and most of that.
+    """Half of the time each, within 7 %, on two cores of their own.
 
-    Where others use the machine the sampler, too, waits for a core: then samples are missed, none invented.
+    The witness is each thread's CPU clock and the scheduler's sum of its delays, of the same run: what is
+    left it wanted the GIL, whatever others do on this machine. They make the halves uneven by no more than
+    what they kept the two from computing.
     """
     told = Told(kernel, "python")
     assert len(told.threads) == 2
+    delays_s = sum(delayed_s for *_, delayed_s in told.threads)
     for _, cpu_s, spent, _, delayed_s in told.threads:
         life_s = sum(spent.values())
-        wanted_s = life_s - cpu_s - delayed_s
-        assert spent["ready GIL"] <= wanted_s + 0.07 * life_s + 0.5 * delayed_s
-        assert spent["ready GIL"] >= 0.5 * wanted_s - 0.5 * delayed_s
+        assert life_s > 0.4
+        wanted_s = life_s - cpu_s - delayed_s  # nothing else keeps this thread
+        assert spent["ready GIL"] == pytest.approx(wanted_s, abs=0.07 * life_s)
+        assert spent["ready GIL"] == pytest.approx(0.5 * life_s, abs=0.07 * life_s + delays_s)
+
+
+def test_two_equal_threads_are_concurrent_and_not_parallel(kernel: Kernel) -> None:
+    """Concurrency 2 and one core between them, but for what others took of it."""
+    told = Told(kernel, "python")
+    delayed_s = max(delayed_s for *_, delayed_s in told.threads)
+    assert told.concurrency == pytest.approx(2, abs=0.15)
+    assert 0.9 - delayed_s / told.wall_s <= told.parallelism <= 1.05
+    assert told.handovers > 20  # about 200 a second at the switch interval of 5 ms
 
 
 def test_the_gil_has_a_lane_and_waits_name_the_other_thread(kernel: Kernel) -> None:
@@ -127,13 +145,17 @@ def test_the_gil_has_a_lane_and_waits_name_the_other_thread(kernel: Kernel) -> N
 
 
 def test_hashlib_hardly_wants_the_gil(kernel: Kernel) -> None:
-    """Below 5 % of each thread's life, no lane of the GIL, and no finding about it."""
+    """Below 5 % of each thread's life, and no finding about it.
+
+    A thread that lost its core while it had the GIL keeps the other waiting: that much more it may be.
+    """
     told = Told(kernel, "hashlib")
-    assert told.contended < 0.05
-    assert "gil" not in told.kinds
     assert "gil-bound" not in told.lints
-    for _, _, spent, *_ in told.threads:
-        assert spent.get("ready GIL", 0) < 0.05 * sum(spent.values())
+    for _, cpu_s, spent, _, delayed_s in told.threads:
+        life_s = sum(spent.values())
+        assert spent.get("ready GIL", 0) < max(0.05 * life_s, life_s - cpu_s - delayed_s + 0.02 * life_s)
+    delays_s = sum(delayed_s for *_, delayed_s in told.threads)
+    assert told.contended < 0.05 + delays_s / told.wall_s
 
 
 def test_sleeping_threads_do_not_contend(kernel: Kernel) -> None:

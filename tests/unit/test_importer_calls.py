@@ -13,7 +13,7 @@ from concmagic.trace.call_lines import CallLines, call_text
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import ImportedCalls, import_calls
 from concmagic.trace.import_slices import slices_of, together
-from concmagic.trace.import_threads import without_turns
+from concmagic.trace.import_waits import without_turns
 from concmagic.trace.model import State, StateInterval
 from concmagic.trace.numbering import TrackIds
 from concmagic.trace.places import Places

@@ -25,9 +25,10 @@ from concmagic.recording.raw import SampleLog
 from concmagic.recording.sampler import gil_address
 from concmagic.recording.sampler import recorder as sampler
 from concmagic.recording.sampler.recorder import Sampler
-from concmagic.recording.sampler.view import Rows, Thread, decode_state
+from concmagic.recording.sampler.thread import Rows, Thread
+from concmagic.recording.sampler.view import decode_state
 
-RUNNING, GIL, FUTEX, ASLEEP = -1, -3, -4, -5
+RUNNING, GIL, FUTEX, ASLEEP, CORE, HOLDER = -1, -3, -4, -5, -6, -7
 SLEEP_CALL = {"x86_64": 230, "aarch64": 115}[os.uname().machine]
 FUTEX_CALL = {"x86_64": "202", "aarch64": "98"}[os.uname().machine]
 WAIT_S = 30  # only ever reached by a test that fails
@@ -126,9 +127,9 @@ def test_two_computing_threads_take_turns_at_the_gil():
 
     for thread in threads:
         share = shares(logs[0], thread.native_id)
-        # Half each on a machine of their own; on a busy one some of the turn is spent waiting for a core.
+        # Half each; on a busy machine the holder's wait for a core is the other's for the GIL.
         assert 0.1 < share[GIL] < 0.7
-        assert share[RUNNING] > 0.3
+        assert share[RUNNING] + share.get(CORE, 0) > 0.3
         assert share.get(FUTEX, 0) < 0.05
 
 
@@ -139,8 +140,8 @@ def test_hashing_threads_do_not_want_the_gil():
 
     for thread in threads:
         share = shares(logs[0], thread.native_id)
-        assert share[RUNNING] > 0.8
-        assert share.get(GIL, 0) < 0.05
+        assert share[RUNNING] + share.get(CORE, 0) > 0.8
+        assert share.get(GIL, 0) < 0.1
 
 
 def test_sleep_is_its_system_call():
@@ -209,7 +210,8 @@ def test_where_system_calls_are_not_shown_there_are_state_letters():
         sleeper, computer = together(lambda: time.sleep(0.2), compute)
 
     assert shares(logs[0], sleeper.native_id)[ASLEEP] > 0.5
-    assert shares(logs[0], computer.native_id)[RUNNING] > 0.5
+    share = shares(logs[0], computer.native_id)
+    assert share[RUNNING] + share.get(CORE, 0) > 0.5
     assert decode_state(b"7 (a) b) R 1 2") == (RUNNING, 0)
     assert decode_state(b"7 (x) D 1 2") == (ASLEEP, 0)
 
@@ -438,10 +440,62 @@ def test_stretches_change_half_way_between_samples():
     texts = {b"r": (RUNNING, 0), b"g1": (GIL, 0), b"g2": (GIL, 0), b"f": (FUTEX, 9)}
     for raw, now_ns in [(b"r", 100), (b"r", 110), (b"g1", 120), (b"g2", 130), (b"f", 140)]:
         thread.see(raw, now_ns, texts.__getitem__, rows)
-    thread.finish(150, rows)
+    thread.end(150, rows)
 
     found = list(zip(*rows.columns, strict=True))
     assert found == [(7, 100, 115, RUNNING, 0), (7, 115, 135, GIL, 0), (7, 135, 150, FUTEX, 9)]
+
+
+class Schedule:
+    """A thread's `schedstat` as a file that a test writes: times in microseconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "schedstat"
+        self.path.write_text("0 0 0")
+        self.file = os.open(self.path, os.O_RDONLY)
+
+    def says(self, ran: int, delayed: int) -> None:
+        self.path.write_text(f"{ran * 1000} {delayed * 1000} 1\n")
+
+
+def see(folder: Path, samples: list[tuple[bytes, int, int, int]]) -> list[tuple[int, int, int]]:
+    """Rows (begin, end, code) in microseconds of samples (text, moment, has run, has had no core)."""
+    rows, schedule = Rows(), Schedule(folder)
+    thread = Thread(7, -1, schedule.file)
+    texts = {b"r": (RUNNING, 0), b"g": (GIL, 0), b"s": (SLEEP_CALL, 0)}
+    for raw, now, ran, delayed in samples:
+        schedule.says(ran, delayed)
+        thread.see(raw, now * 1000, texts.__getitem__, rows)
+    thread.end(samples[-1][1] * 1000, rows)
+    os.close(schedule.file)
+    tids, begins, ends, codes, _ = rows.columns
+    assert set(tids) == {7}
+    assert list(begins[1:]) == list(ends[:-1])
+    return [(b // 1000, e // 1000, c) for b, e, c in zip(begins, ends, codes, strict=True)]
+
+
+def test_between_two_samples_off_the_cores_it_ran_as_long_as_its_sum_says(tmp_path: Path):
+    rows = see(tmp_path, [(b"g", 0, 0, 0), (b"r", 2000, 0, 0), (b"r", 4000, 1500, 0), (b"g", 6000, 2600, 0)])
+    assert rows == [(0, 1700, GIL), (1700, 4300, RUNNING), (4300, 6000, GIL)]
+
+
+def test_a_wait_for_a_core_is_told_from_having_one(tmp_path: Path):
+    samples = [(b"g", 0, 0, 0), (b"r", 2000, 0, 0), (b"r", 4000, 1000, 0), (b"r", 12000, 2000, 6000)]
+    rows = see(tmp_path, [*samples, (b"g", 14000, 4000, 6000)])
+    assert sum(end - begin for begin, end, code in rows if code == RUNNING) == 4000
+    assert [end - begin for begin, end, code in rows if code == CORE] == [6000]
+    assert sum(end - begin for begin, end, code in rows if code == GIL) == 4000
+
+
+def test_one_that_was_woken_and_had_no_core_waited_before_it_ran(tmp_path: Path):
+    rows = see(tmp_path, [(b"s", 0, 0, 0), (b"r", 10000, 1000, 8000), (b"s", 12000, 2500, 8000)])
+    assert [code for _, _, code in rows] == [SLEEP_CALL, CORE, RUNNING, SLEEP_CALL]
+    assert [end - begin for begin, end, code in rows if code in (CORE, RUNNING)] == [8000, 2500]
+
+
+def test_a_run_between_two_samples_off_the_cores_is_seen_by_its_sum(tmp_path: Path):
+    rows = see(tmp_path, [(b"g", 0, 0, 0), (b"g", 5000, 2000, 1000), (b"g", 9000, 2000, 1000)])
+    assert rows == [(0, 1000, GIL), (1000, 2000, CORE), (2000, 4000, RUNNING), (4000, 9000, GIL)]
 
 
 def test_who_sleeps_long_is_read_less_often_and_who_runs_never_is():

@@ -207,14 +207,18 @@ class SampleLog:
     start_ns: bytes
     end_ns: bytes
     # -1 on a core or runnable; -2 gone; -3 the GIL; -4 another lock (futex); -5 asleep, it is not known why;
+    # -6 runnable, no core free; -7 not of a thread but of process -native_id: who holds its GIL;
     # else the system call's number
     code: bytes
     rate_hz: float = 0.0
     problems: tuple[str, ...] = ()
-    # the futex's address for -4, the call's first argument (often a descriptor) for a call, else 0
+    # the futex's address for -4, the call's first argument (often a descriptor) for a call, the holder's
+    # native id for -7 (0: it is free, -1: not known), else 0
     argument: bytes = b""
     cpu_ns: int = 0  # what the sampler itself used
     knows_gil: bool = False  # waits for the GIL were told from those for locks
+    gil_switches: int | None = None  # how often the kernel's GIL went to another thread, by its own count
+    details: tuple[tuple[int, int, str], ...] = ()  # (native id, start of its stretch, what it waits at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +267,7 @@ class Recording:
     processes: tuple[ProcessRecord, ...]  # the kernel's own first
     jobs: tuple[JobRecord, ...] = ()
     marks: tuple[MarkRecord, ...] = ()
+    prints: tuple[tuple[int, int], ...] = ()  # (moment, native id) of what the kernel's threads printed
     samples: SampleLog | None = None
     cpu_ns: int = 0  # of this process and its ended children
     cores: int = 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from concmagic import sentences
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from concmagic.cell import Cell
     from concmagic.options import Options
+    from concmagic.recording.prints import Writer
 
 T = TypeVar("T")
 
@@ -35,7 +36,10 @@ class Recorder(Protocol):
 class RecordingSession:
     """Observes one cell from `start` to `stop`."""
 
-    def __init__(self, cell: Cell, options: Options, *, budget: int, sampler: bool) -> None:
+    def __init__(
+        self, cell: Cell, options: Options, *, budget: int, sampler: bool, writers: Sequence[Writer] = ()
+    ) -> None:
+        self._writers = writers
         self._cell = cell
         self._options = options
         self._problems: list[str] = []
@@ -86,6 +90,7 @@ class RecordingSession:
             processes=(own, *children),
             jobs=jobs,
             marks=evidence.get("marks") or (),
+            prints=evidence.get("prints") or (),
             samples=evidence.get("sampler"),
             cpu_ns=max(_cpu_ns(self._cpu_ns, cpu_ns, children) - beside_ns, 0),
             cores=machine.usable_cores(),
@@ -119,6 +124,7 @@ class RecordingSession:
         from concmagic.recording.children.recorder import ChildRecorder
         from concmagic.recording.locks.recorder import LockRecorder
         from concmagic.recording.marks import MarkRecorder
+        from concmagic.recording.prints import PrintRecorder
         from concmagic.recording.sampler.recorder import Sampler
         from concmagic.recording.tasks.recorder import TaskRecorder
         from concmagic.recording.threads.pool_jobs import PoolJobRecorder
@@ -129,6 +135,7 @@ class RecordingSession:
         recorders: dict[str, Recorder] = {
             "children": ChildRecorder(self._options, self._cell.file, budget, on_born),
             "marks": MarkRecorder(),
+            "prints": PrintRecorder(self._writers),
             "jobs": PoolJobRecorder(),
             "threads": ThreadRecorder(),
             "tasks": TaskRecorder(),

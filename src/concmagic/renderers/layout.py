@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from concmagic import sentences
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.measure import one_line
+from concmagic.renderers.print_ticks import Moments, moments_of, on_lane
 from concmagic.renderers.scale import Scale, ticks
 from concmagic.renderers.spans import Shares, Span, merge, resolution_for, stacked
 from concmagic.report import Report
@@ -19,6 +20,7 @@ MOST_SPANS = 700  # of one static picture: its size is bounded, whatever the tra
 FOLD_BINS = 150
 MOST_ARROWS = 6
 TICK_PX = 96
+PRINT_PX = 4  # ticks of prints do not touch
 _CROSSING = frozenset({"wake", "release", "send", "result"})
 
 
@@ -39,6 +41,7 @@ class Row:
 
     lane: Lane
     boxes: tuple[Box, ...]
+    prints: tuple[float, ...] = ()  # where it printed, at most one in PRINT_PX
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,13 @@ def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SP
         stacked(columns.only(lane.tracks), wall, FOLD_BINS) if lane.is_fold else next(of_single)
         for lane in lanes
     ]
+    prints = moments_of(report.trace)
     return Layout(
         scale,
-        tuple(Row(lane, _boxes(lane, found, scale, jobs)) for lane, found in zip(lanes, spans, strict=True)),
+        tuple(
+            Row(lane, _boxes(lane, found, scale, jobs), _prints(lane, prints, scale))
+            for lane, found in zip(lanes, spans, strict=True)
+        ),
         _band(report, scale),
         tuple((scale.x(time), label) for time, label in ticks(0, wall, round((right - left) / TICK_PX))),
         tuple(_marks(report, scale)),
@@ -160,6 +167,10 @@ def _boxes(lane: Lane, spans: list[Span], scale: Scale, jobs: JobLabels) -> tupl
             labels = labels_of(span.interval, jobs.at(lane.tracks[0].id, span.interval))
             boxes.append(Box(x, width, span.interval.state, (), labels))
     return tuple(boxes)
+
+
+def _prints(lane: Lane, moments: Moments, scale: Scale) -> tuple[float, ...]:
+    return tuple(scale.x(at) for at in on_lane(lane, moments, PRINT_PX * scale.ns_per_pixel))
 
 
 def _band(report: Report, scale: Scale) -> tuple[BandBox, ...]:

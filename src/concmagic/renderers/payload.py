@@ -20,6 +20,7 @@ from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
 from concmagic.renderers.payload_calls import CallPacker
 from concmagic.renderers.payload_flows import packed_flows
 from concmagic.renderers.payload_lanes import Placed, lane_of_track, place, places_of_calls, within_folds
+from concmagic.renderers.print_ticks import moments_of, on_lane
 from concmagic.renderers.spans import Span, merge, resolution_for, stacked
 from concmagic.renderers.told import Told, findings_told, notes_told
 from concmagic.report import Report
@@ -29,6 +30,7 @@ MOST_SEEN = 2_500  # boxes of the lanes seen at first
 MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
 MOST_KINDS = 1_500
 MOST_CURVE = 500
+MOST_PRINTS = 250  # of one lane, four times as many of all
 FOLD_BINS = 240
 _LONGEST = 160  # characters of one name or label
 _CODES = {state: code for code, state in enumerate(ORDER)}
@@ -66,6 +68,7 @@ def payload(report: Report) -> dict[str, Any]:
             [_cut(mark.label), packer.units(mark.start_ns), packer.units(mark.end_ns)]
             for mark in report.trace.marks[:500]
         ],
+        "prints": _prints(report, placed, packer),
         "curves": [_curve(report, index, packer) for index in range(min(2, len(report.curves)))],
         "source": _source(report),
         "themes": [as_plain(theme) for theme in THEMES],
@@ -217,6 +220,19 @@ def _finding(finding: Finding, told: Told, numbers: dict[int, int], packer: _Pac
     lanes = [numbers[track] for track in finding.tracks[:50] if track in numbers]
     start, end = packer.units(finding.start_ns), packer.units(finding.end_ns)
     return [finding.severity, told.message, told.hint, finding.lint, start, end, lanes]
+
+
+def _prints(report: Report, placed: list[Placed], packer: _Packer) -> list[list[int]]:
+    """Of each lane that printed: its number, then when, as differences."""
+    moments = moments_of(report.trace)
+    finest = max(report.trace.wall_ns, 1) / MOST_PRINTS
+    found: list[list[int]] = []
+    for number, one in enumerate(placed):
+        times = [packer.units(at) for at in on_lane(one.lane, moments, finest)]
+        if times and sum(map(len, found)) < 4 * MOST_PRINTS:
+            steps = [after - before for before, after in zip([0, *times], times, strict=False)]
+            found.append([number, *steps])
+    return found
 
 
 def _curve(report: Report, index: int, packer: _Packer) -> list[Any]:

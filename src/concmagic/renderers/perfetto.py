@@ -49,6 +49,7 @@ class PerfettoRenderer:
             *_calls(trace, places),
             *_flows(trace, places),
             *_marks(trace, places),
+            *_prints(trace, places),
         ]
         whole = {
             "traceEvents": events,
@@ -180,6 +181,12 @@ def _marks(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
                 yield {"ph": phase, **stretch, "pid": place[0], "tid": place[1], "ts": at / 1e3}
         else:
             yield _instant(place, one_line(mark.label), mark.start_ns, "mark", "p")
+
+
+def _prints(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
+    for one in trace.prints:
+        if one.track in places:
+            yield _instant(places[one.track], sentences.PRINTED, one.at_ns, "print", "t")
 
 
 def _slice(place: tuple[int, int], name: str, start_ns: int, end_ns: int, category: str) -> Event:

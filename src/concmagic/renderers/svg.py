@@ -245,6 +245,11 @@ def _legend(report: Report, layout: Layout, y: float) -> _Part:
             f'<tspan dx="7" class="q">{pen.clean(length)}</tspan></text>'
         )
         x += width
+    if report.trace.prints:
+        shapes += [
+            pen.path(f"M{pen.n(x + 2)} {pen.n(y + 7)}h8l-4 7Z", "t"),
+            pen.text(x + 16, y + 15, sentences.PRINTED, "b"),
+        ]
     return _Part(shapes, y + 32)
 
 

@@ -17,7 +17,12 @@ _INDENT = 14.0
 
 def draw_row(row: Row, y: float, margin: float, left: float, right: float, end: float) -> list[str]:
     """The lane's name, its boxes, and at its end what became of it."""
-    return [*_name(row, y, margin, left), *_boxes(row.boxes, y), *_end(row, y, right, end)]
+    return [
+        *_name(row, y, margin, left),
+        *_boxes(row.boxes, y),
+        *_prints(row.prints, y),
+        *_end(row, y, right, end),
+    ]
 
 
 def _name(row: Row, y: float, margin: float, left: float) -> list[str]:
@@ -30,6 +35,12 @@ def _name(row: Row, y: float, margin: float, left: float) -> list[str]:
     shorten = fit if lane.is_fold else fit_middle
     name = shorten(sign + lane.name, left - 8 - x, size, bold=group)
     return [pen.text(x, y + ROW / 2 + 4.5, name, css, size=size)]
+
+
+def _prints(places: tuple[float, ...], y: float) -> list[str]:
+    """A small triangle above the lane for each print, all in one path."""
+    ticks = (f"M{pen.n(x - 3)} {pen.n(y - 2)}h6l-3 5Z" for x in places)
+    return [pen.path("".join(ticks), "t")] if places else []
 
 
 def _boxes(boxes: tuple[Box, ...], y: float) -> list[str]:

@@ -11,6 +11,7 @@ from concmagic import sentences
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line
 from concmagic.renderers.palette import LETTERS, ORDER
+from concmagic.renderers.print_ticks import moments_of, on_lane
 from concmagic.renderers.scale import ticks
 from concmagic.renderers.spans import shares_over
 from concmagic.renderers.told import findings_told, notes_told
@@ -24,6 +25,7 @@ _ENDS = 21
 _FINDINGS = 5
 _LOW = "▁▂▃▄▅▆▇"  # running for a part of a cell
 _MIXED = "▞"
+_PRINTED = "╹"
 _RUNNING = ORDER.index(State.RUNNING)
 _QUIET = [ORDER.index(State.WAITING), ORDER.index(State.STARTING), ORDER.index(State.UNKNOWN)]
 
@@ -137,12 +139,17 @@ def _lanes(report: Report, lanes: list[Lane], chart: _Chart) -> list[str]:
     wall = max(report.trace.wall_ns, 1)
     rows = [_axis(wall, chart), *_marks(report, wall, chart)]
     edges = np.linspace(0, wall, chart.plot + 1)
+    moments = moments_of(report.trace)
     for lane in lanes:
         name = (fit_columns if lane.is_fold else fit_columns_middle)(_name(lane), chart.names)
         shares = shares_over(columns_of(report.trace).only(lane.tracks), edges)
         shares = shares / (np.diff(edges) * len(lane.tracks))
-        cells = "".join(_cell(shares[:, column]) for column in range(chart.plot))
-        rows.append(f"{_padded(name, chart.names)} {cells} {fit_columns(_end(lane), chart.ends)}".rstrip())
+        cells = [_cell(shares[:, column]) for column in range(chart.plot)]
+        for at in on_lane(lane, moments, wall / chart.plot):
+            cells[min(int(at / wall * chart.plot), chart.plot - 1)] = _PRINTED
+        rows.append(
+            f"{_padded(name, chart.names)} {''.join(cells)} {fit_columns(_end(lane), chart.ends)}".rstrip()
+        )
     return rows
 
 
@@ -195,7 +202,12 @@ def _legend(report: Report) -> list[str]:
     ]
     return (
         _joined(
-            [*entries, f"{_LOW[0]}{_LOW[3]} {sentences.PARTLY_RUNNING}", f"{_MIXED} {sentences.SEVERAL}"],
+            [
+                *entries,
+                f"{_LOW[0]}{_LOW[3]} {sentences.PARTLY_RUNNING}",
+                f"{_MIXED} {sentences.SEVERAL}",
+                f"{_PRINTED} {sentences.PRINTED}" if report.trace.prints else "",
+            ],
             "   ",
         )
         if entries

@@ -107,6 +107,7 @@ def _plural(how_many: int, kind: str) -> str:
     return kind if how_many == 1 else plural
 
 
+PRINTED = "printed"  # a tick on the lane that did
 NO_LANES = "Nothing ran that has a lane of its own."
 
 

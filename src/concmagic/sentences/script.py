@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concmagic.sentences.picture import NO_LANES
+from concmagic.sentences.picture import NO_LANES, PRINTED
 
 PICTURE_WORDS = {
     "canvas": "Timeline. Arrow keys move, plus and minus zoom, Home shows all, question mark lists the keys.",
@@ -36,5 +36,6 @@ PICTURE_WORDS = {
         ["released by {x}", "released {x}"],
         ["{x} ended", "joined by {x}"],
     ],
+    "printed": PRINTED,
     "states": ["running", "blocking the loop", "ready", "waiting", "starting", "not recorded"],
 }

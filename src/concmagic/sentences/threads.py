@@ -17,6 +17,11 @@ UNEVEN_WORK_HINT = "Hand out smaller pieces, the largest first, so that all end 
 OVERSUBSCRIBED_HINT = "One thread per worker, by OMP_NUM_THREADS=1 or threadpoolctl, leaves each a core."
 
 
+def wait_of(name: str) -> str:
+    """Whom a wait is for: join "of worker-1", result "of fetch(3)"."""
+    return f"of {name}"
+
+
 def gil_share(contended: float) -> str:
     """What stands at the end of the GIL's lane."""
     return f"contended {percent(contended)}"

@@ -1,6 +1,7 @@
-"""The GIL of one process: who held it when, read from its threads' states.
+"""The GIL of one process: who held it when.
 
-While somebody wants the GIL, somebody has it: the one thread on a core then is its holder. Two on
+Where the sampler has read it from the process's memory, that is it. Else it is read from the threads'
+states: while somebody wants the GIL, somebody has it: the one thread on a core then is its holder. Two on
 cores at that time means that one of them is in native code that released it; which one is told only
 by calls that follow each other closely, else by nothing. While nobody wants it a thread on a core
 may or may not have it, so that too takes the proof by calls.
@@ -18,6 +19,7 @@ from concmagic import sentences
 from concmagic.recording.raw import ProcessRecord
 from concmagic.trace.cover import join_equal
 from concmagic.trace.import_calls import ThreadCalls
+from concmagic.trace.import_samples import Holding
 from concmagic.trace.import_threads import ThreadContext
 from concmagic.trace.model import Int64s, State, StateInterval, Track
 
@@ -35,6 +37,8 @@ class GilEvidence:
     proofs: Mapping[int, Int64s]  # native id → from and to when it surely had the GIL: calls follow closely
     hidden: Mapping[str, Sequence[StateInterval]]  # sampled states of threads without a track, by name
     period_ns: int  # between two samples
+    seen: Sequence[Holding] = ()  # the holder, where it was read
+    hidden_ids: tuple[int, ...] = ()  # native ids of the threads without a track, in the order of `hidden`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,14 +62,13 @@ def import_gil(
 ) -> tuple[list[Track], list[Track]]:
     """The threads, with the holder on their waits for the GIL; and the GIL's own track, where it matters."""
     has_track = {track.native_id for track in threads}
+    hidden = {record.name: record for record in process.threads if record.native_id not in has_track}
     evidence = GilEvidence(
         proofs={native_id: one.held for native_id, one in calls.items()},
-        hidden={
-            record.name: context.samples.get(record.native_id, ())
-            for record in process.threads
-            if record.native_id not in has_track
-        },
+        hidden={name: context.samples.get(record.native_id, ()) for name, record in hidden.items()},
         period_ns=context.sampling_ns,
+        seen=context.holders,
+        hidden_ids=tuple(record.native_id for record in hidden.values()),
     )
     gil = Track(
         id=context.ids.get("gil", process.pid, 0),
@@ -89,22 +92,38 @@ def gil_track(
     if not any(waits) or gil.end_ns == gil.start_ns:
         return list(threads), None
     names = [track.name for track in threads] + list(evidence.hidden)
-    holding = _holding(threads, waits, evidence)
+    holding = _seen(threads, evidence) if evidence.seen else _holding(threads, waits, evidence)
     told = [
         replace(track, states=_with_holders(track, holding, names)) if of_track else track
         for track, of_track in zip(threads, waits, strict=True)
     ]
-    if not _matters(waits, wall_ns):
+    if not _matters(waits, wall_ns, 1 if evidence.seen else 2):
         return told, None
     return told, replace(gil, states=_states(holding, names, gil.start_ns, gil.end_ns or wall_ns))
 
 
-def _matters(waits: Sequence[Sequence[StateInterval]], wall_ns: int) -> bool:
+def _matters(waits: Sequence[Sequence[StateInterval]], wall_ns: int, fewest: int) -> bool:
+    """Whether it kept threads waiting; one alone is none that contends, but where its holder is known."""
     flat = [one for of_thread in waits for one in of_thread]
     edges, count = _count(_columns(flat))
     contended = int((np.diff(edges) * (count[:-1] > 0)).sum())
     contenders = sum(1 for of_thread in waits if of_thread)
-    return contenders >= 2 and contended >= max(SHOWN_SHARE * wall_ns, SHOWN_NS)
+    return contenders >= fewest and contended >= max(SHOWN_SHARE * wall_ns, SHOWN_NS)
+
+
+def _seen(threads: Sequence[Track], evidence: GilEvidence) -> _Holding:
+    """The holder as it was read; before the first and after the last sample it is not known."""
+    native_ids = [track.native_id for track in threads] + list(evidence.hidden_ids)
+    numbers = {native_id: index for index, native_id in enumerate(native_ids)} | {0: _FREE}
+    edges, holders = [0], [_UNTOLD]
+    for start, end, native_id in evidence.seen:
+        if start > edges[-1]:
+            edges.append(start)
+            holders.append(_UNTOLD)
+        holders[-1] = numbers.get(native_id, _UNTOLD)
+        edges.append(end)
+        holders.append(_UNTOLD)
+    return _Holding(*_merged(np.array(edges, np.int64), np.array(holders, np.int64)))
 
 
 def _holding(

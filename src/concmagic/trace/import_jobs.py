@@ -67,6 +67,13 @@ def job_flows(jobs: Sequence[JobRecord], clock: CellClock, ids: TrackIds) -> lis
     return flows
 
 
+def to_waiters(flows: Sequence[Flow], of_waits: Sequence[Flow]) -> list[Flow]:
+    """The flows; a result goes to who waited for it, to the submitter if nobody is known to have."""
+    waited = {(flow.source, flow.source_ns) for flow in of_waits}
+    kept = [flow for flow in flows if flow.kind != "result" or (flow.source, flow.source_ns) not in waited]
+    return [*kept, *of_waits]
+
+
 def import_marks(recording: Recording, clock: CellClock, ids: TrackIds) -> tuple[Mark, ...]:
     """The user's marks, on the task or thread that set them."""
     marks = {*recording.marks, *(mark for process in recording.processes for mark in process.marks)}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from concmagic.recording.raw import ThreadRecord
 from concmagic.trace.clock import CellClock
-from concmagic.trace.cover import Layer, cover, cut, within
+from concmagic.trace.clock_fit import fit_to_clock
+from concmagic.trace.cover import Layer, cover, cut, join_equal, within
 from concmagic.trace.import_calls import ThreadCalls
+from concmagic.trace.import_samples import Holding
+from concmagic.trace.import_waits import joined, with_places, without_turns
 from concmagic.trace.model import Flow, Role, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds
 
 BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here on it ran all the while
+FITTED_NS = 20_000_000  # between two readings of the CPU clock that states are fitted to
 _NO_CALLS = ThreadCalls()
 
 
@@ -37,6 +40,7 @@ class ThreadContext:
     born_ns: int = 0  # the process's own beginning and end: no thread is older or survives it
     died_ns: int = 0
     sampling_ns: int = 0  # between two samples; 0: there are none
+    holders: Sequence[Holding] = ()  # of the GIL, where it was read
 
 
 def shown(record: ThreadRecord, context: ThreadContext) -> bool:
@@ -49,8 +53,8 @@ def shown(record: ThreadRecord, context: ThreadContext) -> bool:
 def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> tuple[list[Track], list[Flow]]:
     """Tracks and flows of a process's threads."""
     kept = [record for record in records if shown(record, context)]
-    tracks = [_track(record, context) for record in kept]
-    return tracks, [*_spawns(kept, context), *_joins(kept, tracks, context)]
+    tracks, joins = joined([_track(record, context) for record in kept])
+    return tracks, [*_spawns(kept, context), *joins]
 
 
 def _track(record: ThreadRecord, context: ThreadContext) -> Track:
@@ -93,9 +97,10 @@ def _life(record: ThreadRecord, context: ThreadContext, is_main: bool) -> tuple[
 def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) -> tuple[StateInterval, ...]:
     calls = context.calls.get(record.native_id, _NO_CALLS)
     samples = _to_the_edges(record, context, start, end)
-    blocked = without_turns([call.as_waiting() for call in calls.blocked], samples)
+    waits = [call.as_waiting() for call in calls.blocked]
+    blocked = with_places(without_turns(waits, samples, context.sampling_ns), samples)
     loop = [one for one in context.loops.get(record.native_id, ()) if one.state is not State.UNKNOWN]
-    return cover(
+    states = cover(
         start,
         end,
         _by_cpu_clock(record, blocked, context.clock),
@@ -105,6 +110,45 @@ def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) 
         blocked,
         _starting(record, context.clock, start, end),
     )
+    if not samples or loop:
+        return states
+    exact = {moment for call in waits for moment in (call.start_ns, call.end_ns)}
+    return _fitted(states, samples, record, exact, context)
+
+
+def _fitted(
+    states: tuple[StateInterval, ...],
+    samples: Layer,
+    record: ThreadRecord,
+    exact: set[int],
+    context: ThreadContext,
+) -> tuple[StateInterval, ...]:
+    """The states between each two readings of the thread's CPU clock, fitted to it."""
+    no_core = [one for one in samples if one.state is State.READY and one.reason == "core"]
+    readings = _far_apart(record, context.clock)
+    if len(readings) < 2:
+        return states
+    out = within(states, states[0].start_ns, readings[0][0])
+    for (at_ns, cpu_ns), (next_ns, next_cpu_ns) in pairwise(readings):
+        stretch = within(states, at_ns, next_ns)
+        core_ns = sum(one.length_ns for one in within(no_core, at_ns, next_ns))
+        out += fit_to_clock(stretch, next_cpu_ns - cpu_ns, core_ns, exact, context.sampling_ns)
+    out += within(states, readings[-1][0], states[-1].end_ns)
+    return tuple(join_equal(out))
+
+
+def _far_apart(record: ThreadRecord, clock: CellClock) -> list[tuple[int, int]]:
+    """Readings of a thread's CPU clock within the cell, the first and the last, and between them some."""
+    inside = [
+        (moment - clock.start_ns, cpu_ns)
+        for moment, cpu_ns in record.cpu_by_moment
+        if clock.start_ns <= moment <= clock.start_ns + clock.wall_ns
+    ]
+    kept = inside[:1]
+    for reading in inside[1:-1]:
+        if reading[0] - kept[-1][0] >= FITTED_NS and inside[-1][0] - reading[0] >= FITTED_NS:
+            kept.append(reading)
+    return kept + [reading for reading in inside[-1:] if kept and reading[0] > kept[-1][0]]
 
 
 def _to_the_edges(record: ThreadRecord, context: ThreadContext, start: int, end: int) -> Layer:
@@ -123,23 +167,6 @@ def _to_the_edges(record: ThreadRecord, context: ThreadContext, start: int, end:
     if record.ended_ns is not None and end - near <= last.end_ns < end:
         samples = (*samples[:-1], cut(samples[-1], samples[-1].start_ns, end))
     return samples
-
-
-def without_turns(
-    blocked: Sequence[StateInterval], samples: Sequence[StateInterval]
-) -> Sequence[StateInterval]:
-    """Blocking calls without those in which the thread, by all samples around them, wanted the GIL.
-
-    A `time.sleep(0)` is over at once; what it lasts is the wait for its next turn.
-    """
-    turns = [one for one in samples if one.state is State.READY]
-    begins = [one.start_ns for one in turns]
-    kept = []
-    for call in blocked:
-        index = bisect_right(begins, call.start_ns) - 1
-        if index < 0 or turns[index].end_ns < call.end_ns:
-            kept.append(call)
-    return kept
 
 
 def _starting(record: ThreadRecord, clock: CellClock, start: int, end: int) -> list[StateInterval]:
@@ -184,22 +211,4 @@ def _spawns(records: Sequence[ThreadRecord], context: ThreadContext) -> list[Flo
             begun = record.started_ns if record.begun_ns is None else record.begun_ns
             target = ids.get("thread", pid, record.native_id)
             flows.append(Flow("spawn", source, at(record.started_ns), target, at(begun)))
-    return flows
-
-
-def _joins(records: Sequence[ThreadRecord], tracks: Sequence[Track], context: ThreadContext) -> list[Flow]:
-    """Whose end let a thread go on that waited in `join`: the last one of its own that ended in that time."""
-    by_native_id = {record.native_id: track for record, track in zip(records, tracks, strict=True)}
-    ends: dict[int, list[tuple[int, int]]] = {}
-    for record, track in zip(records, tracks, strict=True):
-        if record.starter in by_native_id and track.end_ns is not None:
-            ends.setdefault(record.starter or 0, []).append((track.end_ns, track.id))
-    flows = []
-    for starter, ended in ends.items():
-        waiter = by_native_id[starter]
-        ended.sort()
-        for wait in waiter.states:
-            if wait.state is State.WAITING and wait.reason in ("join", "pool"):
-                inside = [pair for pair in ended if wait.start_ns <= pair[0] <= wait.end_ns]
-                flows += [Flow("join", who, end, waiter.id, wait.end_ns) for end, who in inside[-1:]]
     return flows

@@ -15,13 +15,15 @@ from concmagic.trace.call_lines import CallLines
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
 from concmagic.trace.import_gil import import_gil
-from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs
+from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
 from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks
+from concmagic.trace.import_prints import import_prints
 from concmagic.trace.import_processes import process_spawn, process_track
-from concmagic.trace.import_samples import Samples, import_samples
+from concmagic.trace.import_samples import Holding, Samples, import_holders, import_samples
 from concmagic.trace.import_slices import slices_of, together
 from concmagic.trace.import_tasks import ImportedTasks, TaskImporter
 from concmagic.trace.import_threads import ThreadContext, import_threads, shown
+from concmagic.trace.import_waits import with_results
 from concmagic.trace.model import (
     Flow,
     Function,
@@ -70,6 +72,7 @@ class _Importer:
         self._ids = TrackIds()
         self._jobs = known_jobs(recording)
         self._found = _Found(problems=list(recording.problems))
+        self._holders = self._read_holders()
 
     def run(self) -> Trace:
         recording, found = self._recording, self._found
@@ -80,7 +83,8 @@ class _Importer:
             self._import_process(process, samples)
         jobs = import_jobs(self._jobs, self._clock, self._ids)
         of_jobs = job_flows(self._jobs, self._clock, self._ids)
-        found.flows = with_jobs_of_tasks(of_jobs, found.flows, found.steps)
+        found.tracks, of_waits = with_results(found.tracks, jobs)
+        found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
         known = {track.id for track in found.tracks}
         return Trace(
             title=recording.title,
@@ -91,6 +95,10 @@ class _Importer:
             marks=import_marks(recording, self._clock, self._ids),
             jobs=jobs,
             locks=tuple(found.locks),
+            prints=import_prints(
+                recording.prints, recording.processes[0].pid, self._clock, self._ids, found.steps
+            ),
+            gil_switches=None if recording.samples is None else recording.samples.gil_switches,
             slices=together(found.slices),
             source=recording.source,
             outcome=recording.outcome,
@@ -107,6 +115,13 @@ class _Importer:
             return import_samples(self._recording.samples, self._clock)
         except Exception as error:
             self._found.problems.append(sentences.evidence_unreadable("samples", error))
+            return {}
+
+    def _read_holders(self) -> Mapping[int, Sequence[Holding]]:
+        try:
+            return import_holders(self._recording.samples, self._clock)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("GIL", error))
             return {}
 
     def _read_calls(self, process: ProcessRecord) -> ImportedCalls:
@@ -219,6 +234,7 @@ class _Importer:
             show_all=self._recording.show_all,
             born_ns=_born(process, self._clock),
             sampling_ns=import_build.sampling_ns(self._recording),
+            holders=self._holders.get(process.pid, ()),
             died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
         )
 
@@ -268,7 +284,7 @@ def _evidence(process: ProcessRecord, calls: ImportedCalls, samples: Samples) ->
         states = samples.get(native_id, ())
         found[native_id] = ThreadEvidence(
             calls.threads[native_id].suspects if native_id in calls.threads else (),
-            [one for one in states if one.state is State.READY],
+            [one for one in states if one.state is State.READY and one.reason == "GIL"],
             states[-1].end_ns if states else 0,
             sum(known) if len(known) == len(others) else None,
         )

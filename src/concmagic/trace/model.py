@@ -108,6 +108,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Print:
+    """A moment in which a track printed or displayed something."""
+
+    at_ns: int
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One item of a pool or of a `for` header, on the worker that ran it."""
 
@@ -221,6 +229,7 @@ class Trace:
     marks: tuple[Mark, ...] = ()
     jobs: tuple[Job, ...] = ()
     locks: tuple[Lock, ...] = ()
+    prints: tuple[Print, ...] = ()
     slices: Slices = field(default_factory=Slices)
     source: str = ""
     outcome: str = "returned"  # of the cell itself
@@ -229,6 +238,7 @@ class Trace:
     build: Build = field(default_factory=Build)
     cost: Cost = field(default_factory=Cost)
     hidden: Hidden = field(default_factory=Hidden)
+    gil_switches: int | None = None  # how often the kernel's GIL went to another thread; None is not known
     unawaited: tuple[Function, ...] = ()  # of each coroutine that was never awaited, its function
 
     @property

@@ -20,6 +20,7 @@ from concmagic.trace.model import (
     Job,
     Lock,
     Mark,
+    Print,
     Slices,
     State,
     StateInterval,
@@ -33,6 +34,7 @@ _ROWS: dict[str, type[Any]] = {
     "marks": Mark,
     "jobs": Job,
     "locks": Lock,
+    "prints": Print,
     "unawaited": Function,
 }
 _SINGLE: dict[str, type[Any]] = {"build": Build, "hidden": Hidden}
@@ -53,6 +55,7 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     plain: dict[str, Any] = {"format": FORMAT}
     plain |= {name: getattr(trace, name) for name in _PLAIN}
     plain |= {name: _number_to_plain(getattr(trace, name)) for name in _NUMBERS}
+    plain["gil_switches"] = trace.gil_switches
     plain["tracks"] = [_track_to_plain(track) for track in trace.tracks]
     plain |= {name: _rows_to_plain(getattr(trace, name), kind) for name, kind in _ROWS.items()}
     plain["slices"] = _slices_to_plain(trace.slices)
@@ -71,6 +74,7 @@ def from_plain(plain: Mapping[str, Any]) -> Trace:
         raise LoadError(sentences.newer_format(number))
     values: dict[str, Any] = {name: plain[name] for name in _PLAIN}
     values |= {name: _number_from_plain(plain.get(name)) for name in _NUMBERS}
+    values["gil_switches"] = plain.get("gil_switches")
     values["tracks"] = tuple(_track_from_plain(track) for track in plain["tracks"])
     values["slices"] = _slices_from_plain(plain["slices"])
     values["cost"] = Cost(**_known(Cost, plain["cost"] | {"problems": tuple(plain["cost"]["problems"])}))

@@ -53,6 +53,14 @@ BLOCKING_CALLS = {
     "_io.FileIO.read": "read",
     "_io.BufferedReader.read": "read",
     "_io.BufferedReader.read1": "read",
+    "_io.BufferedReader.readline": "read",
+    "_io.BufferedReader.readinto": "read",
+    "_io.BufferedReader.peek": "read",
+    "_io.BufferedRWPair.readline": "read",
+    "_io.BufferedRWPair.read": "read",
+    "_io._IOBase.readline": "read",
+    "_io._IOBase.readlines": "read",
+    "_io.TextIOWrapper.read": "read",
     "_io.TextIOWrapper.readline": "read",
     "builtins.input": "input",
     "sqlite3.Connection.execute": "database",
@@ -158,7 +166,8 @@ _AARCH64 = {
     207: "socket", 211: "socket", 212: "socket", 242: "socket", 260: "subprocess", 441: "select",
 }  # fmt: skip
 
-ON_CORE, GONE, GIL, FUTEX, ASLEEP = -1, -2, -3, -4, -5  # codes of SampleLog that are no system call
+# Codes of SampleLog that are no system call.
+ON_CORE, GONE, GIL, FUTEX, ASLEEP, CORE, HOLDER = -1, -2, -3, -4, -5, -6, -7
 
 
 def blocking_reason(name: str) -> str:

@@ -3,13 +3,20 @@
 A wait shows as a futex call with an address. The GIL of the main interpreter lies inside the static
 structure `_PyRuntime` on 3.11 to 3.14, and nothing else that is waited for by address does: the
 locks that Python code sees are on the heap (3.14: on stacks). So the structure's place and length
-are enough, and what lies where inside it does not matter.
+are enough for that.
+
+Who holds it stands there too: three words of the GIL are the switch interval, the thread state that
+had it last, and whether it is held. They are found by what must be in them while this thread runs,
+so no layout is assumed; where that is not found exactly once, the holder is not read.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import struct
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +32,8 @@ class GilPlace:
     file: str
     offset: int
     size: int
+    holder: int = 0  # within the structure: the last holder's thread state, then whether it is held
+    native: int = 0  # within a thread state: the native id; both 0: they are not known
 
 
 class _DlInfo(ctypes.Structure):
@@ -45,7 +54,25 @@ def find() -> GilPlace | None:
         file = _mapped_at(base)
     except (AttributeError, OSError, ValueError):
         return None
-    return GilPlace(file, address - base, size) if file else None
+    return GilPlace(file, address - base, size, *_holder(address, size)) if file else None
+
+
+def _holder(address: int, size: int) -> tuple[int, int]:
+    """Where the holder is told, and its native id within its thread state."""
+    if size == _ASSUMED_SIZE or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return 0, 0  # reading past the structure's end would end the process
+    own = ctypes.pythonapi.PyThreadState_Get
+    own.restype = ctypes.c_void_p
+    state = own()
+    memory = ctypes.string_at(address, size)
+    words = struct.pack("=QQ", round(sys.getswitchinterval() * 1e6), state)
+    found = memory.find(words)
+    if found < 0 or memory.find(words, found + 1) >= 0 or memory[found + 16] != 1:
+        return 0, 0
+    # The first thread's state lies in the structure, so that looking through it ends where that ends.
+    ids = struct.pack("=QQ", threading.get_ident(), threading.get_native_id())
+    native = memory.find(ids, state - address) if 0 <= state - address < size else -1
+    return (found + 8, native - (state - address) + 8) if native >= 0 else (0, 0)
 
 
 def _around(address: int) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """The sampler: a process of its own that looks at threads through /proc, needing no GIL for it.
 
 Run as a script by `sampler.py`. Arguments: the kernel's process id and the number of cores it may
-use. Descriptor 3 is the control socket. Commands are lines: "on PID MODE OFFSET SIZE FILE" (the last
-three say where the GIL is, relative to where FILE is mapped; SIZE 0: not known), "watch PID", "off",
-"quit". Between "off" and "on" it waits without a timeout, which costs nothing.
+use. Descriptor 3 is the control socket. Commands are lines: "on PID MODE OFFSET SIZE HOLDER NATIVE FILE"
+(the last five say where the GIL is, relative to where FILE is mapped; SIZE 0: not known), "watch PID",
+"off", "quit". Between "off" and "on" it waits without a timeout, which costs nothing.
 """
 
 from __future__ import annotations
@@ -19,30 +19,35 @@ if __name__ == "__main__":  # isolated, without site-packages: ours is found beh
         here = os.path.dirname(here)
     sys.path.append(here)
 
-from concmagic.recording.sampler.view import RUNNING, Gil, Process, Rows, Thread
+from concmagic.recording.sampler.budget import Budget
+from concmagic.recording.sampler.descriptors import Descriptors
+from concmagic.recording.sampler.holder import Holder
+from concmagic.recording.sampler.thread import RUNNING, Rows, Thread
+from concmagic.recording.sampler.view import Gil, Process
 
 CONTROL = 3
-FASTEST_S = 0.002
-BUDGET = 10_000  # reads a second, 8 µs each
-BUSY_BUDGET = 2_500  # where every core is taken, what we use is taken from the user
 MOST_THREADS = 800  # one descriptor each
 MOST_PROCESSES = 64
 MOST_ROWS = 1_500_000
-SLOWER_AT_ROWS = 300_000  # each time so many rows are full, the budget is halved
-LIST_S, CHILDREN_S = 0.005, 0.05
+NAMED_AFTER = 3  # samples in one call: what it waits at is worth looking up
+LIST_S, CHILDREN_S = 0.005, 0.1
+TICKS_A_LIST = 3  # where the ticks are far apart, threads are not listed at each
 
 
 class Session:
     """One cell's sampling."""
 
     def __init__(self, pid: int, mode: str, gil: Gil, cores: int) -> None:
-        self.rows, self.cores, self.gil, self.mode = Rows(), cores, gil, mode
+        self.rows, self.gil, self.mode = Rows(), gil, mode
+        self.budget = Budget(cores)
         self.processes: dict[int, Process] = {}
+        self.holders: dict[int, Holder] = {}
+        self.descriptors: dict[int, Descriptors] = {}
+        self.details: list[str] = []
         self.problems: list[str] = []
         self.ticks, self.began_ns, self.cpu_ns = 0, time.monotonic_ns(), time.process_time_ns()
         self.executable = executable_of(pid)
         self.next_list = self.next_children = 0.0
-        self.noise = pid
         self.pid = pid
         self.watch(pid)
         self.take()
@@ -53,6 +58,8 @@ class Session:
             process.find_gil()
             process.list_threads(self.room(), self.rows)
             self.processes[pid] = process
+            self.holders[pid] = Holder(process, self.gil)
+            self.descriptors[pid] = Descriptors(pid)
 
     def room(self) -> int:
         return MOST_THREADS - sum(len(process.threads) for process in self.processes.values())
@@ -61,17 +68,15 @@ class Session:
         """One tick: read who is due. Returns seconds until the next."""
         began = time.monotonic()
         self.look_around(began)
-        reads = running = 0
+        running = 0
         for process in list(self.processes.values()):
+            self.holders[process.pid].see(time.monotonic_ns(), self.rows)
             for thread in list(process.threads.values()):
                 if thread.due(self.ticks):
-                    reads += 1
                     self.read(process, thread)
                 running += thread.code == RUNNING
         self.ticks += 1
-        budget = BUSY_BUDGET if running >= self.cores else BUDGET
-        budget = max(200, budget >> (len(self.rows) // SLOWER_AT_ROWS))
-        pause = max(FASTEST_S, reads / budget) * self.jitter()
+        pause = self.budget.pause(running, len(self.rows))
         return max(0.0, pause - (time.monotonic() - began))
 
     def read(self, process: Process, thread: Thread) -> None:
@@ -90,23 +95,27 @@ class Session:
                 process.drop(thread.tid, self.rows)
         elif len(self.rows) < MOST_ROWS:
             thread.see(raw, time.monotonic_ns(), process.decode, self.rows)
+            if thread.same == NAMED_AFTER and thread.code is not None and thread.code >= 0:
+                self.name(process.pid, thread, raw)
 
-    def jitter(self) -> float:
-        """0.75 to 1.25: a steady rhythm would beat with the GIL's switch interval of 5 ms."""
-        self.noise = (self.noise * 1103515245 + 12345) & 0x7FFFFFFF
-        return 0.75 + self.noise / 0x7FFFFFFF / 2
+    def name(self, pid: int, thread: Thread, raw: bytes) -> None:
+        """Note what a thread waits at."""
+        words = self.descriptors[pid].of_call(raw)
+        if words:
+            self.details.append(f"{thread.tid} {thread.start_ns} {words}".replace("\n", " "))
 
     def look_around(self, now: float) -> None:
         """New threads often, new processes now and then; the more there are, the less often."""
         if now < self.next_list:
             return
         known = MOST_THREADS - self.room()
-        self.next_list = now + max(LIST_S, known * 0.0002)
+        self.next_list = now + max(LIST_S, known * 0.0002, TICKS_A_LIST * self.budget.pause_s)
         for process in list(self.processes.values()):
             if not process.list_threads(len(process.threads) + self.room(), self.rows):
                 self.note(f"only the first {MOST_THREADS} threads are sampled")
             if process.gone:
                 process.close(self.rows)
+                self.holders[process.pid].close(self.rows)
                 del self.processes[process.pid]
         if now >= self.next_children:
             self.next_children = now + max(CHILDREN_S, known * 0.002)
@@ -130,10 +139,15 @@ class Session:
             self.note("the sampler's memory was full before the end")
         for process in self.processes.values():
             process.close(self.rows)
+            self.holders[process.pid].close(self.rows)
+        self.budget.close()
         rate = self.ticks * 1e9 / max(1, now_ns - self.began_ns)
         used_ns = time.process_time_ns() - self.cpu_ns
-        head = f"rows {len(self.rows)} {rate:.1f} {used_ns} {'; '.join(self.problems)}\n"
-        return head.encode() + b"".join(column.tobytes() for column in self.rows.columns)
+        handovers = self.holders[self.pid].handovers()
+        details = "\n".join(self.details).encode(errors="replace")
+        numbers = f"{len(self.rows)} {rate:.1f} {used_ns} {handovers} {len(details)}"
+        head = f"rows {numbers} {'; '.join(self.problems)}\n"
+        return b"".join((head.encode(), *(column.tobytes() for column in self.rows.columns), details))
 
 
 def executable_of(pid: int) -> str | None:
@@ -187,8 +201,9 @@ def serve(kernel: int, cores: int) -> None:
         for line in lines:
             word, _, rest = line.partition(" ")
             if word == "on":
-                pid, mode, offset, size, file = rest.split(" ", 4)
-                session = Session(int(pid), mode, (int(offset), int(size), file), cores)
+                pid, mode, *places, file = rest.split(" ", 6)
+                offset, size, holder, native = map(int, places)
+                session = Session(int(pid), mode, (offset, size, holder, native, file), cores)
                 send(b"on\n")
             elif word == "watch" and session:
                 session.watch(int(rest))

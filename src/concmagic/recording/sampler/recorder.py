@@ -19,7 +19,7 @@ from concmagic.recording.raw import SampleLog
 
 _TIMEOUT_S = 5.0  # of every answer; a helper that takes longer is given up
 _COLUMNS = 5
-_NO_GIL = "0 0 -"  # where it lies is not known
+_NO_GIL = "0 0 0 0 -"  # where it lies is not known
 _SCRIPT = Path(__file__).with_name("process.py")
 
 _helper: _Helper | None = None
@@ -79,11 +79,12 @@ class Sampler:
             return None
 
     def _read(self, helper: _Helper) -> SampleLog:
-        word, rows, rate, used_ns, *rest = helper.line().split(" ", 4)
+        word, *values = helper.line().split(" ", 6)
         if word != "rows":
             raise ConnectionError("an unexpected answer")
+        rows, rate, used_ns, switches, length = values[:5]
         columns = [helper.receive(int(rows) * 8) for _ in range(_COLUMNS)]
-        problems = tuple(part for part in "".join(rest).split("; ") if part)
+        problems = tuple(part for part in "".join(values[5:]).split("; ") if part)
         return SampleLog(
             native_id=columns[0],
             start_ns=columns[1],
@@ -96,6 +97,8 @@ class Sampler:
             knows_gil=not any("does not show" in problem for problem in problems)
             and self._files == "syscall"
             and _gil() != _NO_GIL,
+            gil_switches=int(switches) if int(switches) >= 0 else None,
+            details=_details(helper.receive(int(length))),
         )
 
     def _give_up(self, error: Exception) -> None:
@@ -189,6 +192,12 @@ def _spawn(control: int) -> int:
     )
 
 
+def _details(text: bytes) -> tuple[tuple[int, int, str], ...]:
+    """Lines "native id, start, words"."""
+    lines = [line.split(" ", 2) for line in text.decode(errors="replace").splitlines()]
+    return tuple((int(native_id), int(start_ns), words) for native_id, start_ns, words in lines)
+
+
 def _can_sample() -> bool:
     return sys.platform == "linux" and bool(sys.executable) and Path("/proc/self/task").is_dir()
 
@@ -197,7 +206,9 @@ def _gil() -> str:
     from concmagic.recording.sampler import gil_address
 
     place = gil_address.find()
-    return f"{place.offset} {place.size} {place.file}" if place else _NO_GIL
+    if place is None:
+        return _NO_GIL
+    return f"{place.offset} {place.size} {place.holder} {place.native} {place.file}"
 
 
 def _allow(helper: int) -> None:

@@ -1,74 +1,19 @@
-"""What the sampler sees: processes, their threads, and stretches in which a thread did one thing.
+"""What the sampler sees: processes, and which threads they have.
 
 For the sampler's own process (`process.py`): the standard library only, and little of it.
 """
 
 from __future__ import annotations
 
-import array
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-RUNNING, GIL, FUTEX, ASLEEP = -1, -3, -4, -5
+from concmagic.recording.sampler.thread import ASLEEP, FUTEX, GIL, RUNNING, Decoder, Rows, Thread
+
 FUTEX_CALLS = {"x86_64": (b"202",), "aarch64": (b"98",), "riscv64": (b"98",), "ppc64le": (b"221",)}
-# Who has slept in one place for long is read less often: (samples that agreed, read every n-th tick).
-PATIENCE = ((1000, 8), (100, 4), (25, 2))
-
-# Which file holds the GIL, where and how much of it: offset, size, file.
-Gil = tuple[int, int, str]
-Decoder = Callable[[bytes], tuple[int, int]]
-
-
-class Rows:
-    """Finished stretches, as columns."""
-
-    def __init__(self) -> None:
-        self.columns = [array.array("q") for _ in range(5)]
-
-    def __len__(self) -> int:
-        return len(self.columns[0])
-
-    def add(self, *values: int) -> None:
-        for column, value in zip(self.columns, values, strict=True):
-            column.append(value)
-
-
-class Thread:
-    """One thread: its open file and the stretch it is in."""
-
-    __slots__ = ("argument", "code", "file", "last_ns", "phase", "raw", "same", "start_ns", "tid")
-
-    def __init__(self, tid: int, file: int) -> None:
-        self.tid, self.file = tid, file
-        self.raw: bytes | None = None
-        self.code: int | None = None
-        self.argument = 0
-        self.start_ns = self.last_ns = self.same = 0
-        self.phase = tid & 7
-
-    def due(self, tick: int) -> bool:
-        if self.code != RUNNING:
-            for same, every in PATIENCE:
-                if self.same >= same:
-                    return (tick + self.phase) % every == 0
-        return True
-
-    def see(self, raw: bytes, now_ns: int, decode: Decoder, rows: Rows) -> None:
-        """Take a sample in; where it differs, the change lies half-way between the two."""
-        if raw != self.raw:
-            self.raw = raw
-            code, argument = decode(raw)
-            if (code, argument) != (self.code, self.argument):
-                changed_ns = self.finish((self.last_ns + now_ns) // 2, rows) or now_ns
-                self.code, self.argument, self.start_ns, self.same = code, argument, changed_ns, 0
-        self.same += 1
-        self.last_ns = now_ns
-
-    def finish(self, end_ns: int, rows: Rows) -> int:
-        if self.code is None:
-            return 0
-        rows.add(self.tid, self.start_ns, end_ns, self.code, self.argument)
-        return end_ns
+# Where the GIL is: the structure's offset and size, the holder's offset in it, the native id's offset in a
+# thread state, and the file that holds it (`gil_address.py`).
+Gil = tuple[int, int, int, int, str]
 
 
 class Process:
@@ -76,10 +21,11 @@ class Process:
 
     def __init__(self, pid: int, mode: str, gil: Gil) -> None:
         self.pid, self.mode = pid, mode
-        self.gil_offset, self.gil_size, self.gil_file = gil
+        self.gil_offset, self.gil_size, _, _, self.gil_file = gil
         self.gil_start = 0
         self.agreed = 0
         self.threads: dict[int, Thread] = {}
+        self.changes = 0  # of the set of threads
         self.gone = False
         self.decode: Decoder = decode_state if mode == "stat" else self.decode_call
         self.futex = FUTEX_CALLS.get(os.uname().machine, ())
@@ -135,16 +81,24 @@ class Process:
             if len(self.threads) >= room:
                 return False
             try:
-                file = os.open(f"/proc/{self.pid}/task/{tid}/{self.mode}", os.O_RDONLY | os.O_CLOEXEC)
+                file = self.open_of(tid, self.mode)
             except OSError:
                 continue
-            self.threads[tid] = Thread(tid, file)
+            try:
+                schedule = self.open_of(tid, "schedstat")
+            except OSError:
+                schedule = -1
+            self.threads[tid] = Thread(tid, file, schedule)
+            self.changes += 1
         return True
+
+    def open_of(self, tid: int, name: str) -> int:
+        return os.open(f"/proc/{self.pid}/task/{tid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
     def drop(self, tid: int, rows: Rows) -> None:
         thread = self.threads.pop(tid)
-        thread.finish(thread.last_ns, rows)
-        os.close(thread.file)
+        thread.end(thread.last_ns, rows)
+        thread.close()
 
     def close(self, rows: Rows) -> None:
         for tid in list(self.threads):

@@ -141,9 +141,13 @@ function paintLane(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {
   paintEnd(ctx, scene, lane, middle);
   ctx.save();
   ctx.beginPath();
-  ctx.rect(left - 1, y, plot + 2, ROW);
+  ctx.rect(left - 1, y - 3, plot + 2, ROW + 3);
   ctx.clip();
   paintBoxes(ctx, scene, number, y);
+  // Each print is a small triangle above the lane.
+  for (const time of scene.prints.get(number) || []) {
+    write(ctx, scene, "▾", toX(scene.view, left, plot, time), y, { size: 9, align: "center" });
+  }
   ctx.restore();
 }
 

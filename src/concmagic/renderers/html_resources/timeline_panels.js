@@ -20,7 +20,8 @@ function legendOf(data, press) {
     ...data.legend.map(([code, label, length]) => make("button", {
       type: "button", "aria-pressed": "false", title: data.words.highlight,
       click: (/** @type {any} */ event) => press(code, event.currentTarget),
-    }, make("canvas", { class: "swatch", "data-code": code, "aria-hidden": "true" }), make("b", {}, label), make("span", { class: "muted" }, length))));
+    }, make("canvas", { class: "swatch", "data-code": code, "aria-hidden": "true" }), make("b", {}, label), make("span", { class: "muted" }, length))),
+    ...(data.prints.length ? [make("b", {}, "▾ " + data.words.printed)] : []));
 }
 
 function paintSwatch(/** @type {any} */ swatch, /** @type {any} */ scene) {

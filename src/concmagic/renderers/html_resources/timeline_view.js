@@ -45,6 +45,7 @@ function sceneOf(data) {
       outcome: one[3], text: one[4], parent: one[5], detail: one[6], place: data.places[one[7]], sums: one[8], open: !(one[2] & 2), callsOpen: false,
     })),
     flows: { kind, source, target, targetAt, sourceAt: targetAt.map((at, i) => at - ago[i]) },
+    prints: new Map(data.prints.map((/** @type {number[]} */ [lane, ...steps]) => [lane, undelta(steps)])),
     curveTimes: data.curves.map((/** @type {any[]} */ curve) => undelta(curve[1])),
     /** @type {any} */ selected: null, highlight: -1, /** @type {number[]} */ arrows: [], /** @type {number[]} */ seen: [],
     tops: [0],

@@ -1,0 +1,70 @@
+"""When which thread printed or displayed something into the notebook.
+
+What is replaced is an attribute of the class that writes (`write` of the notebook's streams, `publish` of
+what displays): a look at it is noted, and answers the original. So no frame of ours stands in a
+traceback, and what somebody has put on an instance is not disturbed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+Writer = tuple[type, str]  # a class written in Python, and the method that writes
+MOST = 100_000  # notes that are kept
+TOGETHER_NS = 20_000  # a print looks twice: at its text and at its end
+
+
+class PrintRecorder:
+    """Notes who prints from `start` to `stop`."""
+
+    def __init__(self, writers: Sequence[Writer]) -> None:
+        self.problems: list[str] = []
+        self._writers = tuple(dict.fromkeys(writers))
+        self._replaced: list[tuple[type, str, Any, _Noting]] = []
+        self._notes: list[tuple[int, int]] = []
+
+    def start(self) -> None:
+        """Begin to note."""
+        for owner, name in self._writers:
+            original = vars(owner).get(name)
+            if original is not None:
+                noting = _Noting(original, self._notes)
+                setattr(owner, name, noting)
+                self._replaced.append((owner, name, original, noting))
+
+    def stop(self) -> tuple[tuple[int, int], ...]:
+        """Put everything back; pairs of a moment (monotonic ns) and the native id of who printed then."""
+        while self._replaced:
+            owner, name, original, noting = self._replaced.pop()
+            if vars(owner).get(name) is noting:  # else somebody has put their own over it
+                setattr(owner, name, original)
+        notes, self._notes = self._notes, []
+        return tuple(_apart(notes))
+
+
+class _Noting:
+    """Stands for a method: who looks at it is about to write."""
+
+    def __init__(self, original: Any, notes: list[tuple[int, int]]) -> None:
+        self.original = original
+        self.notes = notes
+        self.__doc__ = getattr(original, "__doc__", None)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is not None and len(self.notes) < MOST:
+            self.notes.append((time.monotonic_ns(), threading.get_native_id()))
+        return self.original.__get__(instance, owner)
+
+
+def _apart(notes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Without those that follow another of the same thread at once."""
+    last: dict[int, int] = {}
+    kept = []
+    for at_ns, native_id in notes:
+        if at_ns - last.get(native_id, -TOGETHER_NS) >= TOGETHER_NS:
+            kept.append((at_ns, native_id))
+        last[native_id] = at_ns
+    return kept

@@ -1,0 +1,227 @@
+"""One thread as the sampler sees it: samples tell what it did, the scheduler's sums how much of it.
+
+Two numbers of a thread's `schedstat` grow: how long it has computed, and how long it could have but had no
+core. While the thread is off the cores both are exact. So between two such samples it is known how long it
+computed and waited for a core, wherever the samples between them fell; what is left it waited otherwise.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+from collections.abc import Callable
+
+RUNNING, GIL, FUTEX, ASLEEP, CORE = -1, -3, -4, -5, -6
+LEAST_NS = 100_000  # what is shorter is not worth a row: being woken takes some time on an idle core, too
+# Who has slept in one place for long is read less often: (samples that agreed, read every n-th tick).
+PATIENCE = ((1000, 8), (100, 4), (25, 2))
+_ACTIVE = (RUNNING, GIL, FUTEX)  # who waits like this computes again soon: its sums are read at each sample
+
+Decoder = Callable[[bytes], tuple[int, int]]
+Piece = tuple[int, int]
+
+
+class Rows:
+    """Finished stretches, as columns."""
+
+    def __init__(self) -> None:
+        self.columns = [array.array("q") for _ in range(5)]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def add(self, *values: int) -> None:
+        for column, value in zip(self.columns, values, strict=True):
+            column.append(value)
+
+
+class Thread:
+    """Its open files, the stretch it is in, and what the scheduler had summed up for it."""
+
+    __slots__ = (
+        "argument",
+        "code",
+        "delay_ns",
+        "entered_ns",
+        "exact",
+        "file",
+        "last_ns",
+        "left_ns",
+        "no_core",
+        "phase",
+        "ran_ns",
+        "raw",
+        "same",
+        "schedule",
+        "start_ns",
+        "tid",
+        "waited",
+    )
+
+    def __init__(self, tid: int, file: int, schedule: int = -1) -> None:
+        self.tid, self.file, self.schedule = tid, file, schedule
+        self.raw: bytes | None = None
+        self.code: int | None = None
+        self.argument = 0
+        self.start_ns = self.last_ns = self.same = 0
+        self.ran_ns = self.delay_ns = 0
+        self.exact: tuple[int, int, int] | None = None  # when it was last off the cores, and its sums then
+        self.waited: tuple[int, int] | None = None  # code and argument of what it did before it ran
+        self.left_ns = self.entered_ns = 0  # the last sample before it ran, and the first in which it did
+        self.no_core: list[Piece] = []
+        self.phase = tid & 7
+
+    def due(self, tick: int) -> bool:
+        if self.code != RUNNING:
+            for same, every in PATIENCE:
+                if self.same >= same:
+                    return (tick + self.phase) % every == 0
+        return True
+
+    def see(self, raw: bytes, now_ns: int, decode: Decoder, rows: Rows) -> None:
+        """Take a sample in."""
+        code, argument = (self.code, self.argument) if raw == self.raw else decode(raw)
+        assert code is not None
+        self.raw = raw
+        told = self.schedule >= 0 and (code in _ACTIVE or code != self.code) and self.ask(now_ns)
+        if code == RUNNING:
+            self.run(now_ns)
+        elif self.code == RUNNING:
+            self.stop_running(code, argument, now_ns, rows, told)
+        else:
+            if told:
+                self.burst(now_ns, rows)
+            self.take(code, argument, now_ns, rows)
+        if told and code != RUNNING:
+            self.exact = (now_ns, self.ran_ns, self.delay_ns)
+        self.same += 1
+        self.last_ns = now_ns
+
+    def take(self, code: int, argument: int, now_ns: int, rows: Rows) -> None:
+        """Where a sample differs, the change lies half-way between the two."""
+        if (code, argument) != (self.code, self.argument):
+            changed_ns = self.end((self.last_ns + now_ns) // 2, rows) or now_ns
+            self.begin(code, argument, changed_ns)
+
+    def ask(self, now_ns: int) -> bool:
+        """Read its sums; while it is on a core the first is as old as the scheduler's last tick."""
+        try:
+            words = os.pread(self.schedule, 64, 0).split()
+            ran_ns, delay_ns = int(words[0]), int(words[1])
+        except (OSError, ValueError, IndexError):
+            return False
+        waited_ns = delay_ns - self.delay_ns
+        if self.code == RUNNING and self.delay_ns and waited_ns >= LEAST_NS:
+            self.note_wait(waited_ns, ran_ns - self.ran_ns, now_ns)
+        self.ran_ns, self.delay_ns = ran_ns, delay_ns
+        return True
+
+    def note_wait(self, waited_ns: int, since_ns: int, now_ns: int) -> None:
+        """It had no core for so long, until some time after the last sample."""
+        gap_ns = now_ns - self.last_ns
+        if waited_ns >= gap_ns:
+            end_ns = max(self.last_ns, now_ns - min(since_ns, gap_ns))
+        else:
+            end_ns = self.last_ns + (gap_ns + waited_ns) // 2
+        self.no_core.append((end_ns - waited_ns, end_ns))
+
+    def run(self, now_ns: int) -> None:
+        """It is on a core, or waits for one."""
+        if self.code == RUNNING:
+            return
+        if self.code is None:
+            self.begin(RUNNING, 0, now_ns)
+            return
+        self.waited, self.left_ns, self.entered_ns = (self.code, self.argument), self.last_ns, now_ns
+        self.code, self.argument, self.same = RUNNING, 0, 0
+        if self.exact is not None:
+            late_ns = self.delay_ns - self.exact[2]
+            self.no_core = [(self.last_ns, self.last_ns + late_ns)] if late_ns >= LEAST_NS else []
+
+    def stop_running(self, code: int, argument: int, now_ns: int, rows: Rows, told: bool) -> None:
+        """It is off the cores again: now it is known how long it was on one."""
+        before_ns, after_ns = self.entered_ns - self.left_ns, now_ns - self.last_ns
+        if told and self.exact is not None and self.waited is not None:
+            at_ns, ran_ns, delay_ns = self.exact
+            rest_ns = now_ns - at_ns - (self.ran_ns - ran_ns) - (self.delay_ns - delay_ns)
+            rest_ns = max(0, rest_ns)
+            first_ns = rest_ns * before_ns // max(before_ns + after_ns, 1)
+            self.complete(at_ns + first_ns, self.delay_ns - delay_ns)
+            self.write(at_ns + first_ns, now_ns - (rest_ns - first_ns), rows)
+            changed_ns = now_ns - (rest_ns - first_ns)
+        else:
+            changed_ns = (self.last_ns + now_ns) // 2
+            self.write((self.left_ns + self.entered_ns) // 2, changed_ns, rows)
+        self.begin(code, argument, changed_ns)
+
+    def complete(self, from_ns: int, waited_ns: int) -> None:
+        """Its waits for a core as long as they were: the short ones have not been noted."""
+        missing_ns = waited_ns - sum(end_ns - begin_ns for begin_ns, end_ns in self.no_core)
+        if missing_ns < LEAST_NS:
+            return
+        if not self.no_core:
+            self.no_core = [(from_ns, from_ns)]
+        each_ns = missing_ns // len(self.no_core)
+        self.no_core = [(begin_ns, end_ns + each_ns) for begin_ns, end_ns in self.no_core]
+
+    def write(self, from_ns: int, to_ns: int, rows: Rows) -> None:
+        """Rows of what it did before it ran, and of its running without the waits for a core in it."""
+        at_ns = self.start_ns
+        if self.waited is not None:
+            at_ns = self.add(at_ns, min(from_ns, to_ns), *self.waited, rows)
+        core_ns = 0  # that has come together and is not written yet
+        for begin_ns, end_ns in self.no_core:
+            length_ns = min(end_ns - begin_ns, to_ns - at_ns - core_ns)
+            begin_ns = min(max(begin_ns, at_ns + core_ns), to_ns - length_ns)
+            if begin_ns > at_ns + core_ns:
+                at_ns = self.add(at_ns, at_ns + core_ns, CORE, 0, rows)
+                at_ns = self.add(at_ns, begin_ns, RUNNING, 0, rows)
+                core_ns = 0
+            core_ns += length_ns
+        at_ns = self.add(at_ns, at_ns + core_ns, CORE, 0, rows)
+        self.add(at_ns, to_ns, RUNNING, 0, rows)
+
+    def burst(self, now_ns: int, rows: Rows) -> None:
+        """Between two samples off the cores it was on one: in the middle, for want of better knowledge."""
+        if self.exact is None or self.code is None:
+            return
+        gap_ns = now_ns - self.last_ns
+        ran_ns = min(self.ran_ns - self.exact[1], gap_ns)
+        late_ns = min(self.delay_ns - self.exact[2], gap_ns - ran_ns)
+        if ran_ns + late_ns < LEAST_NS:
+            return
+        self.waited = (self.code, self.argument)
+        begin_ns = self.last_ns + (gap_ns - ran_ns - late_ns) // 2
+        self.no_core = [(begin_ns, begin_ns + late_ns)] if late_ns >= LEAST_NS else []
+        self.write(begin_ns, begin_ns + ran_ns + late_ns, rows)
+        code, argument, same = self.code, self.argument, self.same
+        self.begin(code, argument, begin_ns + ran_ns + late_ns)
+        self.same, self.last_ns = same, now_ns
+
+    def begin(self, code: int, argument: int, at_ns: int) -> None:
+        """A new stretch."""
+        self.code, self.argument, self.start_ns, self.same = code, argument, at_ns, 0
+        self.waited, self.no_core = None, []
+        self.left_ns = self.entered_ns = at_ns
+
+    def add(self, from_ns: int, to_ns: int, code: int, argument: int, rows: Rows) -> int:
+        """One row; returns where the next begins."""
+        if to_ns <= from_ns:
+            return from_ns
+        rows.add(self.tid, from_ns, to_ns, code, argument)
+        return to_ns
+
+    def end(self, at_ns: int, rows: Rows) -> int:
+        """End its stretch; 0 if it had none."""
+        if self.code is None:
+            return 0
+        if self.code == RUNNING:
+            self.write((self.left_ns + self.entered_ns) // 2, at_ns, rows)
+        else:
+            rows.add(self.tid, self.start_ns, at_ns, self.code, self.argument)
+        return at_ns
+
+    def close(self) -> None:
+        os.close(self.file)
+        if self.schedule >= 0:
+            os.close(self.schedule)

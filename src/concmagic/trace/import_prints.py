@@ -1,0 +1,33 @@
+"""Who printed when: the task whose step was running on that thread, else the thread."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
+from concmagic.trace.clock import CellClock
+from concmagic.trace.model import Print
+from concmagic.trace.numbering import TrackIds
+from concmagic.trace.task_flows import Step
+
+
+def import_prints(
+    prints: Sequence[tuple[int, int]],
+    pid: int,
+    clock: CellClock,
+    ids: TrackIds,
+    steps: Mapping[int, Sequence[Step]],
+) -> tuple[Print, ...]:
+    """The prints of threads that have a track, in order."""
+    found = []
+    for at_ns, native_id in prints:
+        thread = ids.known("thread", pid, native_id)
+        if thread is not None and clock.start_ns <= at_ns <= clock.start_ns + clock.wall_ns:
+            moment = clock.at(at_ns)
+            found.append(Print(moment, _task_at(steps.get(thread, ()), moment, thread)))
+    return tuple(sorted(found, key=lambda one: one.at_ns))
+
+
+def _task_at(steps: Sequence[Step], moment: int, thread: int) -> int:
+    index = bisect_right(steps, moment, key=lambda step: step[0]) - 1
+    return steps[index][2] if index >= 0 and moment <= steps[index][1] else thread
