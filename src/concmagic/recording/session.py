@@ -116,6 +116,7 @@ class RecordingSession:
 
     def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:
         from concmagic.recording.calls.recorder import CallRecorder
+        from concmagic.recording.children.messages import MessageRecorder
         from concmagic.recording.children.recorder import ChildRecorder
         from concmagic.recording.marks import MarkRecorder
         from concmagic.recording.sampler.recorder import Sampler
@@ -127,6 +128,7 @@ class RecordingSession:
         on_born = watching.watch if watching else None  # a child's first milliseconds are its dearest
         recorders: dict[str, Recorder] = {
             "children": ChildRecorder(self._options, self._cell.file, budget, on_born),
+            "messages": MessageRecorder(),
             "marks": MarkRecorder(),
             "jobs": PoolJobRecorder(),
             "threads": ThreadRecorder(),
@@ -152,6 +154,7 @@ class RecordingSession:
             calls=evidence.get("calls"),
             tasks=evidence.get("tasks") or TaskLog(),
             jobs=evidence.get("jobs") or (),
+            messages=evidence.get("messages"),
         )
 
     def _guard(self, name: str, action: Callable[[], T]) -> T | None:
