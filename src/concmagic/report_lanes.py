@@ -27,7 +27,11 @@ def _ok(track: Track) -> bool | None:
         return None
     if track.outcome in _GOOD:
         return True
-    if track.outcome in _NEITHER or (track.group and track.outcome == "killed by SIGTERM"):
+    if (
+        track.outcome in _NEITHER
+        or track.outcome.startswith("ended by ")
+        or (track.group and track.outcome == "killed by SIGTERM")
+    ):
         return None
     return False
 

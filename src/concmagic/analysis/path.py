@@ -162,11 +162,25 @@ class _Walk:
         until = at + max(wait.length_ns // 20, _NOTICED_LATE_NS)
         ended = [
             child
-            for child in self._children.get(track.id, ())
+            for child in self._started_by(track)
             if child.end_ns is not None and wait.start_ns < child.end_ns <= until
         ]
         last = max(ended, key=lambda child: child.end_ns or 0, default=None)
         return (None, at) if last is None else (last, min(last.end_ns or 0, at))
+
+    def _started_by(self, track: Track) -> Sequence[Track]:
+        """Its children; a pool's helper waits for those that others of its process have started."""
+        if track.role == "machinery" and track.kind == "thread":
+            beside = [
+                one.id for one in self._tracks.values() if one.kind == "thread" and one.pid == track.pid
+            ]
+            return [
+                child
+                for one in beside
+                for child in self._children.get(one, ())
+                if child.kind == "process" or one == track.id
+            ]
+        return self._children.get(track.id, ())
 
     def _origin(self, track: Track, at: int) -> Track | None:
         """Who started it; else the track it stands under; else the cell."""
@@ -253,12 +267,18 @@ def _children(trace: Trace) -> dict[int, list[Track]]:
     return children
 
 
+def _told_apart(part: PathPart) -> str:
+    if part.state is State.UNKNOWN:
+        return ""
+    return part.detail if part.state is State.STARTING else part.reason
+
+
 def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:
     """Parts that say the same, as one with their summed length; longest first."""
     sums: dict[tuple[State, str], int] = defaultdict(int)
     first: dict[tuple[State, str], PathPart] = {}
     for part in parts:
-        key = (part.state, "" if part.state in (State.RUNNING, State.UNKNOWN) else part.reason)
+        key = (part.state, _told_apart(part))
         sums[key] += part.length_ns
         longest = first.get(key)
         if longest is None or part.length_ns > longest.length_ns:

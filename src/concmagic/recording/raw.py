@@ -222,6 +222,44 @@ class SampleLog:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """One message through a pipe between processes, as its sender or its receiver saw it."""
+
+    pipe: int  # inode of the end it went through; a socket pair's ends have two
+    sends: bool
+    kind: str  # "job", "result" (of a pool); "item" (of a `for` header); "queue", "pipe"
+    native_id: int
+    begin_ns: int  # sender: began to pickle it; receiver: began to wait for it
+    moved_ns: int  # sender: had pickled it; receiver: it was there
+    end_ns: int  # sender: written; receiver: unpickled
+    size: int  # bytes
+    digest: int  # of its beginning: with pipe and size it tells which message it is
+    job: int | None = None  # index of the sender's SentJob that it carries
+
+
+@dataclass(frozen=True, slots=True)
+class SentJob:
+    """One job that this process gave to a pool of processes."""
+
+    label: str
+    submitted_ns: int
+    submitter: int  # native id of the thread that submitted it; 0 is not known
+    outcome: str  # "returned", "raised X", "cancelled", "not started", "left running", "" not known
+    queued_ns: int = 0  # it was put into the queue of those who send it, by whom; 0: when it was submitted
+    queuer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLog:
+    """What one process sent to others and received from them."""
+
+    messages: tuple[MessageRecord, ...] = ()
+    jobs: tuple[SentJob, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()  # inodes of the two ends of each socket pair made here
+    lost: int = 0  # messages that were too many to be kept
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessRecord:
     """One Python process that the cell used: the kernel itself, or a child.
 
@@ -250,6 +288,12 @@ class ProcessRecord:
     starter: int | None = None  # native id of the parent's thread that started it
     done_ns: int | None = None  # its own program was over; from then to its end it handed over and exited
     locks: LockLog | None = None
+    messages: MessageLog | None = None
+    born_ns: int | None = None  # the parent had forked or executed it
+    loaded_ns: int | None = None  # our own imports in it were done
+    sent_bytes: int = 0  # what was pickled to start it
+    sent_ns: int = 0  # the time that took
+    ended_by: str = ""  # "pool", "cell": the signal that ended it was sent on purpose
 
 
 @dataclass(frozen=True, slots=True)

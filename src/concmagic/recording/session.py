@@ -121,6 +121,7 @@ class RecordingSession:
 
     def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:
         from concmagic.recording.calls.recorder import CallRecorder
+        from concmagic.recording.children.messages import MessageRecorder
         from concmagic.recording.children.recorder import ChildRecorder
         from concmagic.recording.locks.recorder import LockRecorder
         from concmagic.recording.marks import MarkRecorder
@@ -134,6 +135,7 @@ class RecordingSession:
         on_born = watching.watch if watching else None  # a child's first milliseconds are its dearest
         recorders: dict[str, Recorder] = {
             "children": ChildRecorder(self._options, self._cell.file, budget, on_born),
+            "messages": MessageRecorder(),
             "marks": MarkRecorder(),
             "prints": PrintRecorder(self._writers),
             "jobs": PoolJobRecorder(),
@@ -162,6 +164,7 @@ class RecordingSession:
             tasks=evidence.get("tasks") or TaskLog(),
             jobs=evidence.get("jobs") or (),
             locks=evidence.get("locks"),
+            messages=evidence.get("messages"),
         )
 
     def _guard(self, name: str, action: Callable[[], T]) -> T | None:

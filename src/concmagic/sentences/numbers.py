@@ -49,6 +49,16 @@ def count(how_many: int, singular: str, plural: str = "") -> str:
     return f"{how_many:,} {word}"
 
 
+def byte_count(size: int) -> str:
+    """Write a size: "40 B", "3.2 kB", "80 MB"."""
+    value, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{_digits(value)} {unit}"
+
+
 def _digits(value: float) -> str:
     """Three significant digits at most, without trailing zeros after the point."""
     if value >= 99.95:

@@ -7,7 +7,7 @@ from math import isnan
 from concmagic.sentences.findings import of_total
 from concmagic.sentences.numbers import count, duration, number, percent
 from concmagic.sentences.picture import _plural
-from concmagic.sentences.traces import STARTING_PYTHON
+from concmagic.sentences.traces import NEW_PROCESS, OUR_IMPORTS, STARTING_PYTHON, UNPICKLING
 
 IN_FLIGHT = "in flight"
 ON_A_CORE = "on a core"
@@ -30,6 +30,9 @@ PARALLELISM_FROM_CLOCK = (
     "CPU time divided by wall time, because for part of the cell it was not recorded who was on a core."
 )
 
+HANDED_OVER = "handing the recording over"
+_RUNS = {"exit": HANDED_OVER}
+
 # What a wait is called in "where it went"; others are "waiting for …".
 _WAITS = {
     "": "waiting",
@@ -48,17 +51,20 @@ _WAITS = {
     "join": "waiting for an end (join)",
     "pool": "waiting for a pool",
     "result": "waiting for a result",
+    "pipe": "waiting for a pipe",
+    "exit": HANDED_OVER,
     "task": "waiting for a task",
     "merged": "waiting",
 }
 
+_STARTS = (STARTING_PYTHON, NEW_PROCESS, OUR_IMPORTS, UNPICKLING)
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
 
 
 def path_words(state: str, reason: str, detail: str) -> str:
     """Name a part of "where it went"."""
     if state == "running":
-        return "computing"
+        return _RUNS.get(reason, reason or "computing")
     if state == "blocking":
         return f"blocked in {reason}" if reason else "blocked"
     if state == "ready":
@@ -66,7 +72,7 @@ def path_words(state: str, reason: str, detail: str) -> str:
     if state == "waiting":
         return _WAITS.get(reason, f"waiting for {reason}")
     if state == "starting":
-        return f"starting {detail}" if detail == STARTING_PYTHON else "starting"
+        return f"starting {detail}" if detail in _STARTS else "starting"
     return "not recorded"
 
 

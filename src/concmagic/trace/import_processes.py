@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from concmagic import sentences
 from concmagic.recording.raw import ProcessRecord
 from concmagic.trace.clock import CellClock
-from concmagic.trace.cover import cover, join_equal
+from concmagic.trace.cover import cover, join_equal, within
 from concmagic.trace.model import Flow, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds
 
@@ -23,6 +24,7 @@ def process_track(
     clock: CellClock,
     ids: TrackIds,
     has_jobs: bool,
+    sampling_ns: int = 0,
 ) -> Track:
     """The track of one process; the kernel's own has no parent."""
     is_kernel = record.parent_pid is None
@@ -36,7 +38,13 @@ def process_track(
         role="work" if record.origin == "user" else "machinery",
         start_ns=start,
         end_ns=None if record.ended_ns is None else end,
-        states=cover(start, end, samples, _from_threads(threads), _starting(record, clock, end)),
+        states=cover(
+            start,
+            end,
+            to_its_end(samples, end, sampling_ns) if record.ended_ns is not None else samples,
+            _from_threads(threads),
+            _starting(record, clock, end),
+        ),
         outcome="" if is_kernel else outcome_of(record),
         outcome_detail=_why_it_never_ran(record),
         pid=record.pid,
@@ -55,6 +63,8 @@ def outcome_of(record: ProcessRecord) -> str:
     if code is None:
         return ""
     if code < 0:
+        if record.ended_by:
+            return sentences.ENDED_BY[record.ended_by]
         name = f"signal {-code}"
         with suppress(ValueError):  # a real-time signal has no name
             name = signal.Signals(-code).name
@@ -73,7 +83,48 @@ def process_spawn(record: ProcessRecord, clock: CellClock, ids: TrackIds) -> Flo
         return None
     begun = record.started_ns if record.begun_ns is None else record.begun_ns
     target = ids.get("process", record.pid, 0)
-    return Flow("spawn", source, clock.at(record.started_ns), target, clock.at(begun))
+    detail = sentences.started_with(record.sent_bytes, record.sent_ns)
+    return Flow("spawn", source, clock.at(record.started_ns), target, clock.at(begun), detail)
+
+
+def to_its_end(samples: Sequence[StateInterval], end: int, sampling_ns: int) -> Sequence[StateInterval]:
+    """Samples whose last one reaches to the process's end, if no other was due between."""
+    if not samples or not end - sampling_ns * 5 // 4 <= samples[-1].end_ns < end:
+        return samples
+    return (*samples[:-1], replace(samples[-1], end_ns=end))
+
+
+def with_life(record: ProcessRecord, threads: Sequence[Track], clock: CellClock) -> list[Track]:
+    """A child's main thread starts with its process and, when its program is over, waits for its exit."""
+    if record.parent_pid is None:
+        return list(threads)
+    return [
+        replace(thread, states=_of_main(record, thread, clock))
+        if thread.native_id == record.main_native_id
+        else thread
+        for thread in threads
+    ]
+
+
+def _of_main(record: ProcessRecord, thread: Track, clock: CellClock) -> tuple[StateInterval, ...]:
+    if not thread.states:
+        return thread.states
+    start, end = thread.states[0].start_ns, thread.states[-1].end_ns
+    states = cover(start, end, thread.states, _starting(record, clock, end))
+    if record.done_ns is None:
+        return states
+    exit_ = [
+        replace(
+            one,
+            state=State.WAITING if one.state is State.UNKNOWN else one.state,
+            reason="exit",
+            detail=sentences.HANDING_OVER,
+            file="",
+            line=0,
+        )
+        for one in within(states, clock.at(record.done_ns), end)
+    ]
+    return cover(start, end, states, exit_)
 
 
 def _starting(record: ProcessRecord, clock: CellClock, end: int) -> list[StateInterval]:
@@ -84,7 +135,14 @@ def _starting(record: ProcessRecord, clock: CellClock, end: int) -> list[StateIn
     begun = ready if record.begun_ns is None else min(clock.at(record.begun_ns), ready)
     if record.target_ns is None and record.begun_ns is None and record.start_method in ("", "subprocess"):
         return []  # nobody told when it was ready: what follows is not known
-    stretches = ((asked, begun, sentences.STARTING_PYTHON), (begun, ready, sentences.UNPICKLING))
+    born = asked if record.born_ns is None else min(max(clock.at(record.born_ns), asked), begun)
+    loaded = begun if record.loaded_ns is None else min(max(clock.at(record.loaded_ns), begun), ready)
+    stretches = (
+        (asked, born, sentences.NEW_PROCESS),
+        (born, begun, sentences.STARTING_PYTHON),
+        (begun, loaded, sentences.OUR_IMPORTS),
+        (loaded, ready, sentences.UNPICKLING),
+    )
     return [
         StateInterval(first, last, State.STARTING, "", detail)
         for first, last, detail in stretches
@@ -105,7 +163,7 @@ def _from_threads(threads: Sequence[Track]) -> list[StateInterval]:
     active = dict.fromkeys(State, 0)
     states: list[StateInterval] = []
     before = changes[0][0] if changes else 0
-    reasons: dict[str, int] = {}
+    reasons: dict[tuple[State, str], int] = {}
     for at, begins, interval in changes:
         if at > before:
             piece = _strongest(before, at, active, reasons)
@@ -113,17 +171,17 @@ def _from_threads(threads: Sequence[Track]) -> list[StateInterval]:
             before = at
         step = 1 if begins else -1
         active[interval.state] += step
-        if interval.state is State.WAITING:
-            reasons[interval.reason] = reasons.get(interval.reason, 0) + step
+        key = interval.state, interval.reason
+        reasons[key] = reasons.get(key, 0) + step
     return join_equal(states)
 
 
 def _strongest(
-    start: int, end: int, active: dict[State, int], reasons: dict[str, int]
+    start: int, end: int, active: dict[State, int], reasons: dict[tuple[State, str], int]
 ) -> StateInterval | None:
     for state in _STRONGEST:
         if active[state]:
-            told = {reason for reason, many in reasons.items() if many} if state is State.WAITING else set()
+            told = {reason for (of, reason), many in reasons.items() if many and of is state}
             return StateInterval(start, end, state, told.pop() if len(told) == 1 else "")
     return None
 

@@ -17,17 +17,21 @@ from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_call
 from concmagic.trace.import_gil import import_gil
 from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
 from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks
+from concmagic.trace.import_messages import match
 from concmagic.trace.import_prints import import_prints
-from concmagic.trace.import_processes import process_spawn, process_track
+from concmagic.trace.import_processes import process_spawn, process_track, with_life
 from concmagic.trace.import_samples import Holding, Samples, import_holders, import_samples
 from concmagic.trace.import_slices import slices_of, together
 from concmagic.trace.import_tasks import ImportedTasks, TaskImporter
 from concmagic.trace.import_threads import ThreadContext, import_threads, shown
 from concmagic.trace.import_waits import with_results
+from concmagic.trace.message_flows import message_flows
+from concmagic.trace.message_states import with_messages
 from concmagic.trace.model import (
     Flow,
     Function,
     Hidden,
+    Job,
     Lock,
     Model,
     Slices,
@@ -70,7 +74,9 @@ class _Importer:
         self._places = Places(recording.cell_file, recording.cells)
         self._lines = CallLines(recording.source, recording.cell_file)
         self._ids = TrackIds()
-        self._jobs = known_jobs(recording)
+        self._messages = match(recording.processes)
+        self._own_jobs = known_jobs(recording)  # not those of pools of processes: messages tell of them
+        self._jobs = (*self._own_jobs, *(job.record for job in self._messages.jobs))
         self._found = _Found(problems=list(recording.problems))
         self._holders = self._read_holders()
 
@@ -82,9 +88,7 @@ class _Importer:
         for process in recording.processes:
             self._import_process(process, samples)
         jobs = import_jobs(self._jobs, self._clock, self._ids)
-        of_jobs = job_flows(self._jobs, self._clock, self._ids)
-        found.tracks, of_waits = with_results(found.tracks, jobs)
-        found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
+        self._add_flows_of_jobs(jobs[: len(self._own_jobs)])
         known = {track.id for track in found.tracks}
         return Trace(
             title=recording.title,
@@ -109,6 +113,13 @@ class _Importer:
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
             unawaited=tuple(found.unawaited),
         )
+
+    def _add_flows_of_jobs(self, own: Sequence[Job]) -> None:
+        found = self._found
+        of_jobs = job_flows(self._own_jobs, self._clock, self._ids)
+        found.tracks, of_waits = with_results(found.tracks, own)
+        found.flows += message_flows(self._messages, found.tracks, self._clock)
+        found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
 
     def _read_samples(self) -> Samples:
         try:
@@ -160,10 +171,13 @@ class _Importer:
         threads, flows = import_threads(process.threads, context)
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
             threads = [replace(thread, role="machinery", unit=False) for thread in threads]
-        threads, gil = self._read_gil(process, threads, calls, context)
+        threads = [self._with_messages(thread, process) for thread in threads]
+        threads, gil = self._read_gil(process, with_life(process, threads, self._clock), calls, context)
         of_process = samples.get(pid, ()) if not threads else ()
         is_group = any(job.pid == pid for job in self._jobs)
-        track = process_track(process, threads, of_process, self._clock, self._ids, is_group)
+        track = process_track(
+            process, threads, of_process, self._clock, self._ids, is_group, context.sampling_ns
+        )
         spawn = process_spawn(process, self._clock, self._ids)
         if process.origin in ("user", "machinery") or self._recording.show_all:
             found.tracks += [track, *gil, *threads, *tasks.tracks]
@@ -179,6 +193,10 @@ class _Importer:
             thread = self._ids.known("thread", pid, native_id)
             if thread is not None:
                 found.steps[thread] = steps
+
+    def _with_messages(self, thread: Track, process: ProcessRecord) -> Track:
+        messages = self._messages.by_thread.get((process.pid, thread.native_id), ())
+        return with_messages(thread, messages, process, self._clock) if messages else thread
 
     def _read_tasks(self, process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> ImportedTasks:
         if process.tasks is None:

@@ -32,6 +32,10 @@ class Child:
     exit_code: int | None = None
     is_bare: bool = False  # by os.fork, not by multiprocessing
     is_ending: bool = False  # a signal was sent to it
+    signal_sent: int = 0  # which, by the cell or by its pool
+    born_ns: int | None = None  # it had a pid
+    sent_bytes: int = 0  # what was pickled to start it, and how long that took
+    sent_ns: int = 0
     inherited: dict[str, tuple[int, int]] | None = field(default=None, repr=False)  # by fork
 
 
@@ -68,7 +72,7 @@ class Family:
         """It has a pid now."""
         if child.pid == pid:
             return
-        child.pid = pid
+        child.pid, child.born_ns = pid, time.monotonic_ns()
         self._by_pid[pid] = child
         self.children.append(child)
         self.on_born(pid)

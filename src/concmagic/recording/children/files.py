@@ -20,6 +20,7 @@ from typing import Any
 _LENGTH = struct.Struct("<Q")
 _PREFIX = "concmagic-children-"
 _SUFFIX = ".records"
+_MOST_PARTS = 1_000  # of one writev (IOV_MAX)
 
 
 class ChildFile:
@@ -30,22 +31,40 @@ class ChildFile:
 
     def append(self, kind: str, content: Any) -> None:
         """Add one whole record. A folder that is gone means that nobody waits for it."""
-        data = pickle.dumps((kind, content), protocol=5)
+        chunks = _Chunks()
+        pickle.Pickler(chunks, protocol=5).dump((kind, content))
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
             file = os.open(self._path, flags, 0o600)
         except FileNotFoundError:
             return
         try:
-            _write_all(file, _LENGTH.pack(len(data)) + data)
+            _write_all(file, [_LENGTH.pack(sum(map(len, chunks.parts))), *chunks.parts])
         finally:
             os.close(file)
 
 
-def _write_all(file: int, data: bytes) -> None:
-    rest = memoryview(data)
+class _Chunks:
+    """A file for pickle that copies nothing: a child's calls are 26 MB, and its parent waits for its exit."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes | memoryview] = []
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Keep a part as it is."""
+        self.parts.append(data)
+        return len(data)
+
+
+def _write_all(file: int, parts: list[bytes | memoryview]) -> None:
+    """In one write, as long as the system takes all of it at once."""
+    rest = [memoryview(part).cast("B") for part in parts if len(part)]
     while rest:
-        rest = rest[os.write(file, rest) :]
+        written = os.writev(file, rest[:_MOST_PARTS])
+        while rest and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if rest:
+            rest[0] = rest[0][written:]
 
 
 def read_all(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:

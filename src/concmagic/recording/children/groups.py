@@ -16,6 +16,8 @@ _HELPERS = {
 _WORKERS = {
     "multiprocessing.pool": ("worker", "Pool"),
     "concurrent.futures.process": ("_process_worker", "ProcessPoolExecutor"),
+    "loky.process_executor": ("_process_worker", "loky"),
+    "joblib.externals.loky.process_executor": ("_process_worker", "joblib"),
 }
 
 

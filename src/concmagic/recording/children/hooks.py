@@ -8,19 +8,27 @@ for good (Python cannot take it back) and does nothing while no hooks are instal
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from multiprocessing import popen_fork, spawn, util
+from contextlib import ExitStack
+from multiprocessing import popen_fork, reduction, spawn, util
 from typing import Any
 
+from concmagic.on_import import on_import
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children import pickling
 from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.passport import Boarding, Passport
 from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.quiet import watched
 from concmagic.recording.children.watch import Watcher
+
+LOKY = ("loky", "joblib.externals.loky")
+_BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what it is
 
 _active: Hooks | None = None
 _is_registered = False
@@ -39,6 +47,7 @@ class Hooks:
         self.before_child: Callable[[], None] = lambda: None  # called once a child is about to start
         self.on_fork: Callable[[Hooks, Child | None], None] = lambda hooks, child: None
         self._patches = Patches()
+        self._imports = ExitStack()
 
     def install(self) -> None:
         """Watch every start and end from now on."""
@@ -53,8 +62,11 @@ class Hooks:
         patch(spawn, "get_preparation_data", _preparation_data(self, spawn.get_preparation_data))
         patch(util, "spawnv_passfds", _spawnv_passfds(self, util.spawnv_passfds))
         patch(os, "fork", _fork(self, os.fork))
+        patch(reduction, "dump", watched(reduction.dump, self._sent_to_child, time.monotonic_ns))
         self.pools.patch(self._patches)
         self._patch_subprocess()
+        for package in LOKY:
+            self._imports.enter_context(on_import(f"{package}.backend.popen_loky_posix", self._patch_loky))
         _active = self
 
     def _patch_subprocess(self) -> None:
@@ -71,6 +83,27 @@ class Hooks:
             transport = transports.BaseSubprocessTransport
             patch(transport, "_process_exited", _process_exited(self, transport._process_exited))
 
+    def _patch_loky(self, module: Any) -> None:
+        """Its children start and end by a `Popen` of its own."""
+        kind = getattr(module, "Popen", None)
+        if kind is None or self._patches.has(kind, "poll"):
+            return
+        patch = self._patches.set
+        patch(kind, "__init__", _popen_init(self, kind.__init__))
+        patch(kind, "poll", _poll(self, kind.poll))
+        patch(kind, "terminate", _terminate(self, kind.terminate))
+        spawning, reducing = module.spawn, module.reduction
+        patch(spawning, "get_preparation_data", _preparation_data(self, spawning.get_preparation_data))
+        patch(reducing, "dump", watched(reducing.dump, self._sent_to_child, time.monotonic_ns))
+
+    def _sent_to_child(
+        self, begun_ns: int, result: None, value: Any, file: Any, *rest: Any, **more: Any
+    ) -> None:
+        child = self.family.coming
+        if child is not None and child.pid == 0:
+            child.sent_bytes = file.tell()
+            child.sent_ns += time.monotonic_ns() - begun_ns
+
     def patch_loaded(self) -> None:
         """Watch what is imported only when it is first used."""
         forkserver = sys.modules.get("multiprocessing.popen_forkserver")
@@ -82,6 +115,7 @@ class Hooks:
         """Put everything back; the pickling help is left to the caller."""
         global _active
         _active = None
+        self._imports.close()
         self._patches.restore()
         self.watcher.stop()
 
@@ -152,17 +186,27 @@ def _send_signal(hooks: Hooks, original: Any) -> Any:
     def _send_signal(popen: Any, sig: int) -> None:
         child = hooks.family.find(popen.pid)
         if child is not None:
-            child.is_ending = True
+            child.is_ending, child.signal_sent = True, int(sig)
         original(popen, sig)
 
     return _send_signal
 
 
+def _terminate(hooks: Hooks, original: Any) -> Any:
+    def terminate(popen: Any) -> None:
+        child = hooks.family.find(popen.pid)
+        if child is not None:
+            child.is_ending, child.signal_sent = True, int(signal.SIGTERM)
+        original(popen)
+
+    return terminate
+
+
 def _preparation_data(hooks: Hooks, original: Any) -> Any:
-    def get_preparation_data(name: str) -> dict[str, Any]:
-        data: dict[str, Any] = original(name)
+    def get_preparation_data(name: str, *rest: Any) -> dict[str, Any]:
+        data: dict[str, Any] = original(name, *rest)
         child = hooks.family.coming
-        if child is not None and child.start_method in ("spawn", "forkserver") and name == child.name:
+        if child is not None and child.start_method in _BY_MESSAGE and name == child.name:
             # The notebook's code goes by value: no file has to be run again as `__main__`.
             data.pop("init_main_from_path", None)
             data.pop("init_main_from_name", None)

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing import process, util
 from pathlib import Path
@@ -22,7 +22,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from concmagic import sentences
-from concmagic.recording.children import pickling
+from concmagic.recording.children import messages, pickling
 from concmagic.recording.children.family import Child
 from concmagic.recording.children.files import ChildFile
 from concmagic.recording.children.hooks import Hooks
@@ -42,7 +42,9 @@ class Life:
         self.passport = passport
         self.hooks = hooks
         self.begun_ns = begun_ns
+        self.loaded_ns: int | None = None
         self.target_ns: int | None = None
+        self._parts = 0
         self.problems: list[str] = []
         self.recorders = ChildRecorders(passport.detail, passport.budget)
         self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
@@ -62,8 +64,24 @@ class Life:
         """The user's target begins now: from here on everything is recorded."""
         if self.target_ns is None:
             self.recorders.start()
+            self._hand_messages_over()
             self.target_ns = time.monotonic_ns()
             self.file.append("target", self.target_ns)
+
+    def loaded(self) -> None:
+        """All that we need is imported; what takes time from here on is the child's own."""
+        self.loaded_ns = time.monotonic_ns()
+        self.file.append("loaded", self.loaded_ns)
+
+    def _hand_messages_over(self) -> None:
+        """Its jobs are known as it runs, should it be killed."""
+        recorder = messages.of_this_process()
+        if recorder is not None:
+            recorder.hand_over = self._append_messages
+
+    def _append_messages(self, rows: Sequence[list[Any]]) -> None:
+        self._parts += 1
+        self.file.append(f"messages-{self._parts:06}", rows)
 
     def fail(self, text: str) -> None:
         """It could not start; its parent wants to know why."""
@@ -88,6 +106,7 @@ class Life:
         seen = self.recorders.stop()
         return {
             "begun_ns": self.begun_ns,
+            "loaded_ns": self.loaded_ns,
             "target_ns": self.target_ns,
             "done_ns": done_ns,
             "exit_code": exit_code,
@@ -169,6 +188,7 @@ def _live(life: Life, passport: Passport) -> Life:
     pickling.show_sources(passport.sources)
     life.begin()
     life.recorders.load()
+    life.loaded()
     _watch_bootstrap()
     return life
 

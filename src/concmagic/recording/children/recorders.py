@@ -12,6 +12,7 @@ from concmagic import sentences
 # Importing what they observe would cost a child up to 40 ms: these wait until it has imported it.
 _OBSERVED = {"tasks": "asyncio", "jobs": "concurrent.futures.thread"}
 _MODULES = {
+    "messages": ("children.messages", "MessageRecorder"),
     "marks": ("marks", "MarkRecorder"),
     "jobs": ("threads.pool_jobs", "PoolJobRecorder"),
     "threads": ("threads.recorder", "ThreadRecorder"),

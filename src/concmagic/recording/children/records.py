@@ -6,7 +6,7 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.recording.children.family import Child
-from concmagic.recording.raw import ProcessRecord
+from concmagic.recording.raw import MessageLog, MessageRecord, ProcessRecord
 
 
 def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
@@ -35,7 +35,26 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         problems=tuple(_problems(child, told)),
         starter=child.starter or None,
         done_ns=end.get("done_ns"),
+        messages=seen.get("messages") or _messages_so_far(told),
+        born_ns=child.born_ns,
+        loaded_ns=end.get("loaded_ns") or told.get("loaded"),
+        sent_bytes=child.sent_bytes,
+        sent_ns=child.sent_ns,
+        ended_by=_ended_by(child),
     )
+
+
+def _ended_by(child: Child) -> str:
+    """Who meant it to end, where it was a signal that ended it."""
+    if not child.signal_sent or child.exit_code != -child.signal_sent:
+        return ""
+    return "pool" if child.group else "cell"
+
+
+def _messages_so_far(told: dict[str, Any]) -> MessageLog | None:
+    """Those that a child had handed over before it was killed."""
+    parts = sorted((kind, rows) for kind, rows in told.items() if kind.startswith("messages-"))
+    return MessageLog(tuple(MessageRecord(*row) for _, rows in parts for row in rows)) if parts else None
 
 
 def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:

@@ -1,0 +1,214 @@
+"""What processes send each other: every message through a pipe of multiprocessing, at both of its ends.
+
+Queues, pools and executors are made of such pipes. A pipe is told by its inode, which all who have
+an end of it share; a socket pair's two are noted where it is made. Which message arrived as which is
+told later, when the evidence of all processes is together (`trace/import_messages.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from multiprocessing import connection
+from multiprocessing.reduction import ForkingPickler
+from types import FrameType
+from typing import Any
+
+from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.process_jobs import ProcessJobs
+from concmagic.recording.children.quiet import watched
+from concmagic.recording.raw import MessageLog, MessageRecord
+
+MOST = 50_000  # messages kept of one process; what comes later is counted only
+FLUSH_NS = 1_000_000  # a child hands over at most once in this time
+_LOKY = ("loky", "joblib.externals.loky")
+_WORKERS = {
+    ("multiprocessing.pool", "worker"),
+    ("concurrent.futures.process", "_process_worker"),
+    ("concurrent.futures.process", "_sendback_result"),
+    *((f"{loky}.process_executor", "_process_worker") for loky in _LOKY),
+    *((f"{loky}.process_executor", "_sendback_result") for loky in _LOKY),
+}
+_RESULT_READERS = {
+    ("multiprocessing.pool", "_handle_results"),
+    ("concurrent.futures.process", "wait_result_broken_or_wakeup"),
+    *((f"{loky}.process_executor", "wait_result_broken_or_wakeup") for loky in _LOKY),
+}
+_QUEUES = {"multiprocessing.queues", *(f"{loky}.backend.queues" for loky in _LOKY)}
+_DIGESTED = 2_048  # bytes; the number of a pool's job stands before its arguments
+_OURS = "concmagic.runners."
+
+Row = list[Any]  # the fields of a MessageRecord, in order
+PartTaker = Callable[[Sequence[Row]], None]
+
+_KIND, _MOVED, _END, _SIZE = 2, 5, 6, 7
+_current: MessageRecorder | None = None
+
+
+class MessageRecorder:
+    """The messages of this process, from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self.hand_over: PartTaker | None = None  # of a child: it may be killed at any moment
+        self._rows: list[Row] = []
+        self._passed_on = 0
+        self._passed_ns = 0
+        self._lost = 0
+        self._pairs: list[tuple[int, int]] = []
+        self._patches = Patches()
+        self._local = threading.local()
+        self._jobs = ProcessJobs()
+
+    def start(self) -> None:
+        """Begin to see messages."""
+        global _current
+        if _current is not None:
+            _current._uninstall()  # the parent's, in a forked child
+        _current = self
+        kind = connection.Connection
+        patch = self._patches.set
+        patch(kind, "_send_bytes", watched(kind._send_bytes, self._sent, time.monotonic_ns))  # type: ignore[attr-defined]
+        patch(kind, "_recv_bytes", watched(kind._recv_bytes, self._received, self._before_wait))  # type: ignore[attr-defined]
+        dumps = vars(ForkingPickler)["dumps"].__func__
+        patch(ForkingPickler, "dumps", classmethod(watched(dumps, self._pickled, time.monotonic_ns)))
+        patch(ForkingPickler, "loads", staticmethod(watched(ForkingPickler.loads, self._unpickled)))
+        patch(connection, "Pipe", watched(connection.Pipe, self._made_pipe))
+        self._jobs.start(self._watch_loky)
+
+    def stop(self) -> MessageLog:
+        """Put everything back, and hand over what was seen."""
+        global _current
+        self._uninstall()
+        if _current is self:
+            _current = None
+        self.hand_over = None
+        rows, self._rows = self._rows, []
+        return MessageLog(to_records(rows), self._jobs.records(), tuple(self._pairs), self._lost)
+
+    def _uninstall(self) -> None:
+        self._jobs.stop()
+        self._patches.restore()
+
+    def _watch_loky(self, queues: Any) -> None:
+        """loky's queues have a pickler of their own."""
+        self._patches.set(
+            queues,
+            "dumps",
+            watched(queues.dumps, self._pickled, time.monotonic_ns),
+        )
+
+    def _made_pipe(self, told: None, ends: Any, *arguments: Any, **options: Any) -> None:
+        first, second = (os.fstat(end.fileno()).st_ino for end in ends)
+        if first != second:
+            self._pairs.append((first, second))
+
+    def _pickled(self, begun_ns: int, data: Any, *arguments: Any, **options: Any) -> None:
+        value = arguments[-1] if len(arguments) < 3 else arguments[1]
+        job = self._jobs.job_of(value, sys._getframe(2))
+        self._local.pickled = begun_ns, time.monotonic_ns(), len(data), job, _sends_result(sys._getframe(2))
+
+    def _sent(self, begun_ns: int, result: None, end: Any, data: Any) -> None:
+        size = len(data)
+        pickled = getattr(self._local, "pickled", None)
+        self._local.pickled = None
+        kind, job, first_ns, moved_ns = _kind(sys._getframe(2)), None, begun_ns, begun_ns
+        if kind == "ours":
+            return
+        if pickled is not None and pickled[2] == size:
+            first_ns, moved_ns, _, job, is_result = pickled
+            kind = "result" if is_result else "job" if job is not None else kind
+        self._add(_row(end, True, kind, first_ns, moved_ns, data, job))
+
+    def _before_wait(self) -> int:
+        self._pass_on()
+        return time.monotonic_ns()
+
+    def _received(self, begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
+        now_ns = time.monotonic_ns()
+        kind = _kind(sys._getframe(2))
+        if kind == "ours":
+            return
+        row = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer(), None)
+        self._local.arrived = row
+        self._add(row)
+        if kind == "item":
+            self._pass_on()
+
+    def _unpickled(self, told: None, value: Any, data: Any, *arguments: Any, **options: Any) -> None:
+        row = getattr(self._local, "arrived", None)
+        self._local.arrived = None
+        if row is None or row[_SIZE] != len(data):
+            return
+        row[_END] = time.monotonic_ns()
+        frame = sys._getframe(2)
+        if _is_in(_WORKERS, frame.f_back, 1) and value is not None:
+            row[_KIND] = "job"
+            self._pass_on()
+        elif _is_in(_RESULT_READERS, frame.f_back, 1):
+            row[_KIND] = "result"
+            self._jobs.note_result(value)
+
+    def _add(self, row: Row) -> None:
+        if len(self._rows) < MOST:
+            self._rows.append(row)
+        else:
+            self._lost += 1
+
+    def _pass_on(self) -> None:
+        """Hand over what is new, unless that was done just now."""
+        taker, many = self.hand_over, len(self._rows)
+        if taker is None or many == self._passed_on:
+            return
+        now_ns = time.monotonic_ns()
+        if now_ns - self._passed_ns >= FLUSH_NS:
+            part, self._passed_on, self._passed_ns = self._rows[self._passed_on : many], many, now_ns
+            taker(part)
+
+
+def of_this_process() -> MessageRecorder | None:
+    """The recorder that is running in this process."""
+    return _current
+
+
+def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
+    """As plain frozen data."""
+    return tuple(MessageRecord(*row) for row in rows)
+
+
+def _row(end: Any, sends: bool, kind: str, begin_ns: int, moved_ns: int, data: Any, job: int | None) -> Row:
+    inode, size, digest = os.fstat(end.fileno()).st_ino, len(data), zlib.crc32(data[:_DIGESTED])
+    now_ns = time.monotonic_ns()
+    return [inode, sends, kind, threading.get_native_id(), begin_ns, moved_ns, now_ns, size, digest, job]
+
+
+def _kind(caller: FrameType | None) -> str:
+    """Whose message it is, by who is on the stack: a queue's, a loop worker's item, ours, or a pipe's."""
+    kind = "pipe"
+    for _ in range(3):
+        if caller is None:
+            break
+        module = caller.f_globals.get("__name__", "")
+        if module in _QUEUES:
+            kind = "queue"
+        elif module.startswith(_OURS):
+            return "item" if caller.f_code.co_name == "work" else "ours"
+        caller = caller.f_back
+    return kind
+
+
+def _sends_result(caller: FrameType | None) -> bool:
+    return _is_in(_WORKERS, caller.f_back if caller is not None else None, 1)
+
+
+def _is_in(places: set[tuple[str, str]], frame: FrameType | None, most: int) -> bool:
+    for _ in range(most):
+        if frame is None:
+            return False
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in places:
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,180 @@
+"""The jobs that this process gives to pools of processes: who submitted them, when, and what became of them.
+
+Where and when a job ran is told by the worker that received it, as a message (`messages.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType
+from typing import Any
+
+from concmagic.on_import import on_import
+from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.quiet import watched
+from concmagic.recording.labels import call_label
+from concmagic.recording.raw import SentJob
+
+_EXECUTORS = (
+    "concurrent.futures.process",
+    "loky.process_executor",
+    "joblib.externals.loky.process_executor",
+)
+_LOKY_QUEUES = ("loky.backend.queues", "joblib.externals.loky.backend.queues")
+_MAPPED = ("mapstar", "starmapstar")
+
+
+class _Job:
+    """One job, by numbers and text only; its future by weak reference."""
+
+    __slots__ = ("future", "is_sent", "label", "outcome", "queued_ns", "queuer", "submitted_ns", "submitter")
+
+    def __init__(self, label: str, submitted_ns: int, submitter: int, future: Any = None) -> None:
+        self.label = label
+        self.submitted_ns = submitted_ns
+        self.submitter = submitter
+        self.future = None if future is None else weakref.ref(future)
+        self.outcome = ""
+        self.is_sent = False
+        self.queued_ns, self.queuer = submitted_ns, submitter
+
+    def record(self) -> SentJob:
+        """What is known of it now."""
+        outcome = self.outcome or self._by_future()
+        return SentJob(self.label, self.submitted_ns, self.submitter, outcome, self.queued_ns, self.queuer)
+
+    def _by_future(self) -> str:
+        future = self.future() if self.future is not None else None
+        if future is None:
+            return ""
+        if future.cancelled():
+            return "cancelled"
+        if not future.done():
+            return "left running" if self.is_sent else "not started"
+        error = future.exception()
+        return "returned" if error is None else f"raised {type(error).__qualname__}"
+
+
+class ProcessJobs:
+    """Jobs of multiprocessing's pools and of executors, from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self._jobs: list[_Job] = []
+        self._submitted: dict[int, tuple[int, int]] = {}  # number of a Pool's job → when, by whom
+        self._of_pool: dict[tuple[int, int], int] = {}  # (job's number, its part) → index
+        self._by_options: dict[int, int] = {}  # id of a work item's keyword arguments → index
+        self._by_call: dict[int, int] = {}  # id of the item in an executor's queue → index
+        self._patches = Patches()
+        self._imports = ExitStack()
+
+    def start(self, watch_loky: Callable[[Any], None]) -> None:
+        """Begin to see jobs."""
+        from multiprocessing import pool
+
+        for kind in (pool.ApplyResult, pool.IMapIterator):
+            self._patches.set(kind, "__init__", watched(kind.__init__, self._of_a_pool))
+        for name in _EXECUTORS:
+            self._imports.enter_context(on_import(name, self._watch_executor))
+        for name in _LOKY_QUEUES:
+            self._imports.enter_context(on_import(name, watch_loky))
+
+    def stop(self) -> None:
+        """Put everything back."""
+        self._imports.close()
+        self._patches.restore()
+
+    def records(self) -> tuple[SentJob, ...]:
+        """All jobs, in the order in which they were submitted to executors or sent by pools."""
+        return tuple(job.record() for job in self._jobs)
+
+    def job_of(self, value: Any, caller: FrameType | None) -> int | None:
+        """The index of the job that is being pickled, if it is one."""
+        kind = type(value)
+        if kind.__name__ == "_CallItem":
+            index = self._by_call.pop(id(value), None)
+        elif kind is tuple and len(value) == 5 and _hands_tasks(caller):
+            index = self._sent_by_pool(*value)
+        else:
+            return None
+        if index is not None:
+            self._jobs[index].is_sent = True
+        return index
+
+    def note_result(self, value: Any) -> None:
+        """A pool's result has come: it tells whether the job raised. An executor's is in the future."""
+        if type(value) is not tuple or len(value) != 3:
+            return
+        number, part, (is_good, told) = value
+        index = self._of_pool.get((number, part))
+        if index is not None:
+            self._jobs[index].outcome = "returned" if is_good else f"raised {type(told).__qualname__}"
+
+    def _watch_executor(self, module: Any) -> None:
+        item, call = getattr(module, "_WorkItem", None), getattr(module, "_CallItem", None)
+        if item is None or call is None:
+            return  # it is being imported just now, or has changed
+        self._patches.set(item, "__init__", watched(item.__init__, self._submitted_to_executor))
+        self._patches.set(call, "__init__", watched(call.__init__, self._queued))
+
+    def _of_a_pool(
+        self, told: None, result: None, job: Any, pool: Any, *arguments: Any, **options: Any
+    ) -> None:
+        self._submitted[job._job] = time.monotonic_ns(), threading.get_native_id()
+
+    def _submitted_to_executor(
+        self, told: None, result: None, item: Any, future: Any, fn: Any, args: Any, kwargs: Any
+    ) -> None:
+        label = job_label(fn, args, kwargs)
+        # Every submission makes a dictionary of its own, and the queue's item has the very same one.
+        self._by_options[id(kwargs)] = len(self._jobs)
+        self._jobs.append(_Job(label, time.monotonic_ns(), threading.get_native_id(), future))
+
+    def _queued(
+        self, told: None, result: None, call: Any, work_id: int, fn: Any, args: Any, kwargs: Any
+    ) -> None:
+        index = self._by_options.pop(id(kwargs), None)
+        if index is not None:
+            self._by_call[id(call)] = index
+            job = self._jobs[index]
+            job.queued_ns, job.queuer = time.monotonic_ns(), threading.get_native_id()
+
+    def _sent_by_pool(self, number: int, part: int, function: Any, args: Any, kwargs: Any) -> int:
+        submitted_ns, submitter = self._submitted.get(number, (time.monotonic_ns(), 0))
+        self._of_pool[number, part] = index = len(self._jobs)
+        self._jobs.append(_Job(job_label(function, args, kwargs), submitted_ns, submitter))
+        return index
+
+
+def job_label(function: Any, args: Any, kwargs: Any) -> str:
+    """A job as a call; of a chunk of calls the first one, and how many follow."""
+    try:
+        calls = _calls_in(function, args)
+    except Exception:  # a label is never worth a job
+        calls = []
+    if not calls:
+        return call_label(function, args, kwargs)
+    label = call_label(*calls[0])
+    return label if len(calls) == 1 else f"{label} + {len(calls) - 1:,} more"
+
+
+def _calls_in(function: Any, args: Any) -> list[tuple[Any, Any]]:
+    """The calls that a chunk is made of: of `Pool.map`, of `Executor.map`, of joblib."""
+    name = getattr(function, "__name__", "")
+    if name in _MAPPED and len(args) == 1:
+        inner, items = args[0]
+        return [(inner, (item,) if name == "mapstar" else item) for item in items]
+    inner = getattr(getattr(function, "func", None), "__name__", "")
+    if inner == "_process_chunk" and len(args) == 1:
+        return [(function.args[0], item) for item in args[0]]
+    if type(function).__name__ == "BatchedCalls":
+        return [(item[0], item[1]) for item in function.items]
+    return []
+
+
+def _hands_tasks(caller: FrameType | None) -> bool:
+    frame = caller.f_back if caller is not None else None
+    return frame is not None and frame.f_code.co_name == "_handle_tasks"

@@ -1,0 +1,91 @@
+"""Arrows between processes: every message, and of a pool's jobs the submission and the result."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from concmagic import sentences
+from concmagic.trace.clock import CellClock
+from concmagic.trace.import_messages import Messages, Passage, Place, ProcessJob
+from concmagic.trace.model import Flow, State, Track
+
+_NOTICED_NS = 2_000_000  # from the end of a wait to reading what ended it
+
+
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """Tracks of threads by pid and native id, with the starts of their states."""
+
+    tracks: Mapping[Place, Track]
+    starts: Mapping[int, Sequence[int]]
+
+    def end_of_wait(self, place: Place, at: int) -> int:
+        """When the wait was over that a thread was in just before it read something; else that moment."""
+        track = self.tracks[place]
+        index = bisect_left(self.starts[track.id], at) - 1
+        for one in reversed(track.states[max(index - 2, 0) : index + 1]):
+            if one.state is State.WAITING and at - one.end_ns <= _NOTICED_NS:
+                return min(one.end_ns, at)
+        return at
+
+
+def message_flows(messages: Messages, tracks: Sequence[Track], clock: CellClock) -> list[Flow]:
+    """Flows between the threads that have tracks, none backwards in time."""
+    by_place = {(track.pid, track.native_id): track for track in tracks if track.kind == "thread"}
+    threads = _Threads(by_place, {track.id: [one.start_ns for one in track.states] for track in tracks})
+    flows: list[Flow] = []
+    for job in messages.jobs:
+        flows += _of_job(job, threads, clock)
+    of_jobs = {id(one) for job in messages.jobs for one in (job.there, job.back)}
+    for passage in messages.passages:
+        flows += _of_passage(passage, threads, clock, is_job=id(passage) in of_jobs)
+    return flows
+
+
+def _of_passage(passage: Passage, threads: _Threads, clock: CellClock, is_job: bool) -> list[Flow]:
+    tracks = threads.tracks
+    if passage.sender not in tracks or passage.receiver not in tracks or passage.sender == passage.receiver:
+        return []
+    source, target = tracks[passage.sender], tracks[passage.receiver]
+    if is_job and source.role == target.role:
+        return []  # no helper between: the job's own arrow says it all
+    written, arrived = clock.at(passage.sent.end_ns), clock.at(passage.received.moved_ns)
+    noticed = max(threads.end_of_wait(passage.receiver, arrived), clock.at(passage.sent.moved_ns))
+    detail = sentences.message(passage.sent.size, passage.sent.moved_ns - passage.sent.begin_ns)
+    return [Flow("send", source.id, min(written, noticed), target.id, noticed, detail)]
+
+
+def _of_job(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
+    submitter, runner = (job.giver, job.given.submitter), job.there.receiver
+    if submitter not in threads.tracks or runner not in threads.tracks:
+        return []
+    source, target = threads.tracks[submitter].id, threads.tracks[runner].id
+    sent, at = job.there.sent, clock.at
+    detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
+    flows = [
+        Flow("submit", source, at(job.record.submitted_ns), target, at(job.record.started_ns or 0), detail)
+    ]
+    flows += _to_helper(job, threads, clock)
+    if job.back is None:
+        return flows
+    sent, read_ns = job.back.sent, at(job.back.received.end_ns)
+    detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
+    flows.append(Flow("result", target, min(at(sent.begin_ns), read_ns), source, read_ns, detail))
+    helper = threads.tracks.get(job.back.receiver)
+    if helper is not None and helper.id != source:
+        # After the direct one: of two that end a wait, the path follows the later, which tells more.
+        flows.append(Flow("result", helper.id, read_ns, source, read_ns, job.record.label))
+    return flows
+
+
+def _to_helper(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
+    """To the thread that pickles and sends it, which may have waited for something to send."""
+    queuer, helper = (job.giver, job.given.queuer), job.there.sender
+    if queuer == helper or queuer not in threads.tracks or helper not in threads.tracks:
+        return []
+    queued = clock.at(job.given.queued_ns)
+    noticed = max(threads.end_of_wait(helper, clock.at(job.there.sent.begin_ns)), queued)
+    source, target = threads.tracks[queuer].id, threads.tracks[helper].id
+    return [Flow("submit", source, queued, target, noticed, job.record.label)]
