@@ -5,15 +5,11 @@ For threads that do not run just now: the GIL is held by who looks.
 
 from __future__ import annotations
 
-import dis
-from types import BuiltinMethodType, CodeType, FrameType, MethodDescriptorType
+from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any
 
 from concmagic.recording.locks import exception_table, stack
 from concmagic.recording.locks.table import Lock, RLock
-
-_CALLS = frozenset(dis.opmap[name] for name in ("PRECALL", "CALL") if name in dis.opmap)
-_TAKES = frozenset(("acquire", "__enter__", "acquire_lock"))
 
 
 class Frames:
@@ -24,18 +20,18 @@ class Frames:
         self._depths: dict[int, tuple[CodeType, dict[int, tuple[int, int, int]]]] = {}
 
     def wanted(self, frame: FrameType) -> Any:
-        """The lock that a thread waits for whose innermost frame this is; None if it is not told."""
+        """The lock whose `with` a thread waits in whose innermost frame this is; None if it is not told.
+
+        Never the lock of a call: a frame that lost the GIL right after a call stands on it still, with
+        what the call had used up above its stack, and that may be gone.
+        """
         code = frame.f_code
         opcode = code.co_code[frame.f_lasti] if frame.f_lasti >= 0 else -1
-        if not self.can_read or (opcode != stack.BEFORE_WITH and opcode not in _CALLS):
+        if not self.can_read or opcode != stack.BEFORE_WITH:
             return None
         try:
             _, depth, _ = self._of(code)[frame.f_lasti]
-            top = stack.variables(code) + depth
-            if opcode == stack.BEFORE_WITH:
-                found = stack.entered(frame, top - 1)
-            else:
-                found = _called(frame, top - code.co_code[frame.f_lasti + 1] - 2)
+            found = stack.entered(frame, stack.variables(code) + depth - 1)
         except (KeyError, ValueError):
             return None
         return found if _is_lock(found) else None
@@ -61,14 +57,6 @@ class Frames:
         if known is None:
             known = self._depths[id(code)] = code, stack.depths(code)
         return known[1]
-
-
-def _called(frame: FrameType, slot: int) -> Any:
-    """Whose method is being called: it lies above the method until the call is over."""
-    method = stack.value(frame, slot)
-    if type(method) is not MethodDescriptorType or method.__name__ not in _TAKES:
-        return None
-    return stack.value(frame, slot + 1)
 
 
 def _is_lock(found: Any) -> bool:
