@@ -191,6 +191,15 @@ def test_a_finding_zooms_to_its_place(page: Page) -> None:
     assert start < 21_000 and 321_000 < end < 352_000
 
 
+def test_a_typical_stretch_can_be_shown_where_turns_are_too_fine(page: Page) -> None:
+    picture, canvas = page.locator(".concmagic").nth(3), canvas_of(page, 3)
+    whole = seen(canvas)
+    picture.locator("button", has_text="a typical").click()
+    start, end = wait_for_view(page, canvas, whole)
+    assert 3 * (end - start) <= whole[1] - whole[0]
+    assert page.locator(".concmagic").nth(0).locator("button", has_text="a typical").count() == 0
+
+
 def test_a_fold_opens(page: Page) -> None:
     lab.scroll_to_cell(page, 3)
     canvas = canvas_of(page, 3)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from concmagic import sentences
 from concmagic.renderers.lanes import Lane, arrange, visible
+from concmagic.renderers.loupe import Stretch, typical_stretch
 from concmagic.renderers.measure import one_line
 from concmagic.renderers.print_ticks import Moments, moments_of, on_lane
 from concmagic.renderers.scale import Scale, ticks
 from concmagic.renderers.spans import Shares, Span, merge, resolution_for, stacked
 from concmagic.report import Report
-from concmagic.trace.columns import columns_of
+from concmagic.trace.columns import StateColumns, columns_of
 from concmagic.trace.model import Flow, Job, State, StateInterval, Track
 
 FINEST_PX = 1.5  # what is narrower is merged
@@ -75,6 +76,17 @@ class MarkBox:
 
 
 @dataclass(frozen=True, slots=True)
+class Loupe:
+    """A typical stretch of lanes that alternate too finely, on a scale of its own."""
+
+    scale: Scale
+    x: float  # where the stretch lies on the axis of the whole
+    to_x: float
+    rows: tuple[Row, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """All that is placed along the time axis."""
 
@@ -86,6 +98,7 @@ class Layout:
     arrows: tuple[Arrow, ...]
     merged: int  # how many intervals are drawn as shares
     resolution_ns: float
+    loupe: Loupe | None = None
 
 
 def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SPANS) -> Layout:
@@ -115,6 +128,27 @@ def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SP
         _arrows(report.trace.flows, lanes, scale),
         sum(span.merged for found in spans for span in found if span.shares and span.merged > 1),
         resolution,
+        _loupe(typical_stretch(single, wall, resolution), lanes, scale, jobs),
+    )
+
+
+def _loupe(stretch: Stretch | None, lanes: list[Lane], whole: Scale, jobs: JobLabels) -> Loupe | None:
+    if stretch is None:
+        return None
+    start, end = stretch.start_ns, stretch.end_ns
+    scale = Scale(start, end, whole.left, whole.right)
+    columns = StateColumns.of(stretch.tracks)
+    spans = merge(columns, resolution_for(columns, end - start, MOST_SPANS, FINEST_PX * scale.ns_per_pixel))
+    by_track = {lane.tracks[0].id: lane for lane in lanes if not lane.is_fold}
+    of_stretch = [replace(by_track[track.id], depth=0, text="", ok=None) for track in stretch.tracks]
+    return Loupe(
+        scale,
+        whole.x(start),
+        whole.x(end),
+        tuple(
+            Row(lane, _boxes(lane, found, scale, jobs)) for lane, found in zip(of_stretch, spans, strict=True)
+        ),
+        tuple((scale.x(time), label) for time, label in ticks(start, end, 5)),
     )
 
 

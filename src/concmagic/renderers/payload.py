@@ -15,6 +15,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.renderers.curves import thinned
 from concmagic.renderers.lanes import Lane, arrange
 from concmagic.renderers.layout import JobLabels, labels_of
+from concmagic.renderers.loupe import typical_stretch
 from concmagic.renderers.measure import fit_columns_middle, one_line
 from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
 from concmagic.renderers.payload_calls import CallPacker
@@ -32,6 +33,7 @@ MOST_KINDS = 1_500
 MOST_CURVE = 500
 MOST_PRINTS = 250  # of one lane, four times as many of all
 FOLD_BINS = 240
+_TOO_FINE = 1 / 300  # of the cell: a turn that is shorter cannot be seen at first
 _LONGEST = 160  # characters of one name or label
 _CODES = {state: code for code, state in enumerate(ORDER)}
 
@@ -69,6 +71,7 @@ def payload(report: Report) -> dict[str, Any]:
             for mark in report.trace.marks[:500]
         ],
         "prints": _prints(report, placed, packer),
+        "loupe": _loupe(report, placed, packer),
         "curves": [_curve(report, index, packer) for index in range(min(2, len(report.curves)))],
         "source": _source(report),
         "themes": [as_plain(theme) for theme in THEMES],
@@ -233,6 +236,18 @@ def _prints(report: Report, placed: list[Placed], packer: _Packer) -> list[list[
             steps = [after - before for before, after in zip([0, *times], times, strict=False)]
             found.append([number, *steps])
     return found
+
+
+def _loupe(report: Report, placed: list[Placed], packer: _Packer) -> list[Any]:
+    """From when to when a typical stretch reaches, and its name; nothing where the whole shows it."""
+    hidden, wall = within_folds(placed), max(report.trace.wall_ns, 1)
+    seen = [one.lane for index, one in enumerate(placed) if index not in hidden and not one.lane.is_fold]
+    columns = packer.columns.only(lane.tracks[0] for lane in seen)
+    stretch = typical_stretch(columns, wall, wall * _TOO_FINE)
+    if stretch is None:
+        return []
+    start, end = packer.units(stretch.start_ns), packer.units(stretch.end_ns)
+    return [start, end, sentences.typical(sentences.duration(stretch.end_ns - stretch.start_ns))]
 
 
 def _curve(report: Report, index: int, packer: _Packer) -> list[Any]:

@@ -45,7 +45,7 @@ class SvgRenderer:
         layout = lay_out(report, _LEFT, _RIGHT)
         shapes: list[str] = []
         y = _MARGIN
-        for section in (_headline, _chips, _findings, _band, _strips, _timeline, _legend, _footer):
+        for section in (_headline, _chips, _findings, _band, _strips, _timeline, _loupe, _legend, _footer):
             part = section(report, layout, y)
             shapes += part.shapes
             y = part.bottom
@@ -187,6 +187,29 @@ def _timeline(report: Report, layout: Layout, y: float) -> _Part:
     if not layout.rows:
         shapes.append(pen.text(_LEFT, top + 36, sentences.NO_LANES, "q"))
         bottom += 20
+    return _Part(shapes, bottom + 10)
+
+
+def _loupe(report: Report, layout: Layout, y: float) -> _Part:
+    """A typical stretch, larger: two lines lead from where it lies to its own axis."""
+    loupe = layout.loupe
+    if loupe is None:
+        return _Part([], y)
+    top = y + 18
+    bottom = top + 22 + ROW * len(loupe.rows)
+    length = sentences.duration(round(loupe.scale.end_ns - loupe.scale.start_ns))
+    shapes = [
+        pen.line(loupe.x, y - 10, _LEFT, top, "d"),
+        pen.line(loupe.to_x, y - 10, _RIGHT, top, "d"),
+        pen.line(_LEFT, top, _RIGHT, top, "g"),
+        pen.text(_LEFT - 12, top + 14, sentences.typical(length), "q", "end"),
+    ]
+    for x, label in loupe.ticks:
+        shapes.append(pen.line(x, top, x, bottom, "g"))
+        if x + text_width(label, 12) + 4 < WIDTH - _MARGIN:
+            shapes.append(pen.text(x + 5, top + 14, label, "q", size=12))
+    for index, row in enumerate(loupe.rows):
+        shapes += draw_row(row, top + 22 + ROW * index, _MARGIN, _LEFT, _RIGHT, WIDTH - _MARGIN)
     return _Part(shapes, bottom + 10)
 
 

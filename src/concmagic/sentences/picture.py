@@ -81,6 +81,11 @@ def folded_note(shown_from_ns: float) -> str:
     return f"Within folds, stretches shorter than {duration(shown_from_ns)} are drawn as shares."
 
 
+def typical(length: str) -> str:
+    """Name a stretch that is drawn larger, because turns are too short to be seen in the whole."""
+    return f"a typical {length}"
+
+
 def lanes_left_out(how_many: int) -> str:
     """Say that lanes are in sums and folds only."""
     return f"{count(how_many, 'lane')} can be seen only within their fold: save the trace to see each."

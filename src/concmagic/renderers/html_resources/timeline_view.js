@@ -277,7 +277,9 @@ function mount(host, data, css) {
   };
   const tool = (/** @type {string} */ text, /** @type {string} */ name, /** @type {() => void} */ act) =>
     make("button", { type: "button", "aria-label": name, title: name, click: act }, text);
-  const tools = make("div", { class: "tools" }, make("span", { class: "hint" }, scene.calls.size ? words.hintCalls : words.hint),
+  const [from, to, typical] = data.loupe;
+  const loupe = typical ? tool(typical, words.zoomTo, () => look({ start: from, end: to })) : "";
+  const tools = make("div", { class: "tools" }, make("span", { class: "hint" }, scene.calls.size ? words.hintCalls : words.hint), loupe,
     tool("−", "zoom out", () => zoom(1 / 0.7)), tool("+", "zoom in", () => zoom(0.7)),
     tool(words.fit, words.fit, fit), tool(words.undo, words.undo, back), tool("?", "keys", showKeys));
   const openFinding = (/** @type {any[]} */ finding) => {
