@@ -19,19 +19,19 @@ from concmagic.trace.model import State, Trace, Track
 Program = Callable[[], Coroutine[Any, Any, Any]]
 
 
-def traced(main: Program) -> Trace:
+def traced(main: Program, run: Callable[[Any], Any] = asyncio.run) -> Trace:
     """The Trace of `asyncio.run(main())`: tasks, threads and jobs, no calls and no samples."""
-    return traced_and_recorded(main)[0]
+    return traced_and_recorded(main, run)[0]
 
 
-def traced_and_recorded(main: Program) -> tuple[Trace, TaskLog, int]:
+def traced_and_recorded(main: Program, run: Callable[[Any], Any] = asyncio.run) -> tuple[Trace, TaskLog, int]:
     """The same, what was recorded of the tasks, and when that began."""
     jobs, threads, tasks = PoolJobRecorder(), ThreadRecorder(), TaskRecorder()
     start_ns = time.monotonic_ns()
     for recorder in (jobs, threads, tasks):
         recorder.start()
     try:
-        asyncio.run(main())
+        run(main())
     finally:
         end_ns = time.monotonic_ns()
         log, threads_seen, jobs_seen = tasks.stop(), threads.stop(), jobs.stop()

@@ -50,6 +50,11 @@ def made_at(file: str, line: int) -> str:
     return f"(made at {place(file, line)})"
 
 
+def eager_start_of(task: str) -> str:
+    """Which task took its first step while the one that waits created it; "eager start" stands before it."""
+    return f"of {task}"
+
+
 def in_pool(name: str) -> str:
     """Where an executor job ran."""
     return f"in {name}"

@@ -134,7 +134,7 @@ LIBRARY_WAITS = {
 # Reasons of waiting for what one has started itself: such a unit does not count as work (section 7).
 JOINING = frozenset(
     ("join", "result", "pool", "gather", "TaskGroup", "wait", "as_completed", "task", "executor job",
-     "wait_for", "Queue.join", "thread start")
+     "wait_for", "Queue.join", "thread start", "eager start")
 )  # fmt: skip
 
 # Reasons of a worker that has nothing to do.
@@ -148,7 +148,8 @@ OF_LOCKS = frozenset(
 # Reasons outside the program: while they last, others can be served (section 7, overlap).
 OUTSIDE = frozenset(
     ("sleep", "socket", "DNS", "select", "read", "write", "disk", "database", "subprocess", "stream read",
-     "stream drain", "connect", "sock_recv", "sock_sendall", "sock_connect", "sock_accept", "I/O")
+     "stream drain", "stream close", "TLS handshake", "sendfile", "pipe", "connect", "sock_recv",
+     "sock_sendall", "sock_connect", "sock_accept", "I/O")
 )  # fmt: skip
 
 # System calls by number, where the sampler found a thread in one.

@@ -21,6 +21,8 @@ def wait_detail(wait: Wait, task: str, pool: str, places: Places) -> str:
     """All that is told beside the reason; `task` is the one awaited or holding, `pool` where a job ran."""
     if wait.reason == "task":
         return task or wait.detail
+    if wait.reason == "eager start":
+        return sentences.eager_start_of(task or wait.detail)
     held = sentences.lock_held_by(task) if task else ""
     job = sentences.in_pool(pool) if pool and wait.reason == "executor job" and not wait.detail else ""
     limit = sentences.at_most(wait.limit) if wait.limit else ""

@@ -177,7 +177,7 @@ def _cut(record: TaskRecord, started: Sequence[TaskEntry]) -> TaskRecord:
         while waiting and waiting[-1][0][1] <= end:
             (eager_begin, eager_end), entry = waiting.pop()
             steps.append((begin, eager_begin))
-            wait = Wait("eager start", entry.name or entry.coroutine, *entry.eager_at)
+            wait = Wait("eager start", entry.name or entry.coroutine, *entry.eager_at, task=entry.number)
             wakes.append(Wake(eager_end, "task", entry.number, wait=wait))
             begin = eager_end
         steps.append((begin, end))

@@ -50,6 +50,8 @@ def place_of(file: str) -> Place:
 def _find_place(file: str) -> Place:
     if file.startswith("<frozen"):
         return "stdlib"
+    if file.endswith(".pyx"):  # compiled code tells a path of where it was built
+        return "library"
     path = os.path.normpath(file)
     if path.startswith(_OURS):
         return "ours"
@@ -94,7 +96,7 @@ def creating_frame(frame: FrameType | None, stop: CodeType) -> FrameType | None:
 def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file: str) -> Origin:
     """Whose task this is: `name` and `file` are its coroutine's, `parent` the origin of its parent."""
     runs = place_of(file) if file else "user"
-    if (runs == "stdlib" or not file) and name in _MACHINERY:
+    if (runs in ("stdlib", "library") or not file) and name in _MACHINERY:
         return "machinery"
     if parent == "user":
         return "user"

@@ -64,6 +64,12 @@ def stream_peer(node: Node, _future: Any) -> str:
     return address_words(transport.get_extra_info("peername")) or _pipe(transport)
 
 
+def transport_peer(node: Node, _future: Any) -> str:
+    """Host and port at the other end of a transport."""
+    transport = local(node, "transport")
+    return "" if transport is None else address_words(transport.get_extra_info("peername"))
+
+
 def _pipe(transport: Any) -> str:
     """Program and stream at the other end of a subprocess's pipe."""
     protocol = transport.get_protocol() if hasattr(transport, "get_protocol") else None
@@ -74,7 +80,7 @@ def _pipe(transport: Any) -> str:
 
 def socket_peer(node: Node, _future: Any) -> str:
     """Host and port at the other end of a connected socket."""
-    with suppress(OSError):  # it is not connected, or closed already
+    with suppress(OSError, AttributeError):  # it is not connected, or closed already, or not there yet
         return address_words(local(node, "sock").getpeername())
     return ""
 
@@ -92,9 +98,9 @@ def address(node: Node, _future: Any) -> str:
 
 
 def host_and_port(node: Node, _future: Any) -> str:
-    """The host and port asked for by name."""
+    """The host and port asked for by name, or those of a socket that is connected already."""
     host, port = local(node, "host"), local(node, "port")
-    return address_words((host, port)) if host else ""
+    return address_words((host, port)) if host else socket_peer(node, _future)
 
 
 def path(node: Node, _future: Any) -> str:
@@ -105,6 +111,11 @@ def path(node: Node, _future: Any) -> str:
 def program(node: Node, _future: Any) -> str:
     """The program that a subprocess runs."""
     return _program_of(getattr(local(node, "self"), "_transport", None))
+
+
+def own_program(node: Node, _future: Any) -> str:
+    """The program of a subprocess's own transport."""
+    return _program_of(local(node, "self"))
 
 
 def _program_of(transport: Any) -> str:

@@ -223,7 +223,7 @@ class WaitBook:
         code = self._codes[identity]
         wait = Wait(reason, _in_words(detail), "", 0, "", about, _in_words(limit), made)
         if code is not None:
-            name = self._names.at(code, instruction) if named else ""
+            name = self._names.at(code, instruction, reason == FUTURE.reason) if named else ""
             wait = replace(wait, file=code.co_filename, line=line_of(code, instruction), name=name)
         return Ended(wait, thread, cancelled)
 
