@@ -101,6 +101,34 @@ def test_callbacks_timers_and_other_threads_that_woke_a_task() -> None:
     assert wakes == [("event loop", "Event.set"), ("event loop", "Event.set"), ("outside", "")]
 
 
+def test_a_coroutine_sent_by_a_thread_was_started_by_it() -> None:
+    async def sent() -> int:
+        await turns(1)
+        return 1
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        answers: list[int] = []
+
+        def sends() -> None:
+            answers.append(asyncio.run_coroutine_threadsafe(sent(), loop).result())
+
+        thread = threading.Thread(target=sends, name="outside")
+        thread.start()
+        while thread.is_alive():
+            await asyncio.sleep(0)
+        loop.call_soon(lambda: tasks.append(loop.create_task(turns(1), name="by a callback")))
+        tasks: list[asyncio.Task[None]] = []
+        await turns(2)
+        await tasks[0]
+        assert answers == [1]
+
+    trace = traced(main)
+    told = [flow for flow in flows(trace) if flow[0] == "spawn"]
+    assert ("spawn", "outside", "sent") in told
+    assert [target for _, _, target in told].count("by a callback") == 0  # nobody's but the loop's
+
+
 def test_a_timeout_is_who_woke_what_it_cancelled() -> None:
     async def main() -> None:
         with contextlib.suppress(TimeoutError):

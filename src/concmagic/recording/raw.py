@@ -129,6 +129,7 @@ class TaskRecord:
     last_wait: Wait | None = None  # of one that still waits at the end
     merged: tuple[MergedSteps, ...] = ()  # in order, never over a step or another of them
     unretrieved: bool = False  # it raised, and nobody has asked for its exception
+    sender: int | None = None  # native id of the thread that had it made, by `call_soon_threadsafe`
     raised_in: tuple[CodeLine, ...] = ()  # the frames of its exception's traceback, innermost last
 
 

@@ -25,10 +25,12 @@ def task_flows(tasks: Sequence[TaskRecord], pid: int, clock: CellClock, ids: Tra
     shown = {task.number: task for task in tasks}
     for task in tasks:
         me = ids.get("task", pid, task.number)
-        if task.parent in shown and task.created_ns is not None:
+        maker = ids.known("task", pid, task.parent) if task.parent in shown else None
+        if maker is None:
+            maker = ids.known("thread", pid, task.sender)
+        if maker is not None and task.created_ns is not None:
             first = task.steps[0][0] if task.steps else task.created_ns
-            source = ids.get("task", pid, task.parent)
-            flows.append(Flow("spawn", source, at(task.created_ns), me, at(first)))
+            flows.append(Flow("spawn", maker, at(task.created_ns), me, at(first)))
         for wake in task.wakes:
             source_id = ids.known("task", pid, wake.task) if wake.task in shown else None
             if source_id is None and wake.thread is not None:

@@ -109,6 +109,7 @@ class Reader:
             loop=entry.loop,
             origin=entry.origin,
             created_ns=entry.created_ns,
+            sender=entry.sender,
             ended_ns=entry.ended_ns,
             outcome=entry.outcome,
             exception=entry.exception,

@@ -86,6 +86,8 @@ class Observer:
         if entry is None:
             entry = self.table.add_task(task, coroutine, self._loop(loop).number, begin)
         entry.created_ns = begin
+        if current is None and _runs_here(loop):
+            entry.sender = self._loop(loop).sender
         if named:
             entry.name = user_name(task)
         self._tell_parent(entry, parent, frame)
@@ -214,7 +216,7 @@ class Observer:
         timer = isinstance(handle, (events.TimerHandle, SeenTimer))
         if args and (ended := self.table.numbers.get(id(args[0]))) and args[0].done():
             self.stream.buffer.extend((loop.number, 0, ended))
-        thread = self._senders.pop(handle, None) if self._senders else None
+        loop.sender = thread = self._senders.pop(handle, None) if self._senders else None
         key = loop.number, name_of(callback), timer, thread
         return self._callback_numbers.get(key) or self._new_callback(key, handle)
 

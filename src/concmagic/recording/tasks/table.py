@@ -55,6 +55,7 @@ class TaskEntry:
     eager: tuple[int, int] | None = None  # its first step ran while it was being created
     starter: int | None = None  # the task in whose step that was
     eager_at: tuple[str, int] = ("", 0)  # file and line that created it then
+    sender: int | None = None  # native id of the thread that had it made, by `call_soon_threadsafe`
     last_wait: Wait | None = None
     unretrieved: bool = False
     ref: Any = None
@@ -67,6 +68,7 @@ class LoopEntry:
     number: int
     native_id: int
     kernel: bool
+    sender: int | None = None  # native id of the thread that sent the callback that runs, if one did
     ref: Any = None
 
 
