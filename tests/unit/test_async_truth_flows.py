@@ -246,6 +246,43 @@ def test_a_traceback_without_end_is_cut_in_its_middle() -> None:
     assert frames[-1].endswith(" in fails")
 
 
+def test_threads_timers_and_callbacks_that_cancelled() -> None:
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    async def within(limit: float) -> None:
+        async with asyncio.timeout(limit):
+            await asyncio.create_task(forever(), name="under a timeout")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        names = ("by thread", "by timer", "by callback", "by a function", "before it began")
+        tasks = [asyncio.create_task(forever(), name=name) for name in names]
+        tasks[-1].cancel()
+        await turns(1)
+        stop = threading.Thread(target=loop.call_soon_threadsafe, args=(tasks[0].cancel,), name="stopper")
+        stop.start()
+        loop.call_later(0, tasks[1].cancel)
+        loop.call_soon(tasks[2].cancel)
+
+        def ends_it() -> None:
+            tasks[3].cancel()
+
+        loop.call_soon(ends_it)
+        await asyncio.wait([*tasks, asyncio.create_task(within(0.001))])
+        stop.join()
+
+    trace = traced(main)
+    ends = {one.name: (one.outcome, one.outcome_detail) for one in trace.tracks if one.kind == "task"}
+    assert ends["by thread"] == ("cancelled", "by stopper")
+    assert ends["by timer"] == ("cancelled", "by a timer")
+    assert ends["by callback"] == ("cancelled", "by a callback")
+    assert ends["by a function"] == ("cancelled", "by ends_it")
+    assert ends["under a timeout"] == ("cancelled", "by timeout")
+    assert ends["before it began"] == ("cancelled", "")  # it never waited: nobody woke it
+    assert ends["within"][0] == "timed out"
+
+
 def test_the_states_of_a_task_in_their_order() -> None:
     async def main() -> None:
         event = asyncio.Event()

@@ -91,6 +91,7 @@ class Wake:
     thread: int | None = None  # native id of the thread that woke it
     detail: str = ""
     wait: Wait | None = None  # what it had waited for until now
+    cancelled: bool = False  # what it had waited for was cancelled
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,9 @@ def in_pool(name: str) -> str:
     return f"in {name}"
 
 
+A_CALLBACK = {"timer": "a timer", "callback": "a callback", "io": "a callback"}  # who cancelled a task
+
+
 def cancelled_by(who: str) -> str:
     """Who cancelled a task."""
     return f"by {who}" if who else ""

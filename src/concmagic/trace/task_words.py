@@ -11,7 +11,7 @@ from concmagic.trace.model import State, Track
 from concmagic.trace.numbering import short_name
 from concmagic.trace.places import Places
 
-CANCELLED, TIMEOUT = "cancelled", "timeout"  # details of wake-ups
+CANCELLED, TIMEOUT = "cancelled", "timeout"  # an outcome; details of wake-ups
 INTERRUPTED = "interrupted"
 # How a cell ends that was stopped from outside, and what then stopped its tasks.
 _STOPPED_CELL = {INTERRUPTED: "the interrupt", "raised TimeoutError": "--timeout"}
@@ -82,7 +82,9 @@ def cancelled_by(
         return sentences.cancelled_by(names.get(by, ""))
     if by.thread is not None:
         return sentences.cancelled_by(threads.get(by.thread, ""))
-    return sentences.cancelled_by("timeout") if by.detail == TIMEOUT else ""
+    # `call_later(1, task.cancel)` has no name but that; a callback of the user's own that cancels has one.
+    who = sentences.A_CALLBACK.get(by.cause, "") if by.detail.endswith(".cancel") else by.detail
+    return sentences.cancelled_by("" if who == CANCELLED else short_name(who))
 
 
 def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake | None:
@@ -110,4 +112,4 @@ def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake |
 
 def _cancelling(task: TaskRecord) -> Wake | None:
     """The wake-up with which a task was cancelled while it waited."""
-    return next((one for one in reversed(task.wakes) if one.detail in (CANCELLED, TIMEOUT)), None)
+    return next((one for one in reversed(task.wakes) if one.cancelled or one.detail == TIMEOUT), None)

@@ -127,18 +127,18 @@ class Reader:
         ended = self._ended(woken.wait)
         wait, detail = ended.wait, "cancelled" if ended.cancelled else ""
         if ended.thread is not None:
-            return Wake(woken.at_ns, "thread", None, ended.thread, detail, wait)
+            return Wake(woken.at_ns, "thread", None, ended.thread, detail, wait, ended.cancelled)
         if woken.by == entry.number:  # it awaited what was done already: ready when its step was over
             after = bisect_right(life.steps, woken.at_ns, key=_end)
             at_ns = life.steps[after][1] if after < len(life.steps) else woken.at_ns
-            return Wake(at_ns, "self", None, None, detail, wait)
+            return Wake(at_ns, "self", None, None, detail, wait, ended.cancelled)
         if woken.by >= 0:
             cause: Cause = "task" if woken.by else "unknown"
-            return Wake(woken.at_ns, cause, woken.by or None, None, detail, wait)
+            return Wake(woken.at_ns, cause, woken.by or None, None, detail, wait, ended.cancelled)
         by = self._callbacks[-woken.by - 1]
         if by.name == EXECUTOR_RESULT and wait.reason == "future":
             wait = replace(wait, reason="executor job", name="")
-        return Wake(woken.at_ns, by.cause, None, by.thread, by.detail or detail, wait)
+        return Wake(woken.at_ns, by.cause, None, by.thread, by.detail or detail, wait, ended.cancelled)
 
     def loop_records(
         self, loops: dict[int, LoopEntry], merged: dict[int, list[MergedSteps]]
