@@ -13,6 +13,7 @@ from concmagic.analysis.metrics import compute
 from concmagic.renderers.text import TextRenderer
 from concmagic.report_builder import build_report
 from concmagic.sentences import duration
+from concmagic.trace.step_states import MOST_TOLD
 from concmagic.trace.model import State
 
 
@@ -81,6 +82,47 @@ def test_a_callback_that_is_no_task_is_on_the_loops_lane() -> None:
     blocked = [one for one in loop.states if one.state is State.BLOCKING]
     assert [one.detail.rpartition(".")[2] for one in blocked] == ["tick"]
     assert "tick" in loop.outcome_detail
+
+
+def test_each_step_of_the_loop_tells_whose_it_was() -> None:
+    def tick() -> None:
+        pass
+
+    async def child() -> None:
+        asyncio.get_running_loop().call_soon(tick)
+        await turns(1)
+
+    async def main() -> None:
+        await asyncio.create_task(child())
+        until = time.thread_time_ns() + 2_000_000  # so long that its thread's clock is asked
+        while time.thread_time_ns() < until:
+            pass
+
+    trace = traced(main)
+    loop = next(one for one in trace.tracks if one.kind == "loop")
+    steps = [one for one in loop.states if one.detail and one.state is not State.WAITING]
+    mine = [one.detail.rpartition(".")[2] for one in steps if not one.detail.startswith("BaseEventLoop")]
+    told = [name for name, before in zip(mine, ["", *mine], strict=False) if name != before]
+    assert told[:5] == ["main", "child", "tick", "child", "main"]
+    assert sum(one.length_ns for one in steps if one.detail == "main") >= 1_500_000
+    thread = next(one for one in trace.tracks if one.kind == "thread")
+    assert not [one for one in thread.states if one.state is State.RUNNING and one.detail]
+
+
+def test_of_very_many_steps_only_the_longer_ones_are_told() -> None:
+    async def yields() -> None:
+        await turns(MOST_TOLD)
+        until = time.thread_time_ns() + 2_000_000
+        while time.thread_time_ns() < until:
+            pass
+
+    async def main() -> None:
+        await asyncio.create_task(yields())
+
+    loop = next(one for one in traced(main).tracks if one.kind == "loop")
+    told = [one for one in loop.states if one.detail]
+    assert "yields" in {one.detail for one in told}
+    assert len(told) < MOST_TOLD
 
 
 def test_an_idle_loop_waits_for_events() -> None:

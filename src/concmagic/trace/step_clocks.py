@@ -86,7 +86,7 @@ class StepClocks:
             states, idle = _in_suspects(states, idle, known.suspects, (begin, end), holder)
         if idle >= SHORTEST_NS:
             states = _unplaced(states, idle, known, end, holder)
-        return join_equal(_computing(one) for one in states)
+        return join_equal(_computing(one, holder) for one in states)
 
 
 def _unplaced(
@@ -139,8 +139,8 @@ def _laid(
     return cover(states[0].start_ns, states[-1].end_ns, states, top) if top else states
 
 
-def _computing(one: StateInterval) -> StateInterval:
+def _computing(one: StateInterval, holder: str) -> StateInterval:
     """What was not known, and is not idle by the clock, was computing."""
     if one.state is State.UNKNOWN and not one.reason:
-        return StateInterval(one.start_ns, one.end_ns, State.RUNNING)
+        return StateInterval(one.start_ns, one.end_ns, State.RUNNING, "", holder)
     return one

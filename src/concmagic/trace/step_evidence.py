@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concmagic import sentences
 from concmagic.recording.raw import MergedSteps
 from concmagic.trace.clock import CellClock
+from concmagic.trace.cover import join_equal
 from concmagic.trace.import_calls import BlockedCall
 from concmagic.trace.model import State, StateInterval
 
@@ -44,14 +45,16 @@ def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateIn
     told = []
     for interval in states:
         idle = interval.state is State.WAITING and interval.start_ns >= known_until
-        if interval.state in (State.RUNNING, State.READY) or idle:
+        if interval.state is State.RUNNING:  # whose step it was is the loop's to tell
+            told.append(StateInterval(interval.start_ns, interval.end_ns, State.RUNNING, interval.reason))
+        elif interval.state is State.READY or idle:
             told.append(interval)
         elif interval.state is State.BLOCKING:
             start, end = interval.start_ns, interval.end_ns
             told.append(
                 StateInterval(start, end, State.WAITING, interval.reason, "", interval.file, interval.line)
             )
-    return told
+    return list(join_equal(told))
 
 
 def in_order(states: list[StateInterval]) -> tuple[StateInterval, ...]:

@@ -13,6 +13,7 @@ from concmagic.trace.step_clocks import StepClocks
 from concmagic.trace.step_evidence import calls_within
 
 SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
+MOST_TOLD, TOLD_NS = 2_000, 100_000  # so many steps of a loop are told one by one; of more those from here on
 LOOP_OVERHEAD_NS = 50_000  # a shorter gap between two callbacks is the loop's own work
 
 
@@ -27,9 +28,10 @@ class StepStates:
     def of_step(self, native_id: int, begin: int, end: int, holder: str = "") -> list[StateInterval]:
         """One step: running, but for where its thread was in a blocking call."""
         if end - begin < SHORTEST_BLOCK_NS:
-            return [StateInterval(begin, end, State.RUNNING)]
+            return [StateInterval(begin, end, State.RUNNING, "", holder)]
         known_until = self.until.get(native_id, 0)
-        base = [StateInterval(begin, min(end, known_until), State.RUNNING)] if known_until > begin else []
+        running = StateInterval(begin, min(end, known_until), State.RUNNING, "", holder)
+        base = [running] if known_until > begin else []
         blocks = [
             StateInterval(
                 call.start_ns, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line
@@ -41,18 +43,22 @@ class StepStates:
         return self.clocks.refine(native_id, begin, end, states, holder)
 
     def of_loop(self, native_id: int, holds: Sequence[Hold], start: int, end: int) -> list[StateInterval]:
-        """Waiting for events where nothing held it; short steps and what lies between them are one state."""
+        """Waiting for events where nothing held it; each step with whose it was.
+
+        Of very many, short steps and what lies between them are one state.
+        """
+        told_from = 1 if len(holds) <= MOST_TOLD else TOLD_NS
         states: list[StateInterval] = []
         since = at = start  # looked at up to `at`, and running since `since`
         for begin, stop, name in holds:
             idle = begin - at >= LOOP_OVERHEAD_NS
             begin = max(begin, at)
-            long = stop - begin >= SHORTEST_BLOCK_NS
-            if idle or long:
+            told = stop - begin >= told_from
+            if idle or told:
                 _add_running(states, since, at if idle else begin)
                 states += [StateInterval(at, begin, State.WAITING, "events")] if idle else ()
-                states += self.of_step(native_id, begin, stop, name) if long else ()
-                since = stop if long else begin
+                states += self.of_step(native_id, begin, stop, name) if told else ()
+                since = stop if told else begin
             at = max(at, stop)
         _add_running(states, since, at)
         if at < end:
