@@ -62,6 +62,8 @@ def test_the_numbers_of_the_loop_are_in_the_picture() -> None:
     assert f"longest step {duration(metrics.loop_longest_step_s * 1e9)}" in said
     assert f"{duration(metrics.loop_delay_p99_s * 1e9)} (p99)" in said
     assert f"{duration(metrics.loop_delay_max_s * 1e9)} at most" in said
+    loop = next(one for one in trace.tracks if one.kind == "loop")
+    assert f"p99 {duration(metrics.loop_delay_p99_s * 1e9)}," in loop.outcome_detail  # one number, told twice
     assert said in TextRenderer().render(build_report(trace, metrics, ())).replace("\n  ", " ")
     threads = build_report(replace(trace, model="threads"), metrics, ()).footer
     assert not [sentence for sentence in threads if sentence.startswith("Event loop: ")]

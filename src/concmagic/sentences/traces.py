@@ -29,7 +29,7 @@ def longest_step(length_ns: int, who: str) -> str:
     return f"longest step {duration(length_ns)}" + (f" ({who})" if who else "")
 
 
-def scheduling_delay(p50_ns: int, p99_ns: int, max_ns: int) -> str:
+def scheduling_delay(p50_ns: float, p99_ns: float, max_ns: int) -> str:
     """How long tasks were ready before they had their step."""
     delays = f"p50 {duration(p50_ns)}, p99 {duration(p99_ns)}, at most {duration(max_ns)}"
     return f"ready before a step: {delays}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from concmagic import sentences
 from concmagic.recording.raw import TaskRecord, Wait, Wake
 from concmagic.trace.loop_holds import Hold
@@ -36,16 +38,16 @@ def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:
     if not holds:
         return ""
     begin, end, who = max(holds, key=lambda hold: hold[1] - hold[0])
-    delays = sorted(
+    delays = [
         one.length_ns
         for track in tasks
         for one in track.states
         if one.state is State.READY and one.reason == "loop"
-    )
+    ]
     told = [sentences.longest_step(end - begin, who)]
     if delays:
-        at = [delays[min(len(delays) * share // 100, len(delays) - 1)] for share in (50, 99)]
-        told.append(sentences.scheduling_delay(at[0], at[1], delays[-1]))
+        p50, p99 = np.percentile(delays, [50, 99]).tolist()  # as the metrics take them
+        told.append(sentences.scheduling_delay(p50, p99, max(delays)))
     return " · ".join(told)
 
 
