@@ -98,7 +98,8 @@ def _loop(metrics: Metrics) -> str:
     shares = metrics.loop_computing, metrics.loop_blocked, metrics.loop_idle
     delays = metrics.loop_delay_p50_s, metrics.loop_delay_p99_s, metrics.loop_delay_max_s
     place = sentences.place(*metrics.loop_longest_step_place)
-    return sentences.loop_numbers(shares, metrics.loop_longest_step_s, place, delays)
+    whose = ", ".join(word for word in (metrics.loop_longest_step_name, place) if word)
+    return sentences.loop_numbers(shares, metrics.loop_longest_step_s, whose, delays)
 
 
 def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:

@@ -80,10 +80,15 @@ def test_a_callback_that_is_no_task_is_on_the_loops_lane() -> None:
         loop.call_later(0.001, done.set)
         await done.wait()
 
-    loop = next(one for one in traced(main).tracks if one.kind == "loop")
+    trace = traced(main)
+    loop = next(one for one in trace.tracks if one.kind == "loop")
     blocked = [one for one in loop.states if one.state is State.BLOCKING]
     assert [one.detail.rpartition(".")[2] for one in blocked] == ["tick"]
     assert "tick" in loop.outcome_detail
+    metrics = compute(trace)
+    assert metrics.loop_longest_step_s >= 0.03
+    assert metrics.loop_longest_step_track is None
+    assert metrics.loop_longest_step_name.endswith("tick")
 
 
 def test_each_step_of_the_loop_tells_whose_it_was() -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from concmagic.analysis import rows, work
 from concmagic.analysis.intervals import Pair, Steps, count_at_once, total, union
+from concmagic.analysis.loop_steps import longest_step
 from concmagic.analysis.path import PathPart, path_of
 from concmagic.analysis.switches import Switches, is_gil_wait, switches
 from concmagic.trace.columns import Bools, StateColumns, columns_of
@@ -67,7 +68,8 @@ class Metrics:
     loop_blocked: float = nan
     loop_idle: float = nan
     loop_longest_step_s: float = nan
-    loop_longest_step_track: int | None = None  # the task that took it
+    loop_longest_step_track: int | None = None  # the task that took it; None: a callback
+    loop_longest_step_name: str = ""  # that task's, or the callback's
     loop_longest_step_place: Place = ("", 0)  # what blocked in it, else where it had waited
     loop_delay_p50_s: float = nan
     loop_delay_p99_s: float = nan
@@ -210,6 +212,9 @@ def _loop(trace: Trace) -> dict[str, Any]:
         return {}
     tasks = columns_of(trace).only(_tasks(trace))
     longest, task = _longest_step(tasks)
+    begin, stop, whose = longest_step(loops)
+    if task is None or stop - begin > longest[1] - longest[0]:  # a callback that is no task's step
+        longest, task = (begin, stop), None
     delays = tasks.length_ns[tasks.in_state(State.READY) & ~rows.of_steps(tasks)]
     found: dict[str, Any] = {
         "loop_computing": spent.running_s / length,
@@ -217,6 +222,7 @@ def _loop(trace: Trace) -> dict[str, Any]:
         "loop_idle": spent.waiting_s / length,
         "loop_longest_step_s": (longest[1] - longest[0]) / 1e9,
         "loop_longest_step_track": None if task is None else task.id,
+        "loop_longest_step_name": whose if task is None else task.name,
         "loop_longest_step_place": ("", 0) if task is None else _place_of_step(task, longest),
     }
     if len(delays):

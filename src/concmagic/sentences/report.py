@@ -175,13 +175,13 @@ def native_threads(cores: float) -> str:
 
 
 def loop_numbers(
-    shares: tuple[float, float, float], longest_s: float, place: str, delays_s: tuple[float, float, float]
+    shares: tuple[float, float, float], longest_s: float, whose: str, delays_s: tuple[float, float, float]
 ) -> str:
     """The event loop: computing, blocked and idle; its longest step; how long tasks were ready before one."""
     computing, blocked, idle = (percent(share) for share in shares)
-    where = f" ({place})" if place else ""
+    who = f" ({whose})" if whose else ""
     said = f"Event loop: {computing} computing, {blocked} blocked, {idle} idle"
-    said += f"; longest step {duration(longest_s * 1e9)}{where}"
+    said += f"; longest step {duration(longest_s * 1e9)}{who}"
     if not isnan(delays_s[2]):
         p50, p99, most = (duration(seconds * 1e9) for seconds in delays_s)
         said += f"; ready before a step for {p50} (p50), {p99} (p99), {most} at most"
