@@ -47,6 +47,8 @@ WAYS = {
     "tasks left over": "left = []\nasync def leaves():\n"
     "    left.append(asyncio.create_task(asyncio.sleep(60)))\n"
     "    return await main(5)\nx = asyncio.run(leaves())\nx if left[0].cancelled() else 'not cancelled'",
+    "anyio": "import anyio\nasync def any_main():\n    async with anyio.create_task_group() as group:\n"
+    "        group.start_soon(main)\n    await anyio.sleep(0)\n    return await main(5)\nanyio.run(any_main)",
     "in a thread": "from concurrent.futures import ThreadPoolExecutor\n"
     "with ThreadPoolExecutor(1) as p:\n    x = p.submit(asyncio.run, main(5)).result()\nx",
 }

@@ -8,6 +8,7 @@ else of the cell sees them as a plain cell does: `create_task` before `asyncio.r
 from __future__ import annotations
 
 import asyncio
+import functools
 import types
 from asyncio import base_events, events, runners, tasks
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ def loops_of_the_cell() -> Iterator[None]:
         patches.enter_context(_replaced(runners, "_cancel_all_tasks", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(runners, "events", lambda real: _StandIn(real, kernel_loop)))
         patches.enter_context(on_import("uvloop", lambda uvloop: _allow_uvloop(uvloop, kernel_loop, patches)))
+        patches.enter_context(on_import("anyio", lambda anyio: _allow_anyio(anyio, kernel_loop, patches)))
         yield
 
 
@@ -43,6 +45,12 @@ def _allow_uvloop(uvloop: Any, kernel_loop: asyncio.AbstractEventLoop, patches: 
     asks = "__asyncio"  # on 3.11 `uvloop.run` itself asks asyncio whether a loop runs
     if hasattr(uvloop, asks):
         patches.enter_context(_replaced(uvloop, asks, lambda real: _StandIn(real, kernel_loop)))
+
+
+def _allow_anyio(anyio: Any, kernel_loop: asyncio.AbstractEventLoop, patches: ExitStack) -> None:
+    """Its `run` asks by itself whether a loop runs."""
+    if hasattr(anyio, "run"):
+        patches.enter_context(_replaced(anyio, "run", _stepping_aside(kernel_loop)))
 
 
 def on_a_loop_of_its_own(run: Callable[[], Any]) -> Any:
@@ -78,16 +86,17 @@ class _StandIn(types.ModuleType):
 
 
 def _stepping_aside(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[Any], Any]:
-    """Make a wrapper for a function of a loop: while it lasts, the kernel's does not run in this thread."""
+    """Make a wrapper for a function that runs a loop: meanwhile the kernel's does not run in this thread."""
 
-    def wrap(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def method(self: Any) -> Any:
-            if self is kernel_loop or events._get_running_loop() is not kernel_loop:
-                return original(self)
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def function(first: Any, /, *args: Any, **options: Any) -> Any:
+            if first is kernel_loop or events._get_running_loop() is not kernel_loop:
+                return original(first, *args, **options)
             with _aside(kernel_loop):
-                return original(self)
+                return original(first, *args, **options)
 
-        return method
+        return function
 
     return wrap
 
