@@ -45,14 +45,15 @@ def children():
     return sorted(int(pid) for pids in found for pid in pids)
 
 def open_files():
-    """Pipes and files; the kernel's own sockets and its history come and go."""
+    """Pipes and files; the kernel's own sockets and its history, with the folder it lies in, come and go."""
     found = []
     for fd in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{fd}")
         except OSError:
             continue
-        if target.startswith(("/", "pipe:")) and "history.sqlite" not in target and "/proc/" not in target:
+        history = "history.sqlite" in target or target.endswith("profile_default")
+        if target.startswith(("/", "pipe:")) and not history and "/proc/" not in target:
             found.append(target)
     return sorted(found)
 
