@@ -94,5 +94,5 @@ def throws_into(task: Any, arguments: tuple[Any, ...]) -> bool:
         future = arguments[0]
         # Not exception(): asking would count as having retrieved it.
         return future._exception is not None or future._state == "CANCELLED"
-    except AttributeError:  # an exception itself, or a task or future of somebody's own
+    except Exception:  # an exception is given itself, or it is a task or future of somebody's own
         return True
