@@ -92,3 +92,40 @@ await asyncio.create_task(queries(), name="queries")
     assert blocked
     if detail == "calls":
         assert ["blocking", "sqlite3.Connection.executescript", 9] in blocked
+
+
+def test_the_traceback_of_a_task_is_at_hand_in_the_picture(kernel: Any) -> None:
+    kernel.check("%load_ext concmagic")
+    run = kernel.check("""%%asyncio_trace
+import asyncio
+def parses(text): return int(text)
+async def bad():
+    await asyncio.sleep(0)
+    parses("x")
+await asyncio.gather(asyncio.create_task(bad(), name="bad"), return_exceptions=True);
+""")
+    assert "line 3 in parses, called at line 6 in bad" in run.displays[-1]["text/html"]
+    assert run.stderr == ""
+
+
+def test_exceptions_thrown_into_tasks_cost_no_calls_and_warn_of_nothing(kernel: Any) -> None:
+    """What is awaited fails, is cancelled, times out; the cell catches it, and is traced on."""
+    kernel.check("%load_ext concmagic")
+    run = kernel.check("""%%asyncio_trace -q --detail calls -o T
+import asyncio
+async def bad():
+    raise ValueError
+async def outer():
+    try: await asyncio.create_task(bad())
+    except ValueError: pass
+    try:
+        async with asyncio.timeout(0): await asyncio.Event().wait()
+    except TimeoutError: pass
+def afterwards(): pass
+await outer()
+await asyncio.sleep(0)
+afterwards()
+""")
+    assert run.stderr == ""
+    assert kernel.value("T.cost.problems") == ()
+    assert kernel.value("'afterwards' in {function.name for function in T.slices.functions}") is True
