@@ -13,8 +13,8 @@ from concmagic.analysis.metrics import compute
 from concmagic.renderers.text import TextRenderer
 from concmagic.report_builder import build_report
 from concmagic.sentences import duration
-from concmagic.trace.step_states import MOST_TOLD
 from concmagic.trace.model import State
+from concmagic.trace.step_states import MOST_TOLD
 
 
 async def turns(how_many: int) -> None:

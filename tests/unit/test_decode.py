@@ -191,7 +191,7 @@ def test_an_import_is_one_call_named_after_what_it_loads() -> None:
     assert [row[0] for row in rows(select_own_code(calls, mine))] == ["main", "import pandas", "import"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=60))
 def test_depths_and_callers_are_those_of_the_stack(steps: list[tuple[int, int]]) -> None:
     """A stack per thread, driven at random, knows what the columns must say."""

@@ -100,7 +100,7 @@ async def played(program: list[list[tuple[str, int]]]) -> list[Any]:
     return [stage.order, outcomes]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PROGRAMS)
 def test_random_programs(program: list[list[tuple[str, int]]]) -> None:
     recorder = TaskRecorder()
@@ -124,7 +124,7 @@ def test_random_programs(program: list[list[tuple[str, int]]]) -> None:
         assert asyncio.run(played(program)) == recorded
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PROGRAMS)
 def test_what_is_drawn_of_random_programs(program: list[list[tuple[str, int]]]) -> None:
     trace, log, start_ns = traced_and_recorded(lambda: played(program))
