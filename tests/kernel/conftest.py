@@ -12,11 +12,13 @@ assert cell.wait().ename == "KeyboardInterrupt"
 from __future__ import annotations
 
 import ast
+import base64
 import os
 import re
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +33,12 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 TIMEOUT_S = 60.0
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+
+def unpacked(html: str) -> str:
+    """A picture's HTML with the data that its script unpacks, as text."""
+    packed = re.search(r'concmagicUpgrade\("[^"]+", "([^"]+)"', html)
+    return html if packed is None else html + zlib.decompress(base64.b64decode(packed[1])).decode()
 
 
 def plain(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
-import zlib
 from typing import Any
 
 import pytest
+
+from conftest import unpacked
 
 pytestmark = pytest.mark.kernel
 
@@ -107,10 +106,7 @@ async def bad():
     parses("x")
 await asyncio.gather(asyncio.create_task(bad(), name="bad"), return_exceptions=True);
 """)
-    packed = re.search(r'concmagicUpgrade\("[^"]+", "([^"]+)"', run.displays[-1]["text/html"])
-    assert packed is not None
-    shown = zlib.decompress(base64.b64decode(packed[1])).decode()
-    assert "line 3 in parses, called at line 6 in bad" in shown
+    assert "line 3 in parses, called at line 6 in bad" in unpacked(run.displays[-1]["text/html"])
     assert run.stderr == ""
 
 
