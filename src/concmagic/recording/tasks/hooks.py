@@ -11,7 +11,7 @@ import functools
 from asyncio import events, futures
 from collections.abc import Callable
 from time import monotonic_ns
-from types import BuiltinFunctionType, MethodType
+from types import BuiltinFunctionType, CodeType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.tasks.step_clock import LONG_NS
@@ -26,8 +26,7 @@ Hook = Callable[..., Any]
 # for wake-ups, tasks written in Python two bound methods.
 _STEP_TYPE = "TaskStepMethWrapper"
 WAKEUP = "task_wakeup"
-_SLEEP_IS_OVER = getattr(futures, "_set_result_unless_cancelled", None)
-_FLUSH_EVERY_NS = 20_000_000
+SLEEP_IS_OVER = getattr(futures, "_set_result_unless_cancelled", None)
 STEP_IN_PYTHON, _WAKEUP_IN_PYTHON = "__step", "__wakeup"
 
 
@@ -64,27 +63,31 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
     from concmagic.recording.tasks.scheduling import throws_into  # which imports from here
 
     numbers, sleeps, buffer = observer.table.numbers, observer.table.sleeps, observer.stream.buffer
-    flush, due = observer.stream.flush, 0
+    flush = observer.stream.flush
     identity = Identity()
     clock = iter(monotonic_ns, None)  # its next item is the time now: no call either
     thread_clock, fresh_until = observer.clock, 0
     step: type = step_type()
+    alone = _is_asyncios(original)
     timer: Any = events.TimerHandle  # Any: asyncio's types do not tell of a handle's loop
 
     # Operators and attributes rather than calls: where calls are traced, too, each of those costs double.
     @functools.wraps(original)
     def _run(self: Any) -> Any:
-        nonlocal buffer, due, fresh_until
+        nonlocal buffer, fresh_until
         if not observer.active:
             return original(self)
+        usual = False
         try:
             callback = self._callback
             kind = callback.__class__
             if kind is step or (kind is BuiltinFunctionType and callback.__name__ == WAKEUP):
                 task = callback.__self__
                 number = numbers[identity[task]]
-            elif callback is _SLEEP_IS_OVER and self.__class__ is timer:
+                usual = alone
+            elif callback is SLEEP_IS_OVER and self.__class__ is timer:
                 task, number = None, sleeps[identity[self._loop]]
+                usual = alone
             else:
                 task, number = observer.other(self)
         except KeyError:  # seen for the first time
@@ -94,7 +97,8 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
             return original(self)
         for begin in clock:  # noqa: B007  (the first item, not all of them)
             break
-        if begin > fresh_until:
+        if begin > fresh_until:  # every half a millisecond, if no step takes longer
+            flush()
             fresh_until = thread_clock.read()
             begin = monotonic_ns()
         try:
@@ -102,17 +106,16 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
             if unrecorded and (kind is not step or task._must_cancel):  # noqa: SIM102  (cheapest so)
                 if task is not None and throws_into(task, self._args):
                     return unrecorded[-1](original, self)
-            return original(self)
+            # The original would do the same: what these callbacks raise it lets through.
+            return self._context.run(callback, *self._args) if usual else original(self)
         finally:
             for end in clock:  # noqa: B007
                 break
-            if end - begin > LONG_NS:
-                fresh_until = thread_clock.long(begin, end)
             buffer += (begin, end, number)
             if task is not None and task._state != "PENDING":
                 observer.ended(task, number, end)
-            if end > due:
-                due = end + _FLUSH_EVERY_NS
+            if end - begin > LONG_NS:
+                fresh_until = thread_clock.long(begin, end)
                 flush()
 
     return _run
@@ -139,3 +142,16 @@ def hide_hook(made: Any) -> None:
     trace = getattr(made, "_source_traceback", None)
     if trace:
         del trace[-1]
+
+
+def _is_asyncios(run: Hook) -> bool:
+    """Whether this is asyncio's own `Handle._run`: nobody else stands in for it."""
+    code = getattr(run, "__code__", None)
+    return code is not None and code.co_filename == events.__file__
+
+
+# What runs a loop's callbacks: what stands outside of it has not called them.
+RUN_CODES: tuple[CodeType, ...] = (
+    events.Handle._run.__code__,
+    *(code for code in run_hook.__code__.co_consts if isinstance(code, CodeType)),
+)

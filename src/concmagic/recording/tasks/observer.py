@@ -17,7 +17,7 @@ from concmagic.recording.raw import RawCode
 from concmagic.recording.tasks.causes import Callback, name_of
 from concmagic.recording.tasks.ends import note_end
 from concmagic.recording.tasks.foreign_loops import SeenTimer
-from concmagic.recording.tasks.hooks import STEP_IN_PYTHON, stepping_task
+from concmagic.recording.tasks.hooks import RUN_CODES, STEP_IN_PYTHON, stepping_task
 from concmagic.recording.tasks.lock_holders import is_free
 from concmagic.recording.tasks.origin import (
     creating_frame,
@@ -40,7 +40,6 @@ from concmagic.recording.tasks.waits import WaitBook
 
 _CREATE: CodeType = base_events.BaseEventLoop.create_task.__code__
 _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`
-_RUN: CodeType = events.Handle._run.__code__  # outside of it stands what runs the loop
 
 
 class Observer:
@@ -96,7 +95,7 @@ class Observer:
             self._began_at_once(entry, task, (begin, end), frame)
 
     def _began_at_once(self, entry: TaskEntry, task: Any, step: tuple[int, int], frame: FrameType) -> None:
-        creator = creating_frame(frame, _RUN)
+        creator = creating_frame(frame, RUN_CODES)
         entry.eager = step
         entry.eager_at = (creator.f_code.co_filename, creator.f_lineno) if creator else ("", 0)
         self.stream.buffer.extend((*step, entry.number))
@@ -121,7 +120,7 @@ class Observer:
 
     def _tell_parent(self, entry: TaskEntry, parent: TaskEntry | None, frame: FrameType) -> None:
         origin = None if parent is None else parent.origin
-        creator = None if origin == "user" else creating_frame(frame, _RUN)
+        creator = None if origin == "user" else creating_frame(frame, RUN_CODES)
         entry.origin = origin_of(origin, creator, entry.coroutine, entry.file)
         entry.starter = None if parent is None else parent.number
         # A sync cell runs within a step of a task of the kernel's, which is nobody's parent.
@@ -153,7 +152,12 @@ class Observer:
         at = monotonic_ns()
         try:
             number = self.table.numbers.get(id(task)) or self.meet(task).number
-            self.stream.buffer.extend((at, -self.waits.look(task, future, thread), number))
+            delay = self.waits.delays.pop(id(future), None)
+            if delay is None or thread is not None:
+                wait = self.waits.look(task, future, thread)
+            else:
+                wait = self.waits.look_at_sleeper(task, future, delay)
+            self.stream.buffer.extend((at, -wait, number))
         except Exception as error:
             self.fail(error)
 

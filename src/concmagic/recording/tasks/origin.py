@@ -80,13 +80,13 @@ def code_of(coroutine: Any) -> CodeType | None:
     return None
 
 
-def creating_frame(frame: FrameType | None, stop: CodeType) -> FrameType | None:
+def creating_frame(frame: FrameType | None, stop: tuple[CodeType, ...]) -> FrameType | None:
     """The innermost frame that is neither asyncio's nor ours; None if the loop itself called.
 
-    `stop` is the code of the function that runs a loop's callbacks: what stands outside it
+    `stop` are the codes of the functions that run a loop's callbacks: what stands outside them
     started the loop and did not create the task.
     """
-    while frame is not None and frame.f_code is not stop:
+    while frame is not None and frame.f_code not in stop:
         if place_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
             return frame
         frame = frame.f_back

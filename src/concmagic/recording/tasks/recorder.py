@@ -33,6 +33,7 @@ _Loop = base_events.BaseEventLoop
 _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
     (events.Handle, "_run", hooks.run_hook),
     (_Loop, "call_soon", scheduling.call_soon_hook),
+    (_Loop, "call_later", scheduling.call_later_hook),
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
     (_Loop, "create_future", scheduling.create_future_hook),
     (_Loop, "create_task", hooks.create_task_hook),

@@ -28,6 +28,7 @@ _WRAPPERS = frozenset(
 # What every chain ends with; `inside` would find that out, too, but later.
 _FUTURE_ITERATOR = next((k for k in object.__subclasses__() if k.__name__ == "FutureIter"), None)
 _NOWHERE: CodePlace = ("", 0)
+_SLEEP: CodeType = asyncio.sleep.__code__
 _DEEPEST = 2_000  # a chain of awaits longer than this is cut
 
 
@@ -127,12 +128,26 @@ class WaitBook:
         self._numbers_of_tasks = numbers
         self.holders = LockHolders()
         self.made: weakref.WeakKeyDictionary[Any, CodePlace] = weakref.WeakKeyDictionary()  # bare futures
+        self.delays: dict[int, float] = {}  # id of a future that `asyncio.sleep` awaits → for how long
+        self._naps: dict[tuple[float, int, int, bool], int] = {}
         self._names = AwaitNames()
         self._told: dict[int, Ended] = {}
         self._shapes: dict[tuple[int, ...], _Shape] = {}
         self._numbers: dict[_Key, int] = {}
         self._waits: list[_Key] = []
         self._codes: dict[int, CodeType | None] = {0: None}
+
+    def look_at_sleeper(self, task: Any, future: Any, delay: float) -> int:
+        """The same for a task that sleeps. Most waits are these: what was seen before is found at once."""
+        coroutine: Any = task.get_coro()
+        awaited = getattr(coroutine, "cr_await", None)
+        if awaited is None or getattr(awaited, "cr_code", None) is not _SLEEP:
+            return self.look(task, future)  # it is not the task's own coroutine that sleeps
+        seen = delay, id(coroutine.cr_code), coroutine.cr_frame.f_lasti, future.cancelled()
+        number = self._naps.get(seen)
+        if number is None:
+            number = self._naps[seen] = self.look(task, future)
+        return number
 
     def look(self, task: Any, future: Any, thread: int | None = None) -> int:
         """The number, from 1, of what this suspended task waits for, and of how that ends."""
