@@ -22,7 +22,7 @@ from concmagic import sentences
 from concmagic.collection import paused_collection
 from concmagic.on_import import on_import
 from concmagic.recording.raw import MergedSteps, TaskLog
-from concmagic.recording.tasks import foreign_loops, forgotten, hooks, lock_holders, scheduling
+from concmagic.recording.tasks import foreign_loops, forgotten, hooks, lock_holders, scheduling, timers
 from concmagic.recording.tasks.log import Reader
 from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.table import TaskEntry, user_name
@@ -33,7 +33,7 @@ _Loop = base_events.BaseEventLoop
 _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
     (events.Handle, "_run", hooks.run_hook),
     (_Loop, "call_soon", scheduling.call_soon_hook),
-    (_Loop, "call_later", scheduling.call_later_hook),
+    (_Loop, "call_later", timers.call_later_hook),
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
     (_Loop, "create_future", scheduling.create_future_hook),
     (_Loop, "create_task", hooks.create_task_hook),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import heapq
 import sys
-from asyncio import base_events, events
+from asyncio import events
 from contextvars import copy_context
 from time import monotonic
 from types import BuiltinFunctionType, MethodType
@@ -20,12 +20,6 @@ from concmagic.recording.tasks.origin import known_places
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
-
-# All that a TimerHandle holds; where it is anything else, asyncio makes its handles itself.
-_FIELDS = {
-    *("_callback", "_args", "_cancelled", "_loop", "_source_traceback", "_repr", "__weakref__", "_context"),
-    *("_scheduled", "_when"),
-}
 
 
 def call_soon_hook(observer: Observer, original: Hook) -> Hook:
@@ -55,37 +49,27 @@ def call_soon_hook(observer: Observer, original: Hook) -> Hook:
     return call_soon
 
 
-def call_later_hook(observer: Observer, original: Hook) -> Hook:
-    """The stand-in for `BaseEventLoop.call_later`: notes for how long `asyncio.sleep` was asked to sleep.
+def timer_maker(observer: Observer) -> Hook:
+    """What schedules a callback as `BaseEventLoop.call_later` does, and notes how long a sleep is to be.
 
-    Like `call_soon` it makes the handle itself, where neither the loop's class nor its debug mode wants
-    to hear of it: field by field, in a third of the time, which pays for a part of what the notes cost.
+    It makes the handle field by field: in a third of the time, which pays for a part of what the notes cost.
     """
     delays, make, push = observer.waits.delays, object.__new__, heapq.heappush
-    time, call_at = base_events.BaseEventLoop.time, base_events.BaseEventLoop.call_at
     timer: Any = events.TimerHandle
-    numbers = (float, int) if {*timer.__slots__, *events.Handle.__slots__} == _FIELDS else ()
 
-    @functools.wraps(original)
-    def call_later(self: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        kind = self.__class__
-        usual = kind.time is time and kind.call_at is call_at and delay.__class__ in numbers
-        if not usual or self._debug or self._closed:
-            handle = original(self, delay, callback, *args, context=context)
-            hide_hook(handle)
-            return handle
+    def make_timer(loop: Any, delay: Any, callback: Any, args: tuple[Any, ...], context: Any) -> Any:
         handle = make(timer)
         handle._when = monotonic() + delay
-        handle._callback, handle._args, handle._loop = callback, args, self
+        handle._callback, handle._args, handle._loop = callback, args, loop
         handle._context = copy_context() if context is None else context
         handle._cancelled, handle._repr, handle._source_traceback = False, None, None
-        push(self._scheduled, handle)
+        push(loop._scheduled, handle)
         handle._scheduled = True
         if callback is SLEEP_IS_OVER and observer.active:
             delays[id(args[0])] = delay
         return handle
 
-    return call_later
+    return make_timer
 
 
 def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
