@@ -63,7 +63,7 @@ await asyncio.gather(*(nap() for _ in range({tasks})))""",
 TASK_SLEEPS = sleeping_tasks(100, 20, 0.005)
 TASK_SWITCHES = sleeping_tasks(100, 200, 0)
 MANY_TASKS = sleeping_tasks(1_000, 20, 0.005)
-GROWTH = tuple(sleeping_tasks(100, steps // 100, 0) for steps in (10_000, 30_000, 100_000))
+GROWTH = tuple((sleeping_tasks(100, steps // 100, 0), steps) for steps in (10_000, 30_000, 100_000))
 
 TEN_TRACKS = BenchCell(
     "ten tasks",

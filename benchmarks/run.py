@@ -2,10 +2,11 @@
 
     python benchmarks/run.py [repeats]
 
-Every ratio is the median over the repeats of ratios between neighbours in time, so that a machine
-that is slow for a while is slow for both; every second round runs the ways in the opposite order.
-A round before the first does not count (it imports), but for the rows that say "first".
-Seconds after the cell are what the reply took longer than under plain.
+Every ratio is the median of ratios of two runs that came one directly after the other, so that a machine
+that is slow for a while is slow for both; every second time the other one comes first. "Bare" VizTracer
+has the options that concmagic gives its own. A run before the first does not count (it imports), but
+for the rows that say "first". Seconds after the cell are what the reply took longer than under plain.
+The machine's load is printed before each table: where others compute, too, figures in milliseconds grow.
 AsyncFlow is one of the columns where it is installed (`pip install wigglystuff`).
 """
 
@@ -30,44 +31,51 @@ from cells import (
     child_start,
 )
 from kernel import BenchKernel, Measured
-from ways import BARE, CALLS, PLAIN, STATES, WAYS, Way
+from ways import BARE, CALLS, COMPARED, PLAIN, STATES, Way
 
-Runs = dict[str, list[Measured]]
-OUR_WAYS = (STATES, PLAIN, CALLS)
+Pair = tuple[Measured, Measured]
+Pairs = dict[tuple[str, str], list[Pair]]  # names of a way and of what it is compared with
+OUR_PAIRS = ((STATES, PLAIN), (CALLS, PLAIN))
+ALL_PAIRS = (*((way, PLAIN) for way in COMPARED), (CALLS, BARE))
 
 
-def all_runs(cell: BenchCell, repeats: int, ways: Sequence[Way] = WAYS) -> Runs:
-    """The cell in every way, each in a kernel of its own, as often as asked."""
-    runs: Runs = {way.name: [] for way in ways}
+def all_pairs(cell: BenchCell, repeats: int, pairs: Sequence[tuple[Way, Way]] = ALL_PAIRS) -> Pairs:
+    """The cell in pairs of ways, one run directly after the other; each way has a kernel of its own."""
+    found: Pairs = {(way.name, base.name): [] for way, base in pairs}
     with ExitStack() as stack:
-        kernels = {way.name: stack.enter_context(BenchKernel(way)) for way in ways}
-        for name in runs:
-            kernels[name].measure(cell)
+        kernels = {
+            way.name: stack.enter_context(BenchKernel(way))
+            for way in {way: None for pair in pairs for way in pair}
+        }
+        for kernel in kernels.values():
+            kernel.measure(cell)
         for number in range(repeats):
-            for name in (tuple(runs), tuple(reversed(runs)))[number % 2]:
-                runs[name].append(kernels[name].measure(cell))
-    return runs
+            for names, runs in found.items():
+                order = names if number % 2 else names[::-1]
+                measured = {name: kernels[name].measure(cell) for name in order}
+                runs.append((measured[names[0]], measured[names[1]]))
+    return found
 
 
-def median(runs: Runs, way: Way, base: Way, figure: Callable[[Measured, Measured], float]) -> float:
+def median(pairs: Pairs, way: Way, base: Way, figure: Callable[[Measured, Measured], float]) -> float:
     """Median of a figure made of neighbours of two ways."""
-    return statistics.median(figure(a, b) for a, b in zip(runs[way.name], runs[base.name], strict=True))
+    return statistics.median(figure(*pair) for pair in pairs[way.name, base.name])
 
 
-def over(runs: Runs, way: Way, base: Way) -> float:
+def over(pairs: Pairs, way: Way, base: Way) -> float:
     """The cell's own seconds one way over those another way."""
-    return median(runs, way, base, lambda a, b: a.own / b.own)
+    return median(pairs, way, base, lambda a, b: a.own / b.own)
 
 
-def after_ms(runs: Runs, way: Way) -> float:
+def after_ms(pairs: Pairs, way: Way) -> float:
     """Milliseconds from the cell's end to the picture."""
-    return 1000 * median(runs, way, PLAIN, lambda a, b: a.after - b.after)
+    return 1000 * median(pairs, way, PLAIN, lambda a, b: a.after - b.after)
 
 
-def after_over_load(runs: Runs) -> float:
-    """Seconds from the cell's end to the picture, over VizTracer's own load() of the same events."""
-    load = statistics.median(each.load for each in runs[BARE.name])
-    return after_ms(runs, CALLS) / 1000 / load
+def after_over_load(pairs: Pairs) -> float:
+    """Seconds from the cell's end to the picture, over VizTracer's own load() of as many events."""
+    reply = statistics.median(plain.after for _, plain in pairs[CALLS.name, PLAIN.name])
+    return median(pairs, CALLS, BARE, lambda a, b: (a.after - reply) / b.load)
 
 
 def print_row(text: str, value: float, limit: float | None = None, form: str = "{:.2f}x") -> None:
@@ -78,22 +86,23 @@ def print_row(text: str, value: float, limit: float | None = None, form: str = "
     print(f"  {text:58s} {form.format(value):>9s}{verdict}", flush=True)
 
 
-def print_cells(table: dict[str, Runs]) -> None:
+def print_cells(table: dict[str, Pairs]) -> None:
     """The first table: a cell a line, a way a column, own seconds over plain."""
-    shown = [way for way in WAYS if way is not PLAIN]
     print("The cell itself, over plain (a name: the error with which the tool ran it not):")
-    print(f"  {'cell':34s}{'plain':>10s}" + "".join(f"{way.name:>20s}" for way in shown))
-    for name, runs in table.items():
-        plain = 1000 * statistics.median(each.own for each in runs[PLAIN.name])
-        print(f"  {name:34s}{plain:7.0f} ms" + "".join(f"{_against_plain(runs, way):>20s}" for way in shown))
+    print(f"  {'cell':34s}{'plain':>10s}" + "".join(f"{way.name:>20s}" for way in COMPARED))
+    for name, pairs in table.items():
+        plain = 1000 * statistics.median(base.own for _, base in pairs[STATES.name, PLAIN.name])
+        print(
+            f"  {name:34s}{plain:7.0f} ms" + "".join(f"{_against_plain(pairs, way):>20s}" for way in COMPARED)
+        )
 
 
-def _against_plain(runs: Runs, way: Way) -> str:
-    failed = [each.error for each in runs[way.name] if each.own != each.own]
-    return (failed[0] or "did not run") if failed else f"{over(runs, way, PLAIN):.2f}x"
+def _against_plain(pairs: Pairs, way: Way) -> str:
+    failed = [run.error for run, _ in pairs[way.name, PLAIN.name] if run.own != run.own]
+    return (failed[0] or "did not run") if failed else f"{over(pairs, way, PLAIN):.2f}x"
 
 
-def print_promises(table: dict[str, Runs]) -> None:
+def print_promises(table: dict[str, Pairs]) -> None:
     """Each promise of the first table's cells."""
     threads, tasks, switches, calls = (
         table[cell.name] for cell in (THREAD_SLEEPS, TASK_SLEEPS, TASK_SWITCHES, CALL_HEAVY)
@@ -110,28 +119,37 @@ def print_promises(table: dict[str, Runs]) -> None:
 
 def print_sizes(repeats: int) -> None:
     """What comes after the cell: time to the picture, size of the output, growth."""
-    many = all_runs(MANY_TASKS, repeats, OUR_WAYS)
+    many = all_pairs(MANY_TASKS, repeats, OUR_PAIRS)
     for way in (STATES, CALLS):
         print_row(f"1,000 tasks, end to picture, {way.name}", after_ms(many, way), 1000, "{:.0f} ms")
-    kilobytes = max(each.html_bytes for each in many[CALLS.name] + many[STATES.name]) / 1000
+    kilobytes = max(run.html_bytes for runs in many.values() for run, _ in runs) / 1000
     print_row("1,000 tasks, output", kilobytes, 250, "{:.0f} kB")
-    ten = all_runs(TEN_TRACKS, 1, (CALLS,))[CALLS.name][0].html_bytes / 1000
-    print_row("ten tracks, output", ten, 120, "{:.0f} kB")
-    for cell in GROWTH:
-        runs = all_runs(cell, repeats, (STATES, PLAIN))
-        print_row(f"{cell.name}, states, over plain", over(runs, STATES, PLAIN))
-        print_row(f"{cell.name}, end to picture", after_ms(runs, STATES), form="{:.0f} ms")
+    ((ten, _),) = all_pairs(TEN_TRACKS, 1, ((CALLS, PLAIN),))[CALLS.name, PLAIN.name]
+    print_row("ten tracks, output", ten.html_bytes / 1000, 120, "{:.0f} kB")
+
+
+def print_growth(repeats: int) -> None:
+    """More and more steps: what each costs must stay what it is."""
+    for cell, steps in GROWTH:
+        pairs = all_pairs(cell, repeats, ((STATES, PLAIN),))
+        added = 1e6 / steps * median(pairs, STATES, PLAIN, lambda a, b: a.own - b.own)
+        print_row(f"{steps:,} steps, states, over plain", over(pairs, STATES, PLAIN))
+        print_row(f"{steps:,} steps, states, added to each", added, form="{:.2f} us")
+        print_row(f"{steps:,} steps, end to picture", after_ms(pairs, STATES), form="{:.0f} ms")
+        print_row(
+            f"{steps:,} steps, end to picture, each", after_ms(pairs, STATES) * 1000 / steps, form="{:.1f} us"
+        )
 
 
 def print_first(repeats: int) -> None:
     """The first cell of a kernel beside the later ones."""
-    firsts: Runs = {way.name: [] for way in (CALLS, PLAIN)}
-    laters: Runs = {way.name: [] for way in (CALLS, PLAIN)}
-    for way in (CALLS, PLAIN):
-        for _ in range(repeats):
-            with BenchKernel(way) as kernel:
-                firsts[way.name].append(kernel.measure(TEN_TRACKS))
-                laters[way.name].append(kernel.measure(TEN_TRACKS))
+    names = CALLS.name, PLAIN.name
+    firsts: Pairs = {names: []}
+    laters: Pairs = {names: []}
+    for _ in range(repeats):
+        with BenchKernel(CALLS) as calls, BenchKernel(PLAIN) as plain:
+            for pairs in (firsts, laters):
+                pairs[names].append((calls.measure(TEN_TRACKS), plain.measure(TEN_TRACKS)))
     print_row("ten tracks, to the picture, a kernel's first cell", after_ms(firsts, CALLS), form="{:.0f} ms")
     print_row("ten tracks, to the picture, a later one", after_ms(laters, CALLS), form="{:.0f} ms")
 
@@ -140,7 +158,7 @@ def print_children(repeats: int) -> None:
     """What a child process takes longer, until its target runs and until it has been joined."""
     ways = (Way("auto", "%load_ext concmagic", lambda cell: f"%%{cell.magic}\n{cell.timed}"), PLAIN)
     for method, limit in (("spawn", 60.0), ("forkserver", None), ("fork", 10.0)):
-        runs = all_runs(child_start(method), repeats, ways)
+        runs = all_pairs(child_start(method), repeats, (ways,))
         start = 1000 * median(runs, ways[0], PLAIN, lambda a, b: a.reached - b.reached)
         whole = 1000 * median(runs, ways[0], PLAIN, lambda a, b: a.own - b.own)
         print_row(f"a child ({method}), until its target runs", start, limit, "{:+.0f} ms")
@@ -168,20 +186,25 @@ def print_imports(repeats: int) -> None:
     print_row("import concmagic", 1000 * seconds_of(bare, repeats), form="{:.1f} ms")
 
 
+def print_title(title: str) -> None:
+    """A table's title, with the load of the machine: its runnable processes over 1, 5 and 15 minutes."""
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"\n{title} (load {load} on {os.cpu_count()} cores)", flush=True)
+
+
 def main(repeats: int) -> None:
     """Measure and print."""
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    print(
-        f"Python {sys.version.split()[0]}, {repeats} repeats, {os.cpu_count()} cores, load {load}\n",
-        flush=True,
-    )
+    print(f"Python {sys.version.split()[0]}, {repeats} repeats")
+    print_title("Measuring")
     cells = (THREAD_SLEEPS, TASK_SLEEPS, TASK_SWITCHES, CALL_HEAVY)
-    table = {cell.name: all_runs(cell, repeats) for cell in cells}
+    table = {cell.name: all_pairs(cell, repeats) for cell in cells}
     print_cells(table)
-    print("\nWhat was promised:")
+    print_title("What was promised:")
     print_promises(table)
     print_sizes(repeats)
-    print("\nAround it:")
+    print_title("How it grows:")
+    print_growth(repeats)
+    print_title("Around it:")
     print_imports(repeats)
     print_first(repeats)
     print_children(repeats)

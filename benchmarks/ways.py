@@ -11,12 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cells import BenchCell
+from concmagic.recording.calls.process_tracer import LEFT_OUT
+from concmagic.recording.calls.recorder import BUFFER_LIMIT, SPARE_ENTRIES
+
+# Those that concmagic itself gives its tracer.
+_OPTIONS = {"tracer_entries": BUFFER_LIMIT + SPARE_ENTRIES[0], "exclude_files": list(LEFT_OUT)}
 
 # The collection ends the tracer before: on 3.11 one that dies later ends the next one's recording of threads.
 _BARE = """\
 import gc as _gc, time as _time
 _gc.collect()
-_tracer = VizTracer(verbose=0, register_global=False, tracer_entries=1_000_000)
+_tracer = VizTracer(verbose=0, register_global=False, **{options!r})
 _tracer.start()
 {body}
 _tracer.stop()
@@ -53,10 +58,14 @@ class Way:
 PLAIN = Way("plain", "", lambda cell: cell.timed)
 STATES = Way("states", "%load_ext concmagic", lambda cell: f"%%{cell.magic} --detail states\n{cell.timed}")
 CALLS = Way("calls", "%load_ext concmagic", lambda cell: f"%%{cell.magic} --detail calls\n{cell.timed}")
-BARE = Way("bare VizTracer", "from viztracer import VizTracer", lambda cell: _BARE.format(body=cell.timed))
+BARE = Way(
+    "bare VizTracer",
+    "from viztracer import VizTracer",
+    lambda cell: _BARE.format(body=cell.timed, options=_OPTIONS),
+)
 VIZTRACER = Way("%%viztracer", "%load_ext viztracer", lambda cell: f"%%viztracer\n{cell.timed}")
 PYINSTRUMENT = Way("%%pyinstrument", "%load_ext pyinstrument", lambda cell: f"%%pyinstrument\n{cell.timed}")
 ASYNC_FLOW = Way("AsyncFlow", "from wigglystuff import AsyncFlow", _async_flow)
 
-# In this order: each that is compared with another stands beside it.
-WAYS = (STATES, PLAIN, CALLS, BARE, VIZTRACER, PYINSTRUMENT, ASYNC_FLOW)
+# What stands in the table, each over plain.
+COMPARED = (STATES, CALLS, BARE, VIZTRACER, PYINSTRUMENT, ASYNC_FLOW)

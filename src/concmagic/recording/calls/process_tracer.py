@@ -33,7 +33,7 @@ _TRIES = 2  # busy threads could fill the buffer of one check
 _SHORT_NS = 50_000_000
 # VizTracer skips what these files' functions call, too: nothing of the user's may ever be called there.
 # Their hooks run for every wake-up of a task, and to record them would cost more than they do.
-_LEFT_OUT = (os.path.join(os.path.dirname(os.path.dirname(__file__)), "tasks", "scheduling.py"),)
+LEFT_OUT = (os.path.join(os.path.dirname(os.path.dirname(__file__)), "tasks", "scheduling.py"),)
 
 
 class ProcessTracer:
@@ -69,7 +69,7 @@ class ProcessTracer:
                 sys.setprofile(None)
                 threading.setprofile(hook)
         tracer.verbose = 0
-        tracer.exclude_files = list(_LEFT_OUT)
+        tracer.exclude_files = list(LEFT_OUT)
         ctypes.pythonapi["Py_IncRef"](ctypes.py_object(tracer))  # not even at the interpreter's end
         return tracer
 

@@ -28,7 +28,7 @@ from concmagic.recording.raw import RawCalls, RawCode
 BUFFER_LIMIT = 950_000  # events of `--detail calls`
 # The ring is larger than the limit by what threads can add before the watcher gets its turn. Its
 # pages cost nothing until they are written.
-_SPARE_ENTRIES = (2_000_000, 500_000)  # the second where memory is counted when it is asked for
+SPARE_ENTRIES = (2_000_000, 500_000)  # the second where memory is counted when it is asked for
 
 _process_tracers: list[ProcessTracer] = []  # this process's, made on first use; one at most
 _retired: list[ProcessTracer] = []  # a forked child's, from its parent: off, and never freed
@@ -92,7 +92,7 @@ class CallRecorder:
         process.start()
 
     def _prepare(self, process: ProcessTracer) -> bool:
-        much, little = _SPARE_ENTRIES
+        much, little = SPARE_ENTRIES
         try:
             return process.prepare(self._limit + much)
         except MemoryError:
