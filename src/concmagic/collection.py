@@ -9,7 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused_collection() -> Iterator[None]:
-    """While millions of small objects are made that all live on, looking for garbage takes half the time."""
+    """While many small objects are made that all live on, looking for garbage finds none.
+
+    It takes 5 % of the time in a full kernel and a fifth in a fresh one.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

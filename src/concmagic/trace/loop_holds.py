@@ -64,9 +64,9 @@ def name_holders(holds: Sequence[Hold], drafts: Sequence[list[StateInterval]]) -
     if not ready:
         return
     found = LoopHolds(holds).holders([one.start_ns for one in ready], [one.end_ns for one in ready])
-    for (draft, index), one, (who, many) in zip(places, ready, found, strict=True):
-        detail = sentences.held_by(who, many)
-        draft[index] = StateInterval(one.start_ns, one.end_ns, State.READY, "loop", detail)
+    words = {holders: sentences.held_by(*holders) for holders in set(found)}
+    for (draft, index), one, holders in zip(places, ready, found, strict=True):
+        draft[index] = StateInterval(one.start_ns, one.end_ns, State.READY, "loop", words[holders])
 
 
 def _range_maxima(values: Int64s) -> list[tuple[Int64s, Int64s]]:
