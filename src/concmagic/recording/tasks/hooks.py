@@ -8,6 +8,7 @@ debug mode, or closed, the original does it all. None of them ever raises an err
 from __future__ import annotations
 
 import functools
+import os
 from asyncio import events, futures
 from collections.abc import Callable
 from time import monotonic_ns
@@ -68,7 +69,7 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
     clock = iter(monotonic_ns, None)  # its next item is the time now: no call either
     thread_clock, fresh_until = observer.clock, 0
     step: type = step_type()
-    alone = _is_asyncios(original)
+    alone = is_asyncios(original)
     timer: Any = events.TimerHandle  # Any: asyncio's types do not tell of a handle's loop
 
     # Operators and attributes rather than calls: where calls are traced, too, each of those costs double.
@@ -144,10 +145,10 @@ def hide_hook(made: Any) -> None:
         del trace[-1]
 
 
-def _is_asyncios(run: Hook) -> bool:
-    """Whether this is asyncio's own `Handle._run`: nobody else stands in for it."""
-    code = getattr(run, "__code__", None)
-    return code is not None and code.co_filename == events.__file__
+def is_asyncios(function: Hook) -> bool:
+    """Whether this is asyncio's own, and nobody else stands in for it already."""
+    code = getattr(function, "__code__", None)
+    return code is not None and os.path.dirname(code.co_filename) == os.path.dirname(events.__file__)
 
 
 # What runs a loop's callbacks: what stands outside of it has not called them.

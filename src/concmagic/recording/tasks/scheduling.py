@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import heapq
 import sys
-from asyncio import events
+from asyncio import events, futures
 from contextvars import copy_context
 from time import monotonic
 from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from concmagic.recording.tasks.hooks import SLEEP_IS_OVER, WAKEUP, Hook, hide_hook, step_type
+from concmagic.recording.tasks.hooks import SLEEP_IS_OVER, WAKEUP, Hook, hide_hook, is_asyncios, step_type
 from concmagic.recording.tasks.origin import known_places
 
 if TYPE_CHECKING:
@@ -97,15 +97,18 @@ def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
 
 def create_future_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `create_future`: notes where it was called, unless that was in asyncio itself."""
-    places = known_places
+    places, make_future, frame_of = known_places, futures.Future, sys._getframe
+    alone = is_asyncios(original)
+    # From 3.12: without a frame object, which every sleep would have to make.
+    module_of = getattr(sys, "_getframemodulename", None)
 
     @functools.wraps(original)
     def create_future(self: Any) -> Any:
-        future = original(self)
-        if observer.active:
-            frame = sys._getframe(1)
-            if places.get(frame.f_code.co_filename) != "stdlib":
-                observer.made(future, frame)
+        future: Any = make_future(loop=self) if alone else original(self)
+        if module_of is not None and module_of(1) == "asyncio.tasks":
+            return future
+        if places.get(frame_of(1).f_code.co_filename) != "stdlib" and observer.active:
+            observer.made(future, frame_of(1))
         return future
 
     return create_future
