@@ -156,6 +156,35 @@ def test_more_recordings_than_thread_keys() -> None:
     assert (result.returncode, result.stdout.strip()) == (0, "alive"), result.stderr
 
 
+def test_threads_of_native_code_come_to_python_while_all_threads_are_entered() -> None:
+    # Such a thread enters the list of threads without the GIL, and the list is walked meanwhile.
+    result = run("""
+        import ctypes, threading
+        from concmagic.recording.calls.recorder import CallRecorder
+        libc, over = ctypes.CDLL(None), threading.Event()
+        enter = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda nothing: None)
+
+        def native_threads():
+            made = ctypes.c_void_p()
+            while not over.is_set():
+                assert libc.pthread_create(ctypes.byref(made), None, enter, None) == 0
+                libc.pthread_join(made, None)
+
+        makers = [threading.Thread(target=native_threads) for _ in range(3)]
+        for maker in makers:
+            maker.start()
+        for turn in range(400):
+            calls = CallRecorder("auto")
+            calls.start()
+            calls.stop()
+        over.set()
+        for maker in makers:
+            maker.join()
+        print("alive")
+    """)
+    assert (result.returncode, result.stdout.strip()) == (0, "alive"), result.stderr
+
+
 @pytest.mark.parametrize("recording", [True, False], ids=["still recording", "recorded before"])
 def test_the_interpreter_ends_well_with_recorded_threads_still_alive(recording: bool) -> None:
     stop = "" if recording else "calls.stop()"

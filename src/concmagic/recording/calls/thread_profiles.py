@@ -13,7 +13,7 @@ import gc
 import sys
 from collections import deque
 from itertools import accumulate, chain, repeat, takewhile
-from operator import truth
+from operator import itemgetter, truth
 from typing import Any
 
 NEEDED = sys.version_info < (3, 12)
@@ -35,6 +35,10 @@ def _for_all(function: int | None, argument: object) -> bool:
     Between two bytecodes another thread might run and end, and the walk would step onto its freed
     entry. So the whole walk is one call of `deque`: iterators and foreign functions written in C,
     with no bytecode between them, and no garbage collection, whose finalizers are bytecode.
+
+    A thread of native code that comes to Python (`PyGILState_Ensure`) enters the list without the GIL,
+    and before its entry is filled in. It holds the list's own lock meanwhile: `settled` takes that lock
+    and returns it, after an entry was met and before it is used.
     """
     api = ctypes.pythonapi  # a PyDLL: its functions keep the GIL
     try:
@@ -42,12 +46,15 @@ def _for_all(function: int | None, argument: object) -> bool:
         first = _typed(api["PyInterpreterState_ThreadHead"], ctypes.c_void_p, 1)
         following = _typed(api["PyThreadState_Next"], ctypes.c_void_p, 2)  # the second is ignored
         interpreter = _typed(api["PyInterpreterState_Get"], ctypes.c_void_p, 0)()
+        settled = _typed(api["_PyInterpreterState_LookUpID"], ctypes.c_void_p, 0)
+        settled.argtypes = (ctypes.c_int64,)
     except AttributeError:
         return False
     if argument is not None:
         set_profile.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.py_object)
     heads = chain(map(first, (interpreter,)), repeat(0))
-    threads = takewhile(truth, accumulate(heads, following))
+    met = takewhile(truth, accumulate(heads, following))
+    threads = map(itemgetter(0), zip(met, map(settled, repeat(0)), strict=False))
     collected = gc.isenabled()
     gc.disable()
     try:
