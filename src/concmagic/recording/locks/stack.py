@@ -48,7 +48,7 @@ def variables(code: CodeType) -> int:
 
 
 def depths(code: CodeType) -> dict[int, tuple[int, int, int]]:
-    """Of each instruction that can be reached: opcode, stack depth before it, the next one's offset."""
+    """Of each instruction that can be reached: opcode, depth of the stack before it, the next offset."""
     known: dict[int, int] = {0: 0}
     for target, found_there in exception_table.handlers(code):
         known.setdefault(target, found_there)

@@ -20,6 +20,7 @@ from typing import Any
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains
 from concmagic.recording.raw_locks import LockWait
+from concmagic.recording.tasks.origin import place_of
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
 MOST_WAITS = 20_000  # that are kept one by one
@@ -36,13 +37,15 @@ _COUNT = re.compile(r"owner=(\d+) count=(\d+)")
 class Thread:
     """One thread that takes locks."""
 
-    __slots__ = ("ident", "is_ours", "native_id", "pending", "saved")
+    __slots__ = ("asked", "asked_ns", "ident", "is_ours", "native_id", "pending", "saved")
 
     def __init__(self) -> None:
         self.ident = _thread.get_ident()
         self.native_id = _thread.get_native_id()
         self.is_ours = ours.contains(self.native_id)
         self.pending: list[Attempt] = []
+        self.asked: LockState | None = None  # a free lock that it is about to take, and since when
+        self.asked_ns = 0
         self.saved: dict[int, int] = {}  # by lock: how deep it was held when a condition let it go
 
 
@@ -51,7 +54,7 @@ class LockState:
 
     __slots__ = (
         "depth", "holder", "is_lock", "puts", "recent", "ref", "released_by", "released_ns", "releases",
-        "serial", "taken",
+        "serial",
     )  # fmt: skip
 
     def __init__(self, lock: Any) -> None:
@@ -59,8 +62,7 @@ class LockState:
         self.is_lock = type(lock) is Lock
         self.holder: Thread | None = None
         self.depth = 0
-        self.serial = 0  # grows with every taking
-        self.taken = 0
+        self.serial = 0  # how often it was taken
         self.recent: deque[int] = deque(maxlen=_MOST_HOLDERS)  # native ids of those who took it last
         self.releases = 0
         self.released_by: int | None = None
@@ -98,15 +100,15 @@ class LockTable:
         self.waits: list[LockWait] = []
         self.merged = 0
         self.operations = 0
-        self._here = _thread._local()
+        self.here = _thread._local()  # its attribute `thread` is the calling one
         self._prune_at = _PRUNE_AT
 
     def thread(self) -> Thread:
         """The calling thread."""
         try:
-            found: Thread = self._here.thread
+            found: Thread = self.here.thread
         except AttributeError:
-            found = self._here.thread = Thread()
+            found = self.here.thread = Thread()
             self.threads.append(found)
         return found
 
@@ -152,6 +154,18 @@ class LockTable:
             self._drop_left(thread)
         pending.append(Attempt(state, callable, code, offset, contended, restores))
 
+    def taken_late(self, thread: Thread, code: CodeType, offset: int, frame: FrameType) -> None:
+        """A lock that was free when it was asked for was not when it was its turn: another had been faster."""
+        state, thread.asked = thread.asked, None
+        if state is None:
+            return
+        attempt = Attempt(state, None, code, offset, True, False)
+        attempt.start_ns = thread.asked_ns
+        took = state.holder is None
+        if took:
+            self._take(state, thread, attempt)
+        self._note_wait(attempt, took, took, frame)
+
     def end(self, callable: Any, code: CodeType, returned: bool, frame: FrameType) -> None:
         """What the calling thread was about to take it has, or not: it has come back from there."""
         pending = self.thread().pending
@@ -191,7 +205,6 @@ class LockTable:
             state.recent.append(thread.native_id)
             state.serial += 1
         state.holder = thread
-        state.taken += 1
 
     def release(self, lock: Any, entirely: bool = False) -> None:
         """The calling thread is about to let this go."""
@@ -237,7 +250,8 @@ class LockTable:
 
     def _note_wait(self, attempt: Attempt, took: bool, released: bool, frame: FrameType) -> None:
         end_ns = time.monotonic_ns()
-        if end_ns - attempt.start_ns >= SHORTEST_NS:
+        is_ours = place_of(attempt.code.co_filename) == "ours"
+        if end_ns - attempt.start_ns >= SHORTEST_NS and not is_ours:
             self._keep(self.thread(), attempt, end_ns, took, took and released, frame)
 
     def _keep(
