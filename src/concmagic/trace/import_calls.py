@@ -168,10 +168,10 @@ class _Teller:
         self._reasons = reasons
         self._places = places
         self._lines = lines
-        self._told: dict[tuple[int, ...], tuple[str, str, str, int]] = {}
+        self._told: dict[tuple[int, ...], tuple[str, str, str, int, str]] = {}
 
-    def tell(self, row: int) -> tuple[str, str, str, int]:
-        """Reason, name of the call, file, line."""
+    def tell(self, row: int) -> tuple[str, str, str, int, str]:
+        """Reason, name of the call, file, line, and the name of the lock or the like that was waited for."""
         rows = self._up_to_own(row)
         key = tuple(self._tree.calls.function[rows].tolist())
         told = self._told.get(key)
@@ -189,7 +189,7 @@ class _Teller:
                 break
         return rows
 
-    def _look(self, numbers: tuple[int, ...], is_own: bool) -> tuple[str, str, str, int]:
+    def _look(self, numbers: tuple[int, ...], is_own: bool) -> tuple[str, str, str, int, str]:
         functions = [self._functions[number] for number in numbers]
         library = functions[:-1] if is_own else functions
         reason = self._reasons[numbers[0]]
@@ -199,10 +199,12 @@ class _Teller:
                 reason = better
                 break
         if not is_own:
-            return reason, functions[0].name, "", 0
+            return reason, functions[0].name, "", 0, ""
         own, step = functions[-1], functions[-2] if len(functions) > 1 else functions[-1]
-        line, _ = self._lines.find(own.file, own.name, own.line, step.name)
-        return reason, functions[0].name, self._places.short(own.file), line
+        line, text = self._lines.find(own.file, own.name, own.line, step.name)
+        # `jobs.get()` waits for `jobs`.
+        name = text.partition("(")[0].rpartition(".")[0] if reason in states.OF_LOCKS else ""
+        return reason, functions[0].name, self._places.short(own.file), line, name.removeprefix("self.")
 
 
 def _base(file: str) -> str:

@@ -103,7 +103,9 @@ def _shared(call: BlockedCall, wait: FoundWait) -> float:
 
 def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
     """A call that waited for a lock, with the lock's name."""
-    return replace(call, detail=wait.detail) if call.reason in states.OF_LOCKS else call
+    if call.reason not in states.OF_LOCKS:
+        return call
+    return replace(call, detail=wait.detail or call.detail)
 
 
 def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:

@@ -17,6 +17,7 @@ _MODULES = {
     "jobs": ("threads.pool_jobs", "PoolJobRecorder"),
     "threads": ("threads.recorder", "ThreadRecorder"),
     "tasks": ("tasks.recorder", "TaskRecorder"),
+    "locks": ("locks.recorder", "LockRecorder"),
     "calls": ("calls.recorder", "CallRecorder"),  # last: it costs most, and sees none of the others
 }
 

@@ -126,9 +126,9 @@ class LockMonitor:
             return None
         target = stack.value(sys._getframe(1), slot)
         if what == _ENTERS:
-            if type(target) is Lock or issubclass(type(target), RLock):
-                if not self._take(target):
-                    self.table.begin(target, None, code, offset)
+            is_lock = type(target) is Lock or issubclass(type(target), RLock)
+            if is_lock and not self._take(target):
+                self.table.begin(target, None, code, offset)
         elif type(target) is BuiltinFunctionType and methods.bound(target)[0] == methods.LET_GO:
             self._release(target.__self__)
         return None

@@ -19,7 +19,8 @@ def quick_ways(table: LockTable) -> tuple[Take, Take, Has]:
 
     Local names instead of attributes: these run with every single use of a lock.
     """
-    here, states, clock = table.here, table.states, time.monotonic_ns
+    here: Any = table.here
+    states, clock = table.states, time.monotonic_ns
 
     def take(lock: Any) -> bool:
         state = states.get(id(lock))
@@ -53,7 +54,8 @@ def quick_ways(table: LockTable) -> tuple[Take, Take, Has]:
             thread = here.thread
         except AttributeError:
             return False
-        if state.holder is not thread or thread.pending or state.depth > 1:
+        holder: Any = state.holder
+        if holder is not thread or thread.pending or state.depth > 1:
             return False
         table.operations += 1
         state.holder = None

@@ -12,7 +12,6 @@ from typing import Any
 from concmagic import sentences
 from concmagic.recording import before_end
 from concmagic.recording.locks.addresses import LockAddresses, can_tell
-from concmagic.recording.locks.log import make_log
 from concmagic.recording.locks.table import LockTable
 from concmagic.recording.raw_locks import LockLog
 
@@ -88,6 +87,8 @@ class LockRecorder:
         if self._addresses is not None:
             self._addresses.stop()
         self._tell_losses(monitor)
+        from concmagic.recording.locks.log import make_log  # which reads sources: at the end is early enough
+
         namespace = vars(sys.modules["__main__"]) if self._namespace is None else self._namespace
         log = make_log(self._table, self._addresses, namespace, exact_until_ns)
         self._table, self._addresses = LockTable(), None

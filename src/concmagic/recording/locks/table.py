@@ -14,6 +14,7 @@ import time
 import weakref
 from _queue import SimpleQueue
 from collections import deque
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
@@ -58,7 +59,7 @@ class LockState:
     )  # fmt: skip
 
     def __init__(self, lock: Any) -> None:
-        self.ref = weakref.ref(lock)
+        self.ref: Callable[[], Any] = weakref.ref(lock)
         self.is_lock = type(lock) is Lock
         self.holder: Thread | None = None
         self.depth = 0
@@ -155,7 +156,7 @@ class LockTable:
         pending.append(Attempt(state, callable, code, offset, contended, restores))
 
     def taken_late(self, thread: Thread, code: CodeType, offset: int, frame: FrameType) -> None:
-        """A lock that was free when it was asked for was not when it was its turn: another had been faster."""
+        """A lock was free when it was asked for, but another thread was faster."""
         state, thread.asked = thread.asked, None
         if state is None:
             return
