@@ -19,7 +19,7 @@ from typing import Any
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains
 from concmagic.recording.locks.frames import Frames
-from concmagic.recording.locks.table import Lock, RLock
+from concmagic.recording.locks.kinds import Lock, RLock
 from concmagic.recording.raw_locks import HeldAtStop
 
 _WORD = 16  # bytes into the lock: where the address of its semaphore stands

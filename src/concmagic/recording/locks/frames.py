@@ -9,7 +9,7 @@ from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any
 
 from concmagic.recording.locks import exception_table, stack
-from concmagic.recording.locks.table import Lock, RLock
+from concmagic.recording.locks.kinds import is_lock
 
 
 class Frames:
@@ -34,7 +34,7 @@ class Frames:
             found = stack.entered(frame, stack.variables(code) + depth - 1)
         except (KeyError, ValueError):
             return None
-        return found if _is_lock(found) else None
+        return found if is_lock(found) else None
 
     def held(self, frame: FrameType | None) -> list[Any]:
         """The locks that the `with` statements of a frame, and of its callers, have taken."""
@@ -47,7 +47,7 @@ class Frames:
                     left = stack.value(frame, slot)
                 except ValueError:
                     continue
-                if type(left) is BuiltinMethodType and _is_lock(left.__self__):
+                if type(left) is BuiltinMethodType and is_lock(left.__self__):
                     found.append(left.__self__)
             frame = frame.f_back
         return found
@@ -57,7 +57,3 @@ class Frames:
         if known is None:
             known = self._depths[id(code)] = code, stack.depths(code)
         return known[1]
-
-
-def _is_lock(found: Any) -> bool:
-    return type(found) is Lock or issubclass(type(found), RLock)

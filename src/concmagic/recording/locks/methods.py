@@ -6,7 +6,7 @@ from _queue import SimpleQueue
 from types import FunctionType, MethodDescriptorType, MethodType
 from typing import Any
 
-from concmagic.recording.locks.table import Lock, RLock
+from concmagic.recording.locks.kinds import Lock, RLock
 
 TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT = range(6)
 _OF_LOCKS = {
@@ -21,7 +21,7 @@ _OF_LOCKS = {
 }
 _OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}
 # A place that calls a function of such a name may call a lock's the next time.
-_ALSO_OTHERS = frozenset(("acquire", "release", "__enter__", "__exit__"))
+_ALSO_OTHERS = frozenset(_OF_LOCKS)
 
 
 def unbound() -> dict[Any, int]:

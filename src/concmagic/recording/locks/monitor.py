@@ -14,7 +14,8 @@ from typing import Any
 
 from concmagic.recording.locks import methods, stack
 from concmagic.recording.locks.quick import quick_ways
-from concmagic.recording.locks.table import Lock, LockTable, RLock
+from concmagic.recording.locks.kinds import is_lock
+from concmagic.recording.locks.table import LockTable
 
 monitoring: Any = vars(sys)["monitoring"]
 NAME = "concmagic locks"
@@ -126,8 +127,7 @@ class LockMonitor:
             return None
         target = stack.value(sys._getframe(1), slot)
         if what == _ENTERS:
-            is_lock = type(target) is Lock or issubclass(type(target), RLock)
-            if is_lock and not self._take(target):
+            if is_lock(target) and not self._take(target):
                 self.table.begin(target, None, code, offset)
         elif type(target) is BuiltinFunctionType and methods.bound(target)[0] == methods.LET_GO:
             self._release(target.__self__)

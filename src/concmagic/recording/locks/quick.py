@@ -33,7 +33,7 @@ def quick_ways(table: LockTable) -> tuple[Take, Take, Has]:
         if thread.pending:
             return False
         if state.is_lock:
-            if lock.locked():
+            if state.waiting or lock.locked():
                 return False
             state.holder = thread
             state.serial += 1

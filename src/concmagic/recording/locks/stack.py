@@ -35,6 +35,8 @@ _ENDS = frozenset(
     if name in _ALWAYS or name.startswith("JUMP_BACKWARD")  # 3.11 has backward jumps that may not be taken
 )
 
+Depths = dict[int, tuple[int, int, int]]  # offset → opcode, depth of the stack before it, the next offset
+
 
 def has_with(code: CodeType) -> bool:
     """Whether there is a `with` statement in it."""
@@ -47,7 +49,7 @@ def variables(code: CodeType) -> int:
     return len({*code.co_varnames, *code.co_cellvars}) + len(code.co_freevars)
 
 
-def depths(code: CodeType) -> dict[int, tuple[int, int, int]]:
+def depths(code: CodeType) -> Depths:
     """Of each instruction that can be reached: opcode, depth of the stack before it, the next offset."""
     known: dict[int, int] = {0: 0}
     for target, found_there in exception_table.handlers(code):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import _thread
 import re
 import sys
-import threading
 import time
 import weakref
 from _queue import SimpleQueue
@@ -19,18 +18,19 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.recording import ours
+from concmagic.recording.locks.arguments import Arguments
 from concmagic.recording.locks.callers import Chains
+from concmagic.recording.locks.kinds import Lock, RLock
 from concmagic.recording.raw_locks import LockWait
 from concmagic.recording.tasks.origin import place_of
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
+_RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
 MOST_WAITS = 20_000  # that are kept one by one
 _MOST_HOLDERS = 8  # that one wait names
 _PRUNE_AT = 5_000  # locks: then those that are no more are forgotten
 _PUTS = 100_000  # that are remembered of one queue
 
-Lock: type[Any] = type(_thread.allocate_lock())
-RLock: type[Any] = type(threading.RLock())
 _repr_of_rlock: Any = vars(RLock)["__repr__"]  # a subclass may have its own
 _COUNT = re.compile(r"owner=(\d+) count=(\d+)")
 
@@ -55,7 +55,7 @@ class LockState:
 
     __slots__ = (
         "depth", "holder", "is_lock", "puts", "recent", "ref", "released_by", "released_ns", "releases",
-        "serial",
+        "serial", "waiting",
     )  # fmt: skip
 
     def __init__(self, lock: Any) -> None:
@@ -64,6 +64,7 @@ class LockState:
         self.holder: Thread | None = None
         self.depth = 0
         self.serial = 0  # how often it was taken
+        self.waiting = 0  # attempts that have not come back
         self.recent: deque[int] = deque(maxlen=_MOST_HOLDERS)  # native ids of those who took it last
         self.releases = 0
         self.released_by: int | None = None
@@ -75,17 +76,19 @@ class Attempt:
     """One call that is going to take a lock, or an item of a queue."""
 
     __slots__ = (
-        "callable", "code", "contended", "holder", "offset", "releases", "restores", "serial", "start_ns",
-        "state",
+        "blocks", "callable", "code", "contended", "holder", "locked", "offset", "releases", "restores",
+        "serial", "start_ns", "state",
     )  # fmt: skip
 
     def __init__(
-        self, state: LockState, callable: Any, code: CodeType, offset: int, contended: bool, restores: bool
+        self, state: LockState, callable: Any, code: CodeType, offset: int, locked: bool, restores: bool
     ) -> None:
         self.state = state
         self.callable = callable  # None: a `with` statement, which calls unseen
         self.code, self.offset = code, offset
-        self.contended, self.restores = contended, restores
+        self.locked, self.restores = locked, restores
+        self.contended = locked or state.waiting > 0
+        self.blocks = True
         self.holder = state.holder
         self.serial, self.releases = state.serial, state.releases
         self.start_ns = time.monotonic_ns()
@@ -101,6 +104,7 @@ class LockTable:
         self.waits: list[LockWait] = []
         self.merged = 0
         self.operations = 0
+        self._arguments = Arguments()
         self.here = _thread._local()  # its attribute `thread` is the calling one
         self._prune_at = _PRUNE_AT
 
@@ -143,17 +147,22 @@ class LockTable:
         if state.puts is not None:
             for _ in range(len(state.puts) - lock.qsize()):
                 state.puts.popleft()  # somebody who waited before the recording took it
-            contended = lock.empty()
+            locked = lock.empty()
         elif state.is_lock:
-            contended = lock.locked()
-            if not contended:
+            locked = lock.locked()
+            # Who has been woken and has the lock says so when it has the GIL, too: until then it looks free.
+            if not locked and not state.waiting:
                 state.holder = None  # it was let go where we did not see it
         else:
-            contended = state.holder is not None and state.holder is not thread
+            locked = state.holder is not None and state.holder is not thread
         pending = thread.pending
         if pending and pending[-1].callable is None:
             self._drop_left(thread)
-        pending.append(Attempt(state, callable, code, offset, contended, restores))
+        attempt = Attempt(state, callable, code, offset, locked, restores)
+        if attempt.contended and callable is not None and not restores:
+            attempt.blocks = self._arguments.block(sys._getframe(2), offset)
+        state.waiting += 1
+        pending.append(attempt)
 
     def taken_late(self, thread: Thread, code: CodeType, offset: int, frame: FrameType) -> None:
         """A lock was free when it was asked for, but another thread was faster."""
@@ -177,6 +186,7 @@ class LockTable:
         self.operations += 1
         attempt = pending.pop()
         state = attempt.state
+        state.waiting -= 1
         if state.puts is not None:
             self._took_item(attempt, returned, frame)
             return
@@ -185,7 +195,8 @@ class LockTable:
         took = returned and self._took(state, thread, attempt)
         if took:
             self._take(state, thread, attempt)
-        if contended:
+        is_wrong = not returned and time.monotonic_ns() - attempt.start_ns < _RAISED_NS
+        if contended and not is_wrong:
             self._note_wait(attempt, took, state.releases != attempt.releases, frame)
 
     def _took(self, state: LockState, thread: Thread, attempt: Attempt) -> bool:
@@ -193,9 +204,10 @@ class LockTable:
         if not state.is_lock:
             lock = state.ref()
             return lock is not None and lock._is_owned()
-        if state.holder is not None:
+        lock = state.ref()
+        if state.holder is not None or lock is None or not lock.locked():
             return False
-        return not attempt.contended or state.releases != attempt.releases
+        return not attempt.locked or state.releases != attempt.releases
 
     def _take(self, state: LockState, thread: Thread, attempt: Attempt) -> None:
         if attempt.restores:
@@ -252,7 +264,7 @@ class LockTable:
     def _note_wait(self, attempt: Attempt, took: bool, released: bool, frame: FrameType) -> None:
         end_ns = time.monotonic_ns()
         is_ours = place_of(attempt.code.co_filename) == "ours"
-        if end_ns - attempt.start_ns >= SHORTEST_NS and not is_ours:
+        if end_ns - attempt.start_ns >= SHORTEST_NS and attempt.blocks and not is_ours:
             self._keep(self.thread(), attempt, end_ns, took, took and released, frame)
 
     def _keep(
@@ -298,6 +310,7 @@ class LockTable:
             if standing_at(attempt, thread) is not None:
                 return  # a signal's handler runs in the midst of it
             thread.pending.pop()
+            attempt.state.waiting -= 1
             if attempt.contended:
                 self._keep(thread, attempt, time.monotonic_ns(), False, False, None)
 
