@@ -102,7 +102,7 @@ class Recorded:
 
 @contextmanager
 def recorded(**namespace: Any) -> Iterator[Recorded]:
-    """What is known of the locks of the block, when it is over. `namespace` stands for the notebook's names."""
+    """What is known of the block's locks when it is over; `namespace` stands for the notebook's names."""
     recorder, found = LockRecorder(namespace), Recorded()
     found.names[threading.get_native_id()] = "main"
     recorder.start()

@@ -57,6 +57,6 @@ def _arguments(frame: FrameType, depths: stack.Depths, offset: int) -> tuple[lis
 
 
 def _blocks(values: list[Any], named: dict[str, Any]) -> bool:
-    """`blocking` comes first, `timeout` second; True and False, numbers and None are all that is looked at."""
+    """`blocking` comes first, `timeout` second; no more than False and 0 is looked for."""
     given = [*values[:2], *(named[name] for name in _NAMES if name in named)]
     return not any(one is False or (type(one) in (int, float) and one == 0) for one in given)

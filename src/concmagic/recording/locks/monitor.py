@@ -13,8 +13,8 @@ from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
 from concmagic.recording.locks import methods, stack
-from concmagic.recording.locks.quick import quick_ways
 from concmagic.recording.locks.kinds import is_lock
+from concmagic.recording.locks.quick import quick_ways
 from concmagic.recording.locks.table import LockTable
 
 monitoring: Any = vars(sys)["monitoring"]
@@ -35,7 +35,7 @@ class LockMonitor:
         self.full_ns = 0  # since then locks are no longer watched
         self._tool: int | None = None
         self._watched: dict[int, tuple[CodeType, Watched]] = {}
-        self._take, self._let_go, self._has = quick_ways(table)
+        self._take, self._let_go, self._has = quick_ways(table, MOST_OPERATIONS)
         self._methods = methods.unbound()
 
     def start(self) -> None:
