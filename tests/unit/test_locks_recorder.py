@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import ctypes
 import dis
 import gc
 import importlib
+import inspect
+import json
 import queue
 import sys
 import threading
+import time
 import types
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -285,6 +292,73 @@ def test_the_depth_of_the_stack_is_known_everywhere(name: str) -> None:
         assert max(seen) <= code.co_stacksize
         missing = [one for one in dis.get_instructions(code) if one.offset not in depths]
         assert len(missing) <= 4  # what no path leads to
+
+
+def test_the_depth_is_what_the_interpreter_says_it_is() -> None:
+    """A frame that has called another notes how high its stack is: the arguments are gone from it then."""
+    call = dis.opmap["CALL"]
+    compared, cache = set(), {}
+
+    def look(frame: types.FrameType, event: str, argument: Any) -> None:
+        caller = frame.f_back
+        if event != "call" or caller is None or caller.f_lasti < 0:
+            return
+        code = caller.f_code
+        if code not in cache:
+            cache[code] = stack.depths(code)
+        offset = max(one for one in cache[code] if one <= caller.f_lasti)  # it may stand behind the call
+        inner = ctypes.c_void_p.from_address(id(caller) + 24).value or 0
+        noted = ctypes.c_int.from_address(inner + 64).value
+        if noted < 0 or code.co_code[offset] != call or (code, offset) in compared:
+            return
+        told = stack.variables(code) + cache[code][offset][1] - code.co_code[offset + 1] - 2
+        assert told == noted, (code, offset)
+        compared.add((code, offset))
+
+    source = ast.parse(Path(ast.__file__).read_text())
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        ast.unparse(source)
+        json.dumps(json.loads(json.dumps({"a": [1, {"b": None}]}, indent=1)), indent=2)
+        inspect.signature(Store.use)
+        asyncio.run(asyncio.sleep(0))
+    finally:
+        sys.setprofile(before)
+    assert len(compared) > 150
+
+
+def test_reading_frames_of_threads_that_run_is_safe() -> None:
+    """Whatever a thread does just then: what is read is in use, or it would end the process."""
+    over, frames = threading.Event(), Frames()
+    lock, other = threading.Lock(), threading.RLock()
+
+    def bare() -> None:
+        while not over.is_set():
+            lock.acquire()
+            lock.release()
+            time.sleep(0)
+            other.acquire(True, 5)
+            other.release()
+            with lock, other:
+                sorted([3, 1, 2], key=lambda one: -one)
+            [str(n).upper() for n in range(3)]
+            int("7"), print(end=""), max(1, 2), str(object=5)
+
+    threads = [threading.Thread(target=bare) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 1
+    looks = 0
+    while time.monotonic() < until:
+        for frame in sys._current_frames().values():
+            frames.wanted(frame)
+            frames.held(frame)
+            looks += 1
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert looks > 100
 
 
 def test_what_a_standing_frame_waits_for_and_holds_is_read_off_its_stack() -> None:

@@ -86,16 +86,27 @@ def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLine
         chosen.depth[shown].astype(np.int32),
         chosen.function[shown].astype(np.int32),
         tuple(chosen.functions),
-        _releases(calls, start),
+        _releases(tree, start),
     )
 
 
-def _releases(calls: Calls, start: Int64s) -> Int64s:
-    """Every call that lets a lock go, in order: rows of moments and native ids."""
+def _releases(tree: CallTree, start: Int64s) -> Int64s:
+    """Every call that lets a lock of the user's go, in order: rows of moments and native ids."""
+    calls = tree.calls
     lets_go = np.array([function.name in states.RELEASES for function in calls.functions], bool)
+    # Threads that begin, end or are joined let locks go that are nobody's but the library's.
+    passes_on = np.array([_passes_on(function) for function in calls.functions], bool)
     rows = np.flatnonzero(lets_go[calls.function] & calls.is_c)
+    parents = tree.parent[rows]
+    rows = rows[(parents < 0) | tree.own[parents] | passes_on[calls.function[parents]]]
     rows = rows[np.argsort(start[rows], kind="stable")]
     return np.stack((start[rows], calls.native_id[rows].astype(np.int64)))
+
+
+def _passes_on(function: RawCode) -> bool:
+    """Whether a function of the library lets go what the user has made: a condition's lock, a queue's."""
+    file = _base(function.file)
+    return file == "queue.py" or (file == "threading.py" and function.name.startswith("Condition."))
 
 
 def _by_thread(

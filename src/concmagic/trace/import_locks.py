@@ -56,7 +56,7 @@ def import_locks(
     reader = LockReader(process, log, clock, places)
     waits = reader.waits()
     if samples is not None and samples.knows_gil and log.addresses:
-        threads = frozenset(record.native_id for record in process.threads)
+        threads = {record.native_id: record.ended_ns is not None for record in process.threads}
         waits += sampled_waits(reader, samples, clock, threads, calls.releases, period_ns)
     waits += stopped_waits(reader, clock, waits)
     return ImportedLocks(tuple(waits), tuple(reader.locks()), tuple(one.name for one in log.objects))
@@ -103,9 +103,8 @@ def _shared(call: BlockedCall, wait: FoundWait) -> float:
 
 def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
     """A call that waited for a lock, with the lock's name."""
-    if call.reason not in states.OF_LOCKS:
-        return call
-    return replace(call, detail=wait.detail or call.detail)
+    # Nobody holds an event or a condition: who lets its inner lock go only says that it happened.
+    return replace(call, detail=wait.detail or call.detail) if call.reason in ("Lock", "RLock") else call
 
 
 def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:

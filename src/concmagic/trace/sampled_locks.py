@@ -6,7 +6,7 @@ What is shorter than LONG_NS keeps no name: samples do not tell such waits from 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,15 +26,19 @@ def sampled_waits(
     reader: LockReader,
     log: SampleLog,
     clock: CellClock,
-    threads: frozenset[int],
+    threads: Mapping[int, bool],
     releases: Int64s,
     period_ns: int,
 ) -> list[FoundWait]:
-    """The long waits of these threads for locks that are known; whoever let one go had it."""
+    """The long waits of threads for locks that are known; whoever let one go had it.
+
+    `threads` are those of the process, by native id, and whether they have ended.
+    """
     numbers = dict(reader.log.addresses)
     exact_until = reader.log.exact_until_ns
     columns = (log.native_id, log.start_ns, log.end_ns, log.code, log.argument)
     rows = np.stack([np.frombuffer(column, "<i8") for column in columns])
+    last = dict(zip(rows[0].tolist(), rows[2].tolist(), strict=True))
     rows = rows[:, (rows[3] == states.FUTEX) & (rows[2] - rows[1] >= LONG_NS) & (rows[1] >= exact_until)]
     found = []
     for native_id, start_ns, end_ns, _, address in rows.T.tolist():
@@ -43,7 +47,7 @@ def sampled_waits(
             continue
         start, end = clock.at(start_ns), clock.at(end_ns)
         releaser, released_ns = None, 0
-        if end < clock.wall_ns - _PERIODS * period_ns:  # else it still waited
+        if threads[native_id] or end_ns < last[native_id]:  # else it still waited
             releaser, released_ns = _releaser(releases, native_id, end, period_ns)
         reason = reader.reason_of(number)
         holders = [releaser] if releaser is not None else []

@@ -25,6 +25,7 @@ _SLOT = ctypes.sizeof(ctypes.c_void_p)
 _CACHE = 0
 _EXTENDED = dis.EXTENDED_ARG
 _POP_TOP, _START_GENERATOR = dis.opmap["POP_TOP"], dis.opmap.get("RETURN_GENERATOR", -1)
+_PRECALL, _CALL = dis.opmap.get("PRECALL", -1), dis.opmap.get("CALL", -1)
 _JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 _BACKWARD = frozenset(number for name, number in dis.opmap.items() if "BACKWARD" in name)
 _HAS_ARGUMENT = frozenset(getattr(dis, "hasarg", range(dis.HAVE_ARGUMENT, 256)))
@@ -79,12 +80,21 @@ def depths(code: CodeType) -> Depths:
 
 
 def _effect(opcode: int, argument: int, jump: bool) -> int:
+    if opcode == _PRECALL:
+        return 0  # the compiler counts the arguments as gone here; they are until the call is over
+    if opcode == _CALL and _PRECALL >= 0:
+        return -1 - argument
     has_argument = opcode in _HAS_ARGUMENT
     return dis.stack_effect(opcode, argument if has_argument else None, jump=jump)
 
 
 def value(frame: FrameType, slot: int) -> Any:
-    """What lies in this slot of a frame, variables first. Raises ValueError where there is nothing."""
+    """What lies in this slot of a frame, variables first. Raises ValueError where there is nothing.
+
+    The slot must be in use: what lies above the stack's top may be gone.
+    """
+    if slot < 0:
+        raise ValueError
     inner = ctypes.c_void_p.from_address(id(frame) + _INNER_FRAME).value or 0
     return ctypes.py_object.from_address(inner + _SLOTS + _SLOT * slot).value
 
