@@ -120,12 +120,12 @@ def _with_stop(one: FoundWait, reader: LockReader, clock: CellClock) -> FoundWai
     for stopped in reader.log.frames:
         at = clock.at(stopped.at_ns)
         if stopped.native_id == one.native_id and one.start_ns <= at <= one.end_ns + _AT_STOP_NS:
-            return _stopped(one.start_ns, max(one.end_ns, at), stopped, reader)
+            number = one.object if stopped.object is None else stopped.object
+            return _stopped(one.start_ns, max(one.end_ns, at), stopped, number, reader)
     return one
 
 
-def _stopped(start_ns: int, end_ns: int, stopped: HeldAtStop, reader: LockReader) -> FoundWait:
-    number = stopped.object if stopped.object is not None else 0
+def _stopped(start_ns: int, end_ns: int, stopped: HeldAtStop, number: int, reader: LockReader) -> FoundWait:
     reason, file, line = reader.told(stopped.chain, number)
     holders = [other.native_id for other in reader.log.frames if number in other.held]
     detail = reader.detail(reason, number, stopped.native_id, holders)
@@ -142,5 +142,5 @@ def stopped_waits(reader: LockReader, clock: CellClock, known: Sequence[FoundWai
             for one in known
         )
         if stopped.object is not None and not covered:
-            found.append(_stopped(at, clock.wall_ns, stopped, reader))
+            found.append(_stopped(at, clock.wall_ns, stopped, stopped.object, reader))
     return found
