@@ -13,7 +13,6 @@ import json
 import queue
 import sys
 import threading
-import time
 import types
 import weakref
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from tests.unit.lock_programs import EXACT, Seen, check, recorded, until_asleep
 from concmagic import sentences
 from concmagic.recording import before_end
 from concmagic.recording.locks import stack
-from concmagic.recording.locks.frames import Frames
+from concmagic.recording.locks.frames import Frames, locks_at
 from concmagic.recording.locks.naming import names_of
 from concmagic.recording.locks.recorder import LockRecorder
 
@@ -328,39 +327,6 @@ def test_the_depth_is_what_the_interpreter_says_it_is() -> None:
     assert len(compared) > 150
 
 
-def test_reading_frames_of_threads_that_run_is_safe() -> None:
-    """Whatever a thread does just then: what is read is in use, or it would end the process."""
-    over, frames = threading.Event(), Frames()
-    lock, other = threading.Lock(), threading.RLock()
-
-    def bare() -> None:
-        while not over.is_set():
-            lock.acquire()
-            lock.release()
-            time.sleep(0)
-            other.acquire(True, 5)
-            other.release()
-            with lock, other:
-                sorted([3, 1, 2], key=lambda one: -one)
-            [str(n).upper() for n in range(3)]
-            int("7"), print(end=""), max(1, 2), str(object=5)
-
-    threads = [threading.Thread(target=bare) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    until = time.monotonic() + 1
-    looks = 0
-    while time.monotonic() < until:
-        for frame in sys._current_frames().values():
-            frames.wanted(frame)
-            frames.held(frame)
-            looks += 1
-    over.set()
-    for thread in threads:
-        thread.join()
-    assert looks > 100
-
-
 def test_what_a_standing_frame_enters_and_holds_is_read_off_its_stack() -> None:
     outer, inner, third = threading.Lock(), threading.RLock(), threading.Lock()
     third.acquire()
@@ -385,8 +351,11 @@ def test_what_a_standing_frame_enters_and_holds_is_read_off_its_stack() -> None:
         thread.start()
         until_asleep(third)
         frame = sys._current_frames()[thread.ident or 0]
-        assert frames.wanted(frame) is (third if program is enters else None)  # a call's is not read
-        assert {id(one) for one in frames.held(frame)} == {id(outer), id(inner)}
+        with frames.open():
+            entered, held = frames.entered(frame), frames.held(frame)
+        assert bool(entered) == (program is enters)  # a call's lock is not read
+        assert not entered or locks_at([entered]) == {entered: third}
+        assert {id(one) for one in locks_at(held).values()} == {id(outer), id(inner)}
         third.release()
         thread.join()
         third.acquire(blocking=False)

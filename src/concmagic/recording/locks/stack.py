@@ -88,10 +88,20 @@ def _effect(opcode: int, argument: int, jump: bool) -> int:
     return dis.stack_effect(opcode, argument if has_argument else None, jump=jump)
 
 
+def inner_of(frame: FrameType) -> int:
+    """Where the address of a frame's data stands."""
+    return id(frame) + _INNER_FRAME
+
+
+def place_of_slot(slot: int) -> int:
+    """Where a slot lies in a frame's data."""
+    return _SLOTS + _SLOT * slot
+
+
 def value(frame: FrameType, slot: int) -> Any:
     """What lies in this slot of a frame, variables first. Raises ValueError where there is nothing.
 
-    The slot must be in use: what lies above the stack's top may be gone.
+    The slot must be in use, and the frame be the calling thread's: another's may go on meanwhile.
     """
     if slot < 0:
         raise ValueError
