@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+import weakref
 from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
@@ -24,6 +25,10 @@ MOST_OPERATIONS = 200_000  # takings and lettings go; each costs a microsecond o
 
 _ENTERS, _ENTERED, _FAILING = range(3)
 Watched = dict[int, tuple[int, int]]  # offset → what happens there, and the slot of what it happens to
+
+# The library's functions are the same in every cell: what follows from their code is worked out once.
+_MOST_CACHED = 2_000
+_cache: dict[int, tuple[weakref.ref[CodeType], Watched]] = {}
 
 
 class LockMonitor:
@@ -111,7 +116,7 @@ class LockMonitor:
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
         if id(code) not in self._watched and stack.has_with(code) and self._tool is not None:
-            self._watched[id(code)] = code, _watched(code)
+            self._watched[id(code)] = code, _known_or_watched(code)
             monitoring.set_local_events(self._tool, code, monitoring.events.INSTRUCTION)
         return monitoring.DISABLE
 
@@ -139,6 +144,15 @@ class LockMonitor:
             # From now on locks are no longer watched: it would cost the cell too much.
             self.full_ns = time.monotonic_ns()
             monitoring.set_events(self._tool, 0)
+
+
+def _known_or_watched(code: CodeType) -> Watched:
+    known = _cache.get(id(code))
+    if known is None or known[0]() is not code:
+        if len(_cache) >= _MOST_CACHED:
+            _cache.clear()
+        known = _cache[id(code)] = weakref.ref(code), _watched(code)
+    return known[1]
 
 
 def _watched(code: CodeType) -> Watched:
