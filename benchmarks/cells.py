@@ -93,3 +93,23 @@ here.recv()
 reached = time.perf_counter()
 child.join()""",
     )
+
+
+def locked(times: int) -> BenchCell:
+    """Four threads that go through one lock so often each, with nothing to do in there: the dearest case."""
+    return BenchCell(
+        f"4 threads x {times:,} x with lock",
+        "threads",
+        f"""\
+import threading
+lock = threading.Lock()
+def work():
+    for _ in range({times}):
+        with lock:
+            pass
+four = [threading.Thread(target=work) for _ in range(4)]
+for thread in four:
+    thread.start()
+for thread in four:
+    thread.join()""",
+    )

@@ -62,6 +62,24 @@ def wakeup_fd():
     signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
     return fd
 
+def watched_locks():
+    with threading.Lock():
+        pass
+
+def tool(number):
+    """What is left under this number of sys.monitoring: its name, its events, its callbacks."""
+    monitoring = sys.monitoring
+    name = monitoring.get_tool(number)
+    if name is not None:
+        return name
+    monitoring.use_tool_id(number, "looking")
+    found = [monitoring.get_events(number), monitoring.get_local_events(number, watched_locks.__code__)]
+    for name, event in vars(monitoring.events).items():
+        if event and not event & (event - 1):
+            found.append((name, repr(monitoring.register_callback(number, event, None))))
+    monitoring.free_tool_id(number)
+    return found
+
 def state():
     gc.collect()
     shell = get_ipython()
@@ -79,6 +97,7 @@ def state():
             sys.excepthook, threading.excepthook, sys.unraisablehook, sys.displayhook, sys.breakpointhook,
             sys.get_asyncgen_hooks(), sys.meta_path, sys.path_hooks, sys.stdout, sys.stderr))},
         "monitoring": monitoring and [monitoring.get_tool(i) for i in range(6)],
+        "tools for locks": monitoring and [tool(i) for i in (3, 4)],
         "switch": sys.getswitchinterval(),
         "gc": [len(gc.callbacks), gc.isenabled(), gc.get_threshold()],
         "loop": {k: repr(v) for k, v in vars(loop).items() if k in (
@@ -119,6 +138,8 @@ CELLS = {
     "asyncio.run": "%%asyncio_trace\nasyncio.run(asyncio.sleep(0))",
     "threads": "%%threads\nts = [threading.Thread(target=time.sleep, args=(0,)) for _ in range(3)]\n"
     "[t.start() for t in ts]; [t.join() for t in ts];",
+    "locks": "%%threads\nts = [threading.Thread(target=watched_locks) for _ in range(3)]\n"
+    "[t.start() for t in ts]; [t.join() for t in ts]; watched_locks()",
     "fork": "%%procs\np = mp.get_context('fork').Process(target=time.sleep, args=(0,))\np.start()\n"
     "p.join()\np.close()",
     "spawn": "%%procs\np = mp.get_context('spawn').Process(target=time.sleep, args=(0,))\n"

@@ -86,16 +86,27 @@ def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLine
         chosen.depth[shown].astype(np.int32),
         chosen.function[shown].astype(np.int32),
         tuple(chosen.functions),
-        _releases(calls, start),
+        _releases(tree, start),
     )
 
 
-def _releases(calls: Calls, start: Int64s) -> Int64s:
-    """Every call that lets a lock go, in order: rows of moments and native ids."""
+def _releases(tree: CallTree, start: Int64s) -> Int64s:
+    """Every call that lets a lock of the user's go, in order: rows of moments and native ids."""
+    calls = tree.calls
     lets_go = np.array([function.name in states.RELEASES for function in calls.functions], bool)
+    # Threads that begin, end or are joined let locks go that are nobody's but the library's.
+    passes_on = np.array([_passes_on(function) for function in calls.functions], bool)
     rows = np.flatnonzero(lets_go[calls.function] & calls.is_c)
+    parents = tree.parent[rows]
+    rows = rows[(parents < 0) | tree.own[parents] | passes_on[calls.function[parents]]]
     rows = rows[np.argsort(start[rows], kind="stable")]
     return np.stack((start[rows], calls.native_id[rows].astype(np.int64)))
+
+
+def _passes_on(function: RawCode) -> bool:
+    """Whether a function of the library lets go what the user has made: a condition's lock, a queue's."""
+    file = _base(function.file)
+    return file == "queue.py" or (file == "threading.py" and function.name.startswith("Condition."))
 
 
 def _by_thread(
@@ -168,10 +179,10 @@ class _Teller:
         self._reasons = reasons
         self._places = places
         self._lines = lines
-        self._told: dict[tuple[int, ...], tuple[str, str, str, int]] = {}
+        self._told: dict[tuple[int, ...], tuple[str, str, str, int, str]] = {}
 
-    def tell(self, row: int) -> tuple[str, str, str, int]:
-        """Reason, name of the call, file, line."""
+    def tell(self, row: int) -> tuple[str, str, str, int, str]:
+        """Reason, name of the call, file, line, and the name of the lock or the like that was waited for."""
         rows = self._up_to_own(row)
         key = tuple(self._tree.calls.function[rows].tolist())
         told = self._told.get(key)
@@ -189,7 +200,7 @@ class _Teller:
                 break
         return rows
 
-    def _look(self, numbers: tuple[int, ...], is_own: bool) -> tuple[str, str, str, int]:
+    def _look(self, numbers: tuple[int, ...], is_own: bool) -> tuple[str, str, str, int, str]:
         functions = [self._functions[number] for number in numbers]
         library = functions[:-1] if is_own else functions
         reason = self._reasons[numbers[0]]
@@ -199,10 +210,12 @@ class _Teller:
                 reason = better
                 break
         if not is_own:
-            return reason, functions[0].name, "", 0
+            return reason, functions[0].name, "", 0, ""
         own, step = functions[-1], functions[-2] if len(functions) > 1 else functions[-1]
-        line, _ = self._lines.find(own.file, own.name, own.line, step.name)
-        return reason, functions[0].name, self._places.short(own.file), line
+        line, text = self._lines.find(own.file, own.name, own.line, step.name)
+        # `jobs.get()` waits for `jobs`.
+        name = text.partition("(")[0].rpartition(".")[0] if reason in states.OF_LOCKS else ""
+        return reason, functions[0].name, self._places.short(own.file), line, name.removeprefix("self.")
 
 
 def _base(file: str) -> str:

@@ -15,9 +15,9 @@ from concmagic.trace.lock_waits import FoundWait, LockReader, in_order
 from concmagic.trace.model import Flow, Lock, State, StateInterval
 from concmagic.trace.numbering import TrackIds
 from concmagic.trace.places import Places
-from concmagic.trace.sampled_locks import sampled_waits, stopped_waits
+from concmagic.trace.sampled_locks import SampledWaits, stopped_waits
 
-_SAME = 0.5  # of a blocking call: a wait that fills so much of it is what the call waited for
+_SAME = 0.5  # of a sampled wait: a call in which so much of it lies is what waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def import_locks(
     reader = LockReader(process, log, clock, places)
     waits = reader.waits()
     if samples is not None and samples.knows_gil and log.addresses:
-        threads = frozenset(record.native_id for record in process.threads)
-        waits += sampled_waits(reader, samples, clock, threads, calls.releases, period_ns)
+        threads = {record.native_id: record.ended_ns is not None for record in process.threads}
+        waits += SampledWaits(reader, clock, threads, calls.releases, period_ns).find(samples)
     waits += stopped_waits(reader, clock, waits)
     return ImportedLocks(tuple(waits), tuple(reader.locks()), tuple(one.name for one in log.objects))
 
@@ -78,32 +78,41 @@ def _merged(
     blocked: Sequence[BlockedCall], waits: Sequence[FoundWait], wanted: Sequence[StateInterval]
 ) -> tuple[BlockedCall, ...]:
     kept: list[BlockedCall] = []
-    used: set[int] = set()
+    explained: set[int] = set()
     begins = [one.start_ns for one in waits]
     for call in blocked:
-        index = max(bisect_left(begins, call.start_ns) - 1, 0)
-        inside = [
-            number
-            for number in range(index, min(index + 3, len(waits)))
-            if waits[number].start_ns < call.end_ns and call.start_ns < waits[number].end_ns
-        ]
-        if not inside:
+        first = max(bisect_left(begins, call.start_ns) - 1, 0)
+        until = bisect_left(begins, call.end_ns)
+        inside = [number for number in range(first, until) if waits[number].end_ns > call.start_ns]
+        sampled = [number for number in inside if _is_of(waits[number], call)]
+        if sampled:  # the call's own times are exact
+            explained.update(sampled)
+            kept.append(_told(call, max((waits[number] for number in sampled), key=_length)))
+        elif not inside:
             kept.append(call)
-        elif not waits[inside[0]].line and _shared(call, waits[inside[0]]) >= _SAME:
-            used.update(inside)
-            kept.append(_told(call, waits[inside[0]]))  # the call's own times and line are exact
-    kept += [_blocked(one, wanted) for number, one in enumerate(waits) if number not in used]
+    kept += [_blocked(one, wanted) for number, one in enumerate(waits) if number not in explained]
     return tuple(sorted(kept, key=lambda one: one.start_ns))
 
 
-def _shared(call: BlockedCall, wait: FoundWait) -> float:
+def _is_of(wait: FoundWait, call: BlockedCall) -> bool:
+    """Whether a sampled wait is what this call waited for: at least half of it lies within."""
     common = min(call.end_ns, wait.end_ns) - max(call.start_ns, wait.start_ns)
-    return common / max(call.end_ns - call.start_ns, 1)
+    return not wait.exact and common >= _SAME * _length(wait)
+
+
+def _length(wait: FoundWait) -> int:
+    return wait.end_ns - wait.start_ns
 
 
 def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
     """A call that waited for a lock, with the lock's name."""
-    return replace(call, detail=wait.detail) if call.reason in states.OF_LOCKS else call
+    # Nobody holds an event or a condition: who lets its inner lock go only says that it happened.
+    if call.reason not in ("Lock", "RLock"):
+        return call
+    detail = wait.detail or call.detail
+    if call.line or not wait.line:
+        return replace(call, detail=detail)
+    return replace(call, detail=detail, file=wait.file, line=wait.line)
 
 
 def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:
@@ -115,3 +124,14 @@ def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:
             end = max(wanted[index].start_ns, wait.released_ns)
     called = "_thread.RLock.acquire" if wait.reason == "RLock" else "_thread.lock.acquire"
     return BlockedCall(wait.start_ns, end, wait.reason, called, wait.file, wait.line, wait.detail)
+
+
+def with_sampled(blocked: list[BlockedCall], sampled: list[BlockedCall]) -> list[BlockedCall]:
+    """Both, in order; where a wait for a lock is known by itself the samples tell nothing more."""
+    begins = [one.start_ns for one in blocked]
+    kept = []
+    for one in sampled:
+        index = bisect_left(begins, one.end_ns) - 1
+        if index < 0 or blocked[index].end_ns <= one.start_ns:
+            kept.append(one)
+    return sorted([*blocked, *kept], key=lambda one: one.start_ns)

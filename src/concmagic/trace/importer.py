@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -16,7 +15,7 @@ from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
 from concmagic.trace.import_gil import import_gil
 from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
-from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks
+from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks, with_sampled
 from concmagic.trace.import_messages import match
 from concmagic.trace.import_prints import import_prints
 from concmagic.trace.import_processes import process_spawn, process_track, with_life
@@ -275,21 +274,10 @@ def _blocking(
         sampled = [
             _sampled(state) for state in states if state.state is State.WAITING and state.start_ns >= until
         ]
-        blocked[native_id] = _with_sampled(blocked.get(native_id, []), sampled)
+        blocked[native_id] = with_sampled(blocked.get(native_id, []), sampled)
         if states:
             known[native_id] = max(known.get(native_id, 0), states[-1].end_ns)
     return blocked, known
-
-
-def _with_sampled(blocked: list[BlockedCall], sampled: list[BlockedCall]) -> list[BlockedCall]:
-    """Both, in order; where a wait for a lock is known by itself the samples tell nothing more."""
-    begins = [one.start_ns for one in blocked]
-    kept = []
-    for one in sampled:
-        index = bisect_left(begins, one.end_ns) - 1
-        if index < 0 or blocked[index].end_ns <= one.start_ns:
-            kept.append(one)
-    return sorted([*blocked, *kept], key=lambda one: one.start_ns)
 
 
 def _evidence(process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> Mapping[int, ThreadEvidence]:

@@ -28,6 +28,7 @@ class FoundWait:
     object: int
     releaser: int | None = None  # native id
     released_ns: int = 0
+    exact: bool = True  # seen by itself, not by samples
 
 
 class LockReader:

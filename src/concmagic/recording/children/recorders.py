@@ -17,6 +17,7 @@ _MODULES = {
     "jobs": ("threads.pool_jobs", "PoolJobRecorder"),
     "threads": ("threads.recorder", "ThreadRecorder"),
     "tasks": ("tasks.recorder", "TaskRecorder"),
+    "locks": ("locks.recorder", "LockRecorder"),
     "calls": ("calls.recorder", "CallRecorder"),  # last: it costs most, and sees none of the others
 }
 
@@ -74,4 +75,6 @@ class ChildRecorders:
 
 
 def _is_due(name: str) -> bool:
+    if name == "locks" and sys.version_info < (3, 12):
+        return False  # before, it is the sampler that sees them, and of children it knows no locks
     return _OBSERVED.get(name, "sys") in sys.modules

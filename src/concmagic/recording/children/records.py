@@ -29,6 +29,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         calls=seen.get("calls"),
         tasks=seen.get("tasks"),
         jobs=seen.get("jobs") or (),
+        locks=seen.get("locks"),
         marks=seen.get("marks") or (),
         cpu_ns=end.get("cpu_ns"),
         group=child.group,

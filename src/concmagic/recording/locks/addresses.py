@@ -18,8 +18,8 @@ from typing import Any
 
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains
-from concmagic.recording.locks.frames import Frames
-from concmagic.recording.locks.table import Lock, RLock
+from concmagic.recording.locks.frames import Frames, locks_at
+from concmagic.recording.locks.kinds import Lock, RLock
 from concmagic.recording.raw_locks import HeldAtStop
 
 _WORD = 16  # bytes into the lock: where the address of its semaphore stands
@@ -40,6 +40,7 @@ class LockAddresses:
         self.found: dict[int, weakref.ref[Any]] = {}  # the last that was at an address
         self.objects: dict[int, int] = {}  # address → number of what was seen waited for
         self.stopped: list[HeldAtStop] = []
+        self._seen: set[int] = set()  # what frames were about to enter at the last look
         self._chains = chains
         self._frames = Frames()
         self._repeat = repeat and self._frames.can_read
@@ -66,35 +67,46 @@ class LockAddresses:
 
     def look(self) -> None:
         """Note who waits in a `with` now."""
-        for frame in sys._current_frames().values():
-            self._note(frame)
+        with self._frames.open():
+            entering = [
+                (frame, address)
+                for frame in list(sys._current_frames().values())
+                if (address := self._frames.entered(frame))
+            ]
+        addresses = {address for _, address in entering}
+        locks = locks_at(addresses - self._seen)  # a wait is looked at once: the search takes long
+        self._seen = addresses
+        for frame, address in entering:
+            if address in locks:
+                self._note(frame, locks[address])
 
     def look_at_end(self, interrupted: FrameType | None, native_ids: dict[int, int]) -> None:
         """Note who waits for what and has what, before the cell is stopped; `native_ids` by thread ident."""
         now_ns, here = time.monotonic_ns(), _thread.get_ident()
+        standing = []
+        with self._frames.open():
+            for ident, innermost in list(sys._current_frames().items()):
+                frame = interrupted if ident == here else innermost
+                if frame is not None and ident in native_ids:
+                    entered = self._frames.entered(frame)
+                    standing.append((native_ids[ident], frame, entered, self._frames.held(frame)))
+        locks = locks_at(address for _, _, entered, held in standing for address in (entered, *held))
         self.stopped = []
-        for ident, innermost in sys._current_frames().items():
-            frame = interrupted if ident == here else innermost
-            if frame is None or ident not in native_ids:
-                continue
-            number, chain = self._note(frame)
-            held = [self._number(lock, chain) for lock in self._frames.held(frame)]
-            if number >= 0 or held:
-                self.stopped.append(
-                    HeldAtStop(native_ids[ident], now_ns, number if number >= 0 else None, tuple(held), chain)
-                )
+        for native_id, frame, entered, held in standing:
+            chain, _ = self._chains.of(frame, frame.f_lasti)
+            wanted = self._note(frame, locks[entered]) if entered in locks else None
+            has = tuple(self._number(locks[one], chain) for one in held if one in locks)
+            if wanted is not None or has:
+                self.stopped.append(HeldAtStop(native_id, now_ns, wanted, has, chain))
 
-    def _note(self, frame: FrameType) -> tuple[int, int]:
-        """The numbers of what a frame waits for, or -1, and of its chain."""
-        lock = self._frames.wanted(frame)
+    def _note(self, frame: FrameType, lock: Any) -> int:
+        """The number of what a frame waits for, of which this is the lock."""
         chain, made = self._chains.of(frame, frame.f_lasti)
-        if lock is None:
-            return -1, chain
         address = _address(lock)
         self.found[address] = reference = weakref.ref(lock)
         number = self._chains.object_of(made, reference, None, chain)
         self.objects[address] = number
-        return number, chain
+        return number
 
     def _number(self, lock: Any, chain: int) -> int:
         known = self.objects.get(_address(lock))

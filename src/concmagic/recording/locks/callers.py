@@ -7,24 +7,30 @@ between the user's own code and the wait has the name that the user knows.
 from __future__ import annotations
 
 import os
-import queue
+import sys
 import threading
 import weakref
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.recording.tasks.origin import place_of
 
 MOST_CALLS = 16  # of one chain
-_MADE_OF_LOCKS: tuple[type[Any], ...] = (
-    threading.Barrier,
-    threading.Condition,
-    threading.Event,
-    threading.Semaphore,
-    queue.Queue,
-)
-_FILES = frozenset(os.path.normpath(module.__file__ or "") for module in (threading, queue))
+_FILES = ("threading.py", "queue.py")
 Row = tuple[CodeType, int]  # a function and the instruction in it
+
+
+def made_of_locks() -> tuple[type[Any], ...]:
+    """The classes of the standard library that have locks inside; nothing is imported to have them."""
+    queues = sys.modules.get("queue")
+    mine: tuple[type[Any], ...] = (
+        threading.Barrier,
+        threading.Condition,
+        threading.Event,
+        threading.Semaphore,
+    )
+    return (*mine, queues.Queue) if queues is not None else mine
 
 
 class Named:
@@ -32,7 +38,7 @@ class Named:
 
     __slots__ = ("chain", "kind", "ref", "state", "wait_ns", "waits")
 
-    def __init__(self, ref: weakref.ref[Any], kind: str, state: Any, chain: int) -> None:
+    def __init__(self, ref: Callable[[], Any], kind: str, state: Any, chain: int) -> None:
         self.ref = ref
         self.kind = kind
         self.state = state  # of a lock
@@ -63,7 +69,7 @@ class Chains:
                 break
             if has_locks and code.co_varnames[:1] == ("self",):
                 owner = at.f_locals.get("self")
-                if issubclass(type(owner), _MADE_OF_LOCKS):
+                if issubclass(type(owner), made_of_locks()):
                     made = owner
             at = at.f_back
         return self.number(tuple(rows)), made
@@ -78,7 +84,7 @@ class Chains:
             self.rows.append(rows)
         return number
 
-    def object_of(self, made: Any, lock: weakref.ref[Any], state: Any, chain: int) -> int:
+    def object_of(self, made: Any, lock: Callable[[], Any], state: Any, chain: int) -> int:
         """The number of what is waited for: an object made of locks, else the lock itself.
 
         `state` is what is known of the lock; `chain` the wait's, -1 if nobody waited.
@@ -87,7 +93,7 @@ class Chains:
         number = self._by_id.get(id(target), -1)
         if target is None or number < 0 or self.objects[number].ref() is not target:
             number = len(self.objects)
-            reference = lock if made is None else weakref.ref(made)
+            reference: Callable[[], Any] = lock if made is None else weakref.ref(made)
             self.objects.append(Named(reference, kind_of(target), state if made is None else None, chain))
             self._by_id[id(target)] = number
         return number
@@ -101,7 +107,7 @@ class Chains:
         """Whether it is the user's own code, and whether it is where objects made of locks are."""
         known = self._files.get(file)
         if known is None:
-            known = place_of(file) == "user", os.path.normpath(file) in _FILES
+            known = place_of(file) == "user", place_of(file) == "stdlib" and os.path.basename(file) in _FILES
             self._files[file] = known
         return known
 
@@ -109,6 +115,6 @@ class Chains:
 def kind_of(target: Any) -> str:
     """The class of the standard library that this is one of."""
     for kind in type(target).__mro__:
-        if kind in _MADE_OF_LOCKS:
+        if kind in made_of_locks():
             return kind.__name__
     return {"lock": "Lock", "NoneType": "Lock"}.get(type(target).__name__, type(target).__name__)

@@ -27,7 +27,7 @@ def make_log(
     names = _told_apart(_with_source_names(chains, found))
     return LockLog(
         objects=tuple(
-            LockObject(one.kind, name, one.state.taken if one.state else 0, one.waits, one.wait_ns)
+            LockObject(one.kind, name, one.state.serial if one.state else 0, one.waits, one.wait_ns)
             for one, name in zip(chains.objects, names, strict=True)
         ),
         waits=tuple(table.waits),
@@ -55,7 +55,7 @@ def _by_identity(table: LockTable, namespace: Mapping[str, Any]) -> dict[int, st
     names = names_of({*living, *states}, namespace)
     for key, state in states.items():
         lock = state.ref()
-        if key in names and key not in living and state.taken and lock is not None:
+        if key in names and key not in living and state.serial and lock is not None:
             table.chains.object_of(None, state.ref, state, -1)
     return names
 

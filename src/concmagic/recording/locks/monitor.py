@@ -9,44 +9,26 @@ from __future__ import annotations
 
 import sys
 import time
-from _queue import SimpleQueue
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, MethodType
+import weakref
+from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
-from concmagic.recording.locks import stack
-from concmagic.recording.locks.table import Lock, LockTable, RLock
-from concmagic.recording.tasks.origin import place_of
+from concmagic.recording.locks import methods, stack
+from concmagic.recording.locks.kinds import is_lock
+from concmagic.recording.locks.quick import quick_ways
+from concmagic.recording.locks.table import LockTable
 
 monitoring: Any = vars(sys)["monitoring"]
 NAME = "concmagic locks"
 TOOL_IDS = (4, 3)  # 2 is VizTracer's; 0, 1 and 5 have a meaning of their own
-MOST_OPERATIONS = 400_000  # takings and lettings go; each costs a microsecond
+MOST_OPERATIONS = 200_000  # takings and lettings go; each costs a microsecond or two
 
-TAKE, RESTORE, LET_GO, LET_GO_ENTIRELY, GET, PUT = range(6)
-_OPERATIONS = {
-    "acquire": TAKE,
-    "acquire_lock": TAKE,
-    "__enter__": TAKE,
-    "_acquire_restore": RESTORE,
-    "release": LET_GO,
-    "release_lock": LET_GO,
-    "__exit__": LET_GO,
-    "_release_save": LET_GO_ENTIRELY,
-}
-_OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}
-# A place that calls a function of such a name may call a lock's the next time.
-_ALSO_OTHERS = frozenset(("acquire", "release", "__enter__", "__exit__"))
-_BEGINS = (TAKE, RESTORE, GET)
+_ENTERS, _ENTERED, _FAILING = range(3)
+Watched = dict[int, tuple[int, int]]  # offset → what happens there, and the slot of what it happens to
 
-
-def _methods() -> dict[Any, int]:
-    """The methods of locks and queues as the classes have them → what they do."""
-    found: dict[Any, int] = {}
-    for kind, names in ((Lock, _OPERATIONS), (RLock, _OPERATIONS), (SimpleQueue, _OF_QUEUES)):
-        for name, operation in names.items():
-            if type(vars(kind).get(name)) is MethodDescriptorType:
-                found[vars(kind)[name]] = operation
-    return found
+# The library's functions are the same in every cell: what follows from their code is worked out once.
+_MOST_CACHED = 2_000
+_cache: dict[int, tuple[weakref.ref[CodeType], Watched]] = {}
 
 
 class LockMonitor:
@@ -57,8 +39,9 @@ class LockMonitor:
         self.sees_with = stack.BEFORE_WITH < 0 or stack.can_read()
         self.full_ns = 0  # since then locks are no longer watched
         self._tool: int | None = None
-        self._methods = _methods()
-        self._watched: dict[int, tuple[CodeType, dict[int, int], dict[int, int], set[int]]] = {}
+        self._watched: dict[int, tuple[CodeType, Watched]] = {}
+        self._take, self._let_go, self._has = quick_ways(table, MOST_OPERATIONS)
+        self._methods = methods.unbound()
 
     def start(self) -> None:
         """Take a tool id and watch."""
@@ -80,7 +63,7 @@ class LockMonitor:
         if tool is None or monitoring.get_tool(tool) != NAME:
             return
         monitoring.set_events(tool, 0)
-        for code, *_ in self._watched.values():
+        for code, _ in self._watched.values():
             monitoring.set_local_events(tool, code, 0)
         for event in self._callbacks():
             monitoring.register_callback(tool, event, None)
@@ -103,85 +86,83 @@ class LockMonitor:
         if kind is MethodDescriptorType:
             operation, target = self._methods.get(callable), argument
         elif kind is BuiltinFunctionType:
-            operation, target = _bound(callable)
+            operation, target = methods.bound(callable)
         else:
-            return None if _may_be_lock(callable) else monitoring.DISABLE
-        if operation is None or place_of(code.co_filename) == "ours":
+            return None if methods.may_be_lock(callable) else monitoring.DISABLE
+        if operation is None:
             return monitoring.DISABLE
-        if operation in _BEGINS:
-            self.table.begin(target, callable, code, offset, operation == RESTORE)
-        elif operation == PUT:
+        if operation == methods.TAKE:
+            if not self._take(target):
+                self.table.begin(target, callable, code, offset)
+        elif operation == methods.LET_GO:
+            if not self._let_go(target):
+                self._release(target)
+        elif operation == methods.LET_GO_ENTIRELY:
+            self.table.release(target, entirely=True)
+        elif operation == methods.PUT:
             self.table.put(target)
         else:
-            self.table.release(target, operation == LET_GO_ENTIRELY)
-        if self.table.operations >= MOST_OPERATIONS:
-            self._fill()
+            self.table.begin(target, callable, code, offset, operation == methods.RESTORE)
         return None
 
     # These two must never answer DISABLE: that would be an error in the user's code.
     def _on_return(self, code: CodeType, offset: int, callable: Any, argument: Any) -> None:
-        self.table.end(callable, code, True, sys._getframe(1))
+        if not self._has(code, offset, True):
+            self.table.end(callable, code, True, sys._getframe(1))
 
     def _on_raise(self, code: CodeType, offset: int, callable: Any, argument: Any) -> None:
-        self.table.end(callable, code, False, sys._getframe(1))
+        if not self._has(code, offset, False):
+            self.table.end(callable, code, False, sys._getframe(1))
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
         if id(code) not in self._watched and stack.has_with(code) and self._tool is not None:
-            depths = stack.depths(code)
-            variables = stack.variables(code)
-            enters = {
-                at: variables + depth - 1
-                for at, (opcode, depth, _) in depths.items()
-                if opcode == stack.BEFORE_WITH
-            }
-            failing = {
-                at: variables + depth - stack.EXIT_DEPTH
-                for at, (opcode, depth, _) in depths.items()
-                if opcode == stack.WITH_EXCEPT_START
-            }
-            entered = {depths[at][2] for at in enters}
-            self._watched[id(code)] = (code, enters, failing, entered)
+            self._watched[id(code)] = code, _known_or_watched(code)
             monitoring.set_local_events(self._tool, code, monitoring.events.INSTRUCTION)
         return monitoring.DISABLE
 
     def _on_instruction(self, code: CodeType, offset: int) -> Any:
         known = self._watched.get(id(code))
-        if known is None or self.full_ns:
+        happens = known[1].get(offset) if known is not None else None
+        if happens is None or self.full_ns:
             return monitoring.DISABLE
-        _, enters, failing, entered = known
-        if offset in enters:
-            target = stack.value(sys._getframe(1), enters[offset])
-            if type(target) is Lock or issubclass(type(target), RLock):
+        what, slot = happens
+        if what == _ENTERED:
+            if not self._has(code, offset, True):
+                self.table.end(None, code, True, sys._getframe(1))
+            return None
+        target = stack.value(sys._getframe(1), slot)
+        if what == _ENTERS:
+            if is_lock(target) and not self._take(target):
                 self.table.begin(target, None, code, offset)
-        elif offset in entered:
-            self.table.end(None, code, True, sys._getframe(1))
-        elif offset in failing:
-            left = stack.value(sys._getframe(1), failing[offset])
-            if type(left) is BuiltinFunctionType and _bound(left)[0] == LET_GO:
-                self.table.release(left.__self__)
-        else:
-            return monitoring.DISABLE
+        elif type(target) is BuiltinFunctionType and methods.bound(target)[0] == methods.LET_GO:
+            self._release(target.__self__)
         return None
 
-    def _fill(self) -> None:
-        """From now on locks are no longer watched: it would cost the cell too much."""
-        if not self.full_ns and self._tool is not None:
+    def _release(self, target: Any) -> None:
+        self.table.release(target)
+        if self.table.operations >= MOST_OPERATIONS and not self.full_ns and self._tool is not None:
+            # From now on locks are no longer watched: it would cost the cell too much.
             self.full_ns = time.monotonic_ns()
             monitoring.set_events(self._tool, 0)
 
 
-def _bound(function: Any) -> tuple[int | None, Any]:
-    """What a bound method of a lock or queue does, and whose it is."""
-    owner = function.__self__
-    kind = type(owner)
-    if kind is Lock or issubclass(kind, RLock):
-        return _OPERATIONS.get(function.__name__), owner
-    if issubclass(kind, SimpleQueue):
-        return _OF_QUEUES.get(function.__name__), owner
-    return None, None
+def _known_or_watched(code: CodeType) -> Watched:
+    known = _cache.get(id(code))
+    if known is None or known[0]() is not code:
+        if len(_cache) >= _MOST_CACHED:
+            _cache.clear()
+        known = _cache[id(code)] = weakref.ref(code), _watched(code)
+    return known[1]
 
 
-def _may_be_lock(callable: Any) -> bool:
-    """Whether a function of Python's has a name that a lock's method could have here another time."""
-    function = callable.__func__ if type(callable) is MethodType else callable
-    return type(function) is FunctionType and function.__name__ in _ALSO_OTHERS
+def _watched(code: CodeType) -> Watched:
+    """The instructions that enter a `with`, come after that, or leave one because of an exception."""
+    found: Watched = {}
+    variables = stack.variables(code)
+    for offset, (opcode, depth, following) in stack.depths(code).items():
+        if opcode == stack.BEFORE_WITH:
+            found[offset] = _ENTERS, variables + depth - 1
+            found[following] = _ENTERED, 0
+        elif opcode == stack.WITH_EXCEPT_START:
+            found[offset] = _FAILING, variables + depth - stack.EXIT_DEPTH
+    return found

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import _thread
-import queue
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
+from concmagic.recording.locks.callers import made_of_locks
+
 _MOST_ITEMS = 1_000  # of one container that are looked at
 _MOST_LOOKED = 50_000  # things, over all
 _HIDDEN = ("In", "Out")  # IPython's own names; they hold what the user's names hold
-_MADE_OF_LOCKS = (
-    threading.Barrier,
-    threading.Condition,
-    threading.Event,
-    threading.Semaphore,
-    queue.Queue,
-)
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type, ModuleType, type(_thread.start_new_thread))
 
 
@@ -37,6 +30,7 @@ def names_of(wanted: Iterable[int], namespace: Mapping[str, Any]) -> dict[int, s
 
 def _walk(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Names and values, the shortest way to each first: globals, what is in them, what is in that."""
+    made = made_of_locks()
     level = [(name, value) for name, value in list(namespace.items()) if _is_the_users(name)]
     looked = 0
     for _ in range(3):
@@ -46,7 +40,7 @@ def _walk(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             looked += 1
             if looked > _MOST_LOOKED:
                 return
-            following += _inside(name, value)
+            following += _inside(name, value, made)
         level = following
 
 
@@ -54,7 +48,7 @@ def _is_the_users(name: str) -> bool:
     return not name.startswith("_") and name not in _HIDDEN
 
 
-def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _inside(name: str, value: Any, made: tuple[type[Any], ...]) -> Iterator[tuple[str, Any]]:
     kind = type(value)
     if kind in _PLAIN:
         return
@@ -66,7 +60,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     else:
         attributes = _attributes(value)
         # What a queue is made of has the queue's name: the user knows no other.
-        is_made = issubclass(kind, _MADE_OF_LOCKS)
+        is_made = issubclass(kind, made)
         yield from ((name if is_made else f"{name}.{key}", item) for key, item in attributes)
 
 

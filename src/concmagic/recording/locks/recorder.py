@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.recording import before_end
-from concmagic.recording.locks.addresses import LockAddresses, can_tell
-from concmagic.recording.locks.log import make_log
 from concmagic.recording.locks.table import LockTable
 from concmagic.recording.raw_locks import LockLog
+
+if TYPE_CHECKING:
+    from concmagic.recording.locks.addresses import LockAddresses
 
 _EXACT = sys.version_info >= (3, 12)
 _current: LockRecorder | None = None  # after a fork the parent's, until the child has its own
@@ -32,8 +33,12 @@ class LockRecorder:
         self._table = LockTable()
         self._monitor: Any = None
         self._addresses: LockAddresses | None = None
-        if can_tell() and (sampled or not _EXACT):
-            self._addresses = LockAddresses(self._table.chains, repeat=sampled and not _EXACT)
+        if sampled or not _EXACT:  # else it is not needed, and its import takes a child's time
+            from concmagic.recording.locks import addresses
+
+            if addresses.can_tell():
+                repeat = sampled and not _EXACT
+                self._addresses = addresses.LockAddresses(self._table.chains, repeat)
 
     def start(self) -> None:
         """Watch. Of a lock that is held already the holder is not known."""
@@ -88,6 +93,8 @@ class LockRecorder:
         if self._addresses is not None:
             self._addresses.stop()
         self._tell_losses(monitor)
+        from concmagic.recording.locks.log import make_log  # which reads sources: at the end is early enough
+
         namespace = vars(sys.modules["__main__"]) if self._namespace is None else self._namespace
         log = make_log(self._table, self._addresses, namespace, exact_until_ns)
         self._table, self._addresses = LockTable(), None

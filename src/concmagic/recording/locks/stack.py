@@ -25,6 +25,7 @@ _SLOT = ctypes.sizeof(ctypes.c_void_p)
 _CACHE = 0
 _EXTENDED = dis.EXTENDED_ARG
 _POP_TOP, _START_GENERATOR = dis.opmap["POP_TOP"], dis.opmap.get("RETURN_GENERATOR", -1)
+_PRECALL, _CALL = dis.opmap.get("PRECALL", -1), dis.opmap.get("CALL", -1)
 _JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 _BACKWARD = frozenset(number for name, number in dis.opmap.items() if "BACKWARD" in name)
 _HAS_ARGUMENT = frozenset(getattr(dis, "hasarg", range(dis.HAVE_ARGUMENT, 256)))
@@ -34,6 +35,8 @@ _ENDS = frozenset(
     for name, number in dis.opmap.items()
     if name in _ALWAYS or name.startswith("JUMP_BACKWARD")  # 3.11 has backward jumps that may not be taken
 )
+
+Depths = dict[int, tuple[int, int, int]]  # offset → opcode, depth of the stack before it, the next offset
 
 
 def has_with(code: CodeType) -> bool:
@@ -47,8 +50,8 @@ def variables(code: CodeType) -> int:
     return len({*code.co_varnames, *code.co_cellvars}) + len(code.co_freevars)
 
 
-def depths(code: CodeType) -> dict[int, tuple[int, int, int]]:
-    """Of each instruction that can be reached: opcode, stack depth before it, the next one's offset."""
+def depths(code: CodeType) -> Depths:
+    """Of each instruction that can be reached: opcode, depth of the stack before it, the next offset."""
     known: dict[int, int] = {0: 0}
     for target, found_there in exception_table.handlers(code):
         known.setdefault(target, found_there)
@@ -77,12 +80,31 @@ def depths(code: CodeType) -> dict[int, tuple[int, int, int]]:
 
 
 def _effect(opcode: int, argument: int, jump: bool) -> int:
+    if opcode == _PRECALL:
+        return 0  # the compiler counts the arguments as gone here; they are until the call is over
+    if opcode == _CALL and _PRECALL >= 0:
+        return -1 - argument
     has_argument = opcode in _HAS_ARGUMENT
     return dis.stack_effect(opcode, argument if has_argument else None, jump=jump)
 
 
+def inner_of(frame: FrameType) -> int:
+    """Where the address of a frame's data stands."""
+    return id(frame) + _INNER_FRAME
+
+
+def place_of_slot(slot: int) -> int:
+    """Where a slot lies in a frame's data."""
+    return _SLOTS + _SLOT * slot
+
+
 def value(frame: FrameType, slot: int) -> Any:
-    """What lies in this slot of a frame, variables first. Raises ValueError where there is nothing."""
+    """What lies in this slot of a frame, variables first. Raises ValueError where there is nothing.
+
+    The slot must be in use, and the frame be the calling thread's: another's may go on meanwhile.
+    """
+    if slot < 0:
+        raise ValueError
     inner = ctypes.c_void_p.from_address(id(frame) + _INNER_FRAME).value or 0
     return ctypes.py_object.from_address(inner + _SLOTS + _SLOT * slot).value
 

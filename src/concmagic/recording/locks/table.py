@@ -9,83 +9,27 @@ from __future__ import annotations
 import _thread
 import re
 import sys
-import threading
 import time
-import weakref
 from _queue import SimpleQueue
 from collections import deque
 from types import CodeType, FrameType
 from typing import Any
 
-from concmagic.recording import ours
+from concmagic.recording.locks.arguments import Arguments
 from concmagic.recording.locks.callers import Chains
+from concmagic.recording.locks.kinds import RLock
+from concmagic.recording.locks.now import Attempt, LockState, Thread
 from concmagic.recording.raw_locks import LockWait
+from concmagic.recording.tasks.origin import place_of
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
+_RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
 MOST_WAITS = 20_000  # that are kept one by one
-_MOST_HOLDERS = 8  # that one wait names
 _PRUNE_AT = 5_000  # locks: then those that are no more are forgotten
 _PUTS = 100_000  # that are remembered of one queue
 
-Lock: type[Any] = type(_thread.allocate_lock())
-RLock: type[Any] = type(threading.RLock())
 _repr_of_rlock: Any = vars(RLock)["__repr__"]  # a subclass may have its own
 _COUNT = re.compile(r"owner=(\d+) count=(\d+)")
-
-
-class Thread:
-    """One thread that takes locks."""
-
-    __slots__ = ("ident", "is_ours", "native_id", "pending", "saved")
-
-    def __init__(self) -> None:
-        self.ident = _thread.get_ident()
-        self.native_id = _thread.get_native_id()
-        self.is_ours = ours.contains(self.native_id)
-        self.pending: list[Attempt] = []
-        self.saved: dict[int, int] = {}  # by lock: how deep it was held when a condition let it go
-
-
-class LockState:
-    """What is known of one lock now; holds no reference that keeps the lock alive."""
-
-    __slots__ = (
-        "depth", "holder", "is_lock", "puts", "recent", "ref", "released_by", "released_ns", "releases",
-        "serial", "taken",
-    )  # fmt: skip
-
-    def __init__(self, lock: Any) -> None:
-        self.ref = weakref.ref(lock)
-        self.is_lock = type(lock) is Lock
-        self.holder: Thread | None = None
-        self.depth = 0
-        self.serial = 0  # grows with every taking
-        self.taken = 0
-        self.recent: deque[int] = deque(maxlen=_MOST_HOLDERS)  # native ids of those who took it last
-        self.releases = 0
-        self.released_by: int | None = None
-        self.released_ns = 0
-        self.puts: deque[tuple[int, int]] | None = None  # of a queue: by whom and when, in order
-
-
-class Attempt:
-    """One call that is going to take a lock, or an item of a queue."""
-
-    __slots__ = (
-        "callable", "code", "contended", "holder", "offset", "releases", "restores", "serial", "start_ns",
-        "state",
-    )  # fmt: skip
-
-    def __init__(
-        self, state: LockState, callable: Any, code: CodeType, offset: int, contended: bool, restores: bool
-    ) -> None:
-        self.state = state
-        self.callable = callable  # None: a `with` statement, which calls unseen
-        self.code, self.offset = code, offset
-        self.contended, self.restores = contended, restores
-        self.holder = state.holder
-        self.serial, self.releases = state.serial, state.releases
-        self.start_ns = time.monotonic_ns()
 
 
 class LockTable:
@@ -98,15 +42,16 @@ class LockTable:
         self.waits: list[LockWait] = []
         self.merged = 0
         self.operations = 0
-        self._here = _thread._local()
+        self._arguments = Arguments()
+        self.here = _thread._local()  # its attribute `thread` is the calling one
         self._prune_at = _PRUNE_AT
 
     def thread(self) -> Thread:
         """The calling thread."""
         try:
-            found: Thread = self._here.thread
+            found: Thread = self.here.thread
         except AttributeError:
-            found = self._here.thread = Thread()
+            found = self.here.thread = Thread()
             self.threads.append(found)
         return found
 
@@ -140,17 +85,34 @@ class LockTable:
         if state.puts is not None:
             for _ in range(len(state.puts) - lock.qsize()):
                 state.puts.popleft()  # somebody who waited before the recording took it
-            contended = lock.empty()
+            locked = lock.empty()
         elif state.is_lock:
-            contended = lock.locked()
-            if not contended:
+            locked = lock.locked()
+            # Who has been woken and has the lock says so when it has the GIL, too: until then it looks free.
+            if not locked and not state.waiting:
                 state.holder = None  # it was let go where we did not see it
         else:
-            contended = state.holder is not None and state.holder is not thread
+            locked = state.holder is not None and state.holder is not thread
         pending = thread.pending
         if pending and pending[-1].callable is None:
             self._drop_left(thread)
-        pending.append(Attempt(state, callable, code, offset, contended, restores))
+        attempt = Attempt(state, callable, code, offset, locked, restores)
+        if attempt.contended and callable is not None and not restores:
+            attempt.blocks = self._arguments.block(sys._getframe(2), offset)
+        state.waiting += 1
+        pending.append(attempt)
+
+    def taken_late(self, thread: Thread, code: CodeType, offset: int, frame: FrameType) -> None:
+        """A lock was free when it was asked for, but another thread was faster."""
+        state, thread.asked = thread.asked, None
+        if state is None:
+            return
+        attempt = Attempt(state, None, code, offset, True, False)
+        attempt.start_ns = thread.asked_ns
+        took = state.holder is None
+        if took:
+            self._take(state, thread, attempt)
+        self._note_wait(attempt, took, took, frame)
 
     def end(self, callable: Any, code: CodeType, returned: bool, frame: FrameType) -> None:
         """What the calling thread was about to take it has, or not: it has come back from there."""
@@ -162,6 +124,7 @@ class LockTable:
         self.operations += 1
         attempt = pending.pop()
         state = attempt.state
+        state.waiting -= 1
         if state.puts is not None:
             self._took_item(attempt, returned, frame)
             return
@@ -170,7 +133,8 @@ class LockTable:
         took = returned and self._took(state, thread, attempt)
         if took:
             self._take(state, thread, attempt)
-        if contended:
+        is_wrong = not returned and time.monotonic_ns() - attempt.start_ns < _RAISED_NS
+        if contended and not is_wrong:
             self._note_wait(attempt, took, state.releases != attempt.releases, frame)
 
     def _took(self, state: LockState, thread: Thread, attempt: Attempt) -> bool:
@@ -178,9 +142,10 @@ class LockTable:
         if not state.is_lock:
             lock = state.ref()
             return lock is not None and lock._is_owned()
-        if state.holder is not None:
+        lock = state.ref()
+        if state.holder is not None or lock is None or not lock.locked():
             return False
-        return not attempt.contended or state.releases != attempt.releases
+        return not attempt.locked or state.releases != attempt.releases
 
     def _take(self, state: LockState, thread: Thread, attempt: Attempt) -> None:
         if attempt.restores:
@@ -191,7 +156,6 @@ class LockTable:
             state.recent.append(thread.native_id)
             state.serial += 1
         state.holder = thread
-        state.taken += 1
 
     def release(self, lock: Any, entirely: bool = False) -> None:
         """The calling thread is about to let this go."""
@@ -237,7 +201,8 @@ class LockTable:
 
     def _note_wait(self, attempt: Attempt, took: bool, released: bool, frame: FrameType) -> None:
         end_ns = time.monotonic_ns()
-        if end_ns - attempt.start_ns >= SHORTEST_NS:
+        is_ours = place_of(attempt.code.co_filename) == "ours"
+        if end_ns - attempt.start_ns >= SHORTEST_NS and attempt.blocks and not is_ours:
             self._keep(self.thread(), attempt, end_ns, took, took and released, frame)
 
     def _keep(
@@ -283,6 +248,7 @@ class LockTable:
             if standing_at(attempt, thread) is not None:
                 return  # a signal's handler runs in the midst of it
             thread.pending.pop()
+            attempt.state.waiting -= 1
             if attempt.contended:
                 self._keep(thread, attempt, time.monotonic_ns(), False, False, None)
 

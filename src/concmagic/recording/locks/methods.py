@@ -1,0 +1,51 @@
+"""Which methods of locks and queues take, and which let go."""
+
+from __future__ import annotations
+
+from _queue import SimpleQueue
+from types import FunctionType, MethodDescriptorType, MethodType
+from typing import Any
+
+from concmagic.recording.locks.kinds import Lock, RLock
+
+TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT = range(6)
+_OF_LOCKS = {
+    "acquire": TAKE,
+    "acquire_lock": TAKE,
+    "__enter__": TAKE,
+    "_acquire_restore": RESTORE,
+    "release": LET_GO,
+    "release_lock": LET_GO,
+    "__exit__": LET_GO,
+    "_release_save": LET_GO_ENTIRELY,
+}
+_OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}
+# A place that calls a function of such a name may call a lock's the next time.
+_ALSO_OTHERS = frozenset(_OF_LOCKS)
+
+
+def unbound() -> dict[Any, int]:
+    """The methods as the classes have them → what they do."""
+    found: dict[Any, int] = {}
+    for kind, names in ((Lock, _OF_LOCKS), (RLock, _OF_LOCKS), (SimpleQueue, _OF_QUEUES)):
+        for name, operation in names.items():
+            if type(vars(kind).get(name)) is MethodDescriptorType:
+                found[vars(kind)[name]] = operation
+    return found
+
+
+def bound(function: Any) -> tuple[int | None, Any]:
+    """What a bound method of a lock or queue does, and whose it is; (None, None) for any other."""
+    owner = function.__self__
+    kind = type(owner)
+    if kind is Lock or issubclass(kind, RLock):
+        return _OF_LOCKS.get(function.__name__), owner
+    if issubclass(kind, SimpleQueue):
+        return _OF_QUEUES.get(function.__name__), owner
+    return None, None
+
+
+def may_be_lock(callable: Any) -> bool:
+    """Whether a function of Python's has a name that a lock's method could have here another time."""
+    function = callable.__func__ if type(callable) is MethodType else callable
+    return type(function) is FunctionType and function.__name__ in _ALSO_OTHERS

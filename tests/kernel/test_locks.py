@@ -1,0 +1,255 @@
+"""Locks in a real kernel: who waited for which, who had it; and threads that wait for each other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from conftest import Kernel
+
+EXACT = sys.version_info >= (3, 12)
+ASKED = """
+import queue, threading, time
+
+def waits(trace, *reasons):
+    found = []
+    for track in trace.tracks:
+        if track.kind == "thread":
+            found += [(track.name, one.reason, one.detail, one.line, one.end_ns - one.start_ns)
+                      for one in track.states if one.state.value == "waiting" and one.reason in reasons]
+    return found
+
+def flows(trace):
+    names = {track.id: track.name for track in trace.tracks}
+    kept = [one for one in trace.flows if one.kind == "release"]
+    return [(names[one.source], names[one.target], one.detail) for one in kept]
+
+def run(*functions):
+    made = [threading.Thread(target=one, name=one.__name__, daemon=True) for one in functions]
+    for one in made: one.start()
+    for one in made: one.join()
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook(kernel: Kernel) -> Kernel:
+    """A kernel in which a cell can be asked what it told of locks."""
+    kernel.check(ASKED)
+    kernel.check("%%threads -q\n1")  # the sampler is there from now on
+    return kernel
+
+
+def told(notebook: Kernel, cell: str, *reasons: str) -> list[tuple[str, ...]]:
+    """The waits for these reasons of 10 ms and more."""
+    notebook.check("%%threads -q -o trace\n" + cell)
+    assert notebook.value("trace.cost.problems") == ()
+    found: list[Any] = notebook.value(f"waits(trace, *{reasons!r})")
+    return [tuple(one[:4]) for one in found if one[4] >= 10_000_000]
+
+
+def test_a_wait_in_with_has_its_lock_its_holder_and_its_line(notebook: Kernel) -> None:
+    """On 3.11 it is known from samples: the lock by its address, the holder because it let it go."""
+    cell = (
+        "cache, taken = threading.Lock(), threading.Event()\n"  # line 2
+        "def holder():\n"
+        "    with cache:\n"
+        "        taken.set()\n"
+        "        time.sleep(0.1)\n"
+        "def waiter():\n"
+        "    taken.wait()\n"
+        "    with cache: pass\n"  # line 9
+        "run(holder, waiter)"
+    )
+    line = 9 if EXACT else 0
+    assert told(notebook, cell, "Lock") == [("waiter", "Lock", "cache, held by holder", line)]
+    assert ("holder", "waiter", "cache") in notebook.value("flows(trace)")
+
+
+def test_an_acquire_has_its_line_on_every_python(notebook: Kernel) -> None:
+    cell = (
+        "forks, taken = [threading.RLock(), threading.RLock()], threading.Event()\n"
+        "def holder():\n"
+        "    forks[1].acquire()\n"
+        "    taken.set()\n"
+        "    time.sleep(0.1)\n"
+        "    forks[1].release()\n"
+        "def waiter():\n"
+        "    taken.wait()\n"
+        "    forks[1].acquire()\n"  # line 10
+        "    forks[1].release()\n"
+        "run(holder, waiter)"
+    )
+    assert told(notebook, cell, "RLock") == [("waiter", "RLock", "forks[1], held by holder", 10)]
+
+
+def test_a_lock_that_is_gone_at_the_end_is_called_what_the_code_called_it(notebook: Kernel) -> None:
+    cell = (
+        "def whole():\n"
+        "    mine, taken = threading.Lock(), threading.Event()\n"
+        "    def holder():\n"
+        "        with mine:\n"
+        "            taken.set()\n"
+        "            time.sleep(0.15)\n"
+        "    def waiter():\n"
+        "        taken.wait()\n"
+        "        with mine: pass\n"
+        "    run(holder, waiter)\n"
+        "whole()"
+    )
+    assert [one[:3] for one in told(notebook, cell, "Lock")] == [("waiter", "Lock", "mine, held by holder")]
+
+
+@pytest.mark.parametrize(
+    ("made", "wait", "release", "reason"),
+    [
+        ("threading.Event()", "thing.wait()", "thing.set()", "Event"),
+        ("threading.Semaphore(0)", "thing.acquire()", "thing.release()", "Semaphore"),
+        ("threading.Barrier(2)", "thing.wait()", "thing.wait()", "Barrier"),
+        ("queue.Queue()", "thing.get()", "thing.put(1)", "Queue.get"),
+        ("queue.SimpleQueue()", "thing.get()", "thing.put(1)", "Queue.get"),
+    ],
+)
+def test_what_is_made_of_locks_has_its_own_name(
+    notebook: Kernel, made: str, wait: str, release: str, reason: str
+) -> None:
+    cell = (
+        f"thing = {made}\n"
+        "def waiter():\n"
+        f"    {wait}\n"
+        "def releaser():\n"
+        "    time.sleep(0.1)\n"
+        f"    {release}\n"
+        "run(waiter, releaser)"
+    )
+    assert told(notebook, cell, reason) == [("waiter", reason, "thing", 4)]
+    flow = ("releaser", "waiter", "thing")
+    flows = notebook.value("flows(trace)")
+    assert flows == [flow] if EXACT else {one[:2] for one in flows} <= {flow[:2]}
+
+
+DEADLOCK = (
+    "left, right, both = threading.Lock(), threading.Lock(), threading.Barrier(2)\n"
+    "def first():\n"
+    "    with left:\n"
+    "        both.wait()\n"
+    "        with right: pass\n"  # line 6
+    "def second():\n"
+    "    with right:\n"
+    "        both.wait()\n"
+    "        left.acquire()\n"  # line 10
+    "run(first, second)"
+)
+LINKS = (
+    "first waits for Lock right, held by second (line 6)",
+    "second waits for Lock left, held by first (line 10)",
+)
+
+
+def release(notebook: Kernel) -> None:
+    notebook.check("left.release(); time.sleep(0.05)\nif left.locked(): left.release()")
+
+
+def test_a_deadlock_is_told_on_the_error_of_timeout(notebook: Kernel) -> None:
+    run = notebook.run("%%threads -o trace --timeout 0.5\n" + DEADLOCK)
+    assert run.ename == "TimeoutError"
+    (message,) = notebook.value("[one.message for one in trace.findings if one.lint == 'deadlock']")
+    for link in LINKS:
+        assert link in message
+        assert link in run.traceback_text
+    release(notebook)
+
+
+def test_a_deadlock_is_told_after_an_interrupt(notebook: Kernel) -> None:
+    cell = notebook.start("%%threads -o trace\n" + DEADLOCK.replace("run(", "print('on', flush=True)\nrun("))
+    cell.wait_for("on")
+    time.sleep(0.4)  # a deadlock is there to stay; that it began is what the message says
+    notebook.interrupt()
+    assert cell.wait().ename == "KeyboardInterrupt"
+    (message,) = notebook.value("[one.message for one in trace.findings if one.lint == 'deadlock']")
+    for link in LINKS:
+        assert link in message
+    release(notebook)
+
+
+def test_the_main_thread_can_be_part_of_it(notebook: Kernel) -> None:
+    cell = (
+        "left, right, both = threading.Lock(), threading.Lock(), threading.Barrier(2)\n"
+        "def second():\n"
+        "    with right:\n"
+        "        both.wait()\n"
+        "        with left: pass\n"  # line 6
+        "other = threading.Thread(target=second, name='second', daemon=True)\n"
+        "other.start()\n"
+        "with left:\n"
+        "    both.wait()\n"
+        "    with right: pass"  # line 11
+    )
+    run = notebook.run("%%threads -o trace --timeout 0.5\n" + cell)
+    assert run.ename == "TimeoutError"
+    (message,) = notebook.value("[one.message for one in trace.findings if one.lint == 'deadlock']")
+    assert "MainThread waits for Lock right, held by second (line 11)" in message
+    assert "second waits for Lock left, held by MainThread (line 6)" in message
+    notebook.check("other.join()")
+
+
+def test_a_lock_that_is_never_released_is_waited_for_to_the_end(notebook: Kernel) -> None:
+    cell = (
+        "cache = threading.Lock()\n"
+        "def taker():\n"
+        "    cache.acquire()\n"
+        "def waiter():\n"
+        "    with cache: pass\n"
+        "run(taker)\n"
+        "stuck = threading.Thread(target=waiter, name='waiter', daemon=True)\n"
+        "stuck.start()\n"
+        "stuck.join(0.1)"
+    )
+    (wait,) = [one for one in told(notebook, cell, "Lock") if one[0] == "waiter"]
+    assert wait[2] == ("cache, held by taker" if EXACT else "cache")
+    notebook.check("cache.release()\nstuck.join()")
+
+
+def test_a_convoy_is_found(notebook: Kernel) -> None:
+    cell = (
+        "cache = threading.Lock()\n"
+        "def work():\n"
+        "    for _ in range(12):\n"
+        "        with cache: time.sleep(0.012)\n"
+        "        time.sleep(0.001)\n"
+        "several = [threading.Thread(target=work) for _ in range(3)]\n"
+        "for one in several: one.start()\n"
+        "for one in several: one.join()"
+    )
+    notebook.check("%%threads -q -o trace\n" + cell)
+    (message,) = notebook.value("[one.message for one in trace.findings if one.lint == 'lock-convoy']")
+    assert "`cache`" in message
+    assert "3 threads" in message
+
+
+def test_a_childs_locks_are_its_own(notebook: Kernel) -> None:
+    """From 3.12 on; before, a child's waits have no names."""
+    notebook.check(
+        "def in_child():\n"
+        "    guard, taken = threading.Lock(), threading.Event()\n"
+        "    def holder():\n"
+        "        with guard:\n"
+        "            taken.set()\n"
+        "            time.sleep(0.05)\n"
+        "    def waiter():\n"
+        "        taken.wait()\n"
+        "        with guard: pass\n"
+        "    run(holder, waiter)"
+    )
+    for method in ("fork", "spawn"):
+        cell = (
+            "import multiprocessing\n"
+            f"child = multiprocessing.get_context('{method}').Process(target=in_child)\n"
+        )
+        notebook.check(
+            "%%procs -q -o trace\n" + cell + "child.start()\nchild.join()\nassert child.exitcode == 0"
+        )
+        found = [tuple(one[:3]) for one in notebook.value("waits(trace, 'Lock')")]
+        assert (("waiter", "Lock", "guard, held by holder") in found) == EXACT

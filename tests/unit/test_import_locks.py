@@ -1,0 +1,234 @@
+"""Waits for locks in the trace: reasons, names, holders, flows; exact ones and those from samples."""
+
+from __future__ import annotations
+
+import array
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.recordings import CELL, MAIN, MS, at, calls, kernel, recording, thread
+
+from concmagic.recording.raw import RawCalls, SampleLog
+from concmagic.recording.raw_locks import CallSite, HeldAtStop, LockLog, LockObject, LockWait
+from concmagic.trace.importer import import_recording
+from concmagic.trace.model import Lock, State, Trace
+
+A, B, C = 41, 42, 43
+THREADS = (
+    thread(), *(thread(number, name, starter=MAIN, started_ns=at(0), begun_ns=at(0))
+                for number, name in ((A, "a"), (B, "b"), (C, "c")))
+)  # fmt: skip
+OWN = CallSite("work", CELL, 7)
+PLAIN = (OWN,)
+THREADING = "/usr/lib/python3.12/threading.py"
+CHAINS = (
+    PLAIN,
+    (CallSite("Condition.wait", THREADING, 300), CallSite("Event.wait", THREADING, 600), OWN),
+    (CallSite("Condition.wait", THREADING, 300), CallSite("Thread.start", THREADING, 900), OWN),
+    (CallSite("Condition.__enter__", THREADING, 200), OWN),
+)
+FUTEX, RUNS, GIL = -4, -1, -3
+
+
+@pytest.fixture(autouse=True)
+def library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard library stands where these recordings have it."""
+    monkeypatch.setattr("concmagic.trace.places._LIBRARY", ("/usr/lib/python3.12/",))
+
+
+def wait(who: int, begin: float, end: float | None, **more: Any) -> LockWait:
+    """A wait for the first object; taken from its last holder if nothing else is said."""
+    values: dict[str, Any] = {"object": 0, "chain": 0, "taken": True}
+    if "holders" in more and more.get("taken", True):
+        values |= {"releaser": more["holders"][-1], "released_ns": at(end or 0) - MS // 100}
+    return LockWait(who, at(begin), None if end is None else at(end), **(values | more))
+
+
+def samples(*rows: tuple[int, float, float, int, int]) -> SampleLog:
+    """Rows (thread, begin, end, code, argument), every two milliseconds."""
+    columns = [
+        array.array("q", column).tobytes()
+        for column in zip(*((who, at(b), at(e), code, arg) for who, b, e, code, arg in rows), strict=True)
+    ]
+    return SampleLog(*columns[:4], rate_hz=500.0, argument=columns[4], knows_gil=True)
+
+
+def of(log: LockLog, sampled: SampleLog | None = None, **more: Any) -> Trace:
+    return import_recording(recording(kernel(*THREADS, locks=log), samples=sampled, **more))
+
+
+def exact(*waits: LockWait, name: str = "cache", kind: str = "Lock", **more: Any) -> LockLog:
+    objects = (LockObject(kind, name, 5, len(waits), 7 * MS),)
+    return LockLog(
+        **({"objects": objects, "waits": waits, "chains": CHAINS, "exact_until_ns": at(100)} | more)
+    )
+
+
+def lock_states(trace: Trace, name: str) -> list[tuple[float, float, str, str, int]]:
+    (track,) = [one for one in trace.tracks if one.name == name]
+    return [
+        (one.start_ns / MS, one.end_ns / MS, one.reason, one.detail, one.line)
+        for one in track.states
+        if one.state is State.WAITING
+    ]
+
+
+def test_a_wait_tells_lock_holder_and_line() -> None:
+    trace = of(exact(wait(A, 10, 30, holders=(B,))))
+    assert lock_states(trace, "a") == [(10, 30, "Lock", "cache, held by b", 7)]
+
+
+def test_several_holders_are_told_in_order_and_many_by_their_last() -> None:
+    trace = of(exact(wait(A, 10, 30, holders=(B, C)), wait(B, 40, 50, holders=(C,), more_holders=9)))
+    assert lock_states(trace, "a")[0][3] == "cache, held by b and c"
+    assert lock_states(trace, "b")[0][3] == "cache, held by c last"
+
+
+def test_without_a_name_the_holder_and_the_line_are_told() -> None:
+    assert lock_states(of(exact(wait(A, 10, 30, holders=(B,)), name="")), "a")[0][3:] == ("held by b", 7)
+
+
+def test_a_thread_that_has_it_waits_for_itself() -> None:
+    trace = of(exact(wait(A, 10, None, holders=(A,), taken=False)))
+    assert lock_states(trace, "a") == [(10, 100, "Lock", "cache, held by a itself", 7)]
+
+
+def test_inside_an_event_nobody_holds_it_back_but_who_has_not_set_it() -> None:
+    trace = of(exact(wait(A, 10, 30, holders=(A,), chain=1, releaser=B), name="ready", kind="Event"))
+    assert lock_states(trace, "a") == [(10, 30, "Event", "ready", 7)]
+    assert [(flow.kind, flow.detail) for flow in trace.flows if flow.kind == "release"] == [
+        ("release", "ready")
+    ]
+
+
+def test_waiting_to_enter_a_condition_is_waiting_for_its_lock() -> None:
+    trace = of(exact(wait(A, 10, 30, holders=(B,), chain=3), name="cond", kind="Condition"))
+    assert lock_states(trace, "a") == [(10, 30, "Lock", "cond, held by b", 7)]
+
+
+def test_what_the_library_waits_for_has_no_lock_and_no_flow() -> None:
+    trace = of(exact(wait(A, 10, 30, holders=(A,), chain=2, releaser=B)))
+    assert lock_states(trace, "a") == [(10, 30, "thread start", "", 7)]
+    assert not [flow for flow in trace.flows if flow.kind == "release"]
+    assert trace.locks == ()
+
+
+def test_a_flow_leads_from_who_let_it_go_to_who_got_it() -> None:
+    trace = of(exact(wait(A, 10, 30, holders=(B,)), wait(C, 10, 40, holders=(B,), taken=False)))
+    ids = {track.name: track.id for track in trace.tracks}
+    (flow,) = [one for one in trace.flows if one.kind == "release"]
+    assert (flow.source, flow.target, flow.target_ns / MS) == (ids["b"], ids["a"], 30)
+    assert flow.source_ns == 30 * MS - MS // 100
+
+
+def test_totals_of_a_lock_stand_in_the_trace_and_in_its_file() -> None:
+    from concmagic.trace.saved import from_plain, to_plain
+
+    trace = of(exact(wait(A, 10, 30, holders=(B,))))
+    assert trace.locks == (Lock("cache", "Lock", 5, 1, 7 * MS),)
+    assert from_plain(to_plain(trace)).locks == trace.locks
+
+
+def test_after_the_lock_was_let_go_a_thread_waits_for_the_gil() -> None:
+    sampled = samples((A, 0, 10, RUNS, 0), (A, 10, 25, FUTEX, 9), (A, 25, 30, GIL, 0), (A, 30, 50, RUNS, 0))
+    one = wait(A, 10, 30, holders=(B,), released_ns=at(24))
+    assert lock_states(of(exact(one), sampled), "a") == [(10, 25, "Lock", "cache, held by b", 7)]
+
+
+def with_calls(monkeypatch: pytest.MonkeyPatch, drawn: Any) -> RawCalls:
+    monkeypatch.setattr("concmagic.recording.calls.decode.decode", lambda raw: drawn)
+    return RawCalls(b"", {}, {}, ((0, 0), (1, 1)), events=1)
+
+
+def test_the_same_wait_among_the_calls_is_not_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = calls((0, 9.99, 30.01, "_thread.lock.acquire", "", 0), native_id=A)
+    raw = with_calls(monkeypatch, drawn)
+    log = exact(wait(A, 10, 30, holders=(B,)))
+    trace = import_recording(recording(kernel(*THREADS, locks=log, calls=raw)))
+    assert lock_states(trace, "a") == [(10, 30, "Lock", "cache, held by b", 7)]
+
+
+SAMPLED = LockLog(
+    objects=(LockObject("Lock", "cache"), LockObject("RLock", "other")),
+    chains=CHAINS,
+    addresses=((1000, 0), (2000, 1)),
+)
+
+
+def test_a_sampled_wait_has_the_lock_whose_address_it_slept_at() -> None:
+    sampled = samples((A, 10, 30, FUTEX, 1000), (B, 10, 40, FUTEX, 2000))
+    trace = of(SAMPLED, sampled)
+    assert lock_states(trace, "a") == [(10, 30, "Lock", "cache", 0)]
+    assert lock_states(trace, "b") == [(10, 40, "RLock", "other", 0)]
+
+
+def test_a_short_sampled_wait_or_one_elsewhere_is_for_no_known_lock() -> None:
+    sampled = samples((A, 10, 19.9, FUTEX, 1000), (B, 10, 40, FUTEX, 3000))
+    trace = of(SAMPLED, sampled)
+    assert lock_states(trace, "a") == [(10, 19.9, "lock", "", 0)]
+    assert lock_states(trace, "b") == [(10, 40, "lock", "", 0)]
+
+
+def letting_go(*moments: tuple[int, float]) -> Any:
+    """Calls by which threads let a lock go."""
+    parts = [
+        calls((0, moment, moment + 0.01, "_thread.lock.__exit__", "", 0), native_id=who)
+        for who, moment in moments
+    ]
+    import numpy as np
+
+    first = parts[0]
+    joined = {
+        name: np.concatenate([getattr(one, name) for one in parts])
+        for name in ("native_id", "start_ns", "end_ns", "function", "is_c", "open", "depth")
+    }
+    return replace(first, **joined)
+
+
+@pytest.mark.parametrize(
+    ("moments", "detail"),
+    [
+        (((B, 31), (C, 60)), "cache, held by b"),
+        (((B, 27), (B, 28)), "cache, held by b"),
+        (((B, 31), (C, 29)), "cache"),  # either may have had it
+        (((B, 41),), "cache"),
+        (((A, 30),), "cache"),
+    ],
+)
+def test_who_let_a_lock_go_as_a_sampled_wait_ended_had_it(
+    monkeypatch: pytest.MonkeyPatch, moments: Any, detail: str
+) -> None:
+    raw = with_calls(monkeypatch, letting_go(*moments))
+    sampled = samples((A, 10, 30, FUTEX, 1000), (A, 32, 100, RUNS, 0))
+    trace = import_recording(recording(kernel(*THREADS, locks=SAMPLED, calls=raw), samples=sampled))
+    assert lock_states(trace, "a")[0][2:4] == ("Lock", detail)
+    flows = [one for one in trace.flows if one.kind == "release"]
+    assert len(flows) == ("held" in detail)
+
+
+def test_exact_waits_end_where_they_were_no_longer_watched() -> None:
+    log = replace(SAMPLED, waits=(wait(A, 10, 30, holders=(B,)),), exact_until_ns=at(50))
+    sampled = samples((A, 9, 31, FUTEX, 1000), (A, 60, 80, FUTEX, 1000))
+    told = [one for one in lock_states(of(log, sampled), "a") if one[2] == "Lock"]
+    assert told == [(10, 30, "Lock", "cache, held by b", 7), (60, 80, "Lock", "cache", 0)]
+
+
+def test_frames_at_the_end_tell_holder_and_line() -> None:
+    stopped = (HeldAtStop(A, at(80), 0, (1,), 0), HeldAtStop(B, at(80), 1, (0,), 0))
+    sampled = samples((A, 10, 100, FUTEX, 1000), (B, 20, 79, FUTEX, 2000))
+    trace = of(replace(SAMPLED, frames=stopped), sampled, outcome="interrupted")
+    assert lock_states(trace, "a") == [(10, 100, "Lock", "cache, held by b", 7)]
+    assert lock_states(trace, "b") == [(20, 80, "RLock", "other, held by a", 7)]
+
+
+def test_without_samples_frames_at_the_end_are_what_is_known() -> None:
+    stopped = (HeldAtStop(A, at(80), 0, (), 0), HeldAtStop(B, at(80), None, (0,), 0))
+    trace = of(replace(SAMPLED, frames=stopped), outcome="interrupted")
+    assert lock_states(trace, "a") == [(80, 100, "Lock", "cache, held by b", 7)]
+
+
+def test_a_log_that_cannot_be_read_costs_only_itself() -> None:
+    trace = of(exact(wait(A, 10, 30, object=9)))
+    assert any("locks" in problem for problem in trace.cost.problems)
+    assert {track.name for track in trace.tracks} >= {"a", "b", "c"}

@@ -1,0 +1,175 @@
+"""Convoys and deadlocks of threads: found where they are, and not where they only look like it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.trace_text import MS
+
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.lints import find
+from concmagic.analysis.lock_waits import split, wait_by_lock
+from concmagic.analysis.metrics import compute
+from concmagic.analysis.wait_chains import sentences_of
+from concmagic.trace.cover import cover
+from concmagic.trace.model import Build, State, StateInterval, Trace, Track
+
+Wait = tuple[float, float, str, str, int]
+WALL = 400 * MS
+
+
+def of_threads(outcome: str = "returned", **threads: list[Wait]) -> Trace:
+    """Threads by name with waits (begin, end, reason, detail, line); else they run."""
+    tracks = []
+    for number, (name, waits) in enumerate(threads.items()):
+        told = [
+            StateInterval(int(b * MS), int(e * MS), State.WAITING, why, what, "", line)
+            for b, e, why, what, line in waits
+        ]
+        runs = [StateInterval(0, WALL, State.RUNNING)]
+        tracks.append(
+            Track(
+                number,
+                "thread",
+                name.replace("_", "-"),
+                None,
+                "work",
+                0,
+                None,
+                cover(0, WALL, runs, told),
+                unit=True,
+            )
+        )
+    return Trace("drawn", "threads", WALL, tuple(tracks), outcome=outcome, build=Build(cores=2))
+
+
+def found(trace: Trace, name: str) -> list[Finding]:
+    return [one for one in find(trace, compute(trace)) if one.lint == name]
+
+
+def turns(
+    detail: str = "cache, held by other",
+    reason: str = "Lock",
+    times: int = 10,
+    shift: float = 0,
+    line: int = 4,
+) -> list[Wait]:
+    """So many waits of 15 ms, one every 40 ms."""
+    return [(40 * n + shift, 40 * n + shift + 15, reason, detail, line) for n in range(times)]
+
+
+def convoy(**more: Any) -> Trace:
+    return of_threads(a=turns(**more), b=turns(shift=15, **more))
+
+
+def test_threads_that_queue_for_one_lock_are_a_convoy() -> None:
+    (finding,) = found(convoy(), "lock-convoy")
+    assert finding.severity == "warning"
+    assert "`cache`" in finding.message
+    assert "2 threads waited 20 times" in finding.message
+    assert finding.cost_s == 0.15  # 300 ms of waiting, of two threads
+    assert finding.line == 4
+    assert finding.tracks == (0, 1)
+
+
+def test_a_lock_without_a_name_is_told_by_its_line() -> None:
+    (finding,) = found(convoy(detail="held by other"), "lock-convoy")
+    assert "the lock at line 4" in finding.message
+
+
+def test_a_condition_or_a_queue_is_no_convoy() -> None:
+    for reason in ("Condition", "Queue.get", "Event", "Semaphore", "sleep"):
+        assert not found(convoy(reason=reason), "lock-convoy")
+
+
+def test_a_few_waits_are_no_convoy() -> None:
+    assert not found(convoy(times=4), "lock-convoy")
+    assert not found(of_threads(a=[(0, 300, "Lock", "cache, held by b", 4)], b=[]), "lock-convoy")
+
+
+def test_waits_that_hardly_last_are_no_convoy() -> None:
+    short = [(40.0 * n, 40 * n + 1.0, "Lock", "cache", 4) for n in range(10)]
+    assert not found(of_threads(a=short, b=short), "lock-convoy")
+
+
+def test_one_that_waits_for_one_other_is_no_convoy() -> None:
+    assert not found(of_threads(a=turns(), b=[]), "lock-convoy")
+
+
+def test_different_locks_are_no_convoy() -> None:
+    assert not found(of_threads(a=turns("left"), b=turns("right")), "lock-convoy")
+
+
+def test_waits_are_summed_by_lock() -> None:
+    trace = of_threads(a=[*turns("left, held by b"), (390, 395, "Lock", "right", 9)], b=turns("left"))
+    left, right = wait_by_lock(trace)
+    assert (left.name, len(left.waits)) == ("left", 20)
+    assert (right.name, len(right.waits)) == ("right", 1)
+    assert split("a, held by b, held by c") == ("a, held by b", "c")
+
+
+FIRST: Wait = (20, 400, "Lock", "b, held by second", 9)
+SECOND: Wait = (30, 390, "Lock", "a, held by first", 14)
+
+
+def test_threads_that_have_what_the_other_wants_are_a_deadlock() -> None:
+    for outcome in ("interrupted", "raised TimeoutError"):
+        (finding,) = found(of_threads(outcome, first=[FIRST], second=[SECOND]), "deadlock")
+        for part in (
+            "first waits for Lock b, held by second (line 9)",
+            "second waits for Lock a, held by first (line 14)",
+        ):
+            assert part in finding.message
+        assert finding.cost_s == 0.37
+        assert "timeout" in finding.hint
+
+
+def test_three_in_a_circle_and_one_alone() -> None:
+    three = of_threads(
+        "interrupted",
+        a=[(10, 400, "Lock", "x, held by b", 1)],
+        b=[(20, 400, "RLock", "y, held by c", 2)],
+        c=[(30, 400, "Lock", "z, held by d and a", 3)],
+        d=[],
+    )
+    (finding,) = found(three, "deadlock")
+    assert finding.tracks == (0, 1, 2)
+    alone = of_threads("interrupted", a=[(10, 400, "Lock", "x, held by a itself", 1)])
+    (finding,) = found(alone, "deadlock")
+    assert "a waits for Lock x, held by a itself (line 1)" in finding.message
+
+
+def test_a_cell_that_ended_by_itself_had_no_deadlock() -> None:
+    assert not found(of_threads(first=[FIRST], second=[SECOND]), "deadlock")
+
+
+def test_a_chain_is_no_circle() -> None:
+    trace = of_threads("interrupted", first=[FIRST], second=[(30, 390, "sleep", "", 14)])
+    assert not found(trace, "deadlock")
+
+
+def test_waits_that_were_not_at_one_time_are_no_circle() -> None:
+    trace = of_threads("interrupted", first=[(200, 300, *FIRST[2:])], second=[(300, 390, *SECOND[2:])])
+    assert not found(trace, "deadlock")
+
+
+def test_waits_that_ended_long_before_the_stop_are_no_circle() -> None:
+    trace = of_threads("interrupted", first=[(20, 150, *FIRST[2:])], second=[(30, 160, *SECOND[2:])])
+    assert not found(replace(trace, wall_ns=WALL), "deadlock")
+
+
+def test_two_threads_of_one_name_are_not_told_apart() -> None:
+    trace = of_threads("interrupted", first=[FIRST], second=[SECOND])
+    named = [replace(track, name="worker") for track in trace.tracks]
+    held = [
+        replace(t, states=tuple(replace(s, detail="a, held by worker") if s.detail else s for s in t.states))
+        for t in named
+    ]
+    assert not found(replace(trace, tracks=tuple(held)), "deadlock")
+
+
+def test_who_waited_is_said_on_the_error() -> None:
+    trace = of_threads("raised TimeoutError", first=[FIRST], second=[SECOND])
+    (said,) = sentences_of(trace)
+    assert "first waits for Lock b, held by second (line 9)" in said
