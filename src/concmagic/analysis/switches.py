@@ -17,9 +17,10 @@ _RAN = (State.RUNNING, State.UNKNOWN)
 class Switches:
     """How often one thread stopped computing, as far as it was seen; what is shorter than a sample is not."""
 
-    cooperative: int = 0  # into a wait of its own
-    preemptive: int = 0  # it wanted to go on
+    cooperative: int = 0  # into a wait of its own, as far as samples saw it
+    preemptive: int = 0  # it wanted to go on: it lost the GIL, or its core
     handovers: int = 0  # waits for the GIL that ended with having it
+    lost_core: int | None = None  # of the preemptive ones those that the kernel counted; None is not known
 
 
 def is_gil_wait(one: StateInterval) -> bool:
@@ -50,7 +51,8 @@ def _of_thread(
             beside = any(_ran_before(pairs, one, trace.build.sampling_ns) for pairs in others)
             cooperative, preemptive = cooperative + beside, preemptive + (not beside)
         handovers += is_gil_wait(one) and following.state in _RAN
-    return Switches(cooperative, preemptive, handovers)
+    lost_core = track.switches[1] if track.switches is not None else None
+    return Switches(cooperative, preemptive + (lost_core or 0), handovers, lost_core)
 
 
 def _ran_before(pairs: list[Pair], one: StateInterval, period_ns: int) -> bool:

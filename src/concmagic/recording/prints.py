@@ -1,8 +1,8 @@
 """When which thread printed or displayed something into the notebook.
 
 What is replaced is an attribute of the class that writes (`write` of the notebook's streams, `publish` of
-what displays): a look at it is noted, and answers the original. So no frame of ours stands in a
-traceback, and what somebody has put on an instance is not disturbed.
+what displays): a look at it is noted, and answers what was there. So no frame of ours stands in a
+traceback, and what somebody has put on an instance (IPython does, to keep a cell's output) stays there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 Writer = tuple[type, str]  # a class written in Python, and the method that writes
 MOST = 100_000  # notes that are kept
-TOGETHER_NS = 20_000  # a print looks twice: at its text and at its end
+TOGETHER_NS = 100_000  # a print looks twice: at its text and at its end
 
 
 class PrintRecorder:
@@ -31,7 +31,7 @@ class PrintRecorder:
         for owner, name in self._writers:
             original = vars(owner).get(name)
             if original is not None:
-                noting = _Noting(original, self._notes)
+                noting = _Noting(name, original, self._notes)
                 setattr(owner, name, noting)
                 self._replaced.append((owner, name, original, noting))
 
@@ -46,17 +46,31 @@ class PrintRecorder:
 
 
 class _Noting:
-    """Stands for a method: who looks at it is about to write."""
+    """Stands for a method: who looks at it is about to write.
 
-    def __init__(self, original: Any, notes: list[tuple[int, int]]) -> None:
+    Because it can be set, it is asked before the instance's own attribute of that name, which it answers.
+    """
+
+    def __init__(self, name: str, original: Any, notes: list[tuple[int, int]]) -> None:
+        self.name = name
         self.original = original
         self.notes = notes
-        self.__doc__ = getattr(original, "__doc__", None)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is not None and len(self.notes) < MOST:
+        if instance is None:
+            return self.original.__get__(instance, owner)
+        if len(self.notes) < MOST:
             self.notes.append((time.monotonic_ns(), threading.get_native_id()))
-        return self.original.__get__(instance, owner)
+        own = vars(instance)
+        return own[self.name] if self.name in own else self.original.__get__(instance, owner)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)[self.name] = value
+
+    def __delete__(self, instance: Any) -> None:
+        if self.name not in vars(instance):
+            raise AttributeError(self.name)
+        del vars(instance)[self.name]
 
 
 def _apart(notes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -9,6 +9,10 @@ GIL = "GIL"
 GIL_FREE = "free"
 NO_GIL = "This Python has no GIL: its threads can compute side by side."
 LINT_GIL_BOUND = "Only the thread that has the GIL computes in Python; more threads do not make it faster."
+LINT_GIL_HELD = "Native code that waits without giving the GIL up keeps every other thread from computing."
+GIL_HELD_HINT = (
+    "Code that releases the GIL while it waits (ctypes.CDLL instead of PyDLL, `with nogil:`) lets others run."
+)
 LINT_FEW_CORES = "More workers that compute than cores to compute on only take turns on the cores."
 LINT_UNEVEN_WORK = "Where one worker gets more than its share, the others are idle until it has ended."
 LINT_OVERSUBSCRIBED = "Where workers and the threads of their libraries outnumber the cores, they take turns."
@@ -20,6 +24,12 @@ OVERSUBSCRIBED_HINT = "One thread per worker, by OMP_NUM_THREADS=1 or threadpool
 def wait_of(name: str) -> str:
     """Whom a wait is for: join "of worker-1", result "of fetch(3)"."""
     return f"of {name}"
+
+
+def in_function(file: str, line: int, function: str) -> str:
+    """One step of a traceback."""
+    where = f"{file}:{line}" if file else f"line {line}"
+    return where if function in ("", "<module>") else f"{where} in {function}"
 
 
 def gil_share(contended: float) -> str:
@@ -40,6 +50,19 @@ def gil_bound_hint(saved_ns: float) -> str:
     return (
         f"%%procs might take up to {duration(saved_ns)} less, but for starting the processes, "
         "if what the work reads can be pickled."
+    )
+
+
+def gil_held_while_waiting(
+    name: str, reason: str, where: str, kept_ns: float, wall_ns: float, others: int
+) -> str:
+    """A thread that waited and kept the GIL."""
+    what = " ".join(
+        word for word in (f"({reason})" if reason else "", f"at {where}" if where else "") if word
+    )
+    return (
+        f"{name} kept the GIL for {of_total(kept_ns, wall_ns)} while it only waited{f' {what}' if what else ''}: "
+        f"{count(others, 'thread')} wanted it and could not compute."
     )
 
 

@@ -250,6 +250,7 @@ class _Importer:
             main_outcome=self._recording.outcome,
             is_kernel=process.parent_pid is None,
             show_all=self._recording.show_all,
+            places=self._places,
             born_ns=_born(process, self._clock),
             sampling_ns=import_build.sampling_ns(self._recording),
             holders=self._holders.get(process.pid, ()),
@@ -327,11 +328,16 @@ def _problems_of(process: ProcessRecord) -> list[str]:
 
 
 def _python_cpu_s(recording: Recording) -> float:
-    """CPU time of all Python threads, by their own clocks; of a child only the whole is known."""
+    """CPU time of all Python threads, by their own clocks, and of the kernel's messages beside them.
+
+    Of a child only the whole is known.
+    """
     kernel, *children = recording.processes
     used = [thread.cpu_ns for thread in kernel.threads] + [child.cpu_ns for child in children]
     known = [cpu_ns for cpu_ns in used if cpu_ns is not None]
-    return sum(known) / 1e9 if known and len(known) == len(used) else nan
+    if not known or len(known) != len(used):
+        return nan
+    return (sum(known) + recording.kernel_cpu_ns) / 1e9
 
 
 def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:

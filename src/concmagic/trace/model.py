@@ -69,6 +69,8 @@ class Track:
     end_ns: int | None  # None: still alive when the cell ended
     states: tuple[StateInterval, ...] = ()
     outcome: str = ""  # "returned", "raised ValueError", "cancelled", "exit code 1", "left running", …
+    traceback: str = ""  # where it died: "line 9 in work → line 5 in parse"
+    switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
     outcome_detail: str = ""  # the exception's text, the signal's likely cause
     pid: int = 0
     native_id: int = 0  # the operating system's thread id; 0 where there is none
