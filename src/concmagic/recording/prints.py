@@ -14,7 +14,8 @@ from typing import Any
 
 Writer = tuple[type, str]  # a class written in Python, and the method that writes
 MOST = 100_000  # notes that are kept
-TOGETHER_NS = 100_000  # a print looks twice: at its text and at its end
+TOGETHER_NS = 1_000_000  # a print looks twice: at its text and at its end
+PAIRED = "write"  # … and this is what it looks at
 
 
 class PrintRecorder:
@@ -24,7 +25,7 @@ class PrintRecorder:
         self.problems: list[str] = []
         self._writers = tuple(dict.fromkeys(writers))
         self._replaced: list[tuple[type, str, Any, _Noting]] = []
-        self._notes: list[tuple[int, int]] = []
+        self._notes: list[_Note] = []
 
     def start(self) -> None:
         """Begin to note."""
@@ -45,13 +46,16 @@ class PrintRecorder:
         return tuple(_apart(notes))
 
 
+_Note = tuple[int, int, str]  # a moment, a native id, the method
+
+
 class _Noting:
     """Stands for a method: who looks at it is about to write.
 
     Because it can be set, it is asked before the instance's own attribute of that name, which it answers.
     """
 
-    def __init__(self, name: str, original: Any, notes: list[tuple[int, int]]) -> None:
+    def __init__(self, name: str, original: Any, notes: list[_Note]) -> None:
         self.name = name
         self.original = original
         self.notes = notes
@@ -60,7 +64,7 @@ class _Noting:
         if instance is None:
             return self.original.__get__(instance, owner)
         if len(self.notes) < MOST:
-            self.notes.append((time.monotonic_ns(), threading.get_native_id()))
+            self.notes.append((time.monotonic_ns(), threading.get_native_id(), self.name))
         own = vars(instance)
         return own[self.name] if self.name in own else self.original.__get__(instance, owner)
 
@@ -73,12 +77,15 @@ class _Noting:
         del vars(instance)[self.name]
 
 
-def _apart(notes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Without those that follow another of the same thread at once."""
-    last: dict[int, int] = {}
+def _apart(notes: Sequence[_Note]) -> list[tuple[int, int]]:
+    """Without the second look of each print."""
+    first: dict[int, int] = {}  # of pairs whose second look is still to come, by thread
     kept = []
-    for at_ns, native_id in notes:
-        if at_ns - last.get(native_id, -TOGETHER_NS) >= TOGETHER_NS:
-            kept.append((at_ns, native_id))
-        last[native_id] = at_ns
+    for at_ns, native_id, name in notes:
+        began_ns = first.pop(native_id, None) if name == PAIRED else None
+        if began_ns is not None and at_ns - began_ns < TOGETHER_NS:
+            continue
+        if name == PAIRED:
+            first[native_id] = at_ns
+        kept.append((at_ns, native_id))
     return kept

@@ -57,8 +57,18 @@ def shown(record: ThreadRecord, context: ThreadContext) -> bool:
 def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> tuple[list[Track], list[Flow]]:
     """Tracks and flows of a process's threads."""
     kept = [record for record in records if shown(record, context)]
-    tracks, joins = joined([_track(record, context) for record in kept])
+    tracks, joins = joined([_track(record, context) for record in kept], blocked_calls(context))
     return tracks, [*_spawns(kept, context), *joins]
+
+
+def blocked_calls(context: ThreadContext) -> dict[int, list[tuple[int, int]]]:
+    """From and to when the calls of each thread blocked, by its track."""
+    found = {}
+    for native_id, calls in context.calls.items():
+        track = context.ids.known("thread", context.pid, native_id)
+        if track is not None:
+            found[track] = [(call.start_ns, call.end_ns) for call in calls.blocked]
+    return found
 
 
 def _track(record: ThreadRecord, context: ThreadContext) -> Track:

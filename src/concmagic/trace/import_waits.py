@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from concmagic import sentences
@@ -12,10 +12,12 @@ from concmagic.trace.model import Flow, FlowKind, Job, State, StateInterval, Tra
 
 _AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
 _NO_WAIT = (State.READY, State.RUNNING)
-_LOOK_NS = 2_000_000  # who wants the GIL runs for so long to look for it
-_MOST_TURNS = 200
 _LATE_NS = 1_000_000  # a worker notes its job's end after it has handed the result over
 JOIN, RESULT = ("join",), ("result",)
+
+
+Pair = tuple[int, int]
+Calls = Mapping[int, Sequence[Pair]]  # by track: from and to when its calls blocked, in order
 
 
 def without_turns(
@@ -95,6 +97,7 @@ class End:
 def for_whom(
     tracks: Sequence[Track],
     ends: Sequence[End],
+    calls: Calls,
     reasons: Sequence[str],
     kind: FlowKind,
     late_ns: int = 0,
@@ -108,7 +111,7 @@ def for_whom(
         for index, wait in enumerate(states):
             if wait.state is not State.WAITING or wait.reason not in reasons:
                 continue
-            until = _until(states, index)
+            until = _returned(wait, calls.get(track.id, ()))
             end = _last(ordered, moments, wait.start_ns, until + late_ns, track.id)
             if end is not None:
                 flows.append(Flow(kind, end.track, end.at_ns, track.id, max(until, end.at_ns), end.name))
@@ -117,15 +120,12 @@ def for_whom(
     return told, flows
 
 
-def _until(states: Sequence[StateInterval], index: int) -> int:
-    """When the wait's call returned at the latest: being READY right after it is part of that call."""
-    until = states[index].end_ns
-    for one in states[index + 1 : index + 1 + _MOST_TURNS]:
-        if one.state not in _NO_WAIT or (one.state is State.RUNNING and one.length_ns > _LOOK_NS):
-            break
-        if one.state is State.READY:
-            until = one.end_ns
-    return until
+def _returned(wait: StateInterval, calls: Sequence[Pair]) -> int:
+    """When the wait's call returned, which is later than it waited where it was kept READY."""
+    index = bisect_right(calls, (wait.start_ns, 1 << 62)) - 1
+    return (
+        max(wait.end_ns, calls[index][1]) if index >= 0 and calls[index][1] > wait.start_ns else wait.end_ns
+    )
 
 
 def _last(ends: Sequence[End], moments: Sequence[int], start: int, until: int, own: int) -> End | None:
@@ -137,17 +137,19 @@ def _last(ends: Sequence[End], moments: Sequence[int], start: int, until: int, o
     return None
 
 
-def joined(tracks: Sequence[Track]) -> tuple[list[Track], list[Flow]]:
+def joined(tracks: Sequence[Track], calls: Calls) -> tuple[list[Track], list[Flow]]:
     """Waits in `join`, with the thread that was joined."""
     ends = [
         End(track.end_ns, track.id, track.name, track.start_ns)
         for track in tracks
         if track.end_ns is not None and track.role == "work"
     ]
-    return for_whom(tracks, ends, JOIN, "join")
+    return for_whom(tracks, ends, calls, JOIN, "join")
 
 
-def with_results(tracks: Sequence[Track], jobs: Sequence[Job]) -> tuple[list[Track], list[Flow]]:
+def with_results(
+    tracks: Sequence[Track], jobs: Sequence[Job], calls: Calls
+) -> tuple[list[Track], list[Flow]]:
     """Waits for a job's result, with the job."""
     ends = [
         End(job.end_ns, job.track, job.label, job.submit_ns)
@@ -157,6 +159,6 @@ def with_results(tracks: Sequence[Track], jobs: Sequence[Job]) -> tuple[list[Tra
     threads = [track for track in tracks if track.kind == "thread"]
     if not ends:
         return list(tracks), []
-    told, flows = for_whom(threads, ends, RESULT, "result", _LATE_NS)
+    told, flows = for_whom(threads, ends, calls, RESULT, "result", _LATE_NS)
     by_id = {track.id: track for track in told}
     return [by_id.get(track.id, track) for track in tracks], flows

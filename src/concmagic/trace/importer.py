@@ -23,7 +23,7 @@ from concmagic.trace.import_processes import process_spawn, process_track, with_
 from concmagic.trace.import_samples import Holding, Samples, import_holders, import_samples
 from concmagic.trace.import_slices import slices_of, together
 from concmagic.trace.import_tasks import ImportedTasks, TaskImporter
-from concmagic.trace.import_threads import ThreadContext, import_threads, shown
+from concmagic.trace.import_threads import ThreadContext, blocked_calls, import_threads, shown
 from concmagic.trace.import_waits import with_results
 from concmagic.trace.message_flows import message_flows
 from concmagic.trace.message_states import with_messages
@@ -60,6 +60,7 @@ class _Found:
     slices: list[Slices] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
+    blocked: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # calls of threads, by track
     unawaited: list[Function] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
     hidden_threads: int = 0
@@ -107,7 +108,7 @@ class _Importer:
             source=recording.source,
             outcome=recording.outcome,
             cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else nan,
-            python_cpu_s=_python_cpu_s(recording),
+            python_cpu_s=import_cost.python_cpu_s(recording),
             build=import_build.build(recording),
             cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
@@ -117,7 +118,7 @@ class _Importer:
     def _add_flows_of_jobs(self, own: Sequence[Job]) -> None:
         found = self._found
         of_jobs = job_flows(self._own_jobs, self._clock, self._ids)
-        found.tracks, of_waits = with_results(found.tracks, own)
+        found.tracks, of_waits = with_results(found.tracks, own, found.blocked)
         found.flows += message_flows(self._messages, found.tracks, self._clock)
         found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
 
@@ -171,6 +172,7 @@ class _Importer:
         threads, flows = import_threads(process.threads, context)
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
             threads = [replace(thread, role="machinery", unit=False) for thread in threads]
+        found.blocked |= blocked_calls(context)
         threads = [self._with_messages(thread, process) for thread in threads]
         threads, gil = self._read_gil(process, with_life(process, threads, self._clock), calls, context)
         of_process = samples.get(pid, ()) if not threads else ()
@@ -325,19 +327,6 @@ def _problems_of(process: ProcessRecord) -> list[str]:
     for part in (process.calls, process.tasks):
         own += part.problems if part is not None else ()
     return own
-
-
-def _python_cpu_s(recording: Recording) -> float:
-    """CPU time of all Python threads, by their own clocks, and of the kernel's messages beside them.
-
-    Of a child only the whole is known.
-    """
-    kernel, *children = recording.processes
-    used = [thread.cpu_ns for thread in kernel.threads] + [child.cpu_ns for child in children]
-    known = [cpu_ns for cpu_ns in used if cpu_ns is not None]
-    if not known or len(known) != len(used):
-        return nan
-    return (sum(known) + recording.kernel_cpu_ns) / 1e9
 
 
 def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:
