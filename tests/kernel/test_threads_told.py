@@ -1,4 +1,4 @@
-"""What is told of threads in real cells: waits with what they are for, families, ends, prints, large cells."""
+"""What is told of threads in real cells: their waits and what they are for, families, ends, prints."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from tests.kernel.conftest import Kernel
 
 ASKED = """
 def told(trace):
-    return {track.name: [(one.state.value, one.reason, one.detail, one.line, (one.end_ns - one.start_ns) / 1e9)
+    return {track.name: [(one.state.value, one.reason, one.detail, one.line, one.length_ns / 1e9)
                          for one in track.states]
             for track in trace.tracks if track.kind == "thread"}
 
 def flows(trace, kind):
     names = {track.id: track.name for track in trace.tracks}
-    return [(names[flow.source], names[flow.target], flow.detail) for flow in trace.flows if flow.kind == kind]
+    kept = [flow for flow in trace.flows if flow.kind == kind]
+    return [(names[flow.source], names[flow.target], flow.detail) for flow in kept]
 
 def of(trace, name):
     track = next(one for one in trace.tracks if one.name == name)
@@ -70,8 +71,8 @@ def http():
     http_client = __import__("http.client").client.HTTPConnection("127.0.0.1", port)
     http_client.request("GET", "/")
     http_client.getresponse()
-threads = [threading.Thread(target=serve)]
-threads += [threading.Thread(target=each, name=each.__name__) for each in (recv, recv_into, readline, timed, http)]
+each = (serve, recv, recv_into, readline, timed, http)
+threads = [threading.Thread(target=one, name=one.__name__) for one in each]
 for one in threads: one.start()
 for one in threads: one.join()
 """
@@ -101,9 +102,9 @@ def serve():
         time.sleep(0.3)
         client.sendall(b"hello")
 def read():
-    outside = ssl.create_default_context(cafile=folder + "/cert")
-    with outside.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost") as there:
-        there.recv(10)
+    outside, there = ssl.create_default_context(cafile=folder + "/cert"), ("127.0.0.1", port)
+    with outside.wrap_socket(socket.create_connection(there), server_hostname="localhost") as here:
+        here.recv(10)
 threads = [threading.Thread(target=each, name=each.__name__) for each in (serve, read)]
 for one in threads: one.start()
 for one in threads: one.join()
@@ -229,8 +230,8 @@ def test_a_pool_of_an_earlier_cell_works_for_this_one(asked: Kernel) -> None:
     asked.check(
         "import threading\nfrom concurrent.futures import ThreadPoolExecutor\n"
         "early = ThreadPoolExecutor(1, thread_name_prefix='early')\nearly.submit(int).result()\n"
-        "idle = threading.Event()\nbystander = threading.Thread(target=idle.wait, name='bystander', daemon=True)\n"
-        "bystander.start()"
+        "idle = threading.Event()\n"
+        "bystander = threading.Thread(target=idle.wait, name='bystander')\nbystander.start()"
     )
     asked.check("%%threads -q -o trace\nimport time\nearly.submit(time.sleep, 0.05).result()")
     assert asked.value("of(trace, 'early_0')['role'], of(trace, 'early_0')['group']") == ("work", "early")
@@ -300,7 +301,7 @@ spin(300)
 
 
 def test_threads_that_python_does_not_know_are_told_apart(asked: Kernel) -> None:
-    """A library's own thread computes while the one Python thread does: CPU beyond what the tracks explain."""
+    """A library's own thread computes while the one Python thread does: CPU that no track explains."""
     asked.check(
         "import subprocess, textwrap\nopen('beside.c', 'w').write(textwrap.dedent('''"
         "#include <pthread.h>\n#include <time.h>\n"
@@ -351,7 +352,8 @@ def test_prints_after_the_cell_are_not_ours_and_nothing_is_left(asked: Kernel) -
     asked.check("import sys\nbefore = vars(type(sys.stdout))['write']")
     asked.check(
         "%%threads -q -o trace\nimport threading\nlate = threading.Event()\n"
-        "def later():\n    late.wait(); print('late')\nthread = threading.Thread(target=later)\nthread.start()"
+        "def later():\n    late.wait(); print('late')\n"
+        "thread = threading.Thread(target=later)\nthread.start()"
     )
     assert asked.value("vars(type(sys.stdout))['write'] is before")
     assert "left-running" in findings(asked)

@@ -70,7 +70,7 @@ def few_cores(workers: int, kind: str, cores: int, lasting_ns: float, wall_ns: f
     """More workers that compute than cores."""
     return (
         f"For {of_total(lasting_ns, wall_ns)} more {kind} computed than there are cores: "
-        f"up to {number(workers)} on the {count(cores, 'core')} that this kernel may use."
+        f"up to {workers:,} on the {count(cores, 'core')} that this kernel may use."
     )
 
 

@@ -26,6 +26,8 @@ def fit_to_clock(
     `cpu_ns` is what the thread computed in them, `core_ns` how long it waited for a core.
     """
     fitted = _fit(states, could_compute, cpu_ns + core_ns, exact, gap_ns)
+    if not any(map(could_compute, (one for one in fitted if not on_core(one)))):
+        return fitted
     return _fit(fitted, on_core, cpu_ns, exact, gap_ns)
 
 
