@@ -22,6 +22,9 @@ from cells import (
     CALL_HEAVY,
     GROWTH,
     MANY_TASKS,
+    ON_EVERY_CORE,
+    SHORT_THREADS,
+    SIXTEEN_AT_THE_GIL,
     TASK_SLEEPS,
     TASK_SWITCHES,
     TEN_TRACKS,
@@ -123,6 +126,28 @@ def print_sizes(repeats: int) -> None:
         print_row(f"{cell.name}, end to picture", after_ms(runs, STATES), form="{:.0f} ms")
 
 
+def print_threads(repeats: int) -> None:
+    """What threads cost: the sampler beside them, and a thousand of them afterwards."""
+    for cell, words, limit in (
+        (SIXTEEN_AT_THE_GIL, "the sampler, 16 threads, a core free", 0.08),
+        (ON_EVERY_CORE, "the sampler, every core taken", 0.02),
+    ):
+        runs = all_runs(cell, repeats, (STATES, PLAIN))
+        print_row(
+            f"{words}, of one core",
+            statistics.median(each.sampler for each in runs[STATES.name]),
+            limit,
+            "{:.1%}",
+        )
+        print_row(f"{cell.name}, states, over plain", over(runs, STATES, PLAIN))
+    short = all_runs(SHORT_THREADS, repeats, OUR_WAYS)
+    for way in (STATES, CALLS):
+        print_row(
+            f"{SHORT_THREADS.name}, end to picture, {way.name}", after_ms(short, way), 1000, "{:.0f} ms"
+        )
+    print_row(f"{SHORT_THREADS.name}, states, over plain", over(short, STATES, PLAIN))
+
+
 def print_first(repeats: int) -> None:
     """The first cell of a kernel beside the later ones."""
     firsts: Runs = {way.name: [] for way in (CALLS, PLAIN)}
@@ -181,6 +206,7 @@ def main(repeats: int) -> None:
     print("\nWhat was promised:")
     print_promises(table)
     print_sizes(repeats)
+    print_threads(repeats)
     print("\nAround it:")
     print_imports(repeats)
     print_first(repeats)

@@ -28,6 +28,7 @@ def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[st
     return Cost(
         seconds=seconds,
         events=events,
+        sampler_s=recording.samples.cpu_ns / 1e9 if recording.samples is not None else 0.0,
         calls_until_ns=clock.at(min(stops)) if stops else None,
         merged=sum(process.tasks.merged for process in recording.processes if process.tasks is not None),
         problems=problems,
