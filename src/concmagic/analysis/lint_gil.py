@@ -24,12 +24,14 @@ def gil_held_while_waiting(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     for gil in (track for track in trace.tracks if track.kind == "gil"):
         threads = [track for track in trace.tracks if track.kind == "thread" and track.pid == gil.pid]
         wanted = {track.id: _wanted(track) for track in threads}
+        least = max(SHORTEST_NS, PERIODS * trace.build.sampling_ns)
         for track, held in _held_by(gil, threads):
-            others = union(pair for other in threads if other is not track for pair in wanted[other.id])
             waits = [one for one in track.states if one.state is State.WAITING]
-            pairs = common(common(held, union(_pair(one) for one in waits)), others)
-            least = max(SHORTEST_NS, PERIODS * trace.build.sampling_ns)
-            long = [pair for pair in pairs if pair[1] - pair[0] >= least]
+            pairs = common(held, union(_pair(one) for one in waits))
+            if total(pairs) < least:
+                continue
+            others = union(pair for other in threads if other is not track for pair in wanted[other.id])
+            long = [pair for pair in common(pairs, others) if pair[1] - pair[0] >= least]
             if long:
                 yield _finding(trace, track, long, waits, wanted)
 

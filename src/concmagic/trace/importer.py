@@ -298,16 +298,16 @@ def _with_sampled(blocked: list[BlockedCall], sampled: list[BlockedCall]) -> lis
 def _evidence(process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> Mapping[int, ThreadEvidence]:
     """What else is known of each thread, for the steps of the loops in it."""
     used = {record.native_id: record.cpu_ns for record in process.threads}
+    known = [cpu_ns for cpu_ns in used.values() if cpu_ns is not None]
+    together, unknown = sum(known), len(used) - len(known)
     found = {}
-    for native_id in used:
-        others = [cpu_ns for other, cpu_ns in used.items() if other != native_id]
-        known = [cpu_ns for cpu_ns in others if cpu_ns is not None]
+    for native_id, cpu_ns in used.items():
         states = samples.get(native_id, ())
         found[native_id] = ThreadEvidence(
             calls.threads[native_id].suspects if native_id in calls.threads else (),
             [one for one in states if one.state is State.READY and one.reason == "GIL"],
             states[-1].end_ns if states else 0,
-            sum(known) if len(known) == len(others) else None,
+            together - (cpu_ns or 0) if unknown == (cpu_ns is None) else None,
         )
     return found
 
