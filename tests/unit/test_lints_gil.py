@@ -83,6 +83,12 @@ def test_workers_that_wait_for_cores_are_more_than_the_cores() -> None:
     assert "up to 4 on the 2 cores" in one.message
 
 
+def test_a_thread_that_looks_for_the_gil_needs_no_core() -> None:
+    row = "Y" * 9 + "y"
+    trace = drawn(f"w0 {'R' * 200}\nw1 {'R' * 200}\nw2 {row * 19}YYYYYYYYYR\nw3 {row * 19}YYYYYYYYYR")
+    assert not list(few_cores(trace, compute(trace)))
+
+
 def test_two_workers_whose_cores_others_take_are_not_too_many() -> None:
     trace = drawn(f"w0 {'Ry' * 75}\nw1 {'yR' * 75}")
     assert not list(few_cores(trace, compute(trace)))

@@ -22,6 +22,7 @@ WAITS_SHARE = 0.5  # a thread that waits for more than this share of its life do
 ALONE_SHARE = 0.2  # of the cell, from which on the last worker's time alone is worth a word
 SHARER = 0.05  # of what the busiest computed: who computed less did not share that work
 UNEVEN = 1.5  # times the others' mean
+LOOK_NS = 1_000_000  # who has the GIL keeps it for five times as long
 _ALL_THE_WHILE = 0.8
 _NATIVE_CORES = 0.5
 
@@ -193,12 +194,22 @@ def _pairs(track: Track, state: State) -> list[Pair]:
 
 
 def _could_compute(track: Track) -> list[Pair]:
-    """While it was on a core or had none."""
-    return union(
+    """While it was on a core or had none. One that only looked for the GIL would not have computed."""
+    kept = [
         (one.start_ns, one.end_ns)
-        for one in track.states
-        if one.state is State.RUNNING or (one.state is State.READY and one.reason == "core")
-    )
+        for index, one in enumerate(track.states)
+        if one.state is State.RUNNING
+        or (one.state is State.READY and one.reason == "core" and not _only_looked(track, index))
+    ]
+    return union(kept)
+
+
+def _only_looked(track: Track, index: int) -> bool:
+    """Whether it wanted the GIL before it had no core, and after it again, with next to no time between."""
+    after = track.states[index + 1 : index + 3]
+    if len(after) == 2 and after[0].state is State.RUNNING and after[0].length_ns < LOOK_NS:
+        after = after[1:]
+    return index > 0 and is_gil_wait(track.states[index - 1]) and bool(after) and is_gil_wait(after[0])
 
 
 def _gil_waits(track: Track) -> list[Pair]:

@@ -37,6 +37,11 @@ def gil_share(contended: float) -> str:
     return f"contended {percent(contended)}"
 
 
+def gil_handovers(times: float, per_second: float) -> str:
+    """How often the GIL went to another thread."""
+    return f"The GIL went to another thread {times:,.0f} times, {per_second:,.0f} times a second."
+
+
 def gil_bound(threads: int, contended_ns: float, wall_ns: float, used: float, cores: int) -> str:
     """Threads that compute, one at a time."""
     return (
