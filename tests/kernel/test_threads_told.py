@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from typing import Any
 
@@ -361,6 +360,39 @@ def test_prints_after_the_cell_are_not_ours_and_nothing_is_left(asked: Kernel) -
     assert asked.value("len(trace.prints)") == 0
 
 
+LATE = (
+    "import threading\nlate = threading.Event()\n"
+    "def later():\n    late.wait(); print('late')\nthread = threading.Thread(target=later)\nthread.start()"
+)
+
+
+def test_what_a_thread_prints_after_its_cell_goes_where_a_plain_cells_would(asked: Kernel) -> None:
+    seen = []
+    for first in (LATE, f"%%threads -q\n{LATE}"):
+        asked.check(first)
+        seen.append(asked.check("late.set(); thread.join(); print('later')").stdout)
+    assert seen[0] == seen[1]
+
+
+def test_switches_are_the_kernels_own_counts(asked: Kernel) -> None:
+    """Read by the thread itself at its end: giving up a core by itself, and losing it."""
+    asked.check(
+        "%%threads -q -o trace\nimport resource, threading, time\ncounts = {}\n"
+        "def note():\n    used = resource.getrusage(resource.RUSAGE_THREAD)\n"
+        "    counts[threading.current_thread().name] = (used.ru_nvcsw, used.ru_nivcsw)\n"
+        "def naps():\n    for _ in range(20): time.sleep(0.001)\n    note()\n"
+        "def computes():\n    while time.thread_time() < 0.1: pass\n    note()\n"
+        "threads = [threading.Thread(target=each, name=each.__name__) for each in (naps, computes)]\n"
+        "for one in threads: one.start()\nfor one in threads: one.join()"
+    )
+    told = asked.value("{one.name: one.switches for one in trace.tracks if one.name in counts}")
+    for name, (gave_up, lost) in asked.value("counts").items():
+        assert gave_up <= told[name][0] <= gave_up + 20  # its own end is some more
+        assert lost <= told[name][1] <= lost + 20
+    assert told["naps"][0] >= 20
+    assert asked.value("trace.metrics.preemptive_switches") >= sum(lost for _, lost in told.values())
+
+
 def test_a_task_has_the_ticks_of_what_it_printed(asked: Kernel) -> None:
     asked.check(
         "%%asyncio_trace -q -o trace\nimport asyncio\nasync def say():\n    print('task')\n"
@@ -408,16 +440,9 @@ def test_an_interrupt_of_a_pool_names_what_was_left_running(asked: Kernel) -> No
     begun = time.monotonic()
     run = cell.wait()
     assert run.ename == "KeyboardInterrupt"
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 2  # not the 9 s that its jobs would take
     outcomes = asked.value("sorted(one.outcome for one in __import__('concmagic').last().jobs)")
     assert outcomes == ["cancelled"] * 4 + ["left running"] * 4
     found = dict(asked.value("[(one.lint, one.message) for one in __import__('concmagic').last().findings]"))
     assert found["left-running"] == "nap_0, nap_1 and 2 more are still running after the cell."
     assert asked.check("1 + 1").result_text == "2"
-
-
-if sys.version_info >= (3, 13) and not getattr(sys, "_is_gil_enabled", lambda: True)():
-
-    def test_a_python_without_the_gil_says_so(asked: Kernel) -> None:
-        asked.check("%%threads -q -o trace\n1")
-        assert "no GIL" in " ".join(asked.value("trace.report().footer"))

@@ -37,6 +37,15 @@ def gil_share(contended: float) -> str:
     return f"contended {percent(contended)}"
 
 
+def of_thread(native_id: int, daemon: bool, switches: tuple[int, int] | None) -> str:
+    """What the operating system knows of a thread."""
+    kind = "daemon thread" if daemon else "thread"
+    if switches is None:
+        return f"{kind} {native_id}"
+    gave_up, lost = switches
+    return f"{kind} {native_id}, left its core {count(gave_up, 'time')} by itself and lost it {count(lost, 'time')}"
+
+
 def gil_handovers(times: float, per_second: float) -> str:
     """How often the GIL went to another thread."""
     return f"The GIL went to another thread {times:,.0f} times, {per_second:,.0f} times a second."
