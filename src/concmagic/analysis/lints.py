@@ -13,8 +13,8 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lint_awaits import sequential_awaits
 from concmagic.analysis.lint_ends import child_died, exception_in_thread, left_running
-from concmagic.analysis.lint_locks import lock_convoy
 from concmagic.analysis.lint_gil import gil_held_while_waiting
+from concmagic.analysis.lint_locks import lock_convoy
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
 from concmagic.analysis.lint_results import exception_never_retrieved, never_awaited
 from concmagic.analysis.lint_threads import few_cores, gil_bound, oversubscribed, uneven_work

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -13,7 +12,7 @@ from concmagic.recording.raw import ProcessRecord, Recording
 from concmagic.trace import import_build, import_cost
 from concmagic.trace.call_lines import CallLines
 from concmagic.trace.clock import CellClock
-from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
+from concmagic.trace.import_calls import ImportedCalls, import_calls
 from concmagic.trace.import_gil import import_gil
 from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
 from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks
@@ -35,14 +34,12 @@ from concmagic.trace.model import (
     Lock,
     Model,
     Slices,
-    State,
-    StateInterval,
     Trace,
     Track,
 )
 from concmagic.trace.numbering import TrackIds
 from concmagic.trace.places import Places
-from concmagic.trace.step_clocks import ThreadEvidence
+from concmagic.trace.step_inputs import blocking_in_steps, evidence_of_threads
 from concmagic.trace.task_flows import Step, with_jobs_of_tasks
 
 
@@ -206,7 +203,7 @@ class _Importer:
         self._found.unawaited += [
             Function(code.name, self._places.short(code.file), code.line) for code in process.tasks.unawaited
         ]
-        blocked, known_until = _blocking(process, calls, samples, self._clock)
+        blocked, known_until = blocking_in_steps(process, calls, samples, self._clock)
         return TaskImporter(
             process.tasks,
             process.pid,
@@ -216,7 +213,7 @@ class _Importer:
             blocked,
             known_until,
             self._recording.show_all,
-            _evidence(process, calls, samples),
+            evidence_of_threads(process, calls, samples),
             {record.native_id: record.group or record.name for record in process.threads},
             self._recording.outcome if process.parent_pid is None else "",
         ).run()
@@ -258,62 +255,6 @@ class _Importer:
             holders=self._holders.get(process.pid, ()),
             died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
         )
-
-
-def _blocking(
-    process: ProcessRecord, calls: ImportedCalls, samples: Samples, clock: CellClock
-) -> tuple[Mapping[int, Sequence[BlockedCall]], Mapping[int, int]]:
-    """Per thread the waits inside steps, from calls and, after them, samples; and until when both tell."""
-    blocked: dict[int, list[BlockedCall]] = {
-        native_id: list(thread.blocked) for native_id, thread in calls.threads.items()
-    }
-    recorded = process.calls
-    until = clock.wall_ns
-    if recorded is None or not recorded.native_calls:
-        until = 0
-    elif recorded.stopped_ns is not None:
-        until = clock.at(recorded.stopped_ns)
-    known = dict.fromkeys(blocked, until)
-    for native_id, states in samples.items():
-        sampled = [
-            _sampled(state) for state in states if state.state is State.WAITING and state.start_ns >= until
-        ]
-        blocked[native_id] = _with_sampled(blocked.get(native_id, []), sampled)
-        if states:
-            known[native_id] = max(known.get(native_id, 0), states[-1].end_ns)
-    return blocked, known
-
-
-def _with_sampled(blocked: list[BlockedCall], sampled: list[BlockedCall]) -> list[BlockedCall]:
-    """Both, in order; where a wait for a lock is known by itself the samples tell nothing more."""
-    begins = [one.start_ns for one in blocked]
-    kept = []
-    for one in sampled:
-        index = bisect_left(begins, one.end_ns) - 1
-        if index < 0 or blocked[index].end_ns <= one.start_ns:
-            kept.append(one)
-    return sorted([*blocked, *kept], key=lambda one: one.start_ns)
-
-
-def _evidence(process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> Mapping[int, ThreadEvidence]:
-    """What else is known of each thread, for the steps of the loops in it."""
-    used = {record.native_id: record.cpu_ns for record in process.threads}
-    known = [cpu_ns for cpu_ns in used.values() if cpu_ns is not None]
-    together, unknown = sum(known), len(used) - len(known)
-    found = {}
-    for native_id, cpu_ns in used.items():
-        states = samples.get(native_id, ())
-        found[native_id] = ThreadEvidence(
-            calls.threads[native_id].suspects if native_id in calls.threads else (),
-            [one for one in states if one.state is State.READY and one.reason == "GIL"],
-            states[-1].end_ns if states else 0,
-            together - (cpu_ns or 0) if unknown == (cpu_ns is None) else None,
-        )
-    return found
-
-
-def _sampled(state: StateInterval) -> BlockedCall:
-    return BlockedCall(state.start_ns, state.end_ns, state.reason, state.reason, "", 0)
 
 
 def _born(process: ProcessRecord, clock: CellClock) -> int:

@@ -206,10 +206,10 @@ class Cost:
 
     seconds: float = 0.0
     events: int = 0
-    sampler_s: float = 0.0  # CPU time of the process that samples, beside the cell
     calls_until_ns: int | None = None  # from then on calls were not recorded; None: to the end
     merged: int = 0  # slices merged or dropped before they reached this trace
     problems: tuple[str, ...] = ()  # whole sentences: what was lost or could not be asked
+    sampler_s: float = 0.0  # CPU time of the process that samples, beside the cell
 
 
 @dataclass(frozen=True, slots=True)
