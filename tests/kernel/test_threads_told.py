@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.kernel.conftest import Kernel
+from tests.kernel.conftest import Kernel, unpacked
 
 ASKED = """
 def told(trace):
@@ -344,7 +344,7 @@ def test_prints_of_threads_are_in_order_and_ticks_on_their_lanes(asked: Kernel) 
     assert asked.value("trace.prints[0].at_ns < trace.prints[-1].at_ns < trace.wall_ns")
     text, html = run.displays[-1]["text/plain"], run.displays[-1]["text/html"]
     assert "╹ printed" in text and any("say-0" in row and "╹" in row for row in text.splitlines())
-    assert '"prints":[[' in html.replace(" ", "")
+    assert '"prints":[[' in unpacked(html)
 
 
 def test_prints_after_the_cell_are_not_ours_and_nothing_is_left(asked: Kernel) -> None:
