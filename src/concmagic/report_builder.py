@@ -9,7 +9,8 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.headline import headline
 from concmagic.analysis.intervals import Steps
-from concmagic.analysis.metrics import Metrics, in_flight_curve, on_a_core_curve
+from concmagic.analysis.metrics import Metrics, in_flight_curve
+from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.analysis.path import summarised
 from concmagic.report import BandPart, Chip, Curve, Report, StateTotal
 from concmagic.report_lanes import lane_summary

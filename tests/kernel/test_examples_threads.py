@@ -13,8 +13,8 @@ MEANT = {
     "slow server": (set(), {"gil-bound", "few-cores", "uneven-work", "gil-held-while-waiting"}),
     "def count(n)": ({"gil-bound"}, {"few-cores", "uneven-work", "gil-held-while-waiting"}),
     "def digest()": (set(), {"gil-bound", "few-cores", "oversubscribed", "gil-held-while-waiting"}),
-    "def deposit()": (set(), {"gil-bound", "few-cores", "gil-held-while-waiting"}),
-    "def eat(": ({"left-running"}, {"gil-bound", "few-cores"}),
+    "def deposit()": ({"lock-convoy"}, {"gil-bound", "few-cores", "gil-held-while-waiting"}),
+    "def eat(": ({"deadlock", "left-running"}, {"gil-bound", "few-cores"}),
     "def hasher()": ({"gil-bound"}, {"gil-held-while-waiting", "exception-in-thread"}),
     "def parse(": ({"exception-in-thread"}, {"gil-bound", "left-running"}),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests.trace_text import MS, trace_from_text
 
 from concmagic.analysis.findings import Finding
@@ -103,3 +104,24 @@ def test_a_thread_with_other_work_did_not_share_it() -> None:
     """One computes, one only slept and ended early: no work was handed out unevenly."""
     trace = drawn(f"w0 {'R' * 200}\nw1 {'W' * 40}")
     assert not list(uneven_work(trace, compute(trace)))
+
+
+def peaks(text: str, period_ms: int) -> tuple[int, float]:
+    trace = drawn(text)
+    trace = replace(trace, build=replace(trace.build, sampling_ns=period_ms * MS))
+    metrics = compute(trace)
+    return metrics.parallelism_peak, metrics.parallelism
+
+
+def test_an_overlap_at_a_hand_over_is_no_second_core() -> None:
+    """Two samples make it: the one still runs while the other has begun."""
+    turns = "a  RRRRRYYYYRRRRRYYYYRRRRRR\nb  YYYYRRRRRYYYYRRRRRYYYYYY"
+    assert peaks(turns, 2) == (1, pytest.approx(26 / 24))
+    assert peaks(turns, 0)[0] == 2  # where nobody sampled, it is what was recorded
+
+
+def test_native_code_beside_one_that_has_the_gil_is_a_second_core() -> None:
+    hashing = "a  RRRRRRRRRRRRRRRRRRRRRRRR\nb  RRRRYYYYRRRRRYYYYRRRRRRR\nc  YYYYRRRRYYYYYRRRRYYYYYYY"
+    assert peaks(hashing, 2)[0] == 2
+    assert peaks("a  RRRRRR\nb  RRRRRR", 2)[0] == 2
+    assert peaks("a  WRWRWR\nb  WRWRWR", 2)[0] == 2  # nobody wants the GIL: short, and side by side
