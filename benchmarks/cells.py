@@ -44,6 +44,42 @@ for thread in pair:
 )
 
 
+SHORT_THREADS = BenchCell(
+    "1,000 short threads",
+    "threads",
+    """\
+import threading
+for _ in range(1000):
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()""",
+)
+
+
+def computing_threads(threads: int, seconds: float, what: str = "sum(range(500))") -> BenchCell:
+    """So many threads that each use so much CPU time: pure Python, or what releases the GIL."""
+    return BenchCell(
+        f"{threads} threads x {seconds:g} s of {what}",
+        "threads",
+        f"""\
+import hashlib, threading
+data = bytes(1 << 20)
+def work():
+    until = time.thread_time() + {seconds:g}
+    while time.thread_time() < until:
+        {what}
+threads = [threading.Thread(target=work) for _ in range({threads})]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()""",
+    )
+
+
+SIXTEEN_AT_THE_GIL = computing_threads(16, 0.06)
+ON_EVERY_CORE = computing_threads(2, 0.5, "hashlib.sha256(data).digest()")
+
+
 def sleeping_tasks(tasks: int, sleeps: int, seconds: float) -> BenchCell:
     """So many tasks that each sleep so often; 0 seconds only give up the loop."""
     each = f"{seconds * 1000:g} ms" if seconds else "sleep(0)"

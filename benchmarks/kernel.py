@@ -26,6 +26,7 @@ class Measured:
     reached: float  # from the body's start to the line that sets `reached`
     load: float  # VizTracer's own load() of the events
     html_bytes: int
+    sampler: float  # of one core, on average: what the sampler used
     error: str  # the name of the error it ended with, "" is none
 
 
@@ -53,14 +54,20 @@ class BenchKernel:
     def measure(self, cell: BenchCell) -> Measured:
         """Run the cell once."""
         if self._broken:
-            return Measured(NAN, NAN, NAN, NAN, 0, self._broken)
+            return Measured(NAN, NAN, NAN, NAN, 0, NAN, self._broken)
         self._execute(_RESET)
         began = time.perf_counter()
         error, html_bytes = self._execute(self._way.wrap(cell))
         seconds = time.perf_counter() - began
         own = self._value("ended - began")
         return Measured(
-            own, seconds - own, self._value("reached - began"), self._value("load_seconds"), html_bytes, error
+            own,
+            seconds - own,
+            self._value("reached - began"),
+            self._value("load_seconds"),
+            html_bytes,
+            self._value("(lambda t: t.cost.sampler_s / t.wall_s)(__import__('concmagic').last())"),
+            error,
         )
 
     def _execute(self, code: str) -> tuple[str, int]:

@@ -23,15 +23,19 @@ from cells import (
     CALL_HEAVY,
     GROWTH,
     MANY_TASKS,
+    ON_EVERY_CORE,
+    SHORT_THREADS,
+    SIXTEEN_AT_THE_GIL,
     TASK_SLEEPS,
     TASK_SWITCHES,
     TEN_TRACKS,
     THREAD_SLEEPS,
     BenchCell,
     child_start,
+    locked,
 )
 from kernel import BenchKernel, Measured
-from ways import BARE, CALLS, COMPARED, PLAIN, STATES, Way
+from ways import AUTO, BARE, CALLS, COMPARED, PLAIN, STATES, Way
 
 Pair = tuple[Measured, Measured]
 Pairs = dict[tuple[str, str], list[Pair]]  # names of a way and of what it is compared with
@@ -119,9 +123,9 @@ def print_promises(table: dict[str, Pairs]) -> None:
 
 def print_sizes(repeats: int) -> None:
     """What comes after the cell: time to the picture, size of the output, growth."""
-    many = all_pairs(MANY_TASKS, repeats, OUR_PAIRS)
-    for way in (STATES, CALLS):
-        print_row(f"1,000 tasks, end to picture, {way.name}", after_ms(many, way), 1000, "{:.0f} ms")
+    many = all_pairs(MANY_TASKS, repeats, (*OUR_PAIRS, (AUTO, PLAIN)))
+    for way, limit in ((STATES, 1000), (AUTO, 1000), (CALLS, None)):
+        print_row(f"1,000 tasks, end to picture, {way.name}", after_ms(many, way), limit, "{:.0f} ms")
     kilobytes = max(run.html_bytes for runs in many.values() for run, _ in runs) / 1000
     print_row("1,000 tasks, output", kilobytes, 250, "{:.0f} kB")
     ((ten, _),) = all_pairs(TEN_TRACKS, 1, ((CALLS, PLAIN),))[CALLS.name, PLAIN.name]
@@ -141,6 +145,27 @@ def print_growth(repeats: int) -> None:
         )
 
 
+def print_threads(repeats: int) -> None:
+    """What threads cost: the sampler beside them, and a thousand of them afterwards."""
+    for cell, words, limit in (
+        (SIXTEEN_AT_THE_GIL, "the sampler, 16 threads, a core free", 0.08),
+        (ON_EVERY_CORE, "the sampler, every core taken", 0.02),
+    ):
+        pairs = all_pairs(cell, repeats, ((STATES, PLAIN),))
+        share = statistics.median(run.sampler for run, _ in pairs[STATES.name, PLAIN.name])
+        print_row(f"{words}, of one core", share, limit, "{:.1%}")
+        print_row(f"{cell.name}, states, over plain", over(pairs, STATES, PLAIN))
+    short = all_pairs(SHORT_THREADS, repeats, OUR_PAIRS)
+    for way in (STATES, CALLS):
+        words = f"{SHORT_THREADS.name}, end to picture, {way.name}"
+        print_row(words, after_ms(short, way), 1000, "{:.0f} ms")
+    print_row(f"{SHORT_THREADS.name}, states, over plain", over(short, STATES, PLAIN))
+    cell = locked(2_000)
+    locks = all_pairs(cell, repeats, ((STATES, PLAIN), (CALLS, BARE)))
+    print_row(f"{cell.name}, states, over plain", over(locks, STATES, PLAIN))
+    print_row(f"{cell.name}, calls, over bare VizTracer", over(locks, CALLS, BARE))
+
+
 def print_first(repeats: int) -> None:
     """The first cell of a kernel beside the later ones."""
     names = CALLS.name, PLAIN.name
@@ -156,11 +181,10 @@ def print_first(repeats: int) -> None:
 
 def print_children(repeats: int) -> None:
     """What a child process takes longer, until its target runs and until it has been joined."""
-    ways = (Way("auto", "%load_ext concmagic", lambda cell: f"%%{cell.magic}\n{cell.timed}"), PLAIN)
     for method, limit in (("spawn", 60.0), ("forkserver", None), ("fork", 10.0)):
-        runs = all_pairs(child_start(method), repeats, (ways,))
-        start = 1000 * median(runs, ways[0], PLAIN, lambda a, b: a.reached - b.reached)
-        whole = 1000 * median(runs, ways[0], PLAIN, lambda a, b: a.own - b.own)
+        runs = all_pairs(child_start(method), repeats, ((AUTO, PLAIN),))
+        start = 1000 * median(runs, AUTO, PLAIN, lambda a, b: a.reached - b.reached)
+        whole = 1000 * median(runs, AUTO, PLAIN, lambda a, b: a.own - b.own)
         print_row(f"a child ({method}), until its target runs", start, limit, "{:+.0f} ms")
         print_row(f"a child ({method}), until it is joined", whole, form="{:+.0f} ms")
 
@@ -202,6 +226,7 @@ def main(repeats: int) -> None:
     print_title("What was promised:")
     print_promises(table)
     print_sizes(repeats)
+    print_threads(repeats)
     print_title("How it grows:")
     print_growth(repeats)
     print_title("Around it:")

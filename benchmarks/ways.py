@@ -58,6 +58,7 @@ class Way:
 PLAIN = Way("plain", "", lambda cell: cell.timed)
 STATES = Way("states", "%load_ext concmagic", lambda cell: f"%%{cell.magic} --detail states\n{cell.timed}")
 CALLS = Way("calls", "%load_ext concmagic", lambda cell: f"%%{cell.magic} --detail calls\n{cell.timed}")
+AUTO = Way("auto", "%load_ext concmagic", lambda cell: f"%%{cell.magic}\n{cell.timed}")
 BARE = Way(
     "bare VizTracer",
     "from viztracer import VizTracer",

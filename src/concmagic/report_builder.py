@@ -9,7 +9,8 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.headline import headline
 from concmagic.analysis.intervals import Steps
-from concmagic.analysis.metrics import Metrics, in_flight_curve, on_a_core_curve
+from concmagic.analysis.metrics import Metrics, in_flight_curve
+from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.analysis.path import summarised
 from concmagic.report import BandPart, Chip, Curve, Report, StateTotal
 from concmagic.report_lanes import lane_summary
@@ -102,6 +103,14 @@ def _loop(metrics: Metrics) -> str:
     return sentences.loop_numbers(shares, metrics.loop_longest_step_s, whose, delays)
 
 
+def _handovers(trace: Trace, metrics: Metrics) -> str:
+    """Said where the GIL has a lane."""
+    per_second = metrics.gil_handovers_per_s
+    if isnan(per_second) or not any(track.kind == "gil" for track in trace.tracks):
+        return ""
+    return sentences.gil_handovers(per_second * trace.wall_s, per_second)
+
+
 def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
     """Whole sentences: numbers of the event loop; what is not in the picture, and why."""
     said = [
@@ -111,6 +120,7 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         sentences.calls_kept(trace.cost.calls_until_ns) if trace.cost.calls_until_ns is not None else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",
         sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",
+        _handovers(trace, metrics),
         sentences.NO_GIL if trace.build.free_threaded else "",
         *trace.cost.problems,
     ]

@@ -181,6 +181,20 @@ def test_the_lane_says_how_contended_it_was() -> None:
     assert (summary.text, summary.ok) == ("contended 99 %", None)
 
 
+def test_the_footer_says_how_often_it_went_on() -> None:
+    """By the GIL's own count where that was read, which misses none."""
+    trace = contended()
+    assert (
+        "The GIL went to another thread 18 times, 180 times a second."
+        in build_report(trace, compute(trace), ()).footer
+    )
+    counted = replace(trace, gil_switches=25)
+    assert (
+        "The GIL went to another thread 25 times, 250 times a second."
+        in build_report(counted, compute(counted), ()).footer
+    )
+
+
 def test_the_gils_own_track_counts_in_no_metric() -> None:
     trace = contended()
     without = replace(trace, tracks=tuple(one for one in trace.tracks if one.kind != "gil"))
@@ -210,9 +224,9 @@ def test_a_build_without_the_gil_has_no_track_and_says_so(monkeypatch: pytest.Mo
     assert "no GIL" in " ".join(build_report(trace, compute(trace), ()).footer)
 
 
-def test_with_the_gil_the_footer_does_not_speak_of_it() -> None:
+def test_with_the_gil_the_footer_does_not_say_that_there_is_none() -> None:
     trace = contended()
-    assert "GIL" not in " ".join(build_report(trace, compute(trace), ()).footer)
+    assert "no GIL" not in " ".join(build_report(trace, compute(trace), ()).footer)
 
 
 def edges(first: float, last: float) -> list[tuple[str, float, float]]:

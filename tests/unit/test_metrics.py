@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from tests.trace_text import MS, trace_from_text
 
-from concmagic.analysis.metrics import compute, on_a_core_curve
+from concmagic.analysis.metrics import compute
+from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.trace.model import Cost, Flow, Job, Trace
 
 

@@ -43,12 +43,21 @@ def exception_in_thread(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             yield Finding(
                 lint="exception-in-thread",
                 severity="warning",
-                message=sentences.exception_in_thread(track.name, track.outcome_detail or track.outcome),
+                message=sentences.exception_in_thread(
+                    track.name, track.outcome_detail or track.outcome, track.traceback
+                ),
                 hint=sentences.EXCEPTION_IN_THREAD_HINT,
                 tracks=(track.id,),
                 start_ns=track.start_ns,
                 end_ns=track.end_ns or trace.wall_ns,
+                line=_line_of(track.traceback),
             )
+
+
+def _line_of(traceback: str) -> int:
+    """The last line of this cell that a traceback names."""
+    steps = [step.split() for step in traceback.split(" → ") if step.startswith("line ")]
+    return int(steps[-1][1]) if steps else 0
 
 
 def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

@@ -20,7 +20,9 @@ CONTENDED_SHARE = 0.2  # of the cell
 SAVING_SHARE = 0.1  # of the cell: what other ways to run it might save, to be worth a word
 WAITS_SHARE = 0.5  # a thread that waits for more than this share of its life does not compute
 ALONE_SHARE = 0.2  # of the cell, from which on the last worker's time alone is worth a word
+SHARER = 0.05  # of what the busiest computed: who computed less did not share that work
 UNEVEN = 1.5  # times the others' mean
+LOOK_NS = 1_000_000  # who has the GIL keeps it for five times as long
 _ALL_THE_WHILE = 0.8
 _NATIVE_CORES = 0.5
 
@@ -73,9 +75,7 @@ def few_cores(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     cores = trace.build.cores
     if trace.wall_ns < SHORTEST_NS or len(workers) <= cores:
         return
-    at_once = count_at_once(
-        (pair for track in workers for pair in _pairs(track, State.RUNNING)), trace.wall_ns
-    )
+    at_once = count_at_once((pair for track in workers for pair in _could_compute(track)), trace.wall_ns)
     lengths = _lengths(at_once, trace.wall_ns)
     over = at_once.values > cores
     lost = float((lengths * (1 - cores / np.maximum(at_once.values, 1)))[over].sum())
@@ -100,6 +100,8 @@ def uneven_work(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     if trace.wall_ns < SHORTEST_NS or trace.build.cores < 2:
         return
     for workers in _families(trace):
+        most = max((_used(track) for track in workers), default=0)
+        workers = [track for track in workers if _used(track) >= SHARER * most]  # others had other work
         ends = sorted((_last_work(trace, track), track.id) for track in workers)
         if len(ends) < 2 or _took_turns(trace, workers):
             continue
@@ -189,6 +191,25 @@ def _lengths(steps: Steps, wall_ns: int) -> np.ndarray[tuple[int], np.dtype[np.i
 
 def _pairs(track: Track, state: State) -> list[Pair]:
     return [(one.start_ns, one.end_ns) for one in track.states if one.state is state]
+
+
+def _could_compute(track: Track) -> list[Pair]:
+    """While it was on a core or had none. One that only looked for the GIL would not have computed."""
+    kept = [
+        (one.start_ns, one.end_ns)
+        for index, one in enumerate(track.states)
+        if one.state is State.RUNNING
+        or (one.state is State.READY and one.reason == "core" and not _only_looked(track, index))
+    ]
+    return union(kept)
+
+
+def _only_looked(track: Track, index: int) -> bool:
+    """Whether it wanted the GIL before it had no core, and after it again, with next to no time between."""
+    after = track.states[index + 1 : index + 3]
+    if len(after) == 2 and after[0].state is State.RUNNING and after[0].length_ns < LOOK_NS:
+        after = after[1:]
+    return index > 0 and is_gil_wait(track.states[index - 1]) and bool(after) and is_gil_wait(after[0])
 
 
 def _gil_waits(track: Track) -> list[Pair]:

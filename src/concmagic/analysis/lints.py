@@ -13,6 +13,7 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lint_awaits import sequential_awaits
 from concmagic.analysis.lint_ends import child_died, exception_in_thread, left_running
+from concmagic.analysis.lint_gil import gil_held_while_waiting
 from concmagic.analysis.lint_locks import lock_convoy
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
 from concmagic.analysis.lint_results import exception_never_retrieved, never_awaited
@@ -41,6 +42,7 @@ LINTS = (
     Lint("blocked-event-loop", sentences.LINT_BLOCKED_EVENT_LOOP, blocked_event_loop),
     Lint("gil-bound", sentences.LINT_GIL_BOUND, gil_bound),
     Lint("lock-convoy", sentences.LINT_LOCK_CONVOY, lock_convoy),
+    Lint("gil-held-while-waiting", sentences.LINT_GIL_HELD, gil_held_while_waiting),
     Lint("few-cores", sentences.LINT_FEW_CORES, few_cores),
     Lint("uneven-work", sentences.LINT_UNEVEN_WORK, uneven_work),
     Lint("oversubscribed", sentences.LINT_OVERSUBSCRIBED, oversubscribed),

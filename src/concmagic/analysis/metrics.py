@@ -14,6 +14,7 @@ import numpy.typing as npt
 from concmagic.analysis import rows, work
 from concmagic.analysis.intervals import Pair, Steps, count_at_once, total, union
 from concmagic.analysis.loop_steps import longest_step
+from concmagic.analysis.on_core import at_once, on_a_core_curve
 from concmagic.analysis.path import PathPart, path_of
 from concmagic.analysis.switches import Switches, is_gil_wait, switches
 from concmagic.trace.columns import Bools, StateColumns, columns_of
@@ -131,14 +132,6 @@ def in_flight_curve(trace: Trace) -> Steps:
     return count_at_once((pair for unit in work.units(trace) for pair in unit.pairs), trace.wall_ns)
 
 
-def on_a_core_curve(trace: Trace) -> Steps:
-    """Tracks on a core at the same instant, over time.
-
-    A thread that waits for a core can look like one that has it: there are never more than there are cores.
-    """
-    return count_at_once(work.on_a_core(trace), trace.wall_ns).at_most(max(trace.build.cores, 1))
-
-
 def _counted(trace: Trace) -> Bools:
     """The rows that are summed: of the cell itself, beside other work, only what it did."""
     columns, leaves = columns_of(trace), work.leaves_of_the_work(trace)
@@ -180,7 +173,7 @@ def _by_line(trace: Trace, counted: Bools) -> dict[Place, Sums]:
 def _parallelism(trace: Trace) -> tuple[float, int, str]:
     """Mean and peak of tracks on a core, and what the mean was read from."""
     curve = on_a_core_curve(trace)
-    by_states = curve.mean(trace.wall_ns)
+    by_states = at_once(trace).mean(trace.wall_ns)
     by_clock = trace.cpu_s / trace.wall_s if trace.wall_ns else nan
     machine = columns_of(trace).only(work.leaves_of_the_machine(trace))
     unknown = int(machine.length_ns[machine.in_state(State.UNKNOWN)].sum())
@@ -269,9 +262,15 @@ def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> dict[str, Any]:
         return {}
     return {
         "gil_contended": total(union(wanted)) / trace.wall_ns,
-        "gil_handovers_per_s": sum(one.handovers for one in by_track.values()) / trace.wall_s,
+        "gil_handovers_per_s": _handovers(trace, by_track) / trace.wall_s,
         "preemptive_switches": sum(one.preemptive for one in by_track.values()),
     }
+
+
+def _handovers(trace: Trace, by_track: Mapping[int, Switches]) -> int:
+    """How often the GIL went to another thread: its own count, else what was seen."""
+    seen = sum(one.handovers for one in by_track.values())
+    return seen if trace.gil_switches is None else max(trace.gil_switches, seen)
 
 
 def _cooperative(trace: Trace) -> int:

@@ -65,6 +65,8 @@ class ThreadRecord:
     cpu_ns: int | None = None  # its CPU clock over the cell
     cpu_by_moment: tuple[tuple[int, int], ...] = ()  # pairs (monotonic ns, its CPU clock ns), where read
     exception: str = ""  # "ValueError: …" if it died of one
+    frames: tuple[tuple[str, int, str], ...] = ()  # of that: file, line and function, outermost first
+    switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +318,7 @@ class Recording:
     prints: tuple[tuple[int, int], ...] = ()  # (moment, native id) of what the kernel's threads printed
     samples: SampleLog | None = None
     cpu_ns: int = 0  # of this process and its ended children
+    kernel_cpu_ns: int = 0  # the part of it that native threads of the kernel's own messages used
     cores: int = 1
     detail: str = "auto"
     show_all: bool = False

@@ -47,6 +47,7 @@ class RecordingSession:
         self._running: dict[str, Recorder] = {}  # in the order in which they were started
         self._start_ns = time.monotonic_ns()
         self._cpu_ns: tuple[int, int] | None = None
+        self._kernel_cpu_ns = 0
 
     def check(self) -> None:
         """Raise TracerBusyError if another tool records already; nothing has been touched then."""
@@ -58,6 +59,7 @@ class RecordingSession:
             # Also one that fails at its start is stopped: it may have come half the way.
             self._running[name] = recorder
             self._guard(name, recorder.start)
+        self._kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
         self._cpu_ns = self._guard("CPU time", machine.cpu_ns)
         self._start_ns = time.monotonic_ns()
 
@@ -69,6 +71,7 @@ class RecordingSession:
         """Stop every recorder and hand over what they saw."""
         end_ns = time.monotonic_ns()
         cpu_ns = self._guard("CPU time", machine.cpu_ns)
+        kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
         evidence = self.release()
         for recorder in self._recorders.values():
             self._problems.extend(getattr(recorder, "problems", ()))
@@ -93,6 +96,7 @@ class RecordingSession:
             prints=evidence.get("prints") or (),
             samples=evidence.get("sampler"),
             cpu_ns=max(_cpu_ns(self._cpu_ns, cpu_ns, children) - beside_ns, 0),
+            kernel_cpu_ns=max(kernel_cpu_ns - self._kernel_cpu_ns, 0),
             cores=machine.usable_cores(),
             detail=self._options.detail,
             show_all=self._options.show_all,
@@ -139,7 +143,7 @@ class RecordingSession:
             "marks": MarkRecorder(),
             "prints": PrintRecorder(self._writers),
             "jobs": PoolJobRecorder(),
-            "threads": ThreadRecorder(),
+            "threads": ThreadRecorder(watching.look if watching else None),
             "tasks": TaskRecorder(),
             "locks": LockRecorder(self._cell.namespace, sampled=sampler),
             "calls": CallRecorder(self._options.detail, budget),

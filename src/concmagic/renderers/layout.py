@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from concmagic import sentences
 from concmagic.renderers.lanes import Lane, arrange, visible
@@ -21,6 +22,7 @@ MOST_SPANS = 700  # of one static picture: its size is bounded, whatever the tra
 FOLD_BINS = 150
 MOST_ARROWS = 6
 TICK_PX = 96
+QUEUED_NS, QUEUED_SHARE = 1_000_000, 0.05  # … and this of its run: a job's time in the queue is worth a word
 PRINT_PX = 4  # ticks of prints do not touch
 _CROSSING = frozenset({"wake", "release", "send", "result"})
 
@@ -152,14 +154,24 @@ def _loupe(stretch: Stretch | None, lanes: list[Lane], whole: Scale, jobs: JobLa
     )
 
 
-def labels_of(interval: StateInterval, job: str = "") -> tuple[str, ...]:
+class JobAt(NamedTuple):
+    """The job a worker was at: its label, and how long it had been queued if that is worth a word."""
+
+    label: str = ""
+    queued_ns: int = 0
+
+
+NO_JOB = JobAt()
+
+
+def labels_of(interval: StateInterval, job: JobAt = NO_JOB) -> tuple[str, ...]:
     """The words for an interval, from the fullest to the shortest; a job's label says most."""
     place = sentences.place(interval.file, interval.line)
     state = interval.state.value
-    of_job = (sentences.job_words(job, state, place), job) if job and state == "running" else ()
+    words = sentences.state_words(state, interval.reason, interval.detail, place)
     tries = (
-        *of_job,
-        sentences.state_words(state, interval.reason, interval.detail, place),
+        *_of_job(job, state, words, place),
+        words,
         sentences.state_words(state, interval.reason, "", place),
         sentences.state_words(state, interval.reason, "", ""),
         state,
@@ -167,27 +179,38 @@ def labels_of(interval: StateInterval, job: str = "") -> tuple[str, ...]:
     return tuple(dict.fromkeys(one_line(words) for words in tries))
 
 
+def _of_job(job: JobAt, state: str, words: str, place: str) -> tuple[str, ...]:
+    if not job.label or state not in ("running", "waiting"):
+        return ()
+    told = sentences.job_words(job.label, words if state == "waiting" else f"{state} {place}".rstrip())
+    queued = (sentences.job_queued(told, job.queued_ns),) if job.queued_ns else ()
+    return (*queued, told, job.label) if state == "running" else (*queued, told)
+
+
 class JobLabels:
     """Which job a worker was at, by track and time; a lane named after its only job needs no label."""
 
     def __init__(self, jobs: tuple[Job, ...], tracks: tuple[Track, ...] = ()) -> None:
-        self._by_track: dict[int, list[tuple[int, int, str]]] = {}
+        self._by_track: dict[int, list[tuple[int, int, JobAt]]] = {}
         names = {track.id: track.name for track in tracks}
         for job in jobs:
             if job.track is not None and job.start_ns is not None and names.get(job.track) != job.label:
                 end = job.end_ns if job.end_ns is not None else job.start_ns
-                self._by_track.setdefault(job.track, []).append((job.start_ns, end, job.label))
+                queued = job.start_ns - job.submit_ns
+                long = queued >= max(QUEUED_NS, QUEUED_SHARE * (end - job.start_ns))
+                told = JobAt(job.label, queued if long else 0)
+                self._by_track.setdefault(job.track, []).append((job.start_ns, end, told))
         for rows in self._by_track.values():
             rows.sort()
 
-    def at(self, track: int, interval: StateInterval) -> str:
-        """The label of the job in whose time the interval's middle lies, or ""."""
+    def at(self, track: int, interval: StateInterval) -> JobAt:
+        """The job in whose time the interval's middle lies."""
         rows = self._by_track.get(track)
         if not rows:
-            return ""
+            return NO_JOB
         middle = (interval.start_ns + interval.end_ns) // 2
         found = bisect_right(rows, middle, key=lambda row: row[0]) - 1
-        return rows[found][2] if found >= 0 and middle <= rows[found][1] else ""
+        return rows[found][2] if found >= 0 and middle <= rows[found][1] else NO_JOB
 
 
 def _boxes(lane: Lane, spans: list[Span], scale: Scale, jobs: JobLabels) -> tuple[Box, ...]:

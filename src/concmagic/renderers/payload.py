@@ -14,7 +14,7 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.renderers.curves import thinned
 from concmagic.renderers.lanes import Lane, arrange
-from concmagic.renderers.layout import JobLabels, labels_of
+from concmagic.renderers.layout import NO_JOB, JobLabels, labels_of
 from concmagic.renderers.loupe import typical_stretch
 from concmagic.renderers.measure import fit_columns_middle, one_line
 from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
@@ -26,11 +26,13 @@ from concmagic.renderers.spans import Span, merge, resolution_for, stacked
 from concmagic.renderers.told import Told, findings_told, notes_told
 from concmagic.report import Report
 from concmagic.trace.columns import StateColumns, columns_of
+from concmagic.trace.model import Track
 
 MOST_SEEN = 2_500  # boxes of the lanes seen at first
 MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
 MOST_KINDS = 1_500
 MOST_CURVE = 500
+MOST_TOLD = 100  # tracks, each with what the operating system knows of it
 MOST_PRINTS = 250  # of one lane, four times as many of all
 FOLD_BINS = 240
 _TOO_FINE = 1 / 300  # of the cell: a turn that is shorter cannot be seen at first
@@ -101,6 +103,7 @@ class _Packer:
 
     def __init__(self, report: Report) -> None:
         self.columns = columns_of(report.trace)
+        self.has_few_lanes = len(report.trace.tracks) <= MOST_TOLD
         self._jobs = JobLabels(report.trace.jobs, report.trace.tracks)
         self._wall = max(report.trace.wall_ns, 1)
         self.unit_ns = 1
@@ -160,12 +163,12 @@ class _Packer:
         if span.interval is None:
             return self._shares(span)
         interval = span.interval
-        job = "" if lane.is_fold else self._jobs.at(lane.tracks[0].id, interval)
+        job = NO_JOB if lane.is_fold else self._jobs.at(lane.tracks[0].id, interval)
         code = _CODES[interval.state]
         if len(self.kinds) >= MOST_KINDS:  # ever new details: keep the state, let the details go
             return self._number((code, interval.state.value, interval.state.value, "", 0))
         labels = labels_of(interval, job)
-        full, short = labels[0], job or (labels[-2] if len(labels) > 1 else labels[0])
+        full, short = labels[0], job.label or (labels[-2] if len(labels) > 1 else labels[0])
         place = sentences.place(interval.file, interval.line)
         return self._number(
             (code, _cut(full), _cut(short), _cut(place), 0 if interval.file else interval.line)
@@ -197,6 +200,8 @@ def _lane(placed: Placed, packer: _Packer, longest: int) -> list[Any]:
     said = "" if track.outcome == "returned" else track.outcome  # the script has that word
     detail = ": ".join(word for word in (said, track.outcome_detail) if word)
     detail += f" · {track.raised_in}" if track.raised_in else ""
+    if packer.has_few_lanes and not lane.is_fold:
+        detail = " · ".join(word for word in (detail, _of_thread(track)) if word)
     where = "" if lane.is_fold else _cut(sentences.place(track.file, track.line))
     return [
         fit_columns_middle(one_line(lane.name), longest),
@@ -209,6 +214,13 @@ def _lane(placed: Placed, packer: _Packer, longest: int) -> list[Any]:
         packer.place(where),
         [packer.units(length) for length in _sums(packer.columns.only(lane.tracks))],
     ]
+
+
+def _of_thread(track: Track) -> str:
+    """What the operating system knows of a thread."""
+    if track.kind != "thread" or not track.native_id:
+        return ""
+    return sentences.of_thread(track.native_id, track.daemon, track.switches)
 
 
 def _sums(columns: StateColumns) -> list[int]:

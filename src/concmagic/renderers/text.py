@@ -200,19 +200,11 @@ def _legend(report: Report) -> list[str]:
         f"{LETTERS[total.state]} {one_line(total.label)} {sentences.duration(total.length_ns)}"
         for total in report.legend
     ]
-    return (
-        _joined(
-            [
-                *entries,
-                f"{_LOW[0]}{_LOW[3]} {sentences.PARTLY_RUNNING}",
-                f"{_MIXED} {sentences.SEVERAL}",
-                f"{_PRINTED} {sentences.PRINTED}" if report.trace.prints else "",
-            ],
-            "   ",
-        )
-        if entries
-        else []
-    )
+    if entries:
+        entries += [f"{_LOW[0]}{_LOW[3]} {sentences.PARTLY_RUNNING}", f"{_MIXED} {sentences.SEVERAL}"]
+    if report.trace.prints:
+        entries.append(f"{_PRINTED} {sentences.PRINTED}")
+    return _joined(entries, "   ")
 
 
 def _notes(report: Report) -> list[str]:

@@ -66,9 +66,12 @@ def left_running(all_names: list[str], kind: str, most: int) -> str:
     return f"{names(all_names, most)} {verb} still running after the cell."
 
 
-def exception_in_thread(name: str, error: str) -> str:
+def exception_in_thread(name: str, error: str, where: str) -> str:
     """A thread that died of an exception."""
-    return f"Thread {name} ended with {error.removeprefix('raised ')}; the cell went on without its result."
+    at = f" ({where})" if where else ""
+    return (
+        f"Thread {name} ended with {error.removeprefix('raised ')}{at}; the cell went on without its result."
+    )
 
 
 def child_died(name: str, outcome: str, detail: str) -> str:

@@ -53,9 +53,14 @@ def state_words(state: str, reason: str, detail: str, place: str) -> str:
     return f"{state}, {what}" if what else state
 
 
-def job_words(job: str, state: str, place: str) -> str:
-    """Say which job a worker was at: "n=5, running line 4"."""
-    return f"{job}, {state} {place}".rstrip()
+def job_words(job: str, state: str) -> str:
+    """Say which job a worker was at: "n=5, running line 4", "n=5, sleep 0.1 s"."""
+    return f"{job}, {state}"
+
+
+def job_queued(words: str, queued_ns: int) -> str:
+    """Say how long a job had waited for a worker."""
+    return f"{words}, queued {duration(queued_ns)}"
 
 
 def place(file: str, line: int) -> str:

@@ -9,6 +9,10 @@ GIL = "GIL"
 GIL_FREE = "free"
 NO_GIL = "This Python has no GIL: its threads can compute side by side."
 LINT_GIL_BOUND = "Only the thread that has the GIL computes in Python; more threads do not make it faster."
+LINT_GIL_HELD = "Native code that waits without giving the GIL up keeps every other thread from computing."
+GIL_HELD_HINT = (
+    "Code that releases the GIL while it waits (ctypes.CDLL instead of PyDLL, `with nogil:`) lets others run."
+)
 LINT_FEW_CORES = "More workers that compute than cores to compute on only take turns on the cores."
 LINT_UNEVEN_WORK = "Where one worker gets more than its share, the others are idle until it has ended."
 LINT_OVERSUBSCRIBED = "Where workers and the threads of their libraries outnumber the cores, they take turns."
@@ -22,9 +26,29 @@ def wait_of(name: str) -> str:
     return f"of {name}"
 
 
+def in_function(file: str, line: int, function: str) -> str:
+    """One step of a traceback."""
+    where = f"{file}:{line}" if file else f"line {line}"
+    return where if function in ("", "<module>") else f"{where} in {function}"
+
+
 def gil_share(contended: float) -> str:
     """What stands at the end of the GIL's lane."""
     return f"contended {percent(contended)}"
+
+
+def of_thread(native_id: int, daemon: bool, switches: tuple[int, int] | None) -> str:
+    """What the operating system knows of a thread."""
+    kind = "daemon thread" if daemon else "thread"
+    if switches is None:
+        return f"{kind} {native_id}"
+    gave_up, lost = switches
+    return f"{kind} {native_id}, left its core {count(gave_up, 'time')} by itself and lost it {count(lost, 'time')}"
+
+
+def gil_handovers(times: float, per_second: float) -> str:
+    """How often the GIL went to another thread."""
+    return f"The GIL went to another thread {times:,.0f} times, {per_second:,.0f} times a second."
 
 
 def gil_bound(threads: int, contended_ns: float, wall_ns: float, used: float, cores: int) -> str:
@@ -43,11 +67,24 @@ def gil_bound_hint(saved_ns: float) -> str:
     )
 
 
+def gil_held_while_waiting(
+    name: str, reason: str, where: str, kept_ns: float, wall_ns: float, others: int
+) -> str:
+    """A thread that waited and kept the GIL."""
+    what = " ".join(
+        word for word in (f"({reason})" if reason else "", f"at {where}" if where else "") if word
+    )
+    return (
+        f"{name} kept the GIL for {of_total(kept_ns, wall_ns)} while it only waited{f' {what}' if what else ''}: "
+        f"{count(others, 'thread')} wanted it and could not compute."
+    )
+
+
 def few_cores(workers: int, kind: str, cores: int, lasting_ns: float, wall_ns: float) -> str:
     """More workers that compute than cores."""
     return (
         f"For {of_total(lasting_ns, wall_ns)} more {kind} computed than there are cores: "
-        f"up to {number(workers)} on the {count(cores, 'core')} that this kernel may use."
+        f"up to {workers:,} on the {count(cores, 'core')} that this kernel may use."
     )
 
 

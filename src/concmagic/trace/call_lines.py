@@ -12,7 +12,14 @@ from collections.abc import Iterator
 
 _FIRST_LINE = 2  # the magic's own line is 1
 _LONGEST = 40
-_Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Module
+_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Module | _Comprehension
+_COMPREHENSIONS: dict[type[ast.AST], str] = {
+    ast.ListComp: "<listcomp>",
+    ast.SetComp: "<setcomp>",
+    ast.DictComp: "<dictcomp>",
+    ast.GeneratorExp: "<genexpr>",
+}
 _Sites = dict[str, list[tuple[int, str]]]
 
 
@@ -92,6 +99,8 @@ def _scopes(tree: ast.Module, shift: int) -> Iterator[tuple[_Scope, tuple[str, i
             yield node, (node.name, first + shift)
         elif isinstance(node, ast.Lambda):
             yield node, ("<lambda>", node.lineno + shift)
+        elif isinstance(node, _Comprehension):  # a function of its own: before 3.12 all, later generators
+            yield node, (_COMPREHENSIONS[type(node)], node.lineno + shift)
 
 
 def _sites_of(scope: _Scope, text: str, shift: int) -> _Sites:
@@ -109,8 +118,10 @@ def _sites_of(scope: _Scope, text: str, shift: int) -> _Sites:
 
 def _own_nodes(scope: _Scope) -> Iterator[ast.AST]:
     """Everything in a scope but what stands in functions inside it."""
-    body = scope.body if isinstance(scope.body, list) else [scope.body]
-    waiting: list[ast.AST] = list(body)
+    if isinstance(scope, _Comprehension):
+        waiting: list[ast.AST] = list(ast.iter_child_nodes(scope))
+    else:
+        waiting = list(scope.body) if isinstance(scope.body, list) else [scope.body]
     while waiting:
         node = waiting.pop()
         yield node

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from concmagic.trace.cover import cut
 from concmagic.trace.model import State, StateInterval
 
+LEAST_NS = 5_000_000  # less is not worth more pieces
 _ROUNDS = 4
 _MOST_OF_ONE = 0.45  # of the shorter neighbour: both its ends can move, and something is left of it
 _NEVER_SAMPLED = (State.STARTING, State.BLOCKING)
@@ -25,8 +26,36 @@ def fit_to_clock(
 
     `cpu_ns` is what the thread computed in them, `core_ns` how long it waited for a core.
     """
-    fitted = _fit(states, could_compute, cpu_ns + core_ns, exact, gap_ns)
+    fitted = _fit(_with_core(states, core_ns), could_compute, cpu_ns + core_ns, exact, gap_ns)
+    if not any(map(could_compute, (one for one in fitted if not on_core(one)))):
+        return fitted
     return _fit(fitted, on_core, cpu_ns, exact, gap_ns)
+
+
+def _with_core(states: Sequence[StateInterval], core_ns: int) -> list[StateInterval]:
+    """The ends of waits for the GIL as waits for a core, where those are less than the kernel's sum.
+
+    Stronger evidence has covered them: a thread's calls tell exactly when it did not compute, and not why.
+    Who has got the GIL needs a core next, so that is what comes last.
+    """
+    missing = core_ns - sum(one.length_ns for one in states if could_compute(one) and not on_core(one))
+    wanted = [_is_gil(one) and index + 1 < len(states) for index, one in enumerate(states)]
+    room = sum(one.length_ns for one, yes in zip(states, wanted, strict=True) if yes)
+    if missing < LEAST_NS or not room:
+        return list(states)
+    share = min(missing / room, 1.0)
+    out = []
+    for one, yes in zip(states, wanted, strict=True):
+        until = one.end_ns - round(share * one.length_ns) if yes else one.end_ns
+        if until > one.start_ns:
+            out.append(cut(one, one.start_ns, until))
+        if until < one.end_ns:
+            out.append(StateInterval(until, one.end_ns, State.READY, "core"))
+    return out
+
+
+def _is_gil(one: StateInterval) -> bool:
+    return one.state is State.READY and one.reason == "GIL"
 
 
 def on_core(one: StateInterval) -> bool:

@@ -17,6 +17,7 @@ from concmagic.trace.clock import CellClock
 from concmagic.trace.model import Int32s, Int64s, State, StateInterval
 from concmagic.trace.places import Places
 
+BUFFERED = ("_io.Buffered", "_io.TextIO", "_io._IO")
 SHORTEST_WAIT_NS = 20_000  # a blocking call shorter than this is part of the running around it
 SUSPECT_NS = 1_000_000  # a C call in no table is worth asking the CPU clock about
 PROOF_NS = 1_000_000  # events closer than this: the thread ran between them
@@ -34,6 +35,7 @@ class BlockedCall:
     file: str
     line: int
     detail: str = ""  # to a thread: which lock, and who had it
+    open: bool = False  # when recording of calls stopped, it had not returned
 
     def as_waiting(self) -> StateInterval:
         """What it is to a thread."""
@@ -149,7 +151,10 @@ def _close(moments: Int64s, gap_ns: int) -> Int64s:
 def _blocked_calls(
     tree: CallTree, start: Int64s, end: Int64s, places: Places, lines: CallLines
 ) -> tuple[dict[int, list[BlockedCall]], dict[int, list[BlockedCall]]]:
-    """The blocking calls of each thread, in order, of nested ones the outer; and long C calls in no table."""
+    """The blocking calls of each thread, in order, and long C calls in no table.
+
+    Of nested ones the outer counts, but of a buffer's `readline` what it calls.
+    """
     calls = tree.calls
     reasons = [states.blocking_reason(function.name) for function in calls.functions]
     blocks = np.array([bool(reason) for reason in reasons], bool)[calls.function]
@@ -159,8 +164,11 @@ def _blocked_calls(
     for row in rows.tolist():
         of_thread = found[int(calls.native_id[row])]
         if of_thread and of_thread[-1].end_ns > int(start[row]):
-            continue
-        of_thread.append(BlockedCall(int(start[row]), int(end[row]), *teller.tell(row)))
+            if not of_thread[-1].called.startswith(BUFFERED):
+                continue
+            of_thread.pop()  # it is the call in it that waits, and says more
+        told = teller.tell(row)
+        of_thread.append(BlockedCall(int(start[row]), int(end[row]), *told, open=bool(calls.open[row])))
     innermost = np.ones(len(tree), bool)
     innermost[tree.parent[tree.parent >= 0]] = False
     suspects: dict[int, list[BlockedCall]] = defaultdict(list)

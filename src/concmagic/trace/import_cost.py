@@ -1,8 +1,9 @@
-"""What tracing itself took: a calibrated estimate, told with every picture."""
+"""What tracing itself took, a calibrated estimate told with every picture; and what CPU time is explained."""
 
 from __future__ import annotations
 
 import sys
+from math import nan
 
 from concmagic.recording.raw import ProcessRecord, Recording
 from concmagic.trace.clock import CellClock
@@ -27,10 +28,24 @@ def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[st
     return Cost(
         seconds=seconds,
         events=events,
+        sampler_s=recording.samples.cpu_ns / 1e9 if recording.samples is not None else 0.0,
         calls_until_ns=clock.at(min(stops)) if stops else None,
         merged=sum(process.tasks.merged for process in recording.processes if process.tasks is not None),
         problems=problems,
     )
+
+
+def python_cpu_s(recording: Recording) -> float:
+    """CPU time of all Python threads, by their own clocks, and of the kernel's messages beside them.
+
+    Of a child only the whole is known.
+    """
+    kernel, *children = recording.processes
+    used = [thread.cpu_ns for thread in kernel.threads] + [child.cpu_ns for child in children]
+    known = [cpu_ns for cpu_ns in used if cpu_ns is not None]
+    if not known or len(known) != len(used):
+        return nan
+    return (sum(known) + recording.kernel_cpu_ns) / 1e9
 
 
 def _seconds(process: ProcessRecord) -> float:

@@ -124,14 +124,3 @@ def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:
             end = max(wanted[index].start_ns, wait.released_ns)
     called = "_thread.RLock.acquire" if wait.reason == "RLock" else "_thread.lock.acquire"
     return BlockedCall(wait.start_ns, end, wait.reason, called, wait.file, wait.line, wait.detail)
-
-
-def with_sampled(blocked: list[BlockedCall], sampled: list[BlockedCall]) -> list[BlockedCall]:
-    """Both, in order; where a wait for a lock is known by itself the samples tell nothing more."""
-    begins = [one.start_ns for one in blocked]
-    kept = []
-    for one in sampled:
-        index = bisect_left(begins, one.end_ns) - 1
-        if index < 0 or blocked[index].end_ns <= one.start_ns:
-            kept.append(one)
-    return sorted([*blocked, *kept], key=lambda one: one.start_ns)

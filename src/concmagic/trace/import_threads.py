@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from concmagic import sentences
 from concmagic.recording.raw import ThreadRecord
 from concmagic.trace.clock import CellClock
 from concmagic.trace.clock_fit import fit_to_clock
 from concmagic.trace.cover import Layer, cover, cut, join_equal, within
 from concmagic.trace.import_calls import ThreadCalls
 from concmagic.trace.import_samples import Holding
-from concmagic.trace.import_waits import joined, with_places, without_turns
+from concmagic.trace.import_waits import joined, to_their_ends, with_places, without_turns
 from concmagic.trace.model import Flow, Role, State, StateInterval, Track
-from concmagic.trace.numbering import TrackIds
+from concmagic.trace.numbering import TrackIds, short_name
+from concmagic.trace.places import Places
 
 BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here on it ran all the while
+MOST_FRAMES = 8  # of a traceback
 FITTED_NS = 20_000_000  # between two readings of the CPU clock that states are fitted to
 _NO_CALLS = ThreadCalls()
 
@@ -41,6 +44,7 @@ class ThreadContext:
     died_ns: int = 0
     sampling_ns: int = 0  # between two samples; 0: there are none
     holders: Sequence[Holding] = ()  # of the GIL, where it was read
+    places: Places | None = None
 
 
 def shown(record: ThreadRecord, context: ThreadContext) -> bool:
@@ -53,8 +57,18 @@ def shown(record: ThreadRecord, context: ThreadContext) -> bool:
 def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> tuple[list[Track], list[Flow]]:
     """Tracks and flows of a process's threads."""
     kept = [record for record in records if shown(record, context)]
-    tracks, joins = joined([_track(record, context) for record in kept])
+    tracks, joins = joined([_track(record, context) for record in kept], blocked_calls(context))
     return tracks, [*_spawns(kept, context), *joins]
+
+
+def blocked_calls(context: ThreadContext) -> dict[int, list[tuple[int, int]]]:
+    """From and to when the calls of each thread blocked, by its track."""
+    found = {}
+    for native_id, calls in context.calls.items():
+        track = context.ids.known("thread", context.pid, native_id)
+        if track is not None:
+            found[track] = [(call.start_ns, call.end_ns) for call in calls.blocked]
+    return found
 
 
 def _track(record: ThreadRecord, context: ThreadContext) -> Track:
@@ -75,6 +89,8 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
         states=_states(record, context, start, end),
         outcome=_outcome(record, context, is_main, is_over),
         outcome_detail=record.exception,
+        traceback=_traceback(record, context.places),
+        switches=record.switches,
         pid=context.pid,
         native_id=record.native_id,
         daemon=record.daemon,
@@ -82,6 +98,17 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
         unit=role == "work" and not is_main and not has_jobs and record.native_id not in context.loops,
         host=is_main and context.is_kernel,
         cpu_ns=record.cpu_ns,
+    )
+
+
+def _traceback(record: ThreadRecord, places: Places | None) -> str:
+    """The way to where it died, in the user's own code: "line 9 in work → line 5 in parse"."""
+    if places is None:
+        return ""
+    own = [frame for frame in record.frames if places.is_own(frame[0])]
+    kept = own if len(own) <= MOST_FRAMES else [*own[: MOST_FRAMES // 2], *own[-(MOST_FRAMES // 2) :]]
+    return " → ".join(
+        sentences.in_function(places.short(file), line, short_name(name)) for file, line, name in kept
     )
 
 
@@ -98,6 +125,8 @@ def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) 
     calls = context.calls.get(record.native_id, _NO_CALLS)
     samples = _to_the_edges(record, context, start, end)
     waits = [call.as_waiting() for call in calls.blocked]
+    if calls.blocked and calls.blocked[-1].open:
+        waits = to_their_ends(waits, samples)
     blocked = with_places(without_turns(waits, samples, context.sampling_ns), samples)
     loop = [one for one in context.loops.get(record.native_id, ()) if one.state is not State.UNKNOWN]
     states = cover(

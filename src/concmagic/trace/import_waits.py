@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from concmagic import sentences
@@ -11,8 +11,13 @@ from concmagic.trace.cover import cut
 from concmagic.trace.model import Flow, FlowKind, Job, State, StateInterval, Track
 
 _AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
+_NO_WAIT = (State.READY, State.RUNNING)
 _LATE_NS = 1_000_000  # a worker notes its job's end after it has handed the result over
 JOIN, RESULT = ("join",), ("result",)
+
+
+Pair = tuple[int, int]
+Calls = Mapping[int, Sequence[Pair]]  # by track: from and to when its calls blocked, in order
 
 
 def without_turns(
@@ -23,18 +28,41 @@ def without_turns(
     What it waited for was over then; the call was not, for it needs the GIL and a core to return. Of a
     `time.sleep(0)` nothing else is left.
     """
-    turns = [one for one in samples if one.state is State.READY]
-    begins = [one.start_ns for one in turns]
+    ends = [one.end_ns for one in samples]
     kept = []
     for call in blocked:
-        last = turns[index] if (index := bisect_left(begins, call.end_ns) - 1) >= 0 else None
-        if last is None or last.end_ns + gap_ns < call.end_ns or last.end_ns <= call.start_ns:
+        begin = _ready_from(samples, bisect_left(ends, call.end_ns - gap_ns), call)
+        if begin is None:
             kept.append(call)
-        elif last.start_ns > call.start_ns:
-            kept.append(cut(call, call.start_ns, last.start_ns))
-        elif last.end_ns < call.end_ns:
-            kept.append(call)
+        elif begin > call.start_ns:
+            kept.append(cut(call, call.start_ns, begin))
     return kept
+
+
+def _ready_from(samples: Sequence[StateInterval], index: int, call: StateInterval) -> int | None:
+    """From when on to a call's end the thread did not wait any more, if it was READY then; else None.
+
+    One that wants the GIL looks for it every few milliseconds, so there is some RUNNING in it, too.
+    """
+    while index + 1 < len(samples) and samples[index + 1].start_ns < call.end_ns:
+        index += 1
+    if index >= len(samples) or samples[index].start_ns >= call.end_ns:
+        return None
+    begin, ready = None, False
+    while index >= 0 and samples[index].end_ns > call.start_ns and samples[index].state in _NO_WAIT:
+        ready = ready or samples[index].state is State.READY
+        begin = samples[index].start_ns
+        index -= 1
+    return begin if ready else None
+
+
+def to_their_ends(waits: Sequence[StateInterval], samples: Sequence[StateInterval]) -> list[StateInterval]:
+    """Waits whose end was not recorded, with the end that samples saw: as long as the thread did not move."""
+    found = list(waits)
+    for one in samples:
+        if found and one.state is State.WAITING and one.start_ns < found[-1].end_ns < one.end_ns:
+            found[-1] = cut(found[-1], found[-1].start_ns, one.end_ns)
+    return found
 
 
 def with_places(waits: Sequence[StateInterval], samples: Sequence[StateInterval]) -> list[StateInterval]:
@@ -69,9 +97,10 @@ class End:
 def for_whom(
     tracks: Sequence[Track],
     ends: Sequence[End],
+    calls: Calls,
     reasons: Sequence[str],
     kind: FlowKind,
-    words: Callable[[str], str],
+    late_ns: int = 0,
 ) -> tuple[list[Track], list[Flow]]:
     """Waits of a kind with what they were for, the last that ended in that time; and the flows from there."""
     ordered = sorted(ends, key=lambda end: end.at_ns)
@@ -82,13 +111,21 @@ def for_whom(
         for index, wait in enumerate(states):
             if wait.state is not State.WAITING or wait.reason not in reasons:
                 continue
-            until = wait.end_ns
-            end = _last(ordered, moments, wait.start_ns, until + _LATE_NS, track.id)
+            until = _returned(wait, calls.get(track.id, ()))
+            end = _last(ordered, moments, wait.start_ns, until + late_ns, track.id)
             if end is not None:
                 flows.append(Flow(kind, end.track, end.at_ns, track.id, max(until, end.at_ns), end.name))
-                states[index] = replace(wait, detail=words(end.name)) if not wait.detail else wait
+                states[index] = replace(wait, detail=sentences.wait_of(end.name)) if not wait.detail else wait
         told.append(replace(track, states=tuple(states)) if flows else track)
     return told, flows
+
+
+def _returned(wait: StateInterval, calls: Sequence[Pair]) -> int:
+    """When the wait's call returned, which is later than it waited where it was kept READY."""
+    index = bisect_right(calls, (wait.start_ns, 1 << 62)) - 1
+    return (
+        max(wait.end_ns, calls[index][1]) if index >= 0 and calls[index][1] > wait.start_ns else wait.end_ns
+    )
 
 
 def _last(ends: Sequence[End], moments: Sequence[int], start: int, until: int, own: int) -> End | None:
@@ -100,17 +137,19 @@ def _last(ends: Sequence[End], moments: Sequence[int], start: int, until: int, o
     return None
 
 
-def joined(tracks: Sequence[Track]) -> tuple[list[Track], list[Flow]]:
+def joined(tracks: Sequence[Track], calls: Calls) -> tuple[list[Track], list[Flow]]:
     """Waits in `join`, with the thread that was joined."""
     ends = [
         End(track.end_ns, track.id, track.name, track.start_ns)
         for track in tracks
         if track.end_ns is not None and track.role == "work"
     ]
-    return for_whom(tracks, ends, JOIN, "join", sentences.wait_of)
+    return for_whom(tracks, ends, calls, JOIN, "join")
 
 
-def with_results(tracks: Sequence[Track], jobs: Sequence[Job]) -> tuple[list[Track], list[Flow]]:
+def with_results(
+    tracks: Sequence[Track], jobs: Sequence[Job], calls: Calls
+) -> tuple[list[Track], list[Flow]]:
     """Waits for a job's result, with the job."""
     ends = [
         End(job.end_ns, job.track, job.label, job.submit_ns)
@@ -120,6 +159,6 @@ def with_results(tracks: Sequence[Track], jobs: Sequence[Job]) -> tuple[list[Tra
     threads = [track for track in tracks if track.kind == "thread"]
     if not ends:
         return list(tracks), []
-    told, flows = for_whom(threads, ends, RESULT, "result", sentences.wait_of)
+    told, flows = for_whom(threads, ends, calls, RESULT, "result", _LATE_NS)
     by_id = {track.id: track for track in told}
     return [by_id.get(track.id, track) for track in tracks], flows

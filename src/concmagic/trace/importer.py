@@ -12,17 +12,17 @@ from concmagic.recording.raw import ProcessRecord, Recording
 from concmagic.trace import import_build, import_cost
 from concmagic.trace.call_lines import CallLines
 from concmagic.trace.clock import CellClock
-from concmagic.trace.import_calls import BlockedCall, ImportedCalls, import_calls
+from concmagic.trace.import_calls import ImportedCalls, import_calls
 from concmagic.trace.import_gil import import_gil
 from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
-from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks, with_sampled
+from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks
 from concmagic.trace.import_messages import match
 from concmagic.trace.import_prints import import_prints
 from concmagic.trace.import_processes import process_spawn, process_track, with_life
 from concmagic.trace.import_samples import Holding, Samples, import_holders, import_samples
 from concmagic.trace.import_slices import slices_of, together
 from concmagic.trace.import_tasks import ImportedTasks, TaskImporter
-from concmagic.trace.import_threads import ThreadContext, import_threads, shown
+from concmagic.trace.import_threads import ThreadContext, blocked_calls, import_threads, shown
 from concmagic.trace.import_waits import with_results
 from concmagic.trace.message_flows import message_flows
 from concmagic.trace.message_states import with_messages
@@ -34,14 +34,12 @@ from concmagic.trace.model import (
     Lock,
     Model,
     Slices,
-    State,
-    StateInterval,
     Trace,
     Track,
 )
 from concmagic.trace.numbering import TrackIds
 from concmagic.trace.places import Places
-from concmagic.trace.step_clocks import ThreadEvidence
+from concmagic.trace.step_inputs import blocking_in_steps, evidence_of_threads
 from concmagic.trace.task_flows import Step, with_jobs_of_tasks
 
 
@@ -59,6 +57,7 @@ class _Found:
     slices: list[Slices] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
+    blocked: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # calls of threads, by track
     unawaited: list[Function] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
     hidden_threads: int = 0
@@ -106,7 +105,7 @@ class _Importer:
             source=recording.source,
             outcome=recording.outcome,
             cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else nan,
-            python_cpu_s=_python_cpu_s(recording),
+            python_cpu_s=import_cost.python_cpu_s(recording),
             build=import_build.build(recording),
             cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
@@ -116,7 +115,7 @@ class _Importer:
     def _add_flows_of_jobs(self, own: Sequence[Job]) -> None:
         found = self._found
         of_jobs = job_flows(self._own_jobs, self._clock, self._ids)
-        found.tracks, of_waits = with_results(found.tracks, own)
+        found.tracks, of_waits = with_results(found.tracks, own, found.blocked)
         found.flows += message_flows(self._messages, found.tracks, self._clock)
         found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
 
@@ -170,6 +169,7 @@ class _Importer:
         threads, flows = import_threads(process.threads, context)
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
             threads = [replace(thread, role="machinery", unit=False) for thread in threads]
+        found.blocked |= blocked_calls(context)
         threads = [self._with_messages(thread, process) for thread in threads]
         threads, gil = self._read_gil(process, with_life(process, threads, self._clock), calls, context)
         of_process = samples.get(pid, ()) if not threads else ()
@@ -203,7 +203,7 @@ class _Importer:
         self._found.unawaited += [
             Function(code.name, self._places.short(code.file), code.line) for code in process.tasks.unawaited
         ]
-        blocked, known_until = _blocking(process, calls, samples, self._clock)
+        blocked, known_until = blocking_in_steps(process, calls, samples, self._clock)
         return TaskImporter(
             process.tasks,
             process.pid,
@@ -213,7 +213,7 @@ class _Importer:
             blocked,
             known_until,
             self._recording.show_all,
-            _evidence(process, calls, samples),
+            evidence_of_threads(process, calls, samples),
             {record.native_id: record.group or record.name for record in process.threads},
             self._recording.outcome if process.parent_pid is None else "",
         ).run()
@@ -249,56 +249,12 @@ class _Importer:
             main_outcome=self._recording.outcome,
             is_kernel=process.parent_pid is None,
             show_all=self._recording.show_all,
+            places=self._places,
             born_ns=_born(process, self._clock),
             sampling_ns=import_build.sampling_ns(self._recording),
             holders=self._holders.get(process.pid, ()),
             died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
         )
-
-
-def _blocking(
-    process: ProcessRecord, calls: ImportedCalls, samples: Samples, clock: CellClock
-) -> tuple[Mapping[int, Sequence[BlockedCall]], Mapping[int, int]]:
-    """Per thread the waits inside steps, from calls and, after them, samples; and until when both tell."""
-    blocked: dict[int, list[BlockedCall]] = {
-        native_id: list(thread.blocked) for native_id, thread in calls.threads.items()
-    }
-    recorded = process.calls
-    until = clock.wall_ns
-    if recorded is None or not recorded.native_calls:
-        until = 0
-    elif recorded.stopped_ns is not None:
-        until = clock.at(recorded.stopped_ns)
-    known = dict.fromkeys(blocked, until)
-    for native_id, states in samples.items():
-        sampled = [
-            _sampled(state) for state in states if state.state is State.WAITING and state.start_ns >= until
-        ]
-        blocked[native_id] = with_sampled(blocked.get(native_id, []), sampled)
-        if states:
-            known[native_id] = max(known.get(native_id, 0), states[-1].end_ns)
-    return blocked, known
-
-
-def _evidence(process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> Mapping[int, ThreadEvidence]:
-    """What else is known of each thread, for the steps of the loops in it."""
-    used = {record.native_id: record.cpu_ns for record in process.threads}
-    found = {}
-    for native_id in used:
-        others = [cpu_ns for other, cpu_ns in used.items() if other != native_id]
-        known = [cpu_ns for cpu_ns in others if cpu_ns is not None]
-        states = samples.get(native_id, ())
-        found[native_id] = ThreadEvidence(
-            calls.threads[native_id].suspects if native_id in calls.threads else (),
-            [one for one in states if one.state is State.READY and one.reason == "GIL"],
-            states[-1].end_ns if states else 0,
-            sum(known) if len(known) == len(others) else None,
-        )
-    return found
-
-
-def _sampled(state: StateInterval) -> BlockedCall:
-    return BlockedCall(state.start_ns, state.end_ns, state.reason, state.reason, "", 0)
 
 
 def _born(process: ProcessRecord, clock: CellClock) -> int:
@@ -312,14 +268,6 @@ def _problems_of(process: ProcessRecord) -> list[str]:
     for part in (process.calls, process.tasks):
         own += part.problems if part is not None else ()
     return own
-
-
-def _python_cpu_s(recording: Recording) -> float:
-    """CPU time of all Python threads, by their own clocks; of a child only the whole is known."""
-    kernel, *children = recording.processes
-    used = [thread.cpu_ns for thread in kernel.threads] + [child.cpu_ns for child in children]
-    known = [cpu_ns for cpu_ns in used if cpu_ns is not None]
-    return sum(known) / 1e9 if known and len(known) == len(used) else nan
 
 
 def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:

@@ -69,6 +69,8 @@ class Track:
     end_ns: int | None  # None: still alive when the cell ended
     states: tuple[StateInterval, ...] = ()
     outcome: str = ""  # "returned", "raised ValueError", "cancelled", "exit code 1", "left running", …
+    traceback: str = ""  # where it died: "line 9 in work → line 5 in parse"
+    switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
     outcome_detail: str = ""  # the exception's text, the signal's likely cause
     pid: int = 0
     native_id: int = 0  # the operating system's thread id; 0 where there is none
@@ -207,6 +209,7 @@ class Cost:
     calls_until_ns: int | None = None  # from then on calls were not recorded; None: to the end
     merged: int = 0  # slices merged or dropped before they reached this trace
     problems: tuple[str, ...] = ()  # whole sentences: what was lost or could not be asked
+    sampler_s: float = 0.0  # CPU time of the process that samples, beside the cell
 
 
 @dataclass(frozen=True, slots=True)

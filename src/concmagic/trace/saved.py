@@ -111,7 +111,9 @@ def _track_from_plain(plain: Mapping[str, Any]) -> Track:
         StateInterval(start, end, State(state), reason, detail, file, line)
         for start, end, state, reason, detail, file, line in plain["states"]
     )
-    return Track(**(_known(Track, plain) | {"states": states}))
+    switches = plain.get("switches")
+    more = {"states": states, "switches": None if switches is None else tuple(switches)}
+    return Track(**(_known(Track, plain) | more))
 
 
 def _rows_to_plain(rows: Sequence[Any], kind: type[Any]) -> dict[str, Any]:

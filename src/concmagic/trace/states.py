@@ -87,6 +87,7 @@ _SOCKET_METHODS = frozenset(
 LIBRARY_WAITS = {
     ("threading.py", "Thread.start"): "thread start",
     ("threading.py", "Thread.join"): "join",
+    ("threading.py", "Timer.run"): "timer",
     ("threading.py", "Condition.wait"): "Condition",
     ("threading.py", "Event.wait"): "Event",
     ("threading.py", "Semaphore.acquire"): "Semaphore",
@@ -147,9 +148,9 @@ OF_LOCKS = frozenset(
 
 # Reasons outside the program: while they last, others can be served (section 7, overlap).
 OUTSIDE = frozenset(
-    ("sleep", "socket", "DNS", "select", "read", "write", "disk", "database", "subprocess", "stream read",
-     "stream drain", "stream close", "TLS handshake", "sendfile", "pipe", "connect", "sock_recv",
-     "sock_sendall", "sock_connect", "sock_accept", "I/O")
+    ("sleep", "timer", "socket", "DNS", "select", "read", "write", "disk", "database", "subprocess",
+     "stream read", "stream drain", "stream close", "TLS handshake", "sendfile", "pipe", "connect",
+     "sock_recv", "sock_sendall", "sock_connect", "sock_accept", "I/O")
 )  # fmt: skip
 
 # System calls by number, where the sampler found a thread in one.

@@ -3,7 +3,8 @@
 Run as a script by `sampler.py`. Arguments: the kernel's process id and the number of cores it may
 use. Descriptor 3 is the control socket. Commands are lines: "on PID MODE OFFSET SIZE HOLDER NATIVE FILE"
 (the last five say where the GIL is, relative to where FILE is mapped; SIZE 0: not known), "watch PID",
-"off", "quit". Between "off" and "on" it waits without a timeout, which costs nothing.
+"look" (there is a new thread), "off", "quit".
+Between "off" and "on" it waits without a timeout, which costs nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ CONTROL = 3
 MOST_THREADS = 800  # one descriptor each
 MOST_PROCESSES = 64
 MOST_ROWS = 1_500_000
+SLEEPS_ALREADY = 100  # samples that agree, as if they had been taken
 NAMED_AFTER = 3  # samples in one call: what it waits at is worth looking up
 LIST_S, CHILDREN_S = 0.005, 0.1
 TICKS_A_LIST = 3  # where the ticks are far apart, threads are not listed at each
@@ -48,9 +50,13 @@ class Session:
         self.ticks, self.began_ns, self.cpu_ns = 0, time.monotonic_ns(), time.process_time_ns()
         self.executable = executable_of(pid)
         self.next_list = self.next_children = 0.0
+        self.list_again = False  # where there is one new thread there are others soon
         self.pid = pid
         self.watch(pid)
         self.take()
+        for thread in self.processes[pid].threads.values() if pid in self.processes else ():
+            if thread.tid != pid:  # the notebook's own threads, which mostly sleep
+                thread.same = SLEEPS_ALREADY
 
     def watch(self, pid: int) -> None:
         if pid not in self.processes and len(self.processes) < MOST_PROCESSES:
@@ -109,7 +115,9 @@ class Session:
         if now < self.next_list:
             return
         known = MOST_THREADS - self.room()
-        self.next_list = now + max(LIST_S, known * 0.0002, TICKS_A_LIST * self.budget.pause_s)
+        pause = 0.0 if self.list_again else TICKS_A_LIST * self.budget.pause_s
+        self.next_list = now + max(LIST_S, known * 0.0002, pause)
+        self.list_again = False
         for process in list(self.processes.values()):
             if not process.list_threads(len(process.threads) + self.room(), self.rows):
                 self.note(f"only the first {MOST_THREADS} threads are sampled")
@@ -207,6 +215,8 @@ def serve(kernel: int, cores: int) -> None:
                 send(b"on\n")
             elif word == "watch" and session:
                 session.watch(int(rest))
+            elif word == "look" and session:
+                session.next_list, session.list_again = 0.0, True
             elif word == "off" and session:
                 data, session = session.finish(), None
                 send(data)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from concmagic.recording.raw import SampleLog
 
 _TIMEOUT_S = 5.0  # of every answer; a helper that takes longer is given up
 _COLUMNS = 5
+_LOOK_S = 0.002
 _NO_GIL = "0 0 0 0 -"  # where it lies is not known
 _SCRIPT = Path(__file__).with_name("process.py")
 
@@ -35,6 +37,7 @@ class Sampler:
         self._pid = pid
         self._files = files
         self._running: _Helper | None = None
+        self._next_look = 0.0
         self.problems: list[str] = []
 
     def start(self) -> None:
@@ -65,6 +68,16 @@ class Sampler:
         if self._running is not None:
             with contextlib.suppress(OSError):  # a dead helper is reported by `stop`
                 self._running.send(f"watch {pid}")
+
+    def look(self) -> None:
+        """Say that there is a new thread: it is sampled at once, not when threads are listed next.
+
+        Called by every thread that begins; of many at once the first one says it for all.
+        """
+        helper, now = self._running, time.monotonic()
+        if helper is not None and now >= self._next_look:
+            self._next_look = now + _LOOK_S
+            helper.say("look")
 
     def stop(self) -> SampleLog | None:
         """End sampling and hand the samples over; None if there are none."""
@@ -136,6 +149,11 @@ class _Helper:
 
     def send(self, command: str) -> None:
         self._socket.sendall(command.encode(errors="surrogateescape") + b"\n")
+
+    def say(self, command: str) -> None:
+        """Send it if that is possible at once: nobody waits for it."""
+        with contextlib.suppress(OSError):
+            self._socket.send(command.encode() + b"\n", socket.MSG_DONTWAIT)
 
     def line(self) -> str:
         while b"\n" not in self._buffer:

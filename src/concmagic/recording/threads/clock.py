@@ -1,4 +1,4 @@
-"""CPU clocks of single threads, read by native id.
+"""CPU clocks of single threads, read by native id, and how often the calling one was off its core.
 
 Not by `time.pthread_getcpuclockid`: the C library reads memory of the thread there, which is gone
 when the thread is, and the whole process would crash. On Linux the clock's number follows from the
@@ -24,3 +24,13 @@ def cpu_ns(native_id: int) -> int | None:
         return time.clock_gettime_ns((~native_id << 3) | _PER_THREAD_CPU_TIME)
     except OSError:
         return None
+
+
+def switches() -> tuple[int, int] | None:
+    """How often the calling thread was off its core by itself, and not by itself; None where not counted."""
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_THREAD)
+    return used.ru_nvcsw, used.ru_nivcsw

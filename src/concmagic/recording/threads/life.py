@@ -8,8 +8,10 @@ import time
 from typing import Any
 
 from concmagic.recording.raw import Origin, ThreadRecord
+from concmagic.recording.threads import clock as thread_clock
 
 _MOST_MOMENTS = 2000  # pairs of a thread's clock that are kept
+_MOST_FRAMES = 1000
 _MOST_TEXT = 300  # characters of an exception's message
 
 
@@ -24,6 +26,7 @@ class Life:
         "daemon",
         "ended_ns",
         "exception",
+        "frames",
         "group",
         "ident",
         "moments",
@@ -32,6 +35,8 @@ class Life:
         "origin",
         "started_ns",
         "starter",
+        "switches",
+        "switches_before",
         "worked",
     )
 
@@ -48,6 +53,9 @@ class Life:
         self.starter: int | None = None
         self.worked = False  # a pool job of this cell ran on it
         self.exception = ""
+        self.frames: tuple[tuple[str, int, str], ...] = ()
+        self.switches_before = (0, 0)  # of a thread that was there before the cell
+        self.switches: tuple[int, int] | None = None
         self.cpu_start_ns: int | None = None
         self.cpu_end_ns: int | None = None
         self.moments: list[tuple[int, int]] = []
@@ -64,6 +72,7 @@ class Life:
         self.ended_ns = now_ns
         if threading.get_native_id() == self.native_id:
             self.note_cpu(now_ns, time.thread_time_ns(), last=True)
+            self.switches = thread_clock.switches()
 
     def note_cpu(self, now_ns: int, cpu_ns: int, last: bool = False) -> None:
         """Keep a reading of the thread's CPU clock."""
@@ -78,7 +87,9 @@ class Life:
         invoke = thread._invoke_excepthook  # type: ignore[attr-defined]
 
         def noting(dying: threading.Thread) -> Any:
-            self.exception = self.exception or describe(sys.exc_info()[1])
+            error = sys.exc_info()[1]
+            if not self.exception:
+                self.exception, self.frames = describe(error), frames_of(error)
             return invoke(dying)
 
         self._invoke_excepthook = noting
@@ -112,7 +123,28 @@ class Life:
             cpu_ns=used,
             cpu_by_moment=tuple(self.moments),
             exception=self.exception,
+            frames=self.frames,
+            switches=self._switches(),
         )
+
+    def _switches(self) -> tuple[int, int] | None:
+        if self.switches is None:
+            return None
+        (gave_up, lost), (gave_up_before, lost_before) = self.switches, self.switches_before
+        return gave_up - gave_up_before, lost - lost_before
+
+
+def frames_of(error: BaseException | None) -> tuple[tuple[str, int, str], ...]:
+    """Where an exception was raised: file, line and function of each frame, outermost first."""
+    if error is None or isinstance(error, SystemExit):
+        return ()
+    found: list[tuple[str, int, str]] = []
+    traceback = error.__traceback__
+    while traceback is not None and len(found) < _MOST_FRAMES:
+        code = traceback.tb_frame.f_code
+        found.append((code.co_filename, traceback.tb_lineno, code.co_qualname))
+        traceback = traceback.tb_next
+    return tuple(found)
 
 
 def describe(error: BaseException | None) -> str:

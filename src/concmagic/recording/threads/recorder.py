@@ -12,6 +12,7 @@ import functools
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from concmagic.recording import ours
@@ -34,8 +35,9 @@ def note_job() -> None:
 class ThreadRecorder:
     """Observes the threads of this process from `start` to `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_begin: Callable[[], None] | None = None) -> None:
         self.problems: list[str] = []
+        self._on_begin = on_begin  # called in each new thread
         self._pid = 0
         self._own_id = 0
         self._lives: list[Life] = []
@@ -76,6 +78,8 @@ class ThreadRecorder:
         life.begin(time.monotonic_ns(), threading.get_native_id(), threading.get_ident())
         self._lives.append(life)
         self._alive[life.native_id] = life
+        if self._on_begin is not None:
+            self._on_begin()
 
     def end(self, life: Life) -> None:
         """Call in the thread itself, last thing; a second call changes nothing."""
@@ -108,6 +112,8 @@ class ThreadRecorder:
         cpu = thread_clock.cpu_ns(native_id)
         if cpu is not None:
             life.note_cpu(time.monotonic_ns(), cpu)
+        if native_id == threading.get_native_id():
+            life.switches_before = thread_clock.switches() or (0, 0)
         self._lives.append(life)
         self._alive[native_id] = life
 
@@ -150,6 +156,8 @@ class ThreadRecorder:
             cpu = thread_clock.cpu_ns(life.native_id)
             if cpu is not None:
                 life.note_cpu(time.monotonic_ns(), cpu, last=True)
+            if life.native_id == threading.get_native_id():
+                life.switches = thread_clock.switches()
 
     def _origin(self, life: Life, kernel: frozenset[int]) -> Origin:
         if ours.contains(life.native_id):

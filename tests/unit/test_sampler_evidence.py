@@ -1,0 +1,236 @@
+"""What the sampler tells beside states: waits for a core, who has the GIL, what threads wait at, its cost."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, rows_of, sampled, together
+
+from concmagic.recording.sampler import gil_address
+from concmagic.recording.sampler.budget import Budget
+from concmagic.recording.sampler.descriptors import Descriptors, _address
+
+
+def lengths(rows: list[Row], native_id: int, argument: bool = False) -> Counter[int]:
+    """Nanoseconds of a thread by code, or of a process's GIL by holder."""
+    sums: Counter[int] = Counter()
+    for row in rows:
+        if row.native_id == native_id:
+            sums[row.argument if argument else row.code] += row.end_ns - row.start_ns
+    return sums
+
+
+def witnessed(work: Callable[[], object], into: dict[int, tuple[int, int]]) -> Callable[[], None]:
+    """Note a thread's CPU time and how long it had no core, by the kernel's own accounts."""
+
+    def run() -> None:
+        work()
+        native_id = threading.get_native_id()
+        delay = Path(f"/proc/self/task/{native_id}/schedstat").read_text().split()[1]
+        into[native_id] = time.thread_time_ns(), int(delay)
+
+    return run
+
+
+def hashing() -> None:
+    data = bytes(1 << 20)
+    while time.thread_time_ns() < 200_000_000:
+        hashlib.sha256(data).digest()
+
+
+def test_two_threads_on_one_core_wait_for_it_in_turn() -> None:
+    witness: dict[int, tuple[int, int]] = {}
+    allowed = os.sched_getaffinity(0)
+    with sampled() as logs:
+        os.sched_setaffinity(0, {min(allowed)})  # of this thread, and of those that it starts
+        try:
+            threads = together(*[witnessed(hashing, witness)] * 2)
+        finally:
+            os.sched_setaffinity(0, allowed)
+    rows = rows_of(logs[0])
+    for thread in threads:
+        cpu_ns, delay_ns = witness[thread.native_id or 0]
+        spent = lengths(rows, thread.native_id or 0)
+        assert delay_ns > 0.5 * cpu_ns  # the other had the core meanwhile
+        assert spent[CORE] == pytest.approx(delay_ns, rel=0.1, abs=20_000_000)
+        # Nothing is known of it before the first sample, which a busy machine makes late.
+        assert spent[RUNNING] == pytest.approx(cpu_ns, abs=50_000_000)
+
+
+def spin() -> None:
+    while time.thread_time_ns() < 200_000_000:
+        sum(range(500))
+
+
+def test_who_holds_the_gil_is_read_and_how_often_it_went_on() -> None:
+    witness: dict[int, tuple[int, int]] = {}
+    with sampled() as logs:
+        threads = together(*[witnessed(spin, witness)] * 2)
+    held = lengths(rows_of(logs[0]), -os.getpid(), argument=True)
+    for thread in threads:
+        cpu_ns, delay_ns = witness[thread.native_id or 0]
+        # It computed with the GIL, and had no core with it or without.
+        assert 0.7 * cpu_ns < held[thread.native_id or 0] < 1.3 * (cpu_ns + delay_ns)
+    assert logs[0].gil_switches is not None
+    assert logs[0].gil_switches > 20
+
+
+def test_a_holder_off_the_cores_is_seen_too() -> None:
+    nap = ctypes.PyDLL(None).usleep  # keeps the GIL
+    with sampled() as logs:
+        (thread,) = together(lambda: nap(300_000))
+    held = lengths(rows_of(logs[0]), -os.getpid(), argument=True)
+    assert held[thread.native_id or 0] > 200_000_000
+    assert lengths(rows_of(logs[0]), thread.native_id or 0)[RUNNING] < 50_000_000
+
+
+def test_the_holders_words_are_found_once_in_this_interpreter() -> None:
+    place = gil_address.find()
+    assert place is not None
+    assert place.holder > 0 and place.native > 0
+
+
+def waiting_at(work: Callable[[], object], end: Callable[[], object]) -> list[str]:
+    """What a thread waited at, for 0.2 s until it is let go."""
+    with sampled() as logs:
+        thread = threading.Thread(target=work)
+        thread.start()
+        time.sleep(0.2)  # the length of the wait that is to be named
+        end()
+        thread.join()
+    return [words for native_id, _, words in logs[0].details if native_id == thread.native_id]
+
+
+def test_a_pipe_a_file_and_a_socket_have_their_names(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    assert waiting_at(lambda: os.read(reading, 1), lambda: os.write(writing, b"x")) == ["pipe"]
+    os.close(reading)
+    os.close(writing)
+    os.mkfifo(tmp_path / "data.csv")
+
+    def read() -> None:
+        (tmp_path / "data.csv").read_bytes()
+
+    held = []
+    opened = threading.Thread(target=lambda: held.append((tmp_path / "data.csv").open("wb")))
+    opened.start()
+    assert waiting_at(read, lambda: held[0].close()) == ["data.csv"]
+    opened.join()
+    for family, host, shown in (
+        (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
+        (socket.AF_INET6, "::1", "[::1]"),
+    ):
+        with socket.create_server((host, 0), family=family) as server:
+            port = server.getsockname()[1]
+            with socket.create_connection((host, port)) as there, server.accept()[0] as here:
+                assert waiting_at(lambda s=there: s.recv(1), lambda s=here: s.send(b"x")) == [
+                    f"{shown}:{port}"
+                ]
+            client: list[socket.socket] = []
+            connect = lambda at=(host, port), into=client: into.append(socket.create_connection(at))  # noqa: E731
+            assert waiting_at(lambda s=server: s.accept()[0].close(), connect) == [f"port {port}"]
+            client[0].close()
+
+
+def test_a_socket_that_is_waited_at_by_its_timeout_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as there, server.accept()[0] as here:
+            assert waiting_at(lambda: there.recv(1), lambda: here.send(b"x")) == [f"127.0.0.1:{port}"]
+
+
+def test_addresses_are_read_as_the_kernels_tables_write_them() -> None:
+    if sys.byteorder == "little":
+        assert _address("0100007F:01BB") == "127.0.0.1:443"
+        assert _address("00000000000000000000000001000000:0050") == "[::1]:80"
+        assert _address("0000000000000000FFFF00000100007F:0050") == "127.0.0.1:80"
+
+
+def test_a_descriptor_that_is_gone_has_no_name() -> None:
+    assert Descriptors(os.getpid()).of_call(b"0 0xffff 0x1 0x0 0x0 0x0 0x0 0x0 0x0") == ""
+    assert Descriptors(os.getpid()).of_call(b"running") == ""
+
+
+def test_with_sixteen_threads_it_takes_at_most_8_percent_of_a_core() -> None:
+    enough = threading.Event()
+
+    def computing() -> None:
+        while not enough.is_set():
+            sum(range(500))
+
+    begun_ns = time.monotonic_ns()
+    with sampled() as logs:
+        threads = [threading.Thread(target=computing) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)  # how long it is measured
+        enough.set()
+        for thread in threads:
+            thread.join()
+        lasted_ns = time.monotonic_ns() - begun_ns
+    assert logs[0].cpu_ns <= 0.08 * lasted_ns
+    assert any(row.code == GIL for row in rows_of(logs[0]))
+
+
+def test_the_pause_makes_the_cost_of_a_tick_its_share() -> None:
+    """Dearer ticks are further apart, and those of a busy machine further still."""
+    budget = Budget(cores=1)
+    try:
+        pauses = []
+        for running in [0] * 40 + [2] * 80:
+            until = time.process_time_ns() + 1_000_000
+            while time.process_time_ns() < until:
+                pass
+            budget.pause(running, rows=0)
+            pauses.append(budget.pause_s)
+        assert budget.tick_ns > 1_000_000
+        assert pauses[-1] > 0.05  # a millisecond is 2 % of it
+        assert pauses[-1] >= pauses[39] >= 0.012  # … or, with a core free, 8 %
+    finally:
+        budget.close()
+
+
+def test_looking_at_nothing_but_new_threads_is_said_once_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with sampled():
+        from concmagic.recording.sampler import recorder
+
+        monkeypatch.setattr(recorder._Helper, "say", lambda self, command: said.append(command))
+        watching = recorder.Sampler(os.getpid())
+        watching._running = recorder._helper
+        for _ in range(100):
+            watching.look()
+        watching._running = None
+    assert 1 <= len(said) < 100
+
+
+def test_a_thread_is_seen_at_once_when_it_says_so() -> None:
+    """Without being told, threads are listed every few milliseconds."""
+    from concmagic.recording.sampler.recorder import Sampler
+
+    watching = Sampler(os.getpid())
+    watching.start()
+    go = threading.Event()
+    threads = []
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: (watching.look(), go.wait()))
+        thread.start()
+        threads.append(thread)
+        time.sleep(0.02)
+    go.set()
+    for thread in threads:
+        thread.join()
+    log = watching.stop()
+    seen = {row.native_id for row in rows_of(log)}
+    assert {thread.native_id for thread in threads} <= seen
+    assert HOLDER in {row.code for row in rows_of(log)}

@@ -1,0 +1,144 @@
+"""Waits of threads: where they turn into READY, at what and for whom they are."""
+
+from __future__ import annotations
+
+from recordings import CELL, MAIN, MS, at, kernel, recording, thread
+
+from concmagic.recording.raw import JobRecord, SampleLog
+from concmagic.trace.clock import CellClock
+from concmagic.trace.import_samples import import_holders, import_samples
+from concmagic.trace.import_waits import End, for_whom, joined, to_their_ends, with_places, without_turns
+from concmagic.trace.importer import import_recording
+from concmagic.trace.model import State, StateInterval, Track
+
+CORE_WAIT, HOLDER, LOCK = -6, -7, -4
+
+
+def wait(begin: float, end: float, reason: str = "sleep", detail: str = "") -> StateInterval:
+    return StateInterval(round(begin * MS), round(end * MS), State.WAITING, reason, detail)
+
+
+def ready(begin: float, end: float, reason: str = "GIL") -> StateInterval:
+    return StateInterval(round(begin * MS), round(end * MS), State.READY, reason)
+
+
+def running(begin: float, end: float) -> StateInterval:
+    return StateInterval(round(begin * MS), round(end * MS), State.RUNNING)
+
+
+def test_a_call_that_ends_in_a_wait_for_the_gil_waited_only_until_then() -> None:
+    samples = [wait(0, 20), ready(20, 50)]
+    assert without_turns([wait(0, 50)], samples) == [wait(0, 20)]
+
+
+def test_looking_for_the_gil_now_and_then_is_part_of_wanting_it() -> None:
+    samples = [wait(0, 20), ready(20, 25), running(25, 26), ready(26, 40, "core"), ready(40, 50)]
+    assert without_turns([wait(0, 50)], samples) == [wait(0, 20)]
+
+
+def test_a_call_that_was_not_ready_at_its_end_is_whole() -> None:
+    samples = [wait(0, 10), ready(10, 12), wait(12, 50), running(50, 60)]
+    assert without_turns([wait(0, 50)], samples, 2 * MS) == [wait(0, 50)]
+    assert without_turns([wait(0, 51)], samples, 2 * MS) == [wait(0, 51)]  # it ran at its end: no READY
+
+
+def test_a_wait_has_the_place_that_samples_saw_in_it() -> None:
+    samples = [wait(0, 4, "socket", "127.0.0.1:80"), wait(4, 30, "socket", "10.0.0.1:443")]
+    assert with_places([wait(1, 29, "socket")], samples) == [wait(1, 29, "socket", "10.0.0.1:443")]
+    assert with_places([wait(1, 29, "sleep")], samples) == [wait(1, 29, "sleep")]
+    assert with_places([wait(40, 50, "socket")], samples) == [wait(40, 50, "socket")]
+
+
+def test_a_wait_whose_end_was_not_recorded_lasts_while_samples_agree() -> None:
+    samples = [running(0, 5), wait(5, 80, "lock"), running(80, 90)]
+    assert to_their_ends([wait(5, 30, "join")], samples) == [wait(5, 80, "join")]
+    assert to_their_ends([wait(5, 82, "join")], samples) == [wait(5, 82, "join")]
+
+
+def track(number: int, *states: StateInterval, end: float | None = None) -> Track:
+    stop = None if end is None else round(end * MS)
+    return Track(number, "thread", f"t{number}", None, "work", 0, stop, states)
+
+
+def test_a_join_is_for_the_thread_that_ended_last_in_it() -> None:
+    tracks = [track(0, wait(10, 50, "join")), track(1, end=30), track(2, end=49), track(3, end=60)]
+    told, flows = joined(tracks, {})
+    assert told[0].states[0].detail == "of t2"
+    assert [(flow.source, flow.source_ns // MS, flow.target, flow.target_ns // MS) for flow in flows] == [
+        (2, 49, 0, 50)
+    ]
+
+
+def test_a_join_that_was_kept_ready_returned_when_its_call_did() -> None:
+    tracks = [track(0, wait(10, 45, "join"), ready(45, 50)), track(1, end=49)]
+    assert joined(tracks, {})[0][0].states[0].detail == ""
+    told, flows = joined(tracks, {0: [(10 * MS, 50 * MS)]})
+    assert told[0].states[0].detail == "of t1"
+    assert flows[0].target_ns == 50 * MS
+
+
+def test_a_thread_does_not_wait_for_itself_nor_for_what_began_later() -> None:
+    ends = [End(20 * MS, 0, "own", 0), End(30 * MS, 5, "later", 60 * MS)]
+    told, flows = for_whom([track(0, wait(10, 50, "result"))], ends, {}, ("result",), "result")
+    assert (told[0].states[0].detail, flows) == ("", [])
+
+
+def test_results_go_to_the_thread_that_waited_for_them() -> None:
+    threads = (
+        thread(),
+        thread(41, "worker", started_ns=at(0), begun_ns=at(0)),
+        thread(42, "asker", started_ns=at(0), begun_ns=at(0)),
+    )
+    jobs = (JobRecord(0, "f(1)", at(1), at(2), at(40), "returned", 40, 41, submitter=MAIN),)
+    log = samples((42, 5, 41, LOCK))
+    trace = import_recording(recording(kernel(*threads, jobs=jobs), samples=log))
+    results = [(flow.source, flow.target) for flow in trace.flows if flow.kind == "result"]
+    ids = {one.name: one.id for one in trace.tracks}
+    assert results == [(ids["worker"], ids["MainThread"])]  # that the asker waits for it nothing tells
+
+
+def samples(*rows: tuple[int, float, float, int], **more: object) -> SampleLog:
+    import numpy as np
+
+    argument = more.pop("argument", [0] * len(rows))
+    columns = zip(*((tid, at(begin), at(stop), code) for tid, begin, stop, code in rows), strict=True)
+    native_id, start, end, code = (np.array(column, "<i8").tobytes() for column in columns)
+    last = np.array(argument, "<i8").tobytes()
+    return SampleLog(native_id, start, end, code, rate_hz=500.0, argument=last, knows_gil=True, **more)  # type: ignore[arg-type]
+
+
+def test_a_sampled_wait_at_one_socket_with_a_timeout_is_the_sockets() -> None:
+    poll, recv = 7, 45
+    log = samples(
+        (41, 0, 10, poll),
+        (42, 0, 10, recv),
+        (43, 0, 10, poll),
+        details=((41, at(0), "10.0.0.1:443"), (42, at(0), "10.0.0.2:80")),
+    )
+    found = import_samples(log, CellClock(at(0), 100 * MS))
+    told = {native_id: (one.reason, one.detail) for native_id, (one,) in found.items()}
+    assert told[41] == ("socket", "10.0.0.1:443")
+    assert told[42] == ("socket", "10.0.0.2:80")
+    assert told[43] == ("select", "")
+
+
+def test_a_wait_for_a_core_is_ready_and_who_holds_the_gil_is_no_state() -> None:
+    log = samples((41, 0, 10, CORE_WAIT), (-40, 0, 10, HOLDER), (-40, 10, 20, HOLDER), argument=[0, 41, 0])
+    clock = CellClock(at(0), 100 * MS)
+    assert dict(import_samples(log, clock)) == {41: (ready(0, 10, "core"),)}
+    assert dict(import_holders(log, clock)) == {40: ((0, 10 * MS, 41), (10 * MS, 20 * MS, 0))}
+
+
+def test_the_gils_track_is_what_was_read_where_it_was() -> None:
+    """Also a holder that is off the cores: no state of a thread would tell."""
+    threads = (thread(), thread(41, "napper", started_ns=at(0), begun_ns=at(0)))
+    rows = [(MAIN, 0, 100, -3), (41, 0, 100, 230), (-40, 0, 90, HOLDER), (-40, 90, 100, HOLDER)]
+    log = samples(*rows, argument=[0, 0, 41, 77])
+    trace = import_recording(recording(kernel(*threads), samples=log))
+    (gil,) = [one for one in trace.tracks if one.kind == "gil"]
+    assert [(one.state, one.detail, one.end_ns // MS) for one in gil.states] == [
+        (State.RUNNING, "napper", 90),
+        (State.UNKNOWN, "", 100),
+    ]
+    assert CELL  # the cell's own file: no line of it is claimed
+    assert {one.detail for one in trace.tracks[2].states} <= {"", "held by napper"}
