@@ -152,7 +152,7 @@ def test_waits_say_what_they_are_for_and_their_line(asked: Kernel) -> None:
         "of_subprocess": ("subprocess", "", 7),
         "at_pipe": ("read", "pipe", 9),
         "selecting": ("select", "", 11),
-        "at_queue": ("Queue.get", "", 13),
+        "at_queue": ("Queue.get", "for_lines", 13),
         "at_file": ("read", "fifo", 16),
     }
     assert {name: longest_wait(asked, name) for name in expected} == expected
