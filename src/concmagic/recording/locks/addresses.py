@@ -21,6 +21,7 @@ from concmagic.recording.locks.callers import Chains
 from concmagic.recording.locks.frames import Frames, locks_at
 from concmagic.recording.locks.kinds import Lock, RLock
 from concmagic.recording.raw_locks import HeldAtStop
+from concmagic.recording.thread_frames import thread_frames
 
 _WORD = 16  # bytes into the lock: where the address of its semaphore stands
 _PAUSE_S = 0.02
@@ -70,7 +71,7 @@ class LockAddresses:
         with self._frames.open():
             entering = [
                 (frame, address)
-                for frame in list(sys._current_frames().values())
+                for frame in list(thread_frames().values())
                 if (address := self._frames.entered(frame))
             ]
         addresses = {address for _, address in entering}
@@ -85,7 +86,7 @@ class LockAddresses:
         now_ns, here = time.monotonic_ns(), _thread.get_ident()
         standing = []
         with self._frames.open():
-            for ident, innermost in list(sys._current_frames().items()):
+            for ident, innermost in list(thread_frames().items()):
                 frame = interrupted if ident == here else innermost
                 if frame is not None and ident in native_ids:
                     entered = self._frames.entered(frame)

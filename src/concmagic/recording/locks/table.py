@@ -21,6 +21,7 @@ from concmagic.recording.locks.kinds import RLock
 from concmagic.recording.locks.now import Attempt, LockState, Thread
 from concmagic.recording.raw_locks import LockWait
 from concmagic.recording.tasks.origin import place_of
+from concmagic.recording.thread_frames import thread_frames
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
@@ -278,7 +279,7 @@ def _holders(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:
 
 def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
     """The frame in which a thread makes this attempt; None if it is no longer there."""
-    frame = sys._current_frames().get(thread.ident)
+    frame = thread_frames().get(thread.ident)
     while frame is not None:
         if frame.f_code is attempt.code and frame.f_lasti == attempt.offset:
             return frame

@@ -26,6 +26,7 @@ from concmagic.recording.tasks import foreign_loops, forgotten, hooks, lock_hold
 from concmagic.recording.tasks.log import Reader
 from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.table import TaskEntry, user_name
+from concmagic.recording.thread_frames import thread_frames
 
 _KEPT = 1_000_000  # records kept one by one: 24 MB while the cell runs; what comes later is summed up
 
@@ -162,7 +163,7 @@ def _end_those_of_the_parent() -> None:
 
 def _unfinished(observer: Observer, at_ns: int) -> Iterator[int]:
     """Steps that are being taken right now, in whatever thread: found on the threads' stacks."""
-    for frame in sys._current_frames().values():
+    for frame in thread_frames().values():
         inner: FrameType | None = frame
         while inner is not None:
             if inner.f_code.co_name == "_run" and inner.f_code.co_filename == hooks.__file__:
