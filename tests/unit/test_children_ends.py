@@ -253,7 +253,10 @@ pool.shutdown()
     _, begun, ended, after = book.cells
     (record,) = (record for record in begun.records if record.origin == "user")
     assert record.ended_ns is None
-    assert "still running" in record.problems[0]
+    assert not record.problems and "work" in record.functions  # it was asked, and goes on
+    (again,) = (record for record in ended.records if record.origin == "user")
+    assert (again.pid, again.started_ns, again.exit_code) == (record.pid, None, 0)
+    assert "newer" in again.functions and "newer" not in record.functions
     assert (begun.error, ended.error, ended.answer) == ("", "", 20)
     assert after.folders == []
     assert after.hooks_changed == []
@@ -302,3 +305,22 @@ process.close()
     assert all(cell.hooks_changed == [] and cell.folders == [] for cell in book.cells)
     assert last.threads == 1
     assert len(last.files) == len(first.files)
+
+
+def test_a_child_that_forks_is_not_warned_of_our_threads() -> None:
+    setup = """
+import warnings
+def boss():
+    warnings.simplefilter("error")
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    cell = """
+process = mp.get_context("spawn").Process(target=boss)
+process.start()
+process.join()
+answer = process.exitcode
+"""
+    assert run_cells(SETUP + setup, cell).last.answer == 0

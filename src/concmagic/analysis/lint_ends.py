@@ -11,7 +11,6 @@ from concmagic.trace.model import Trace, Track
 from concmagic.trace.states import IDLE
 
 _MOST_NAMES = 3
-_POOL_ENDS = ("killed by SIGTERM",)  # what a pool does to its own workers when it is left
 
 
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -60,25 +59,6 @@ def _line_of(traceback: str) -> int:
     return int(steps[-1][1]) if steps else 0
 
 
-def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """A child process ended by a signal or with an error."""
-    for track in trace.tracks:
-        if track.kind != "process" or track.role != "work" or track.parent is None:
-            continue
-        if track.group and track.outcome in _POOL_ENDS:
-            continue
-        if track.outcome.startswith(("killed by ", "exit code ")):
-            yield Finding(
-                lint="child-died",
-                severity="warning",
-                message=sentences.child_died(track.name, track.outcome, track.outcome_detail),
-                hint=sentences.child_died_hint(track.outcome),
-                tracks=(track.id,),
-                start_ns=track.start_ns,
-                end_ns=track.end_ns or trace.wall_ns,
-            )
-
-
 def _kernels_main_thread(trace: Trace) -> Track | None:
     roots = {
         (track.pid, track.native_id): track.id
@@ -107,7 +87,14 @@ def _is_left(track: Track) -> bool:
 def _workers_without_a_job(trace: Trace) -> set[int]:
     """Pool workers whose jobs are all over; just after one they are not seen waiting for work yet."""
     busy = {job.track for job in trace.jobs if job.end_ns is None}
-    return {job.track for job in trace.jobs if job.track is not None} - busy
+    free = {job.track for job in trace.jobs if job.track is not None} - busy
+    at_work = {track.pid for track in trace.tracks if track.id in busy}
+    # A pool's process that has no job is there for the next one, whether it had one in this cell or not.
+    return free | {
+        track.id
+        for track in trace.tracks
+        if track.kind == "process" and track.group and track.pid not in at_work
+    }
 
 
 def _only_waits(track: Track) -> bool:

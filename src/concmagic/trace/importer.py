@@ -97,9 +97,7 @@ class _Importer:
             marks=import_marks(recording, self._clock, self._ids),
             jobs=jobs,
             locks=tuple(found.locks),
-            prints=import_prints(
-                recording.prints, recording.processes[0].pid, self._clock, self._ids, found.steps
-            ),
+            prints=import_prints(recording, self._clock, self._ids, found.steps),
             gil_switches=None if recording.samples is None else recording.samples.gil_switches,
             slices=together(found.slices),
             source=recording.source,
@@ -116,7 +114,7 @@ class _Importer:
         found = self._found
         of_jobs = job_flows(self._own_jobs, self._clock, self._ids)
         found.tracks, of_waits = with_results(found.tracks, own, found.blocked)
-        found.flows += message_flows(self._messages, found.tracks, self._clock)
+        found.flows += message_flows(self._messages, found.tracks, found.steps, self._clock)
         found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
 
     def _read_samples(self) -> Samples:

@@ -18,13 +18,15 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any
 
+from concmagic.recording.children import loky_code
 from concmagic.recording.children.patches import Patches
-from concmagic.recording.children.process_jobs import ProcessJobs
+from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
 from concmagic.recording.children.quiet import watched
-from concmagic.recording.raw import MessageLog, MessageRecord
+from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
 MOST = 50_000  # messages kept of one process; what comes later is counted only
-FLUSH_NS = 1_000_000  # a child hands over at most once in this time
+FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
+FLUSH_NS = 5_000_000  # … what the first jobs may, so that of few jobs each is known
 _LOKY = ("loky", "joblib.externals.loky")
 _WORKERS = {
     ("multiprocessing.pool", "worker"),
@@ -40,28 +42,32 @@ _RESULT_READERS = {
 }
 _QUEUES = {"multiprocessing.queues", *(f"{loky}.backend.queues" for loky in _LOKY)}
 _DIGESTED = 2_048  # bytes; the number of a pool's job stands before its arguments
-_OURS = "concmagic.runners."
+_OURS = "concmagic.runners.loop_"
 
 Row = list[Any]  # the fields of a MessageRecord, in order
 PartTaker = Callable[[Sequence[Row]], None]
 
 _KIND, _MOVED, _END, _SIZE = 2, 5, 6, 7
 _current: MessageRecorder | None = None
+_late: Callable[[Any, Any, FrameType | None], None] | None = None  # what arrives after `stop`
 
 
 class MessageRecorder:
     """The messages of this process, from `start` to `stop`."""
 
     def __init__(self) -> None:
+        self.on_job: Callable[[], None] = lambda: None  # of a worker: it was given one
         self.hand_over: PartTaker | None = None  # of a child: it may be killed at any moment
         self._rows: list[Row] = []
         self._passed_on = 0
-        self._passed_ns = 0
+        self._begun_ns = time.monotonic_ns()
+        self._passing_ns = 0
         self._lost = 0
         self._pairs: list[tuple[int, int]] = []
         self._patches = Patches()
         self._local = threading.local()
         self._jobs = ProcessJobs()
+        self._file_names = loky_code.FileNames()
 
     def start(self) -> None:
         """Begin to see messages."""
@@ -91,14 +97,16 @@ class MessageRecorder:
 
     def _uninstall(self) -> None:
         self._jobs.stop()
+        self._file_names.stop()
         self._patches.restore()
 
     def _watch_loky(self, queues: Any) -> None:
         """loky's queues have a pickler of their own."""
+        self._file_names.start()
         self._patches.set(
             queues,
             "dumps",
-            watched(queues.dumps, self._pickled, time.monotonic_ns),
+            watched(loky_code.sending(queues.dumps), self._pickled, time.monotonic_ns),
         )
 
     def _made_pipe(self, told: None, ends: Any, *arguments: Any, **options: Any) -> None:
@@ -109,33 +117,47 @@ class MessageRecorder:
     def _pickled(self, begun_ns: int, data: Any, *arguments: Any, **options: Any) -> None:
         value = arguments[-1] if len(arguments) < 3 else arguments[1]
         job = self._jobs.job_of(value, sys._getframe(2))
-        self._local.pickled = begun_ns, time.monotonic_ns(), len(data), job, _sends_result(sys._getframe(2))
+        outcome = outcome_of(value) if _sends_result(sys._getframe(2)) else ""
+        self._local.pickled = begun_ns, time.monotonic_ns(), len(data), job, outcome
 
     def _sent(self, begun_ns: int, result: None, end: Any, data: Any) -> None:
         size = len(data)
         pickled = getattr(self._local, "pickled", None)
         self._local.pickled = None
-        kind, job, first_ns, moved_ns = _kind(sys._getframe(2)), None, begun_ns, begun_ns
+        kind, job, outcome = _kind(sys._getframe(2)), None, ""
+        first_ns = moved_ns = begun_ns
         if kind == "ours":
             return
         if pickled is not None and pickled[2] == size:
-            first_ns, moved_ns, _, job, is_result = pickled
-            kind = "result" if is_result else "job" if job is not None else kind
-        self._add(_row(end, True, kind, first_ns, moved_ns, data, job))
+            first_ns, moved_ns, _, job, outcome = pickled
+            kind = "result" if outcome else "job" if job is not None else kind
+        self._add(_row(end, True, kind, first_ns, moved_ns, data, job, outcome))
 
     def _before_wait(self) -> int:
         self._pass_on()
         return time.monotonic_ns()
 
     def _received(self, begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
+        if _current is not self:  # it was waited for when this recorder was stopped
+            if _late is not None:
+                _late(end, buffer, sys._getframe(2))
+            return
+        self._arrived(end, buffer, sys._getframe(2), begun_ns, time.monotonic_ns())
+
+    def note_arrival(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
+        """A message that arrived just before `start`: it was the one that woke this process."""
         now_ns = time.monotonic_ns()
-        kind = _kind(sys._getframe(2))
+        self._arrived(end, buffer, caller, now_ns, now_ns)
+
+    def _arrived(self, end: Any, buffer: Any, caller: FrameType | None, begun_ns: int, now_ns: int) -> None:
+        kind = _kind(caller)
         if kind == "ours":
             return
-        row = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer(), None)
+        row = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer())
         self._local.arrived = row
         self._add(row)
         if kind == "item":
+            self.on_job()
             self._pass_on()
 
     def _unpickled(self, told: None, value: Any, data: Any, *arguments: Any, **options: Any) -> None:
@@ -147,10 +169,10 @@ class MessageRecorder:
         frame = sys._getframe(2)
         if _is_in(_WORKERS, frame.f_back, 1) and value is not None:
             row[_KIND] = "job"
+            self.on_job()
             self._pass_on()
         elif _is_in(_RESULT_READERS, frame.f_back, 1):
             row[_KIND] = "result"
-            self._jobs.note_result(value)
 
     def _add(self, row: Row) -> None:
         if len(self._rows) < MOST:
@@ -159,14 +181,26 @@ class MessageRecorder:
             self._lost += 1
 
     def _pass_on(self) -> None:
-        """Hand over what is new, unless that was done just now."""
-        taker, many = self.hand_over, len(self._rows)
-        if taker is None or many == self._passed_on:
+        """Hand over what is new, unless that has taken too much time already."""
+        if self.hand_over is None or len(self._rows) == self._passed_on:
             return
         now_ns = time.monotonic_ns()
-        if now_ns - self._passed_ns >= FLUSH_NS:
-            part, self._passed_on, self._passed_ns = self._rows[self._passed_on : many], many, now_ns
+        if self._passing_ns <= FLUSH_NS + FLUSH_SHARE * (now_ns - self._begun_ns):
+            self.pass_on_all()
+            self._passing_ns += time.monotonic_ns() - now_ns
+
+    def pass_on_all(self) -> None:
+        """Hand over what is new."""
+        taker, many = self.hand_over, len(self._rows)
+        if taker is not None and many > self._passed_on:
+            part, self._passed_on = self._rows[self._passed_on : many], many
             taker(part)
+
+
+def late_arrivals_to(taker: Callable[[Any, Any, FrameType | None], None] | None) -> None:
+    """Who is told of messages that were waited for when their recorder was stopped, and have come now."""
+    global _late
+    _late = taker
 
 
 def of_this_process() -> MessageRecorder | None:
@@ -179,23 +213,33 @@ def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
     return tuple(MessageRecord(*row) for row in rows)
 
 
-def _row(end: Any, sends: bool, kind: str, begin_ns: int, moved_ns: int, data: Any, job: int | None) -> Row:
+def _row(
+    end: Any,
+    sends: bool,
+    kind: str,
+    begin_ns: int,
+    moved_ns: int,
+    data: Any,
+    job: int | None = None,
+    outcome: str = "",
+) -> Row:
     inode, size, digest = os.fstat(end.fileno()).st_ino, len(data), zlib.crc32(data[:_DIGESTED])
     now_ns = time.monotonic_ns()
-    return [inode, sends, kind, threading.get_native_id(), begin_ns, moved_ns, now_ns, size, digest, job]
+    native_id = threading.get_native_id()
+    return [inode, sends, kind, native_id, begin_ns, moved_ns, now_ns, size, digest, job, outcome]
 
 
 def _kind(caller: FrameType | None) -> str:
     """Whose message it is, by who is on the stack: a queue's, a loop worker's item, ours, or a pipe's."""
     kind = "pipe"
-    for _ in range(3):
-        if caller is None:
-            break
+    while caller is not None:
         module = caller.f_globals.get("__name__", "")
         if module in _QUEUES:
             kind = "queue"
         elif module.startswith(_OURS):
             return "item" if caller.f_code.co_name == "work" else "ours"
+        elif not module.startswith("multiprocessing."):
+            break
         caller = caller.f_back
     return kind
 

@@ -6,26 +6,28 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.recording.children.family import Child
-from concmagic.recording.raw import MessageLog, MessageRecord, ProcessRecord
+from concmagic.recording.raw import ProcessRecord, ThreadRecord
+from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
 
 def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
     """Put both together; `told` are the records of the child's file, empty if there is none."""
     end = told.get("end", {})
     seen = end.get("seen", {})
+    called_ns, target_ns = told.get("target", (None, None))
     return ProcessRecord(
         pid=child.pid,
         parent_pid=child.parent_pid,
         name=child.name,
         start_method=child.start_method,
         origin=child.origin,
-        started_ns=child.started_ns,
-        begun_ns=end.get("begun_ns", told.get("begun_ns")),
-        target_ns=end.get("target_ns") or told.get("target"),
+        started_ns=None if child.is_earlier else child.started_ns,
+        begun_ns=None if child.is_earlier else end.get("begun_ns", told.get("begun_ns")),
+        target_ns=None if child.is_earlier else target_ns,
         ended_ns=_ended_ns(child, told),
         exit_code=child.exit_code if child.exit_code is not None else end.get("exit_code"),
         main_native_id=end.get("main_native_id", child.pid),
-        threads=seen.get("threads") or (),
+        threads=seen.get("threads") or _main_thread(child, target_ns),
         calls=seen.get("calls"),
         tasks=seen.get("tasks"),
         jobs=seen.get("jobs") or (),
@@ -35,14 +37,24 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         group=child.group,
         problems=tuple(_problems(child, told)),
         starter=child.starter or None,
-        done_ns=end.get("done_ns"),
+        done_ns=end.get("done_ns") if child.ended_ns is not None else None,
         messages=seen.get("messages") or _messages_so_far(told),
         born_ns=child.born_ns,
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
+        called_ns=called_ns,
         sent_bytes=child.sent_bytes,
         sent_ns=child.sent_ns,
+        prints=end.get("prints", ()),
+        changed=end.get("changed", ()),
         ended_by=_ended_by(child),
     )
+
+
+def _main_thread(child: Child, target_ns: int | None) -> tuple[ThreadRecord, ...]:
+    """Of a child that told nothing at its end: the one thread that it surely had."""
+    if target_ns is None:
+        return ()
+    return (ThreadRecord(child.pid, 0, "MainThread", False, "user", None, target_ns, None, None),)
 
 
 def _ended_by(child: Child) -> str:
@@ -73,6 +85,10 @@ def _problems(child: Child, told: dict[str, Any]) -> list[str]:
         return []
     if "failed" in told:
         return [sentences.child_never_started(child.name, told["failed"].strip().splitlines()[-1])]
+    if child.is_earlier and not told:
+        return [sentences.child_of_earlier_cell(child.name)]
     if child.ended_ns is None:
         return [sentences.child_left_running(child.name)]
+    if any(kind.startswith("messages-") for kind in told):
+        return [sentences.child_told_its_jobs(child.name, child.exit_code)]
     return [sentences.child_told_nothing(child.name, child.exit_code)]

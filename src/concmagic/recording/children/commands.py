@@ -1,0 +1,93 @@
+"""Where commands are started and end: subprocess, `os.posix_spawn`, asyncio's subprocesses."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from concmagic.recording.children import groups as child_groups
+from concmagic.recording.children.passport import fields_of
+from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.quiet import unseen
+
+if TYPE_CHECKING:
+    from concmagic.recording.children.family import Child
+    from concmagic.recording.children.hooks import Hooks
+
+_SCRIPT = Path(__file__).with_name("script.py")
+
+
+def patch(hooks: Hooks, patches: Patches) -> None:
+    """Watch them from now on."""
+    if getattr(subprocess, "_fork_exec", None) is not None:
+        patches.set(subprocess, "_fork_exec", _fork_exec(hooks, subprocess._fork_exec))  # type: ignore[attr-defined]
+        popen = subprocess.Popen
+        patches.set(popen, "_handle_exitstatus", _exit_status(hooks, popen._handle_exitstatus))  # type: ignore[attr-defined]
+    # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
+    if hasattr(os, "posix_spawn"):
+        patches.set(os, "posix_spawn", _posix_spawn(hooks, os.posix_spawn))
+    transports = sys.modules.get("asyncio.base_subprocess")
+    if transports is not None:
+        transport = transports.BaseSubprocessTransport
+        patches.set(transport, "_process_exited", _process_exited(hooks, transport._process_exited))
+
+
+def _fork_exec(hooks: Hooks, original: Any) -> Any:
+    def fork_exec(arguments: Any, executables: Any, *rest: Any) -> int:
+        name, folder = child_groups.command_name(arguments), rest[2]  # after close_fds and pass_fds
+        with hooks.family.expect(name, "subprocess") as child:
+            arguments = _recorded(hooks, child, arguments, executables[0], folder)
+            pid = int(original(arguments, executables, *rest))
+            hooks.born(child, pid)
+            return pid
+
+    return unseen(fork_exec)
+
+
+def _posix_spawn(hooks: Hooks, original: Any) -> Any:
+    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
+        with hooks.family.expect(child_groups.command_name(argv), "subprocess") as child:
+            argv = _recorded(hooks, child, argv, path, None)
+            pid = int(original(path, argv, env, **options))
+            hooks.born(child, pid)
+            return pid
+
+    return unseen(posix_spawn)
+
+
+def _recorded(hooks: Hooks, child: Child, arguments: Any, executable: Any, folder: Any) -> Any:
+    """The command line that runs the same script recorded; other than plain `python script.py …` it stays."""
+    try:
+        words = [os.fsdecode(argument) for argument in arguments]
+        is_ours = words[0] == sys.executable and os.path.samefile(executable, sys.executable)
+        if not is_ours or len(words) < 2 or not words[1].endswith(".py"):
+            return arguments
+        if not os.path.isfile(os.path.join(os.fsdecode(folder or ""), words[1])):
+            return arguments
+        hooks.before_child()
+        passport = Path(hooks.passport.folder) / f"{child.started_ns}.passport"
+        passport.write_bytes(pickle.dumps(fields_of(hooks.passport.for_child(child))))
+    except (OSError, TypeError, ValueError):
+        return arguments
+    return [words[0], os.fspath(_SCRIPT), os.fspath(passport), *words[1:]]
+
+
+def _exit_status(hooks: Hooks, original: Any) -> Any:
+    def _handle_exitstatus(popen: Any, *arguments: Any, **options: Any) -> None:
+        original(popen, *arguments, **options)
+        if popen.returncode is not None:
+            hooks.family.ended(popen.pid, popen.returncode)
+
+    return _handle_exitstatus
+
+
+def _process_exited(hooks: Hooks, original: Any) -> Any:
+    def _process_exited(transport: Any, returncode: int) -> None:
+        hooks.family.ended(transport.get_pid(), returncode)
+        original(transport, returncode)
+
+    return _process_exited

@@ -1,0 +1,107 @@
+"""Prints of a child in whole lines: `print` writes a text and its newline apart, and many print at once."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from concmagic.recording.children.quiet import watched
+
+MOST = 100_000  # notes that are kept
+_notes: list[tuple[int, int]] = []
+_lines: list[_Lines] = []  # of this process's streams, where they send every single write
+_unbuffered: list[io.TextIOWrapper] = []  # the others
+
+
+def in_whole_lines() -> None:
+    """Let stdout and stderr of this process come out line by line."""
+    _unbuffered.clear()
+    _notes.clear()
+    _lines.clear()  # the parent's, in a forked child of a child
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
+        with suppress(Exception):  # a stream of the user's own making
+            if isinstance(stream, io.TextIOWrapper):
+                # Each line in one write, text and newline; also where Python runs unbuffered (-u).
+                stream.reconfigure(line_buffering=True, write_through=False)
+                write = type(stream).write.__get__(stream)
+                stream.write = watched(write, _written)  # type: ignore[method-assign]
+                _unbuffered.append(stream)
+            elif type(stream).__module__.partition(".")[0] == "ipykernel":
+                _lines.append(_Lines(stream))
+
+
+def note() -> None:
+    """A line is printed just now, by this thread."""
+    if len(_notes) < MOST:
+        _notes.append((time.monotonic_ns(), threading.get_native_id()))
+
+
+def noted() -> tuple[tuple[int, int], ...]:
+    """When which thread printed a line (monotonic ns, native id), since this was asked last."""
+    notes = tuple(_notes)
+    del _notes[: len(notes)]
+    return notes
+
+
+def _written(told: None, result: int, text: str) -> None:
+    if "\n" in text:
+        note()
+
+
+def flush() -> None:
+    """Let out the beginning of a line that has no end."""
+    streams: tuple[Any, ...] = (*_lines, *_unbuffered)
+    for each in streams:
+        with suppress(Exception):
+            each.flush()
+
+
+class _Descriptor:
+    """A standard descriptor of this process."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def write(self, text: str) -> None:
+        """Write all of it, in one go where the system takes it."""
+        data = text.encode("utf-8", "replace")
+        while data:
+            data = data[os.write(self._number, data) :]
+
+
+class _Lines:
+    """The kernel's own stream, in a forked child, where each write is a message."""
+
+    def __init__(self, stream: Any) -> None:
+        self._write, self._flush = type(stream).write.__get__(stream), type(stream).flush.__get__(stream)
+        if getattr(stream, "watch_fd_thread", None) is not None:
+            # The kernel reads the descriptor, too, where lines keep their order: of its messages each has a
+            # connection of its own.
+            self._write = _Descriptor(2 if stream.name == "stderr" else 1).write
+        self._kept = ""
+        self._lock = threading.RLock()
+        stream.write, stream.flush = self.write, self.flush
+
+    def write(self, text: str) -> int:
+        """Send what is complete, keep the rest."""
+        with self._lock:
+            lines, newline, kept = (self._kept + text).rpartition("\n")
+            self._kept = kept
+            if newline:
+                note()
+                self._write(lines + newline)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send everything now."""
+        with self._lock:
+            kept, self._kept = self._kept, ""
+            if kept:
+                self._write(kept)
+        self._flush()
