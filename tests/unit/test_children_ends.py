@@ -253,7 +253,10 @@ pool.shutdown()
     _, begun, ended, after = book.cells
     (record,) = (record for record in begun.records if record.origin == "user")
     assert record.ended_ns is None
-    assert "still running" in record.problems[0]
+    assert not record.problems and "work" in record.functions  # it was asked, and goes on
+    (again,) = (record for record in ended.records if record.origin == "user")
+    assert (again.pid, again.started_ns, again.exit_code) == (record.pid, None, 0)
+    assert "newer" in again.functions and "newer" not in record.functions
     assert (begun.error, ended.error, ended.answer) == ("", "", 20)
     assert after.folders == []
     assert after.hooks_changed == []

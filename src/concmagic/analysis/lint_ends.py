@@ -107,7 +107,14 @@ def _is_left(track: Track) -> bool:
 def _workers_without_a_job(trace: Trace) -> set[int]:
     """Pool workers whose jobs are all over; just after one they are not seen waiting for work yet."""
     busy = {job.track for job in trace.jobs if job.end_ns is None}
-    return {job.track for job in trace.jobs if job.track is not None} - busy
+    free = {job.track for job in trace.jobs if job.track is not None} - busy
+    at_work = {track.pid for track in trace.tracks if track.id in busy}
+    # A pool's process that has no job is there for the next one, whether it had one in this cell or not.
+    return free | {
+        track.id
+        for track in trace.tracks
+        if track.kind == "process" and track.group and track.pid not in at_work
+    }
 
 
 def _only_waits(track: Track) -> bool:

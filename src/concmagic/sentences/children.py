@@ -58,6 +58,11 @@ def child_left_running(name: str) -> str:
     return f"{name} was still running when the cell ended: its calls and threads are not here."
 
 
+def child_of_earlier_cell(name: str) -> str:
+    """Say what is missing of a worker that no traced cell has started."""
+    return f"{name} was started before this cell: its calls and jobs are not here."
+
+
 def child_told_nothing(name: str, exit_code: int | None) -> str:
     """Say what is missing of a child that was ended before it could hand over."""
     return f"{name} handed nothing over ({ended_how(exit_code)}): its calls and threads are missing."

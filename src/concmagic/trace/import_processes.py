@@ -50,7 +50,7 @@ def process_track(
         pid=record.pid,
         native_id=record.main_native_id,
         group=record.group,
-        unit=not is_kernel and record.origin == "user" and not has_jobs,
+        unit=not is_kernel and record.origin == "user" and not has_jobs and record.started_ns is not None,
         cpu_ns=record.cpu_ns,
     )
 

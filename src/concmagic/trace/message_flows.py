@@ -10,8 +10,10 @@ from concmagic import sentences
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_messages import Messages, Passage, Place, ProcessJob
 from concmagic.trace.model import Flow, State, Track
+from concmagic.trace.states import JOINING
 
 _NOTICED_NS = 2_000_000  # from the end of a wait to reading what ended it
+_POLLED_NS = 50_000_000  # joblib looks for results every 10 ms, or a little later on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,15 @@ class _Threads:
             if one.state is State.WAITING and at - one.end_ns <= _NOTICED_NS:
                 return min(one.end_ns, at)
         return at
+
+    def noticed(self, place: Place, at: int) -> int:
+        """When a thread noticed what came at that moment: at once, or with its next look."""
+        track = self.tracks[place]
+        index = bisect_left(self.starts[track.id], at) - 1
+        one = track.states[index] if index >= 0 else None
+        if one is None or one.state is not State.WAITING or one.reason not in JOINING:
+            return at
+        return one.end_ns if at <= one.end_ns <= at + _POLLED_NS else at
 
 
 def message_flows(messages: Messages, tracks: Sequence[Track], clock: CellClock) -> list[Flow]:
@@ -72,11 +83,12 @@ def _of_job(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
         return flows
     sent, read_ns = job.back.sent, at(job.back.received.end_ns)
     detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
-    flows.append(Flow("result", target, min(at(sent.begin_ns), read_ns), source, read_ns, detail))
+    noticed = threads.noticed(submitter, read_ns)
+    flows.append(Flow("result", target, min(at(sent.begin_ns), read_ns), source, noticed, detail))
     helper = threads.tracks.get(job.back.receiver)
     if helper is not None and helper.id != source:
         # After the direct one: of two that end a wait, the path follows the later, which tells more.
-        flows.append(Flow("result", helper.id, read_ns, source, read_ns, job.record.label))
+        flows.append(Flow("result", helper.id, read_ns, source, noticed, job.record.label))
     return flows
 
 

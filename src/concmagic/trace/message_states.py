@@ -55,7 +55,7 @@ def _waits_untold(one: StateInterval) -> bool:
 def _idle(messages: Sequence[MessageRecord], process: ProcessRecord, clock: CellClock) -> list[StateInterval]:
     """A worker waits for work from one job's result to the next job's arrival."""
     found: list[StateInterval] = []
-    free_ns: int | None = None
+    free_ns = clock.start_ns if process.started_ns is None else None
     is_worker = False
     for one in messages:
         if one.kind in ("job", "item") and not one.sends:

@@ -111,6 +111,7 @@ LIBRARY_WAITS = {
     ("pool.py", "ApplyResult.get"): "result",
     ("pool.py", "ApplyResult.wait"): "result",
     ("pool.py", "IMapIterator.next"): "result",
+    ("parallel.py", "Parallel._retrieve"): "result",  # joblib looks every 10 ms
     ("pool.py", "Pool.join"): "pool",
     ("pool.py", "Pool.__exit__"): "pool",
     ("pool.py", "Pool.terminate"): "pool",

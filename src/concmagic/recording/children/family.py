@@ -30,6 +30,7 @@ class Child:
     pid: int = 0  # 0: it never came to life
     ended_ns: int | None = None
     exit_code: int | None = None
+    is_earlier: bool = False  # it was there before the cell
     is_bare: bool = False  # by os.fork, not by multiprocessing
     is_ending: bool = False  # a signal was sent to it
     signal_sent: int = 0  # which, by the cell or by its pool

@@ -14,12 +14,14 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 _LENGTH = struct.Struct("<Q")
 _PREFIX = "concmagic-children-"
 _SUFFIX = ".records"
+_ASK, _TOLD = ".ask", ".told"
 _MOST_PARTS = 1_000  # of one writev (IOV_MAX)
 
 
@@ -28,6 +30,12 @@ class ChildFile:
 
     def __init__(self, folder: Path, pid: int, begun_ns: int) -> None:
         self._path = folder / f"{pid}-{begun_ns}{_SUFFIX}"
+        self.ask_path = self._path.with_suffix(_ASK)
+
+    def note_told(self) -> None:
+        """Say that all has been handed over that its parent asked for."""
+        with suppress(OSError):
+            self._path.with_suffix(_TOLD).touch()
 
     def append(self, kind: str, content: Any) -> None:
         """Add one whole record. A folder that is gone means that nobody waits for it."""
@@ -96,6 +104,22 @@ def _records(path: Path) -> Iterator[tuple[str, Any]]:
             return
         yield record
         at += length
+
+
+def ask_all(folder: Path) -> dict[int, Path]:
+    """Ask all children that live to hand over; by pid what will be there when one has done so."""
+    asked = {}
+    for path in folder.glob(f"*{_ASK}"):
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            continue  # nobody listens: it has ended
+        try:
+            os.write(file, b"?")
+            asked[int(path.stem.partition("-")[0])] = path.with_suffix(_TOLD)
+        finally:
+            os.close(file)
+    return asked
 
 
 def make_folder() -> Path:

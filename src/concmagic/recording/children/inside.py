@@ -23,12 +23,14 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.recording.children import messages, pickling
-from concmagic.recording.children.family import Child
+from concmagic.recording.children.dormant import Sleep
+from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.files import ChildFile
 from concmagic.recording.children.hooks import Hooks
-from concmagic.recording.children.passport import Passport
+from concmagic.recording.children.passport import Passport, fields_of
 from concmagic.recording.children.recorders import ChildRecorders
-from concmagic.recording.children.signals import TerminationCatcher
+from concmagic.recording.children.signals import Listener
+from concmagic.recording.children.watch import Watcher
 
 _PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does not wait
 
@@ -48,7 +50,7 @@ class Life:
         self.problems: list[str] = []
         self.recorders = ChildRecorders(passport.detail, passport.budget)
         self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
-        self.catcher = TerminationCatcher(lambda: self.hand_over(None))
+        self.listener = Listener(lambda: self.hand_over(None), self._answer, self.file.ask_path)
         self._gate = _thread.allocate_lock()
         self._over = _thread.allocate_lock()
         self._over.acquire()
@@ -56,8 +58,8 @@ class Life:
     def begin(self) -> None:
         """Say hello, and be ready for any end."""
         hello = replace(self.passport, sources={})
-        self.file.append("hello", {name: getattr(hello, name) for name in Passport.__slots__})
-        self.catcher.start()
+        self.file.append("hello", fields_of(hello))
+        self.listener.start()
         _Exit.install(self)
 
     def begin_target(self) -> None:
@@ -87,19 +89,29 @@ class Life:
         """It could not start; its parent wants to know why."""
         self.file.append("failed", text)
 
-    def hand_over(self, exit_code: int | None) -> None:
+    def hand_over(self, exit_code: int | None, is_ending: bool = True) -> None:
         """Write all that was recorded, once; whoever comes second waits until it is written."""
         if not self._gate.acquire(blocking=False):
             if self._over.acquire(timeout=_PATIENCE_S):
                 self._over.release()
             return
         try:
-            self.file.append("ending", time.monotonic_ns())
+            recorder = messages.of_this_process()
+            if recorder is not None:
+                recorder.pass_on_all()  # first: its jobs are few, its calls may take too long
+            if is_ending:
+                self.file.append("ending", time.monotonic_ns())
             self.file.append("end", self._evidence(exit_code))
         except Exception as error:
             print(sentences.recorder_failed("child", error), file=sys.stderr)
         finally:
             self._over.release()
+
+    def _answer(self) -> None:
+        """The cell is over and this child is not: hand over what there is, and sleep."""
+        self.hand_over(None, is_ending=False)
+        Sleep(Path(self.passport.folder), begin_again).begin()
+        self.file.note_told()
 
     def _evidence(self, exit_code: int | None) -> dict[str, Any]:
         done_ns = time.monotonic_ns()
@@ -164,10 +176,28 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
         hooks.on_fork = begin_forked
         hooks.reset_after_fork(replace(passport, parent_pid=os.getpid()), inherited)
         if _life is not None:
-            _life.catcher.forget_after_fork()
+            _life.listener.forget()
         life = _live(Life(passport, hooks, begun_ns), passport)
         if child is None or child.is_bare:
             life.begin_target()  # os.fork: its code simply goes on
+    except Exception:
+        traceback.print_exc()
+
+
+def begin_again(fields: dict[str, Any]) -> None:
+    """Called in a child of an earlier cell by the first message of this one, in the thread it arrives in."""
+    life = _life
+    if life is None or not Path(fields["folder"]).is_dir():
+        return
+    try:
+        life.listener.forget()
+        passport = replace(life.passport, **fields)
+        hooks = life.hooks
+        hooks.passport = replace(passport, parent_pid=os.getpid())
+        hooks.family = Family()
+        hooks.watcher.stop()
+        hooks.watcher = Watcher(hooks.family.ended)
+        _live(Life(passport, hooks, time.monotonic_ns()), passport).begin_target()
     except Exception:
         traceback.print_exc()
 

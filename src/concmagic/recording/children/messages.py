@@ -47,6 +47,7 @@ PartTaker = Callable[[Sequence[Row]], None]
 
 _KIND, _MOVED, _END, _SIZE = 2, 5, 6, 7
 _current: MessageRecorder | None = None
+_late: Callable[[Any, Any, FrameType | None], None] | None = None  # what arrives after `stop`
 
 
 class MessageRecorder:
@@ -128,8 +129,19 @@ class MessageRecorder:
         return time.monotonic_ns()
 
     def _received(self, begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
+        if _current is not self:  # it was waited for when this recorder was stopped
+            if _late is not None:
+                _late(end, buffer, sys._getframe(2))
+            return
+        self._arrived(end, buffer, sys._getframe(2), begun_ns, time.monotonic_ns())
+
+    def note_arrival(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
+        """A message that arrived just before `start`: it was the one that woke this process."""
         now_ns = time.monotonic_ns()
-        kind = _kind(sys._getframe(2))
+        self._arrived(end, buffer, caller, now_ns, now_ns)
+
+    def _arrived(self, end: Any, buffer: Any, caller: FrameType | None, begun_ns: int, now_ns: int) -> None:
+        kind = _kind(caller)
         if kind == "ours":
             return
         row = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer(), None)
@@ -160,13 +172,22 @@ class MessageRecorder:
 
     def _pass_on(self) -> None:
         """Hand over what is new, unless that was done just now."""
+        if self.hand_over is not None and time.monotonic_ns() - self._passed_ns >= FLUSH_NS:
+            self.pass_on_all()
+
+    def pass_on_all(self) -> None:
+        """Hand over what is new."""
         taker, many = self.hand_over, len(self._rows)
-        if taker is None or many == self._passed_on:
-            return
-        now_ns = time.monotonic_ns()
-        if now_ns - self._passed_ns >= FLUSH_NS:
-            part, self._passed_on, self._passed_ns = self._rows[self._passed_on : many], many, now_ns
+        if taker is not None and many > self._passed_on:
+            part, self._passed_on = self._rows[self._passed_on : many], many
+            self._passed_ns = time.monotonic_ns()
             taker(part)
+
+
+def late_arrivals_to(taker: Callable[[Any, Any, FrameType | None], None] | None) -> None:
+    """Who is told of messages that were waited for when their recorder was stopped, and have come now."""
+    global _late
+    _late = taker
 
 
 def of_this_process() -> MessageRecorder | None:

@@ -40,10 +40,22 @@ class Passport:
     parent_pid: int = 0
     started_ns: int = 0
     sources: dict[str, list[str]] = field(default_factory=dict)
+    is_earlier: bool = False  # the child was there before this cell
 
     def with_folder(self, folder: Path) -> Passport:
         """The same, now that there is a folder."""
         return replace(self, folder=os.fspath(folder))
+
+    def for_earlier(self) -> dict[str, Any]:
+        """What children of an earlier cell are told of this one."""
+        return {
+            "folder": self.folder,
+            "detail": self.detail,
+            "budget": self.budget,
+            "cell_file": self.cell_file,
+            "sources": _sources(self.cell_file),
+            "is_earlier": True,
+        }
 
     def for_child(self, child: Child) -> Passport:
         """The same, made out to one child."""
@@ -56,6 +68,11 @@ class Passport:
             started_ns=child.started_ns,
             sources=_sources(self.cell_file),
         )
+
+
+def fields_of(passport: Passport) -> dict[str, Any]:
+    """A passport as plain values."""
+    return {name: getattr(passport, name) for name in Passport.__slots__}
 
 
 def _sources(cell_file: str) -> dict[str, list[str]]:
@@ -71,6 +88,6 @@ class Boarding:
         self._passport = passport
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = {name: getattr(self._passport, name) for name in Passport.__slots__}
+        fields = fields_of(self._passport)
         root = os.fspath(Path(concmagic.__file__).parent.parent)
         return exec, (_ABOARD, {"root": root, "passport": fields})

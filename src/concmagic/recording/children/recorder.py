@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from concmagic.options import Options
+from concmagic.recording.children import dormant, pickling
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children import hooks as child_hooks
-from concmagic.recording.children import pickling
+from concmagic.recording.children.earlier import Earlier
 from concmagic.recording.children.family import Child
 from concmagic.recording.children.passport import Passport
 from concmagic.recording.children.records import record_of
@@ -42,6 +43,7 @@ class ChildRecorder:
         self._hooks: child_hooks.Hooks | None = None
         self._folder: Path | None = None
         self._preparing = threading.Lock()
+        self._asked: dict[int, Path] = {}
 
     def start(self) -> None:
         """Follow the cell into every child that it starts from now on."""
@@ -55,6 +57,11 @@ class ChildRecorder:
             hooks.family.on_born = self._on_born
         pickling.courier().generation += 1
         hooks.install()
+        self._earlier = Earlier(hooks, self._on_born)
+        if _kept:
+            self._prepare()
+            for folder, _ in _kept:
+                dormant.call(folder, hooks.passport.for_earlier())
 
     def stop(self) -> tuple[ProcessRecord, ...]:
         """Put everything back, and hand over one record per child. Waits for none that lives on."""
@@ -62,7 +69,9 @@ class ChildRecorder:
         if hooks is None or hooks.passport.parent_pid != os.getpid() or hooks is not child_hooks.active():
             return ()  # never started, or this is a forked child, which has its own way out
         try:
-            self._wait_for_writers(hooks)
+            for folder, _ in _kept:
+                dormant.call_off(folder)
+            self._ask_the_living(hooks)
         finally:
             hooks.uninstall()
         for child in hooks.family.living():
@@ -90,19 +99,25 @@ class ChildRecorder:
             assert self._hooks is not None
             self._hooks.passport = self._passport.with_folder(self._folder)
 
-    def _wait_for_writers(self, hooks: child_hooks.Hooks) -> None:
+    def _ask_the_living(self, hooks: child_hooks.Hooks) -> None:
+        """Let those that have not ended, or are just ending, hand over; wait a moment, not longer."""
+        self._asked = child_files.ask_all(self._folder) if self._folder is not None else {}
         limit = time.monotonic() + GRACE_S
-        while any(self._is_writing(child) for child in hooks.family.living()) and time.monotonic() < limit:
+        while self._is_awaited(hooks) and time.monotonic() < limit:
             time.sleep(_STEP_S)
 
-    def _is_writing(self, child: Child) -> bool:
-        if child.origin == "machinery" or child.start_method == "subprocess" or self._folder is None:
-            return False
-        return child.is_ending or "ending" in child_files.read_child(self._folder, child.pid)
+    def _is_awaited(self, hooks: child_hooks.Hooks) -> bool:
+        living = {child.pid for child in hooks.family.living()}
+        known = {child.pid for child in hooks.family.children}
+        if any(child.is_ending for child in hooks.family.living()):
+            return True
+        return any(
+            not told.exists() for pid, told in self._asked.items() if pid in living or pid not in known
+        )
 
     def _records(self, hooks: child_hooks.Hooks) -> Iterator[ProcessRecord]:
         files = child_files.read_all(self._folder) if self._folder is not None else {}
-        family = list(hooks.family.children)
+        family = [*hooks.family.children, *self._earlier.that_worked({pid for pid, _ in files})]
         for told in files.values():
             family.extend(told.get("end", {}).get("children", ()))
         for child in sorted(family, key=lambda one: one.started_ns):
@@ -116,6 +131,7 @@ class ChildRecorder:
             for child in hooks.family.living()
             if child.origin != "machinery" and child.start_method != "subprocess"
         ]
+        living += [pid for pid in self._asked if child_files.is_alive(pid) and pid not in living]
         courier = pickling.courier()
         courier.shared, courier.folder = _not_shared, None
         courier.packed.clear()
@@ -151,6 +167,7 @@ def _unannounced(pid: int, begun_ns: int, told: dict[str, Any]) -> Child:
         started_ns=hello.get("started_ns") or begun_ns,
         starter=0,
         pid=pid,
+        is_earlier=hello.get("is_earlier", False),
     )
 
 

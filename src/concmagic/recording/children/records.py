@@ -19,9 +19,9 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         name=child.name,
         start_method=child.start_method,
         origin=child.origin,
-        started_ns=child.started_ns,
-        begun_ns=end.get("begun_ns", told.get("begun_ns")),
-        target_ns=end.get("target_ns") or told.get("target"),
+        started_ns=None if child.is_earlier else child.started_ns,
+        begun_ns=None if child.is_earlier else end.get("begun_ns", told.get("begun_ns")),
+        target_ns=None if child.is_earlier else end.get("target_ns") or told.get("target"),
         ended_ns=_ended_ns(child, told),
         exit_code=child.exit_code if child.exit_code is not None else end.get("exit_code"),
         main_native_id=end.get("main_native_id", child.pid),
@@ -35,7 +35,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         group=child.group,
         problems=tuple(_problems(child, told)),
         starter=child.starter or None,
-        done_ns=end.get("done_ns"),
+        done_ns=end.get("done_ns") if child.ended_ns is not None else None,
         messages=seen.get("messages") or _messages_so_far(told),
         born_ns=child.born_ns,
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
@@ -73,6 +73,8 @@ def _problems(child: Child, told: dict[str, Any]) -> list[str]:
         return []
     if "failed" in told:
         return [sentences.child_never_started(child.name, told["failed"].strip().splitlines()[-1])]
+    if child.is_earlier and not told:
+        return [sentences.child_of_earlier_cell(child.name)]
     if child.ended_ns is None:
         return [sentences.child_left_running(child.name)]
     return [sentences.child_told_nothing(child.name, child.exit_code)]

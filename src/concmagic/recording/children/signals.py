@@ -1,50 +1,70 @@
-"""A child that is ended by SIGTERM hands over first, and still dies of SIGTERM.
+"""A child hands over when it is ended by SIGTERM, and when its parent asks because the cell is over.
 
 A handler written in Python may never run: the signal can land just before a blocking system call.
 So the interpreter writes the signal's number to a pipe (`signal.set_wakeup_fd`), a thread of ours
 reads it, hands over, sets SIGTERM back to its default through libc, and sends it again. A handler
-or a wakeup descriptor that the user installs in the child wins.
+or a wakeup descriptor that the user installs in the child wins. The parent asks through a FIFO that
+the same thread listens to.
 """
 
 from __future__ import annotations
 
 import _thread
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 from concmagic.recording import ours
 
 
-class TerminationCatcher:
-    """Calls `hand_over` once SIGTERM arrives, then lets it end the process; `start` in the main thread."""
+class Listener:
+    """Calls `hand_over` once SIGTERM arrives, then lets it end the process; `asked` once the parent asks."""
 
-    def __init__(self, hand_over: Callable[[], None]) -> None:
+    def __init__(self, hand_over: Callable[[], None], asked: Callable[[], None], path: Path) -> None:
         self._hand_over = hand_over
-        self._read = self._write = -1
+        self._asked = asked
+        self._path = path
+        self._read = self._write = self._ask = -1
+        self._catches = False
 
     def start(self) -> None:
-        """Catch SIGTERM from now on, unless somebody does already."""
+        """Listen from now on; SIGTERM is left alone if somebody catches it already."""
+        with suppress(OSError):  # the folder is gone: the cell is over, and nobody will ask
+            os.mkfifo(self._path, 0o600)
+            # For writing, too: so it never reads as ended while nobody asks.
+            self._ask = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        if threading.current_thread() is threading.main_thread():
+            self._catch()
+        if self._ask >= 0 or self._catches:
+            _thread.start_new_thread(self._listen, (self._read, self._ask))
+
+    def _catch(self) -> None:
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
             return
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_signal)
-        _thread.start_new_thread(self._listen, (self._read,))
+        self._catches = True
 
-    def forget_after_fork(self) -> None:
-        """In a child of the child: its own catcher starts anew."""
-        if self._read < 0:
-            return
-        if signal.getsignal(signal.SIGTERM) == self._on_signal:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.set_wakeup_fd(-1)
-        os.close(self._read)
-        os.close(self._write)
-        self._read = self._write = -1
+    def forget(self) -> None:
+        """Put SIGTERM back and close what was opened, once nobody listens: after a fork, or an answer.
+
+        A thread other than the main one leaves SIGTERM's entry in Python as it is.
+        """
+        if self._catches and threading.current_thread() is threading.main_thread():
+            if signal.getsignal(signal.SIGTERM) == self._on_signal:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.set_wakeup_fd(-1)
+        for file in {self._read, self._write, self._ask} - {-1}:
+            os.close(file)
+        self._read = self._write = self._ask = -1
+        self._catches = False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """The thread was told already, unless the user has taken the wakeup descriptor: then tell it.
@@ -56,27 +76,45 @@ class TerminationCatcher:
             signal.set_wakeup_fd(taken_by)
             os.write(self._write, bytes([number]))
 
-    def _listen(self, file: int) -> None:
+    def _listen(self, signals: int, ask: int) -> None:
         native_id = threading.get_native_id()
         ours.add(native_id)
         try:
-            while numbers := os.read(file, 64):
-                if signal.SIGTERM in numbers and signal.getsignal(signal.SIGTERM) == self._on_signal:
-                    self._end()
+            poll = select.poll()
+            for file in {signals, ask} - {-1}:
+                poll.register(file, select.POLLIN)
+            while self._take(poll.poll(), signals, ask):
+                pass
         except OSError:
             return  # the user's code closed descriptors that it did not open
         finally:
             ours.remove(native_id)
 
+    def _take(self, ready: list[tuple[int, int]], signals: int, ask: int) -> bool:
+        """What has come; answers whether to go on listening."""
+        files = {file for file, _ in ready}
+        if any(event & (select.POLLNVAL | select.POLLERR) for _, event in ready):
+            return False
+        if signals in files and signal.SIGTERM in os.read(signals, 64):
+            if signal.getsignal(signal.SIGTERM) == self._on_signal:
+                self._end()
+        elif ask in files:
+            os.read(ask, 64)
+            if signal.getsignal(signal.SIGTERM) == self._on_signal:
+                _default_sigterm()  # nobody listens from here on
+            self._asked()
+            return False
+        return True
+
     def _end(self) -> None:
         try:
             self._hand_over()
         finally:
-            _die_of_sigterm()
+            _default_sigterm()
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _die_of_sigterm() -> None:
+def _default_sigterm() -> None:
     import ctypes
 
     ctypes.CDLL(None).signal(int(signal.SIGTERM), 0)  # signal.signal() works in the main thread only
-    os.kill(os.getpid(), signal.SIGTERM)
