@@ -68,6 +68,13 @@ def child_told_nothing(name: str, exit_code: int | None) -> str:
     return f"{name} handed nothing over ({ended_how(exit_code)}): its calls and threads are missing."
 
 
+def child_told_its_jobs(name: str, exit_code: int | None) -> str:
+    """Say what is missing of a child that was killed, and had told of its jobs as it ran."""
+    return (
+        f"{name} handed its jobs over as it ran ({ended_how(exit_code)}): its calls and threads are missing."
+    )
+
+
 PARTLY_RUNNING = "running for a part"
 SEVERAL = "several, too fine"
 RETURN_IN_BODY = (

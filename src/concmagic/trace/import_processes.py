@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from concmagic.trace.cover import cover, join_equal, within
 from concmagic.trace.model import Flow, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds
 
+_NEW = sentences.NEW_PROCESS
 _STRONGEST = (State.RUNNING, State.READY, State.UNKNOWN, State.BLOCKING, State.WAITING, State.STARTING)
 
 
@@ -41,7 +42,7 @@ def process_track(
         states=cover(
             start,
             end,
-            to_its_end(samples, end, sampling_ns) if record.ended_ns is not None else samples,
+            _to_its_edges(record, samples, clock, end, sampling_ns),
             _from_threads(threads),
             _starting(record, clock, end),
         ),
@@ -87,11 +88,21 @@ def process_spawn(record: ProcessRecord, clock: CellClock, ids: TrackIds) -> Flo
     return Flow("spawn", source, clock.at(record.started_ns), target, clock.at(begun), detail)
 
 
-def to_its_end(samples: Sequence[StateInterval], end: int, sampling_ns: int) -> Sequence[StateInterval]:
-    """Samples whose last one reaches to the process's end, if no other was due between."""
-    if not samples or not end - sampling_ns * 5 // 4 <= samples[-1].end_ns < end:
-        return samples
-    return (*samples[:-1], replace(samples[-1], end_ns=end))
+def _to_its_edges(
+    record: ProcessRecord,
+    samples: Sequence[StateInterval],
+    clock: CellClock,
+    end: int,
+    sampling_ns: int,
+) -> Sequence[StateInterval]:
+    """Samples that reach from a process's birth to its end, where no other was due between."""
+    near = sampling_ns * 5 // 4
+    born = None if record.born_ns is None else clock.at(record.born_ns)
+    if samples and born is not None and born < samples[0].start_ns <= born + near:
+        samples = (replace(samples[0], start_ns=born), *samples[1:])
+    if samples and record.ended_ns is not None and end - near <= samples[-1].end_ns < end:
+        samples = (*samples[:-1], replace(samples[-1], end_ns=end))
+    return samples
 
 
 def with_life(record: ProcessRecord, threads: Sequence[Track], clock: CellClock) -> list[Track]:
@@ -116,7 +127,7 @@ def _of_main(record: ProcessRecord, thread: Track, clock: CellClock) -> tuple[St
     exit_ = [
         replace(
             one,
-            state=State.WAITING if one.state is State.UNKNOWN else one.state,
+            state=State.WAITING,
             reason="exit",
             detail=sentences.HANDING_OVER,
             file="",
@@ -134,15 +145,22 @@ def _starting(record: ProcessRecord, clock: CellClock, end: int) -> list[StateIn
     ready = end if record.target_ns is None else clock.at(record.target_ns)
     begun = ready if record.begun_ns is None else min(clock.at(record.begun_ns), ready)
     if record.target_ns is None and record.begun_ns is None and record.start_method in ("", "subprocess"):
-        return []  # nobody told when it was ready: what follows is not known
+        # Nobody told when it was ready: what follows is not known.
+        return _pieces(((asked, asked if record.born_ns is None else clock.at(record.born_ns), _NEW),))
     born = asked if record.born_ns is None else min(max(clock.at(record.born_ns), asked), begun)
     loaded = begun if record.loaded_ns is None else min(max(clock.at(record.loaded_ns), begun), ready)
+    called = ready if record.called_ns is None else min(max(clock.at(record.called_ns), loaded), ready)
     stretches = (
-        (asked, born, sentences.NEW_PROCESS),
+        (asked, born, _NEW),
         (born, begun, sentences.STARTING_PYTHON),
         (begun, loaded, sentences.OUR_IMPORTS),
-        (loaded, ready, sentences.UNPICKLING),
+        (loaded, called, sentences.UNPICKLING),
+        (called, ready, sentences.OUR_IMPORTS),
     )
+    return _pieces(stretches)
+
+
+def _pieces(stretches: Iterable[tuple[int, int, str]]) -> list[StateInterval]:
     return [
         StateInterval(first, last, State.STARTING, "", detail)
         for first, last, detail in stretches

@@ -11,6 +11,7 @@ from concmagic.trace.clock import CellClock
 from concmagic.trace.import_messages import Messages, Passage, Place, ProcessJob
 from concmagic.trace.model import Flow, State, Track
 from concmagic.trace.states import JOINING
+from concmagic.trace.task_flows import Step, task_at
 
 _NOTICED_NS = 2_000_000  # from the end of a wait to reading what ended it
 _POLLED_NS = 50_000_000  # joblib looks for results every 10 ms, or a little later on a busy machine
@@ -22,6 +23,15 @@ class _Threads:
 
     tracks: Mapping[Place, Track]
     starts: Mapping[int, Sequence[int]]
+    steps: Mapping[int, Sequence[Step]]
+
+    def submitter(self, job: ProcessJob, clock: CellClock) -> int | None:
+        """The track of the task, else of the thread, that submitted a job."""
+        thread = self.tracks.get((job.giver, job.given.submitter))
+        if thread is None:
+            return None
+        task = task_at(self.steps.get(thread.id, ()), clock.at(job.given.submitted_ns))
+        return thread.id if task is None else task
 
     def end_of_wait(self, place: Place, at: int) -> int:
         """When the wait was over that a thread was in just before it read something; else that moment."""
@@ -42,17 +52,27 @@ class _Threads:
         return one.end_ns if at <= one.end_ns <= at + _POLLED_NS else at
 
 
-def message_flows(messages: Messages, tracks: Sequence[Track], clock: CellClock) -> list[Flow]:
-    """Flows between the threads that have tracks, none backwards in time."""
-    by_place = {(track.pid, track.native_id): track for track in tracks if track.kind == "thread"}
-    threads = _Threads(by_place, {track.id: [one.start_ns for one in track.states] for track in tracks})
-    flows: list[Flow] = []
-    for job in messages.jobs:
-        flows += _of_job(job, threads, clock)
+def message_flows(
+    messages: Messages, tracks: Sequence[Track], steps: Mapping[int, Sequence[Step]], clock: CellClock
+) -> list[Flow]:
+    """Flows between the threads that have tracks, none backwards in time.
+
+    A job that a task submitted is the task's; `steps` are those of tasks, by their thread's track.
+    """
+    threads = _threads(tracks, steps)
+    flows = [flow for job in messages.jobs for flow in _of_job(job, threads, clock)]
+    # Of two flows that end a wait the path follows the later in this list: a helper tells more.
+    flows += [flow for job in messages.jobs for flow in _through_helpers(job, threads, clock)]
     of_jobs = {id(one) for job in messages.jobs for one in (job.there, job.back)}
     for passage in messages.passages:
         flows += _of_passage(passage, threads, clock, is_job=id(passage) in of_jobs)
     return flows
+
+
+def _threads(tracks: Sequence[Track], steps: Mapping[int, Sequence[Step]]) -> _Threads:
+    by_place = {(track.pid, track.native_id): track for track in tracks if track.kind == "thread"}
+    starts = {track.id: [one.start_ns for one in track.states] for track in tracks}
+    return _Threads(by_place, starts, steps)
 
 
 def _of_passage(passage: Passage, threads: _Threads, clock: CellClock, is_job: bool) -> list[Flow]:
@@ -69,35 +89,40 @@ def _of_passage(passage: Passage, threads: _Threads, clock: CellClock, is_job: b
 
 
 def _of_job(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
-    submitter, runner = (job.giver, job.given.submitter), job.there.receiver
-    if submitter not in threads.tracks or runner not in threads.tracks:
+    source, runner = threads.submitter(job, clock), job.there.receiver
+    if source is None or runner not in threads.tracks:
         return []
-    source, target = threads.tracks[submitter].id, threads.tracks[runner].id
+    target = threads.tracks[runner].id
     sent, at = job.there.sent, clock.at
     detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
     flows = [
         Flow("submit", source, at(job.record.submitted_ns), target, at(job.record.started_ns or 0), detail)
     ]
-    flows += _to_helper(job, threads, clock)
     if job.back is None:
         return flows
     sent, read_ns = job.back.sent, at(job.back.received.end_ns)
     detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
-    noticed = threads.noticed(submitter, read_ns)
-    flows.append(Flow("result", target, min(at(sent.begin_ns), read_ns), source, noticed, detail))
-    helper = threads.tracks.get(job.back.receiver)
-    if helper is not None and helper.id != source:
-        # After the direct one: of two that end a wait, the path follows the later, which tells more.
-        flows.append(Flow("result", helper.id, read_ns, source, noticed, job.record.label))
+    noticed = threads.noticed((job.giver, job.given.submitter), read_ns)
+    return [*flows, Flow("result", target, min(at(sent.begin_ns), read_ns), source, noticed, detail)]
+
+
+def _through_helpers(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
+    """To the thread that pickles and sends it, which may have waited; from the one that reads results."""
+    submitter, queuer, helper = (
+        (job.giver, job.given.submitter),
+        (job.giver, job.given.queuer),
+        job.there.sender,
+    )
+    tracks, flows = threads.tracks, []
+    if queuer != helper and queuer in tracks and helper in tracks:
+        queued = clock.at(job.given.queued_ns)
+        noticed = max(threads.end_of_wait(helper, clock.at(job.there.sent.begin_ns)), queued)
+        flows.append(Flow("submit", tracks[queuer].id, queued, tracks[helper].id, noticed, job.record.label))
+    if job.back is not None and job.back.receiver != submitter:
+        reader = tracks.get(job.back.receiver)
+        target = threads.submitter(job, clock)
+        if reader is not None and target is not None:
+            read_ns = clock.at(job.back.received.end_ns)
+            noticed = threads.noticed(submitter, read_ns)
+            flows.append(Flow("result", reader.id, read_ns, target, noticed, job.record.label))
     return flows
-
-
-def _to_helper(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
-    """To the thread that pickles and sends it, which may have waited for something to send."""
-    queuer, helper = (job.giver, job.given.queuer), job.there.sender
-    if queuer == helper or queuer not in threads.tracks or helper not in threads.tracks:
-        return []
-    queued = clock.at(job.given.queued_ns)
-    noticed = max(threads.end_of_wait(helper, clock.at(job.there.sent.begin_ns)), queued)
-    source, target = threads.tracks[queuer].id, threads.tracks[helper].id
-    return [Flow("submit", source, queued, target, noticed, job.record.label)]

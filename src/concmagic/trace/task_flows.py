@@ -51,7 +51,7 @@ def with_jobs_of_tasks(
 ) -> list[Flow]:
     """All flows, with a job that a task gave to a pool told as that task's, not as its thread's.
 
-    `jobs` go from thread to thread, in pairs of submit and result; `steps` are by the thread's track.
+    `jobs` go from thread to thread, each result after its submit; `steps` are by the thread's track.
     """
     woken: dict[tuple[int, int], list[Flow]] = defaultdict(list)
     for flow in flows:
@@ -64,7 +64,7 @@ def with_jobs_of_tasks(
     for flow in jobs:
         if flow.kind == "submit":
             began_ns = flow.target_ns
-            owner = _task_at(steps.get(flow.source, ()), flow.source_ns)
+            owner = task_at(steps.get(flow.source, ()), flow.source_ns)
             told.append(flow if owner is None else replace(flow, source=owner))
         elif owner is None:
             told.append(flow)
@@ -78,7 +78,8 @@ def with_jobs_of_tasks(
     return [*told, *(flow for flow in flows if id(flow) not in replaced)]
 
 
-def _task_at(steps: Sequence[Step], moment: int) -> int | None:
+def task_at(steps: Sequence[Step], moment: int) -> int | None:
+    """The track of the task that had a step at that moment."""
     index = bisect_right(steps, moment, key=lambda step: step[0]) - 1
     return steps[index][2] if index >= 0 and moment <= steps[index][1] else None
 

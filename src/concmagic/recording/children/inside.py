@@ -45,6 +45,7 @@ class Life:
         self.hooks = hooks
         self.begun_ns = begun_ns
         self.loaded_ns: int | None = None
+        self.called_ns: int | None = None
         self.target_ns: int | None = None
         self._parts = 0
         self.problems: list[str] = []
@@ -65,10 +66,11 @@ class Life:
     def begin_target(self) -> None:
         """The user's target begins now: from here on everything is recorded."""
         if self.target_ns is None:
+            self.called_ns = time.monotonic_ns()
             self.recorders.start()
             self._hand_messages_over()
             self.target_ns = time.monotonic_ns()
-            self.file.append("target", self.target_ns)
+            self.file.append("target", (self.called_ns, self.target_ns))
 
     def loaded(self) -> None:
         """All that we need is imported; what takes time from here on is the child's own."""
@@ -119,15 +121,21 @@ class Life:
         return {
             "begun_ns": self.begun_ns,
             "loaded_ns": self.loaded_ns,
+            "called_ns": self.called_ns,
             "target_ns": self.target_ns,
             "done_ns": done_ns,
             "exit_code": exit_code,
-            "main_native_id": threading.main_thread().native_id or 0,
+            "main_native_id": main_native_id(),
             "cpu_ns": time.process_time_ns(),
             "seen": seen,
             "children": [replace(child, inherited=None) for child in self.hooks.family.children],
             "problems": [*self.problems, *self.recorders.problems],
         }
+
+
+def main_native_id() -> int:
+    """The main thread's; after `os.fork` its Thread object still has the parent's."""
+    return os.getpid() if sys.platform == "linux" else threading.main_thread().native_id or 0
 
 
 class _Exit:

@@ -40,7 +40,7 @@ _RESULT_READERS = {
 }
 _QUEUES = {"multiprocessing.queues", *(f"{loky}.backend.queues" for loky in _LOKY)}
 _DIGESTED = 2_048  # bytes; the number of a pool's job stands before its arguments
-_OURS = "concmagic.runners."
+_OURS = "concmagic.runners.loop_"
 
 Row = list[Any]  # the fields of a MessageRecord, in order
 PartTaker = Callable[[Sequence[Row]], None]
@@ -209,14 +209,14 @@ def _row(end: Any, sends: bool, kind: str, begin_ns: int, moved_ns: int, data: A
 def _kind(caller: FrameType | None) -> str:
     """Whose message it is, by who is on the stack: a queue's, a loop worker's item, ours, or a pipe's."""
     kind = "pipe"
-    for _ in range(3):
-        if caller is None:
-            break
+    while caller is not None:
         module = caller.f_globals.get("__name__", "")
         if module in _QUEUES:
             kind = "queue"
         elif module.startswith(_OURS):
             return "item" if caller.f_code.co_name == "work" else "ours"
+        elif not module.startswith("multiprocessing."):
+            break
         caller = caller.f_back
     return kind
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.recording.children.family import Child
-from concmagic.recording.raw import MessageLog, MessageRecord, ProcessRecord
+from concmagic.recording.raw import MessageLog, MessageRecord, ProcessRecord, ThreadRecord
 
 
 def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
     """Put both together; `told` are the records of the child's file, empty if there is none."""
     end = told.get("end", {})
     seen = end.get("seen", {})
+    called_ns, target_ns = told.get("target", (None, None))
     return ProcessRecord(
         pid=child.pid,
         parent_pid=child.parent_pid,
@@ -21,11 +22,11 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         origin=child.origin,
         started_ns=None if child.is_earlier else child.started_ns,
         begun_ns=None if child.is_earlier else end.get("begun_ns", told.get("begun_ns")),
-        target_ns=None if child.is_earlier else end.get("target_ns") or told.get("target"),
+        target_ns=None if child.is_earlier else target_ns,
         ended_ns=_ended_ns(child, told),
         exit_code=child.exit_code if child.exit_code is not None else end.get("exit_code"),
         main_native_id=end.get("main_native_id", child.pid),
-        threads=seen.get("threads") or (),
+        threads=seen.get("threads") or _main_thread(child, target_ns),
         calls=seen.get("calls"),
         tasks=seen.get("tasks"),
         jobs=seen.get("jobs") or (),
@@ -39,10 +40,18 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         messages=seen.get("messages") or _messages_so_far(told),
         born_ns=child.born_ns,
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
+        called_ns=called_ns,
         sent_bytes=child.sent_bytes,
         sent_ns=child.sent_ns,
         ended_by=_ended_by(child),
     )
+
+
+def _main_thread(child: Child, target_ns: int | None) -> tuple[ThreadRecord, ...]:
+    """Of a child that told nothing at its end: the one thread that it surely had."""
+    if target_ns is None:
+        return ()
+    return (ThreadRecord(child.pid, 0, "MainThread", False, "user", None, target_ns, None, None),)
 
 
 def _ended_by(child: Child) -> str:
@@ -77,4 +86,6 @@ def _problems(child: Child, told: dict[str, Any]) -> list[str]:
         return [sentences.child_of_earlier_cell(child.name)]
     if child.ended_ns is None:
         return [sentences.child_left_running(child.name)]
+    if any(kind.startswith("messages-") for kind in told):
+        return [sentences.child_told_its_jobs(child.name, child.exit_code)]
     return [sentences.child_told_nothing(child.name, child.exit_code)]
