@@ -116,7 +116,7 @@ class _Importer:
         found = self._found
         of_jobs = job_flows(self._own_jobs, self._clock, self._ids)
         found.tracks, of_waits = with_results(found.tracks, own, found.blocked)
-        found.flows += message_flows(self._messages, found.tracks, self._clock)
+        found.flows += message_flows(self._messages, found.tracks, found.steps, self._clock)
         found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
 
     def _read_samples(self) -> Samples:
