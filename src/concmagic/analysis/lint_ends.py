@@ -11,7 +11,6 @@ from concmagic.trace.model import Trace, Track
 from concmagic.trace.states import IDLE
 
 _MOST_NAMES = 3
-_POOL_ENDS = ("killed by SIGTERM",)  # what a pool does to its own workers when it is left
 
 
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -58,25 +57,6 @@ def _line_of(traceback: str) -> int:
     """The last line of this cell that a traceback names."""
     steps = [step.split() for step in traceback.split(" → ") if step.startswith("line ")]
     return int(steps[-1][1]) if steps else 0
-
-
-def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """A child process ended by a signal or with an error."""
-    for track in trace.tracks:
-        if track.kind != "process" or track.role != "work" or track.parent is None:
-            continue
-        if track.group and track.outcome in _POOL_ENDS:
-            continue
-        if track.outcome.startswith(("killed by ", "exit code ")):
-            yield Finding(
-                lint="child-died",
-                severity="warning",
-                message=sentences.child_died(track.name, track.outcome, track.outcome_detail),
-                hint=sentences.child_died_hint(track.outcome),
-                tracks=(track.id,),
-                start_ns=track.start_ns,
-                end_ns=track.end_ns or trace.wall_ns,
-            )
 
 
 def _kernels_main_thread(trace: Trace) -> Track | None:

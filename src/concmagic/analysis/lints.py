@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lint_awaits import sequential_awaits
-from concmagic.analysis.lint_ends import child_died, exception_in_thread, left_running
+from concmagic.analysis.lint_ends import exception_in_thread, left_running
 from concmagic.analysis.lint_gil import gil_held_while_waiting
 from concmagic.analysis.lint_locks import lock_convoy
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
+from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads, pool_overhead
 from concmagic.analysis.lint_results import exception_never_retrieved, never_awaited
 from concmagic.analysis.lint_threads import few_cores, gil_bound, oversubscribed, uneven_work
 from concmagic.analysis.lint_waits import concurrency_capped, deadlock
@@ -61,6 +62,9 @@ LINTS = (
     Lint("left-running", sentences.LINT_LEFT_RUNNING, left_running),
     Lint("exception-in-thread", sentences.LINT_EXCEPTION_IN_THREAD, exception_in_thread, by_cost=False),
     Lint("child-died", sentences.LINT_CHILD_DIED, child_died, by_cost=False),
+    Lint("pool-overhead", sentences.LINT_POOL_OVERHEAD, pool_overhead),
+    Lint("copies-changed", sentences.LINT_COPIES_CHANGED, copies_changed, by_cost=False),
+    Lint("fork-with-threads", sentences.LINT_FORK_WITH_THREADS, fork_with_threads, by_cost=False),
 )
 
 

@@ -74,16 +74,27 @@ def exception_in_thread(name: str, error: str, where: str) -> str:
     )
 
 
-def child_died(name: str, outcome: str, detail: str) -> str:
+def child_died(name: str, outcome: str, detail: str, job: str = "") -> str:
     """A child process that did not end well."""
     how = f"ended with {outcome}" if outcome.startswith("exit code") else f"was {outcome}"
-    return f"Process {name} {how}{f': {detail}' if detail else ''}."
+    at_work = f" while it ran {job}" if job else ""
+    return f"Process {name} {how}{at_work}{f': {detail}' if detail else ''}."
+
+
+_CRASHED = "It crashed in native code: python -X faulthandler shows where."
+_CAUSES = {
+    "killed by SIGKILL": "Somebody sent it kill -9, or it needed more memory than there is: the system ends such a process.",
+    "killed by SIGSEGV": _CRASHED,
+    "killed by SIGILL": _CRASHED,
+    "killed by SIGFPE": _CRASHED,
+    "killed by SIGABRT": "A native library gave up (abort): its message is on the terminal that runs the notebook.",
+    "killed by SIGBUS": "It used memory that a file no longer backs: a full /dev/shm, or a file cut short.",
+    "killed by SIGXCPU": "It used more CPU time than its limit allows (ulimit -t).",
+    "exit code 1": "An exception that nobody caught ended it; its traceback stands among the prints.",
+    "exit code 127": "There is no such command.",
+}
 
 
 def child_died_hint(outcome: str) -> str:
     """The usual cause of this end."""
-    if outcome == "killed by SIGKILL":
-        return "The operating system does this to a process that needs more memory than there is."
-    if outcome == "killed by SIGSEGV":
-        return "It crashed in native code: python -X faulthandler shows where."
-    return ""
+    return _CAUSES.get(outcome, "")

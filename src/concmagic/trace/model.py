@@ -83,6 +83,8 @@ class Track:
     cpu_ns: int | None = None  # from its own CPU clock; None is not known
     file: str = ""  # where it was made or what it runs
     line: int = 0
+    start_method: str = ""  # of a process: "fork", "spawn", "forkserver", "loky", "subprocess"
+    changed: str = ""  # of a process: the notebook's variables that it changed in its own copy, "a, b"
     unretrieved: bool = False  # a task that raised, and nobody has asked for its exception
     raised_in: str = ""  # of a task that raised: its traceback in one line, innermost first
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,8 +17,8 @@ from multiprocessing import popen_fork, reduction, spawn, util
 from typing import Any
 
 from concmagic.on_import import on_import
+from concmagic.recording.children import commands, pickling
 from concmagic.recording.children import groups as child_groups
-from concmagic.recording.children import pickling
 from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.passport import Boarding, Passport
@@ -64,24 +63,10 @@ class Hooks:
         patch(os, "fork", _fork(self, os.fork))
         patch(reduction, "dump", watched(reduction.dump, self._sent_to_child, time.monotonic_ns))
         self.pools.patch(self._patches)
-        self._patch_subprocess()
+        commands.patch(self, self._patches)
         for package in LOKY:
             self._imports.enter_context(on_import(f"{package}.backend.popen_loky_posix", self._patch_loky))
         _active = self
-
-    def _patch_subprocess(self) -> None:
-        patch = self._patches.set
-        if getattr(subprocess, "_fork_exec", None) is not None:
-            patch(subprocess, "_fork_exec", _fork_exec(self, subprocess._fork_exec))  # type: ignore[attr-defined]
-            popen = subprocess.Popen
-            patch(popen, "_handle_exitstatus", _exit_status(self, popen._handle_exitstatus))  # type: ignore[attr-defined]
-        # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
-        if hasattr(os, "posix_spawn"):
-            patch(os, "posix_spawn", _posix_spawn(self, os.posix_spawn))
-        transports = sys.modules.get("asyncio.base_subprocess")
-        if transports is not None:
-            transport = transports.BaseSubprocessTransport
-            patch(transport, "_process_exited", _process_exited(self, transport._process_exited))
 
     def _patch_loky(self, module: Any) -> None:
         """Its children start and end by a `Popen` of its own."""
@@ -247,43 +232,6 @@ def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
     if pid:
         hooks.born(child, pid)
     return pid
-
-
-def _fork_exec(hooks: Hooks, original: Any) -> Any:
-    def fork_exec(*arguments: Any) -> int:
-        with hooks.family.expect(child_groups.command_name(arguments[0]), "subprocess") as child:
-            pid = int(original(*arguments))
-            hooks.born(child, pid)
-            return pid
-
-    return fork_exec
-
-
-def _posix_spawn(hooks: Hooks, original: Any) -> Any:
-    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
-        with hooks.family.expect(child_groups.command_name(argv), "subprocess") as child:
-            pid = int(original(path, argv, env, **options))
-            hooks.born(child, pid)
-            return pid
-
-    return posix_spawn
-
-
-def _exit_status(hooks: Hooks, original: Any) -> Any:
-    def _handle_exitstatus(popen: Any, *arguments: Any, **options: Any) -> None:
-        original(popen, *arguments, **options)
-        if popen.returncode is not None:
-            hooks.family.ended(popen.pid, popen.returncode)
-
-    return _handle_exitstatus
-
-
-def _process_exited(hooks: Hooks, original: Any) -> Any:
-    def _process_exited(transport: Any, returncode: int) -> None:
-        hooks.family.ended(transport.get_pid(), returncode)
-        original(transport, returncode)
-
-    return _process_exited
 
 
 def _register_once() -> None:

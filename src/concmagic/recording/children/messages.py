@@ -54,6 +54,7 @@ class MessageRecorder:
     """The messages of this process, from `start` to `stop`."""
 
     def __init__(self) -> None:
+        self.on_job: Callable[[], None] = lambda: None  # of a worker: it was given one
         self.hand_over: PartTaker | None = None  # of a child: it may be killed at any moment
         self._rows: list[Row] = []
         self._passed_on = 0
@@ -159,6 +160,7 @@ class MessageRecorder:
         frame = sys._getframe(2)
         if _is_in(_WORKERS, frame.f_back, 1) and value is not None:
             row[_KIND] = "job"
+            self.on_job()
             self._pass_on()
         elif _is_in(_RESULT_READERS, frame.f_back, 1):
             row[_KIND] = "result"

@@ -1,0 +1,233 @@
+"""Lints about child processes: what they cost, how they ended, and what a copy of memory means."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from concmagic import sentences
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.metrics import Metrics
+from concmagic.analysis.work import end_of
+from concmagic.trace.model import Job, State, Trace, Track
+
+OVERHEAD_SHARE = (
+    0.2  # of the time that the pool took: start-up and pickling, from which on they are worth a word
+)
+MANY_JOBS = 32  # from here on larger chunks would save pickling
+PICKLING_SHARE = 0.5  # of the overhead: then it is the data that costs
+_POOL_ENDS = ("killed by SIGTERM",)  # what a pool does to its own workers when it is left
+_PICKLING = ("pickling", "unpickling")
+_MOST_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """One pool's part of the cell."""
+
+    workers: tuple[Track, ...]
+    jobs: tuple[Job, ...]
+    span_ns: int  # from the first worker's or job's start of waiting to the last result
+    work_ns: int  # the jobs, summed
+    start_ns: int  # of the worker that took longest
+    pickling_ns: int
+
+
+def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A pool took longer than its jobs would have, one after the other, in the notebook's own process."""
+    for pool in _pools(trace):
+        lost = pool.span_ns - pool.work_ns
+        overhead = pool.start_ns + pool.pickling_ns
+        # Where it gained something, or lost it for another reason, the overhead is the price of the gain.
+        if lost <= 0 or overhead < OVERHEAD_SHARE * pool.span_ns:
+            continue
+        yield Finding(
+            lint="pool-overhead",
+            severity="warning",
+            message=sentences.pool_overhead(
+                len(pool.workers), pool.start_ns, pool.pickling_ns, len(pool.jobs), pool.work_ns, pool.span_ns
+            ),
+            hint=_hint(pool),
+            cost_s=min(lost, overhead) / 1e9,
+            tracks=tuple(track.id for track in pool.workers),
+            start_ns=min(track.start_ns for track in pool.workers),
+        )
+    yield from _hello_process(trace)
+
+
+def _hint(pool: _Pool) -> str:
+    if pool.pickling_ns >= PICKLING_SHARE * (pool.start_ns + pool.pickling_ns):
+        return sentences.SEND_LARGER_CHUNKS if len(pool.jobs) >= MANY_JOBS else sentences.SEND_LESS
+    return sentences.KEEP_THE_POOL
+
+
+def _hello_process(trace: Trace) -> Iterator[Finding]:
+    """Processes that took longer to start than they computed."""
+    alone = [
+        track
+        for track in trace.tracks
+        if track.kind == "process" and track.unit and not track.group and track.start_method in _STARTED
+    ]
+    started = [(track, _starting(track), _spent(track, State.RUNNING)) for track in alone]
+    small = [
+        (track, start, work) for track, start, work in started if start > work and track.outcome == "returned"
+    ]
+    waited = sum(_spent(track, State.WAITING) for track, _, _ in small)
+    start = max((start for _, start, _ in small), default=0)
+    if not small or len(small) < len(alone) or start < max(OVERHEAD_SHARE * trace.wall_ns, waited):
+        return
+    yield Finding(
+        lint="pool-overhead",
+        severity="note",
+        message=sentences.hello_process(len(small), start, sum(work for _, _, work in small)),
+        hint=sentences.HELLO_PROCESS_HINT,
+        cost_s=0.0,
+        tracks=tuple(track.id for track, _, _ in small),
+        start_ns=min(track.start_ns for track, _, _ in small),
+    )
+
+
+_STARTED = ("fork", "spawn", "forkserver")
+
+
+def _pools(trace: Trace) -> list[_Pool]:
+    """Pools whose workers started in this cell: an earlier one's start-up was paid then."""
+    by_pid = {track.pid: track for track in trace.tracks if track.kind == "process" and track.group}
+    tracks = {track.id: track for track in trace.tracks}
+    jobs: dict[str, list[Job]] = defaultdict(list)
+    for job in trace.jobs:
+        worker = by_pid.get(tracks[job.track].pid) if job.track in tracks else None
+        if worker is not None and job.start_ns is not None and job.end_ns is not None:
+            jobs[worker.group].append(job)
+    return [_pool(trace, group, tuple(done)) for group, done in jobs.items()]
+
+
+def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
+    workers = tuple(track for track in trace.tracks if track.kind == "process" and track.group == group)
+    first = min(min(track.start_ns for track in workers), min(job.submit_ns for job in jobs))
+    last = max(job.end_ns or 0 for job in jobs)
+    pids = {track.pid for track in workers} | {
+        track.pid for track in trace.tracks if track.id in {worker.parent for worker in workers}
+    }
+    threads = [track for track in trace.tracks if track.kind == "thread" and track.pid in pids]
+    return _Pool(
+        workers,
+        jobs,
+        last - first,
+        sum((job.end_ns or 0) - (job.start_ns or 0) for job in jobs),
+        max(_starting(track) for track in workers),
+        sum(_pickling(track) for track in threads),
+    )
+
+
+def _starting(track: Track) -> int:
+    """How long it took to start, but for what our own recording added to it."""
+    return sum(
+        one.length_ns
+        for one in track.states
+        if one.state is State.STARTING and one.detail != sentences.OUR_IMPORTS
+    )
+
+
+def _pickling(track: Track) -> int:
+    return sum(
+        one.length_ns for one in track.states if one.state is State.RUNNING and one.reason in _PICKLING
+    )
+
+
+def _spent(track: Track, state: State) -> int:
+    return sum(one.length_ns for one in track.states if one.state is state and one.reason != "exit")
+
+
+def copies_changed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A child changed one of the notebook's variables: its own copy, and the notebook's is as it was."""
+    by_name: dict[str, list[Track]] = defaultdict(list)
+    for track in trace.tracks:
+        for name in track.changed.split(", ") if track.changed else ():
+            by_name[name].append(track)
+    if not by_name:
+        return
+    changed_by = {track.id: track for tracks in by_name.values() for track in tracks}
+    yield Finding(
+        lint="copies-changed",
+        severity="warning",
+        message=sentences.copies_changed(sorted(by_name), len(changed_by), _MOST_NAMES),
+        hint=sentences.COPIES_CHANGED_HINT,
+        tracks=tuple(changed_by),
+        start_ns=min(track.start_ns for track in changed_by.values()),
+    )
+
+
+def fork_with_threads(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A process was forked while threads of the cell ran; the kernel's and pools' helpers do not count."""
+    threads = [
+        track for track in trace.tracks if track.kind == "thread" and track.role == "work" and not track.host
+    ]
+    for child in trace.tracks:
+        if child.kind != "process" or child.start_method != "fork" or child.parent is None:
+            continue
+        beside = [track for track in _beside(trace, child, threads) if not _is_main(trace, track)]
+        if beside:
+            yield Finding(
+                lint="fork-with-threads",
+                severity="warning",
+                message=sentences.fork_with_threads(
+                    child.name, [track.name for track in beside], _MOST_NAMES
+                ),
+                hint=sentences.FORK_WITH_THREADS_HINT,
+                tracks=(child.id, *(track.id for track in beside)),
+                start_ns=child.start_ns,
+            )
+            return  # one is enough: the others were started the same way
+
+
+def _beside(trace: Trace, child: Track, threads: Sequence[Track]) -> list[Track]:
+    parent = next((track for track in trace.tracks if track.id == child.parent), None)
+    return [
+        track
+        for track in threads
+        if parent is not None
+        and track.pid == parent.pid
+        and track.start_ns < child.start_ns < end_of(trace, track)
+    ]
+
+
+def _is_main(trace: Trace, thread: Track) -> bool:
+    """The main thread of a child, which forks children of its own."""
+    return any(
+        track.kind == "process" and track.pid == thread.pid and track.native_id == thread.native_id
+        for track in trace.tracks
+    )
+
+
+def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A child process ended by a signal or with an error, and nobody had meant it to."""
+    tracks = {track.id: track for track in trace.tracks}
+    for track in trace.tracks:
+        if track.kind != "process" or track.role != "work" or track.parent is None:
+            continue
+        if track.group and track.outcome in _POOL_ENDS:
+            continue
+        if track.outcome.startswith(("killed by ", "exit code ")):
+            yield Finding(
+                lint="child-died",
+                severity="warning",
+                message=sentences.child_died(
+                    track.name, track.outcome, track.outcome_detail, _last_job(trace, tracks, track)
+                ),
+                hint=sentences.child_died_hint(track.outcome),
+                tracks=(track.id,),
+                start_ns=track.start_ns,
+                end_ns=track.end_ns or trace.wall_ns,
+            )
+
+
+def _last_job(trace: Trace, tracks: dict[int, Track], process: Track) -> str:
+    """The job that it was at when it ended, by its label."""
+    at_work = [
+        job
+        for job in trace.jobs
+        if job.track in tracks and tracks[job.track].pid == process.pid and job.end_ns == process.end_ns
+    ]
+    return at_work[-1].label if at_work else ""

@@ -1,0 +1,162 @@
+"""One child's own recording: what it says while it runs, and what it hands over at its end.
+
+Every end passes one gate (`hand_over`), once: a normal end and `sys.exit`, an exception,
+`os._exit`, SIGTERM, and the end of the cell.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from concmagic import sentences
+from concmagic.recording.children import messages
+from concmagic.recording.children.copies import Copies
+from concmagic.recording.children.dormant import Sleep, Wake
+from concmagic.recording.children.files import ChildFile
+from concmagic.recording.children.hooks import Hooks
+from concmagic.recording.children.passport import Passport, fields_of
+from concmagic.recording.children.recorders import ChildRecorders
+from concmagic.recording.children.signals import Listener
+from concmagic.recording.children.worker_start import leaves_before_jobs
+
+_PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does not wait
+
+
+class Life:
+    """This child's own recording."""
+
+    def __init__(self, passport: Passport, hooks: Hooks, begun_ns: int, wake: Wake) -> None:
+        self.passport = passport
+        self._wake = wake
+        self.hooks = hooks
+        self.begun_ns = begun_ns
+        self.loaded_ns: int | None = None
+        self.called_ns: int | None = None
+        self.target_ns: int | None = None
+        self._parts = 0
+        self.problems: list[str] = []
+        self.copies = Copies()
+        self.recorders = ChildRecorders(passport.detail, passport.budget)
+        self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
+        self.listener = Listener(lambda: self.hand_over(None), self._answer, self.file.ask_path)
+        self._gate = _thread.allocate_lock()
+        self._over = _thread.allocate_lock()
+        self._over.acquire()
+
+    def begin(self) -> None:
+        """Say hello, and be ready for any end."""
+        hello = replace(self.passport, sources={})
+        self.file.append("hello", fields_of(hello))
+        self.listener.start()
+        _Exit.install(self)
+
+    def begin_target(self) -> None:
+        """The user's target begins now: from here on everything is recorded."""
+        if self.target_ns is None:
+            self.called_ns = time.monotonic_ns()
+            self.recorders.start()
+            self._hand_messages_over()
+            if not self.passport.group:
+                self.copies.begin()
+            self.target_ns = time.monotonic_ns()
+            self.file.append("target", (self.called_ns, self.target_ns))
+
+    def loaded(self) -> None:
+        """All that we need is imported; what takes time from here on is the child's own."""
+        self.loaded_ns = time.monotonic_ns()
+        self.file.append("loaded", self.loaded_ns)
+
+    def _hand_messages_over(self) -> None:
+        """Its jobs are known as it runs, should it be killed."""
+        recorder = messages.of_this_process()
+        if recorder is not None:
+            recorder.hand_over, recorder.on_job = self._append_messages, self._before_job
+
+    def _before_job(self) -> None:
+        """A pool's worker has been given its first job: what its initializer changed was meant to change."""
+        if not self.copies.has_begun:
+            self.copies.begin()
+
+    def _append_messages(self, rows: Sequence[list[Any]]) -> None:
+        self._parts += 1
+        self.file.append(f"messages-{self._parts:06}", rows)
+
+    def fail(self, text: str) -> None:
+        """It could not start; its parent wants to know why."""
+        self.file.append("failed", text)
+
+    def hand_over(self, exit_code: int | None, is_ending: bool = True) -> None:
+        """Write all that was recorded, once; whoever comes second waits until it is written."""
+        if not self._gate.acquire(blocking=False):
+            if self._over.acquire(timeout=_PATIENCE_S):
+                self._over.release()
+            return
+        try:
+            recorder = messages.of_this_process()
+            if recorder is not None:
+                recorder.pass_on_all()  # first: its jobs are few, its calls may take too long
+            if is_ending:
+                self.file.append("ending", time.monotonic_ns())
+            self.file.append("end", self._evidence(exit_code))
+        except Exception as error:
+            print(sentences.recorder_failed("child", error), file=sys.stderr)
+        finally:
+            self._over.release()
+
+    def _answer(self) -> None:
+        """The cell is over and this child is not: hand over what there is, and sleep."""
+        self.hand_over(None, is_ending=False)
+        Sleep(Path(self.passport.folder), self._wake).begin()
+        self.file.note_told()
+
+    def _evidence(self, exit_code: int | None) -> dict[str, Any]:
+        done_ns = time.monotonic_ns()
+        seen = self.recorders.stop()
+        return {
+            "begun_ns": self.begun_ns,
+            "loaded_ns": self.loaded_ns,
+            "called_ns": self.called_ns,
+            "target_ns": self.target_ns,
+            "done_ns": done_ns,
+            "exit_code": exit_code,
+            "main_native_id": main_native_id(),
+            "cpu_ns": time.process_time_ns(),
+            "seen": seen,
+            "changed": self.copies.changed(),
+            "children": [replace(child, inherited=None) for child in self.hooks.family.children],
+            "problems": [*self.problems, *self.recorders.problems],
+        }
+
+
+def main_native_id() -> int:
+    """The main thread's; after `os.fork` its Thread object still has the parent's."""
+    return os.getpid() if sys.platform == "linux" else threading.main_thread().native_id or 0
+
+
+class _Exit:
+    """`os._exit` by which forked children leave, and by which a user's code may."""
+
+    original: Callable[[int], Any] | None = None
+
+    @classmethod
+    def install(cls, life: Life) -> None:
+        """Pass the gate before the process is gone."""
+        original = cls.original = cls.original or os._exit
+
+        def _exit(status: int) -> None:
+            if status and leaves_before_jobs():
+                life.fail(sentences.died_at_start(life.passport.name, status))
+            life.hand_over(status)
+            original(status)
+
+        os._exit = _exit  # type: ignore[assignment]
+        atexit.register(life.hand_over, None)

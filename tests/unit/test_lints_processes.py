@@ -1,0 +1,178 @@
+"""Each lint about processes: a trace that triggers it, and a near miss that does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from concmagic import sentences
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.lints import find
+from concmagic.analysis.metrics import compute
+from concmagic.trace.model import Build, Job, State, StateInterval, Trace, Track
+
+MS = 1_000_000
+
+
+def process(number: int, *states: tuple[int, State, str, str], **more: object) -> Track:
+    """A child of the kernel, from a row of (milliseconds, state, reason, detail)."""
+    intervals, at = [], 0
+    for length, state, reason, detail in states:
+        intervals.append(StateInterval(at * MS, (at + length) * MS, state, reason, detail))
+        at += length
+    values: dict[str, object] = {
+        "name": f"worker-{number}",
+        "parent": 0,
+        "role": "work",
+        "outcome": "returned",
+        "pid": 100 + number,
+        "native_id": 100 + number,
+        "start_method": "spawn",
+    }
+    return Track(
+        id=number, kind="process", start_ns=0, end_ns=at * MS, states=tuple(intervals), **(values | more)
+    )  # type: ignore[arg-type]
+
+
+def thread(number: int, start: int, end: int, **more: object) -> Track:
+    """A thread of the kernel."""
+    states = (StateInterval(start * MS, end * MS, State.WAITING, "Lock"),)
+    values: dict[str, object] = {"name": f"thread-{number}", "role": "work", "parent": 0, "pid": 1}
+    return Track(
+        id=number,
+        kind="thread",
+        start_ns=start * MS,
+        end_ns=end * MS,
+        states=states,
+        native_id=number,
+        **(values | more),
+    )  # type: ignore[arg-type]
+
+
+KERNEL = Track(id=0, kind="process", name="kernel", parent=None, role="work", start_ns=0, end_ns=None, pid=1)
+MAIN = Track(
+    id=9, kind="thread", name="MainThread", parent=0, role="work", start_ns=0, end_ns=None, pid=1, host=True
+)
+PYTHON = (300, State.STARTING, "", sentences.STARTING_PYTHON)
+IDLE = (50, State.WAITING, "for work", "")
+
+
+def trace(*tracks: Track, jobs: tuple[Job, ...] = (), wall: int = 500) -> Trace:
+    return Trace("t", "procs", wall * MS, (KERNEL, MAIN, *tracks), jobs=jobs, build=Build(cores=2))
+
+
+def job(index: int, worker: int, start: int, end: int) -> Job:
+    return Job(index, f"fib({index})", worker, 0, start * MS, end * MS, "returned")
+
+
+def found(of: Trace, lint: str) -> list[Finding]:
+    return [one for one in find(of, compute(of)) if one.lint == lint]
+
+
+def pool(work: int) -> Trace:
+    """Two workers that start for 300 ms and then have one job each."""
+    workers = [
+        process(number, PYTHON, (work, State.RUNNING, "", ""), IDLE, group="Pool-1") for number in (1, 2)
+    ]
+    return trace(*workers, jobs=(job(0, 1, 300, 300 + work), job(1, 2, 300, 300 + work)), wall=350 + work)
+
+
+def test_a_pool_that_takes_longer_to_start_than_its_jobs_take_is_told_with_its_numbers() -> None:
+    (finding,) = found(pool(50), "pool-overhead")
+    assert finding.severity == "warning"
+    assert "2 processes took 300 ms to start" in finding.message
+    assert "2 jobs of 100 ms in all" in finding.message
+    assert finding.hint == sentences.KEEP_THE_POOL
+    assert finding.cost_s == 0.25
+
+
+def test_a_pool_that_gained_more_than_its_start_is_fine() -> None:
+    assert found(pool(310), "pool-overhead") == []
+
+
+def test_what_the_recording_adds_to_a_start_is_not_the_pools() -> None:
+    ours = (300, State.STARTING, "", sentences.OUR_IMPORTS)
+    slow = process(1, ours, (50, State.RUNNING, "", ""), group="Pool-1")
+    assert found(trace(slow, jobs=(job(0, 1, 300, 350),)), "pool-overhead") == []
+
+
+def test_pickling_that_costs_more_than_the_work_says_send_less() -> None:
+    worker = process(1, (10, State.STARTING, "", "Python"), (40, State.RUNNING, "", ""), group="Pool-1")
+    sender = replace(
+        thread(3, 0, 400, role="machinery"),
+        states=(StateInterval(0, 200 * MS, State.RUNNING, "pickling"),),
+    )
+    (finding,) = found(trace(worker, sender, jobs=(job(0, 1, 210, 250),)), "pool-overhead")
+    assert finding.hint == sentences.SEND_LESS and "200 ms to pickle" in finding.message
+    many = tuple(job(index, 1, 210 + index, 211 + index) for index in range(40))
+    (finding,) = found(trace(worker, sender, jobs=many), "pool-overhead")
+    assert finding.hint == sentences.SEND_LARGER_CHUNKS
+
+
+def test_an_earlier_pools_start_up_was_paid_then() -> None:
+    worker = process(1, (200, State.WAITING, "for work", ""), (40, State.RUNNING, "", ""), group="Pool-1")
+    assert found(trace(worker, jobs=(job(0, 1, 200, 240),)), "pool-overhead") == []
+
+
+def test_a_hello_process_is_a_note() -> None:
+    hello = process(1, PYTHON, (2, State.RUNNING, "", ""), unit=True)
+    (finding,) = found(trace(hello), "pool-overhead")
+    assert (finding.severity, finding.cost_s) == ("note", 0.0)
+    assert finding.message == "Starting 1 process took 300 ms; it computed for 2 ms."
+
+
+def test_a_process_that_computes_or_waits_for_longer_is_worth_its_start() -> None:
+    assert found(trace(process(1, PYTHON, (301, State.RUNNING, "", ""), unit=True)), "pool-overhead") == []
+    waits = process(1, PYTHON, (2, State.RUNNING, "", ""), (400, State.WAITING, "sleep", ""), unit=True)
+    assert found(trace(waits, wall=800), "pool-overhead") == []
+
+
+def test_a_changed_copy_is_told_once_with_all_names() -> None:
+    tracks = [
+        process(number, (50, State.RUNNING, "", ""), changed=changed, unit=True)
+        for number, changed in ((1, "counter, seen"), (2, "counter"))
+    ]
+    (finding,) = found(trace(*tracks), "copies-changed")
+    assert "`counter` and `seen` changed in 2 child processes only" in finding.message
+    assert (finding.severity, finding.tracks) == ("warning", (1, 2))
+
+
+def test_a_child_that_changed_nothing_is_not_told() -> None:
+    assert found(trace(process(1, (50, State.RUNNING, "", ""))), "copies-changed") == []
+
+
+def test_a_fork_beside_a_running_thread_of_the_cell() -> None:
+    beside = thread(5, 0, 400)
+    child = replace(
+        process(1, (50, State.RUNNING, "", ""), start_method="fork"), start_ns=10 * MS, end_ns=60 * MS
+    )
+    (finding,) = found(trace(beside, child), "fork-with-threads")
+    assert finding.message == "worker-1 was forked while thread-5 runs."
+
+
+def test_forks_that_are_safe() -> None:
+    child = replace(
+        process(1, (50, State.RUNNING, "", ""), start_method="fork"), start_ns=10 * MS, end_ns=60 * MS
+    )
+    others = {
+        "a pool's helper": thread(5, 0, 400, role="machinery"),
+        "over before": thread(5, 0, 5),
+        "started later": thread(5, 20, 400),
+        "in another process": thread(5, 0, 400, pid=77),
+    }
+    for why, beside in others.items():
+        assert found(trace(beside, child), "fork-with-threads") == [], why
+    spawned = replace(child, start_method="spawn")
+    assert found(trace(thread(5, 0, 400), spawned), "fork-with-threads") == []
+    assert found(trace(child), "fork-with-threads") == []  # the kernel's main thread alone
+
+
+def test_a_killed_worker_is_told_with_its_job_and_likely_cause() -> None:
+    killed = process(1, (50, State.RUNNING, "", ""), group="Pool-1", outcome="killed by SIGKILL")
+    (finding,) = found(trace(killed, jobs=(job(7, 1, 10, 50),)), "child-died")
+    assert finding.message == "Process worker-1 was killed by SIGKILL while it ran fib(7)."
+    assert "more memory than there is" in finding.hint
+
+
+def test_a_child_that_the_cell_or_its_pool_ended_did_not_die() -> None:
+    for outcome in ("ended by its pool", "ended by the cell", "returned"):
+        assert found(trace(process(1, (50, State.RUNNING, "", ""), outcome=outcome)), "child-died") == []
