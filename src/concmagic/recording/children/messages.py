@@ -24,7 +24,8 @@ from concmagic.recording.children.quiet import watched
 from concmagic.recording.raw import MessageLog, MessageRecord
 
 MOST = 50_000  # messages kept of one process; what comes later is counted only
-FLUSH_NS = 1_000_000  # a child hands over at most once in this time
+FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
+FLUSH_NS = 5_000_000  # … what the first jobs may, so that of few jobs each is known
 _LOKY = ("loky", "joblib.externals.loky")
 _WORKERS = {
     ("multiprocessing.pool", "worker"),
@@ -58,7 +59,8 @@ class MessageRecorder:
         self.hand_over: PartTaker | None = None  # of a child: it may be killed at any moment
         self._rows: list[Row] = []
         self._passed_on = 0
-        self._passed_ns = 0
+        self._begun_ns = time.monotonic_ns()
+        self._passing_ns = 0
         self._lost = 0
         self._pairs: list[tuple[int, int]] = []
         self._patches = Patches()
@@ -173,16 +175,19 @@ class MessageRecorder:
             self._lost += 1
 
     def _pass_on(self) -> None:
-        """Hand over what is new, unless that was done just now."""
-        if self.hand_over is not None and time.monotonic_ns() - self._passed_ns >= FLUSH_NS:
+        """Hand over what is new, unless that has taken too much time already."""
+        if self.hand_over is None or len(self._rows) == self._passed_on:
+            return
+        now_ns = time.monotonic_ns()
+        if self._passing_ns <= FLUSH_NS + FLUSH_SHARE * (now_ns - self._begun_ns):
             self.pass_on_all()
+            self._passing_ns += time.monotonic_ns() - now_ns
 
     def pass_on_all(self) -> None:
         """Hand over what is new."""
         taker, many = self.hand_over, len(self._rows)
         if taker is not None and many > self._passed_on:
             part, self._passed_on = self._rows[self._passed_on : many], many
-            self._passed_ns = time.monotonic_ns()
             taker(part)
 
 

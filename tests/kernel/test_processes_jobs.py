@@ -1,0 +1,237 @@
+"""Jobs of pools of processes: where they ran, how they went there and back, and the path through them."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import Kernel
+
+METHODS = ["fork", "spawn", "forkserver"]
+
+SETUP = r"""
+import asyncio, os, re, signal, sys, time
+import multiprocessing as mp
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concmagic.trace.model import State
+
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+def echo(data):
+    return data
+
+def pids(trace):
+    return {t.id: t.pid for t in trace.tracks}
+
+def jobs(trace):
+    return sorted((job.label, job.outcome) for job in trace.jobs)
+
+def ran_in_children(trace):
+    children = {t.pid for t in trace.tracks if t.kind == "process" and t.parent is not None}
+    return all(pids(trace)[job.track] in children for job in trace.jobs)
+
+def in_order(trace):
+    return all(job.submit_ns <= job.start_ns <= job.end_ns for job in trace.jobs)
+
+def arrows(trace, kind):
+    # From whom to whom, by process: "kernel" or "child".
+    whose = {t.id: "kernel" if t.pid == os.getpid() else "child" for t in trace.tracks}
+    return sorted((whose[f.source], whose[f.target]) for f in trace.flows if f.kind == kind and is_sized(f))
+
+def is_sized(flow):
+    return re.search(r"(^|, )[0-9.]+ [kMG]?B\b", flow.detail) is not None
+
+def computed_on_the_path(trace):
+    # Share of the path on which a child computed, or started.
+    mine = {t.id for t in trace.tracks if t.pid != os.getpid()}
+    spent = sum(p.length_ns for p in trace.metrics.path if p.track in mine)
+    return spent / trace.wall_ns
+
+def waits_on_the_path(trace):
+    long = trace.wall_ns / 5
+    return {p.reason for p in trace.metrics.path if p.state is State.WAITING and p.length_ns > long}
+
+def unknown_ns(trace):
+    return {t.name: sum(s.length_ns for s in t.states if s.state is State.UNKNOWN)
+            for t in trace.tracks if t.kind == "process" and t.parent is not None and t.role == "work"}
+"""
+
+POOLS = {
+    "an executor's map": (
+        'with ProcessPoolExecutor(2, mp_context=mp.get_context("{method}")) as pool:\n'
+        "    answers = list(pool.map(fib, [20, 21, 22]))"
+    ),
+    "an executor's results": (
+        'with ProcessPoolExecutor(2, mp_context=mp.get_context("{method}")) as pool:\n'
+        "    answers = [f.result() for f in as_completed([pool.submit(fib, n) for n in (20, 21, 22)])]"
+    ),
+    "an executor that is only left": (
+        'with ProcessPoolExecutor(2, mp_context=mp.get_context("{method}")) as pool:\n'
+        "    for n in (20, 21, 22): pool.submit(fib, n)"
+    ),
+    "a pool's map": (
+        'with mp.get_context("{method}").Pool(2) as pool:\n    answers = pool.map(fib, [20, 21, 22], 1)'
+    ),
+    "a pool's imap": (
+        'with mp.get_context("{method}").Pool(2) as pool:\n    answers = list(pool.imap(fib, [20, 21, 22]))'
+    ),
+    "a pool's apply_async": (
+        'pool = mp.get_context("{method}").Pool(2)\n'
+        "answers = [r.get() for r in [pool.apply_async(fib, (n,)) for n in (20, 21, 22)]]\n"
+        "pool.close(); pool.join()"
+    ),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", POOLS)
+def test_jobs_and_path_lead_into_the_children(kernel: Kernel, method: str, how: str) -> None:
+    kernel.check(SETUP)
+    kernel.check("%%procs -q -o trace\n" + POOLS[how].format(method=method))
+    assert kernel.value("jobs(trace)") == [(f"fib({n})", "returned") for n in (20, 21, 22)]
+    assert kernel.value("ran_in_children(trace) and in_order(trace)")
+    # One arrow for each job from who submitted it, and one back with its result.
+    assert kernel.value("arrows(trace, 'submit')") == [("kernel", "child")] * 3
+    assert kernel.value("arrows(trace, 'result')") == [("child", "kernel")] * 3
+    # What took the time was in the children: their start, or their work. Waiting for them explains nothing.
+    assert kernel.value("computed_on_the_path(trace)") > 0.5
+    assert kernel.value("waits_on_the_path(trace) & {'join', 'Condition', 'result', 'pool'}") == set()
+    assert kernel.value("max(unknown_ns(trace).values()) < trace.wall_ns / 20")
+    assert kernel.value("{t.outcome for t in trace.tracks if t.group} <= {'returned', 'ended by its pool'}")
+    assert kernel.value("[f.lint for f in trace.findings if f.lint in ('child-died', 'left-running')]") == []
+
+
+def test_jobs_that_a_task_submits_come_back_to_the_task(kernel: Kernel) -> None:
+    kernel.check(SETUP)
+    kernel.check("""%%procs -q -o trace
+loop = asyncio.get_running_loop()
+pool = ProcessPoolExecutor(2)
+answers = await asyncio.gather(*(loop.run_in_executor(pool, fib, n) for n in (20, 21, 22)))
+await loop.run_in_executor(None, pool.shutdown)
+""")
+    assert kernel.value("jobs(trace)[-3:]") == [(f"fib({n})", "returned") for n in (20, 21, 22)]
+    sources = "{f.source for f in trace.flows if f.kind == 'submit' and is_sized(f)}"
+    assert kernel.value(f"{{t.kind for t in trace.tracks if t.id in {sources}}}") == {"task"}
+    assert kernel.value("computed_on_the_path(trace)") > 0.3
+
+
+def test_the_size_and_time_of_pickling_stand_on_the_flow_and_in_the_states(kernel: Kernel) -> None:
+    kernel.check(SETUP)
+    kernel.check("""%%procs -q -o trace
+with ProcessPoolExecutor(1) as pool:
+    answer = pool.submit(echo, [float(n) for n in range(1_000_000)]).result()
+""")
+    details = kernel.value(
+        "[f.detail for f in trace.flows if f.kind in ('submit', 'result') and is_sized(f)]"
+    )
+    assert len(details) == 2 and all("9 MB, pickled in" in detail for detail in details)
+    assert kernel.value(
+        "sorted({(t.role, s.reason) for t in trace.tracks if t.kind == 'thread' for s in t.states"
+        " if s.reason in ('pickling', 'unpickling') and s.length_ns > 3_000_000})"
+    ) == [
+        ("machinery", "pickling"),
+        ("machinery", "unpickling"),
+        ("work", "pickling"),
+        ("work", "unpickling"),
+    ]
+    assert kernel.value("{'pickling', 'unpickling'} <= {p.reason for p in trace.metrics.path}")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_workers_life_is_told_from_its_start_to_its_exit(kernel: Kernel, method: str) -> None:
+    kernel.check(SETUP)
+    kernel.check(f"""%%procs -q -o trace
+with mp.get_context("{method}").Pool(1) as pool:
+    answers = pool.map(fib, [20, 21], 1)
+    pool.close(); pool.join()
+""")
+    kernel.check("""
+(worker,) = (t for t in trace.tracks if t.kind == "process" and t.group)
+told = [(s.state.value, s.reason or s.detail) for s in worker.states]
+starts = [what for state, what in told if state == "starting"]
+""")
+    told = kernel.value("told")
+    assert kernel.value("starts")[0] == "a process"
+    assert {"Python", "imports, unpickling"} <= set(kernel.value("starts")) or method == "fork"
+    assert told[0][0] == "starting" and told[-1] == ("waiting", "exit")
+    # Idle until the first job; two jobs; idle until the pool is closed.
+    assert ("waiting", "for work") in told and ("running", "") in told
+    assert told.index(("running", "")) < len(told) - 1
+    assert kernel.value("worker.outcome") == "returned"
+
+
+def test_a_message_is_never_drawn_backwards(kernel: Kernel) -> None:
+    kernel.check(SETUP)
+    kernel.check("""
+def answer(connection):
+    for _ in range(1000):
+        connection.send(connection.recv() + 1)
+""")
+    kernel.check("""%%procs -q -o trace
+ours, theirs = mp.get_context("spawn").Pipe()
+process = mp.get_context("spawn").Process(target=answer, args=(theirs,))
+process.start()
+for n in range(1000):
+    ours.send(n)
+    assert ours.recv() == n + 1
+process.join()
+""")
+    assert kernel.value("len([f for f in trace.flows if f.kind == 'send'])") == 2000
+    assert kernel.value("min(f.target_ns - f.source_ns for f in trace.flows)") >= 0
+    # Question and answer take turns: so do the arrows, there and back, in the order of the exchanges.
+    kernel.check("""
+sends = sorted((f for f in trace.flows if f.kind == "send"), key=lambda f: f.source_ns)
+turns = [f.source for f in sends]
+ordered = all(one.target_ns <= following.source_ns for one, following in zip(sends, sends[1:]))
+""")
+    assert kernel.value("turns[0::2] == [turns[0]] * 1000 and turns[1::2] == [turns[1]] * 1000")
+    assert kernel.value("turns[0] != turns[1] and ordered")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_put_into_a_queue_is_an_arrow_to_who_gets_it(kernel: Kernel, method: str) -> None:
+    kernel.check(SETUP)
+    kernel.check("""
+def consume(queue, answers):
+    while (n := queue.get()) is not None:
+        answers.put(fib(n))
+""")
+    kernel.check(f"""%%procs -q -o trace
+context = mp.get_context("{method}")
+queue, answers = context.Queue(), context.SimpleQueue()
+process = context.Process(target=consume, args=(queue, answers))
+process.start()
+for n in (18, 19, None): queue.put(n)
+got = [answers.get(), answers.get()]
+process.join()
+""")
+    assert kernel.value("got") == [2584, 4181]
+    assert kernel.value(
+        "sorted((pids(trace)[f.source] == os.getpid(), pids(trace)[f.target] == os.getpid())"
+        " for f in trace.flows if f.kind == 'send')"
+    ) == [(False, True), (False, True), (True, False), (True, False), (True, False)]
+
+
+def test_a_killed_workers_job_is_known_from_what_it_told_as_it_ran(kernel: Kernel) -> None:
+    kernel.check(SETUP)
+    kernel.check("""
+def die(n):
+    if n == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return n
+""")
+    run = kernel.check("""%%procs -o trace
+with ProcessPoolExecutor(1) as pool:
+    first, second = pool.submit(die, 1), pool.submit(die, 2)
+    try:
+        second.result()
+    except Exception as error:
+        print(type(error).__name__)
+""")
+    assert run.stdout.strip() == "BrokenProcessPool"
+    assert kernel.value("jobs(trace)") == [("die(1)", "returned"), ("die(2)", "raised BrokenProcessPool")]
+    assert kernel.value("ran_in_children(trace) and in_order(trace)")
+    (finding,) = kernel.value("[f.message for f in trace.findings if f.lint == 'child-died']")
+    assert "was killed by SIGKILL while it ran die(2)" in finding
+    text = run.displays[-1]["text/plain"].replace("\n  ", " ")
+    assert "handed its jobs over as it ran (killed by SIGKILL)" in text
