@@ -18,6 +18,7 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any
 
+from concmagic.recording.children import loky_code
 from concmagic.recording.children.patches import Patches
 from concmagic.recording.children.process_jobs import ProcessJobs
 from concmagic.recording.children.quiet import watched
@@ -66,6 +67,7 @@ class MessageRecorder:
         self._patches = Patches()
         self._local = threading.local()
         self._jobs = ProcessJobs()
+        self._file_names = loky_code.FileNames()
 
     def start(self) -> None:
         """Begin to see messages."""
@@ -95,14 +97,16 @@ class MessageRecorder:
 
     def _uninstall(self) -> None:
         self._jobs.stop()
+        self._file_names.stop()
         self._patches.restore()
 
     def _watch_loky(self, queues: Any) -> None:
         """loky's queues have a pickler of their own."""
+        self._file_names.start()
         self._patches.set(
             queues,
             "dumps",
-            watched(queues.dumps, self._pickled, time.monotonic_ns),
+            watched(loky_code.sending(queues.dumps), self._pickled, time.monotonic_ns),
         )
 
     def _made_pipe(self, told: None, ends: Any, *arguments: Any, **options: Any) -> None:
