@@ -72,6 +72,8 @@ class RecordingSession:
         end_ns = time.monotonic_ns()
         cpu_ns = self._guard("CPU time", machine.cpu_ns)
         kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
+        if outcome == "interrupted":
+            self._guard("children", self._recorders["children"].end_tree)  # type: ignore[attr-defined]
         evidence = self.release()
         for recorder in self._recorders.values():
             self._problems.extend(getattr(recorder, "problems", ()))

@@ -23,7 +23,7 @@ from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.passport import Boarding, Passport
 from concmagic.recording.children.patches import Patches
-from concmagic.recording.children.quiet import watched
+from concmagic.recording.children.quiet import unseen, watched
 from concmagic.recording.children.watch import Watcher
 
 LOKY = ("loky", "joblib.externals.loky")
@@ -145,7 +145,7 @@ def _popen_init(hooks: Hooks, original: Any) -> Any:
                 raise
             hooks.born(child, popen.pid)
 
-    return __init__
+    return unseen(__init__)
 
 
 def _explain(error: Exception, process_obj: Any) -> None:
@@ -164,7 +164,7 @@ def _poll(hooks: Hooks, original: Any) -> Any:
             hooks.family.ended(popen.pid, code)
         return code
 
-    return poll
+    return unseen(poll)
 
 
 def _send_signal(hooks: Hooks, original: Any) -> Any:
@@ -174,7 +174,7 @@ def _send_signal(hooks: Hooks, original: Any) -> Any:
             child.is_ending, child.signal_sent = True, int(sig)
         original(popen, sig)
 
-    return _send_signal
+    return unseen(_send_signal)
 
 
 def _terminate(hooks: Hooks, original: Any) -> Any:

@@ -7,7 +7,9 @@ cost the child its own work.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from dataclasses import replace
@@ -16,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from concmagic.recording.children import pickling
+from concmagic.recording.children import pickling, prints
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.life import Life
@@ -45,6 +47,7 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
     """Called in a forked child, before anything else of it runs."""
     begun_ns = time.monotonic_ns()
     try:
+        _plain_interrupts()
         recorder = sys.modules.get("concmagic.recording.calls.recorder")
         if recorder is not None:
             recorder.abandon_after_fork()
@@ -79,6 +82,14 @@ def begin_again(fields: dict[str, Any]) -> None:
         traceback.print_exc()
 
 
+def _plain_interrupts() -> None:
+    """The notebook's handler is inherited, and is the kernel's: here an interrupt is a plain one."""
+    handler = signal.getsignal(signal.SIGINT)
+    module = type(getattr(handler, "__self__", None)).__module__
+    if module.startswith("concmagic.") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _passport_after_fork(hooks: Hooks, child: Child | None) -> Passport:
     if child is not None:
         return hooks.passport.for_child(child)
@@ -93,6 +104,7 @@ def _live(life: Life, passport: Passport) -> Life:
     courier.remembers = True
     courier.after_unpack = life.recorders.start_due
     pickling.show_sources(passport.sources)
+    prints.in_whole_lines()
     life.begin()
     life.recorders.load()
     life.loaded()
@@ -122,6 +134,11 @@ def _info_before_run(msg: object, *args: object) -> None:
 def _print_unless_told(*arguments: Any, **options: Any) -> None:
     """multiprocessing prints what ended a child; of a worker that never took a job the pool tells it."""
     error = sys.exc_info()[1]
+    if isinstance(
+        error, KeyboardInterrupt
+    ):  # it reaches every process of the kernel: a line for each is enough
+        print("KeyboardInterrupt", file=sys.stderr)
+        return
     trace = error.__traceback__ if error is not None else None
     while trace is not None and trace.tb_frame.f_code is not worker_code():
         trace = trace.tb_next

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from concmagic import sentences
-from concmagic.recording.children import messages
+from concmagic.recording.children import messages, prints
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
 from concmagic.recording.children.files import ChildFile
@@ -100,6 +100,7 @@ class Life:
             if self._over.acquire(timeout=_PATIENCE_S):
                 self._over.release()
             return
+        prints.flush()
         try:
             recorder = messages.of_this_process()
             if recorder is not None:

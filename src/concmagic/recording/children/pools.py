@@ -16,6 +16,7 @@ from concmagic import errors, sentences
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children.family import Child
 from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.quiet import unseen
 
 if TYPE_CHECKING:
     from concmagic.recording.children.hooks import Hooks
@@ -139,4 +140,4 @@ def _terminate_broken(pools: Pools, original: Any) -> Any:
         texts = pools.deaths(manager.call_queue)
         original(manager, [texts[0]] if texts and not cause else cause)
 
-    return terminate_broken
+    return unseen(terminate_broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from concmagic.options import Options
-from concmagic.recording.children import dormant, pickling
+from concmagic.recording.children import dormant, pickling, tree
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children import hooks as child_hooks
 from concmagic.recording.children.earlier import Earlier
@@ -79,6 +80,18 @@ class ChildRecorder:
         records = tuple(self._records(hooks))
         self._clean_up(hooks)
         return records
+
+    def end_tree(self) -> None:
+        """The cell was interrupted: end every process and every fork that it has started, but no command."""
+        if self._hooks is not None and self._hooks is child_hooks.active():
+            living = [
+                child
+                for child in self._hooks.family.living()
+                if child.origin != "machinery" and child.start_method != "subprocess"
+            ]
+            for child in living:
+                child.signal_sent = signal.SIGTERM
+            tree.end(child.pid for child in living)
 
     def _prepare(self) -> None:
         """Before the first child: most cells have none, and need neither folder nor imports.

@@ -1,0 +1,57 @@
+"""Prints of a child in whole lines: `print` writes a text and its newline apart, and many print at once."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+_lines: list[_Lines] = []  # of this process's streams, where they send every single write
+
+
+def in_whole_lines() -> None:
+    """Let stdout and stderr of this process come out line by line."""
+    _lines.clear()  # the parent's, in a forked child of a child
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
+        with suppress(Exception):  # a stream of the user's own making
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True)  # each line in one write, text and newline
+            elif type(stream).__module__.partition(".")[0] == "ipykernel":
+                _lines.append(_Lines(stream))
+
+
+def flush() -> None:
+    """Let out the beginning of a line that has no end."""
+    for each in _lines:
+        with suppress(Exception):
+            each.flush()
+
+
+class _Lines:
+    """The kernel's own stream, in a forked child, where each write is a message."""
+
+    def __init__(self, stream: Any) -> None:
+        self._write, self._flush = type(stream).write.__get__(stream), type(stream).flush.__get__(stream)
+        self._kept = ""
+        self._lock = threading.RLock()
+        stream.write, stream.flush = self.write, self.flush
+
+    def write(self, text: str) -> int:
+        """Send what is complete, keep the rest."""
+        with self._lock:
+            lines, newline, kept = (self._kept + text).rpartition("\n")
+            self._kept = kept
+            if newline:
+                self._write(lines + newline)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send everything now."""
+        with self._lock:
+            kept, self._kept = self._kept, ""
+            if kept:
+                self._write(kept)
+        self._flush()
