@@ -239,6 +239,7 @@ class MessageRecord:
     size: int  # bytes
     digest: int  # of its beginning: with pipe and size it tells which message it is
     job: int | None = None  # index of the sender's SentJob that it carries
+    outcome: str = ""  # of a result: "returned", "raised X"
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def _jobs(
             submitted_ns=given.submitted_ns,
             started_ns=there.received.end_ns,
             ended_ns=by_pid[there.receiver[0]].ended_ns if end is None else end.begin_ns,
-            outcome=given.outcome or _outcome(end, by_pid[there.receiver[0]]),
+            outcome=_outcome(end, given, by_pid[there.receiver[0]]),
             pid=there.receiver[0],
             native_id=there.receiver[1],
             submitter=given.submitter,
@@ -112,10 +112,11 @@ def _jobs(
     return sorted(found, key=lambda job: job.record.submitted_ns)
 
 
-def _outcome(end: MessageRecord | None, worker: ProcessRecord) -> str:
+def _outcome(end: MessageRecord | None, given: SentJob, worker: ProcessRecord) -> str:
+    """The worker's own word; else what the future says of a job whose worker died."""
     if end is not None:
-        return "returned"
-    return "left running" if worker.ended_ns is None else sentences.JOB_LOST
+        return end.outcome
+    return given.outcome or ("left running" if worker.ended_ns is None else sentences.JOB_LOST)
 
 
 def _ends_of_jobs(by_thread: dict[Place, list[MessageRecord]]) -> dict[int, MessageRecord]:

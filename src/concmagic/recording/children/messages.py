@@ -20,7 +20,7 @@ from typing import Any
 
 from concmagic.recording.children import loky_code
 from concmagic.recording.children.patches import Patches
-from concmagic.recording.children.process_jobs import ProcessJobs
+from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
 from concmagic.recording.children.quiet import watched
 from concmagic.recording.raw import MessageLog, MessageRecord
 
@@ -117,19 +117,21 @@ class MessageRecorder:
     def _pickled(self, begun_ns: int, data: Any, *arguments: Any, **options: Any) -> None:
         value = arguments[-1] if len(arguments) < 3 else arguments[1]
         job = self._jobs.job_of(value, sys._getframe(2))
-        self._local.pickled = begun_ns, time.monotonic_ns(), len(data), job, _sends_result(sys._getframe(2))
+        outcome = outcome_of(value) if _sends_result(sys._getframe(2)) else ""
+        self._local.pickled = begun_ns, time.monotonic_ns(), len(data), job, outcome
 
     def _sent(self, begun_ns: int, result: None, end: Any, data: Any) -> None:
         size = len(data)
         pickled = getattr(self._local, "pickled", None)
         self._local.pickled = None
-        kind, job, first_ns, moved_ns = _kind(sys._getframe(2)), None, begun_ns, begun_ns
+        kind, job, outcome = _kind(sys._getframe(2)), None, ""
+        first_ns = moved_ns = begun_ns
         if kind == "ours":
             return
         if pickled is not None and pickled[2] == size:
-            first_ns, moved_ns, _, job, is_result = pickled
-            kind = "result" if is_result else "job" if job is not None else kind
-        self._add(_row(end, True, kind, first_ns, moved_ns, data, job))
+            first_ns, moved_ns, _, job, outcome = pickled
+            kind = "result" if outcome else "job" if job is not None else kind
+        self._add(_row(end, True, kind, first_ns, moved_ns, data, job, outcome))
 
     def _before_wait(self) -> int:
         self._pass_on()
@@ -151,7 +153,7 @@ class MessageRecorder:
         kind = _kind(caller)
         if kind == "ours":
             return
-        row = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer(), None)
+        row = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer())
         self._local.arrived = row
         self._add(row)
         if kind == "item":
@@ -170,7 +172,6 @@ class MessageRecorder:
             self._pass_on()
         elif _is_in(_RESULT_READERS, frame.f_back, 1):
             row[_KIND] = "result"
-            self._jobs.note_result(value)
 
     def _add(self, row: Row) -> None:
         if len(self._rows) < MOST:
@@ -211,10 +212,20 @@ def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
     return tuple(MessageRecord(*row) for row in rows)
 
 
-def _row(end: Any, sends: bool, kind: str, begin_ns: int, moved_ns: int, data: Any, job: int | None) -> Row:
+def _row(
+    end: Any,
+    sends: bool,
+    kind: str,
+    begin_ns: int,
+    moved_ns: int,
+    data: Any,
+    job: int | None = None,
+    outcome: str = "",
+) -> Row:
     inode, size, digest = os.fstat(end.fileno()).st_ino, len(data), zlib.crc32(data[:_DIGESTED])
     now_ns = time.monotonic_ns()
-    return [inode, sends, kind, threading.get_native_id(), begin_ns, moved_ns, now_ns, size, digest, job]
+    native_id = threading.get_native_id()
+    return [inode, sends, kind, native_id, begin_ns, moved_ns, now_ns, size, digest, job, outcome]
 
 
 def _kind(caller: FrameType | None) -> str:

@@ -31,20 +31,19 @@ _MAPPED = ("mapstar", "starmapstar")
 class _Job:
     """One job, by numbers and text only; its future by weak reference."""
 
-    __slots__ = ("future", "is_sent", "label", "outcome", "queued_ns", "queuer", "submitted_ns", "submitter")
+    __slots__ = ("future", "is_sent", "label", "queued_ns", "queuer", "submitted_ns", "submitter")
 
     def __init__(self, label: str, submitted_ns: int, submitter: int, future: Any = None) -> None:
         self.label = label
         self.submitted_ns = submitted_ns
         self.submitter = submitter
         self.future = None if future is None else weakref.ref(future)
-        self.outcome = ""
         self.is_sent = False
         self.queued_ns, self.queuer = submitted_ns, submitter
 
     def record(self) -> SentJob:
         """What is known of it now."""
-        outcome = self.outcome or self._by_future()
+        outcome = self._by_future()
         return SentJob(self.label, self.submitted_ns, self.submitter, outcome, self.queued_ns, self.queuer)
 
     def _by_future(self) -> str:
@@ -65,7 +64,6 @@ class ProcessJobs:
     def __init__(self) -> None:
         self._jobs: list[_Job] = []
         self._submitted: dict[int, tuple[int, int]] = {}  # number of a Pool's job → when, by whom
-        self._of_pool: dict[tuple[int, int], int] = {}  # (job's number, its part) → index
         self._by_options: dict[int, int] = {}  # id of a work item's keyword arguments → index
         self._by_call: dict[int, int] = {}  # id of the item in an executor's queue → index
         self._patches = Patches()
@@ -104,15 +102,6 @@ class ProcessJobs:
             self._jobs[index].is_sent = True
         return index
 
-    def note_result(self, value: Any) -> None:
-        """A pool's result has come: it tells whether the job raised. An executor's is in the future."""
-        if type(value) is not tuple or len(value) != 3:
-            return
-        number, part, (is_good, told) = value
-        index = self._of_pool.get((number, part))
-        if index is not None:
-            self._jobs[index].outcome = "returned" if is_good else f"raised {type(told).__qualname__}"
-
     def _watch_executor(self, module: Any) -> None:
         item, call = getattr(module, "_WorkItem", None), getattr(module, "_CallItem", None)
         if item is None or call is None:
@@ -144,9 +133,21 @@ class ProcessJobs:
 
     def _sent_by_pool(self, number: int, part: int, function: Any, args: Any, kwargs: Any) -> int:
         submitted_ns, submitter = self._submitted.get(number, (time.monotonic_ns(), 0))
-        self._of_pool[number, part] = index = len(self._jobs)
         self._jobs.append(_Job(job_label(function, args, kwargs), submitted_ns, submitter))
-        return index
+        return len(self._jobs) - 1
+
+
+def outcome_of(result: Any) -> str:
+    """What a worker sends back: a Pool's (job, part, (whether it is good, value)), or an executor's item."""
+    if type(result) is tuple and len(result) == 3:
+        is_good, value = result[2]
+        error = None if is_good else value
+    else:
+        error = getattr(result, "exception", None)
+    if error is None:
+        return "returned"
+    error = getattr(error, "exc", error)  # what carries the traceback, too
+    return f"raised {type(error).__qualname__}"
 
 
 def job_label(function: Any, args: Any, kwargs: Any) -> str:
