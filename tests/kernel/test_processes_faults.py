@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import Kernel, Run
+from conftest import Kernel, Run, plain
 
 METHODS = ["fork", "spawn", "forkserver"]
 
@@ -158,7 +158,7 @@ process = mp.get_context("{method}").Process(target=only_here.work, name="failin
 process.start()
 process.join()
 """)
-    assert run.stderr.count("ImportError: no library here") == 1
+    assert plain(run.stderr).count("ImportError: no library here") == 1
     assert ("failing", "exit code 1") in kernel.value("children(trace)")
     (told,) = kernel.value("[f.message for f in trace.findings if f.lint == 'child-died']")
     assert "failing" in told and "ImportError: no library here" in told

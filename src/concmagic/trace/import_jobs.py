@@ -87,6 +87,9 @@ def import_marks(recording: Recording, clock: CellClock, ids: TrackIds) -> tuple
 
 
 def _runner(job: JobRecord, ids: TrackIds) -> int | None:
+    """Its task, else its thread; a process whose main thread does the jobs stands for that thread."""
+    if job.task is None and job.native_id and job.native_id == job.pid:
+        return ids.known("process", job.pid, 0)
     for key in (("task", job.task), ("thread", job.native_id), ("process", 0)):
         kind, number = key
         track = ids.known(kind, job.pid, number)

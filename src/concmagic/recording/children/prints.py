@@ -9,23 +9,28 @@ from contextlib import suppress
 from typing import Any
 
 _lines: list[_Lines] = []  # of this process's streams, where they send every single write
+_unbuffered: list[io.TextIOWrapper] = []  # the others
 
 
 def in_whole_lines() -> None:
     """Let stdout and stderr of this process come out line by line."""
+    _unbuffered.clear()
     _lines.clear()  # the parent's, in a forked child of a child
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name, None)
         with suppress(Exception):  # a stream of the user's own making
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(line_buffering=True)  # each line in one write, text and newline
+                # Each line in one write, text and newline; also where Python runs unbuffered (-u).
+                stream.reconfigure(line_buffering=True, write_through=False)
+                _unbuffered.append(stream)
             elif type(stream).__module__.partition(".")[0] == "ipykernel":
                 _lines.append(_Lines(stream))
 
 
 def flush() -> None:
     """Let out the beginning of a line that has no end."""
-    for each in _lines:
+    streams: tuple[Any, ...] = (*_lines, *_unbuffered)
+    for each in streams:
         with suppress(Exception):
             each.flush()
 
