@@ -149,3 +149,46 @@ for thread in four:
 for thread in four:
     thread.join()""",
     )
+
+
+# `took` is each child's own time; with `bare` it records itself with VizTracer, as a user could without us.
+CALL_HEAVY_CHILDREN = BenchCell(
+    "2 children x fib(24)",
+    "procs",
+    """\
+import multiprocessing
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+def timed(connection, bare):
+    if bare:
+        from viztracer import VizTracer
+        tracer = VizTracer(verbose=0)
+        tracer.start()
+    began = time.perf_counter()
+    fib(24)
+    connection.send(time.perf_counter() - began)
+    if bare:
+        tracer.stop()
+bare = globals().get("bare", False)
+ours, theirs = multiprocessing.Pipe()
+pair = [multiprocessing.get_context("fork").Process(target=timed, args=(theirs, bare)) for _ in range(2)]
+for child in pair:
+    child.start()
+took = sum(ours.recv() for _ in pair)
+for child in pair:
+    child.join()""",
+)
+
+MANY_CHILDREN = BenchCell(
+    "64 children",
+    "procs",
+    """\
+import multiprocessing
+def nap():
+    time.sleep(0.01)
+children = [multiprocessing.get_context("fork").Process(target=nap) for _ in range(64)]
+for child in children:
+    child.start()
+for child in children:
+    child.join()""",
+)
