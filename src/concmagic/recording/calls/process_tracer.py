@@ -36,7 +36,7 @@ _SHORT_NS = 50_000_000
 LEFT_OUT = (os.path.join(os.path.dirname(os.path.dirname(__file__)), "tasks", "scheduling.py"),)
 
 
-_flawless: set[str] = set()  # libraries whose memory was found to be as it is read
+_flawless: dict[str, int] = {}  # libraries whose memory was found to be as it is read → in which process
 
 
 class ProcessTracer:
@@ -50,9 +50,9 @@ class ProcessTracer:
         for _ in range(_TRIES):
             self.tracer = self._make(layout_check.ENTRIES)
             # A forked child has the same library at the same place: its parent has looked already.
-            self.flaw = "" if library in _flawless else self._checked()
+            self.flaw = "" if _flawless.get(library, self.pid) != self.pid else self._checked()
             if not self.flaw:
-                _flawless.add(library)
+                _flawless.setdefault(library, self.pid)
                 break
         else:
             self.tracer = self._make(_FALLBACK_ENTRIES)
