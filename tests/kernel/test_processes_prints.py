@@ -26,7 +26,7 @@ def mutter(text):
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_lines_of_children_that_print_at_once_are_whole_and_here(kernel: Kernel, method: str) -> None:
     kernel.check(SETUP)
-    run = kernel.check(f"""%%procs -q
+    run = kernel.check(f"""%%procs -q -o trace
 context = mp.get_context("{method}")
 barrier = context.Barrier(4)
 processes = [context.Process(target=chat, args=(f"child{{n}}", barrier)) for n in range(4)]
@@ -41,6 +41,12 @@ for process in processes: process.join()
         own = [line for line in run.stdout.splitlines() if line.startswith(f"child{who} ")]
         assert own == [f"child{who} says {n} {'.' * 20}" for n in range(40)]
     assert kernel.check("1 + 1").stdout == ""
+    # Each line is a tick on its child's lane.
+    whose = "{t.id: t.pid for t in trace.tracks}[tick.track]"
+    assert (
+        kernel.value(f"sorted({whose} in [p.pid for p in processes] for tick in trace.prints)")
+        == [True] * 320
+    )
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -299,6 +299,7 @@ class ProcessRecord:
     called_ns: int | None = None  # its imports and unpickling were done; from then to target_ns we got ready
     sent_bytes: int = 0  # what was pickled to start it
     sent_ns: int = 0  # the time that took
+    prints: tuple[tuple[int, int], ...] = ()  # of a child: (moment, native id) of lines that it printed
     changed: tuple[str, ...] = ()  # the notebook's variables that it changed in its own copy
     ended_by: str = ""  # "pool", "cell": the signal that ended it was sent on purpose
 

@@ -20,7 +20,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from concmagic import sentences
-from concmagic.recording.children import pickling
+from concmagic.recording.children import pickling, prints
 from concmagic.runners import tracebacks
 from concmagic.runners.loop_unbound import explain_unbound
 
@@ -183,6 +183,7 @@ class _Printer:
         """Send what is complete, keep the rest."""
         lines, newline, self._kept = (self._kept + text).rpartition("\n")
         if newline:
+            prints.note()
             self._send(Printed(self._name, lines + newline))
         return len(text)
 

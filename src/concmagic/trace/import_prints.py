@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
+from concmagic.recording.raw import Recording
 from concmagic.trace.clock import CellClock
 from concmagic.trace.model import Print
 from concmagic.trace.numbering import TrackIds
@@ -12,19 +13,16 @@ from concmagic.trace.task_flows import Step
 
 
 def import_prints(
-    prints: Sequence[tuple[int, int]],
-    pid: int,
-    clock: CellClock,
-    ids: TrackIds,
-    steps: Mapping[int, Sequence[Step]],
+    recording: Recording, clock: CellClock, ids: TrackIds, steps: Mapping[int, Sequence[Step]]
 ) -> tuple[Print, ...]:
     """The prints of threads that have a track, in order."""
     found = []
-    for at_ns, native_id in prints:
-        thread = ids.known("thread", pid, native_id)
-        if thread is not None and clock.start_ns <= at_ns <= clock.start_ns + clock.wall_ns:
-            moment = clock.at(at_ns)
-            found.append(Print(moment, _task_at(steps.get(thread, ()), moment, thread)))
+    for process in recording.processes:
+        for at_ns, native_id in recording.prints if process.parent_pid is None else process.prints:
+            thread = ids.known("thread", process.pid, native_id)
+            if thread is not None and clock.start_ns <= at_ns <= clock.start_ns + clock.wall_ns:
+                moment = clock.at(at_ns)
+                found.append(Print(moment, _task_at(steps.get(thread, ()), moment, thread)))
     return tuple(sorted(found, key=lambda one: one.at_ns))
 
 

@@ -97,9 +97,7 @@ class _Importer:
             marks=import_marks(recording, self._clock, self._ids),
             jobs=jobs,
             locks=tuple(found.locks),
-            prints=import_prints(
-                recording.prints, recording.processes[0].pid, self._clock, self._ids, found.steps
-            ),
+            prints=import_prints(recording, self._clock, self._ids, found.steps),
             gil_switches=None if recording.samples is None else recording.samples.gil_switches,
             slices=together(found.slices),
             source=recording.source,

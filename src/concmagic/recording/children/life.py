@@ -132,6 +132,7 @@ class Life:
             "main_native_id": main_native_id(),
             "cpu_ns": time.process_time_ns(),
             "seen": seen,
+            "prints": prints.noted(),
             "changed": self.copies.changed(),
             "children": [replace(child, inherited=None) for child in self.hooks.family.children],
             "problems": [*self.problems, *self.recorders.problems],

@@ -5,9 +5,14 @@ from __future__ import annotations
 import io
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
+from concmagic.recording.children.quiet import watched
+
+MOST = 100_000  # notes that are kept
+_notes: list[tuple[int, int]] = []
 _lines: list[_Lines] = []  # of this process's streams, where they send every single write
 _unbuffered: list[io.TextIOWrapper] = []  # the others
 
@@ -15,6 +20,7 @@ _unbuffered: list[io.TextIOWrapper] = []  # the others
 def in_whole_lines() -> None:
     """Let stdout and stderr of this process come out line by line."""
     _unbuffered.clear()
+    _notes.clear()
     _lines.clear()  # the parent's, in a forked child of a child
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name, None)
@@ -22,9 +28,29 @@ def in_whole_lines() -> None:
             if isinstance(stream, io.TextIOWrapper):
                 # Each line in one write, text and newline; also where Python runs unbuffered (-u).
                 stream.reconfigure(line_buffering=True, write_through=False)
+                write = type(stream).write.__get__(stream)
+                stream.write = watched(write, _written)  # type: ignore[method-assign]
                 _unbuffered.append(stream)
             elif type(stream).__module__.partition(".")[0] == "ipykernel":
                 _lines.append(_Lines(stream))
+
+
+def note() -> None:
+    """A line is printed just now, by this thread."""
+    if len(_notes) < MOST:
+        _notes.append((time.monotonic_ns(), threading.get_native_id()))
+
+
+def noted() -> tuple[tuple[int, int], ...]:
+    """When which thread printed a line (monotonic ns, native id), since this was asked last."""
+    notes = tuple(_notes)
+    del _notes[: len(notes)]
+    return notes
+
+
+def _written(told: None, result: int, text: str) -> None:
+    if "\n" in text:
+        note()
 
 
 def flush() -> None:
@@ -50,6 +76,7 @@ class _Lines:
             lines, newline, kept = (self._kept + text).rpartition("\n")
             self._kept = kept
             if newline:
+                note()
                 self._write(lines + newline)
         return len(text)
 

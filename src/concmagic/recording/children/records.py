@@ -43,6 +43,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         called_ns=called_ns,
         sent_bytes=child.sent_bytes,
         sent_ns=child.sent_ns,
+        prints=end.get("prints", ()),
         changed=end.get("changed", ()),
         ended_by=_ended_by(child),
     )
