@@ -212,6 +212,7 @@ def test_joblib_and_its_workers_in_the_next_cells(kernel: Kernel) -> None:
     """loky's workers live on: they hand over when their cell ends, sleep, and record again in the next."""
     cell = "answers = Parallel(n_jobs=2)(delayed(fib)(n) for n in [18, 19, 18, 19])"
     jobs = [("fib(18)", "returned")] * 2 + [("fib(19)", "returned")] * 2
+    kernel.check("import concmagic.recording.children.recorder as recorder\nrecorder.GRACE_S = 20")
     run(kernel, cell, LOKY)
     assert kernel.value("sorted((job.label, job.outcome) for job in trace.jobs)") == jobs
     assert kernel.value("[outcome for _, outcome in children(trace)]") == ["left running"] * 2
@@ -242,6 +243,7 @@ def test_workers_that_no_traced_cell_has_started_have_states(kernel: Kernel) -> 
 
 
 def test_an_executor_of_an_earlier_cell(kernel: Kernel) -> None:
+    kernel.check("import concmagic.recording.children.recorder as recorder\nrecorder.GRACE_S = 20")
     run(kernel, "pool = ProcessPoolExecutor(1)\nfirst = pool.submit(fib, 15).result()")
     assert kernel.value("[outcome for _, outcome in children(trace)]") == ["left running"]
     kernel.check("def newer(n):\n    return fib(n) + 1")
@@ -250,3 +252,46 @@ def test_an_executor_of_an_earlier_cell(kernel: Kernel) -> None:
     assert kernel.value("[(job.label, job.outcome) for job in again.jobs]") == [("newer(15)", "returned")]
     assert kernel.value("[outcome for _, outcome in children(again)]") == ["returned"]
     assert kernel.value("calls_in(again)") == ["fib", "newer"]
+
+
+SCRIPT = """
+import sys, os, json
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+if __name__ == "__main__":
+    fib(15)
+    print(json.dumps([sys.argv, sys.path, __name__, __file__, sorted(globals())]))
+    if sys.argv[1:] == ["fail"]:
+        raise ValueError("no")
+    sys.exit(5)
+"""
+
+
+@pytest.mark.parametrize("how", ["subprocess", "asyncio"])
+def test_a_python_script_is_recorded_and_sees_nothing_of_it(kernel: Kernel, how: str) -> None:
+    write = f"with open('script.py', 'w') as file:\n    file.write({SCRIPT!r})"
+    cell = 'done = subprocess.run([sys.executable, "script.py", "a", "b"], capture_output=True, text=True)'
+    if how == "asyncio":
+        cell = """
+process = await asyncio.create_subprocess_exec(sys.executable, "script.py", "a", "b", stdout=-1, stderr=-1)
+out, err = await process.communicate()
+done = subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
+"""
+    kernel.check(SETUP)
+    kernel.check(write)
+    kernel.check(cell)
+    plain = kernel.value("(done.returncode, done.stdout, done.stderr)")
+    run(kernel, cell)
+    assert kernel.value("(done.returncode, done.stdout, done.stderr)") == plain
+    assert plain[0] == 5 and plain[2] == ""
+    assert kernel.value("children(trace)") == [("python script.py", "exit code 5")]
+    assert "fib" in kernel.value("calls_in(trace)")
+
+
+def test_a_script_that_fails_tells_what_it_would_tell(kernel: Kernel) -> None:
+    kernel.check(f"with open('script.py', 'w') as file:\n    file.write({SCRIPT!r})")
+    cell = 'done = subprocess.run([sys.executable, "script.py", "fail"], capture_output=True, text=True)'
+    kernel.check(SETUP + cell)
+    plain = kernel.value("(done.returncode, done.stderr)")
+    kernel.check("%%procs -q\n" + cell)
+    assert kernel.value("(done.returncode, done.stderr)") == plain

@@ -26,6 +26,8 @@ from concmagic.options import Options
 from concmagic.recording.children import recorder as children
 from concmagic.recording.children.recorder import ChildRecorder
 
+children.GRACE_S = 20  # a busy machine must not change what is told
+
 WATCHED = [
     (multiprocessing.popen_fork.Popen, "__init__"), (multiprocessing.popen_fork.Popen, "poll"),
     (multiprocessing.popen_fork.Popen, "_send_signal"), (multiprocessing.popen_forkserver.Popen, "poll"),

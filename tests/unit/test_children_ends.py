@@ -305,3 +305,22 @@ process.close()
     assert all(cell.hooks_changed == [] and cell.folders == [] for cell in book.cells)
     assert last.threads == 1
     assert len(last.files) == len(first.files)
+
+
+def test_a_child_that_forks_is_not_warned_of_our_threads() -> None:
+    setup = """
+import warnings
+def boss():
+    warnings.simplefilter("error")
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    cell = """
+process = mp.get_context("spawn").Process(target=boss)
+process.start()
+process.join()
+answer = process.exitcode
+"""
+    assert run_cells(SETUP + setup, cell).last.answer == 0

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.children import groups as child_groups
+from concmagic.recording.children.passport import fields_of
 from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.quiet import unseen
 
 if TYPE_CHECKING:
+    from concmagic.recording.children.family import Child
     from concmagic.recording.children.hooks import Hooks
+
+_SCRIPT = Path(__file__).with_name("script.py")
 
 
 def patch(hooks: Hooks, patches: Patches) -> None:
@@ -30,23 +37,43 @@ def patch(hooks: Hooks, patches: Patches) -> None:
 
 
 def _fork_exec(hooks: Hooks, original: Any) -> Any:
-    def fork_exec(*arguments: Any) -> int:
-        with hooks.family.expect(child_groups.command_name(arguments[0]), "subprocess") as child:
-            pid = int(original(*arguments))
+    def fork_exec(arguments: Any, executables: Any, *rest: Any) -> int:
+        name, folder = child_groups.command_name(arguments), rest[2]  # after close_fds and pass_fds
+        with hooks.family.expect(name, "subprocess") as child:
+            arguments = _recorded(hooks, child, arguments, executables[0], folder)
+            pid = int(original(arguments, executables, *rest))
             hooks.born(child, pid)
             return pid
 
-    return fork_exec
+    return unseen(fork_exec)
 
 
 def _posix_spawn(hooks: Hooks, original: Any) -> Any:
     def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
         with hooks.family.expect(child_groups.command_name(argv), "subprocess") as child:
+            argv = _recorded(hooks, child, argv, path, None)
             pid = int(original(path, argv, env, **options))
             hooks.born(child, pid)
             return pid
 
-    return posix_spawn
+    return unseen(posix_spawn)
+
+
+def _recorded(hooks: Hooks, child: Child, arguments: Any, executable: Any, folder: Any) -> Any:
+    """The command line that runs the same script recorded; other than plain `python script.py …` it stays."""
+    try:
+        words = [os.fsdecode(argument) for argument in arguments]
+        is_ours = words[0] == sys.executable and os.path.samefile(executable, sys.executable)
+        if not is_ours or len(words) < 2 or not words[1].endswith(".py"):
+            return arguments
+        if not os.path.isfile(os.path.join(os.fsdecode(folder or ""), words[1])):
+            return arguments
+        hooks.before_child()
+        passport = Path(hooks.passport.folder) / f"{child.started_ns}.passport"
+        passport.write_bytes(pickle.dumps(fields_of(hooks.passport.for_child(child))))
+    except (OSError, TypeError, ValueError):
+        return arguments
+    return [words[0], os.fspath(_SCRIPT), os.fspath(passport), *words[1:]]
 
 
 def _exit_status(hooks: Hooks, original: Any) -> Any:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing import popen_fork, reduction, spawn, util
 from typing import Any
 
@@ -228,10 +230,22 @@ def _fork(hooks: Hooks, original: Any) -> Any:
 
 
 def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
-    pid = int(original())
+    with _only_our_threads():
+        pid = int(original())
     if pid:
         hooks.born(child, pid)
     return pid
+
+
+@contextmanager
+def _only_our_threads() -> Iterator[None]:
+    """From 3.12 on Python warns of a fork beside threads: not where all of those are ours."""
+    if sys.version_info < (3, 12) or threading.active_count() > 1:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        yield
 
 
 def _register_once() -> None:

@@ -7,6 +7,7 @@ cost the child its own work.
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -41,6 +42,19 @@ def begin_spawned(fields: dict[str, Any]) -> None:
         _catch_start_errors()
     except Exception:
         traceback.print_exc()  # the child itself goes on
+
+
+def begin_command(path: str) -> None:
+    """Called in a Python script that was started as a command, before it runs."""
+    begun_ns = time.monotonic_ns()
+    try:
+        passport = Passport(**pickle.loads(Path(path).read_bytes()))
+        hooks = Hooks(replace(passport, parent_pid=os.getpid()))
+        hooks.on_fork = begin_forked
+        hooks.install()
+        _live(Life(passport, hooks, begun_ns, begin_again), passport).begin_target()
+    except Exception:
+        traceback.print_exc()
 
 
 def begin_forked(hooks: Hooks, child: Child | None) -> None:
@@ -104,7 +118,8 @@ def _live(life: Life, passport: Passport) -> Life:
     courier.remembers = True
     courier.after_unpack = life.recorders.start_due
     pickling.show_sources(passport.sources)
-    prints.in_whole_lines()
+    if passport.start_method != "subprocess":  # a command's output may go anywhere
+        prints.in_whole_lines()
     life.begin()
     life.recorders.load()
     life.loaded()
