@@ -176,3 +176,48 @@ def test_a_killed_worker_is_told_with_its_job_and_likely_cause() -> None:
 def test_a_child_that_the_cell_or_its_pool_ended_did_not_die() -> None:
     for outcome in ("ended by its pool", "ended by the cell", "returned"):
         assert found(trace(process(1, (50, State.RUNNING, "", ""), outcome=outcome)), "child-died") == []
+
+
+def shared(longest: int, other: int) -> Trace:
+    """Two workers of one pool, one with a longer job."""
+    lengths = {1: longest, 2: other}
+    workers = [
+        process(
+            number,
+            (10, State.STARTING, "", "Python"),
+            (work, State.RUNNING, "", ""),
+            (400 - work, State.WAITING, "for work", ""),
+            group="Pool-1",
+        )
+        for number, work in lengths.items()
+    ]
+    jobs = tuple(job(number, number, 10, 10 + work) for number, work in lengths.items())
+    return trace(*workers, jobs=jobs, wall=420)
+
+
+def test_one_worker_with_most_of_the_work_is_uneven() -> None:
+    (finding,) = found(shared(380, 40), "uneven-work")
+    assert finding.message.startswith("worker-1 computed on its own for 340 of 420 ms")
+    assert finding.tracks == (1,)
+
+
+def test_workers_that_share_the_work_are_even() -> None:
+    assert found(shared(380, 360), "uneven-work") == []
+
+
+def side_by_side(how_many: int) -> Trace:
+    """Processes that compute all the while, each with its main thread."""
+    tracks = []
+    for number in range(1, how_many + 1):
+        child = process(number, (400, State.RUNNING, "", ""), unit=True)
+        tracks += [child, replace(child, id=number + 20, kind="thread", parent=number, unit=False)]
+    return trace(*tracks, wall=400)
+
+
+def test_more_processes_than_cores() -> None:
+    (finding,) = found(side_by_side(4), "few-cores")
+    assert "more processes computed than there are cores: up to 4.0 on the 2 cores" in finding.message
+
+
+def test_as_many_processes_as_cores() -> None:
+    assert found(side_by_side(2), "few-cores") == []

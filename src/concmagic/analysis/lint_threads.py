@@ -81,7 +81,8 @@ def few_cores(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     lost = float((lengths * (1 - cores / np.maximum(at_once.values, 1)))[over].sum())
     if lost < SAVING_SHARE * trace.wall_ns:
         return
-    kinds: set[str] = {track.kind for track in workers}
+    # A child's main thread is what its process computes with.
+    kinds: set[str] = {"process" if track.native_id == track.pid else track.kind for track in workers}
     yield Finding(
         lint="few-cores",
         severity="warning",
