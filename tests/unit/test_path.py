@@ -51,6 +51,16 @@ def test_without_a_flow_the_last_child_to_end_is_the_one_waited_for() -> None:
     assert told(trace)[1:3] == [("b", "waiting", 3), ("b", "running", 1)]
 
 
+def test_a_wait_for_a_process_by_its_sentinel_leads_to_it_if_it_ended_then() -> None:
+    reasons = {"cell": "pipe"}
+    long = "cell  R" + "W" * 60 + "R"
+    trace = trace_from_text(f"{long}\na     .{'R' * 60}.", host="cell", reasons=reasons)
+    assert told(linked(trace, ("spawn", 0, 1, 1)))[1] == ("a", "running", 60)
+    # It ended long before: what came through the pipe then came from somebody else.
+    trace = trace_from_text(f"{long}\na     .{'R' * 20}{'.' * 41}", host="cell", reasons=reasons)
+    assert told(linked(trace, ("spawn", 0, 1, 1)))[1] == ("cell", "waiting", 60)
+
+
 def test_a_sleep_leads_to_nobody() -> None:
     trace = trace_from_text("cell  RWWWWR\na     .RRRR.", host="cell")
     assert ("a", "running", 4) not in told(trace)

@@ -17,6 +17,9 @@ from concmagic.trace.states import IDLE, JOINING
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.
 _RELEASES = ("wake", "join", "result", "release", "send", "submit")
 _NOTICED_LATE_NS = 2_000_000
+_WATCHING = (
+    "pipe",
+)  # `connection.wait` on a process's sentinel, which may as well be a message from outside
 _MOST_HOPS = 64  # from track to track without going back in time
 
 
@@ -150,9 +153,11 @@ class _Walk:
             ):
                 return self._tracks.get(flow.source), min(flow.source_ns, at)
             index -= 1
-        if wait.reason in JOINING or wait.reason in IDLE:
-            return self._last_child(track, wait, at)
-        return None, at
+        if wait.reason not in JOINING and wait.reason not in IDLE and wait.reason not in _WATCHING:
+            return None, at
+        child, moment = self._last_child(track, wait, at)
+        is_late = at - moment > max(wait.length_ns // 20, _NOTICED_LATE_NS)
+        return (None, at) if wait.reason in _WATCHING and is_late else (child, moment)
 
     def _last_child(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
         """Of those it had started, the one that ended last in the wait.
