@@ -235,3 +235,73 @@ with ProcessPoolExecutor(1) as pool:
     assert "was killed by SIGKILL while it ran die(2)" in finding
     text = run.displays[-1]["text/plain"].replace("\n  ", " ")
     assert "handed its jobs over as it ran (killed by SIGKILL)" in text
+
+
+CHANGES = """
+counter, seen, base = 0, [], 0
+
+def begin():
+    global base
+    base = 1
+
+def job(n):
+    global counter
+    counter += n + base
+    seen.append(n)
+    return n
+
+def read(n):
+    return n + counter + len(seen)
+"""
+WAYS = {
+    "a process": "p = mp.get_context('{method}').Process(target=job, args=(1,)); p.start(); p.join()",
+    "a pool": "with mp.get_context('{method}').Pool(1, begin) as pool: pool.map(job, range(3))",
+    "an executor": (
+        "with ProcessPoolExecutor(1, mp.get_context('{method}'), begin) as pool: list(pool.map(job, [1, 2]))"
+    ),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", WAYS)
+def test_what_a_child_changes_in_its_copy_is_told(kernel: Kernel, method: str, how: str) -> None:
+    kernel.check(SETUP + CHANGES)
+    told = "[f.message for f in trace.findings if f.lint == 'copies-changed']"
+    kernel.check("%%procs -q -o trace\n" + WAYS[how].format(method=method))
+    (message,) = kernel.value(told)
+    assert "`counter` and `seen` changed in 1 child process only" in message  # not what an initializer set
+    assert kernel.value("(counter, seen)") == (0, [])
+    kernel.check("%%procs -q -o trace\n" + WAYS[how].format(method=method).replace("job", "read"))
+    assert kernel.value(told) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_loop_body_changes_in_its_copy_is_told(kernel: Kernel, method: str) -> None:
+    kernel.check(SETUP + CHANGES)
+    kernel.check(
+        f"%%procs -q -o trace --start-method {method} -w 1 for n in range(3)\nglobal counter\ncounter += 1"
+    )
+    (message,) = kernel.value("[f.message for f in trace.findings if f.lint == 'copies-changed']")
+    assert "`counter` changed in 1 child process only" in message
+
+
+def test_a_fork_beside_a_thread_of_the_cell_is_told_and_one_beside_helpers_is_not(kernel: Kernel) -> None:
+    kernel.check(SETUP)
+    told = "[f.lint for f in trace.findings if f.lint == 'fork-with-threads']"
+    kernel.check("""%%procs -q -o trace
+import threading
+done = threading.Event()
+thread = threading.Thread(target=done.wait)
+thread.start()
+process = mp.get_context("fork").Process(target=fib, args=(10,))
+process.start()
+process.join()
+done.set()
+thread.join()
+""")
+    assert kernel.value(told) == ["fork-with-threads"]
+    kernel.check("""%%procs -q -o trace
+with mp.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+    pool.map(fib, [10] * 4, 1)
+""")
+    assert kernel.value(told) == []

@@ -146,7 +146,7 @@ def test_a_fork_beside_a_running_thread_of_the_cell() -> None:
         process(1, (50, State.RUNNING, "", ""), start_method="fork"), start_ns=10 * MS, end_ns=60 * MS
     )
     (finding,) = found(trace(beside, child), "fork-with-threads")
-    assert finding.message == "worker-1 was forked while thread-5 runs."
+    assert finding.message == "worker-1 was forked while thread-5 ran."
 
 
 def test_forks_that_are_safe() -> None:

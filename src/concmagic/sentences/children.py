@@ -125,8 +125,7 @@ def copies_changed(changed: list[str], processes: int, most: int) -> str:
 
 def fork_with_threads(child: str, threads: list[str], most: int) -> str:
     """A fork beside running threads."""
-    run = "runs" if len(threads) == 1 else "run"
-    return f"{child} was forked while {names(threads, most)} {run}."
+    return f"{child} was forked while {names(threads, most)} ran."
 
 
 PARTLY_RUNNING = "running for a part"

@@ -21,16 +21,12 @@ class Copies:
         self._before: dict[str, tuple[int, int]] = {}
         self._kept: list[Any] = []  # what was bound stays alive, so that no address is given out again
 
-    @property
-    def has_begun(self) -> bool:
-        return bool(self._kept)
-
     def begin(self) -> None:
         """Look at them now."""
         space = vars(sys.modules["__main__"])
         if len(space) > _MOST_NAMES:
             return
-        self._kept = [self]
+        self._before, self._kept = {}, []
         for name, value in list(space.items()):
             if not name.startswith("_"):
                 self._before[name] = id(value), _length(value)

@@ -45,6 +45,7 @@ class Life:
         self._parts = 0
         self.problems: list[str] = []
         self.copies = Copies()
+        self._had_job = False
         self.recorders = ChildRecorders(passport.detail, passport.budget)
         self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
         self.listener = Listener(lambda: self.hand_over(None), self._answer, self.file.ask_path)
@@ -65,8 +66,7 @@ class Life:
             self.called_ns = time.monotonic_ns()
             self.recorders.start()
             self._hand_messages_over()
-            if not self.passport.group:
-                self.copies.begin()
+            self.copies.begin()
             self.target_ns = time.monotonic_ns()
             self.file.append("target", (self.called_ns, self.target_ns))
 
@@ -82,8 +82,9 @@ class Life:
             recorder.hand_over, recorder.on_job = self._append_messages, self._before_job
 
     def _before_job(self) -> None:
-        """A pool's worker has been given its first job: what its initializer changed was meant to change."""
-        if not self.copies.has_begun:
+        """A worker has its first job: what came before it, or an initializer changed, was meant to change."""
+        if not self._had_job:
+            self._had_job = True
             self.copies.begin()
 
     def _append_messages(self, rows: Sequence[list[Any]]) -> None:

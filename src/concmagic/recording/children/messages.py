@@ -157,6 +157,7 @@ class MessageRecorder:
         self._local.arrived = row
         self._add(row)
         if kind == "item":
+            self.on_job()
             self._pass_on()
 
     def _unpickled(self, told: None, value: Any, data: Any, *arguments: Any, **options: Any) -> None:
