@@ -108,6 +108,19 @@ def test_pickling_that_costs_more_than_the_work_says_send_less() -> None:
     assert finding.hint == sentences.SEND_LARGER_CHUNKS
 
 
+def test_a_pool_that_broke_is_not_told_to_be_slow() -> None:
+    broken = pool(50)
+    killed = replace(broken.tracks[-1], outcome="killed by SIGKILL")
+    assert found(replace(broken, tracks=(*broken.tracks[:-1], killed)), "pool-overhead") == []
+
+
+def test_a_worker_that_never_had_a_job_kept_nobody_waiting() -> None:
+    late = process(3, (900, State.STARTING, "", "Python"), group="Pool-1")
+    quick = pool(50)
+    (finding,) = found(replace(quick, tracks=(*quick.tracks, late)), "pool-overhead")
+    assert "took 300 ms to start" in finding.message
+
+
 def test_an_earlier_pools_start_up_was_paid_then() -> None:
     worker = process(1, (200, State.WAITING, "for work", ""), (40, State.RUNNING, "", ""), group="Pool-1")
     assert found(trace(worker, jobs=(job(0, 1, 200, 240),)), "pool-overhead") == []

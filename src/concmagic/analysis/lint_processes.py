@@ -30,14 +30,15 @@ class _Pool:
     jobs: tuple[Job, ...]
     span_ns: int  # from the first worker's or job's start of waiting to the last result
     work_ns: int  # the jobs, summed
-    start_ns: int  # of the worker that took longest
+    start_ns: int  # of the worker that took longest, of those that had a job
+    ours_ns: int  # what our own recording added to a start
     pickling_ns: int
 
 
 def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A pool took longer than its jobs would have, one after the other, in the notebook's own process."""
     for pool in _pools(trace):
-        lost = pool.span_ns - pool.work_ns
+        lost = pool.span_ns - pool.work_ns - pool.ours_ns
         overhead = pool.start_ns + pool.pickling_ns
         # Where it gained something, or lost it for another reason, the overhead is the price of the gain.
         if lost <= 0 or overhead < OVERHEAD_SHARE * pool.span_ns:
@@ -92,7 +93,7 @@ _STARTED = ("fork", "spawn", "forkserver")
 
 
 def _pools(trace: Trace) -> list[_Pool]:
-    """Pools whose workers started in this cell: an earlier one's start-up was paid then."""
+    """Pools with what their jobs took; not one that broke, whose jobs did not all run."""
     by_pid = {track.pid: track for track in trace.tracks if track.kind == "process" and track.group}
     tracks = {track.id: track for track in trace.tracks}
     jobs: dict[str, list[Job]] = defaultdict(list)
@@ -100,11 +101,14 @@ def _pools(trace: Trace) -> list[_Pool]:
         worker = by_pid.get(tracks[job.track].pid) if job.track in tracks else None
         if worker is not None and job.start_ns is not None and job.end_ns is not None:
             jobs[worker.group].append(job)
-    return [_pool(trace, group, tuple(done)) for group, done in jobs.items()]
+    broken = {track.group for track in by_pid.values() if track.outcome.startswith("killed by ")}
+    return [_pool(trace, group, tuple(done)) for group, done in jobs.items() if group not in broken]
 
 
 def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
     workers = tuple(track for track in trace.tracks if track.kind == "process" and track.group == group)
+    had_jobs = {job.track for job in jobs}
+    busy = [track for track in workers if track.id in had_jobs] or list(workers)
     first = min(min(track.start_ns for track in workers), min(job.submit_ns for job in jobs))
     last = max(job.end_ns or 0 for job in jobs)
     pids = {track.pid for track in workers} | {
@@ -116,7 +120,8 @@ def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
         jobs,
         last - first,
         sum((job.end_ns or 0) - (job.start_ns or 0) for job in jobs),
-        max(_starting(track) for track in workers),
+        max(_starting(track) for track in busy),
+        max(_ours(track) for track in busy),
         sum(_pickling(track) for track in threads),
     )
 
@@ -127,6 +132,14 @@ def _starting(track: Track) -> int:
         one.length_ns
         for one in track.states
         if one.state is State.STARTING and one.detail != sentences.OUR_IMPORTS
+    )
+
+
+def _ours(track: Track) -> int:
+    return sum(
+        one.length_ns
+        for one in track.states
+        if one.state is State.STARTING and one.detail == sentences.OUR_IMPORTS
     )
 
 
