@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from concmagic.analysis.path_tracks import children_of, host_of
 from concmagic.trace.model import Flow, State, StateInterval, Trace, Track
 from concmagic.trace.states import IDLE, JOINING
 
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.
 _RELEASES = ("wake", "join", "result", "release", "send", "submit")
 _NOTICED_LATE_NS = 2_000_000
-_WATCHING = (
-    "pipe",
-)  # `connection.wait` on a process's sentinel, which may as well be a message from outside
+_ENDED_LATE_NS = 20_000_000
+_WATCHING = ("pipe",)  # `connection.wait` on a sentinel; or a message from outside
 _MOST_HOPS = 64  # from track to track without going back in time
 
 
@@ -68,8 +68,8 @@ class _Walk:
         for flows in self._to.values():
             flows.sort(key=lambda flow: flow.target_ns)
         self._to_ns = {target: [flow.target_ns for flow in flows] for target, flows in self._to.items()}
-        self._children = _children(trace)
-        self._host = _host(trace)
+        self._children = children_of(trace)
+        self._host = host_of(trace)
         self._found: list[PathPart] = []
 
     def parts(self) -> list[PathPart]:
@@ -153,11 +153,25 @@ class _Walk:
             ):
                 return self._tracks.get(flow.source), min(flow.source_ns, at)
             index -= 1
+        late = self._noticed_late(flows, track, wait, at)
+        if late is not None:
+            return self._tracks.get(late.source), min(late.source_ns, at)
         if wait.reason not in JOINING and wait.reason not in IDLE and wait.reason not in _WATCHING:
             return None, at
         child, moment = self._last_child(track, wait, at)
         is_late = at - moment > max(wait.length_ns // 20, _NOTICED_LATE_NS)
         return (None, at) if wait.reason in _WATCHING and is_late else (child, moment)
+
+    def _noticed_late(self, flows: list[Flow], track: Track, wait: StateInterval, at: int) -> Flow | None:
+        """What ended the wait, where its end was sampled a moment before that came."""
+        index = bisect_left(self._to_ns.get(track.id, []), at + 1)
+        until = at + max(wait.length_ns // 20, 1_000_000)
+        while index < len(flows) and flows[index].target_ns <= until:
+            flow = flows[index]
+            if flow.kind in _RELEASES and flow.source != track.id and wait.start_ns < flow.source_ns <= at:
+                return flow
+            index += 1
+        return None
 
     def _last_child(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
         """Of those it had started, the one that ended last in the wait.
@@ -171,6 +185,13 @@ class _Walk:
             if child.end_ns is not None and wait.start_ns < child.end_ns <= until
         ]
         last = max(ended, key=lambda child: child.end_ns or 0, default=None)
+        if last is None:  # on a busy machine a thread's very end comes later than the end of the wait for it
+            soon = [
+                child
+                for child in self._started_by(track)
+                if child.end_ns is not None and until < child.end_ns <= at + _ENDED_LATE_NS
+            ]
+            last = min(soon, key=lambda child: child.end_ns or 0, default=None)
         return (None, at) if last is None else (last, min(last.end_ns or 0, at))
 
     def _started_by(self, track: Track) -> Sequence[Track]:
@@ -245,31 +266,6 @@ class _Walk:
                 interval.line,
             )
         )
-
-
-def _host(trace: Trace) -> Track | None:
-    """The track whose end is the cell's end."""
-    hosts = [track for track in trace.tracks if track.host]
-    hosts += [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
-    hosts += sorted(
-        trace.tracks, key=lambda track: -(trace.wall_ns if track.end_ns is None else track.end_ns)
-    )
-    return next(iter(hosts), None)
-
-
-def _children(trace: Trace) -> dict[int, list[Track]]:
-    """Who started whom, as far as it is known; else who stands under whom."""
-    tracks = {track.id: track for track in trace.tracks}
-    children: dict[int, list[Track]] = defaultdict(list)
-    started = set()
-    for flow in trace.flows:
-        if flow.kind == "spawn" and flow.target in tracks:
-            children[flow.source].append(tracks[flow.target])
-            started.add(flow.target)
-    for track in trace.tracks:
-        if track.parent is not None and track.id not in started:
-            children[track.parent].append(track)
-    return children
 
 
 def _told_apart(part: PathPart) -> str:

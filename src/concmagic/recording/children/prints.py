@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 import time
@@ -61,11 +62,28 @@ def flush() -> None:
             each.flush()
 
 
+class _Descriptor:
+    """A standard descriptor of this process."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def write(self, text: str) -> None:
+        """Write all of it, in one go where the system takes it."""
+        data = text.encode("utf-8", "replace")
+        while data:
+            data = data[os.write(self._number, data) :]
+
+
 class _Lines:
     """The kernel's own stream, in a forked child, where each write is a message."""
 
     def __init__(self, stream: Any) -> None:
         self._write, self._flush = type(stream).write.__get__(stream), type(stream).flush.__get__(stream)
+        if getattr(stream, "watch_fd_thread", None) is not None:
+            # The kernel reads the descriptor, too, where lines keep their order: of its messages each has a
+            # connection of its own.
+            self._write = _Descriptor(2 if stream.name == "stderr" else 1).write
         self._kept = ""
         self._lock = threading.RLock()
         stream.write, stream.flush = self.write, self.flush

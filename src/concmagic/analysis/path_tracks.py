@@ -1,0 +1,32 @@
+"""Where a path begins, and who started whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from concmagic.trace.model import Trace, Track
+
+
+def host_of(trace: Trace) -> Track | None:
+    """The track whose end is the cell's end."""
+    hosts = [track for track in trace.tracks if track.host]
+    hosts += [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
+    hosts += sorted(
+        trace.tracks, key=lambda track: -(trace.wall_ns if track.end_ns is None else track.end_ns)
+    )
+    return next(iter(hosts), None)
+
+
+def children_of(trace: Trace) -> dict[int, list[Track]]:
+    """Who started whom, as far as it is known; else who stands under whom."""
+    tracks = {track.id: track for track in trace.tracks}
+    children: dict[int, list[Track]] = defaultdict(list)
+    started = set()
+    for flow in trace.flows:
+        if flow.kind == "spawn" and flow.target in tracks:
+            children[flow.source].append(tracks[flow.target])
+            started.add(flow.target)
+    for track in trace.tracks:
+        if track.parent is not None and track.id not in started:
+            children[track.parent].append(track)
+    return children
