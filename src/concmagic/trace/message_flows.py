@@ -10,7 +10,6 @@ from concmagic import sentences
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_messages import Messages, Passage, Place, ProcessJob
 from concmagic.trace.model import Flow, State, Track
-from concmagic.trace.states import JOINING
 from concmagic.trace.task_flows import Step, task_at
 
 _NOTICED_NS = 2_000_000  # from the end of a wait to reading what ended it
@@ -47,7 +46,7 @@ class _Threads:
         track = self.tracks[place]
         index = bisect_left(self.starts[track.id], at) - 1
         one = track.states[index] if index >= 0 else None
-        if one is None or one.state is not State.WAITING or one.reason not in JOINING:
+        if one is None or one.state is not State.WAITING or one.reason != "result":
             return at
         return one.end_ns if at <= one.end_ns <= at + _POLLED_NS else at
 
