@@ -51,9 +51,15 @@ def waits_on_the_path(trace):
     long = trace.wall_ns / 5
     return {p.reason for p in trace.metrics.path if p.state is State.WAITING and p.length_ns > long}
 
-def unknown_ns(trace):
-    return {t.name: sum(s.length_ns for s in t.states if s.state is State.UNKNOWN)
-            for t in trace.tracks if t.kind == "process" and t.parent is not None and t.role == "work"}
+def ends_unknown(trace):
+    # Children of which it is not known what they did first, or last.
+    return [t.name for t in trace.tracks if t.kind == "process" and t.parent is not None and t.role == "work"
+            and State.UNKNOWN in (t.states[0].state, t.states[-1].state)]
+
+# The first child by forkserver waits for the server itself to start.
+first = mp.get_context("forkserver").Process(target=abs, args=(1,))
+first.start()
+first.join()
 """
 
 POOLS = {
@@ -96,7 +102,7 @@ def test_jobs_and_path_lead_into_the_children(kernel: Kernel, method: str, how: 
     # What took the time was in the children: their start, or their work. Waiting for them explains nothing.
     assert kernel.value("computed_on_the_path(trace)") > 0.5
     assert kernel.value("waits_on_the_path(trace) & {'join', 'Condition', 'result', 'pool'}") == set()
-    assert kernel.value("max(unknown_ns(trace).values()) < trace.wall_ns / 20")
+    assert kernel.value("ends_unknown(trace)") == []
     assert kernel.value("{t.outcome for t in trace.tracks if t.group} <= {'returned', 'ended by its pool'}")
     assert kernel.value("[f.lint for f in trace.findings if f.lint in ('child-died', 'left-running')]") == []
 

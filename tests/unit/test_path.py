@@ -61,6 +61,16 @@ def test_a_wait_for_a_process_by_its_sentinel_leads_to_it_if_it_ended_then() -> 
     assert told(linked(trace, ("spawn", 0, 1, 1)))[1] == ("cell", "waiting", 60)
 
 
+def test_a_helper_that_waits_for_something_to_do_leads_to_who_started_it() -> None:
+    trace = trace_from_text(
+        "cell    RRRRWW\nhelper  .WWWRR", host="cell", kind="thread", reasons={"cell": "join"}
+    )
+    helper = replace(trace.tracks[1], role="machinery")
+    trace = replace(trace, tracks=(trace.tracks[0], helper))
+    trace = linked(trace, ("spawn", 0, 1, 1), ("join", 1, 0, 6))
+    assert told(trace) == [("cell", "running", 4), ("helper", "running", 2)]
+
+
 def test_a_sleep_leads_to_nobody() -> None:
     trace = trace_from_text("cell  RWWWWR\na     .RRRR.", host="cell")
     assert ("a", "running", 4) not in told(trace)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from concmagic.analysis.path_tracks import children_of, host_of
+from concmagic.analysis.path_tracks import children_of, host_of, started_by
 from concmagic.trace.model import Flow, State, StateInterval, Trace, Track
 from concmagic.trace.states import IDLE, JOINING
 
@@ -100,6 +100,9 @@ class _Walk:
     def _through(self, track: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
         if interval.state is State.WAITING:
             return self._through_wait(track, interval, at)
+        served = self._served_by(track, at) if interval.state is State.UNKNOWN else None
+        if served is not None:
+            return at, served
         kept_waiting = interval.state is State.READY and interval.reason == "loop"
         if kept_waiting or (interval.state is State.STARTING and track.kind == "task"):
             self._add_loop(track, interval, at)
@@ -140,8 +143,18 @@ class _Walk:
             if moment < at:
                 self._add(track, wait, moment, at)
             return moment, source
+        served = self._served_by(track, at) if wait.reason not in JOINING else None
+        if served is not None:  # a helper that waits for something to do keeps nobody waiting
+            return at, served
         self._add(track, wait, wait.start_ns, at)
         return wait.start_ns, track
+
+    def _served_by(self, track: Track, at: int) -> Track | None:
+        """Who started a library's helper thread: what it waits for came from there."""
+        if track.role != "machinery" or track.kind != "thread":
+            return None
+        origin = self._origin(track, at)
+        return origin if origin is not None and origin.pid == track.pid and origin.kind != "process" else None
 
     def _releaser(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
         flows = self._to.get(track.id, [])
@@ -181,32 +194,20 @@ class _Walk:
         until = at + max(wait.length_ns // 20, _NOTICED_LATE_NS)
         ended = [
             child
-            for child in self._started_by(track)
+            for child in started_by(track, self._tracks, self._children)
             if child.end_ns is not None and wait.start_ns < child.end_ns <= until
         ]
         last = max(ended, key=lambda child: child.end_ns or 0, default=None)
-        if last is None:  # on a busy machine a thread's very end comes later than the end of the wait for it
+        if (
+            last is None and wait.reason in JOINING
+        ):  # on a busy machine a thread's very end comes later than the end of the wait for it
             soon = [
                 child
-                for child in self._started_by(track)
+                for child in started_by(track, self._tracks, self._children)
                 if child.end_ns is not None and until < child.end_ns <= at + _ENDED_LATE_NS
             ]
             last = min(soon, key=lambda child: child.end_ns or 0, default=None)
         return (None, at) if last is None else (last, min(last.end_ns or 0, at))
-
-    def _started_by(self, track: Track) -> Sequence[Track]:
-        """Its children; a pool's helper waits for those that others of its process have started."""
-        if track.role == "machinery" and track.kind == "thread":
-            beside = [
-                one.id for one in self._tracks.values() if one.kind == "thread" and one.pid == track.pid
-            ]
-            return [
-                child
-                for one in beside
-                for child in self._children.get(one, ())
-                if child.kind == "process" or one == track.id
-            ]
-        return self._children.get(track.id, ())
 
     def _origin(self, track: Track, at: int) -> Track | None:
         """Who started it; else the track it stands under; else the cell."""

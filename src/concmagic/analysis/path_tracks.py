@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from concmagic.trace.model import Trace, Track
 
@@ -30,3 +31,18 @@ def children_of(trace: Trace) -> dict[int, list[Track]]:
         if track.parent is not None and track.id not in started:
             children[track.parent].append(track)
     return children
+
+
+def started_by(
+    track: Track, tracks: Mapping[int, Track], children: Mapping[int, Sequence[Track]]
+) -> Sequence[Track]:
+    """Its children; a pool's helper waits for those that others of its process have started."""
+    if track.role != "machinery" or track.kind != "thread":
+        return children.get(track.id, ())
+    beside = [one.id for one in tracks.values() if one.kind == "thread" and one.pid == track.pid]
+    return [
+        child
+        for one in beside
+        for child in children.get(one, ())
+        if child.kind == "process" or one == track.id
+    ]
