@@ -89,7 +89,7 @@ process.join()
 def test_an_interrupt_while_joining_ends_the_child(kernel: Kernel, method: str, target: str) -> None:
     run = interrupted(kernel, JOIN.format(method=method, target=target), pids=1)
     # It reaches the whole process group: a line for each child is enough.
-    assert len(run.stderr.splitlines()) <= 2
+    assert "Traceback" not in run.stderr and run.stderr.count("KeyboardInterrupt") <= 1
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -229,7 +229,7 @@ def side_by_side(how_many: int) -> Trace:
 
 def test_more_processes_than_cores() -> None:
     (finding,) = found(side_by_side(4), "few-cores")
-    assert "more processes computed than there are cores: up to 4.0 on the 2 cores" in finding.message
+    assert "more processes computed than there are cores: up to 4 on the 2 cores" in finding.message
 
 
 def test_as_many_processes_as_cores() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from recordings import at, kernel
 
 from concmagic import sentences
-from concmagic.recording.raw import MessageLog, MessageRecord, ProcessRecord, SentJob
+from concmagic.recording.raw import ProcessRecord
+from concmagic.recording.raw_messages import MessageLog, MessageRecord, SentJob
 from concmagic.trace.import_messages import Messages, match
 
 PIPE = 7

@@ -8,7 +8,10 @@ it pickles with the standard library alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_messages import MessageLog
 
 from concmagic.recording.raw_locks import LockLog
 
@@ -223,45 +226,6 @@ class SampleLog:
     knows_gil: bool = False  # waits for the GIL were told from those for locks
     gil_switches: int | None = None  # how often the kernel's GIL went to another thread, by its own count
     details: tuple[tuple[int, int, str], ...] = ()  # (native id, start of its stretch, what it waits at)
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRecord:
-    """One message through a pipe between processes, as its sender or its receiver saw it."""
-
-    pipe: int  # inode of the end it went through; a socket pair's ends have two
-    sends: bool
-    kind: str  # "job", "result" (of a pool); "item" (of a `for` header); "queue", "pipe"
-    native_id: int
-    begin_ns: int  # sender: began to pickle it; receiver: began to wait for it
-    moved_ns: int  # sender: had pickled it; receiver: it was there
-    end_ns: int  # sender: written; receiver: unpickled
-    size: int  # bytes
-    digest: int  # of its beginning: with pipe and size it tells which message it is
-    job: int | None = None  # index of the sender's SentJob that it carries
-    outcome: str = ""  # of a result: "returned", "raised X"
-
-
-@dataclass(frozen=True, slots=True)
-class SentJob:
-    """One job that this process gave to a pool of processes."""
-
-    label: str
-    submitted_ns: int
-    submitter: int  # native id of the thread that submitted it; 0 is not known
-    outcome: str  # "returned", "raised X", "cancelled", "not started", "left running", "" not known
-    queued_ns: int = 0  # it was put into the queue of those who send it, by whom; 0: when it was submitted
-    queuer: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class MessageLog:
-    """What one process sent to others and received from them."""
-
-    messages: tuple[MessageRecord, ...] = ()
-    jobs: tuple[SentJob, ...] = ()
-    pairs: tuple[tuple[int, int], ...] = ()  # inodes of the two ends of each socket pair made here
-    lost: int = 0  # messages that were too many to be kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from concmagic import sentences
-from concmagic.recording.raw import JobRecord, MessageRecord, ProcessRecord, SentJob
+from concmagic.recording.raw import JobRecord, ProcessRecord
+from concmagic.recording.raw_messages import MessageRecord, SentJob
 
 Place = tuple[int, int]  # pid and native id
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from concmagic.recording.raw import MessageRecord, ProcessRecord
+from concmagic.recording.raw import ProcessRecord
+from concmagic.recording.raw_messages import MessageRecord
 from concmagic.trace.clock import CellClock
 from concmagic.trace.cover import cover, within
 from concmagic.trace.model import State, StateInterval, Track

@@ -22,7 +22,7 @@ from concmagic.recording.children import loky_code
 from concmagic.recording.children.patches import Patches
 from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
 from concmagic.recording.children.quiet import watched
-from concmagic.recording.raw import MessageLog, MessageRecord
+from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
 MOST = 50_000  # messages kept of one process; what comes later is counted only
 FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside

@@ -17,7 +17,7 @@ from concmagic.on_import import on_import
 from concmagic.recording.children.patches import Patches
 from concmagic.recording.children.quiet import watched
 from concmagic.recording.labels import call_label
-from concmagic.recording.raw import SentJob
+from concmagic.recording.raw_messages import SentJob
 
 _EXECUTORS = (
     "concurrent.futures.process",

@@ -6,7 +6,8 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.recording.children.family import Child
-from concmagic.recording.raw import MessageLog, MessageRecord, ProcessRecord, ThreadRecord
+from concmagic.recording.raw import ProcessRecord, ThreadRecord
+from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
 
 def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
