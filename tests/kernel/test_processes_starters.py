@@ -232,8 +232,8 @@ def test_joblib_and_its_workers_in_the_next_cells(kernel: Kernel) -> None:
 def test_workers_that_no_traced_cell_has_started_have_states(kernel: Kernel) -> None:
     kernel.check(SETUP + LOKY)
     kernel.check("executor = loky.ProcessPoolExecutor(1)\nexecutor.submit(fib, 5).result()")
-    run = kernel.check("%%procs -o trace\nanswer = executor.submit(fib, 26).result()")
-    assert kernel.value("answer") == 121393
+    run = kernel.check("%%procs -o trace\nanswer = executor.submit(fib, 31).result()")
+    assert kernel.value("answer") == 1346269
     (name,) = [name for name, _ in kernel.value("children(trace)")]
     text = run.displays[-1]["text/plain"].replace("\n  ", " ")
     assert f"{name} was started before this cell: its calls and jobs are not here." in text
