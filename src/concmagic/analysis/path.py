@@ -8,37 +8,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from concmagic.analysis.path_tracks import children_of, host_of, started_by
+from concmagic.analysis.path_parts import PathPart, summarised
+from concmagic.analysis.path_tracks import children_of, host_of, main_threads, started_by
 from concmagic.trace.model import Flow, State, StateInterval, Trace, Track
 from concmagic.trace.states import IDLE, JOINING
 
+__all__ = ["PathPart", "path_of", "summarised"]
+
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.
 _RELEASES = ("wake", "join", "result", "release", "send", "submit")
+_RESULTS = ("wake", "join", "result", "send")
 _NOTICED_LATE_NS = 2_000_000
 _ENDED_LATE_NS = 20_000_000
 _WATCHING = ("pipe",)  # `connection.wait` on a sentinel; or a message from outside
-_MOST_HOPS = 64  # from track to track without going back in time
-
-
-@dataclass(frozen=True, slots=True)
-class PathPart:
-    """What the cell's end had to wait for in one stretch."""
-
-    track: int | None
-    start_ns: int
-    end_ns: int
-    state: State
-    reason: str = ""
-    detail: str = ""
-    file: str = ""
-    line: int = 0
-
-    @property
-    def length_ns(self) -> int:
-        return self.end_ns - self.start_ns
 
 
 def path_of(trace: Trace) -> tuple[PathPart, ...]:
@@ -69,21 +52,27 @@ class _Walk:
             flows.sort(key=lambda flow: flow.target_ns)
         self._to_ns = {target: [flow.target_ns for flow in flows] for target, flows in self._to.items()}
         self._children = children_of(trace)
+        self._mains = main_threads(trace)
         self._host = host_of(trace)
         self._found: list[PathPart] = []
 
     def parts(self) -> list[PathPart]:
         """Newest first."""
-        at, track, hops = self._wall, self._host, 0
+        at, track = self._wall, self._host
+        here: set[int] = set()  # tracks that were looked at for this very moment
         while at > 0:
             if track is None:
                 self._add(None, StateInterval(0, at, State.UNKNOWN), 0, at)
                 break
             before, (at, track) = at, self._back(track, at)
-            hops = hops + 1 if at == before else 0
-            if hops > _MOST_HOPS:  # flows that lead in a circle
-                at, track = self._stay(track or self._host, at), self._host
-                hops = 0
+            if at < before:
+                here.clear()
+            elif track is not None and track.id in here:  # in a circle: on where the least is claimed
+                track = max((self._tracks[one] for one in here), key=lambda one: self._begun(one, before))
+                at = self._stay(track, at)
+                here.clear()
+            elif track is not None:
+                here.add(track.id)
         return self._found
 
     def _back(self, track: Track, at: int) -> tuple[int, Track | None]:
@@ -91,6 +80,9 @@ class _Walk:
         interval = self._before(track, at)
         if interval is None:
             return at, self._origin(track, at)
+        main = self._mains.get(track.id)
+        if main is not None and main.start_ns < at <= (self._wall if main.end_ns is None else main.end_ns):
+            return at, main  # a child is told by its main thread: messages go from there and to there
         if track.kind == "thread" and self._loops_in.get(track.id):
             return self._beside_loops(track, interval, at)
         if track.kind == "loop":
@@ -143,27 +135,43 @@ class _Walk:
             if moment < at:
                 self._add(track, wait, moment, at)
             return moment, source
-        served = self._served_by(track, at) if wait.reason not in JOINING else None
+        served = self._awaited(track, wait, at) if wait.reason in JOINING else self._served_by(track, at)
         if served is not None:  # a helper that waits for something to do keeps nobody waiting
             return at, served
         self._add(track, wait, wait.start_ns, at)
         return wait.start_ns, track
+
+    def _awaited(self, track: Track, wait: StateInterval, at: int) -> Track | None:
+        """In the middle of a wait, where a helper led to: whose result comes next, and was being made."""
+        flows = self._to.get(track.id, [])
+        for flow in flows[bisect_left(self._to_ns.get(track.id, []), at + 1) :]:
+            source = self._tracks.get(flow.source)
+            if flow.target_ns > wait.end_ns + 1_000_000 or at >= wait.end_ns:
+                return None
+            if (
+                flow.kind == "result"
+                and source is not None
+                and source.role == "work"
+                and source.start_ns < at
+            ):
+                return source
+        return None
 
     def _served_by(self, track: Track, at: int) -> Track | None:
         """Who started a library's helper thread: what it waits for came from there."""
         if track.role != "machinery" or track.kind != "thread":
             return None
         origin = self._origin(track, at)
-        return origin if origin is not None and origin.pid == track.pid and origin.kind != "process" else None
+        if origin is None or origin.pid != track.pid or origin.kind == "process":
+            return None
+        return origin
 
     def _releaser(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
         flows = self._to.get(track.id, [])
         index = bisect_left(self._to_ns.get(track.id, []), at + 1) - 1
         while index >= 0 and flows[index].target_ns > wait.start_ns:
             flow = flows[index]
-            if flow.kind in _RELEASES and wait.end_ns - flow.target_ns <= max(
-                wait.length_ns // 20, 1_000_000
-            ):
+            if flow.kind in _ends(wait) and at - flow.target_ns <= max(wait.length_ns // 20, 1_000_000):
                 return self._tracks.get(flow.source), min(flow.source_ns, at)
             index -= 1
         late = self._noticed_late(flows, track, wait, at)
@@ -181,7 +189,7 @@ class _Walk:
         until = at + max(wait.length_ns // 20, 1_000_000)
         while index < len(flows) and flows[index].target_ns <= until:
             flow = flows[index]
-            if flow.kind in _RELEASES and flow.source != track.id and wait.start_ns < flow.source_ns <= at:
+            if flow.kind in _ends(wait) and flow.source != track.id and wait.start_ns < flow.source_ns <= at:
                 return flow
             index += 1
         return None
@@ -233,6 +241,11 @@ class _Walk:
             self._add(loop, interval if interval.state is not State.WAITING else ready, begin, at)
             at = begin
 
+    def _begun(self, track: Track, at: int) -> int:
+        """When what a track did just before a moment began; -1 if it did nothing."""
+        interval = self._before(track, at)
+        return -1 if interval is None else interval.start_ns
+
     def _stay(self, track: Track | None, at: int) -> int:
         """Where nobody leads on: the rest of this stretch as it is."""
         interval = self._before(track, at) if track is not None else None
@@ -269,20 +282,6 @@ class _Walk:
         )
 
 
-def _told_apart(part: PathPart) -> str:
-    if part.state is State.UNKNOWN:
-        return ""
-    return part.detail if part.state is State.STARTING else part.reason
-
-
-def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:
-    """Parts that say the same, as one with their summed length; longest first."""
-    sums: dict[tuple[State, str], int] = defaultdict(int)
-    first: dict[tuple[State, str], PathPart] = {}
-    for part in parts:
-        key = (part.state, _told_apart(part))
-        sums[key] += part.length_ns
-        longest = first.get(key)
-        if longest is None or part.length_ns > longest.length_ns:
-            first[key] = part
-    return [(first[key], length) for key, length in sorted(sums.items(), key=lambda pair: -pair[1])]
+def _ends(wait: StateInterval) -> tuple[str, ...]:
+    """What can have ended a wait: one for somebody's end or result is not over because a lock is free."""
+    return _RESULTS if wait.reason in JOINING else _RELEASES

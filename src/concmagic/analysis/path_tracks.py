@@ -46,3 +46,19 @@ def started_by(
         for child in children.get(one, ())
         if child.kind == "process" or one == track.id
     ]
+
+
+def main_threads(trace: Trace) -> dict[int, Track]:
+    """By the track of a child process: the one of its main thread."""
+    processes = {
+        (track.id, track.native_id): track.id
+        for track in trace.tracks
+        if track.kind == "process" and track.parent is not None
+    }
+    found = {}
+    for track in trace.tracks:
+        if track.kind == "thread" and track.parent is not None and track.states:
+            process = processes.get((track.parent, track.native_id))
+            if process is not None:
+                found[process] = track
+    return found
