@@ -207,6 +207,22 @@ def test_who_let_a_lock_go_as_a_sampled_wait_ended_had_it(
     assert len(flows) == ("held" in detail)
 
 
+def test_nobody_lets_go_before_a_sampled_wait_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = with_calls(monkeypatch, letting_go((B, 17)))
+    sampled = samples((A, 18, 29, FUTEX, 1000), (A, 32, 100, RUNS, 0))
+    seldom = replace(sampled, rate_hz=100.0)  # 17 lies within two periods of the wait's end
+    trace = import_recording(recording(kernel(*THREADS, locks=SAMPLED, calls=raw), samples=seldom))
+    assert [one for one in trace.flows if one.kind == "release"] == []
+
+
+def test_a_lock_that_only_samples_saw_and_nobody_knows_has_no_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = with_calls(monkeypatch, letting_go((B, 31)))
+    sampled = samples((A, 10, 30, FUTEX, 1000), (A, 32, 100, RUNS, 0))
+    nameless = replace(SAMPLED, objects=(LockObject("Lock", ""), *SAMPLED.objects[1:]))
+    trace = import_recording(recording(kernel(*THREADS, locks=nameless, calls=raw), samples=sampled))
+    assert [one for one in trace.flows if one.kind == "release"] == []
+
+
 def test_exact_waits_end_where_they_were_no_longer_watched() -> None:
     log = replace(SAMPLED, waits=(wait(A, 10, 30, holders=(B,)),), exact_until_ns=at(50))
     sampled = samples((A, 9, 31, FUTEX, 1000), (A, 60, 80, FUTEX, 1000))

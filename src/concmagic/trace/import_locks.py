@@ -35,8 +35,10 @@ class ImportedLocks:
             source, target = ids.known("thread", pid, one.releaser), ids.known("thread", pid, one.native_id)
             if source is None or target is None or one.reason not in states.OF_LOCKS:
                 continue
+            name = self.names[one.object]
+            if not one.exact and not name:
+                continue  # a lock that only samples saw, and nobody knows: a library's, as in `join`
             if source != target:
-                name = self.names[one.object]
                 found.append(Flow("release", source, one.released_ns, target, one.end_ns, name))
         return found
 

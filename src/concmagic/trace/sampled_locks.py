@@ -93,7 +93,7 @@ class SampledWaits:
 
     def _wait(self, one: _Slept, number: int, over: bool) -> FoundWait:
         start, end = self._clock.at(one.start_ns), self._clock.at(one.end_ns)
-        releaser, released_ns = self._releaser(one.native_id, end) if over else (None, 0)
+        releaser, released_ns = self._releaser(one.native_id, start, end) if over else (None, 0)
         reason = self._reader.reason_of(number)
         holders = [] if releaser is None else [releaser]
         detail = self._reader.detail(reason, number, one.native_id, holders)
@@ -102,11 +102,13 @@ class SampledWaits:
             one.native_id, start, end, reason, detail, "", 0, number, releaser, released_ns, exact=False
         )
 
-    def _releaser(self, waiter: int, end_ns: int) -> tuple[int | None, int]:
-        """The one other thread that let a lock go about then, and when; nobody if several did."""
-        near = [
-            one for one in self._between(end_ns - self._near_ns, end_ns + self._near_ns) if one[0] != waiter
-        ]
+    def _releaser(self, waiter: int, start_ns: int, end_ns: int) -> tuple[int | None, int]:
+        """The one other thread that let a lock go about then, and when; nobody if several did.
+
+        Not before the wait began: a sample saw it go on after that.
+        """
+        since = max(start_ns, end_ns - self._near_ns)
+        near = [one for one in self._between(since, end_ns + self._near_ns) if one[0] != waiter]
         return near[-1] if len({who for who, _ in near}) == 1 else (None, 0)
 
     def _between(self, start_ns: int, end_ns: int) -> list[tuple[int, int]]:

@@ -24,7 +24,7 @@ def make_log(
     if addresses is not None:
         of_address = _addressed(chains, addresses)
     found = _by_identity(table, namespace)
-    names = _told_apart(_with_source_names(chains, found))
+    names = _told_apart(_with_source_names(chains, found), _known_first(chains, found))
     return LockLog(
         objects=tuple(
             LockObject(one.kind, name, one.state.serial if one.state else 0, one.waits, one.wait_ns)
@@ -74,13 +74,22 @@ def _with_source_names(chains: Chains, found: Mapping[int, str]) -> list[str]:
     return names
 
 
-def _told_apart(names: list[str]) -> list[str]:
-    """Names of which no two are alike: a second `lock` is `lock (2)`."""
+def _known_first(chains: Chains, found: Mapping[int, str]) -> list[int]:
+    """The numbers of all objects, those first that have their name in the notebook now."""
+    return sorted(
+        range(len(chains.objects)), key=lambda number: id(chains.objects[number].ref()) not in found
+    )
+
+
+def _told_apart(names: list[str], order: list[int]) -> list[str]:
+    """Names of which no two are alike: a second `lock` is `lock (2)`; who comes first in order keeps it."""
     seen: Counter[str] = Counter()
-    told = []
-    for name in names:
+    told = list(names)
+    for number in order:
+        name = names[number]
         seen[name] += bool(name)
-        told.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+        if seen[name] > 1:
+            told[number] = f"{name} ({seen[name]})"
     return told
 
 
