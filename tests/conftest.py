@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from hypothesis import settings
 # An example takes as long as the machine lets it: what it does is asserted, not when.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# A shell starts its background jobs with interrupts ignored, and whatever they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 

@@ -359,3 +359,32 @@ def test_what_a_standing_frame_enters_and_holds_is_read_off_its_stack() -> None:
         third.release()
         thread.join()
         third.acquire(blocking=False)
+
+
+def test_a_failure_of_the_watching_is_never_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, done = threading.Lock(), []
+
+    def fails(*arguments: Any) -> None:
+        raise LookupError("lost")
+
+    def use() -> None:
+        for _ in range(3):
+            with lock:
+                done.append(1)
+            assert lock.acquire()
+            lock.release()
+
+    for name in ("begin", "end", "release"):
+        monkeypatch.setattr(f"concmagic.recording.locks.table.LockTable.{name}", fails)
+    recorder = LockRecorder({"lock": lock})
+    recorder.start()
+    try:
+        use()
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+    finally:
+        recorder.stop()
+    assert len(done) == 6
+    told = [sentences.recorder_failed("locks", LookupError("lost"))]
+    assert recorder.problems == (told if EXACT else [])

@@ -38,6 +38,7 @@ class LockMonitor:
         self.table = table
         self.sees_with = stack.BEFORE_WITH < 0 or stack.can_read()
         self.full_ns = 0  # since then locks are no longer watched
+        self.failure: Exception | None = None  # why, if not because they were too many
         self._tool: int | None = None
         self._watched: dict[int, tuple[CodeType, Watched]] = {}
         self._take, self._let_go, self._has = quick_ways(table, MOST_OPERATIONS)
@@ -81,67 +82,91 @@ class LockMonitor:
             events.INSTRUCTION: self._on_instruction,
         }
 
+    # What is raised in a callback would be raised in the user's code: so nothing is.
+
     def _on_call(self, code: CodeType, offset: int, callable: Any, argument: Any) -> Any:
-        kind = type(callable)
-        if kind is MethodDescriptorType:
-            operation, target = self._methods.get(callable), argument
-        elif kind is BuiltinFunctionType:
-            operation, target = methods.bound(callable)
-        else:
-            return None if methods.may_be_lock(callable) else monitoring.DISABLE
-        if operation is None:
-            return monitoring.DISABLE
-        if operation == methods.TAKE:
-            if not self._take(target):
-                self.table.begin(target, callable, code, offset)
-        elif operation == methods.LET_GO:
-            if not self._let_go(target):
-                self._release(target)
-        elif operation == methods.LET_GO_ENTIRELY:
-            self.table.release(target, entirely=True)
-        elif operation == methods.PUT:
-            self.table.put(target)
-        else:
-            self.table.begin(target, callable, code, offset, operation == methods.RESTORE)
+        try:
+            kind = type(callable)
+            if kind is MethodDescriptorType:
+                operation, target = self._methods.get(callable), argument
+            elif kind is BuiltinFunctionType:
+                operation, target = methods.bound(callable)
+            else:
+                return None if methods.may_be_lock(callable) else monitoring.DISABLE
+            if operation is None:
+                return monitoring.DISABLE
+            if operation == methods.TAKE:
+                if not self._take(target):
+                    self.table.begin(target, callable, code, offset)
+            elif operation == methods.LET_GO:
+                if not self._let_go(target):
+                    self._release(target)
+            elif operation == methods.LET_GO_ENTIRELY:
+                self.table.release(target, entirely=True)
+            elif operation == methods.PUT:
+                self.table.put(target)
+            else:
+                self.table.begin(target, callable, code, offset, operation == methods.RESTORE)
+        except Exception as error:
+            self._fail(error)
         return None
 
     # These two must never answer DISABLE: that would be an error in the user's code.
     def _on_return(self, code: CodeType, offset: int, callable: Any, argument: Any) -> None:
-        if not self._has(code, offset, True):
-            self.table.end(callable, code, True, sys._getframe(1))
+        try:
+            if not self._has(code, offset, True):
+                self.table.end(callable, code, True, sys._getframe(1))
+        except Exception as error:
+            self._fail(error)
 
     def _on_raise(self, code: CodeType, offset: int, callable: Any, argument: Any) -> None:
-        if not self._has(code, offset, False):
-            self.table.end(callable, code, False, sys._getframe(1))
+        try:
+            if not self._has(code, offset, False):
+                self.table.end(callable, code, False, sys._getframe(1))
+        except Exception as error:
+            self._fail(error)
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
-        if id(code) not in self._watched and stack.has_with(code) and self._tool is not None:
-            self._watched[id(code)] = code, _known_or_watched(code)
-            monitoring.set_local_events(self._tool, code, monitoring.events.INSTRUCTION)
+        try:
+            if id(code) not in self._watched and stack.has_with(code) and self._tool is not None:
+                self._watched[id(code)] = code, _known_or_watched(code)
+                monitoring.set_local_events(self._tool, code, monitoring.events.INSTRUCTION)
+        except Exception as error:
+            self._fail(error)
         return monitoring.DISABLE
 
     def _on_instruction(self, code: CodeType, offset: int) -> Any:
-        known = self._watched.get(id(code))
-        happens = known[1].get(offset) if known is not None else None
-        if happens is None or self.full_ns:
-            return monitoring.DISABLE
-        what, slot = happens
-        if what == _ENTERED:
-            if not self._has(code, offset, True):
-                self.table.end(None, code, True, sys._getframe(1))
-            return None
-        target = stack.value(sys._getframe(1), slot)
-        if what == _ENTERS:
-            if is_lock(target) and not self._take(target):
-                self.table.begin(target, None, code, offset)
-        elif type(target) is BuiltinFunctionType and methods.bound(target)[0] == methods.LET_GO:
-            self._release(target.__self__)
+        try:
+            known = self._watched.get(id(code))
+            happens = known[1].get(offset) if known is not None else None
+            if happens is None or self.full_ns:
+                return monitoring.DISABLE
+            what, slot = happens
+            if what == _ENTERED:
+                if not self._has(code, offset, True):
+                    self.table.end(None, code, True, sys._getframe(1))
+                return None
+            target = stack.value(sys._getframe(1), slot)
+            if what == _ENTERS:
+                if is_lock(target) and not self._take(target):
+                    self.table.begin(target, None, code, offset)
+            elif type(target) is BuiltinFunctionType and methods.bound(target)[0] == methods.LET_GO:
+                self._release(target.__self__)
+        except Exception as error:
+            self._fail(error)
         return None
 
     def _release(self, target: Any) -> None:
         self.table.release(target)
-        if self.table.operations >= MOST_OPERATIONS and not self.full_ns and self._tool is not None:
-            # From now on locks are no longer watched: it would cost the cell too much.
+        if self.table.operations >= MOST_OPERATIONS:  # more would cost the cell too much
+            self._watch_no_longer()
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = self.failure or error
+        self._watch_no_longer()
+
+    def _watch_no_longer(self) -> None:
+        if not self.full_ns and self._tool is not None:
             self.full_ns = time.monotonic_ns()
             monitoring.set_events(self._tool, 0)
 

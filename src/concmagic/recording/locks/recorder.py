@@ -101,7 +101,9 @@ class LockRecorder:
         return log
 
     def _tell_losses(self, monitor: Any) -> None:
-        if monitor is not None and monitor.full_ns:
+        if monitor is not None and monitor.failure is not None:
+            self.problems.append(sentences.recorder_failed("locks", monitor.failure))
+        elif monitor is not None and monitor.full_ns:
             self.problems.append(sentences.locks_no_longer_watched(self._table.operations))
         if self._table.merged:
             self.problems.append(sentences.lock_waits_merged(len(self._table.waits), self._table.merged))

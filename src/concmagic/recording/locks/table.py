@@ -67,7 +67,7 @@ class LockTable:
         if len(self.states) >= self._prune_at:
             gone = [key for key, one in list(self.states.items()) if one.ref() is None]
             for key in gone:
-                del self.states[key]
+                self.states.pop(key, None)  # another thread may do the same just now
             self._prune_at = len(self.states) + _PRUNE_AT
         state = LockState(lock)
         if isinstance(lock, SimpleQueue):
