@@ -11,6 +11,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.lint_gil import gil_held_while_waiting
 from concmagic.analysis.lint_threads import few_cores, gil_bound, uneven_work
 from concmagic.analysis.metrics import compute
+from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.trace.model import State, StateInterval, Trace, Track
 
 
@@ -118,6 +119,13 @@ def test_an_overlap_at_a_hand_over_is_no_second_core() -> None:
     turns = "a  RRRRRYYYYRRRRRYYYYRRRRRR\nb  YYYYRRRRRYYYYRRRRRYYYYYY"
     assert peaks(turns, 2) == (1, pytest.approx(26 / 24))
     assert peaks(turns, 0)[0] == 2  # where nobody sampled, it is what was recorded
+
+
+def test_turns_with_a_gap_between_them_are_turns() -> None:
+    """At a hand-over both want the GIL for a moment; the turns between are as long as they are."""
+    trace = drawn("a  RRRRYYYYYYRRRRYYYYYY\nb  YYYYYRRRRYYYYYYRRRRY")
+    trace = replace(trace, build=replace(trace.build, sampling_ns=4 * MS))
+    assert on_a_core_curve(trace).mean(trace.wall_ns) == pytest.approx(16 / 20)
 
 
 def test_native_code_beside_one_that_has_the_gil_is_a_second_core() -> None:

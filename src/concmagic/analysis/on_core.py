@@ -53,7 +53,8 @@ def _lowered(curve: Steps, waits: Int64s, least_ns: int, wall_ns: int) -> Steps:
     short = (ends - curve.times_ns)[1:-1] < least_ns
     index = np.searchsorted(waits[:, 1], curve.times_ns[1:-1])  # the first wait that ends then or later
     begins = np.append(waits[:, 0], np.iinfo(np.int64).max)[index]
-    spike = short & (curve.values[1:-1] > around) & (begins <= ends[1:-1])
+    # Over nobody at all a turn is no overlap, however short it is.
+    spike = short & (around > 0) & (curve.values[1:-1] > around) & (begins <= ends[1:-1])
     values = curve.values.copy()
     values[1:-1] = np.where(spike, around, values[1:-1])
     changed = np.append(True, np.diff(values) != 0)
