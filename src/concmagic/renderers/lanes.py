@@ -36,7 +36,19 @@ class Lane:
 
 
 def arrange(report: Report, most: int = MOST_LANES) -> tuple[Lane, ...]:
-    """The lanes of a report as a tree, folded so that at most so many are seen at first."""
+    """The lanes of a report as a tree, folded so that at most so many are seen at first.
+
+    Every renderer asks for them: the last answer is kept with the trace.
+    """
+    kept = vars(report.trace).setdefault("_arranged", {})
+    known = kept.get(most)
+    if known is None or known[0] is not report.lanes:
+        known = kept[most] = report.lanes, _arranged(report, most)
+    lanes: tuple[Lane, ...] = known[1]
+    return lanes
+
+
+def _arranged(report: Report, most: int) -> tuple[Lane, ...]:
     tree = _Tree(report)
     lanes = _fold_siblings(tree.work(), most)
     helpers = tree.helpers()

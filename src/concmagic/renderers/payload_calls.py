@@ -106,7 +106,8 @@ class CallPacker:
 
 def _range_of(slices: Slices, track: int) -> tuple[int, int]:
     """Where a track's calls begin and end: slices are sorted by track."""
-    first, end = np.searchsorted(slices.track, [track, track + 1])
+    # Of the column's own type: else the whole column would be converted for each track.
+    first, end = np.searchsorted(slices.track, np.array([track, track + 1], slices.track.dtype))
     return int(first), int(end)
 
 
