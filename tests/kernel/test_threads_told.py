@@ -442,7 +442,8 @@ def test_an_interrupt_of_a_pool_names_what_was_left_running(asked: Kernel) -> No
     assert run.ename == "KeyboardInterrupt"
     assert time.monotonic() - begun < 2  # not the 9 s that its jobs would take
     outcomes = asked.value("sorted(one.outcome for one in __import__('concmagic').last().jobs)")
-    assert outcomes == ["cancelled"] * 4 + ["left running"] * 4
+    # What had not begun is cancelled, as far as it had been handed in when the interrupt came.
+    assert [one for one in outcomes if one != "cancelled"] == ["left running"] * 4
     found = dict(asked.value("[(one.lint, one.message) for one in __import__('concmagic').last().findings]"))
     assert found["left-running"] == "nap_0, nap_1 and 2 more are still running after the cell."
     assert asked.check("1 + 1").result_text == "2"
