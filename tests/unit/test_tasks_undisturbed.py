@@ -23,8 +23,11 @@ from concmagic.recording.tasks.recorder import TaskRecorder
 Loop = base_events.BaseEventLoop
 PLACES = [
     (events.Handle, "_run"),
+    (events.TimerHandle, "__lt__"),
     (Loop, "call_soon"),
+    (Loop, "call_later"),
     (Loop, "call_soon_threadsafe"),
+    (Loop, "create_future"),
     (Loop, "create_task"),
 ]
 
@@ -54,6 +57,55 @@ def test_everything_is_put_back() -> None:
     after = [owner.__dict__[name] for owner, name in PLACES]
     assert all(now is then for now, then in zip(after, before, strict=True))
     assert recorder.stop() == TaskLog()
+
+
+def test_handles_hold_what_they_hold_without_the_recorder() -> None:
+    async def main() -> list[tuple[type, dict[str, Any]]]:
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        handles = [
+            loop.call_soon(print, 1, 2),
+            loop.call_soon(print, context=context),
+            loop.call_later(60, print, 1),
+            loop.call_later(60.0, print, context=context),
+            loop.call_at(60, print),
+        ]
+        found = []
+        for handle in handles:
+            kind = type(handle)
+            fields = {
+                name: getattr(handle, name)
+                for one in kind.__mro__
+                for name in vars(one)
+                if _is_field(one, name)
+            }
+            assert fields.pop("_loop") is loop
+            assert isinstance(fields.pop("_context"), contextvars.Context)
+            fields.pop("_when", None)
+            found.append((kind, fields))
+            handle.cancel()
+        return found
+
+    plain, recorded = with_and_without(main)
+    assert [names for _, fields in plain for names in fields] and plain == recorded
+
+
+def _is_field(kind: type, name: str) -> bool:
+    return name != "__weakref__" and name in getattr(kind, "__slots__", ())
+
+
+def test_timers_are_ordered_as_without_the_recorder() -> None:
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        early, late = (asyncio.TimerHandle(when, print, (), loop) for when in (1, 2))
+        try:
+            early < object()  # type: ignore[operator]  # noqa: B015
+        except TypeError as error:
+            refused = str(error)
+        return [early < late, late < early, early < early, early <= late, early > late, refused]
+
+    plain, recorded = with_and_without(main)
+    assert plain[:5] == [True, False, False, True, False] and plain == recorded
 
 
 def test_a_hook_of_somebody_elses_stays_and_is_named() -> None:
@@ -305,6 +357,7 @@ def test_an_error_of_our_own_costs_the_recording_only() -> None:
         return "done"
 
     called: list[bool] = []
+    before = [owner.__dict__[name] for owner, name in PLACES]
     recorder = TaskRecorder()
     recorder.start()
     assert asyncio.run(main()) == "done"
@@ -313,10 +366,7 @@ def test_an_error_of_our_own_costs_the_recording_only() -> None:
     assert log.problems == (
         "Recording asyncio's tasks stopped in the middle of the cell (RuntimeError: no name).",
     )
-    assert [owner.__dict__[name].__module__ for owner, name in PLACES] == [
-        "asyncio.events",
-        *["asyncio.base_events"] * 3,
-    ]
+    assert [owner.__dict__[name] for owner, name in PLACES] == before
 
 
 def test_a_loop_of_an_odd_kind_costs_the_recording_only() -> None:

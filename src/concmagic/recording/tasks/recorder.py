@@ -33,6 +33,7 @@ _KEPT = 1_000_000  # records kept one by one: 24 MB while the cell runs; what co
 _Loop = base_events.BaseEventLoop
 _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
     (events.Handle, "_run", hooks.run_hook),
+    (events.TimerHandle, "__lt__", scheduling.earlier_hook),
     (_Loop, "call_soon", scheduling.call_soon_hook),
     (_Loop, "call_later", timers.call_later_hook),
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),

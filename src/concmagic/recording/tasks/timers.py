@@ -6,28 +6,22 @@ How long a sleep is to be stands in a variable of its own: asking its frame for 
 from __future__ import annotations
 
 import functools
-from asyncio import base_events, events
+from asyncio import base_events
 from typing import TYPE_CHECKING, Any
 
+from concmagic.recording.tasks.handles import TIMERS_ARE_KNOWN
 from concmagic.recording.tasks.hooks import Hook, hide_hook
 from concmagic.recording.tasks.scheduling import timer_maker
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
 
-# All that a TimerHandle holds; where it is anything else, asyncio makes its handles itself.
-_FIELDS = {
-    *("_callback", "_args", "_cancelled", "_loop", "_source_traceback", "_repr", "__weakref__", "_context"),
-    *("_scheduled", "_when"),
-}
-
 
 def call_later_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.call_later`; the original, where a loop's class has its own ideas."""
     make_timer = timer_maker(observer)
     time, call_at = base_events.BaseEventLoop.time, base_events.BaseEventLoop.call_at
-    fields = {*events.TimerHandle.__slots__, *events.Handle.__slots__}
-    numbers = (float, int) if fields == _FIELDS else ()
+    numbers = (float, int) if TIMERS_ARE_KNOWN else ()
 
     @functools.wraps(original)
     def call_later(self: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:

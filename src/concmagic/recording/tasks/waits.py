@@ -129,7 +129,8 @@ class WaitBook:
         self.holders = LockHolders()
         self.made: weakref.WeakKeyDictionary[Any, CodePlace] = weakref.WeakKeyDictionary()  # bare futures
         self.delays: dict[int, float] = {}  # id of a future that `asyncio.sleep` awaits → for how long
-        self._naps: dict[tuple[float, int, int, bool], int] = {}
+        # How long, identity of the code and instruction of the await, whether cancelled → the wait's number.
+        self.naps: dict[tuple[float, int, int, bool], int] = {}
         self._names = AwaitNames()
         self._told: dict[int, Ended] = {}
         self._shapes: dict[tuple[int, ...], _Shape] = {}
@@ -144,9 +145,9 @@ class WaitBook:
         if awaited is None or getattr(awaited, "cr_code", None) is not _SLEEP:
             return self.look(task, future)  # it is not the task's own coroutine that sleeps
         seen = delay, id(coroutine.cr_code), coroutine.cr_frame.f_lasti, future.cancelled()
-        number = self._naps.get(seen)
+        number = self.naps.get(seen)
         if number is None:
-            number = self._naps[seen] = self.look(task, future)
+            number = self.naps[seen] = self.look(task, future)
         return number
 
     def look(self, task: Any, future: Any, thread: int | None = None) -> int:

@@ -1,0 +1,50 @@
+"""Notes that a task which slept is woken: most of a loop's wake-ups, so the shortest way there is.
+
+What such a wait is, the book of waits finds out once for every place that sleeps; here it is only looked up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+from concmagic.recording.tasks.hooks import Identity
+
+if TYPE_CHECKING:
+    from concmagic.recording.tasks.observer import Observer
+
+_SLEEP = asyncio.sleep.__code__
+
+
+def sleeper_noter(observer: Observer) -> Callable[[Any, Any], bool]:
+    """What notes the wake-up of a task that slept in its own coroutine; False where it is any other.
+
+    Most wake-ups are these. Operators and attributes rather than calls, as in `_run`.
+    """
+    numbers, buffer, book = observer.table.numbers, observer.stream.buffer, observer.waits
+    delays, naps, identity = book.delays, book.naps, Identity()
+    clock = iter(monotonic_ns, None)
+
+    def notes_sleeper(task: Any, future: Any) -> bool:
+        nonlocal buffer
+        try:
+            asleep = identity[future]
+            delay = delays[asleep]
+            coroutine = task._coro
+            if coroutine.cr_await.cr_code is not _SLEEP:
+                return False
+            number = numbers[identity[task]]
+            place = identity[coroutine.cr_code], coroutine.cr_frame.f_lasti
+            wait = naps[delay, *place, future._state == "CANCELLED"]
+            del delays[asleep]
+        except (KeyError, AttributeError):  # seen for the first time, or a coroutine of another kind
+            return False
+        if observer.active:
+            for at in clock:  # noqa: B007  (the first item, not all of them)
+                break
+            buffer += (at, -wait, number)
+        return True
+
+    return notes_sleeper
