@@ -126,6 +126,47 @@ def test_one_worker_too_many_for_a_moment_is_nothing() -> None:
     assert not found(of_processes(text), "few-cores")
 
 
+def short_of_cores(text: str, cores: int = 2) -> Trace:
+    """Like `of_threads`, but Y is a wait for a core."""
+    trace = of_threads(text, cores)
+    tracks = [
+        replace(
+            track,
+            states=tuple(replace(one, reason="core") if one.reason == "GIL" else one for one in track.states),
+        )
+        for track in trace.tracks
+    ]
+    return replace(trace, tracks=tuple(tracks))
+
+
+def test_a_core_that_others_have_is_a_note() -> None:
+    (finding,) = found(short_of_cores("a  RRRRRYYYYYRRRRRYYYYY\nb  WWWWWWWWWWWWWWWWWWWW"), "busy-machine")
+    assert finding.severity == "note"
+    assert finding.cost_s == pytest.approx(0.1)
+    assert finding.tracks == (0,)
+    assert "100 of 200 ms" in finding.message and "no more cores" in finding.message
+
+
+def test_cores_that_the_cell_itself_fills_are_not_the_machines_fault() -> None:
+    text = "a  RRRRRYYYYYRRRRRYYYYY\nb  RRRRRRRRRRRRRRRRRRRR\nc  RRRRRRRRRRRRRRRRRRRR"
+    assert not found(short_of_cores(text), "busy-machine")
+    assert found(short_of_cores(text, cores=3), "busy-machine")
+
+
+def test_a_wait_for_the_gil_is_not_one_for_a_core() -> None:
+    assert not found(of_threads("a  RRRRRYYYYYRRRRRYYYYY\nb  WWWWWWWWWWWWWWWWWWWW"), "busy-machine")
+
+
+def test_a_core_missed_for_a_moment_is_nothing() -> None:
+    assert not found(short_of_cores("a  RRRRRYRRRRRRRRRRRRRR"), "busy-machine")
+
+
+def test_native_threads_may_have_had_the_cores() -> None:
+    trace = short_of_cores("a  RRRRRYYYYYRRRRRYYYYY")
+    metrics = replace(compute(trace), native_threads=0.5)
+    assert not [one for one in find(trace, metrics) if one.lint == "busy-machine"]
+
+
 UNEVEN = "a  RRRRRRRRRRRRRRRRRRRR\nb  RRRRRR.............."
 
 

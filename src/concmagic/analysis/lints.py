@@ -16,6 +16,7 @@ from concmagic.analysis.lint_ends import exception_in_thread, left_running
 from concmagic.analysis.lint_gil import gil_held_while_waiting
 from concmagic.analysis.lint_locks import lock_convoy
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
+from concmagic.analysis.lint_machine import busy_machine
 from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads, pool_overhead
 from concmagic.analysis.lint_results import exception_never_retrieved, never_awaited
 from concmagic.analysis.lint_threads import few_cores, gil_bound, oversubscribed, uneven_work
@@ -47,6 +48,7 @@ LINTS = (
     Lint("few-cores", sentences.LINT_FEW_CORES, few_cores),
     Lint("uneven-work", sentences.LINT_UNEVEN_WORK, uneven_work),
     Lint("oversubscribed", sentences.LINT_OVERSUBSCRIBED, oversubscribed),
+    Lint("busy-machine", sentences.LINT_BUSY_MACHINE, busy_machine),
     Lint("many-small-blocks", sentences.LINT_MANY_SMALL_BLOCKS, many_small_blocks),
     Lint("sequential-awaits", sentences.LINT_SEQUENTIAL_AWAITS, sequential_awaits),
     Lint("concurrency-capped", sentences.LINT_CONCURRENCY_CAPPED, concurrency_capped),

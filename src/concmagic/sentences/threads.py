@@ -16,8 +16,10 @@ GIL_HELD_HINT = (
 LINT_FEW_CORES = "More workers that compute than cores to compute on only take turns on the cores."
 LINT_UNEVEN_WORK = "Where one worker gets more than its share, the others are idle until it has ended."
 LINT_OVERSUBSCRIBED = "Where workers and the threads of their libraries outnumber the cores, they take turns."
+LINT_BUSY_MACHINE = "What others compute on this machine makes a cell slower that had cores enough."
 FEW_CORES_HINT = "As many workers as cores would take as long, and less memory."
 UNEVEN_WORK_HINT = "Hand out smaller pieces, the largest first, so that all end together."
+BUSY_MACHINE_HINT = "Other programs had it, or a limit of this kernel's CPU time: on a quiet machine the cell is that much faster."
 OVERSUBSCRIBED_HINT = "One thread per worker, by OMP_NUM_THREADS=1 or threadpoolctl, leaves each a core."
 
 
@@ -85,6 +87,14 @@ def few_cores(workers: int, kind: str, cores: int, lasting_ns: float, wall_ns: f
     return (
         f"For {of_total(lasting_ns, wall_ns)} more {kind} computed than there are cores: "
         f"up to {workers:,} on the {count(cores, 'core')} that this kernel may use."
+    )
+
+
+def busy_machine(lost_ns: float, wall_ns: float) -> str:
+    """A core was wanted, and the cell itself did not have them all."""
+    return (
+        f"For {of_total(lost_ns, wall_ns)} a core was wanted and not had, "
+        "although the cell wanted no more cores than there are."
     )
 
 

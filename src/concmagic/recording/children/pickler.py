@@ -94,7 +94,7 @@ def pack(value: Any) -> bytes:
         name = getattr(value, "__qualname__", repr(value))
         if culprit is None:
             raise TypeError(sentences.cannot_be_sent(name, str(error))) from error
-        raise TypeError(sentences.variable_cannot_be_sent(name, *culprit)) from error
+        raise TypeError(sentences.variable_cannot_be_sent(name, *culprit)) from None  # which tells it all
 
 
 def _dump(value: Any) -> bytes:
