@@ -7,6 +7,7 @@ that is slow for a while is slow for both; every second time the other one comes
 has the options that concmagic gives its own. A run before the first does not count (it imports), but
 for the rows that say "first". Seconds after the cell are what the reply took longer than under plain.
 The machine's load is printed before each table: where others compute, too, figures in milliseconds grow.
+Every Python that is started here keeps its bytecode, as that of an installed package is kept.
 AsyncFlow is one of the columns where it is installed (`pip install wigglystuff`).
 """
 
@@ -218,6 +219,7 @@ def print_title(title: str) -> None:
 
 def main(repeats: int) -> None:
     """Measure and print."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     print(f"Python {sys.version.split()[0]}, {repeats} repeats")
     print_title("Measuring")
     cells = (THREAD_SLEEPS, TASK_SLEEPS, TASK_SWITCHES, CALL_HEAVY)
