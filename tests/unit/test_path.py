@@ -123,6 +123,32 @@ def test_a_thread_that_runs_a_loop_is_told_by_the_task_it_ran() -> None:
     ]
 
 
+def blocked_in(reason: str) -> Trace:
+    """A task whose step waits four milliseconds in a blocking call; a process ends meanwhile."""
+    thread = trace_from_text("main  RRWWWWRR", kind="thread", host="main", reasons={"main": reason}).tracks[0]
+    child = trace_from_text("child  ..RRRR..", kind="process").tracks[0]
+    thread, child = (replace(one, id=n, pid=n, native_id=n) for n, one in ((0, thread), (3, child)))
+    loop = trace_from_text("loop  .RBBBBR.", kind="loop").tracks[0]
+    task = trace_from_text("task  .RBBBBR.").tracks[0]
+    loop = replace(loop, id=1, parent=0, unit=False, pid=0, native_id=0)
+    task = replace(task, id=2, parent=1, pid=0, native_id=0)
+    return linked(Trace("drawn", "asyncio", 8 * MS, (thread, loop, task, child)), ("spawn", 0, 3, 2))
+
+
+def test_a_step_that_waits_for_a_process_leads_to_what_that_did() -> None:
+    assert told(blocked_in("pool")) == [
+        ("main", "running", 1),
+        ("task", "running", 1),
+        ("child", "running", 4),
+        ("task", "running", 1),
+        ("main", "running", 1),
+    ]
+
+
+def test_a_step_that_sleeps_is_part_of_the_path_itself() -> None:
+    assert told(blocked_in("sleep"))[2] == ("task", "blocking", 4)
+
+
 def test_equal_parts_are_summed_longest_first() -> None:
     parts = summarised(path_of(trace_from_text("cell  RWRWWWRR", host="cell")))
     assert [(part.state, length // MS) for part, length in parts] == [(State.RUNNING, 4), (State.WAITING, 4)]

@@ -10,18 +10,12 @@ from bisect import bisect_left
 from collections import defaultdict
 
 from concmagic.analysis.path_parts import PathPart, summarised
-from concmagic.analysis.path_tracks import children_of, host_of, main_threads, started_by
-from concmagic.trace.model import Flow, State, StateInterval, Trace, Track
-from concmagic.trace.states import IDLE, JOINING
+from concmagic.analysis.path_releases import Releases
+from concmagic.analysis.path_tracks import host_of, main_threads
+from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.trace.states import JOINING
 
 __all__ = ["PathPart", "path_of", "summarised"]
-
-# Waits that end because somebody of the cell did something; the others end by themselves or from outside.
-_RELEASES = ("wake", "join", "result", "release", "send", "submit")
-_RESULTS = ("wake", "join", "result", "send")
-_NOTICED_LATE_NS = 2_000_000
-_ENDED_LATE_NS = 20_000_000
-_WATCHING = ("pipe",)  # `connection.wait` on a sentinel; or a message from outside
 
 
 def path_of(trace: Trace) -> tuple[PathPart, ...]:
@@ -34,6 +28,9 @@ class _Walk:
         self._wall = trace.wall_ns
         self._tracks = {track.id: track for track in trace.tracks}
         self._starts = {track.id: [one.start_ns for one in track.states] for track in trace.tracks}
+        self._threads = {
+            (track.pid, track.native_id): track for track in trace.tracks if track.kind == "thread"
+        }
         self._loops = {track.native_id: track for track in trace.tracks if track.kind == "loop"}
         self._loops_in: dict[int | None, list[Track]] = defaultdict(list)
         self._roots: dict[int | None, list[Track]] = defaultdict(list)
@@ -42,16 +39,8 @@ class _Walk:
                 self._loops_in[track.parent].append(track)
             elif track.kind == "task":
                 self._roots[track.parent].append(track)
-        self._to: dict[int, list[Flow]] = defaultdict(list)
-        # A loop's callbacks are nobody's doing: where one ended a wait, the wait itself is part of the path.
-        loops = {track.id for track in trace.tracks if track.kind == "loop"}
-        for flow in trace.flows:
-            if flow.source not in loops:
-                self._to[flow.target].append(flow)
-        for flows in self._to.values():
-            flows.sort(key=lambda flow: flow.target_ns)
-        self._to_ns = {target: [flow.target_ns for flow in flows] for target, flows in self._to.items()}
-        self._children = children_of(trace)
+        self._releases = releases = Releases(trace)
+        self._to, self._to_ns = releases.to, releases.to_ns
         self._mains = main_threads(trace)
         self._host = host_of(trace)
         self._found: list[PathPart] = []
@@ -92,6 +81,8 @@ class _Walk:
     def _through(self, track: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
         if interval.state is State.WAITING:
             return self._through_wait(track, interval, at)
+        if interval.state is State.BLOCKING:
+            return self._through_block(track, interval, at)
         served = self._served_by(track, at) if interval.state is State.UNKNOWN else None
         if served is not None:
             return at, served
@@ -130,7 +121,7 @@ class _Walk:
 
     def _through_wait(self, track: Track, wait: StateInterval, at: int) -> tuple[int, Track | None]:
         """To who ended the wait, if somebody of the cell did; else the wait itself is part of the path."""
-        source, moment = self._releaser(track, wait, at)
+        source, moment = self._releases.of(track, wait, at)
         if source is not None and source.id != track.id and moment > wait.start_ns:
             if moment < at:
                 self._add(track, wait, moment, at)
@@ -140,6 +131,18 @@ class _Walk:
             return at, served
         self._add(track, wait, wait.start_ns, at)
         return wait.start_ns, track
+
+    def _through_block(self, task: Track, block: StateInterval, at: int) -> tuple[int, Track | None]:
+        """To who ended the wait of the thread in which the step is; else the step is part of the path."""
+        thread = self._threads.get((task.pid, task.native_id))
+        wait = None if thread is None else self._before(thread, at)
+        if thread is not None and wait is not None and wait.state is State.WAITING:
+            source, moment = self._releases.of(thread, wait, at)
+            if source is not None and source.id not in (thread.id, task.id) and moment > wait.start_ns:
+                self._add(task, block, moment, at)
+                return moment, source
+        self._add(task, block, block.start_ns, at)
+        return block.start_ns, task
 
     def _awaited(self, track: Track, wait: StateInterval, at: int) -> Track | None:
         """In the middle of a wait, where a helper led to: whose result comes next, and was being made."""
@@ -165,57 +168,6 @@ class _Walk:
         if origin is None or origin.pid != track.pid or origin.kind == "process":
             return None
         return origin
-
-    def _releaser(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
-        flows = self._to.get(track.id, [])
-        index = bisect_left(self._to_ns.get(track.id, []), at + 1) - 1
-        while index >= 0 and flows[index].target_ns > wait.start_ns:
-            flow = flows[index]
-            if flow.kind in _ends(wait) and at - flow.target_ns <= max(wait.length_ns // 20, 1_000_000):
-                return self._tracks.get(flow.source), min(flow.source_ns, at)
-            index -= 1
-        late = self._noticed_late(flows, track, wait, at)
-        if late is not None:
-            return self._tracks.get(late.source), min(late.source_ns, at)
-        if wait.reason not in JOINING and wait.reason not in IDLE and wait.reason not in _WATCHING:
-            return None, at
-        child, moment = self._last_child(track, wait, at)
-        is_late = at - moment > max(wait.length_ns // 20, _NOTICED_LATE_NS)
-        return (None, at) if wait.reason in _WATCHING and is_late else (child, moment)
-
-    def _noticed_late(self, flows: list[Flow], track: Track, wait: StateInterval, at: int) -> Flow | None:
-        """What ended the wait, where its end was sampled a moment before that came."""
-        index = bisect_left(self._to_ns.get(track.id, []), at + 1)
-        until = at + max(wait.length_ns // 20, 1_000_000)
-        while index < len(flows) and flows[index].target_ns <= until:
-            flow = flows[index]
-            if flow.kind in _ends(wait) and flow.source != track.id and wait.start_ns < flow.source_ns <= at:
-                return flow
-            index += 1
-        return None
-
-    def _last_child(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
-        """Of those it had started, the one that ended last in the wait.
-
-        A process's end may be noticed a moment after the wait for it is over.
-        """
-        until = at + max(wait.length_ns // 20, _NOTICED_LATE_NS)
-        ended = [
-            child
-            for child in started_by(track, self._tracks, self._children)
-            if child.end_ns is not None and wait.start_ns < child.end_ns <= until
-        ]
-        last = max(ended, key=lambda child: child.end_ns or 0, default=None)
-        if (
-            last is None and wait.reason in JOINING
-        ):  # on a busy machine a thread's very end comes later than the end of the wait for it
-            soon = [
-                child
-                for child in started_by(track, self._tracks, self._children)
-                if child.end_ns is not None and until < child.end_ns <= at + _ENDED_LATE_NS
-            ]
-            last = min(soon, key=lambda child: child.end_ns or 0, default=None)
-        return (None, at) if last is None else (last, min(last.end_ns or 0, at))
 
     def _origin(self, track: Track, at: int) -> Track | None:
         """Who started it; else the track it stands under; else the cell."""
@@ -280,8 +232,3 @@ class _Walk:
                 interval.line,
             )
         )
-
-
-def _ends(wait: StateInterval) -> tuple[str, ...]:
-    """What can have ended a wait: one for somebody's end or result is not over because a lock is free."""
-    return _RESULTS if wait.reason in JOINING else _RELEASES

@@ -19,7 +19,7 @@ def host_of(trace: Trace) -> Track | None:
 
 
 def children_of(trace: Trace) -> dict[int, list[Track]]:
-    """Who started whom, as far as it is known; else who stands under whom."""
+    """Who started whom, as far as it is known; else who stands under whom. A thread does its loop itself."""
     tracks = {track.id: track for track in trace.tracks}
     children: dict[int, list[Track]] = defaultdict(list)
     started = set()
@@ -28,7 +28,7 @@ def children_of(trace: Trace) -> dict[int, list[Track]]:
             children[flow.source].append(tracks[flow.target])
             started.add(flow.target)
     for track in trace.tracks:
-        if track.parent is not None and track.id not in started:
+        if track.parent is not None and track.id not in started and track.kind != "loop":
             children[track.parent].append(track)
     return children
 
