@@ -203,3 +203,44 @@ def test_background_tasks_are_cancelled_where_that_is_wanted(names: Kernel, awai
         f"bg = asyncio.create_task(asyncio.sleep(60), name='bg')\n{awaiting}"
     )
     assert names.check("await asyncio.sleep(0)\nbg.cancelled()").result_text == "True"
+
+
+BLOCKERS = {
+    "jobs.get()": ("jobs = queue.Queue()\nthreading.Timer(0.06, jobs.put, (1,)).start()", "jobs.get", ""),
+    "thread.join()": (
+        "thread = threading.Thread(target=time.sleep, args=(0.06,))\nthread.start()",
+        "thread.join",
+        "",
+    ),
+    "pool.submit(time.sleep, 0.06).result()": ("pool = ThreadPoolExecutor(1)", "result", ""),
+    "pool.shutdown()": ("pool = ThreadPoolExecutor(1)\npool.submit(time.sleep, 0.06)", "pool.shutdown", ""),
+    "event.wait(0.06)": ("event = threading.Event()", "event.wait", ""),
+    "lock.acquire(timeout=0.06)": ("lock = threading.Lock()\nlock.acquire()", "lock.acquire", ""),
+    "subprocess.run(['sleep', '0.06'])": ("", "subprocess.run", "in posix.waitpid"),
+    "time.sleep(0.06)": ("", "time.sleep", ""),
+}
+
+
+@pytest.mark.parametrize("call", BLOCKERS)
+def test_what_blocked_a_loop_is_named_as_the_user_wrote_it(kernel: Kernel, call: str) -> None:
+    before, reason, detail = BLOCKERS[call]
+    cell = (
+        "%%asyncio_trace\nimport asyncio, queue, subprocess, threading, time\n"
+        f"from concurrent.futures import ThreadPoolExecutor\n{before}\n"
+        f"async def blocker():\n    await asyncio.sleep(0)\n    {call}\n"
+        "await asyncio.gather(blocker(), asyncio.sleep(0), asyncio.sleep(0))"
+    )
+    kernel.check(cell)
+    line = cell[: cell.index(f"    {call}")].count("\n") + 1
+    told = kernel.value(
+        "[(s.reason, s.detail, s.line) for t in __import__('concmagic').last().tracks if t.name == 'blocker' "
+        "for s in t.states if s.state.value == 'blocking' and s.length_ns > 30_000_000]"
+    )
+    assert [(one[0], one[1]) for one in told] == [(reason, detail)], told
+    assert told[0][2] == line
+    message = kernel.value(
+        "[f.message for f in __import__('concmagic').last().findings if f.lint == 'blocked-event-loop']"
+    )
+    assert [
+        f"{call}{f' ({detail})' if detail else ''} at line {line} blocked the loop" in one for one in message
+    ] == [True], message

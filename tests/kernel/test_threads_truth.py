@@ -128,9 +128,9 @@ def test_two_equal_threads_want_the_gil_while_the_other_has_it(kernel: Kernel) -
 
 
 def test_two_equal_threads_are_concurrent_and_not_parallel(kernel: Kernel) -> None:
-    """Concurrency 2 and one core between them, but for what others took of it."""
+    """Concurrency 2 and one core between them, but for what others took of it: of the one or of the other."""
     told = Told(kernel, "python")
-    delayed_s = max(delayed_s for *_, delayed_s in told.threads)
+    delayed_s = sum(delayed_s for *_, delayed_s in told.threads)
     assert told.concurrency == pytest.approx(2, abs=0.15)
     assert 0.9 - delayed_s / told.wall_s <= told.parallelism <= 1.05
     assert told.handovers > 20  # about 200 a second at the switch interval of 5 ms

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread
+import queue
 import threading
 
 import pytest
@@ -67,6 +69,61 @@ def test_the_library_function_you_called_names_the_wait() -> None:
     )
     (call,) = imported(drawn, source).threads[MAIN].blocked
     assert (call.reason, call.line) == ("join", 3)
+
+
+POOL = concurrent.futures.thread.__file__
+
+
+def test_a_worker_waits_for_work_where_it_asks_for_it() -> None:
+    drawn = calls((0, 0, 50, "_worker", POOL, 69), (1, 1, 49, "_queue.SimpleQueue.get", "", 0))
+    (call,) = imported(drawn).threads[MAIN].blocked
+    assert call.reason == "for work"
+
+
+def test_a_job_that_is_a_function_of_a_library_is_no_wait_for_work() -> None:
+    drawn = calls(
+        (0, 0, 50, "_worker", POOL, 69),
+        (1, 1, 49, "_WorkItem.run", POOL, 53),
+        (2, 2, 48, "time.sleep", "", 0),
+    )
+    (call,) = imported(drawn).threads[MAIN].blocked
+    assert call.reason == "sleep"
+
+
+@pytest.mark.parametrize(
+    ("line", "called", "named"),
+    [
+        ("jobs.get(timeout=1)", "Queue.get", "jobs.get"),
+        ("make(1).get()", "Queue.get", "get"),
+        ("self.jobs.get()", "Queue.get", "self.jobs.get"),
+        ("x = [jobs.get(), jobs.get()]", "Queue.get", "Queue.get"),  # which of the two is not known
+        ("run(jobs)", "run", "run"),
+        ("run(jobs) or run(jobs)", "run", "queue.run"),
+    ],
+)
+def test_what_blocks_a_step_is_named_as_the_user_calls_it(line: str, called: str, named: str) -> None:
+    drawn = calls(
+        (0, 0, 50, "work", CELL, 2),
+        (1, 1, 49, called, queue.__file__, 9),
+        (2, 2, 48, "_thread.lock.acquire", "", 0),
+    )
+    (call,) = imported(drawn, f"def work(jobs):\n    {line}\n").threads[MAIN].blocked
+    assert call.step == named
+    assert call.as_blocking(0, 9, "").reason == named
+    assert call.as_blocking(0, 9, "").detail == ""  # a lock tells nothing more
+    assert call.as_blocking(0, 9, "holder").detail == "holder"
+
+
+def test_the_innermost_call_is_told_beside_the_users_own() -> None:
+    source = "def work(cursor):\n    cursor.execute('select 1')\n"
+    drawn = calls(
+        (0, 0, 50, "work", CELL, 2),
+        (1, 1, 49, "Cursor.execute", "/lib/site-packages/driver.py", 9),
+        (2, 2, 48, "socket.recv_into", "", 0),
+    )
+    (call,) = imported(drawn, source).threads[MAIN].blocked
+    blocking = call.as_blocking(0, 9, "")
+    assert (blocking.reason, blocking.detail) == ("cursor.execute", "in socket.recv_into")
 
 
 def test_a_short_blocking_call_is_part_of_the_running() -> None:

@@ -73,6 +73,20 @@ def call_text(source: str, line: int, callee: str) -> str:
     return texts.pop() if len(texts) == 1 else ""
 
 
+def called_name(text: str) -> str:
+    """What is called in a call's text: "jobs.get" of "jobs.get(timeout=1)", "result" of "f(x).result()"."""
+    try:
+        call = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError):
+        return ""
+    if not isinstance(call, ast.Call):
+        return ""
+    inner = call.func
+    while isinstance(inner, ast.Attribute):
+        inner = inner.value
+    return ast.unparse(call.func) if isinstance(inner, ast.Name) else _name(call)
+
+
 def parsed(source: str) -> tuple[ast.Module, int]:
     """The cell's tree, empty if Python cannot read it, and what to add to its lines for the editor's."""
     try:

@@ -11,7 +11,7 @@ from concmagic.recording.calls.columns import Calls
 from concmagic.recording.calls.select import select_own_code
 from concmagic.recording.raw import RawCode
 from concmagic.trace import states
-from concmagic.trace.call_lines import CallLines
+from concmagic.trace.call_lines import CallLines, called_name
 from concmagic.trace.call_tree import CallTree, build_tree
 from concmagic.trace.clock import CellClock
 from concmagic.trace.model import Int32s, Int64s, State, StateInterval
@@ -34,8 +34,15 @@ class BlockedCall:
     called: str  # "time.sleep": for a task that it blocks
     file: str
     line: int
+    step: str = ""  # the user's own call that led there, where that is another: "jobs.get", "subprocess.run"
     detail: str = ""  # to a thread: which lock, and who had it
     open: bool = False  # when recording of calls stopped, it had not returned
+
+    def as_blocking(self, start_ns: int, end_ns: int, holder: str) -> StateInterval:
+        """What it is to a task whose step it blocks; to a loop, whose step that was."""
+        inner = f"in {self.called}" if self.step and not self.called.startswith("_thread.") else ""
+        reason, detail = self.step or self.called, holder or inner
+        return StateInterval(start_ns, end_ns, State.BLOCKING, reason, detail, self.file, self.line)
 
     def as_waiting(self) -> StateInterval:
         """What it is to a thread."""
@@ -187,10 +194,10 @@ class _Teller:
         self._reasons = reasons
         self._places = places
         self._lines = lines
-        self._told: dict[tuple[int, ...], tuple[str, str, str, int, str]] = {}
+        self._told: dict[tuple[int, ...], tuple[str, str, str, int, str, str]] = {}
 
-    def tell(self, row: int) -> tuple[str, str, str, int, str]:
-        """Reason, name of the call, file, line, and the name of the lock or the like that was waited for."""
+    def tell(self, row: int) -> tuple[str, str, str, int, str, str]:
+        """Reason, name of the call, file, line, the user's own call, the lock or the like it wants."""
         rows = self._up_to_own(row)
         key = tuple(self._tree.calls.function[rows].tolist())
         told = self._told.get(key)
@@ -208,22 +215,33 @@ class _Teller:
                 break
         return rows
 
-    def _look(self, numbers: tuple[int, ...], is_own: bool) -> tuple[str, str, str, int, str]:
+    def _look(self, numbers: tuple[int, ...], is_own: bool) -> tuple[str, str, str, int, str, str]:
         functions = [self._functions[number] for number in numbers]
         library = functions[:-1] if is_own else functions
         reason = self._reasons[numbers[0]]
-        for function in reversed(library):
+        for index, function in reversed([*enumerate(library)]):
             better = states.LIBRARY_WAITS.get((_base(function.file), function.name))
+            if better in states.IDLE and not library[index - 1].name.endswith(".get"):
+                continue  # the worker runs a job that is a function of a library's
             if better is not None:
                 reason = better
                 break
         if not is_own:
-            return reason, functions[0].name, "", 0, ""
+            return reason, functions[0].name, "", 0, "", ""
         own, step = functions[-1], functions[-2] if len(functions) > 1 else functions[-1]
         line, text = self._lines.find(own.file, own.name, own.line, step.name)
         # `jobs.get()` waits for `jobs`.
         name = text.partition("(")[0].rpartition(".")[0] if reason in states.OF_LOCKS else ""
-        return reason, functions[0].name, self._places.short(own.file), line, name.removeprefix("self.")
+        file, called = self._places.short(own.file), functions[0].name
+        return reason, called, file, line, _own_call(step, text, called), name.removeprefix("self.")
+
+
+def _own_call(step: RawCode, text: str, called: str) -> str:
+    """How the user names what they called; "" where that is the blocking call itself, under its own name."""
+    if step.name == called and not called.startswith("_thread."):
+        return ""
+    module = _base(step.file).removesuffix(".py")
+    return called_name(text) or (step.name if "." in step.name or not module else f"{module}.{step.name}")
 
 
 def _base(file: str) -> str:

@@ -81,6 +81,7 @@ def _merged(
 ) -> tuple[BlockedCall, ...]:
     kept: list[BlockedCall] = []
     explained: set[int] = set()
+    steps: dict[int, str] = {}  # the user's own call in which an exact wait lies
     begins = [one.start_ns for one in waits]
     for call in blocked:
         first = max(bisect_left(begins, call.start_ns) - 1, 0)
@@ -92,7 +93,13 @@ def _merged(
             kept.append(_told(call, max((waits[number] for number in sampled), key=_length)))
         elif not inside:
             kept.append(call)
-    kept += [_blocked(one, wanted) for number, one in enumerate(waits) if number not in explained]
+        else:
+            steps |= dict.fromkeys(inside, call.step)
+    kept += [
+        _blocked(one, wanted, steps.get(number, ""))
+        for number, one in enumerate(waits)
+        if number not in explained
+    ]
     return tuple(sorted(kept, key=lambda one: one.start_ns))
 
 
@@ -117,7 +124,7 @@ def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
     return replace(call, detail=detail, file=wait.file, line=wait.line)
 
 
-def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:
+def _blocked(wait: FoundWait, wanted: Sequence[StateInterval], step: str) -> BlockedCall:
     """A wait as a call. Once the lock was let go, a thread that wants the GIL waits for that."""
     end = wait.end_ns
     if wait.releaser is not None:
@@ -125,4 +132,6 @@ def _blocked(wait: FoundWait, wanted: Sequence[StateInterval]) -> BlockedCall:
         if index < len(wanted) and wanted[index].start_ns < end:
             end = max(wanted[index].start_ns, wait.released_ns)
     called = "_thread.RLock.acquire" if wait.reason == "RLock" else "_thread.lock.acquire"
-    return BlockedCall(wait.start_ns, end, wait.reason, called, wait.file, wait.line, wait.detail)
+    if not step and wait.reason not in ("Lock", "RLock"):
+        step = wait.reason
+    return BlockedCall(wait.start_ns, end, wait.reason, called, wait.file, wait.line, step, wait.detail)

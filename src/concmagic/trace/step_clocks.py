@@ -116,8 +116,7 @@ def _in_suspects(
         if length < SHORTEST_NS:
             break
         start = call.end_ns - length
-        block = StateInterval(start, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line)
-        states = cover(*step, states, [block])
+        states = cover(*step, states, [call.as_blocking(start, call.end_ns, holder)])
         idle -= length
     return states, idle
 

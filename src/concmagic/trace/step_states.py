@@ -33,9 +33,7 @@ class StepStates:
         running = StateInterval(begin, min(end, known_until), State.RUNNING, "", holder)
         base = [running] if known_until > begin else []
         blocks = [
-            StateInterval(
-                call.start_ns, call.end_ns, State.BLOCKING, call.called, holder, call.file, call.line
-            )
+            call.as_blocking(call.start_ns, call.end_ns, holder)
             for call in calls_within(self.blocked.get(native_id, ()), begin, end)
             if min(call.end_ns, end) - max(call.start_ns, begin) >= SHORTEST_BLOCK_NS
         ]
