@@ -499,6 +499,20 @@ def test_a_run_between_two_samples_off_the_cores_is_seen_by_its_sum(tmp_path: Pa
     assert rows == [(0, 1000, GIL), (1000, 2000, CORE), (2000, 4000, RUNNING), (4000, 9000, GIL)]
 
 
+def test_far_from_a_sample_it_is_not_told_what_a_thread_waits_for(tmp_path: Path):
+    """A sampler that had no core itself saw a thread compute, and 90 ms later wait for the GIL."""
+    samples = [(b"s", 0, 0, 0), (b"r", 2000, 1000, 0), (b"r", 4000, 3000, 0), (b"g", 94000, 13000, 0)]
+    rows = see(tmp_path, samples)
+    assert [code for _, _, code in rows] == [SLEEP_CALL, RUNNING, ASLEEP, GIL]
+    assert [end - begin for begin, end, code in rows if code == RUNNING] == [13000]
+    assert [end - begin for begin, end, code in rows if code == GIL] == [10000]
+
+
+def test_two_waits_with_a_long_gap_between_are_each_told_where_they_were_seen(tmp_path: Path):
+    rows = see(tmp_path, [(b"s", 0, 0, 0), (b"g", 100_000, 0, 0)])
+    assert rows == [(0, 10_000, SLEEP_CALL), (10_000, 90_000, ASLEEP), (90_000, 100_000, GIL)]
+
+
 def test_who_sleeps_long_is_read_less_often_and_who_runs_never_is():
     thread = Thread(8, -1)
     thread.code, thread.same = SLEEP_CALL, 10_000

@@ -31,6 +31,7 @@ MOST_THREADS = 800  # one descriptor each
 MOST_PROCESSES = 64
 MOST_ROWS = 1_500_000
 SLEEPS_ALREADY = 100  # samples that agree, as if they had been taken
+LATE_NS = 3_000_000  # between two readings, which take a few microseconds
 NAMED_AFTER = 3  # samples in one call: what it waits at is worth looking up
 LIST_S, CHILDREN_S = 0.005, 0.1
 TICKS_A_LIST = 3  # where the ticks are far apart, threads are not listed at each
@@ -51,7 +52,7 @@ class Session:
         self.executable = executable_of(pid)
         self.next_list = self.next_children = 0.0
         self.list_again = False  # where there is one new thread there are others soon
-        self.pid = pid
+        self.pid, self.asked_ns = pid, 0
         self.watch(pid)
         self.take()
         for thread in self.processes[pid].threads.values() if pid in self.processes else ():
@@ -76,7 +77,8 @@ class Session:
         self.look_around(began)
         running = 0
         for process in list(self.processes.values()):
-            self.holders[process.pid].see(time.monotonic_ns(), self.rows)
+            self.asked_ns = time.monotonic_ns()
+            self.holders[process.pid].see(self.asked_ns, self.rows)
             for thread in list(process.threads.values()):
                 if thread.due(self.ticks):
                     self.read(process, thread)
@@ -100,7 +102,10 @@ class Session:
             if thread.tid in process.threads:
                 process.drop(thread.tid, self.rows)
         elif len(self.rows) < MOST_ROWS:
-            thread.see(raw, time.monotonic_ns(), process.decode, self.rows)
+            asked_ns, self.asked_ns = self.asked_ns, time.monotonic_ns()
+            if self.asked_ns - asked_ns > LATE_NS:
+                return  # this process lost its core meanwhile: it is not known when the answer was true
+            thread.see(raw, self.asked_ns, process.decode, self.rows)
             if thread.same == NAMED_AFTER and thread.code is not None and thread.code >= 0:
                 self.name(process.pid, thread, raw)
 

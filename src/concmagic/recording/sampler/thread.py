@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 RUNNING, GIL, FUTEX, ASLEEP, CORE = -1, -3, -4, -5, -6
 LEAST_NS = 100_000  # what is shorter is not worth a row: being woken takes some time on an idle core, too
+NEAR_NS = 10_000_000  # further from a sample than this it tells nothing: that it slept, but not where
 # Who has slept in one place for long is read less often: (samples that agreed, read every n-th tick).
 PATIENCE = ((1000, 8), (100, 4), (25, 2))
 _ACTIVE = (RUNNING, GIL, FUTEX)  # who waits like this computes again soon: its sums are read at each sample
@@ -98,10 +99,10 @@ class Thread:
         self.last_ns = now_ns
 
     def take(self, code: int, argument: int, now_ns: int, rows: Rows) -> None:
-        """Where a sample differs, the change lies half-way between the two."""
+        """Where a sample differs, the change lies half-way between the two, if they are near each other."""
         if (code, argument) != (self.code, self.argument):
-            changed_ns = self.end((self.last_ns + now_ns) // 2, rows) or now_ns
-            self.begin(code, argument, changed_ns)
+            changed_ns = self.end(min((self.last_ns + now_ns) // 2, self.last_ns + NEAR_NS), rows) or now_ns
+            self.begin_near(code, argument, changed_ns, now_ns, rows)
 
     def ask(self, now_ns: int) -> bool:
         """Read its sums; while it is on a core the first is as old as the scheduler's last tick."""
@@ -152,7 +153,7 @@ class Thread:
         else:
             changed_ns = (self.last_ns + now_ns) // 2
             self.write((self.left_ns + self.entered_ns) // 2, changed_ns, rows)
-        self.begin(code, argument, changed_ns)
+        self.begin_near(code, argument, changed_ns, now_ns, rows)
 
     def complete(self, from_ns: int, waited_ns: int) -> None:
         """Its waits for a core as long as they were: the short ones have not been noted."""
@@ -168,7 +169,8 @@ class Thread:
         """Rows of what it did before it ran, and of its running without the waits for a core in it."""
         at_ns = self.start_ns
         if self.waited is not None:
-            at_ns = self.add(at_ns, min(from_ns, to_ns), *self.waited, rows)
+            at_ns = self.add(at_ns, min(from_ns, to_ns, self.left_ns + NEAR_NS), *self.waited, rows)
+            at_ns = self.add(at_ns, min(from_ns, to_ns), ASLEEP, 0, rows)
         core_ns = 0  # that has come together and is not written yet
         for begin_ns, end_ns in self.no_core:
             length_ns = min(end_ns - begin_ns, to_ns - at_ns - core_ns)
@@ -190,13 +192,20 @@ class Thread:
         late_ns = min(self.delay_ns - self.exact[2], gap_ns - ran_ns)
         if ran_ns + late_ns < LEAST_NS:
             return
-        self.waited = (self.code, self.argument)
+        self.waited, self.left_ns = (self.code, self.argument), now_ns  # it is there again
         begin_ns = self.last_ns + (gap_ns - ran_ns - late_ns) // 2
         self.no_core = [(begin_ns, begin_ns + late_ns)] if late_ns >= LEAST_NS else []
         self.write(begin_ns, begin_ns + ran_ns + late_ns, rows)
         code, argument, same = self.code, self.argument, self.same
         self.begin(code, argument, begin_ns + ran_ns + late_ns)
         self.same, self.last_ns = same, now_ns
+
+    def begin_near(self, code: int, argument: int, at_ns: int, now_ns: int, rows: Rows) -> None:
+        """A new stretch, from where the sample that tells it is near enough."""
+        since_ns = max(at_ns, now_ns - NEAR_NS)
+        if code != RUNNING:
+            self.add(at_ns, since_ns, ASLEEP, 0, rows)
+        self.begin(code, argument, since_ns if code != RUNNING else at_ns)
 
     def begin(self, code: int, argument: int, at_ns: int) -> None:
         """A new stretch."""
