@@ -153,6 +153,11 @@ def test_cores_that_the_cell_itself_fills_are_not_the_machines_fault() -> None:
     assert found(short_of_cores(text, cores=3), "busy-machine")
 
 
+def test_processes_that_start_compute_too() -> None:
+    text = "a  RRRRRYYYYYRRRRRYYYYY\nb  SSSSSSSSSSSSSSSSSSSS\nc  SSSSSSSSSSSSSSSSSSSS"
+    assert not found(short_of_cores(text), "busy-machine")
+
+
 def test_a_wait_for_the_gil_is_not_one_for_a_core() -> None:
     assert not found(of_threads("a  RRRRRYYYYYRRRRRYYYYY\nb  WWWWWWWWWWWWWWWWWWWW"), "busy-machine")
 

@@ -53,5 +53,6 @@ def _without_core(track: Track) -> list[Pair]:
 
 
 def _could_compute(track: Track) -> list[Pair]:
-    running = ((one.start_ns, one.end_ns) for one in track.states if one.state is State.RUNNING)
-    return union([*running, *_without_core(track)])
+    computing = (State.RUNNING, State.STARTING)  # to start Python and to import is to compute
+    pairs = ((one.start_ns, one.end_ns) for one in track.states if one.state in computing)
+    return union([*pairs, *_without_core(track)])
