@@ -166,6 +166,7 @@ def one_after_the_other(body: str, function: str = FETCH, reason: str = "sleep")
         "[await fetch(n) for n in ns]",
         "a = await fetch(1)\nb = await fetch(2)\nc = await fetch(3)\nd = await fetch(4)",
         "total = 0\nfor n in ns:\n    total += await fetch(n)",
+        "for n in ns:\n    await fetch(n)\nawait asyncio.gather(*(fetch(n) for n in ns))",  # in tasks of their own
     ],
 )
 def test_waits_that_do_not_need_each_other(body: str) -> None:
@@ -190,6 +191,9 @@ def test_waits_that_do_not_need_each_other(body: str) -> None:
         "for n in ns:\n    await asyncio.sleep(n)",
         "await fetch(1)\nawait fetch(2)",  # wanted for what they do: the order may matter
         "a = await fetch(1)\nb = await other(2)",
+        # Which of the waits belong to the pair that could be at once is not known.
+        "for _ in ns:\n    url = await fetch(url)\na = await fetch(1)\nb = await fetch(2)",
+        "async def both(n):\n    return await fetch(n)\nawait both(1)\nfor n in ns:\n    await fetch(n)",
     ],
 )
 def test_waits_that_may_need_each_other(body: str) -> None:

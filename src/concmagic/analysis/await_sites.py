@@ -6,6 +6,7 @@ Only what is certain counts: calls of one and the same function by its bare name
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,15 +33,23 @@ def sites(source: str) -> Iterator[Sites]:
     """All of a cell."""
     tree, shift = parsed(source)
     functions = {node.name: node for node in ast.walk(tree) if isinstance(node, _Function)}
+    awaits = Counter(_name(call) for call in _awaited_calls(tree))
     for scope, line in _scopes(tree, shift):
         for block in _blocks(scope):
             for calls, in_loop in (*_in_row(block), *_in_loops(block)):
                 name = _name(calls[0])
                 function = functions.get(name)
                 lines = _await_lines(function, shift) if function is not None else ()
-                if lines:
+                # Where it is awaited elsewhere, too, it is not known which wait was whose.
+                if lines and awaits[name] == len(calls):
                     text = ast.unparse(calls[0])
                     yield Sites(line, calls[0].lineno + shift, text, in_loop, lines)
+
+
+def _awaited_calls(tree: ast.AST) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+            yield node.value
 
 
 def _scopes(tree: ast.Module, shift: int) -> Iterator[tuple[ast.Module | _Function, int]]:
