@@ -166,7 +166,7 @@ def one_after_the_other(body: str, function: str = FETCH, reason: str = "sleep")
         "[await fetch(n) for n in ns]",
         "a = await fetch(1)\nb = await fetch(2)\nc = await fetch(3)\nd = await fetch(4)",
         "total = 0\nfor n in ns:\n    total += await fetch(n)",
-        "for n in ns:\n    await fetch(n)\nawait asyncio.gather(*(fetch(n) for n in ns))",  # in tasks of their own
+        "for n in ns:\n    await fetch(n)\nawait asyncio.gather(*(fetch(n) for n in ns))",  # tasks
     ],
 )
 def test_waits_that_do_not_need_each_other(body: str) -> None:
