@@ -49,7 +49,8 @@ def test_the_start_eats_the_gain(pictures: dict[str, str]) -> None:
 
 def test_the_data_eats_the_gain(pictures: dict[str, str]) -> None:
     text = pictures["The data eats the gain"]
-    assert "unpickling" in text and "Send less" in text
+    # Which of the two takes the longer, and is told by name in "where it went", the machine decides.
+    assert "pickling" in text and "Send less" in text
 
 
 def test_the_killed_worker_is_told_with_its_job(pictures: dict[str, str]) -> None:
