@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.trace_text import MS, trace_from_text
 
+from concmagic.analysis import intervals, work
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.trace.model import Cost, Flow, Job, Trace
@@ -141,3 +142,24 @@ def test_no_more_are_on_a_core_than_there_are_cores() -> None:
     drawn = trace_from_text("a  RRRR\nb  RRRR\nc  RRRR", kind="thread", cores=2)
     assert on_a_core_curve(drawn).peak == 2
     assert compute(drawn).parallelism == pytest.approx(2.0)
+
+
+def test_the_waits_of_a_worker_are_looked_at_near_each_job_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its jobs with all of its waits would be their square: seconds for some thousand jobs."""
+    how_many = 500
+    trace = trace_from_text("worker  " + "RW" * how_many, "thread")
+    (worker,) = trace.tracks
+    states = tuple(replace(one, reason="for work") if one.line else one for one in worker.states)
+    jobs = tuple(Job(n, "f", 0, 0, 2 * n * MS, (2 * n + 2) * MS) for n in range(how_many))
+    trace = replace(trace, tracks=(replace(worker, states=states, unit=False),), jobs=jobs)
+    looked_at: list[int] = []
+
+    def minus(pairs: list[tuple[int, int]], holes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        looked_at.append(len(holes))
+        return intervals.minus(pairs, holes)
+
+    monkeypatch.setattr(work, "minus", minus)
+    assert [unit.pairs for unit in work.units(trace)] == [
+        ((2 * n * MS, (2 * n + 1) * MS),) for n in range(how_many)
+    ]
+    assert sum(looked_at) <= 2 * how_many

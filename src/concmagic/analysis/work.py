@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from concmagic.analysis.intervals import Pair, minus, union
 from concmagic.trace.columns import columns_of
-from concmagic.trace.model import Int64s, State, Trace, Track
+from concmagic.trace.model import Int64s, Job, State, Trace, Track
 from concmagic.trace.states import IDLE, JOINING
 
 _WORKING = (State.RUNNING, State.BLOCKING, State.READY)
@@ -33,16 +34,12 @@ def units(trace: Trace) -> tuple[Unit, ...]:
         if track.unit and track.role == "work"
     ]
     of_units = {unit.track for unit in found}
+    workers = {job.track for job in trace.jobs}
+    waits: dict[int | None, _Waits] = {
+        number: _Waits(trace, track) for number, track in tracks.items() if number in workers
+    }
     found += [
-        Unit(
-            "job",
-            job.track,
-            tuple(
-                _job_in_flight(
-                    trace, job.start_ns, job.end_ns, None if job.track is None else tracks.get(job.track)
-                )
-            ),
-        )
+        Unit("job", job.track, tuple(_job_in_flight(trace, job, waits.get(job.track))))
         for job in trace.jobs
         if job.start_ns is not None and job.track not in of_units
     ]
@@ -122,9 +119,22 @@ def _main_thread(trace: Trace, track: Track) -> Track | None:
     return None
 
 
-def _job_in_flight(trace: Trace, start: int | None, end: int | None, worker: Track | None) -> list[Pair]:
-    pair = (start or 0, trace.wall_ns if end is None else end)
-    return minus([pair], _not_counted(trace, worker)) if worker is not None else [pair]
+class _Waits:
+    """Where a worker's time does not count; for each of its jobs only what lies near it is looked at."""
+
+    def __init__(self, trace: Trace, worker: Track) -> None:
+        self._pairs = _not_counted(trace, worker)
+        self._starts = [start for start, _ in self._pairs]
+        self._ends = [end for _, end in self._pairs]
+
+    def within(self, start: int, end: int) -> list[Pair]:
+        """Those that overlap a stretch."""
+        return self._pairs[bisect_right(self._ends, start) : bisect_left(self._starts, end)]
+
+
+def _job_in_flight(trace: Trace, job: Job, waits: _Waits | None) -> list[Pair]:
+    start, end = job.start_ns or 0, trace.wall_ns if job.end_ns is None else job.end_ns
+    return [(start, end)] if waits is None else minus([(start, end)], waits.within(start, end))
 
 
 def _computing(trace: Trace, host: Track) -> list[Pair]:
