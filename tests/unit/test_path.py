@@ -145,6 +145,39 @@ def test_a_step_that_waits_for_a_process_leads_to_what_that_did() -> None:
     ]
 
 
+def test_a_step_that_waits_for_a_thread_is_part_of_the_path_itself() -> None:
+    """That the loop was blocked meanwhile says more than what the thread did."""
+    trace = blocked_in("join")
+    thread = replace(trace.tracks[3], kind="thread", pid=0)
+    assert told(replace(trace, tracks=(*trace.tracks[:3], thread)))[2] == ("task", "blocking", 4)
+
+
+def test_a_step_whose_thread_got_its_core_late_leads_on_as_well() -> None:
+    trace = blocked_in("pool")
+    late = trace_from_text("main  RRWWYYRR", kind="thread", host="main", reasons={"main": "pool"}).tracks[0]
+    late = replace(late, id=0, pid=0, native_id=0)
+    child = replace(trace.tracks[3], end_ns=4 * MS, states=trace.tracks[3].states[:1])
+    child = replace(child, states=(replace(child.states[0], end_ns=4 * MS),))
+    found = told(replace(trace, tracks=(late, *trace.tracks[1:3], child)))
+    assert found[2:4] == [("child", "running", 2), ("task", "blocking", 2)]
+
+
+def test_of_several_tasks_of_a_loop_the_cells_own_is_on_the_path() -> None:
+    thread = replace(trace_from_text("main  RRRRRRRR", kind="thread").tracks[0], id=0)
+    loop = replace(trace_from_text("loop  WWWWWWWW", kind="loop").tracks[0], id=1, parent=0, unit=False)
+    old = replace(trace_from_text("old  WWWWWWWW").tracks[0], id=2, parent=1)
+    cell = replace(
+        trace_from_text("cell  RRWWWWRR", host="cell", reasons={"cell": "gather"}).tracks[0], id=3, parent=1
+    )
+    worker = replace(trace_from_text("worker  ..RRRR..", kind="thread").tracks[0], id=4)
+    trace = Trace("drawn", "asyncio", 8 * MS, (thread, loop, old, cell, worker))
+    assert told(linked(trace, ("spawn", 0, 4, 2), ("join", 4, 3, 6))) == [
+        ("cell", "running", 2),
+        ("worker", "running", 4),
+        ("cell", "running", 2),
+    ]
+
+
 def test_a_step_that_sleeps_is_part_of_the_path_itself() -> None:
     assert told(blocked_in("sleep"))[2] == ("task", "blocking", 4)
 

@@ -108,14 +108,14 @@ class _Walk:
         return earlier, thread
 
     def _in_loop(self, loop: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
-        """The task that the loop was run for; where there is none, what the loop did."""
-        earlier = interval.start_ns
-        for task in self._roots.get(loop.id, ()):
-            end = self._wall if task.end_ns is None else task.end_ns
-            if task.start_ns < at <= end:
-                return at, task
-            if end < at:
-                earlier = max(earlier, end)
+        """The task that the loop was run for, the cell's own where it can be; else what the loop did."""
+        tasks = self._roots.get(loop.id, ())
+        ends = [(self._wall if task.end_ns is None else task.end_ns, task) for task in tasks]
+        inside = [task for end, task in ends if task.start_ns < at <= end]
+        if inside:
+            return at, self._host if self._host in inside else inside[0]
+        earlier = max((end for end, _ in ends if end < at), default=interval.start_ns)
+        earlier = max(earlier, interval.start_ns)
         self._add(loop, interval, earlier, at)
         return earlier, loop
 
@@ -133,16 +133,18 @@ class _Walk:
         return wait.start_ns, track
 
     def _through_block(self, task: Track, block: StateInterval, at: int) -> tuple[int, Track | None]:
-        """To who ended the wait of the thread in which the step is; else the step is part of the path."""
+        """Into the process that the step's thread waited for; else the blocked step is part of the path."""
         thread = self._threads.get((task.pid, task.native_id))
         wait = None if thread is None else self._before(thread, at)
+        begin = block.start_ns if wait is None else max(block.start_ns, wait.start_ns)
         if thread is not None and wait is not None and wait.state is State.WAITING:
             source, moment = self._releases.of(thread, wait, at)
-            if source is not None and source.id not in (thread.id, task.id) and moment > wait.start_ns:
+            outside = source is not None and (source.pid != task.pid or source.role == "machinery")
+            if outside and moment > wait.start_ns:
                 self._add(task, block, moment, at)
                 return moment, source
-        self._add(task, block, block.start_ns, at)
-        return block.start_ns, task
+        self._add(task, block, begin, at)
+        return begin, task
 
     def _awaited(self, track: Track, wait: StateInterval, at: int) -> Track | None:
         """In the middle of a wait, where a helper led to: whose result comes next, and was being made."""
