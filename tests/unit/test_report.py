@@ -12,7 +12,7 @@ from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.report import Report
 from concmagic.report_builder import build_report
-from concmagic.trace.model import Cost, Hidden, Trace
+from concmagic.trace.model import Cost, Hidden, State, Trace
 
 
 def report_of(trace: Trace, note: str = "") -> Report:
@@ -25,6 +25,25 @@ def test_a_blocked_loop_is_the_headline() -> None:
     trace = trace_from_text(drawn, reasons={"blocker": "time.sleep"}, source="time.sleep(1)")
     assert report_of(replace(trace, wall_ns=trace.wall_ns)).headline.endswith(
         "time.sleep(1) at line 2 blocked the loop while 1 task was ready (victim)."
+    )
+
+
+def test_a_loop_blocked_in_several_places_is_the_headline_though_none_of_them_is() -> None:
+    drawn = "blocker  " + ("R" + 40 * "B" + 59 * "W") * 3 + "\nvictim   " + ("W" + 40 * "Y" + 59 * "W") * 3
+    trace = trace_from_text(drawn)
+    blocker, victim = trace.tracks
+    blocks = [one for one in blocker.states if one.state is State.BLOCKING]
+    line_of = {one.start_ns: 10 + n for n, one in enumerate(blocks)}
+    states = tuple(
+        replace(one, line=line_of[one.start_ns], reason=f"call_{line_of[one.start_ns]}")
+        if one in blocks
+        else one
+        for one in blocker.states
+    )
+    report = report_of(replace(trace, tracks=(replace(blocker, states=states), victim)))
+    assert report.headline == (
+        "For 120 of 300 ms tasks were ready and could not run: "
+        "3 calls blocked the loop, at lines 10, 11 and 12."
     )
 
 

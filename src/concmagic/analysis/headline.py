@@ -12,6 +12,7 @@ from concmagic.trace.model import State, Trace
 from concmagic.trace.states import OUTSIDE
 
 _FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answer
+_BLOCKS = ("blocked-event-loop", "many-small-blocks")
 _SIDE_BY_SIDE = 1.5  # cores or overlap from which on "at once" is true
 _HARDLY = 0.05  # share of the time in which the GIL was wanted; NaN, not asked, is not less
 _TAKING_TURNS = 1.2  # cores under which computing threads took turns
@@ -34,6 +35,16 @@ def _costly_finding(trace: Trace, metrics: Metrics, findings: Sequence[Finding])
         if finding.cost_s > 0 and finding.cost_s >= _FINDING_SHARE * trace.wall_s:
             return finding.message
     return ""
+
+
+def _blocked_in_places(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    """Several calls blocked the loop, none of them for long enough to be the answer alone."""
+    blocks = [finding for finding in findings if finding.lint in _BLOCKS]
+    lost_s = sum(finding.cost_s for finding in blocks)
+    if len(blocks) < 2 or lost_s < _FINDING_SHARE * trace.wall_s:
+        return ""
+    lines = sorted({finding.line for finding in blocks if finding.line})
+    return sentences.blocked_in_places(lost_s * 1e9, trace.wall_ns, len(blocks), lines)
 
 
 def _nothing_happened(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
@@ -100,6 +111,7 @@ def _who(metrics: Metrics) -> str:
 _CASES: tuple[Case, ...] = (
     _nothing_happened,
     _costly_finding,
+    _blocked_in_places,
     _in_parallel,
     _took_turns,
     _overlapped,

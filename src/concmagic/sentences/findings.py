@@ -36,6 +36,15 @@ def blocked_loop(
     )
 
 
+def blocked_in_places(lost_ns: float, wall_ns: int, places: int, lines: list[int]) -> str:
+    """Several calls held the loop, one after the other."""
+    at = f", at lines {names([str(line) for line in lines], 5)}" if len(lines) > 1 else ""
+    return (
+        f"For {of_total(lost_ns, wall_ns)} tasks were ready and could not run: "
+        f"{count(places, 'call')} blocked the loop{at}."
+    )
+
+
 def blocked_loop_hint(called: str) -> str:
     """What would help."""
     if called == "time.sleep":
