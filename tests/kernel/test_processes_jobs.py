@@ -154,7 +154,7 @@ starts = [what for state, what in told if state == "starting"]
     told = kernel.value("told")
     assert kernel.value("starts")[0] == "a process"
     assert {"Python", "imports, unpickling"} <= set(kernel.value("starts")) or method == "fork"
-    assert told[0][0] == "starting" and told[-1] == ("waiting", "exit")
+    assert told[0][0] == "starting" and told[-1] == ("waiting", "handing over")
     # Idle until the first job; two jobs; idle until the pool is closed.
     assert ("waiting", "for work") in told and ("running", "") in told
     assert told.index(("running", "")) < len(told) - 1

@@ -150,7 +150,7 @@ def _pickling(track: Track) -> int:
 
 
 def _spent(track: Track, state: State) -> int:
-    return sum(one.length_ns for one in track.states if one.state is state and one.reason != "exit")
+    return sum(one.length_ns for one in track.states if one.state is state and one.reason != "handing over")
 
 
 def copies_changed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

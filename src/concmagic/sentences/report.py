@@ -31,7 +31,7 @@ PARALLELISM_FROM_CLOCK = (
 )
 
 HANDED_OVER = "handing the recording over"
-_RUNS = {"exit": HANDED_OVER}
+_RUNS = {"handing over": HANDED_OVER}
 
 # What a wait is called in "where it went"; others are "waiting for …".
 _WAITS = {
@@ -52,7 +52,7 @@ _WAITS = {
     "pool": "waiting for a pool",
     "result": "waiting for a result",
     "pipe": "waiting for a pipe",
-    "exit": HANDED_OVER,
+    "handing over": HANDED_OVER,
     "task": "waiting for a task",
     "merged": "waiting",
 }

@@ -130,7 +130,7 @@ def _of_main(record: ProcessRecord, thread: Track, clock: CellClock) -> tuple[St
         replace(
             one,
             state=State.WAITING,
-            reason="exit",
+            reason="handing over",
             detail=sentences.HANDING_OVER,
             file="",
             line=0,
