@@ -55,7 +55,7 @@ def traced_and_recorded(main: Program, run: Callable[[Any], Any] = asyncio.run) 
     trace = import_recording(
         Recording("", "asyncio", "", "<cell>", {}, start_ns, end_ns, main_thread, (kernel,), detail="states")
     )
-    assert trace.cost.problems == ()
+    assert trace.cost.problems == (), trace.cost.problems
     return trace, log, start_ns
 
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sys
 import threading
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,13 @@ from async_truth import flows, order, traced, track, waits
 from recorded_tasks import line_of
 
 from concmagic.trace.model import State
+
+SIZE = 1 << 25  # more than the sockets' buffers hold
+RUNS = [pytest.param(asyncio.run, id="asyncio")]
+if sys.platform != "win32":
+    import uvloop
+
+    RUNS.append(pytest.param(uvloop.run, id="uvloop"))
 
 
 async def turns(how_many: int) -> None:
@@ -37,31 +45,50 @@ def test_the_tasks_that_communicate_starts_are_asyncios_own() -> None:
     assert names(traced(main)) == {"main"}
 
 
-def test_a_connection_of_aiohttps_tells_host_and_port() -> None:
+@pytest.mark.parametrize("run", RUNS)
+def test_a_connection_of_aiohttps_tells_host_and_port(run: Callable[[Any], Any]) -> None:
+    """The waits of its readers and writers are for futures of its own."""
     ports: list[int] = []
 
     async def main() -> None:
-        async def hello(_request: web.Request) -> web.Response:
+        async def hello(request: web.Request) -> web.Response:
+            asked.set()
+            await gate.wait()
+            assert len(await request.read()) == SIZE
             return web.Response(text="hello")
 
-        application = web.Application()
-        application.router.add_get("/", hello)
+        gate, asked = asyncio.Event(), asyncio.Event()
+        application = web.Application(client_max_size=2 * SIZE)
+        application.router.add_post("/", hello)
         runner = web.AppRunner(application)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         ports.append(runner.addresses[0][1])
 
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(SIZE >> 20):
+                yield bytes(1 << 20)
+
         async def fetch() -> None:
-            async with session.get(f"http://127.0.0.1:{ports[0]}/") as response:
+            async with session.post(f"http://127.0.0.1:{ports[0]}/", data=chunks()) as response:
                 assert await response.text() == "hello"
 
         async with aiohttp.ClientSession() as session:
-            await asyncio.create_task(fetch())
+            task = asyncio.create_task(fetch())
+            await asked.wait()
+            await turns(10)
+            gate.set()
+            await task
         await runner.cleanup()
 
-    said = [one for one in waits(traced(main), "fetch") if one.startswith(("connect", "sock_connect"))]
-    assert said
-    assert {one.rpartition(" ")[2] for one in said} == {f"127.0.0.1:{ports[0]}"}
+    trace = traced(main, run)
+    server = f"127.0.0.1:{ports[0]}"
+    fetch = waits(trace, "fetch")
+    assert {f"connect {server}", f"stream read {server}"} <= set(fetch)
+    assert {one.rpartition(" ")[2] for one in fetch} == {server}
+    assert f"stream drain {server}" in waits(trace, "ClientRequest.write_bytes")
+    served = set(waits(trace, "RequestHandler._handle_request"))
+    assert {one.partition(":")[0] for one in served} == {"Event gate", "stream read 127.0.0.1"}
 
 
 def test_a_program_run_by_anyio_is_a_subprocess() -> None:
@@ -113,7 +140,6 @@ def test_a_creator_waits_for_the_eager_start_of_its_task() -> None:
 
 
 if sys.platform != "win32":
-    import uvloop
 
     def test_what_uvloop_starts_to_end_a_run_is_not_the_users() -> None:
         async def child() -> None:
@@ -126,19 +152,68 @@ if sys.platform != "win32":
         assert "child" in names(trace)
         assert not [name for name in names(trace) if "shutdown" in name]
 
-    def test_a_future_of_uvloops_is_told_by_the_call_that_returned_it() -> None:
+    def test_what_uvloop_awaits_itself_tells_host_and_port() -> None:
+        addresses: dict[str, str] = {}
+
         async def main() -> None:
             loop = asyncio.get_running_loop()
-            ours, theirs = socket.socketpair()
-            with ours, theirs:
-                ours.setblocking(False)
+            gate = asyncio.Event()
 
-                async def reads() -> None:
-                    await loop.sock_recv(ours, 10)
+            async def accepts() -> None:
+                connection, _ = await loop.sock_accept(listening)
+                with connection:
+                    await gate.wait()
+                    while await loop.sock_recv(connection, 1 << 20):
+                        pass
 
-                task = asyncio.create_task(reads())
-                await turns(2)
-                theirs.send(b"x")
-                await task
+            async def connects() -> None:
+                with socket.socket() as connection:
+                    connection.setblocking(False)
+                    await loop.sock_connect(connection, listening.getsockname())
+                    addresses["client"] = "{}:{}".format(*connection.getsockname())
+                    connected.set()
+                    await loop.sock_sendall(connection, bytes(1 << 25))  # more than the buffers hold
 
-        assert waits(traced(main, uvloop.run), "reads") == ["future loop.sock_recv()"]
+            async def opens() -> None:
+                transport, _ = await loop.create_connection(asyncio.Protocol, *addresses["other"].split(":"))
+                transport.close()
+
+            async def asks() -> None:
+                await loop.getaddrinfo("localhost", 80)
+
+            connected = asyncio.Event()
+            other = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+            addresses["other"] = "{}:{}".format(*other.sockets[0].getsockname())
+            with socket.create_server(("127.0.0.1", 0)) as listening:
+                listening.setblocking(False)
+                addresses["server"] = "{}:{}".format(*listening.getsockname())
+                tasks = [asyncio.create_task(each()) for each in (accepts, connects, opens, asks)]
+                # One that is a task of its own: no coroutine of Python's is around it.
+                tasks.append(asyncio.create_task(loop.getaddrinfo("localhost", 443), name="alone"))
+                await connected.wait()
+                await turns(5)
+                gate.set()
+                await asyncio.gather(*tasks)
+            other.close()
+
+        trace = traced(main, uvloop.run)
+        server, client = addresses["server"], addresses["client"]
+        assert set(waits(trace, "connects")) <= {f"sock_connect {server}", f"sock_sendall {server}"}
+        assert f"sock_sendall {server}" in waits(trace, "connects")
+        accepts = waits(trace, "accepts")
+        assert accepts[:2] == [f"sock_accept {server}", "Event gate"]
+        assert set(accepts[2:]) <= {f"sock_recv {client}"}
+        assert waits(trace, "opens") == [f"connect {addresses['other']}"]
+        assert waits(trace, "asks") == ["DNS localhost:80"]
+        assert waits(trace, "alone") == ["DNS localhost:443"]
+
+    def test_wrong_arguments_to_uvloop_fail_as_ever() -> None:
+        async def main() -> None:
+            with pytest.raises(TypeError) as caught:
+                asyncio.get_running_loop().sock_recv()  # type: ignore[call-arg]
+            frames.extend(frame.name for frame in caught.traceback)
+
+        frames: list[str] = []
+        traced(main, uvloop.run)
+        assert frames[:1] == ["main"]
+        assert "function" not in frames

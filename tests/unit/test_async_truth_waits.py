@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import socket
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from async_truth import traced, track, waits
+from async_truth import flows, traced, track, waits
 from recorded_tasks import line_of
 
 from concmagic.trace.model import State
+
+if sys.platform != "win32":
+    import uvloop
 
 
 async def turns(how_many: int) -> None:
@@ -169,14 +174,177 @@ def test_a_bare_future_tells_where_it_was_made() -> None:
     assert waits(trace, "asks_too") == ["future by_hand"]  # no function of a loop's made it
 
 
-def test_what_a_future_is_made_with_is_no_name_for_it() -> None:
-    async def child() -> None:
-        await turns(2)
+def test_shield_tells_the_task_that_it_shields_however_it_ends() -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+        answer = asyncio.get_running_loop().create_future()
+
+        async def child() -> None:
+            await gate.wait()
+
+        async def awaits(what: asyncio.Future[None]) -> None:
+            await asyncio.shield(what)
+
+        async def gathers() -> None:
+            await asyncio.shield(asyncio.gather(kid, kid))
+
+        kid = asyncio.create_task(child(), name="kid")
+        made = {
+            "patient": awaits(kid),
+            "gives up": awaits(kid),
+            "asks": awaits(answer),
+            "gathers": gathers(),
+            "to the end": awaits(asyncio.get_running_loop().create_future()),
+        }
+        tasks = [asyncio.create_task(one, name=name) for name, one in made.items()]
+        await turns(3)
+        tasks[1].cancel()
+        gate.set()
+        answer.set_result(None)
+        await asyncio.wait(tasks[:-1])
+
+    trace = traced(main)
+    assert waits(trace, "patient") == ["task kid (shielded)"]
+    assert waits(trace, "gives up") == ["task kid (shielded)"]
+    here, made = Path(__file__).name, line_of(main, "answer = ")
+    assert waits(trace, "asks") == [f"future what (made at {here}:{made}) (shielded)"]
+    assert waits(trace, "gathers") == ["gather of 2 (shielded)"]
+    never = line_of(main, '"to the end": ')
+    assert waits(trace, "to the end") == [f"future what (made at {here}:{never}) (shielded)"]
+    told = [flow for flow in flows(trace) if flow[2] in ("patient", "gives up") and flow[0] != "spawn"]
+    assert sorted(told) == [("result", "kid", "patient"), ("wake", "main", "gives up")]
+
+
+def test_a_shielded_task_that_is_waited_for_to_the_end() -> None:
+    async def main() -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        async def awaits() -> None:
+            await asyncio.shield(kid)
+
+        kid = asyncio.create_task(never(), name="kid")
+        waiting.append(asyncio.create_task(awaits()))
+        await turns(3)
+
+    waiting: list[asyncio.Task[None]] = []
+    loop = asyncio.new_event_loop()
+    trace = traced(main, loop.run_until_complete)  # which cancels nothing, as `run` does
+    assert waits(trace, "awaits") == ["task kid (shielded)"]
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.wait(left))
+    loop.close()
+
+
+class Answers(asyncio.Protocol):
+    """A protocol as libraries write them: it makes a future done when data comes, or room, or the end."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.answer = loop.create_future()
+        self.room = loop.create_future()
+        self.over = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.connection = transport
+
+    def data_received(self, data: bytes) -> None:
+        if not self.answer.done():
+            self.answer.set_result(data)
+
+    def resume_writing(self) -> None:
+        self.room.set_result(None)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.over.set_result(None)
+
+
+RUNS = [pytest.param(asyncio.run, id="asyncio")]
+if sys.platform != "win32":
+    RUNS.append(pytest.param(uvloop.run, id="uvloop"))
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_future_that_a_protocol_makes_done_tells_the_connection(run: Callable[[Any], Any]) -> None:
+    addresses: dict[str, str] = {}
 
     async def main() -> None:
-        await asyncio.shield(asyncio.create_task(child()))
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await gate.wait()
+            await reader.readexactly(1 << 25)
+            writer.write(b"x")
+            await writer.drain()
+            await reader.read()
+            writer.close()
 
-    assert waits(traced(main), "main")[0] == "future"
+        async def reads() -> None:
+            assert await protocol.answer == b"x"
+
+        async def writes() -> None:
+            await protocol.room
+
+        async def ends() -> None:
+            await protocol.over
+
+        async def gives_up() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        gate = asyncio.Event()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        addresses["server"] = f"{host}:{port}"
+        transport, protocol = await asyncio.get_running_loop().create_connection(Answers, host, port)
+        transport.write(bytes(1 << 25))  # more than the sockets' buffers hold
+        tasks = [asyncio.create_task(each()) for each in (reads, writes, ends, gives_up)]
+        await turns(3)
+        gate.set()
+        tasks[3].cancel()
+        await asyncio.wait(tasks[:2])
+        transport.close()
+        await asyncio.wait(tasks)
+        server.close()
+
+    trace = traced(main, run)
+    server = addresses["server"]
+    assert waits(trace, "reads") == [f"stream read {server}"]
+    assert waits(trace, "writes") == [f"stream drain {server}"]
+    assert waits(trace, "ends") == [f"stream close {server}"]
+    (gave_up,) = waits(trace, "gives_up")
+    assert gave_up.startswith("future")
+
+
+def test_what_a_task_does_while_data_comes_is_not_the_connections() -> None:
+    """A step that is taken within a callback of the loop's is its task's own."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+
+        class Begins(asyncio.Protocol):
+            def data_received(self, _data: bytes) -> None:
+                with contextlib.suppress(StopIteration):
+                    sets().send(None)  # as an eager task's first step
+
+        async def sets() -> None:
+            answer.set_result(None)
+
+        async def asks() -> None:
+            await answer
+
+        ours, theirs = socket.socketpair()
+        transport, _ = await loop.create_connection(Begins, sock=ours)
+        task = asyncio.create_task(asks())
+        await turns(2)
+        with theirs:
+            theirs.send(b"x")
+            await task
+            transport.close()
+
+    assert waits(traced(main), "asks") == [
+        f"future answer (made at {Path(__file__).name}:{line_of(main, 'answer = ')})"
+    ]
 
 
 def test_a_wait_within_wait_for_tells_how_long_it_may_take() -> None:

@@ -96,7 +96,8 @@ def _whom(
 ) -> int | None:
     """The task that this one waits for; None if it is nobody, or not known who."""
     if wait.reason == "task":
-        return names.get(wait.detail, names.get(wait.detail.rpartition("<locals>.")[2]))
+        name = wait.detail.removesuffix(f" {sentences.SHIELDED}")
+        return names.get(name, names.get(name.rpartition("<locals>.")[2]))
     holder = _HOLDER.search(wait.detail)
     if holder is not None:
         return names.get(holder[1].strip())

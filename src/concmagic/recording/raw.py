@@ -84,6 +84,7 @@ class Wait:
     task: int | None = None  # number of the task it awaited, or that held the lock until then
     limit: str = ""  # how long a `wait_for` around it lets it take: "10 s"
     made: CodePlace = ("", 0)  # where a bare future was made
+    shielded: bool = False  # `shield` was around it
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,9 @@ def at_most(limit: str) -> str:
     return f"(timeout {limit})"
 
 
+SHIELDED = "(shielded)"  # beside a task or future that is awaited through `shield`
+
+
 def made_at(file: str, line: int) -> str:
     """Where the future that a task waited for was made."""
     return f"(made at {place(file, line)})"

@@ -21,8 +21,9 @@ _STOPPED_CELL = {INTERRUPTED: "the interrupt", "raised TimeoutError": "--timeout
 
 def wait_detail(wait: Wait, task: str, pool: str, places: Places) -> str:
     """All that is told beside the reason; `task` is the one awaited or holding, `pool` where a job ran."""
+    shielded = sentences.SHIELDED if wait.shielded else ""
     if wait.reason == "task":
-        return task or wait.detail
+        return f"{task or wait.detail} {shielded}".rstrip()
     if wait.reason == "eager start":
         return sentences.eager_start_of(task or wait.detail)
     held = sentences.lock_held_by(task) if task else ""
@@ -30,7 +31,7 @@ def wait_detail(wait: Wait, task: str, pool: str, places: Places) -> str:
     limit = sentences.at_most(wait.limit) if wait.limit else ""
     file, line = wait.made
     made = sentences.made_at(places.short(file), line) if line else ""
-    return " ".join(word for word in (wait.name, wait.detail, job, held, limit, made) if word)
+    return " ".join(word for word in (wait.name, wait.detail, job, held, limit, made, shielded) if word)
 
 
 def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:

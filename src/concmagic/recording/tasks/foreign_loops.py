@@ -10,11 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from types import BuiltinFunctionType, MethodType, ModuleType
+from contextlib import suppress
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.tasks.hooks import WAKEUP, Hook, create_task_hook, hide_hook, run_hook, step_type
 from concmagic.recording.tasks.scheduling import create_future_hook
+from concmagic.recording.tasks.wait_rows import OF_LOOPS
+from concmagic.recording.tasks.wakers import Asked
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
@@ -69,7 +72,30 @@ def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, H
     for name, hook in (("create_task", create_task_hook), ("create_future", create_future_hook)):
         original = getattr(loop, name)
         found.append((loop, name, original, hook(observer, original)))
+    for name in OF_LOOPS:
+        original = getattr(loop, name, None)
+        if original is not None and not isinstance(original, FunctionType):  # else it is not its own
+            found.append((loop, name, original, _awaitable(observer, original, name)))
     return found
+
+
+def _awaitable(observer: Observer, original: Hook, name: str) -> Hook:
+    """A function of the loop that returns what is awaited: it is noted what that was asked for."""
+
+    @functools.wraps(original)
+    def function(*args: Any, **options: Any) -> Any:
+        try:
+            awaitable = original(*args, **options)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next  # this frame is none of the user's
+            raise
+        if observer.active:
+            with suppress(TypeError):  # it cannot be referred to weakly
+                observer.waits.asked[awaitable] = Asked(name, args, options)
+        return awaitable
+
+    return function
 
 
 def _wrong(loop: Any, callback: Any) -> bool:

@@ -12,8 +12,8 @@ from time import monotonic_ns
 from typing import Any
 
 from concmagic.recording.raw import CodeLine, Origin, Wait
+from concmagic.recording.tasks.chains import inside
 from concmagic.recording.tasks.origin import code_of
-from concmagic.recording.tasks.waits import inside
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
 # What returned an awaitable of an asynchronous generator.

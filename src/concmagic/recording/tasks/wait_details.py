@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 Node = Any  # a suspended coroutine, generator or asynchronous generator
 _STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
+CLOSE = "stream close"
 Detail = Callable[[Node, Any], str | float | None]  # a number is a length of time in seconds
 
 
@@ -58,10 +60,17 @@ def children(_node: Node, future: Any) -> str:
 
 def stream_peer(node: Node, _future: Any) -> str:
     """Host and port at the other end of a stream."""
-    transport = getattr(local(node, "self"), "_transport", None)
+    return transport_words(getattr(local(node, "self"), "_transport", None))
+
+
+def transport_words(transport: Any) -> str:
+    """Host and port at the other end of a transport, of a datagram's its own, else what its pipe leads to."""
     if transport is None:
         return ""
-    return address_words(transport.get_extra_info("peername")) or _pipe(transport)
+    ask = transport.get_extra_info
+    datagrams = getattr(ask("socket"), "type", None) == socket.SOCK_DGRAM
+    peer = address_words(ask("peername")) or (address_words(ask("sockname")) if datagrams else "")
+    return peer or _pipe(transport)
 
 
 def transport_peer(node: Node, _future: Any) -> str:

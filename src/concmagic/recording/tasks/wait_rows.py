@@ -34,7 +34,7 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("streams", "StreamReader.readuntil"): Row("stream read", say.stream_peer),
     ("streams", "StreamReader.__anext__"): Row("stream read", say.stream_peer),
     ("streams", "StreamWriter.drain"): Row("stream drain", say.stream_peer),
-    ("streams", "StreamWriter.wait_closed"): Row("stream close", say.stream_peer),
+    ("streams", "StreamWriter.wait_closed"): Row(say.CLOSE, say.stream_peer),
     ("streams", "StreamWriter.start_tls"): Row("TLS handshake", say.stream_peer),
     ("streams", "open_connection"): Row("connect", say.host_and_port),
     ("streams", "open_unix_connection"): Row("connect", say.path),
@@ -81,6 +81,44 @@ ROWS: dict[tuple[str, str], Row] = {
     ("selector_events", "BaseSelectorEventLoop.sock_connect"): Row("sock_connect", say.address),
     ("selector_events", "BaseSelectorEventLoop.sock_accept"): Row("sock_accept", say.own_address),
     ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", say.says("shutdown")),
+}
+
+_READ, _WRITE, _CLOSE = Row("stream read"), Row("stream drain"), Row(say.CLOSE)
+_RECEIVE, _SEND = Row("sock_recv"), Row("sock_sendall")
+
+# What asyncio's transports do, by the method that does it: whom that lets go on waited for that transport.
+OF_TRANSPORTS: dict[str, Row] = {
+    "_SelectorSocketTransport._read_ready": _READ,
+    "_SelectorSocketTransport._write_ready": _WRITE,
+    "_SelectorSocketTransport._write_send": _WRITE,  # from 3.12, as the next one
+    "_SelectorSocketTransport._write_sendmsg": _WRITE,
+    "_SelectorTransport._call_connection_lost": _CLOSE,
+    "_SelectorSocketTransport._call_connection_lost": _CLOSE,
+    "_SelectorDatagramTransport._read_ready": _RECEIVE,
+    "_SelectorDatagramTransport._sendto_ready": _SEND,
+    "_UnixReadPipeTransport._read_ready": _READ,
+    "_UnixWritePipeTransport._write_ready": _WRITE,
+    "_ProactorReadPipeTransport._loop_reading": _READ,
+    "_ProactorBaseWritePipeTransport._loop_writing": _WRITE,
+    "_ProactorBasePipeTransport._call_connection_lost": _CLOSE,
+    "_ProactorDatagramTransport._loop_reading": _RECEIVE,
+}
+# The same where a loop calls protocols from C, by the method of the protocol.
+OF_PROTOCOLS: dict[str, Row] = {
+    "data_received": _READ,
+    "buffer_updated": _READ,
+    "eof_received": _READ,
+    "datagram_received": _RECEIVE,
+    "resume_writing": _WRITE,
+    "connection_lost": _CLOSE,
+}
+
+# What a loop that is not asyncio's own does in C: the same as asyncio's functions of that name.
+OF_LOOPS: dict[str, Row] = {
+    name: row
+    for (_, function), row in (*WHOLE.items(), *ROWS.items())
+    for owner, _, name in [function.rpartition(".")]
+    if owner in ("BaseEventLoop", "BaseSelectorEventLoop", "_UnixSelectorEventLoop")
 }
 
 LOCK = ROWS["locks", "Lock.acquire"]

@@ -7,63 +7,24 @@ to ask. The walk leads from the task's coroutine through everything it awaits to
 from __future__ import annotations
 
 import asyncio
-import gc
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType
+from types import CodeType, CoroutineType
 from typing import Any
 
 from concmagic.recording.raw import CodePlace, Wait
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
+from concmagic.recording.tasks.chains import FUTURE_ITERATOR, chain
 from concmagic.recording.tasks.lock_holders import LockHolders
 from concmagic.recording.tasks.origin import code_of, place_of
 from concmagic.recording.tasks.wait_details import Node
 from concmagic.recording.tasks.wait_rows import FUTURE, GATHER, LOCK, ROWS, UNKNOWN, WAIT_FOR, WHOLE, Row
+from concmagic.recording.tasks.wakers import Asked, asked_of, io_of, shielded
 
-_WRAPPERS = frozenset(
-    {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable"}
-)
-# What every chain ends with; `inside` would find that out, too, but later.
-_FUTURE_ITERATOR = next((k for k in object.__subclasses__() if k.__name__ == "FutureIter"), None)
 _NOWHERE: CodePlace = ("", 0)
 _SLEEP: CodeType = asyncio.sleep.__code__
-_DEEPEST = 2_000  # a chain of awaits longer than this is cut
-
-
-def chain(coroutine: Node) -> list[Node]:
-    """Everything between a suspended coroutine and the future it awaits, outermost first."""
-    nodes: list[Node] = []
-    node = coroutine
-    while node is not None and len(nodes) < _DEEPEST:
-        kind = type(node)
-        if kind is CoroutineType:
-            nodes.append(node)
-            node = node.cr_await
-        elif kind is _FUTURE_ITERATOR:
-            break
-        elif kind is GeneratorType:
-            nodes.append(node)
-            node = node.gi_yieldfrom
-        elif kind is AsyncGeneratorType:
-            nodes.append(node)
-            node = node.ag_await
-        else:
-            node = inside(node)
-    return nodes
-
-
-def inside(wrapper: Any) -> Node | None:
-    """What one of the interpreter's small awaitables stands for, which has no attribute that tells."""
-    if type(wrapper).__name__ not in _WRAPPERS:
-        # A coroutine of another kind than Python's own (Cython's, a loop's item) tells what it awaits.
-        return getattr(wrapper, "cr_await", None)
-    wanted = (CoroutineType, GeneratorType, AsyncGeneratorType)
-    for other in gc.get_referents(wrapper):
-        if isinstance(other, wanted) or type(other).__name__ in _WRAPPERS:
-            return other
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +75,10 @@ class Ended:
 
 # Reason, detail, identity of the code and instruction of the await, the thread that woke it, whether
 # it was cancelled, whether the thing may have a name there, the task that was awaited or held the lock,
-# how long a `wait_for` around it lets it take, where a bare future was made.
+# how long a `wait_for` around it lets it take, where a bare future was made, whether `shield` was around it.
 # (Not the code itself: hashing one takes longer than all the rest.)
 _Said = str | float | None  # a number is a length of time in seconds
-_Key = tuple[str, _Said, int, int, int | None, bool, bool, int | None, _Said, CodePlace]
+_Key = tuple[str, _Said, int, int, int | None, bool, bool, int | None, _Said, CodePlace, bool]
 
 
 class WaitBook:
@@ -128,6 +89,7 @@ class WaitBook:
         self._numbers_of_tasks = numbers
         self.holders = LockHolders()
         self.made: weakref.WeakKeyDictionary[Any, CodePlace] = weakref.WeakKeyDictionary()  # bare futures
+        self.asked: weakref.WeakKeyDictionary[Any, Asked] = weakref.WeakKeyDictionary()  # by what is awaited
         self.delays: dict[int, float] = {}  # id of a future that `asyncio.sleep` awaits → for how long
         # How long, identity of the code and instruction of the await, whether cancelled → the wait's number.
         self.naps: dict[tuple[float, int, int, bool], int] = {}
@@ -159,7 +121,7 @@ class WaitBook:
             nodes.append(node)
             found.append(id(node.cr_code))
             node = node.cr_await
-        if type(node) is not _FUTURE_ITERATOR and node is not None:
+        if type(node) is not FUTURE_ITERATOR and node is not None:
             rest = chain(node)
             nodes += rest
             found += [id(code_of(node)) for node in rest]
@@ -170,15 +132,22 @@ class WaitBook:
         row, user = shape.row, shape.user
         about: int | None = None
         limit: _Said = None
-        made = _NOWHERE
+        made, within = _NOWHERE, False
         if row is None or (row is UNKNOWN and type(future) is not asyncio.Future):
             # Not always what wakes it: an interrupt frees tasks that await each other by another future.
             awaited = getattr(task, "_fut_waiter", None) or future
             reason, detail = self._by_future(awaited)
+            if reason == FUTURE.reason and awaited not in self.made:
+                inner = shielded(awaited)
+                if inner is not None:
+                    awaited, within = inner, True
+                    reason, detail = self._by_future(inner)
             about = self._numbers_of_tasks.get(id(awaited)) if reason == "task" else None
             named = reason == FUTURE.reason
             if named:
                 made = self.made.get(awaited, _NOWHERE)
+                if (told := asked_of(task, nodes, self.asked) or io_of(awaited)) is not None:
+                    (reason, detail), named, made = told, False, _NOWHERE
         else:
             reason, detail, named = row.reason, row.detail(nodes[shape.node], future), row.named
             if shape.limit >= 0:
@@ -188,7 +157,7 @@ class WaitBook:
         code, instruction = (0, -1) if user < 0 else (identities[user], _instruction(nodes[user]))
         cancelled = future is not None and future.cancelled()
         named = named and shape.direct
-        key = (reason, detail, code, instruction, thread, cancelled, named, about, limit, made)
+        key = (reason, detail, code, instruction, thread, cancelled, named, about, limit, made, within)
         number = self._numbers.get(key)
         if number is None:
             self._waits.append(key)
@@ -235,9 +204,10 @@ class WaitBook:
         about: int | None,
         limit: _Said,
         made: CodePlace,
+        within: bool,
     ) -> Ended:
         code = self._codes[identity]
-        wait = Wait(reason, _in_words(detail), "", 0, "", about, _in_words(limit), made)
+        wait = Wait(reason, _in_words(detail), "", 0, "", about, _in_words(limit), made, within)
         if code is not None:
             name = self._names.at(code, instruction, reason == FUTURE.reason) if named else ""
             wait = replace(wait, file=code.co_filename, line=line_of(code, instruction), name=name)

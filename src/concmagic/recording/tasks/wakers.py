@@ -1,0 +1,159 @@
+"""What a bare future stood for: read off what ends it, on the stack and in its callbacks.
+
+A library's reader waits for a future that its protocol makes done while the loop reads from a transport; the
+outer future of `shield` is made done by asyncio's own callback. Who did it is still there when a task is
+woken. Asked for bare futures only: walking a stack makes an object of every frame on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+from concmagic.recording.tasks import wait_details as say
+from concmagic.recording.tasks.chains import FUTURE_ITERATOR, WRAPPERS, awaited_by, inside
+from concmagic.recording.tasks.hooks import RUN_CODES
+from concmagic.recording.tasks.origin import place_of
+from concmagic.recording.tasks.wait_details import Node
+from concmagic.recording.tasks.wait_rows import OF_LOOPS, OF_PROTOCOLS, OF_TRANSPORTS
+
+_SHIELD_DONE = "shield.<locals>._inner_done_callback"
+_SHIELD_CANCELLED = "shield.<locals>._outer_done_callback"
+# A coroutine or generator on the way is somebody's own step: that made the future done, not the loop's read.
+_STEPS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
+
+Io = tuple[str, str | float | None]  # reason and detail
+
+
+class Asked:
+    """A call of a loop's function that is not written in Python, as a suspended coroutine would tell it."""
+
+    def __init__(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self.cr_frame = self
+        self._name, self._args, self._options = name, args, options
+
+    @property
+    def f_locals(self) -> dict[str, Any]:
+        """The arguments by name."""
+        parameters = inspect.signature(getattr(asyncio.AbstractEventLoop, self._name))
+        with suppress(TypeError):  # it takes others than asyncio's does
+            return parameters.bind_partial(*self._args, **self._options).arguments
+        return {}
+
+    def io(self) -> Io:
+        """What it waits for."""
+        row = OF_LOOPS[self._name]
+        return row.reason, row.detail(self, None)
+
+
+def asked_of(task: Any, nodes: list[Node], asked: Mapping[Any, Asked]) -> Io | None:
+    """What a loop's own coroutine that this task awaits was asked for; None if it awaits no such thing.
+
+    `nodes` are the coroutines written in Python that lead there.
+    """
+    node = (awaited_by(nodes[-1]) if nodes else task.get_coro()) if asked else None
+    while node is not None and type(node) is not FUTURE_ITERATOR:
+        wrapped = gc.get_referents(node) if type(node).__name__ in WRAPPERS else ()
+        for each in (node, *wrapped):
+            kind: Any = type(each)
+            by_identity = kind.__weakrefoffset__ and kind.__hash__ is object.__hash__
+            if by_identity and (found := asked.get(each)) is not None:
+                return found.io()
+        node = inside(node)
+    return None
+
+
+def shielded(outer: Any) -> Any:
+    """What `shield` made this future for; None if it made no such thing."""
+    if not outer.done():
+        return _inner([callback for callback, _ in outer._callbacks or ()])
+    if outer.cancelled():
+        # Its first callback was queued just before the wake-up that is asked about.
+        with suppress(AttributeError, IndexError):
+            return _inner([outer.get_loop()._ready[-2]._callback])
+    return _from_stack(_handing_on)
+
+
+def io_of(future: Any) -> Io | None:
+    """Which transport's data or room made this future done, in words; None if it was something else.
+
+    A cancelled one tells nothing: who gave up need not be whom it waited for.
+    """
+    if not future.done() or future.cancelled():
+        return None
+    told: Io | None = _from_stack(_transports)
+    failed = future._exception is not None  # not exception(): asking would count as having retrieved it
+    return None if told is None or (failed and told[0] == say.CLOSE) else told
+
+
+def _inner(callbacks: list[Any]) -> Any:
+    for callback in callbacks:
+        if getattr(callback, "__qualname__", "") == _SHIELD_CANCELLED:
+            cells = zip(callback.__code__.co_freevars, callback.__closure__ or (), strict=False)
+            return next((cell.cell_contents for name, cell in cells if name == "inner"), None)
+    return None
+
+
+def _from_stack(ask: Callable[[FrameType], Any]) -> Any:
+    """What the first frame tells that can, from here out to the loop's run of a callback."""
+    for frame in _frames():
+        told = ask(frame)
+        if told is not None:
+            return told
+    return None
+
+
+def _frames() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code not in RUN_CODES:
+        place = place_of(frame.f_code.co_filename)
+        if place != "ours":
+            if frame.f_code.co_flags & _STEPS:
+                return
+            yield frame
+        frame = frame.f_back
+
+
+def _handing_on(frame: FrameType) -> Any:
+    own = frame.f_code.co_qualname == _SHIELD_DONE and place_of(frame.f_code.co_filename) == "stdlib"
+    return frame.f_locals.get("inner") if own else None
+
+
+def _transports(frame: FrameType) -> Io | None:
+    """A transport of asyncio's that reads, writes or closes; or what another loop has called."""
+    code = frame.f_code
+    if place_of(code.co_filename) == "stdlib":
+        row = OF_TRANSPORTS.get(code.co_qualname)
+        return None if row is None else (row.reason, say.transport_words(frame.f_locals.get("self")))
+    row = OF_PROTOCOLS.get(code.co_name)
+    if row is None or _called_by_asyncio(frame):
+        return None
+    transport = _transport_of(frame)
+    return None if transport is None else (row.reason, say.transport_words(transport))
+
+
+def _called_by_asyncio(frame: FrameType) -> bool:
+    """Whether a frame of asyncio's called it, which tells the same better."""
+    caller = frame.f_back
+    return caller is not None and caller.f_code.co_qualname in OF_TRANSPORTS
+
+
+def _transport_of(frame: FrameType) -> Any:
+    """The transport of the protocol whose method this is, whatever that calls it.
+
+    The method's frame is asked for its first variable. That keeps what its variables stand for until it
+    returns, which is soon: the loop itself has called it.
+    """
+    names = frame.f_code.co_varnames
+    own = frame.f_locals.get(names[0]) if names else None
+    if not isinstance(own, asyncio.BaseProtocol):
+        return None
+    held = gc.get_referents(own)
+    held += [value for one in held if type(one) is dict for value in one.values()]
+    return next((one for one in held if hasattr(type(one), "get_extra_info")), None)
