@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import gc
 import inspect
 import socket
 import sys
@@ -19,8 +21,11 @@ from recorded_tasks import line_of
 
 from concmagic.trace.model import State
 
+RUNS = [pytest.param(asyncio.run, id="asyncio")]
 if sys.platform != "win32":
     import uvloop
+
+    RUNS.append(pytest.param(uvloop.run, id="uvloop"))
 
 
 async def turns(how_many: int) -> None:
@@ -150,28 +155,65 @@ def test_attributes_items_and_what_stands_in_wait_for() -> None:
     assert waits(trace, "put") == ["Queue.put shared.jobs (full)"]
 
 
-def test_a_bare_future_tells_where_it_was_made() -> None:
+class Promise(asyncio.Future[None]):
+    """A future of the user's own class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@pytest.mark.parametrize("collecting", [True, False], ids=["", "without the collector"])
+@pytest.mark.parametrize("run", RUNS)
+def test_a_bare_future_tells_where_it_was_made(run: Callable[[Any], Any], collecting: bool) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
         by_hand: asyncio.Future[None] = asyncio.Future()
+        of_loop: asyncio.Future[None] = asyncio.Future(loop=loop)
+        own = Promise()
+        futures = {"answer": answer, "by_hand": by_hand, "of_loop": of_loop, "own": own}
 
-        async def asks() -> None:
-            await answer
+        async def asks(name: str) -> None:
+            await futures[name]
 
-        async def asks_too() -> None:
-            await by_hand
-
-        tasks = [asyncio.create_task(asks()), asyncio.create_task(asks_too())]
+        tasks = [asyncio.create_task(asks(name), name=name) for name in futures]
         await turns(2)
-        answer.set_result(None)
-        by_hand.set_result(None)
+        for future in futures.values():
+            future.set_result(None)
         await asyncio.gather(*tasks)
 
-    made = line_of(main, "loop.create_future()")
-    trace = traced(main)
-    assert waits(trace, "asks") == [f"future answer (made at {Path(__file__).name}:{made})"]
-    assert waits(trace, "asks_too") == ["future by_hand"]  # no function of a loop's made it
+    if not collecting:
+        gc.disable()
+    try:
+        trace = traced(main, run)
+    finally:
+        gc.enable()
+    here = Path(__file__).name
+    made = {
+        "answer": line_of(main, "loop.create_future()"),
+        "by_hand": line_of(main, "= asyncio.Future()"),
+        "of_loop": line_of(main, "asyncio.Future(loop=loop)"),
+        "own": line_of(main, "= Promise()"),
+    }
+    for name, line in made.items():
+        assert waits(trace, name) == [f"future futures[name] (made at {here}:{line})"]
+
+
+def test_who_asks_for_the_debug_mode_makes_no_future() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def asks(what: asyncio.Future[None]) -> None:
+            await what
+
+        in_between: concurrent.futures.Future[None] = concurrent.futures.Future()
+        tasks = [asyncio.create_task(asks(asyncio.wrap_future(in_between)))]
+        assert loop.get_debug() is False
+        await turns(2)
+        tasks[0].cancel()
+        await turns(2)
+
+    assert waits(traced(main), "asks") == ["future what"]
 
 
 def test_shield_tells_the_task_that_it_shields_however_it_ends() -> None:
@@ -259,11 +301,6 @@ class Answers(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.over.set_result(None)
-
-
-RUNS = [pytest.param(asyncio.run, id="asyncio")]
-if sys.platform != "win32":
-    RUNS.append(pytest.param(uvloop.run, id="uvloop"))
 
 
 @pytest.mark.parametrize("run", RUNS)

@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.tasks.hooks import WAKEUP, Hook, create_task_hook, hide_hook, run_hook, step_type
-from concmagic.recording.tasks.scheduling import create_future_hook
+from concmagic.recording.tasks.scheduling import create_future_hook, get_debug_hook
 from concmagic.recording.tasks.wait_rows import OF_LOOPS
 from concmagic.recording.tasks.wakers import Asked
 
@@ -69,7 +69,11 @@ def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, H
     ):
         original = getattr(loop, name)
         found.append((loop, name, original, functools.wraps(original)(make(observer, original, run))))
-    for name, hook in (("create_task", create_task_hook), ("create_future", create_future_hook)):
+    for name, hook in (
+        ("create_task", create_task_hook),
+        ("create_future", create_future_hook),
+        ("get_debug", get_debug_hook),
+    ):
         original = getattr(loop, name)
         found.append((loop, name, original, hook(observer, original)))
     for name in OF_LOOPS:

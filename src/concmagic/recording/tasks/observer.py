@@ -19,6 +19,7 @@ from concmagic.recording.tasks.ends import note_end
 from concmagic.recording.tasks.foreign_loops import SeenTimer
 from concmagic.recording.tasks.hooks import RUN_CODES, STEP_IN_PYTHON, stepping_task
 from concmagic.recording.tasks.lock_holders import is_free
+from concmagic.recording.tasks.newborn import newest_future
 from concmagic.recording.tasks.origin import (
     creating_frame,
     is_kernels_thread,
@@ -39,6 +40,7 @@ from concmagic.recording.tasks.table import (
 from concmagic.recording.tasks.waits import WaitBook
 
 _CREATE: CodeType = base_events.BaseEventLoop.create_task.__code__
+_MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
 _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`
 
 
@@ -56,6 +58,7 @@ class Observer:
         self.problems: list[str] = []
         self.unawaited: list[RawCode] = []
         self._kernel_loop = kernel_loop
+        self._by_hand = 0  # futures made by hand so far
         self._callback_numbers: dict[tuple[int, str, bool, int | None], int] = {}
         # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
         self._senders: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -185,6 +188,22 @@ class Observer:
         try:
             if place_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
                 self.waits.made[future] = frame.f_code.co_filename, frame.f_lineno
+        except Exception as error:
+            self.fail(error)
+
+    def made_by_hand(self, loop: Any, frame: FrameType) -> None:
+        """A loop was asked for its debug mode here: perhaps by a future that is being made."""
+        try:
+            code = frame.f_code
+            if place_of(code.co_filename) in ("stdlib", "ours") or "get_debug" in code.co_names:
+                return  # in the second case the code itself may have asked
+            future = newest_future(loop) if self._by_hand < _MOST_BY_HAND else None
+            self._by_hand += 1
+            if future is None:
+                return
+            while frame.f_code.co_name == "__init__" and frame.f_back is not None:
+                frame = frame.f_back  # a class of the user's own: what makes one is told
+            self.waits.made[future] = frame.f_code.co_filename, frame.f_lineno
         except Exception as error:
             self.fail(error)
 

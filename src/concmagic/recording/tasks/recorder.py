@@ -38,6 +38,7 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hoo
     (_Loop, "call_later", timers.call_later_hook),
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
     (_Loop, "create_future", scheduling.create_future_hook),
+    (_Loop, "get_debug", scheduling.get_debug_hook),
     (_Loop, "create_task", hooks.create_task_hook),
     (asyncio.Lock, "acquire", lock_holders.acquire_hook),
     (_Loop, "call_exception_handler", forgotten.exception_handler_hook),

@@ -21,6 +21,7 @@ from concmagic.recording.tasks.hooks import (
     WAKEUP,
     Hook,
     Identity,
+    create_task_hook,
     hide_hook,
     is_asyncios,
     step_type,
@@ -30,6 +31,10 @@ from concmagic.recording.tasks.sleepers import sleeper_noter
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
+
+# What makes most tasks and futures for others.
+_MAKERS = frozenset(("asyncio.tasks", "asyncio.base_events", __name__, create_task_hook.__module__))
+_OWN_PLACES = ("stdlib", "ours")
 
 
 def call_soon_hook(observer: Observer, original: Hook) -> Hook:
@@ -137,6 +142,25 @@ def create_future_hook(observer: Observer, original: Hook) -> Hook:
         return future
 
     return create_future
+
+
+def get_debug_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `get_debug`, which every future asks while it is made: notes those made by hand."""
+    places, frame_of = known_places, sys._getframe
+    module_of = getattr(sys, "_getframemodulename", None)  # from 3.12, as above
+    alone = is_asyncios(original)
+
+    @functools.wraps(original)
+    def get_debug(self: Any) -> Any:
+        if module_of is not None:
+            asked_here = module_of(1) not in _MAKERS
+        else:
+            asked_here = places.get(frame_of(1).f_code.co_filename) not in _OWN_PLACES
+        if asked_here and observer.active:
+            observer.made_by_hand(self, frame_of(1))
+        return self._debug if alone else original(self)
+
+    return get_debug
 
 
 def throws_into(task: Any, arguments: tuple[Any, ...]) -> bool:
