@@ -118,6 +118,7 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         _loop(metrics) if trace.model == "asyncio" else "",
         sentences.hidden_tracks(trace.hidden.threads, trace.hidden.tasks),
         sentences.calls_kept(trace.cost.calls_until_ns) if trace.cost.calls_until_ns is not None else "",
+        sentences.steps_without_calls(lost) if (lost := trace.cost.steps_without_calls) else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",
         sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",
         _handovers(trace, metrics),

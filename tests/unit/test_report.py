@@ -130,12 +130,13 @@ def test_costs_over_ten_percent_are_loud() -> None:
 def test_the_footer_tells_what_is_missing() -> None:
     trace = replace(
         trace_from_text("a  RRRR"),
-        cost=Cost(calls_until_ns=1_500_000, problems=("Something was lost.",)),
+        cost=Cost(calls_until_ns=1_500_000, problems=("Something was lost.",), steps_without_calls=1),
         hidden=Hidden(threads=2),
     )
     footer = report_of(trace, note="8 workers.").footer
     assert footer[0] == "8 workers."
     assert "Something was lost." in footer
+    assert any(sentence.startswith("1 step of tasks began with an exception") for sentence in footer)
     assert any("first 1.5 ms" in sentence for sentence in footer)
     assert any("2 threads of the kernel's own are hidden" in sentence for sentence in footer)
 

@@ -49,6 +49,9 @@ class RawCalls:
     problems: tuple[str, ...] = ()
     own_threads: tuple[int, ...] = ()  # native ids of concmagic's own threads among them
     native_calls: bool = True  # False: C functions could not be recorded
+    left_out: int = (
+        0  # steps of tasks whose calls were not recorded, because an exception was thrown into them
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,12 @@ def calls_kept(until_ns: int) -> str:
     return f"Calls were recorded for the first {duration(until_ns)} only; states are whole."
 
 
+def steps_without_calls(how_many: int) -> str:
+    """Say that calls are missing where an exception was thrown into a task (Python 3.11)."""
+    began = f"{count(how_many, 'step')} of tasks began with an exception"
+    return f"{began}: calls in there are not recorded before Python 3.12; states are whole."
+
+
 def steps_merged(how_many: int) -> str:
     """Say that not every step was kept by itself."""
     return f"{count(how_many, 'short step')} of tasks were summed; totals are exact."

@@ -31,6 +31,9 @@ def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[st
         calls_until_ns=clock.at(min(stops)) if stops else None,
         merged=sum(process.tasks.merged for process in recording.processes if process.tasks is not None),
         problems=problems,
+        steps_without_calls=sum(
+            process.calls.left_out for process in recording.processes if process.calls is not None
+        ),
     )
 
 

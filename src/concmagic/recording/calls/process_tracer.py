@@ -61,6 +61,7 @@ class ProcessTracer:
         self._hook: Any = None
         self._starter = 0
         self._left: set[int] = set()  # threads that are in a step of which no calls are recorded
+        self.left_out = 0  # such steps since it was started
         self._first_pair = self.clock_pair()
 
     def _make(self, entries: int) -> Any:
@@ -102,6 +103,7 @@ class ProcessTracer:
 
     def start(self) -> None:
         """Collect from now on."""
+        self.left_out = 0
         self.tracer.start()
         self._starter = threading.get_ident()
 
@@ -133,6 +135,7 @@ class ProcessTracer:
         if ident in self._left or not self.head.collecting:
             return function(argument)
         self._left.add(ident)
+        self.left_out += 1
         self.tracer.pause()
         try:
             return function(argument)

@@ -164,6 +164,7 @@ class CallRecorder:
             clock=(process.anchor(self._start_pair, end), end),
             events=used(head),
             stopped_ns=self._stopped_ns,
+            left_out=process.left_out,
             problems=tuple(self._problems),
             own_threads=(*_own_threads(head), *self._watcher_thread()),
         )
