@@ -12,7 +12,7 @@ from async_truth import flows, order, traced, track, waits
 from recorded_tasks import line_of
 
 from concmagic.analysis.metrics import compute
-from concmagic.trace.model import State
+from concmagic.trace.model import State, Trace
 
 
 async def turns(how_many: int) -> None:
@@ -65,6 +65,112 @@ def test_the_result_of_a_task_goes_to_who_awaited_it() -> None:
         ("spawn", "main", "child"),
         ("spawn", "main", "awaiter"),
     ]
+
+
+def results(trace: Trace) -> list[tuple[str, str]]:
+    """Source and target of each result, in their order."""
+    return [(source, target) for kind, source, target in flows(trace) if kind == "result"]
+
+
+async def after(event: asyncio.Event, then: asyncio.Event | None = None) -> None:
+    """Wait for one event, then set another."""
+    await event.wait()
+    if then is not None:
+        then.set()
+
+
+def test_each_result_of_a_gather_goes_to_who_awaited_it() -> None:
+    async def main() -> None:
+        first, second = asyncio.Event(), asyncio.Event()
+        over = asyncio.create_task(turns(1), name="over")
+        await turns(3)
+        asyncio.get_running_loop().call_soon(first.set)
+        await asyncio.gather(
+            over,
+            asyncio.create_task(after(second), name="late"),
+            asyncio.create_task(after(first, second), name="early"),
+        )
+
+    trace = traced(main)
+    assert results(trace) == [("over", "main"), ("early", "main"), ("late", "main")]
+    (wait,) = [one for one in track(trace, "main").states if one.reason == "gather"]
+    arrived = [flow.target_ns for flow in trace.flows if flow.kind == "result"]
+    assert min(arrived) == wait.start_ns  # that one had its result already
+    assert max(arrived) == wait.end_ns
+    assert wait.start_ns < sorted(arrived)[1] < wait.end_ns
+    ended = {one.name: one.end_ns for one in trace.tracks}
+    names = {one.id: one.name for one in trace.tracks}
+    for flow in trace.flows:
+        if flow.kind == "result" and names[flow.source] in ("over", "early"):
+            assert flow.source_ns == ended[names[flow.source]]
+
+
+def test_each_result_of_a_group_goes_to_the_task_whose_group_it_is() -> None:
+    """Also where another task made the one whose result it is; and of one group after the other."""
+
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def makes(group: asyncio.TaskGroup) -> None:
+            group.create_task(after(gate), name="made by a sibling")
+            beside.append(asyncio.create_task(turns(1), name="in no group"))
+            await turns(3)
+            gate.set()
+
+        beside: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as group:
+            group.create_task(makes(group), name="makes")
+        await beside[0]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(turns(1), name="first of two")
+            group.create_task(turns(2), name="second of two")
+
+    trace = traced(main)
+    sources = [source for source, target in results(trace) if target == "main"]
+    assert sorted(sources[:2]) == ["made by a sibling", "makes"]
+    assert sources[2:] == ["first of two", "second of two"]
+    assert {target for _, target in results(trace)} == {"main"}
+
+
+def test_results_of_wait_and_as_completed_go_to_who_asked_for_them() -> None:
+    async def main() -> None:
+        events = [asyncio.Event() for _ in range(3)]
+        tasks = {
+            asyncio.create_task(after(event), name=f"job-{number}") for number, event in enumerate(events)
+        }
+        for event in events[:2]:
+            asyncio.get_running_loop().call_soon(event.set)
+        _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        assert len(pending) <= 2
+        asyncio.get_running_loop().call_soon(events[2].set)
+        await asyncio.wait(tasks)
+        for each in asyncio.as_completed([asyncio.create_task(turns(2), name="completed")]):
+            await each
+
+    told = results(traced(main))
+    assert {*told} == {(f"job-{number}", "main") for number in range(3)} | {("completed", "main")}
+    assert told.index(("job-0", "main")) < told.index(("job-2", "main")) < told.index(("completed", "main"))
+
+
+def test_the_path_follows_the_last_of_several_results() -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def last() -> None:
+            await asyncio.get_running_loop().run_in_executor(None, go_on.wait)
+
+        go_on = threading.Event()
+        tasks = [asyncio.create_task(last(), name="last"), asyncio.create_task(after(gate), name="early")]
+        gate.set()
+        asyncio.get_running_loop().call_later(0.01, go_on.set)
+        await asyncio.gather(*tasks)
+
+    trace = traced(main)
+    names = {one.id: one.name for one in trace.tracks}
+    whose = [names[part.track] for part in compute(trace).path if part.track is not None]
+    assert "last" in whose
+    assert "early" not in whose
+    assert sum(part.length_ns for part in compute(trace).path) == trace.wall_ns
 
 
 def test_callbacks_timers_and_other_threads_that_woke_a_task() -> None:

@@ -49,9 +49,7 @@ class RawCalls:
     problems: tuple[str, ...] = ()
     own_threads: tuple[int, ...] = ()  # native ids of concmagic's own threads among them
     native_calls: bool = True  # False: C functions could not be recorded
-    left_out: int = (
-        0  # steps of tasks whose calls were not recorded, because an exception was thrown into them
-    )
+    left_out: int = 0  # steps into which an exception was thrown: calls not recorded (Python 3.11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,7 @@ class Wait:
     limit: str = ""  # how long a `wait_for` around it lets it take: "10 s"
     made: CodePlace = ("", 0)  # where a bare future was made
     shielded: bool = False  # `shield` was around it
+    tasks: tuple[int, ...] = ()  # numbers of those of a `gather` or `wait` that had ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +140,7 @@ class TaskRecord:
     unretrieved: bool = False  # it raised, and nobody has asked for its exception
     sender: int | None = None  # native id of the thread that had it made, by `call_soon_threadsafe`
     raised_in: tuple[CodeLine, ...] = ()  # the frames of its exception's traceback, innermost last
+    awaiter: int | None = None  # number of the task whose TaskGroup it was in
 
 
 @dataclass(frozen=True, slots=True)

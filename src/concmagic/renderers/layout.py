@@ -253,13 +253,28 @@ def _arrows(flows: tuple[Flow, ...], lanes: list[Lane], scale: Scale) -> tuple[A
     for row, lane in enumerate(lanes):
         if not lane.is_fold:
             row_of[lane.tracks[0].id] = row
-    drawn = [
-        Arrow(scale.x(flow.source_ns), row_of[flow.source], scale.x(flow.target_ns), row_of[flow.target])
+    crossing = [
+        flow
         for flow in flows
         if flow.kind in _CROSSING and flow.source in row_of and flow.target in row_of
         if flow.source != flow.target and lanes[row_of[flow.source]].tracks[0].kind != "loop"
     ]
-    return tuple(drawn) if len(drawn) <= MOST_ARROWS else ()
+    if len(crossing) > MOST_ARROWS:  # of several results that are awaited together the last one
+        crossing = [
+            flow
+            for flow in crossing
+            if flow.kind != "result" or not _goes_on_waiting(lanes[row_of[flow.target]].tracks[0], flow)
+        ]
+    return tuple(
+        Arrow(scale.x(flow.source_ns), row_of[flow.source], scale.x(flow.target_ns), row_of[flow.target])
+        for flow in (crossing if len(crossing) <= MOST_ARROWS else ())
+    )
+
+
+def _goes_on_waiting(track: Track, flow: Flow) -> bool:
+    return any(
+        one.state is State.WAITING and one.start_ns <= flow.target_ns < one.end_ns for one in track.states
+    )
 
 
 def end_of(track: Track, wall_ns: int) -> int:

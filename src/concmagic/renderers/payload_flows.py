@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concmagic.trace.model import Flow, Trace, Track
 
 MOST = 800
+_ENDED_NS = 1_000_000  # a wait that goes on for no longer was ended: sampled ones end a moment late
 KINDS = ("spawn", "wake", "submit", "result", "send", "release", "join")
 
 
@@ -31,6 +32,10 @@ def packed_flows(trace: Trace, lane_of: dict[int, int], units: Callable[[float],
 
 
 def _wait_ended(flow: Flow, target: Track, starts: list[int]) -> int:
-    """How long the interval was that this flow ended."""
+    """How long the interval was that this flow ended; 0 if that went on: one of several awaited results."""
     before = bisect_left(starts, flow.target_ns) - 1
-    return target.states[before].length_ns if before >= 0 else 0
+    if before < 0:
+        return 0
+    interval = target.states[before]
+    goes_on = interval.end_ns - flow.target_ns > max(interval.length_ns // 20, _ENDED_NS)
+    return 0 if goes_on else interval.length_ns

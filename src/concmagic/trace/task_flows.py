@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from concmagic.recording.raw import TaskRecord
+from concmagic.recording.raw import TaskRecord, Wake
 from concmagic.trace.clock import CellClock
-from concmagic.trace.model import Flow
+from concmagic.trace.model import Flow, FlowKind
 from concmagic.trace.numbering import TrackIds
 
 Step = tuple[int, int, int]  # begin, end, the task's track
+
+
+# Waits for tasks: one that has ended and so woke who waits has handed its result over.
+_FOR_TASKS = ("task", "gather", "TaskGroup", "wait", "wait_for", "as_completed")
 
 
 def task_flows(tasks: Sequence[TaskRecord], pid: int, clock: CellClock, ids: TrackIds) -> list[Flow]:
@@ -32,18 +36,69 @@ def task_flows(tasks: Sequence[TaskRecord], pid: int, clock: CellClock, ids: Tra
             first = task.steps[0][0] if task.steps else task.created_ns
             flows.append(Flow("spawn", maker, at(task.created_ns), me, at(first)))
         for wake in task.wakes:
-            source_id = ids.known("task", pid, wake.task) if wake.task in shown else None
+            source = shown.get(wake.task or 0)
+            source_id = None if source is None else ids.known("task", pid, source.number)
             if source_id is None and wake.thread is not None:
                 source_id = ids.known("thread", pid, wake.thread)
             if source_id is None and wake.cause in ("callback", "timer", "io") and wake.detail:
                 source_id = ids.known("loop", pid, task.loop)
             if source_id is not None and source_id != me:
                 moment = at(wake.at_ns)
-                awaited = wake.wait is not None and wake.wait.reason == "task"
-                hands_over = awaited and wake.wait is not None and wake.wait.task == wake.task
-                kind = "result" if hands_over and wake.task is not None else "wake"
-                flows.append(Flow(kind, source_id, moment, me, moment, wake.detail))  # type: ignore[arg-type]
+                kind: FlowKind = "result" if source is not None and _hands_over(source, wake) else "wake"
+                flows.append(Flow(kind, source_id, moment, me, moment, wake.detail))
+    for child, awaiter, moment in _results_of_others(shown):
+        ended = at(child.ended_ns or 0)
+        target = ids.get("task", pid, awaiter)
+        flows.append(Flow("result", ids.get("task", pid, child.number), ended, target, at(moment)))
     return flows
+
+
+def _hands_over(source: TaskRecord, wake: Wake) -> bool:
+    """Whether a task woke another one by having ended, which that had waited for."""
+    if wake.wait is None or wake.wait.reason not in _FOR_TASKS:
+        return False
+    # Who awaits a task itself is woken at the very end of its last step.
+    itself = wake.wait.task == source.number
+    return itself or (source.ended_ns is not None and source.ended_ns <= wake.at_ns)
+
+
+def _results_of_others(shown: Mapping[int, TaskRecord]) -> Iterator[tuple[TaskRecord, int, int]]:
+    """Tasks that had ended in a wait for several before the one that ended the wait: who got it, and when.
+
+    What was there before the wait began is handed over at its beginning.
+    """
+    groups = _tasks_of_groups(shown)
+    for task in shown.values():
+        members = groups.get(task.number, [])
+        for wake in task.wakes:
+            awaited = [shown[number] for number in _several(wake) if number in shown]
+            if wake.wait is not None and wake.wait.reason == "TaskGroup":
+                awaited = [child for child in members if (child.ended_ns or 0) <= wake.at_ns]
+                members = members[len(awaited) :]
+            for child in awaited:
+                if child.number not in (wake.task, task.number) and child.ended_ns is not None:
+                    yield child, task.number, max(child.ended_ns, _begin(task, wake))
+
+
+def _several(wake: Wake) -> tuple[int, ...]:
+    return () if wake.wait is None else wake.wait.tasks
+
+
+def _tasks_of_groups(shown: Mapping[int, TaskRecord]) -> dict[int, list[TaskRecord]]:
+    """By the task that waits for them, in the order of their ends."""
+    groups: dict[int, list[TaskRecord]] = defaultdict(list)
+    for task in shown.values():
+        if task.awaiter is not None and task.ended_ns is not None:
+            groups[task.awaiter].append(task)
+    for members in groups.values():
+        members.sort(key=lambda task: task.ended_ns or 0)
+    return groups
+
+
+def _begin(task: TaskRecord, wake: Wake) -> int:
+    """When the wait began that a wake-up ended: with the end of the step before it."""
+    index = bisect_right(task.steps, wake.at_ns, key=lambda step: step[1]) - 1
+    return task.steps[index][1] if index >= 0 else wake.at_ns
 
 
 def with_jobs_of_tasks(

@@ -118,6 +118,7 @@ class Reader:
             wakes=tuple(
                 [each if type(each) is Wake else self._finished(each, entry, life) for each in life.wakes]
             ),
+            awaiter=entry.awaiter,
             last_wait=entry.last_wait,
             merged=merged,
             unretrieved=entry.unretrieved,

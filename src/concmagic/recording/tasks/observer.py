@@ -239,6 +239,10 @@ class Observer:
         timer = isinstance(handle, (events.TimerHandle, SeenTimer))
         if args and (ended := self.table.numbers.get(id(args[0]))) and args[0].done():
             self.stream.buffer.extend((loop.number, 0, ended))
+            group = getattr(callback, "__self__", None)
+            if isinstance(group, asyncio.TaskGroup):
+                parent = getattr(group, "_parent_task", None)
+                self.table.tasks[ended].awaiter = self.table.numbers.get(id(parent))
         loop.sender = thread = self._senders.pop(handle, None) if self._senders else None
         key = loop.number, name_of(callback), timer, thread
         return self._callback_numbers.get(key) or self._new_callback(key, handle)

@@ -122,6 +122,7 @@ OF_LOOPS: dict[str, Row] = {
 }
 
 LOCK = ROWS["locks", "Lock.acquire"]
+WAIT = ROWS["tasks", "_wait"]
 WAIT_FOR = ROWS["tasks", "wait_for"]
 
 # Where no coroutine of asyncio's waits, but the user's awaits a future itself.

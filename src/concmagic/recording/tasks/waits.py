@@ -20,7 +20,17 @@ from concmagic.recording.tasks.chains import FUTURE_ITERATOR, chain
 from concmagic.recording.tasks.lock_holders import LockHolders
 from concmagic.recording.tasks.origin import code_of, place_of
 from concmagic.recording.tasks.wait_details import Node
-from concmagic.recording.tasks.wait_rows import FUTURE, GATHER, LOCK, ROWS, UNKNOWN, WAIT_FOR, WHOLE, Row
+from concmagic.recording.tasks.wait_rows import (
+    FUTURE,
+    GATHER,
+    LOCK,
+    ROWS,
+    UNKNOWN,
+    WAIT,
+    WAIT_FOR,
+    WHOLE,
+    Row,
+)
 from concmagic.recording.tasks.wakers import Asked, asked_of, io_of, shielded
 
 _NOWHERE: CodePlace = ("", 0)
@@ -75,10 +85,13 @@ class Ended:
 
 # Reason, detail, identity of the code and instruction of the await, the thread that woke it, whether
 # it was cancelled, whether the thing may have a name there, the task that was awaited or held the lock,
-# how long a `wait_for` around it lets it take, where a bare future was made, whether `shield` was around it.
+# how long a `wait_for` around it lets it take, where a bare future was made, whether `shield` was around it,
+# those of several tasks that had ended.
 # (Not the code itself: hashing one takes longer than all the rest.)
 _Said = str | float | None  # a number is a length of time in seconds
-_Key = tuple[str, _Said, int, int, int | None, bool, bool, int | None, _Said, CodePlace, bool]
+_Key = tuple[
+    str, _Said, int, int, int | None, bool, bool, int | None, _Said, CodePlace, bool, tuple[int, ...]
+]
 
 
 class WaitBook:
@@ -133,6 +146,7 @@ class WaitBook:
         about: int | None = None
         limit: _Said = None
         made, within = _NOWHERE, False
+        tasks: tuple[int, ...] = ()
         if row is None or (row is UNKNOWN and type(future) is not asyncio.Future):
             # Not always what wakes it: an interrupt frees tasks that await each other by another future.
             awaited = getattr(task, "_fut_waiter", None) or future
@@ -143,6 +157,8 @@ class WaitBook:
                     awaited, within = inner, True
                     reason, detail = self._by_future(inner)
             about = self._numbers_of_tasks.get(id(awaited)) if reason == "task" else None
+            if reason == GATHER.reason:
+                tasks = self._ended_of(awaited._children)
             named = reason == FUTURE.reason
             if named:
                 made = self.made.get(awaited, _NOWHERE)
@@ -154,15 +170,23 @@ class WaitBook:
                 limit = WAIT_FOR.detail(nodes[shape.limit], future)
             if row is LOCK:
                 about = self._holder(nodes[shape.node], task, future)
+            elif row is WAIT:
+                tasks = self._ended_of(say.local(nodes[shape.node], "fs"))
         code, instruction = (0, -1) if user < 0 else (identities[user], _instruction(nodes[user]))
         cancelled = future is not None and future.cancelled()
         named = named and shape.direct
-        key = (reason, detail, code, instruction, thread, cancelled, named, about, limit, made, within)
+        key = (reason, detail, code, instruction, thread, cancelled, named, about, limit, made, within, tasks)
         number = self._numbers.get(key)
         if number is None:
             self._waits.append(key)
             number = self._numbers[key] = len(self._waits)
         return number
+
+    def _ended_of(self, awaited: Any) -> tuple[int, ...]:
+        """The numbers of those tasks that have ended."""
+        number_of = self._numbers_of_tasks.get
+        found = [number_of(id(each)) for each in awaited or () if each.done()]
+        return tuple(dict.fromkeys(number for number in found if number is not None))
 
     def _holder(self, node: Node, task: Any, future: Any) -> int | None:
         """Who had the lock until now; the one that is woken has it from here on."""
@@ -205,9 +229,10 @@ class WaitBook:
         limit: _Said,
         made: CodePlace,
         within: bool,
+        tasks: tuple[int, ...],
     ) -> Ended:
         code = self._codes[identity]
-        wait = Wait(reason, _in_words(detail), "", 0, "", about, _in_words(limit), made, within)
+        wait = Wait(reason, _in_words(detail), "", 0, "", about, _in_words(limit), made, within, tasks)
         if code is not None:
             name = self._names.at(code, instruction, reason == FUTURE.reason) if named else ""
             wait = replace(wait, file=code.co_filename, line=line_of(code, instruction), name=name)
