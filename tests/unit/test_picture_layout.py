@@ -6,15 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.trace_text import trace_from_text
 
+from concmagic.analysis.metrics import compute
+from concmagic.renderers import payload_flows
 from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible
 from concmagic.renderers.layout import JobLabels, labels_of, lay_out
 from concmagic.renderers.measure import columns, fit_columns_middle, fit_middle, text_width
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.scale import tick_label, ticks
 from concmagic.renderers.spans import merge, resolution_for, shares_over, stacked
+from concmagic.report_builder import build_report
 from concmagic.trace.columns import StateColumns, columns_of
-from concmagic.trace.model import Job, State, StateInterval
+from concmagic.trace.model import Flow, Job, State, StateInterval, Trace
 from sample_reports import (
     MS,
     SAMPLES,
@@ -202,3 +206,38 @@ def test_ticks_are_round_and_few() -> None:
 def test_a_cell_of_zero_length_has_a_layout() -> None:
     report = SAMPLES["empty_cell"]()
     lay_out(replace(report, trace=replace(report.trace, wall_ns=0)), 0, 600)
+
+
+def gathered(how_many: int) -> Trace:
+    """A main task that awaits so many others, each of which ends 100 ms after the one before."""
+    lines = [f"main {'R' + 'W' * (how_many * 100)}R"]
+    lines += [f"job-{number} .{'W' * (100 * number)}R" for number in range(1, how_many + 1)]
+    trace = trace_from_text("\n".join(lines), reasons={"main": "gather"}, host="main")
+    ends = [track.end_ns or 0 for track in trace.tracks[1:]]
+    last = trace.tracks[0].states[1].end_ns
+    moments = [min(end, last) for end in ends]
+    flows = [Flow("result", number, at, 0, at) for number, at in enumerate(moments, start=1)]
+    return replace(trace, flows=tuple(flows))
+
+
+def test_of_many_results_that_are_awaited_together_only_the_last_has_an_arrow() -> None:
+    few, many = (
+        lay_out(build_report(trace, compute(trace), ()), 100, 700) for trace in map(gathered, (3, 12))
+    )
+    assert len(few.arrows) == 3
+    assert len(many.arrows) == 1
+    assert many.arrows[0].row == 12
+
+
+def test_results_that_ended_no_wait_are_the_first_that_the_script_goes_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trace = gathered(4)
+    other = replace(trace_from_text("other WWWWWR").tracks[0], id=5)
+    flows = (*trace.flows, Flow("wake", 1, 5 * MS, 5, 5 * MS))
+    trace = replace(trace, tracks=(*trace.tracks, other), flows=flows)
+    monkeypatch.setattr(payload_flows, "MOST", 2)
+    lanes = {track.id: track.id for track in trace.tracks}
+    kinds, sources, *_ = payload_flows.packed_flows(trace, lanes, int)
+    told = [(payload_flows.KINDS[kind], source) for kind, source in zip(kinds, sources, strict=True)]
+    assert told == [("wake", 1), ("result", 4)]
