@@ -8,11 +8,12 @@ import json
 import threading
 from pathlib import Path
 
-from async_truth import flows, order, traced, track, waits
+from async_truth import flows, order, traced, traced_and_recorded, track, waits
 from recorded_tasks import line_of
 
 from concmagic.analysis.metrics import compute
 from concmagic.trace.model import State, Trace
+from concmagic.trace.task_words import cancelled_by
 
 
 async def turns(how_many: int) -> None:
@@ -385,8 +386,62 @@ def test_threads_timers_and_callbacks_that_cancelled() -> None:
     assert ends["by callback"] == ("cancelled", "by a callback")
     assert ends["by a function"] == ("cancelled", "by ends_it")
     assert ends["under a timeout"] == ("cancelled", "by timeout")
-    assert ends["before it began"] == ("cancelled", "")  # it never waited: nobody woke it
+    # It never waited, so nobody woke it, and others ran before its turn: any of them may have done it.
+    assert ends["before it began"] == ("cancelled", "")
     assert ends["within"][0] == "timed out"
+
+
+def test_who_cancelled_a_task_that_never_began() -> None:
+    """Told where nobody else ran in between."""
+
+    async def never() -> None:
+        raise AssertionError("it has begun")
+
+    async def cancels_and_awaits() -> None:
+        awaited = asyncio.create_task(never(), name="awaited")
+        awaited.cancel()
+        await awaited
+
+    async def gives_up() -> None:
+        raise asyncio.CancelledError  # of its own, asked for by nobody
+
+    async def main() -> None:
+        await asyncio.wait([asyncio.create_task(gives_up())])
+        tasks = [asyncio.create_task(never(), name=f"never-{number}") for number in range(3)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        with contextlib.suppress(ExceptionGroup):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(never(), name="of a group")
+                raise ValueError
+        await asyncio.wait([asyncio.create_task(cancels_and_awaits())])
+
+    trace = traced(main)
+    ends = {one.name: (one.outcome, one.outcome_detail) for one in trace.tracks if one.kind == "task"}
+    assert {name: ends[name] for name in ends if name.startswith("never-")} == dict.fromkeys(
+        ("never-0", "never-1", "never-2"), ("cancelled", "by main")
+    )
+    assert ends["of a group"] == ("cancelled", "by main")
+    assert ends["awaited"] == ("cancelled", "by cancels_and_awaits")
+    assert ends["cancels_and_awaits"] == ("cancelled", "by cancels_and_awaits")
+    assert ends["gives_up"] == ("cancelled", "")
+
+
+def test_in_a_stopped_cell_nobody_is_blamed_for_a_task_that_never_began() -> None:
+    """An interrupt strikes in the middle of whatever step is being taken."""
+
+    async def main() -> None:
+        task = asyncio.create_task(turns(1), name="never begun")
+        task.cancel()
+        await asyncio.wait([task])
+
+    _, log, _ = traced_and_recorded(main)
+    tasks = {task.number: task for task in log.tasks}
+    (unbegun,) = [task for task in log.tasks if task.name == "never begun"]
+    names = {number: task.coroutine.rpartition(".")[2] for number, task in tasks.items()}
+    assert cancelled_by(unbegun, tasks, names, {}) == "by main"
+    assert cancelled_by(unbegun, tasks, names, {}, "interrupted") == ""
 
 
 def test_the_states_of_a_task_in_their_order() -> None:

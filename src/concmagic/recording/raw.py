@@ -141,6 +141,7 @@ class TaskRecord:
     sender: int | None = None  # native id of the thread that had it made, by `call_soon_threadsafe`
     raised_in: tuple[CodeLine, ...] = ()  # the frames of its exception's traceback, innermost last
     awaiter: int | None = None  # number of the task whose TaskGroup it was in
+    never_begun_by: int | None = None  # number of the task that cancelled it before its first step
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ def cancelled_by(
 ) -> str:
     """Who cancelled a task, in words; "" if nobody did or that is not known."""
     by = canceller(task, tasks) if task.outcome == CANCELLED else None
+    if by == task.never_begun_by and cell_outcome in _STOPPED_CELL:
+        by = None  # the interrupt may have struck in that task's step
     if by is None:
         return ""
     if isinstance(by, int) and tasks[by].origin == "kernel":  # the one that runs cells ended this one, too
@@ -100,7 +102,7 @@ def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake |
         seen.add(task.number)
         wake = _cancelling(task)
         if wake is None:
-            return None
+            return task.never_begun_by
         source = tasks.get(wake.task) if wake.task is not None else None
         if source is None:
             return wake
@@ -108,7 +110,7 @@ def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake |
         if not awaited or source.outcome != CANCELLED:
             return source.number
         if _cancelling(source) is None:
-            return source.number
+            return source.never_begun_by or source.number
         task = source
     return None
 

@@ -42,6 +42,9 @@ _TIMERS = {
 # A future of an executor hands its result over; run in the loop's thread on behalf of the other one.
 EXECUTOR_RESULT = "_chain_future.<locals>._set_state"
 
+# Callbacks that only make a future done: none of them cancels a task.
+CANCEL_NOBODY = frozenset({"_set_result_unless_cancelled", "BaseSelectorEventLoop._read_from_self"})
+
 
 @dataclass(frozen=True, slots=True)
 class Callback:

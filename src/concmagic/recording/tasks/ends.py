@@ -20,6 +20,8 @@ def note_end(entry: TaskEntry, task: Any, at_ns: int) -> None:
     entry.name = user_name(task)
     if task.cancelled():
         entry.outcome = "cancelled"
+        cancelling = getattr(task, "cancelling", None)
+        entry.was_cancelled = cancelling is not None and cancelling() > 0
         return
     # Not task.exception(): that would silence asyncio's warning that nobody retrieved it.
     error = getattr(task, "_exception", None)

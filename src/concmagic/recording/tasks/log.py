@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from concmagic.recording.raw import LoopRecord, MergedSteps, TaskRecord, Wait, Wake
-from concmagic.recording.tasks.causes import EXECUTOR_RESULT, Callback, Cause
+from concmagic.recording.tasks.causes import CANCEL_NOBODY, EXECUTOR_RESULT, Callback, Cause
 from concmagic.recording.tasks.table import LoopEntry, TaskEntry
 from concmagic.recording.tasks.waits import Ended
 
@@ -94,10 +94,50 @@ class Reader:
         for entry in self._tasks.values():
             if entry.eager is not None and entry.starter is not None:
                 started.setdefault(entry.starter, []).append(entry)
-        records = [self._record(entry, tuple(merged.get(n, ()))) for n, entry in sorted(self._tasks.items())]
+        cancellers = {} if merged else self._cancelled_unbegun()
+        records = [
+            self._record(entry, tuple(merged.get(n, ())), cancellers)
+            for n, entry in sorted(self._tasks.items())
+        ]
         return tuple([_cut(record, started.get(record.number, ())) for record in records])
 
-    def _record(self, entry: TaskEntry, merged: tuple[MergedSteps, ...]) -> TaskRecord:
+    def _cancelled_unbegun(self) -> dict[int, int]:
+        """Tasks that never began, and who cancelled them: nobody else ran in their loop until it was done.
+
+        No wake-up tells that: a task that has not begun is only marked. Of two who ran it may be either.
+        """
+        unbegun = {
+            number: life.steps[0][0]
+            for number, life in self._lives.items()
+            if len(life.steps) == 1 and not life.wakes and self._tasks[number].was_cancelled
+        }
+        told: dict[int, int] = {}
+        runs = self._runs_of_loops() if unbegun else {}
+        for number, begin in unbegun.items():
+            entry = self._tasks[number]
+            if entry.created_ns is not None:
+                who = _who_ran(runs[entry.loop], entry.created_ns, begin, unbegun)
+                if len(who) == 1 and who[0] > 0:
+                    told[number] = who[0]
+        return told
+
+    def _runs_of_loops(self) -> dict[int, list[tuple[int, int, int]]]:
+        """Per loop (end, begin, whose) of each step and callback, in order; 0 is a callback's."""
+        runs: dict[int, list[tuple[int, int, int]]] = {}
+        for number, life in self._lives.items():
+            in_loop = runs.setdefault(self._tasks[number].loop, [])
+            in_loop.extend((end, begin, number) for begin, end in life.steps)
+        for loop, called in self._runs.items():
+            runs.setdefault(loop, []).extend(
+                (end, begin, 0) for begin, end, name in called if name not in CANCEL_NOBODY
+            )
+        for in_loop in runs.values():
+            in_loop.sort()
+        return runs
+
+    def _record(
+        self, entry: TaskEntry, merged: tuple[MergedSteps, ...], cancellers: Mapping[int, int]
+    ) -> TaskRecord:
         life = self._lives[entry.number]
         return TaskRecord(
             number=entry.number,
@@ -119,6 +159,7 @@ class Reader:
                 [each if type(each) is Wake else self._finished(each, entry, life) for each in life.wakes]
             ),
             awaiter=entry.awaiter,
+            never_begun_by=cancellers.get(entry.number),
             last_wait=entry.last_wait,
             merged=merged,
             unretrieved=entry.unretrieved,
@@ -159,6 +200,24 @@ class Reader:
             )
             for loop in loops.values()
         )
+
+
+def _who_ran(
+    runs: Sequence[tuple[int, int, int]], since: int, until: int, unbegun: Container[int]
+) -> list[int]:
+    """Who had the loop in between, up to two of them; one that never began did nothing."""
+    found: list[int] = []
+    index = bisect_right(runs, since, key=_first)
+    while index < len(runs) and runs[index][1] < until and len(found) < 2:
+        number = runs[index][2]
+        if number not in unbegun and number not in found:
+            found.append(number)
+        index += 1
+    return found
+
+
+def _first(run: tuple[int, int, int]) -> int:
+    return run[0]
 
 
 def _end(step: Step) -> int:

@@ -57,6 +57,7 @@ class TaskEntry:
     eager_at: tuple[str, int] = ("", 0)  # file and line that created it then
     sender: int | None = None  # native id of the thread that had it made, by `call_soon_threadsafe`
     awaiter: int | None = None  # the task whose TaskGroup it was in
+    was_cancelled: bool = False  # somebody asked for it, whether or not it began
     last_wait: Wait | None = None
     unretrieved: bool = False
     ref: Any = None
