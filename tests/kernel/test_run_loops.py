@@ -40,6 +40,11 @@ WAYS = {
     "asyncio.run(t())",
     "to_thread": "asyncio.run(asyncio.to_thread(lambda: 5)) if False else run_by_name(to_thread())",
     "gather": "async def g():\n    return sum(await asyncio.gather(main(2), main(3)))\nasyncio.run(g())",
+    "gather of another loop's tasks": "l = asyncio.new_event_loop()\n"
+    "tasks = [l.create_task(main(n)) for n in (2, 3)]\n"
+    "x = sum(l.run_until_complete(asyncio.gather(*tasks)))\nl.close()\nx",
+    "gather in an earlier cell's words": "l = asyncio.new_event_loop()\n"
+    "x = sum(l.run_until_complete(gather_by_name(*[l.create_task(main(n)) for n in (1, 4)])))\nl.close()\nx",
     "group": "async def g():\n    async with asyncio.TaskGroup() as tg:\n"
     "        a = tg.create_task(main(5))\n"
     "    return a.result()\nasyncio.run(g())",
@@ -57,7 +62,8 @@ WAYS = {
 @pytest.mark.parametrize("code", WAYS.values(), ids=WAYS)
 def test_ways_to_run_a_loop_of_ones_own(kernel: Kernel, code: str) -> None:
     kernel.check(
-        "from asyncio import run as run_by_name\nimport asyncio\nasync def to_thread():\n"
+        "from asyncio import gather as gather_by_name, run as run_by_name\nimport asyncio\n"
+        "async def to_thread():\n"
         "    return await asyncio.to_thread(lambda: 5)"
     )
     assert kernel.check(f"%%asyncio_trace\n{MAIN}{code}").result_text == "5"
@@ -88,6 +94,16 @@ def test_task_created_before_asyncio_run_is_on_the_kernels_loop(kernel: Kernel) 
     )
     assert kernel.value("same") is True
     assert kernel.check("await later").result_text == "'later'"
+
+
+def test_gather_before_asyncio_run_is_on_the_kernels_loop(kernel: Kernel) -> None:
+    """As in a plain cell: of coroutines, and of tasks of the kernel's."""
+    kernel.check(
+        f"%%asyncio_trace\n{MAIN}task = asyncio.get_running_loop().create_task(main(1))\n"
+        "both = asyncio.gather(task, main(2))\nassert both.get_loop() is asyncio.get_running_loop()\n"
+        "asyncio.run(main(3))"
+    )
+    assert kernel.check("await both").result_text == "[1, 2]"
 
 
 def test_loops_are_as_before_after_asyncio_run(kernel: Kernel) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 import types
 from asyncio import base_events, events, runners, tasks
 from collections.abc import Callable, Iterator
@@ -29,9 +30,9 @@ def loops_of_the_cell() -> Iterator[None]:
         loop_class = base_events.BaseEventLoop
         patches.enter_context(_replaced(loop_class, "run_forever", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(loop_class, "_check_running", _stepping_aside(kernel_loop)))
-        # From 3.14 `gather`, which a runner ends with, takes the running loop for that of its tasks.
-        patches.enter_context(_replaced(runners, "_cancel_all_tasks", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(runners, "events", lambda real: _StandIn(real, kernel_loop)))
+        if "_get_running_loop" in tasks.gather.__code__.co_names:  # from 3.14
+            patches.enter_context(_replaced(tasks, "events", _events_for_gather(kernel_loop)))
         patches.enter_context(on_import("uvloop", lambda uvloop: _allow_uvloop(uvloop, kernel_loop, patches)))
         patches.enter_context(on_import("anyio", lambda anyio: _allow_anyio(anyio, kernel_loop, patches)))
         yield
@@ -83,6 +84,29 @@ class _StandIn(types.ModuleType):
     def set_event_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
         if self._real._get_running_loop() is not self._kernel_loop:
             self._real.set_event_loop(loop)
+
+
+def _events_for_gather(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[types.ModuleType], Any]:
+    """Make `asyncio.events` as `asyncio.tasks` sees it: for `gather` of another loop's futures none runs.
+
+    It takes the running loop for theirs, as nothing else there does; a runner ends with one, too. All else is
+    copied: every `sleep` looks something up here.
+    """
+
+    def make(real: types.ModuleType) -> types.ModuleType:
+        def _get_running_loop() -> Any:
+            running = real._get_running_loop()
+            if running is not kernel_loop:
+                return running
+            asked = sys._getframe(1).f_locals.get("coros_or_futures", ())
+            elsewhere = any(asyncio.isfuture(each) and each.get_loop() is not running for each in asked)
+            return None if elsewhere else running
+
+        stand_in = types.ModuleType(real.__name__)
+        vars(stand_in).update(vars(real), _get_running_loop=_get_running_loop)
+        return stand_in
+
+    return make
 
 
 def _stepping_aside(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[Any], Any]:
