@@ -133,6 +133,70 @@ queue = asyncio.Queue(2)
 await asyncio.gather(*[worker(n, queue) for n in range(4)])
 print(order, variable.get())
 """,
+    "task factory": """
+made = []
+def factory(loop, coro, **options):
+    made.append(coro.__qualname__)
+    return asyncio.Task(coro, loop=loop, **options)
+loop = asyncio.get_running_loop()
+loop.set_task_factory(factory)
+try:
+    print(await asyncio.gather(leaf(1), leaf(2)), loop.get_task_factory() is factory, made.count("leaf"))
+finally:
+    loop.set_task_factory(None)
+""",
+    "eager tasks": """
+seen = []
+async def begins(n):
+    seen.append(n)
+    await asyncio.sleep(0)
+    return n
+loop = asyncio.get_running_loop()
+loop.set_task_factory(getattr(asyncio, "eager_task_factory", None))
+try:
+    tasks = [asyncio.create_task(begins(n)) for n in range(3)]
+    print(seen, await asyncio.gather(*tasks), asyncio.current_task() in asyncio.all_tasks())
+finally:
+    loop.set_task_factory(None)
+""",
+    "async generators": """
+import contextlib
+async def numbers():
+    try:
+        for n in range(3):
+            await asyncio.sleep(0)
+            yield n
+    finally:
+        await asyncio.sleep(0)
+        print("closed")
+async with contextlib.aclosing(numbers()) as found:
+    async for n in found:
+        if n == 1:
+            break
+print([n async for n in numbers()], await asyncio.create_task(leaf(n)))
+""",
+    "debug mode": """
+loop = asyncio.get_running_loop()
+loop.set_debug(True)
+try:
+    task, future = asyncio.create_task(leaf(1)), asyncio.Future()
+    print([frame.name for frame in task._source_traceback[-1:] + future._source_traceback[-1:]])
+    loop.call_soon(future.set_result, 2)
+    print(await task, await future)
+finally:
+    loop.set_debug(False)
+""",
+    "futures by hand": """
+class Promise(asyncio.Future):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+futures = [asyncio.Future(), Promise("own"), asyncio.get_running_loop().create_future()]
+print([repr(future) for future in futures[:1]], futures[1].name, [f.get_loop().get_debug() for f in futures])
+for future in futures:
+    asyncio.get_running_loop().call_soon(future.set_result, futures.index(future))
+print(await asyncio.gather(*futures), await asyncio.shield(futures[1]))
+""",
     "warnings": """
 said = []
 loop = asyncio.get_running_loop()

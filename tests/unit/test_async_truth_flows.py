@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
+import pytest
 from async_truth import flows, order, traced, traced_and_recorded, track, waits
 from recorded_tasks import line_of
 
 from concmagic.analysis.metrics import compute
 from concmagic.trace.model import State, Trace
 from concmagic.trace.task_words import cancelled_by
+
+RUNS = [pytest.param(asyncio.run, id="asyncio")]
+if sys.platform != "win32":
+    import uvloop
+
+    RUNS.append(pytest.param(uvloop.run, id="uvloop"))
 
 
 async def turns(how_many: int) -> None:
@@ -426,6 +436,47 @@ def test_who_cancelled_a_task_that_never_began() -> None:
     assert ends["awaited"] == ("cancelled", "by cancels_and_awaits")
     assert ends["cancels_and_awaits"] == ("cancelled", "by cancels_and_awaits")
     assert ends["gives_up"] == ("cancelled", "")
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_end_of_the_run_is_who_cancelled_what_was_left(run: Callable[[Any], Any]) -> None:
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        for wait in (forever(), asyncio.sleep(60)):
+            tasks.append(asyncio.create_task(wait, name=f"left-{len(tasks)}"))
+        await turns(2)
+
+    tasks: list[asyncio.Task[None]] = []
+    trace = traced(main, run)
+    ends = {one.name: (one.outcome, one.outcome_detail) for one in trace.tracks if one.kind == "task"}
+    assert ends["left-0"] == ends["left-1"] == ("cancelled", "by the end of the run")
+    assert waits(trace, "left-0") == ["Event"]
+
+
+@pytest.mark.parametrize("leave", ["stops", "raises"])
+def test_who_cancelled_a_task_outside_of_the_loop_is_not_known(leave: str) -> None:
+    """It never began because the loop was left: not the step that made it has cancelled it."""
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(turns(1), name="unbegun"))
+        if leave == "raises":
+            raise SystemExit
+        asyncio.get_running_loop().stop()
+
+    def run(coroutine: Coroutine[Any, Any, None]) -> None:
+        loop = asyncio.new_event_loop()
+        tasks.append(loop.create_task(coroutine))
+        with contextlib.suppress(SystemExit):
+            loop.run_forever()
+        tasks[1].cancel()
+        loop.run_until_complete(asyncio.wait(tasks[1:]))
+        loop.close()
+
+    tasks: list[asyncio.Task[None]] = []
+    unbegun = track(traced(main, run), "unbegun")
+    assert (unbegun.outcome, unbegun.outcome_detail) == ("cancelled", "")
 
 
 def test_in_a_stopped_cell_nobody_is_blamed_for_a_task_that_never_began() -> None:

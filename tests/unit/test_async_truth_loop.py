@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -89,6 +90,33 @@ def test_a_callback_that_is_no_task_is_on_the_loops_lane() -> None:
     assert metrics.loop_longest_step_s >= 0.03
     assert metrics.loop_longest_step_track is None
     assert metrics.loop_longest_step_name.endswith("tick")
+
+
+def test_a_protocol_and_a_timer_that_block_are_on_the_loops_lane() -> None:
+    def late() -> None:
+        time.sleep(0.02)
+
+    class Slow(asyncio.Protocol):
+        def data_received(self, _data: bytes) -> None:
+            time.sleep(0.02)
+            came.set()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        transport, _ = await loop.create_connection(Slow, sock=ours)
+        with theirs:
+            theirs.send(b"x")
+            await came.wait()
+            loop.call_later(0.001, late)
+            loop.call_later(0.001, over.set)  # runs after it
+            await over.wait()
+            transport.close()
+
+    came, over = asyncio.Event(), asyncio.Event()
+    loop = next(one for one in traced(main).tracks if one.kind == "loop")
+    blocked = [one.detail for one in loop.states if one.state is State.BLOCKING]
+    assert [name.rpartition(".")[2] for name in blocked] == ["_read_ready", "late"]
 
 
 def test_each_step_of_the_loop_tells_whose_it_was() -> None:

@@ -552,6 +552,27 @@ def test_a_wait_inside_an_async_generator_is_told_by_its_line_there() -> None:
     ]
 
 
+def test_what_is_not_known_is_not_guessed() -> None:
+    """A way to wait that stands in no table: some later version's, in asyncio itself."""
+    source = "async def waits_somehow(future):\n    await future\n"
+    names: dict[str, Any] = {}
+    exec(compile(source, str(Path(asyncio.__file__).with_name("new_things.py")), "exec"), names)
+
+    async def main() -> None:
+        future = asyncio.get_running_loop().create_future()
+
+        async def waiter() -> None:
+            await names["waits_somehow"](future)
+
+        task = asyncio.create_task(waiter())
+        await turns(2)
+        future.set_result(None)
+        await task
+
+    (wait,) = [one for one in track(traced(main), "waiter").states if one.state is State.WAITING]
+    assert (wait.reason, wait.detail, wait.line) == ("", "", line_of(main, "waits_somehow"))
+
+
 def test_what_has_no_name_has_none() -> None:
     async def main() -> None:
         things = [asyncio.Event()]

@@ -13,7 +13,7 @@ from recorded_tasks import check
 
 from concmagic.recording.raw import TaskLog
 from concmagic.recording.tasks.recorder import TaskRecorder
-from concmagic.trace.model import State, StateInterval, Track
+from concmagic.trace.model import State, StateInterval, Trace, Track
 from concmagic.trace.step_states import LOOP_OVERHEAD_NS
 
 THINGS = 3
@@ -22,7 +22,10 @@ ACTIONS = st.one_of(
     st.tuples(st.just("sleep"), st.just(0)),
     st.tuples(
         st.sampled_from(
-            ["lock", "put", "get", "set", "wait", "cancel", "soon", "gather", "group", "timeout"]
+            [
+                *("lock", "put", "get", "set", "wait", "cancel", "soon", "gather", "group", "timeout"),
+                *("shield", "by hand", "first", "stillborn"),
+            ]
         ),
         st.integers(0, THINGS - 1),
     ),
@@ -71,6 +74,17 @@ class Stage:
             case "timeout":
                 async with asyncio.timeout(1_000):
                     await self.events[which].wait()
+            case "shield":
+                await asyncio.shield(self.events[which].wait())
+            case "by hand":
+                future: asyncio.Future[None] = asyncio.Future()
+                asyncio.get_running_loop().call_soon(lambda: future.done() or future.set_result(None))
+                await future
+            case "first":
+                waiting = [asyncio.create_task(one) for one in (self.events[which].wait(), asyncio.sleep(0))]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            case "stillborn":
+                asyncio.create_task(asyncio.sleep(0)).cancel()
             case "thread":
                 await asyncio.to_thread(int)
 
@@ -137,6 +151,7 @@ def test_what_is_drawn_of_random_programs(program: list[list[tuple[str, int]]]) 
     assert all(by_id[one.parent or 0].kind in ("loop", "task") for one in tasks)
     one_at_a_time(tasks)
     ready_from_wakes(tasks, log, start_ns)
+    results_of_what_has_ended(trace)
     sums_are_the_loops(tasks, loop, log)
 
 
@@ -175,6 +190,18 @@ def ready_from_wakes(tasks: list[Track], log: TaskLog, start_ns: int) -> None:
             if one.state is State.READY and one.reason == "loop":
                 due = before.reason == "sleep" and any(one.start_ns < at <= one.end_ns for at in wakes)
                 assert one.start_ns in wakes or due, (track.name, one)
+
+
+def results_of_what_has_ended(trace: Trace) -> None:
+    """Nobody gets a result twice in one wait, and none before there is one, or when it is over itself."""
+    by_id = {track.id: track for track in trace.tracks}
+    for flow in trace.flows:
+        if flow.kind == "result" and by_id[flow.source].kind == "task":
+            source, target = by_id[flow.source], by_id[flow.target]
+            assert source.id != target.id
+            assert source.end_ns is not None and flow.source_ns <= source.end_ns
+            assert source.states[-1].start_ns <= flow.source_ns <= flow.target_ns
+            assert target.end_ns is None or flow.target_ns <= target.end_ns
 
 
 def sums_are_the_loops(tasks: list[Track], loop: Track, log: TaskLog) -> None:

@@ -44,8 +44,12 @@ def task_flows(tasks: Sequence[TaskRecord], pid: int, clock: CellClock, ids: Tra
                 source_id = ids.known("loop", pid, task.loop)
             if source_id is not None and source_id != me:
                 moment = at(wake.at_ns)
-                kind: FlowKind = "result" if source is not None and _hands_over(source, wake) else "wake"
-                flows.append(Flow(kind, source_id, moment, me, moment, wake.detail))
+                kind: FlowKind = "wake"
+                begin = moment
+                if source is not None and _hands_over(source, wake):
+                    kind = "result"
+                    begin = moment if source.ended_ns is None else min(moment, at(source.ended_ns))
+                flows.append(Flow(kind, source_id, begin, me, moment, wake.detail))
     for child, awaiter, moment in _results_of_others(shown):
         ended = at(child.ended_ns or 0)
         target = ids.get("task", pid, awaiter)

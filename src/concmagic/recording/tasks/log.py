@@ -11,8 +11,10 @@ from concmagic.recording.raw import LoopRecord, MergedSteps, TaskRecord, Wait, W
 from concmagic.recording.tasks.causes import CANCEL_NOBODY, EXECUTOR_RESULT, Callback, Cause
 from concmagic.recording.tasks.table import LoopEntry, TaskEntry
 from concmagic.recording.tasks.waits import Ended
+from concmagic.recording.tasks.wakers import END_OF_RUN
 
 Step = tuple[int, int]
+_LEAVES_THE_LOOP = ("raised KeyboardInterrupt", "raised SystemExit")
 
 
 @dataclass(slots=True)
@@ -41,10 +43,12 @@ class Reader:
         tasks: dict[int, TaskEntry],
         callbacks: list[Callback],
         ended: Callable[[int], Ended],
+        stops: Sequence[tuple[int, int]] = (),
     ) -> None:
         self._tasks = tasks
         self._callbacks = callbacks
         self._ended = ended
+        self._stops = stops
         self._lives: dict[int, _Life] = {number: _Life() for number in tasks}
         self._unexplained: dict[int, list[_Woken]] = {}  # per loop, in order
         self._runs: dict[int, list[tuple[int, int, str]]] = {}
@@ -122,15 +126,22 @@ class Reader:
         return told
 
     def _runs_of_loops(self) -> dict[int, list[tuple[int, int, int]]]:
-        """Per loop (end, begin, whose) of each step and callback, in order; 0 is a callback's."""
+        """Per loop (end, begin, whose) of each step and callback, in order.
+
+        0 is a callback's, and stands where the loop may have been left: who had it run may have acted then.
+        """
         runs: dict[int, list[tuple[int, int, int]]] = {}
         for number, life in self._lives.items():
             in_loop = runs.setdefault(self._tasks[number].loop, [])
             in_loop.extend((end, begin, number) for begin, end in life.steps)
+            if self._tasks[number].outcome in _LEAVES_THE_LOOP and life.steps:
+                in_loop.append((life.steps[-1][1], life.steps[-1][1], 0))
         for loop, called in self._runs.items():
             runs.setdefault(loop, []).extend(
                 (end, begin, 0) for begin, end, name in called if name not in CANCEL_NOBODY
             )
+        for loop, at in self._stops:
+            runs.setdefault(loop, []).append((at, at, 0))
         for in_loop in runs.values():
             in_loop.sort()
         return runs
@@ -167,20 +178,21 @@ class Reader:
 
     def _finished(self, woken: Any, entry: TaskEntry, life: _Life) -> Wake:
         ended = self._ended(woken.wait)
-        wait, detail = ended.wait, "cancelled" if ended.cancelled else ""
+        wait, detail, cancelled = ended.wait, ended.cancelled, bool(ended.cancelled)
         if ended.thread is not None:
-            return Wake(woken.at_ns, "thread", None, ended.thread, detail, wait, ended.cancelled)
+            return Wake(woken.at_ns, "thread", None, ended.thread, detail, wait, cancelled)
         if woken.by == entry.number:  # it awaited what was done already: ready when its step was over
             after = bisect_right(life.steps, woken.at_ns, key=_end)
             at_ns = life.steps[after][1] if after < len(life.steps) else woken.at_ns
-            return Wake(at_ns, "self", None, None, detail, wait, ended.cancelled)
+            return Wake(at_ns, "self", None, None, detail, wait, cancelled)
         if woken.by >= 0:
-            cause: Cause = "task" if woken.by else "unknown"
-            return Wake(woken.at_ns, cause, woken.by or None, None, detail, wait, ended.cancelled)
+            nobody: Cause = "callback" if detail == END_OF_RUN else "unknown"
+            cause: Cause = "task" if woken.by else nobody
+            return Wake(woken.at_ns, cause, woken.by or None, None, detail, wait, cancelled)
         by = self._callbacks[-woken.by - 1]
         if by.name == EXECUTOR_RESULT and wait.reason == "future":
             wait = replace(wait, reason="executor job", name="")
-        return Wake(woken.at_ns, by.cause, None, by.thread, by.detail or detail, wait, ended.cancelled)
+        return Wake(woken.at_ns, by.cause, None, by.thread, by.detail or detail, wait, cancelled)
 
     def loop_records(
         self, loops: dict[int, LoopEntry], merged: dict[int, list[MergedSteps]]

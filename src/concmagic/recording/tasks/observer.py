@@ -56,6 +56,7 @@ class Observer:
         self.waits = WaitBook(shown_name, self.table.numbers)
         self.callbacks: list[Callback] = []
         self.problems: list[str] = []
+        self.stops: list[tuple[int, int]] = []  # a loop's number, and when it was told to stop
         self.unawaited: list[RawCode] = []
         self._kernel_loop = kernel_loop
         self._by_hand = 0  # futures made by hand so far
@@ -254,6 +255,13 @@ class Observer:
         if timer and thread is None and name == "_set_result_unless_cancelled":
             self.table.sleeps[id(handle._loop)] = number
         return number
+
+    def stopped(self, loop: Any) -> None:
+        """`stop` of this loop was called."""
+        try:
+            self.stops.append((self._loop(loop).number, monotonic_ns()))
+        except Exception as error:
+            self.fail(error)
 
     def _loop(self, loop: Any) -> LoopEntry:
         entry = self.table.loop_by_id.get(id(loop))

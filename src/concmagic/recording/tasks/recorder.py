@@ -39,6 +39,7 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hoo
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
     (_Loop, "create_future", scheduling.create_future_hook),
     (_Loop, "get_debug", scheduling.get_debug_hook),
+    (_Loop, "stop", scheduling.stop_hook),
     (_Loop, "create_task", hooks.create_task_hook),
     (asyncio.Lock, "acquire", lock_holders.acquire_hook),
     (_Loop, "call_exception_handler", forgotten.exception_handler_hook),
@@ -197,7 +198,7 @@ def _build(observer: Observer, cell_task: int | None) -> TaskLog:
     if stream.folding is not None:
         stream.keep(stream.folding.close())
         merged = stream.folding.merged
-    reader = Reader(dict(table.tasks), observer.callbacks, observer.waits.ended)
+    reader = Reader(dict(table.tasks), observer.callbacks, observer.waits.ended, observer.stops)
     reader.read(stream.records())
     log = TaskLog(
         tasks=reader.task_records(merged),

@@ -163,6 +163,18 @@ def get_debug_hook(observer: Observer, original: Hook) -> Hook:
     return get_debug
 
 
+def stop_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for a loop's `stop`: what comes after it may happen outside of the loop."""
+
+    @functools.wraps(original)
+    def stop(self: Any) -> Any:
+        if observer.active:
+            observer.stopped(self)
+        return original(self)
+
+    return stop
+
+
 def throws_into(task: Any, arguments: tuple[Any, ...]) -> bool:
     """Whether the next step of a task begins with an exception; `arguments` are its callback's."""
     try:

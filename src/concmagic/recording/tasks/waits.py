@@ -31,7 +31,7 @@ from concmagic.recording.tasks.wait_rows import (
     WHOLE,
     Row,
 )
-from concmagic.recording.tasks.wakers import Asked, asked_of, io_of, shielded
+from concmagic.recording.tasks.wakers import Asked, asked_of, cancelled_by, io_of, shielded
 
 _NOWHERE: CodePlace = ("", 0)
 _SLEEP: CodeType = asyncio.sleep.__code__
@@ -80,18 +80,16 @@ class Ended:
 
     wait: Wait
     thread: int | None  # native id of the thread that woke the task by itself
-    cancelled: bool  # what it awaited was cancelled
+    cancelled: str  # what it awaited was cancelled: CANCELLED, or END_OF_RUN; "" if it was not
 
 
-# Reason, detail, identity of the code and instruction of the await, the thread that woke it, whether
-# it was cancelled, whether the thing may have a name there, the task that was awaited or held the lock,
-# how long a `wait_for` around it lets it take, where a bare future was made, whether `shield` was around it,
-# those of several tasks that had ended.
+# Reason, detail, identity of the code and instruction of the await, the thread that woke it, whether what
+# it awaited was cancelled, whether the thing may have a name there, the task that was awaited or held the
+# lock, how long a `wait_for` around it lets it take, where a bare future was made, whether `shield` was
+# around it, those of several tasks that had ended.
 # (Not the code itself: hashing one takes longer than all the rest.)
 _Said = str | float | None  # a number is a length of time in seconds
-_Key = tuple[
-    str, _Said, int, int, int | None, bool, bool, int | None, _Said, CodePlace, bool, tuple[int, ...]
-]
+_Key = tuple[str, _Said, int, int, int | None, str, bool, int | None, _Said, CodePlace, bool, tuple[int, ...]]
 
 
 class WaitBook:
@@ -119,7 +117,9 @@ class WaitBook:
         awaited = getattr(coroutine, "cr_await", None)
         if awaited is None or getattr(awaited, "cr_code", None) is not _SLEEP:
             return self.look(task, future)  # it is not the task's own coroutine that sleeps
-        seen = delay, id(coroutine.cr_code), coroutine.cr_frame.f_lasti, future.cancelled()
+        if future.cancelled():  # who did that is asked each time
+            return self.look(task, future)
+        seen = delay, id(coroutine.cr_code), coroutine.cr_frame.f_lasti, False
         number = self.naps.get(seen)
         if number is None:
             number = self.naps[seen] = self.look(task, future)
@@ -173,7 +173,7 @@ class WaitBook:
             elif row is WAIT:
                 tasks = self._ended_of(say.local(nodes[shape.node], "fs"))
         code, instruction = (0, -1) if user < 0 else (identities[user], _instruction(nodes[user]))
-        cancelled = future is not None and future.cancelled()
+        cancelled = cancelled_by() if future is not None and future.cancelled() else ""
         named = named and shape.direct
         key = (reason, detail, code, instruction, thread, cancelled, named, about, limit, made, within, tasks)
         number = self._numbers.get(key)
@@ -223,7 +223,7 @@ class WaitBook:
         identity: int,
         instruction: int,
         thread: int | None,
-        cancelled: bool,
+        cancelled: str,
         named: bool,
         about: int | None,
         limit: _Said,

@@ -25,6 +25,8 @@ from concmagic.recording.tasks.wait_rows import OF_LOOPS, OF_PROTOCOLS, OF_TRANS
 
 _SHIELD_DONE = "shield.<locals>._inner_done_callback"
 _SHIELD_CANCELLED = "shield.<locals>._outer_done_callback"
+_CANCELS_ALL = "_cancel_all_tasks"  # asyncio's and uvloop's
+CANCELLED, END_OF_RUN = "cancelled", "the end of the run"  # details of wake-ups
 # A coroutine or generator on the way is somebody's own step: that made the future done, not the loop's read.
 _STEPS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 
@@ -90,6 +92,12 @@ def io_of(future: Any) -> Io | None:
     told: Io | None = _from_stack(_transports)
     failed = future._exception is not None  # not exception(): asking would count as having retrieved it
     return None if told is None or (failed and told[0] == say.CLOSE) else told
+
+
+def cancelled_by() -> str:
+    """How what was awaited has been cancelled: in somebody's step, or by a runner that ends its loop."""
+    ends = _from_stack(lambda frame: frame.f_code.co_name == _CANCELS_ALL or None)
+    return END_OF_RUN if ends else CANCELLED
 
 
 def _inner(callbacks: list[Any]) -> Any:
