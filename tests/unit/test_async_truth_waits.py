@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import gc
 import inspect
+import multiprocessing
 import socket
 import sys
 import threading
@@ -417,6 +418,62 @@ def test_a_job_within_wait_for_still_tells_its_pool() -> None:
     asked = "to_thread" if sys.version_info < (3, 12) else "asks"
     (said,) = waits(trace, asked)
     assert said.startswith("executor job in asyncio")
+
+
+def test_a_result_that_is_handed_over_is_a_job_only_of_an_executor() -> None:
+    """`wrap_future` is what executors use, and what is used between loops."""
+
+    async def main() -> None:
+        go_on = threading.Event()
+
+        async def here() -> None:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(turns(2), loop))
+
+        async def elsewhere() -> None:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(turns(20), other))
+
+        async def by_hand() -> None:
+            await asyncio.wrap_future(promised)
+
+        async def by_a_step() -> None:
+            await asyncio.wrap_future(set_here)
+
+        async def job() -> None:
+            await loop.run_in_executor(None, go_on.wait)
+
+        async def process_job() -> None:
+            context = multiprocessing.get_context("spawn")
+            with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+                await loop.run_in_executor(pool, int)
+
+        loop, other = asyncio.get_running_loop(), asyncio.new_event_loop()
+        each_way = (here, elsewhere, by_hand, by_a_step, job, process_job)
+        set_here: concurrent.futures.Future[None] = concurrent.futures.Future()
+        promised: concurrent.futures.Future[None] = concurrent.futures.Future()
+        threads = [
+            threading.Thread(target=other.run_forever, name="other"),
+            threading.Thread(target=lambda: go_on.wait() and promised.set_result(None), name="keeps it"),
+        ]
+        for thread in threads:
+            thread.start()
+        tasks = [asyncio.create_task(each()) for each in each_way]
+        await turns(3)
+        go_on.set()
+        set_here.set_result(None)
+        await asyncio.gather(*tasks)
+        other.call_soon_threadsafe(other.stop)
+        for thread in threads:
+            thread.join()
+        other.close()
+
+    trace = traced(main)
+    assert waits(trace, "here") == ["future asyncio.wrap_future()"]
+    assert waits(trace, "elsewhere") == ["future asyncio.wrap_future()"]
+    assert waits(trace, "by_hand") == ["future asyncio.wrap_future()"]
+    assert waits(trace, "by_a_step") == ["future asyncio.wrap_future()"]
+    assert waits(trace, "job")[0].startswith("executor job in asyncio")
+    assert waits(trace, "process_job")[0].startswith("executor job")
+    assert {("wake", "other", "elsewhere"), ("wake", "keeps it", "by_hand")} <= set(flows(trace))
 
 
 def test_streams_tell_host_and_port_of_the_other_end() -> None:

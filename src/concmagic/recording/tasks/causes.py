@@ -55,11 +55,17 @@ class Callback:
     timer: bool = False
     io: bool = False  # the loop's selector holds its handle
     thread: int | None = None  # native id of the thread that sent it with call_soon_threadsafe
+    relayed: bool = False  # a result that is handed over, and is no executor's: a coroutine's in another loop
 
     @property
     def by_thread(self) -> bool:
         """Whether another thread is behind it: which one is not known of a job that was over at once."""
-        return self.thread is not None or self.name == EXECUTOR_RESULT
+        return self.thread is not None or self.of_executor
+
+    @property
+    def of_executor(self) -> bool:
+        """Whether it hands over the result of an executor's job."""
+        return self.name == EXECUTOR_RESULT and not self.relayed
 
     @property
     def cause(self) -> Cause:
@@ -79,7 +85,7 @@ class Callback:
         """A word more on the cause, "" where it says all."""
         if self.timer:
             return _TIMERS.get(self.name, self.name)
-        return "" if self.by_thread or self._is_asyncios_io else self.name
+        return "" if self.by_thread or self.relayed or self._is_asyncios_io else self.name
 
 
 def name_of(callback: Any) -> str:

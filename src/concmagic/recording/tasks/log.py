@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from concmagic.recording.raw import LoopRecord, MergedSteps, TaskRecord, Wait, Wake
-from concmagic.recording.tasks.causes import CANCEL_NOBODY, EXECUTOR_RESULT, Callback, Cause
+from concmagic.recording.tasks.causes import CANCEL_NOBODY, Callback, Cause
 from concmagic.recording.tasks.table import LoopEntry, TaskEntry
 from concmagic.recording.tasks.waits import Ended
 from concmagic.recording.tasks.wakers import END_OF_RUN
@@ -190,7 +190,7 @@ class Reader:
             cause: Cause = "task" if woken.by else nobody
             return Wake(woken.at_ns, cause, woken.by or None, None, detail, wait, cancelled)
         by = self._callbacks[-woken.by - 1]
-        if by.name == EXECUTOR_RESULT and wait.reason == "future":
+        if by.of_executor and wait.reason == "future":
             wait = replace(wait, reason="executor job", name="")
         return Wake(woken.at_ns, by.cause, None, by.thread, by.detail or detail, wait, cancelled)
 

@@ -14,18 +14,17 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.recording.raw import RawCode
-from concmagic.recording.tasks.causes import Callback, name_of
+from concmagic.recording.tasks.births import Births
+from concmagic.recording.tasks.causes import EXECUTOR_RESULT, Callback, name_of
 from concmagic.recording.tasks.ends import note_end
 from concmagic.recording.tasks.foreign_loops import SeenTimer
 from concmagic.recording.tasks.hooks import RUN_CODES, STEP_IN_PYTHON, stepping_task
 from concmagic.recording.tasks.lock_holders import is_free
-from concmagic.recording.tasks.newborn import newest_future
 from concmagic.recording.tasks.origin import (
     creating_frame,
     is_kernels_thread,
     origin_before_cell,
     origin_of,
-    place_of,
 )
 from concmagic.recording.tasks.step_clock import StepClock
 from concmagic.recording.tasks.stream import Stream
@@ -38,9 +37,9 @@ from concmagic.recording.tasks.table import (
     user_name,
 )
 from concmagic.recording.tasks.waits import WaitBook
+from concmagic.recording.tasks.wakers import is_of_executor
 
 _CREATE: CodeType = base_events.BaseEventLoop.create_task.__code__
-_MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
 _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`
 
 
@@ -54,15 +53,16 @@ class Observer:
         self.stream = Stream(limit)
         self.clock = StepClock()
         self.waits = WaitBook(shown_name, self.table.numbers)
+        self.births = Births(self.waits.made, self.fail)
         self.callbacks: list[Callback] = []
         self.problems: list[str] = []
         self.stops: list[tuple[int, int]] = []  # a loop's number, and when it was told to stop
         self.unawaited: list[RawCode] = []
         self._kernel_loop = kernel_loop
-        self._by_hand = 0  # futures made by hand so far
-        self._callback_numbers: dict[tuple[int, str, bool, int | None], int] = {}
+        self._callback_numbers: dict[tuple[int, str, bool, int | None, bool], int] = {}
         # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
         self._senders: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._relayed: weakref.WeakSet[Any] = weakref.WeakSet()  # handles of results that are no executor's
 
     def fail(self, error: Exception) -> None:
         """Give up after an error of our own: the cell goes on as if nobody watched."""
@@ -178,33 +178,11 @@ class Observer:
     def sent(self, handle: Any, callback: Any, args: tuple[Any, ...], loop: Any) -> None:
         """A handle is about to be queued by call_soon_threadsafe."""
         try:
+            if getattr(callback, "__qualname__", "") == EXECUTOR_RESULT and not is_of_executor():
+                self._relayed.add(handle)
             if not _runs_here(loop):
                 self._senders[handle] = thread = threading.get_native_id()
                 self.bound(callback, args, thread)
-        except Exception as error:
-            self.fail(error)
-
-    def made(self, future: Any, frame: FrameType) -> None:
-        """`create_future` was called here."""
-        try:
-            if place_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
-                self.waits.made[future] = frame.f_code.co_filename, frame.f_lineno
-        except Exception as error:
-            self.fail(error)
-
-    def made_by_hand(self, loop: Any, frame: FrameType) -> None:
-        """A loop was asked for its debug mode here: perhaps by a future that is being made."""
-        try:
-            code = frame.f_code
-            if place_of(code.co_filename) in ("stdlib", "ours") or "get_debug" in code.co_names:
-                return  # in the second case the code itself may have asked
-            future = newest_future(loop) if self._by_hand < _MOST_BY_HAND else None
-            self._by_hand += 1
-            if future is None:
-                return
-            while frame.f_code.co_name == "__init__" and frame.f_back is not None:
-                frame = frame.f_back  # a class of the user's own: what makes one is told
-            self.waits.made[future] = frame.f_code.co_filename, frame.f_lineno
         except Exception as error:
             self.fail(error)
 
@@ -245,12 +223,15 @@ class Observer:
                 parent = getattr(group, "_parent_task", None)
                 self.table.tasks[ended].awaiter = self.table.numbers.get(id(parent))
         loop.sender = thread = self._senders.pop(handle, None) if self._senders else None
-        key = loop.number, name_of(callback), timer, thread
+        relayed = handle in self._relayed if self._relayed else False
+        key = loop.number, name_of(callback), timer, thread, relayed
         return self._callback_numbers.get(key) or self._new_callback(key, handle)
 
-    def _new_callback(self, key: tuple[int, str, bool, int | None], handle: Any) -> int:
-        loop, name, timer, thread = key
-        self.callbacks.append(Callback(loop, name, timer, not timer and _is_selected(handle), thread))
+    def _new_callback(self, key: tuple[int, str, bool, int | None, bool], handle: Any) -> int:
+        loop, name, timer, thread, relayed = key
+        self.callbacks.append(
+            Callback(loop, name, timer, not timer and _is_selected(handle), thread, relayed)
+        )
         self._callback_numbers[key] = number = -len(self.callbacks)
         if timer and thread is None and name == "_set_result_unless_cancelled":
             self.table.sleeps[id(handle._loop)] = number

@@ -138,7 +138,7 @@ def create_future_hook(observer: Observer, original: Hook) -> Hook:
         if module_of is not None and module_of(1) == "asyncio.tasks":
             return future
         if places.get(frame_of(1).f_code.co_filename) != "stdlib" and observer.active:
-            observer.made(future, frame_of(1))
+            observer.births.made(future, frame_of(1))
         return future
 
     return create_future
@@ -157,7 +157,7 @@ def get_debug_hook(observer: Observer, original: Hook) -> Hook:
         else:
             asked_here = places.get(frame_of(1).f_code.co_filename) not in _OWN_PLACES
         if asked_here and observer.active:
-            observer.made_by_hand(self, frame_of(1))
+            observer.births.by_hand(self, frame_of(1))
         return self._debug if alone else original(self)
 
     return get_debug

@@ -25,6 +25,13 @@ from concmagic.recording.tasks.wait_rows import OF_LOOPS, OF_PROTOCOLS, OF_TRANS
 
 _SHIELD_DONE = "shield.<locals>._inner_done_callback"
 _SHIELD_CANCELLED = "shield.<locals>._outer_done_callback"
+# Functions of Python's own that hand a result over, and whether it is an executor's.
+_OF_EXECUTORS = {
+    "_WorkItem.run": True,
+    "BaseEventLoop.run_in_executor": True,
+    "_chain_future.<locals>._set_state": False,
+    "_chain_future.<locals>._call_set_state": None,
+}
 _CANCELS_ALL = "_cancel_all_tasks"  # asyncio's and uvloop's
 CANCELLED, END_OF_RUN = "cancelled", "the end of the run"  # details of wake-ups
 # A coroutine or generator on the way is somebody's own step: that made the future done, not the loop's read.
@@ -100,6 +107,22 @@ def cancelled_by() -> str:
     return END_OF_RUN if ends else CANCELLED
 
 
+def is_of_executor() -> bool:
+    """Whether a result that is being handed over to a loop is an executor's, by who hands it over.
+
+    The same is done for a coroutine's that ran in another loop, and for one that is made by hand.
+    """
+    told = _from_stack(_executor, within_steps=True)
+    return told is None or told
+
+
+def _executor(frame: FrameType) -> bool | None:
+    name, place = frame.f_code.co_qualname, place_of(frame.f_code.co_filename)
+    if place == "stdlib":
+        return _OF_EXECUTORS.get(name)
+    return None if place == "library" else False
+
+
 def _inner(callbacks: list[Any]) -> Any:
     for callback in callbacks:
         if getattr(callback, "__qualname__", "") == _SHIELD_CANCELLED:
@@ -108,21 +131,21 @@ def _inner(callbacks: list[Any]) -> Any:
     return None
 
 
-def _from_stack(ask: Callable[[FrameType], Any]) -> Any:
+def _from_stack(ask: Callable[[FrameType], Any], within_steps: bool = False) -> Any:
     """What the first frame tells that can, from here out to the loop's run of a callback."""
-    for frame in _frames():
+    for frame in _frames(within_steps):
         told = ask(frame)
         if told is not None:
             return told
     return None
 
 
-def _frames() -> Iterator[FrameType]:
+def _frames(within_steps: bool) -> Iterator[FrameType]:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code not in RUN_CODES:
         place = place_of(frame.f_code.co_filename)
         if place != "ours":
-            if frame.f_code.co_flags & _STEPS:
+            if frame.f_code.co_flags & _STEPS and not within_steps:
                 return
             yield frame
         frame = frame.f_back
