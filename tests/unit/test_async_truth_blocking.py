@@ -167,9 +167,10 @@ def test_wanting_the_gil_is_not_called_blocking() -> None:
             pass
 
     async def shares() -> None:
-        until = time.thread_time_ns() + 30 * MS
-        while time.thread_time_ns() < until:
-            pass
+        """Computes until it was kept from that for long enough, however the machine shares its cores."""
+        begin, cpu_begin = time.monotonic_ns(), time.thread_time_ns()
+        while time.monotonic_ns() - begin - (time.thread_time_ns() - cpu_begin) < 20 * MS:
+            computed[0] = time.thread_time_ns() - cpu_begin
 
     async def main() -> None:
         thread = threading.Thread(target=computes)
@@ -179,7 +180,8 @@ def test_wanting_the_gil_is_not_called_blocking() -> None:
         stop.set()
         thread.join()
 
+    computed = [0]
     found = spent(traced(main), "shares")
-    assert found[State.RUNNING] >= 29 * MS
+    assert found[State.RUNNING] >= computed[0] - MS
     assert found[State.BLOCKING] < 5 * MS
-    assert found[State.UNKNOWN] >= MS
+    assert found[State.UNKNOWN] + found[State.READY] >= 14 * MS  # the GIL or blocked; or it wanted a core
