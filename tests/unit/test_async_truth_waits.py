@@ -429,8 +429,11 @@ def test_a_result_that_is_handed_over_is_a_job_only_of_an_executor() -> None:
         async def here() -> None:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(turns(2), loop))
 
+        async def later() -> None:
+            await asyncio.to_thread(go_on.wait)  # not before all stand still
+
         async def elsewhere() -> None:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(turns(20), other))
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(later(), other))
 
         async def by_hand() -> None:
             await asyncio.wrap_future(promised)
