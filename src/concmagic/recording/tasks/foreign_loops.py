@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import weakref
 from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, H
     """The class, name, original and stand-in of each function of the package's loop that is replaced."""
     loop = module.Loop
     run = run_hook(observer, _call)
+    observer.waits.asked = weakref.WeakKeyDictionary()
     found: list[tuple[type, str, Hook, Hook]] = []
     for name, make in (
         ("call_soon", _call_soon),
@@ -86,6 +88,8 @@ def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, H
 def _awaitable(observer: Observer, original: Hook, name: str) -> Hook:
     """A function of the loop that returns what is awaited: it is noted what that was asked for."""
 
+    asked = observer.waits.asked
+
     @functools.wraps(original)
     def function(*args: Any, **options: Any) -> Any:
         try:
@@ -94,9 +98,9 @@ def _awaitable(observer: Observer, original: Hook, name: str) -> Hook:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next  # this frame is none of the user's
             raise
-        if observer.active:
+        if observer.active and asked is not None:
             with suppress(TypeError):  # it cannot be referred to weakly
-                observer.waits.asked[awaitable] = Asked(name, args, options)
+                asked[awaitable] = Asked(name, args, options)
         return awaitable
 
     return function

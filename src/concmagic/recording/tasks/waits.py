@@ -100,7 +100,7 @@ class WaitBook:
         self._numbers_of_tasks = numbers
         self.holders = LockHolders()
         self.made: weakref.WeakKeyDictionary[Any, CodePlace] = weakref.WeakKeyDictionary()  # bare futures
-        self.asked: weakref.WeakKeyDictionary[Any, Asked] = weakref.WeakKeyDictionary()  # by what is awaited
+        self.asked: weakref.WeakKeyDictionary[Any, Asked] | None = None  # by what is awaited; of loops in C
         self.delays: dict[int, float] = {}  # id of a future that `asyncio.sleep` awaits → for how long
         # How long, identity of the code and instruction of the await, whether cancelled → the wait's number.
         self.naps: dict[tuple[float, int, int, bool], int] = {}
@@ -151,18 +151,21 @@ class WaitBook:
             # Not always what wakes it: an interrupt frees tasks that await each other by another future.
             awaited = getattr(task, "_fut_waiter", None) or future
             reason, detail = self._by_future(awaited)
-            if reason == FUTURE.reason and awaited not in self.made:
-                inner = shielded(awaited)
-                if inner is not None:
-                    awaited, within = inner, True
-                    reason, detail = self._by_future(inner)
-            about = self._numbers_of_tasks.get(id(awaited)) if reason == "task" else None
-            if reason == GATHER.reason:
-                tasks = self._ended_of(awaited._children)
             named = reason == FUTURE.reason
             if named:
                 made = self.made.get(awaited, _NOWHERE)
-                if (told := asked_of(task, nodes, self.asked) or io_of(awaited)) is not None:
+                inner = shielded(awaited) if made is _NOWHERE else None
+                if inner is not None:
+                    awaited, within = inner, True
+                    reason, detail = self._by_future(inner)
+                    named = reason == FUTURE.reason
+                    made = self.made.get(awaited, _NOWHERE) if named else _NOWHERE
+            about = self._numbers_of_tasks.get(id(awaited)) if reason == "task" else None
+            if reason == GATHER.reason:
+                tasks = self._ended_of(awaited._children)
+            if named:
+                told = asked_of(task, nodes, self.asked) if self.asked is not None else None
+                if told is not None or (told := io_of(awaited)) is not None:
                     (reason, detail), named, made = told, False, _NOWHERE
         else:
             reason, detail, named = row.reason, row.detail(nodes[shape.node], future), row.named

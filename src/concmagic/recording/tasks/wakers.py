@@ -11,7 +11,7 @@ import asyncio
 import gc
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.chains import FUTURE_ITERATOR, WRAPPERS, awaited_by, inside
 from concmagic.recording.tasks.hooks import RUN_CODES
-from concmagic.recording.tasks.origin import place_of
+from concmagic.recording.tasks.origin import known_places, place_of
 from concmagic.recording.tasks.wait_details import Node
 from concmagic.recording.tasks.wait_rows import OF_LOOPS, OF_PROTOCOLS, OF_TRANSPORTS
 
@@ -66,7 +66,7 @@ def asked_of(task: Any, nodes: list[Node], asked: Mapping[Any, Asked]) -> Io | N
 
     `nodes` are the coroutines written in Python that lead there.
     """
-    node = (awaited_by(nodes[-1]) if nodes else task.get_coro()) if asked else None
+    node = awaited_by(nodes[-1]) if nodes else task.get_coro()
     while node is not None and type(node) is not FUTURE_ITERATOR:
         wrapped = gc.get_referents(node) if type(node).__name__ in WRAPPERS else ()
         for each in (node, *wrapped):
@@ -133,22 +133,19 @@ def _inner(callbacks: list[Any]) -> Any:
 
 def _from_stack(ask: Callable[[FrameType], Any], within_steps: bool = False) -> Any:
     """What the first frame tells that can, from here out to the loop's run of a callback."""
-    for frame in _frames(within_steps):
-        told = ask(frame)
-        if told is not None:
-            return told
-    return None
-
-
-def _frames(within_steps: bool) -> Iterator[FrameType]:
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code not in RUN_CODES:
-        place = place_of(frame.f_code.co_filename)
-        if place != "ours":
-            if frame.f_code.co_flags & _STEPS and not within_steps:
-                return
-            yield frame
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "_run" and code in RUN_CODES:
+            return None
+        if (known_places.get(code.co_filename) or place_of(code.co_filename)) != "ours":
+            if code.co_flags & _STEPS and not within_steps:
+                return None
+            told = ask(frame)
+            if told is not None:
+                return told
         frame = frame.f_back
+    return None
 
 
 def _handing_on(frame: FrameType) -> Any:
