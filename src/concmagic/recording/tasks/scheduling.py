@@ -21,7 +21,6 @@ from concmagic.recording.tasks.hooks import (
     WAKEUP,
     Hook,
     Identity,
-    create_task_hook,
     hide_hook,
     is_asyncios,
     step_type,
@@ -32,8 +31,8 @@ from concmagic.recording.tasks.sleepers import sleeper_noter
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
 
-# What makes most tasks and futures for others.
-_MAKERS = frozenset(("asyncio.tasks", "asyncio.base_events", __name__, create_task_hook.__module__))
+# What makes futures and handles for others; each handle that is cancelled asks, too.
+_MAKERS = frozenset(name for name in sys.modules if name.startswith("asyncio.")) | {__name__}
 _OWN_PLACES = ("stdlib", "ours")
 
 
@@ -128,13 +127,15 @@ def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
 def create_future_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `create_future`: notes where it was called, unless that was in asyncio itself."""
     places, make_future, frame_of = known_places, futures.Future, sys._getframe
-    alone = is_asyncios(original)
+    alone, births = is_asyncios(original), observer.births
     # From 3.12: without a frame object, which every sleep would have to make.
     module_of = getattr(sys, "_getframemodulename", None)
 
     @functools.wraps(original)
     def create_future(self: Any) -> Any:
+        births.making = True
         future: Any = make_future(loop=self) if alone else original(self)
+        births.making = False
         if module_of is not None and module_of(1) == "asyncio.tasks":
             return future
         if places.get(frame_of(1).f_code.co_filename) != "stdlib" and observer.active:
@@ -148,16 +149,17 @@ def get_debug_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `get_debug`, which every future asks while it is made: notes those made by hand."""
     places, frame_of = known_places, sys._getframe
     module_of = getattr(sys, "_getframemodulename", None)  # from 3.12, as above
-    alone = is_asyncios(original)
+    alone, births = is_asyncios(original), observer.births
 
     @functools.wraps(original)
     def get_debug(self: Any) -> Any:
-        if module_of is not None:
-            asked_here = module_of(1) not in _MAKERS
-        else:
-            asked_here = places.get(frame_of(1).f_code.co_filename) not in _OWN_PLACES
-        if asked_here and observer.active:
-            observer.births.by_hand(self, frame_of(1))
+        if not births.making:
+            if module_of is not None:
+                asked_here = module_of(1) not in _MAKERS
+            else:
+                asked_here = places.get(frame_of(1).f_code.co_filename) not in _OWN_PLACES
+            if asked_here and observer.active:
+                births.by_hand(self, frame_of(1))
         return self._debug if alone else original(self)
 
     return get_debug
