@@ -115,6 +115,44 @@ def test_a_thread_of_anyios_is_who_woke_the_task() -> None:
     assert ("wake", worker, "asks") in flows(trace)
 
 
+def test_a_group_of_anyios_is_waited_for_by_its_last_task() -> None:
+    """Its tasks are called by their functions, as others are: the module before it is anyio's doing."""
+
+    async def child(turns_taken: int) -> None:
+        await turns(turns_taken)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(child, 2)
+            group.start_soon(child, 4)
+            group.start_soon(child, 1, name="mine")
+
+    trace = traced(main)
+    assert names(trace) == {"main", "child-1", "child-2", "mine"}
+    assert waits(trace, "main")[-1] == "task child-2"
+    assert [flow for flow in flows(trace) if flow[0] == "result"][-1] == ("result", "child-2", "main")
+
+
+def test_a_future_that_the_end_of_a_task_makes_done_is_a_wait_for_that_task() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+
+        async def job() -> None:
+            await turns(3)
+
+        async def awaits() -> None:
+            await over
+
+        task = asyncio.create_task(job())
+        task.add_done_callback(lambda _: over.set_result(None))
+        await asyncio.create_task(awaits())
+
+    trace = traced(main)
+    assert waits(trace, "awaits") == ["task job"]
+    assert ("result", "job", "awaits") in flows(trace)
+
+
 EAGER = [pytest.param(id="eager")] if sys.version_info >= (3, 12) else []
 
 
@@ -181,6 +219,7 @@ if sys.platform != "win32":
 
             async def asks() -> None:
                 await loop.getaddrinfo("localhost", 80)
+                await loop.getaddrinfo(b"localhost", 0)
 
             connected = asyncio.Event()
             other = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
@@ -205,7 +244,7 @@ if sys.platform != "win32":
         assert accepts[:2] == [f"sock_accept {server}", "Event gate"]
         assert set(accepts[2:]) <= {f"sock_recv {client}"}
         assert waits(trace, "opens") == [f"connect {addresses['other']}"]
-        assert waits(trace, "asks") == ["DNS localhost:80"]
+        assert waits(trace, "asks") == ["DNS localhost:80", "DNS localhost"]
         assert waits(trace, "alone") == ["DNS localhost:443"]
 
     def test_wrong_arguments_to_uvloop_fail_as_ever() -> None:

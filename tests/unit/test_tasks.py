@@ -133,6 +133,21 @@ def test_a_name_given_later_and_one_given_by_asyncio() -> None:
     assert [task.name for task in log.tasks[:3]] == ["", "renamed", ""]
 
 
+def test_a_dot_in_a_users_name_is_the_users() -> None:
+    """A library that calls a task by what it runs writes the module before it; nobody else does."""
+
+    async def child() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.create_task(child(), name=f"batch 1.{child.__qualname__}")
+        await asyncio.create_task(child(), name=f"{__name__}.{child.__qualname__}")
+
+    own = child.__qualname__
+    names = [task.name for task in record(main).tasks if task.coroutine == own]
+    assert names == [f"batch 1.{own}", ""]
+
+
 def test_a_task_made_without_a_loop_method_is_seen() -> None:
     async def child() -> None:
         await asyncio.sleep(0)

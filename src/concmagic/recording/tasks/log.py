@@ -9,7 +9,7 @@ from typing import Any
 
 from concmagic.recording.raw import LoopRecord, MergedSteps, TaskRecord, Wait, Wake
 from concmagic.recording.tasks.causes import CANCEL_NOBODY, Callback, Cause
-from concmagic.recording.tasks.table import LoopEntry, TaskEntry
+from concmagic.recording.tasks.table import LoopEntry, TaskEntry, named_by_library
 from concmagic.recording.tasks.waits import Ended
 from concmagic.recording.tasks.wakers import END_OF_RUN
 
@@ -24,6 +24,7 @@ class _Woken:
     at_ns: int
     wait: int
     by: int = 0  # a task's number, or minus a callback's; 0 is nobody that was seen
+    ended: bool = False  # that task woke it by having ended
 
 
 @dataclass(slots=True)
@@ -63,7 +64,8 @@ class Reader:
                 continue
             elif number < 0:
                 callback = self._callbacks[-number - 1]
-                self._explain(callback.loop, at, finished.pop(callback.loop, 0) or number)
+                ended = finished.pop(callback.loop, 0)
+                self._explain(callback.loop, at, ended or number, bool(ended))
                 self._runs.setdefault(callback.loop, []).append((at, end, callback.name))
             elif end < 0:
                 self._wake(at, -end, number)
@@ -76,11 +78,12 @@ class Reader:
         self._lives[number].wakes.append(woken)
         self._unexplained.setdefault(self._tasks[number].loop, []).append(woken)
 
-    def _explain(self, loop: int, begin: int, by: int) -> None:
+    def _explain(self, loop: int, begin: int, by: int, ended: bool = False) -> None:
         """What happened since this step began, and is not explained yet, happened in it."""
         waiting = self._unexplained.get(loop)
         while waiting and waiting[-1].at_ns >= begin:
-            waiting.pop().by = by
+            woken = waiting.pop()
+            woken.by, woken.ended = by, ended
 
     def _step(self, life: _Life, begin: int, end: int) -> None:
         wakes = life.wakes
@@ -150,10 +153,11 @@ class Reader:
         self, entry: TaskEntry, merged: tuple[MergedSteps, ...], cancellers: Mapping[int, int]
     ) -> TaskRecord:
         life = self._lives[entry.number]
+        function = named_by_library(entry.name, entry.coroutine, entry.file) if "." in entry.name else ""
         return TaskRecord(
             number=entry.number,
-            name=entry.name,
-            coroutine=entry.coroutine,
+            name="" if function else entry.name,
+            coroutine=function or entry.coroutine,
             file=entry.file,
             line=entry.line,
             parent=entry.parent,
@@ -185,6 +189,11 @@ class Reader:
             after = bisect_right(life.steps, woken.at_ns, key=_end)
             at_ns = life.steps[after][1] if after < len(life.steps) else woken.at_ns
             return Wake(at_ns, "self", None, None, detail, wait, cancelled)
+        if woken.ended and wait.reason == "future" and not cancelled:
+            # A library's way to wait for tasks: a future that is done when the last of them has ended.
+            last = self._tasks[woken.by]
+            name = last.name or last.coroutine
+            wait = replace(wait, reason="task", detail=name, name="", task=woken.by, made=("", 0))
         if woken.by >= 0:
             nobody: Cause = "callback" if detail == END_OF_RUN else "unknown"
             cause: Cause = "task" if woken.by else nobody

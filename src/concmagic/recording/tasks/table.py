@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic_ns
@@ -13,7 +14,7 @@ from typing import Any
 
 from concmagic.recording.raw import CodeLine, Origin, Wait
 from concmagic.recording.tasks.chains import inside
-from concmagic.recording.tasks.origin import code_of
+from concmagic.recording.tasks.origin import code_of, place_of
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
 # What returned an awaitable of an asynchronous generator.
@@ -148,6 +149,25 @@ def user_name(task: Any) -> str:
     get_name = getattr(task, "get_name", None)
     name = str(get_name()) if get_name is not None else ""
     return "" if name.startswith("Task-") and _AUTOMATIC_NAME.match(name) else name
+
+
+def named_by_library(name: str, coroutine: str, file: str) -> str:
+    """The function that a library has called a task by, with its module before it; "" where it did not.
+
+    So anyio does, whose own coroutine is around the one that the task is made for.
+    """
+    for module in _beginnings(name):
+        function = name[len(module) + 1 :]
+        if module in sys.modules and (function == coroutine or place_of(file) == "library"):
+            return function
+    return ""
+
+
+def _beginnings(dotted: str) -> Iterator[str]:
+    """Of "a.b.c": "a.b", then "a"."""
+    while "." in dotted:
+        dotted = dotted.rpartition(".")[0]
+        yield dotted
 
 
 def shown_name(task: Any) -> str:

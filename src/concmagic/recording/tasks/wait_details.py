@@ -146,6 +146,8 @@ def address_words(value: Any) -> str:
     if not isinstance(value, (tuple, list)) or len(value) < 2:
         return ""
     host, port = value[0], value[1]
+    if isinstance(host, bytes):
+        host = os.fsdecode(host)
     if isinstance(host, str) and ":" in host:
         host = f"[{host}]"
-    return f"{host}:{port}" if isinstance(port, (int, str)) else str(host)
+    return f"{host}:{port}" if port and isinstance(port, (int, str)) else str(host)  # 0 is any port
