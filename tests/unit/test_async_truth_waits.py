@@ -470,7 +470,9 @@ def test_a_result_that_is_handed_over_is_a_job_only_of_an_executor() -> None:
         other.close()
 
     trace = traced(main)
-    assert waits(trace, "here") == ["future asyncio.wrap_future()"]
+    # From 3.14 a result within one loop is handed over at once, by the end of the task itself.
+    handed_on = "task turns" if sys.version_info >= (3, 14) else "future asyncio.wrap_future()"
+    assert waits(trace, "here") == [handed_on]
     assert waits(trace, "elsewhere") == ["future asyncio.wrap_future()"]
     assert waits(trace, "by_hand") == ["future asyncio.wrap_future()"]
     assert waits(trace, "by_a_step") == ["future asyncio.wrap_future()"]
