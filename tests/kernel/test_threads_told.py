@@ -87,6 +87,49 @@ def test_a_wait_at_a_socket_says_which_and_from_which_line(asked: Kernel) -> Non
         assert longest_wait(asked, name) == ("socket", address, line), name
 
 
+WITHOUT_CALLS = """\
+%%threads -q -o trace --detail states
+import queue, threading, time
+from concurrent.futures import ThreadPoolExecutor
+lock, ready, items = threading.Lock(), threading.Event(), queue.Queue()
+inside = threading.Barrier(5)
+def sleeper():
+    with lock:
+        inside.wait()
+        time.sleep(0.5)  # long enough for many looks, and for the machine's own pauses
+    ready.set()
+    items.put(1)
+def entering():
+    inside.wait()
+    with lock: pass
+def acquiring():
+    inside.wait()
+    if lock.acquire(): lock.release()
+def eventual():
+    inside.wait()
+    ready.wait()
+def taking():
+    inside.wait()
+    items.get()
+each = (sleeper, entering, acquiring, eventual, taking)
+threads = [threading.Thread(target=one, name=one.__name__) for one in each]
+for one in threads: one.start()
+threads[0].join()
+for one in threads[1:]: one.join()
+"""
+
+
+def test_what_waits_for_locks_is_told_without_calls_too(asked: Kernel) -> None:
+    """On 3.11 by looks at the frames of who sleeps."""
+    asked.check(WITHOUT_CALLS)
+    assert longest_wait(asked, "MainThread") == ("join", "of sleeper", 27)
+    assert longest_wait(asked, "entering")[::2] == ("Lock", 14)
+    assert longest_wait(asked, "acquiring")[::2] == ("Lock", 17)
+    assert longest_wait(asked, "eventual") == ("Event", "ready", 20)
+    assert longest_wait(asked, "taking") == ("Queue.get", "items", 23)
+    assert ("sleeper", "MainThread", "sleeper") in asked.value("flows(trace, 'join')")
+
+
 TLS = """\
 %%threads -q -o trace
 import os, socket, ssl, subprocess, tempfile, threading, time

@@ -25,7 +25,7 @@ class FoundWait:
     detail: str
     file: str
     line: int
-    object: int
+    object: int  # -1: not known
     releaser: int | None = None  # native id
     released_ns: int = 0
     exact: bool = True  # seen by itself, not by samples
@@ -64,13 +64,15 @@ class LockReader:
         return reason or self.reason_of(number), file, line
 
     def reason_of(self, number: int) -> str:
-        """The reason of a wait for an object's lock."""
+        """The reason of a wait for an object's lock; that of samples where the object is not known (-1)."""
+        if number < 0:
+            return states.OF_A_LOCK
         kind = self.log.objects[number].kind
         return {"RLock": "RLock", "SimpleQueue": "Queue.get"}.get(kind, "Lock")
 
     def detail(self, reason: str, number: int, waiter: int, holders: Iterable[int], more: int = 0) -> str:
         """Which one, and who had it."""
-        if reason not in states.OF_LOCKS:
+        if reason not in states.OF_LOCKS or number < 0:
             return ""
         name = self.log.objects[number].name
         # Inside a condition or a queue a thread waits for a lock that it has taken itself.
@@ -79,6 +81,10 @@ class LockReader:
             return sentences.lock_detail(name, sentences.waits_for_itself(self.name(waiter)))
         return sentences.lock_detail(name, sentences.lock_holders([self.name(one) for one in others], more))
 
+    def join_of(self, native_id: int) -> str:
+        """Whose end was waited for; "" if it is not known."""
+        return sentences.wait_of(self.name(native_id)) if native_id else ""
+
     def name(self, native_id: int) -> str:
         """A thread's name."""
         return self._names.get(native_id, f"thread {native_id}")
@@ -86,12 +92,13 @@ class LockReader:
     def _wait(self, one: LockWait) -> FoundWait:
         reason, file, line = self.told(one.chain, one.object)
         end_ns = self._clock.wall_ns if one.end_ns is None else self._clock.at(one.end_ns)
+        detail = self.detail(reason, one.object, one.native_id, one.holders, one.more_holders)
         return FoundWait(
             one.native_id,
             self._clock.at(one.start_ns),
             end_ns,
             reason,
-            self.detail(reason, one.object, one.native_id, one.holders, one.more_holders),
+            self.join_of(one.joined) if reason == "join" else detail,
             file,
             line,
             one.object,

@@ -18,6 +18,7 @@ from concmagic.recording.tasks.origin import place_of
 
 MOST_CALLS = 16  # of one chain
 _FILES = ("threading.py", "queue.py")
+_JOIN, _JOIN_DEPTH = threading.Thread.join.__code__, 2  # until 3.12 it waits in a function of its own
 Row = tuple[CodeType, int]  # a function and the instruction in it
 
 
@@ -110,6 +111,15 @@ class Chains:
             known = place_of(file) == "user", place_of(file) == "stdlib" and os.path.basename(file) in _FILES
             self._files[file] = known
         return known
+
+
+def joined_by(frame: FrameType | None) -> int:
+    """The native id of the thread whose end a frame waits for; 0 if it waits for none."""
+    for _ in range(_JOIN_DEPTH):
+        if frame is not None and frame.f_code is _JOIN:
+            return getattr(frame.f_locals.get("self"), "native_id", None) or 0
+        frame = None if frame is None else frame.f_back
+    return 0
 
 
 def kind_of(target: Any) -> str:

@@ -36,6 +36,7 @@ def make_log(
         merged=table.merged,
         addresses=tuple(of_address.items()),
         frames=tuple(addresses.stopped) if addresses is not None else (),
+        standing=tuple(addresses.standing) if addresses is not None else (),
     )
 
 

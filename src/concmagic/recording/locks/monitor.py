@@ -105,6 +105,8 @@ class LockMonitor:
                 self.table.release(target, entirely=True)
             elif operation == methods.PUT:
                 self.table.put(target)
+            elif operation == methods.JOIN:
+                self.table.begin_join(target, callable, code, offset)
             else:
                 self.table.begin(target, callable, code, offset, operation == methods.RESTORE)
         except Exception as error:

@@ -16,9 +16,9 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.recording.locks.arguments import Arguments
-from concmagic.recording.locks.callers import Chains
+from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.kinds import RLock
-from concmagic.recording.locks.now import Attempt, LockState, Thread
+from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during
 from concmagic.recording.raw_locks import LockWait
 from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.thread_frames import thread_frames
@@ -46,6 +46,8 @@ class LockTable:
         self._arguments = Arguments()
         self.here = _thread._local()  # its attribute `thread` is the calling one
         self._prune_at = _PRUNE_AT
+        self._ends = LockState(self)  # of threads: who joins waits for no lock, and nobody has it
+        self._ends.ref = _nothing
 
     def thread(self) -> Thread:
         """The calling thread."""
@@ -102,6 +104,15 @@ class LockTable:
             attempt.blocks = self._arguments.block(sys._getframe(2), offset)
         state.waiting += 1
         pending.append(attempt)
+
+    def begin_join(self, handle: Any, callable: Any, code: CodeType, offset: int) -> None:
+        """The calling thread is about to wait for another's end."""
+        thread = self.thread()
+        if not thread.is_ours:
+            attempt = Attempt(self._ends, callable, code, offset, not handle.is_done(), False)
+            attempt.blocks = self._arguments.block(sys._getframe(2), offset)
+            self._ends.waiting += 1
+            thread.pending.append(attempt)
 
     def taken_late(self, thread: Thread, code: CodeType, offset: int, frame: FrameType) -> None:
         """A lock was free when it was asked for, but another thread was faster."""
@@ -221,12 +232,15 @@ class LockTable:
             chain, made = self.chains.of(frame, attempt.offset)
         else:
             chain, made = self.chains.number(((attempt.code, attempt.offset),)), None
-        number = self.chains.object_of(made, state.ref, state, chain)
+        if state is self._ends:
+            number = self.chains.object_of(None, _nothing, None, -1)
+        else:
+            number = self.chains.object_of(made, state.ref, state, chain)
         self.chains.count(number, (end_ns or time.monotonic_ns()) - attempt.start_ns)
         if len(self.waits) >= MOST_WAITS and end_ns is not None:
             self.merged += 1
             return
-        holders, more = _holders(attempt, took)
+        holders, more = holders_during(attempt, took)
         self.waits.append(
             LockWait(
                 thread.native_id,
@@ -239,6 +253,7 @@ class LockTable:
                 more,
                 state.released_by if released else None,
                 state.released_ns if released else 0,
+                joined_by(frame),
             )
         )
 
@@ -263,18 +278,8 @@ class LockTable:
                     self._keep(thread, attempt, None, False, False, frame)
 
 
-def _holders(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:
-    """Who had it during an attempt, by native id, in order; and how many there were before those."""
-    state = attempt.state
-    if state.puts is not None:
-        return (), 0
-    since = state.serial - attempt.serial - (1 if took else 0)
-    recent = list(state.recent)[:-1] if took else list(state.recent)
-    known = recent[max(len(recent) - since, 0) :] if since else []
-    more = since - len(known)
-    if attempt.holder is None or more:
-        return tuple(known), more + (attempt.holder is not None)
-    return (attempt.holder.native_id, *known), 0
+def _nothing() -> None:
+    return None
 
 
 def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
