@@ -285,6 +285,52 @@ def test_a_semaphore() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", [threading.Semaphore, threading.BoundedSemaphore])
+def test_who_waits_for_a_semaphore_is_told_who_has_its_permits(kind: Any) -> None:
+    slots, has = kind(2), []
+
+    def first() -> None:
+        slots.acquire()
+        has.append("first")
+        until(lambda: bool(slots._cond._waiters))
+        until_asleep(slots._cond._waiters[0])
+        slots.release()
+
+    def second() -> None:
+        until(lambda: has == ["first"])
+        with slots:
+            has.append("second")
+            until(lambda: "third" in has)
+
+    def third() -> None:
+        until(lambda: len(has) == 2)
+        with slots:
+            has.append("third")
+
+    with recorded(slots=slots) as run:
+        run.run(first, second, third)
+    check(run.by("third"), Seen("third", "slots", ["first", "second"], True, "first"))
+
+
+def test_a_permit_that_nobody_took_is_a_signal_and_held_by_nobody() -> None:
+    signal, turns = threading.Semaphore(0), []
+
+    def tells() -> None:
+        for _ in range(2):
+            until(lambda: bool(signal._cond._waiters))  # type: ignore[attr-defined]
+            until_asleep(signal._cond._waiters[0])  # type: ignore[attr-defined]
+            signal.release()
+
+    def told() -> None:
+        for _ in range(2):
+            signal.acquire()
+            turns.append(1)
+
+    with recorded(signal=signal) as run:
+        run.run(tells, told)
+    check(run.by("told")[1:], Seen("told", "signal", [], True, "tells"))
+
+
 def test_a_barrier() -> None:
     released(
         lambda: threading.Barrier(2), lambda it: it.wait(), lambda it: it.wait(), lambda it: it._cond._waiters

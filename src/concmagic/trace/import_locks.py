@@ -115,8 +115,8 @@ def _length(wait: FoundWait) -> int:
 
 def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
     """A call that waited for a lock, with the lock's name."""
-    # Nobody holds an event or a condition: who lets its inner lock go only says that it happened.
-    if call.reason not in ("Lock", "RLock"):
+    # An inner lock of an event or a condition is none that the user knows.
+    if call.reason not in ("Lock", "RLock", wait.reason):
         return call
     detail = wait.detail or call.detail
     if call.line or not wait.line:

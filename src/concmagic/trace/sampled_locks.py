@@ -123,7 +123,8 @@ class SampledWaits:
         over = not is_last or self._threads[one.native_id] is not None
         releaser, released_ns = self._releaser(one.native_id, start, end) if over else (None, 0)
         reason, file, line = self._reader.told(-1 if stood is None else stood.chain, number)
-        holders = [] if releaser is None else [releaser]
+        # Who lets the inner lock of an event go had not held it: that only says that it happened.
+        holders = [releaser] if releaser is not None and reason in ("Lock", "RLock") else []
         detail = self._reader.detail(reason, number, one.native_id, holders)
         if stood is not None and reason == "join":
             detail = self._reader.join_of(stood.joined)

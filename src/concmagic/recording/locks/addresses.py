@@ -74,30 +74,36 @@ class LockAddresses:
                 self.found[_address(one)] = weakref.ref(one)
 
     def look(self) -> None:
-        """Note where the threads of `threading` stand now, and who waits in a `with`."""
+        """Note where the threads of `threading` stand now, and which locks they enter in a `with`."""
+        self._search(self._look_at_frames())
+
+    def _look_at_frames(self) -> list[tuple[FrameType, int]]:
+        """Note where they stand. Returns the frames that enter something, and the address of that."""
         from_ns = time.monotonic_ns()
         native_ids = {ident: thread.native_id for ident, thread in list(_started.items())}
         frames = list(thread_frames().items())
         with self._frames.open():
-            entering = {ident: address for ident, at in frames if (address := self._frames.entered(at))}
-        addresses = set(entering.values())
-        locks = locks_at(addresses - self._seen)  # a wait is looked at once: the search takes long
-        self._seen = addresses
+            entering = [(at, address) for _, at in frames if (address := self._frames.entered(at))]
         for ident, frame in frames:
-            lock = locks.get(entering.get(ident, 0))
-            number = -1 if lock is None else self._note(frame, lock)
             if (native_id := native_ids.get(ident)) and len(self.standing) < _MOST:
-                self._note_standing(native_id, ident in self._before, frame, number, from_ns)
+                self._note_standing(native_id, ident in self._before, frame, from_ns)
+        return entering
 
-    def _note_standing(
-        self, native_id: int, was_before: bool, frame: FrameType, number: int, from_ns: int
-    ) -> None:
+    def _search(self, entering: list[tuple[FrameType, int]]) -> None:
+        """Find the locks at these addresses; a wait is looked at once, for that takes long."""
+        addresses = {address for _, address in entering}
+        locks = locks_at(addresses - self._seen)
+        self._seen = addresses
+        for frame, address in entering:
+            if address in locks:
+                self._note(frame, locks[address])
+
+    def _note_standing(self, native_id: int, was_before: bool, frame: FrameType, from_ns: int) -> None:
         chain, made = self._chains.of(frame, frame.f_lasti)
         code, _ = self._chains.rows[chain][-1]
         if was_before and place_of(code.co_filename) != "user":
             return
-        if made is not None and number < 0:
-            number = self._chains.object_of(made, weakref.ref(made), None, chain)
+        number = -1 if made is None else self._chains.object_of(made, weakref.ref(made), None, chain)
         here = Standing(native_id, from_ns, time.monotonic_ns(), chain, number, joined_by(frame))
         self.standing.append(here)
 
@@ -137,12 +143,16 @@ class LockAddresses:
     def _run(self) -> None:
         native_id = _thread.get_native_id()
         ours.add(native_id)
-        pause = _PAUSE_S
+        pause, search_at = _PAUSE_S, 0.0
         try:
             while not self._wake.acquire(timeout=pause):
                 began = time.thread_time()
-                self.look()
-                pause = max(_PAUSE_S, _SHARE * (time.thread_time() - began))
+                entering = self._look_at_frames()
+                looked = time.thread_time()
+                pause = max(_PAUSE_S, _SHARE * (looked - began))
+                if time.monotonic() >= search_at:
+                    self._search(entering)
+                    search_at = time.monotonic() + _SHARE * (time.thread_time() - looked)
         finally:
             ours.remove(native_id)
             self._ended.release()

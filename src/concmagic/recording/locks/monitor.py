@@ -13,7 +13,7 @@ import weakref
 from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
-from concmagic.recording.locks import methods, stack
+from concmagic.recording.locks import methods, semaphores, stack
 from concmagic.recording.locks.kinds import is_lock
 from concmagic.recording.locks.quick import quick_ways
 from concmagic.recording.locks.table import LockTable
@@ -43,6 +43,7 @@ class LockMonitor:
         self._watched: dict[int, tuple[CodeType, Watched]] = {}
         self._take, self._let_go, self._has = quick_ways(table, MOST_OPERATIONS)
         self._methods = methods.unbound()
+        self._semaphores = semaphores.codes() if stack.can_read() else {}
 
     def start(self) -> None:
         """Take a tool id and watch."""
@@ -53,6 +54,8 @@ class LockMonitor:
         events = monitoring.events
         for event, callback in self._callbacks().items():
             monitoring.register_callback(self._tool, event, callback)
+        for code in self._semaphores:
+            monitoring.set_local_events(self._tool, code, events.PY_RETURN)
         # What an earlier recording switched off may take a lock this time.
         monitoring.restart_events()
         begins = events.PY_START | events.PY_RESUME if self.sees_with and stack.BEFORE_WITH >= 0 else 0
@@ -64,7 +67,7 @@ class LockMonitor:
         if tool is None or monitoring.get_tool(tool) != NAME:
             return
         monitoring.set_events(tool, 0)
-        for code, _ in self._watched.values():
+        for code in (*self._semaphores, *(code for code, _ in self._watched.values())):
             monitoring.set_local_events(tool, code, 0)
         for event in self._callbacks():
             monitoring.register_callback(tool, event, None)
@@ -80,6 +83,7 @@ class LockMonitor:
             events.PY_START: self._on_start,
             events.PY_RESUME: self._on_start,
             events.INSTRUCTION: self._on_instruction,
+            events.PY_RETURN: self._on_semaphore,
         }
 
     # What is raised in a callback would be raised in the user's code: so nothing is.
@@ -132,7 +136,8 @@ class LockMonitor:
         try:
             if id(code) not in self._watched and stack.has_with(code) and self._tool is not None:
                 self._watched[id(code)] = code, _known_or_watched(code)
-                monitoring.set_local_events(self._tool, code, monitoring.events.INSTRUCTION)
+                others = monitoring.get_local_events(self._tool, code)
+                monitoring.set_local_events(self._tool, code, others | monitoring.events.INSTRUCTION)
         except Exception as error:
             self._fail(error)
         return monitoring.DISABLE
@@ -157,6 +162,17 @@ class LockMonitor:
         except Exception as error:
             self._fail(error)
         return None
+
+    def _on_semaphore(self, code: CodeType, offset: int, returned: Any) -> None:
+        try:
+            takes = self._semaphores.get(code)
+            if takes is None or self.full_ns or (takes and returned is not True):
+                return
+            frame = sys._getframe(1)
+            how_many = 1 if takes else stack.value(frame, 1)
+            self.table.permit(stack.value(frame, 0), takes, how_many)
+        except Exception as error:
+            self._fail(error)
 
     def _release(self, target: Any) -> None:
         self.table.release(target)

@@ -7,11 +7,12 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.recording import ours
 from concmagic.recording.locks.kinds import Lock
+from concmagic.recording.thread_frames import thread_frames
 
 MOST_HOLDERS = 8  # that one wait names
 
@@ -87,3 +88,13 @@ def holders_during(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:
     if attempt.holder is None or more:
         return tuple(known), more + (attempt.holder is not None)
     return (attempt.holder.native_id, *known), 0
+
+
+def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
+    """The frame in which a thread makes this attempt; None if it is no longer there."""
+    frame = thread_frames().get(thread.ident)
+    while frame is not None:
+        if frame.f_code is attempt.code and frame.f_lasti == attempt.offset:
+            return frame
+        frame = frame.f_back
+    return None

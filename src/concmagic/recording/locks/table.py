@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import re
 import sys
+import threading
 import time
 from _queue import SimpleQueue
 from collections import deque
@@ -18,10 +19,10 @@ from typing import Any
 from concmagic.recording.locks.arguments import Arguments
 from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.kinds import RLock
-from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during
+from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during, standing_at
+from concmagic.recording.locks.semaphores import Semaphores
 from concmagic.recording.raw_locks import LockWait
 from concmagic.recording.tasks.origin import place_of
-from concmagic.recording.thread_frames import thread_frames
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
@@ -40,6 +41,7 @@ class LockTable:
         self.states: dict[int, LockState] = {}
         self.threads: list[Thread] = []
         self.chains = Chains()
+        self.semaphores = Semaphores()
         self.waits: list[LockWait] = []
         self.merged = 0
         self.operations = 0
@@ -202,6 +204,11 @@ class LockTable:
         if puts is not None:
             puts.append((thread.native_id, time.monotonic_ns()))
 
+    def permit(self, semaphore: Any, takes: bool, how_many: int) -> None:
+        """The calling thread has taken a permit of a semaphore, or has given some back."""
+        note = self.semaphores.acquired if takes else self.semaphores.released
+        note(semaphore, self.thread().native_id, how_many, time.monotonic_ns())
+
     def _took_item(self, attempt: Attempt, returned: bool, frame: FrameType) -> None:
         state = attempt.state
         put = None
@@ -241,6 +248,8 @@ class LockTable:
             self.merged += 1
             return
         holders, more = holders_during(attempt, took)
+        if isinstance(made, threading.Semaphore):  # its own lock is held for moments only
+            holders, more = self.semaphores.holders(made, attempt.start_ns), 0
         self.waits.append(
             LockWait(
                 thread.native_id,
@@ -279,14 +288,4 @@ class LockTable:
 
 
 def _nothing() -> None:
-    return None
-
-
-def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
-    """The frame in which a thread makes this attempt; None if it is no longer there."""
-    frame = thread_frames().get(thread.ident)
-    while frame is not None:
-        if frame.f_code is attempt.code and frame.f_lasti == attempt.offset:
-            return frame
-        frame = frame.f_back
     return None
