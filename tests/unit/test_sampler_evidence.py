@@ -265,10 +265,11 @@ def test_children_are_those_of_threads_that_moved_and_now_and_then_everybodys() 
     process.list_threads(800, rows)
     child = subprocess.Popen(["sleep", "60"])
     try:
-        assert child.pid in process.children()  # the first look is at everybody
+        assert child.pid in list(process.children())  # the first look is at everybody
         for thread in process.threads.values():
             thread.begin(0, 0, time.monotonic_ns())
-        assert child.pid in process.children()
+        assert child.pid in list(process.children())
+        assert child.pid in list(process.children())
         looks = 0
         while child.pid not in list(process.children()):
             looks += 1

@@ -30,7 +30,7 @@ class Process:
         self.threads: dict[int, Thread] = {}
         self.folder = f"/proc/{pid}/task"
         self.looks = 0  # at who has children
-        self.looked_ns = 0
+        self.looked_ns = 0, 0  # the last two
         self.changes = 0  # of the set of threads
         self.gone = False
         self.decode: Decoder = decode_state if mode == "stat" else self.decode_call
@@ -129,7 +129,8 @@ class Process:
         everybody is asked.
         """
         everybody = self.looks % _EVERYBODY == 0
-        since_ns, self.looked_ns = self.looked_ns, time.monotonic_ns()
+        since_ns = self.looked_ns[0]  # a move before the last look may have been sampled after it
+        self.looked_ns = self.looked_ns[1], time.monotonic_ns()
         self.looks += 1
         for thread in list(self.threads.values()):
             if everybody or thread.code in ACTIVE or thread.start_ns >= since_ns:
