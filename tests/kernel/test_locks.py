@@ -101,6 +101,25 @@ def test_a_lock_that_is_gone_at_the_end_is_called_what_the_code_called_it(notebo
     assert [one[:3] for one in told(notebook, cell, "Lock")] == [("waiter", "Lock", "mine, held by holder")]
 
 
+def test_a_lock_without_a_name_is_told_by_the_line_that_made_it(notebook: Kernel) -> None:
+    cell = (
+        "def whole():\n"
+        "    pair = {('a', n): threading.Lock() for n in range(2)}\n"  # line 3
+        "    taken = threading.Event()\n"
+        "    def holder():\n"
+        "        with pair['a', 1]:\n"
+        "            taken.set()\n"
+        "            time.sleep(0.15)\n"
+        "    def waiter():\n"
+        "        taken.wait()\n"
+        "        with pair.get(('a', 1)): pass\n"
+        "    run(holder, waiter)\n"
+        "whole()"
+    )
+    made = "made at line 3 (2), " if EXACT else ""
+    assert [one[2] for one in told(notebook, cell, "Lock")] == [f"{made}held by holder"]
+
+
 @pytest.mark.parametrize(
     ("made", "wait", "release", "reason"),
     [

@@ -26,6 +26,8 @@ class LockObject:
     taken: int = 0  # how often it was seen taken; of locks only
     waits: int = 0  # exact, also those that are not kept one by one
     wait_ns: int = 0
+    made: CallSite | None = None  # of one without a name: where the user's code made it, …
+    made_number: int = 0  # … and which of those that were made there, from 1
 
 
 @dataclass(frozen=True, slots=True)

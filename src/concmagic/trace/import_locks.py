@@ -61,7 +61,7 @@ def import_locks(
         threads = {record.native_id: record.ended_ns for record in process.threads}
         waits += SampledWaits(reader, clock, threads, calls.releases, period_ns).find(samples)
     waits += stopped_waits(reader, clock, waits)
-    return ImportedLocks(tuple(waits), tuple(reader.locks()), tuple(one.name for one in log.objects))
+    return ImportedLocks(tuple(waits), tuple(reader.locks()), reader.names)
 
 
 def with_locks(calls: ImportedCalls, locks: ImportedLocks, samples: Samples) -> ImportedCalls:

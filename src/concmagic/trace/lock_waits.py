@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from concmagic import sentences
 from concmagic.recording.raw import ProcessRecord
-from concmagic.recording.raw_locks import CallSite, LockLog, LockWait
+from concmagic.recording.raw_locks import CallSite, LockLog, LockObject, LockWait
 from concmagic.trace import states
 from concmagic.trace.clock import CellClock
 from concmagic.trace.model import Lock
@@ -39,6 +39,7 @@ class LockReader:
         self._clock = clock
         self._places = places
         self._names = {record.native_id: record.name for record in process.threads}
+        self.names = tuple(_name_of(one, places) for one in log.objects)
         self._told: dict[int, tuple[str, str, int]] = {}
 
     def waits(self) -> list[FoundWait]:
@@ -50,7 +51,7 @@ class LockReader:
         told = ((one.object, self.told(one.chain, one.object)) for one in self.log.waits)
         shown = {number for number, (reason, _, line) in told if line and reason in states.OF_LOCKS}
         return [
-            Lock(one.name, one.kind, one.taken, one.waits, one.wait_ns)
+            Lock(self.names[number], one.kind, one.taken, one.waits, one.wait_ns)
             for number, one in enumerate(self.log.objects)
             if number in shown or (one.taken and one.name and not one.waits)
         ]
@@ -74,7 +75,7 @@ class LockReader:
         """Which one, and who had it."""
         if reason not in states.OF_LOCKS or number < 0:
             return ""
-        name = self.log.objects[number].name
+        name = self.names[number]
         # Inside a condition or a queue a thread waits for a lock that it has taken itself.
         others = [one for one in holders if one != waiter]
         if reason in ("Lock", "RLock") and not others and waiter in holders:
@@ -112,6 +113,14 @@ class LockReader:
         known = (states.LIBRARY_WAITS.get((_base(site.file), site.name)) for site in reversed(library))
         reason = next((one for one in known if one), "")
         return reason, self._places.short(own.file) if own else "", own.line if own else 0
+
+
+def _name_of(one: LockObject, places: Places) -> str:
+    """An object's name; of one without a name the line that made it, and which of several."""
+    if one.name or one.made is None:
+        return one.name
+    made = sentences.lock_made_at(places.short(one.made.file), one.made.line)
+    return made if one.made_number == 1 else f"{made} ({one.made_number})"
 
 
 def in_order(waits: Iterable[FoundWait]) -> Mapping[int, list[FoundWait]]:

@@ -37,7 +37,7 @@ def made_of_locks() -> tuple[type[Any], ...]:
 class Named:
     """Something that waits are counted for."""
 
-    __slots__ = ("chain", "kind", "ref", "state", "wait_ns", "waits")
+    __slots__ = ("chain", "kind", "made", "ref", "state", "wait_ns", "waits")
 
     def __init__(self, ref: Callable[[], Any], kind: str, state: Any, chain: int) -> None:
         self.ref = ref
@@ -45,6 +45,7 @@ class Named:
         self.state = state  # of a lock
         self.chain = chain  # through which it was waited for first
         self.waits = self.wait_ns = 0
+        self.made: tuple[Row, int] | None = None  # the call that made it, and its number among those, if seen
 
 
 class Chains:

@@ -20,7 +20,7 @@ MOST_HOLDERS = 8  # that one wait names
 class Thread:
     """One thread that takes locks."""
 
-    __slots__ = ("asked", "asked_ns", "ident", "is_ours", "native_id", "pending", "saved")
+    __slots__ = ("asked", "asked_ns", "ident", "is_ours", "makes", "native_id", "pending", "saved")
 
     def __init__(self) -> None:
         self.ident = _thread.get_ident()
@@ -29,6 +29,7 @@ class Thread:
         self.pending: list[Attempt] = []
         self.asked: LockState | None = None  # a free lock that it is about to take, and since when
         self.asked_ns = 0
+        self.makes: tuple[CodeType, int] | None = None  # the call of what makes a lock that it is in
         self.saved: dict[int, int] = {}  # by lock: how deep it was held when a condition let it go
 
 

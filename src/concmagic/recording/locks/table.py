@@ -17,6 +17,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.recording.locks.arguments import Arguments
+from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.kinds import RLock
 from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during, standing_at
@@ -42,6 +43,7 @@ class LockTable:
         self.threads: list[Thread] = []
         self.chains = Chains()
         self.semaphores = Semaphores()
+        self.births = Births()
         self.waits: list[LockWait] = []
         self.merged = 0
         self.operations = 0
@@ -50,6 +52,7 @@ class LockTable:
         self._prune_at = _PRUNE_AT
         self._ends = LockState(self)  # of threads: who joins waits for no lock, and nobody has it
         self._ends.ref = _nothing
+        self._ends_number = -1
 
     def thread(self) -> Thread:
         """The calling thread."""
@@ -240,9 +243,13 @@ class LockTable:
         else:
             chain, made = self.chains.number(((attempt.code, attempt.offset),)), None
         if state is self._ends:
-            number = self.chains.object_of(None, _nothing, None, -1)
+            if self._ends_number < 0:
+                self._ends_number = self.chains.object_of(None, _nothing, None, -1)
+            number = self._ends_number
         else:
             number = self.chains.object_of(made, state.ref, state, chain)
+            named = self.chains.objects[number]
+            named.made = named.made or self.births.of(named.ref())
         self.chains.count(number, (end_ns or time.monotonic_ns()) - attempt.start_ns)
         if len(self.waits) >= MOST_WAITS and end_ns is not None:
             self.merged += 1
