@@ -39,7 +39,7 @@ def longest(kernel: Kernel, name: str) -> Any:
 @pytest.mark.parametrize("form", ["await main()", "asyncio.run(main())"])
 @pytest.mark.parametrize("detail", ["calls", "states"])
 def test_an_interrupt_shows_which_task_was_on_the_loop(kernel: Kernel, form: str, detail: str) -> None:
-    run, _ = interrupted(kernel, f"%%asyncio_trace -q --detail {detail}\n{GROUP}{form}")
+    run = interrupted(kernel, f"%%asyncio_trace -q --detail {detail}\n{GROUP}{form}")
     assert run.ename == "KeyboardInterrupt"
     assert longest(kernel, "rude")[0] == "blocking"
     assert longest(kernel, "polite") == ("waiting", "sleep", 6)

@@ -51,20 +51,19 @@ def told(notebook: Kernel, cell: str, *reasons: str) -> list[tuple[str, ...]]:
 
 
 def test_a_wait_in_with_has_its_lock_its_holder_and_its_line(notebook: Kernel) -> None:
-    """On 3.11 it is known from samples: the lock by its address, the holder because it let it go."""
+    """On 3.11: the lock by the address it slept at, the holder as it let go, the line by a look meanwhile."""
     cell = (
         "cache, taken = threading.Lock(), threading.Event()\n"  # line 2
         "def holder():\n"
         "    with cache:\n"
         "        taken.set()\n"
-        "        time.sleep(0.1)\n"
+        "        time.sleep(0.5)\n"  # long enough for several looks at the frames
         "def waiter():\n"
         "    taken.wait()\n"
         "    with cache: pass\n"  # line 9
         "run(holder, waiter)"
     )
-    line = 9 if EXACT else 0
-    assert told(notebook, cell, "Lock") == [("waiter", "Lock", "cache, held by holder", line)]
+    assert told(notebook, cell, "Lock") == [("waiter", "Lock", "cache, held by holder", 9)]
     assert ("holder", "waiter", "cache") in notebook.value("flows(trace)")
 
 
@@ -100,6 +99,25 @@ def test_a_lock_that_is_gone_at_the_end_is_called_what_the_code_called_it(notebo
         "whole()"
     )
     assert [one[:3] for one in told(notebook, cell, "Lock")] == [("waiter", "Lock", "mine, held by holder")]
+
+
+def test_a_lock_without_a_name_is_told_by_the_line_that_made_it(notebook: Kernel) -> None:
+    cell = (
+        "def whole():\n"
+        "    pair = {('a', n): threading.Lock() for n in range(2)}\n"  # line 3
+        "    taken = threading.Event()\n"
+        "    def holder():\n"
+        "        with pair['a', 1]:\n"
+        "            taken.set()\n"
+        "            time.sleep(0.15)\n"
+        "    def waiter():\n"
+        "        taken.wait()\n"
+        "        with pair.get(('a', 1)): pass\n"
+        "    run(holder, waiter)\n"
+        "whole()"
+    )
+    made = "made at line 3 (2), " if EXACT else ""
+    assert [one[2] for one in told(notebook, cell, "Lock")] == [f"{made}held by holder"]
 
 
 @pytest.mark.parametrize(

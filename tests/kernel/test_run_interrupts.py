@@ -10,18 +10,32 @@ from conftest import Kernel, Run
 
 # Says so once the main thread stands still: an interrupt then meets the wait itself, not the print before it.
 STILL = (
-    "def say_when_still():\n"
+    "from concmagic.recording.thread_frames import thread_frames\n"  # of which Python 3.11 never hangs
+    "def say_when_still(then=lambda: None):\n"
     "    main = threading.main_thread().ident\n"
     "    def watch():\n"
     "        last, times = None, 0\n"
     "        while times < 5:\n"
-    "            frame = sys._current_frames()[main]\n"
+    "            frame = thread_frames()[main]\n"
     "            now = id(frame), frame.f_lasti\n"
     "            times = times + 1 if now == last else 0\n"
     "            last = now\n"
     "            time.sleep(0.01)\n"
     "        print('here', flush=True)\n"
+    "        then()\n"
     "    threading.Thread(target=watch, daemon=True).start()\n"
+)
+# Notes when a traced cell was over: recording stops then, and the picture is still to come.
+ENDED = (
+    "import time\n"
+    "from concmagic.recording.session import RecordingSession\n"
+    "if 'real_stop' not in globals():\n"
+    "    real_stop = RecordingSession.stop\n"
+    "    def noting_stop(*args, **kwargs):\n"
+    "        global ended\n"
+    "        ended = time.monotonic()\n"
+    "        return real_stop(*args, **kwargs)\n"
+    "    RecordingSession.stop = noting_stop\n"
 )
 HERE = "say_when_still()\n"
 PRINT = "print('here', flush=True)\n"
@@ -94,17 +108,24 @@ AWAITING = {
 def ready(kernel: Kernel) -> None:
     kernel.check(
         "import asyncio, signal, sys, threading, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
-        "gate = threading.Event()\ncleaned = False\n" + STILL
+        "gate = threading.Event()\ncleaned = False\n" + STILL + ENDED
     )
 
 
-def interrupted(kernel: Kernel, code: str) -> tuple[Run, float]:
+def interrupted(kernel: Kernel, code: str) -> Run:
     cell = kernel.start(code)
     cell.wait_for("here")
-    begun = time.monotonic()
     kernel.interrupt()
-    run = cell.wait(20)
-    return run, time.monotonic() - begun
+    return cell.wait(20)
+
+
+def seconds_to_its_end(kernel: Kernel, code: str) -> tuple[Run, float]:
+    """Interrupt a traced cell; how long it then ran on. One clock serves this process and the kernel's."""
+    cell = kernel.start(code)
+    cell.wait_for("here")
+    sent = time.monotonic()
+    kernel.interrupt()
+    return cell.wait(20), kernel.value("ended") - sent
 
 
 def check_next_cells(kernel: Kernel) -> None:
@@ -117,23 +138,46 @@ def check_next_cells(kernel: Kernel) -> None:
 @pytest.mark.parametrize("body", SYNC.values(), ids=SYNC)
 @pytest.mark.parametrize("magic", ["%%threads", "%%procs"])
 def test_sync_cell_ends_in_keyboard_interrupt(kernel: Kernel, magic: str, body: str) -> None:
-    run, seconds = interrupted(kernel, f"{magic}\n{body}")
+    run, seconds = seconds_to_its_end(kernel, f"{magic}\n{body}")
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
     assert f"Cell In[{run.execution_count}], line" in run.traceback_text
     assert "concmagic" not in run.traceback_text
     assert run.kinds[-1] == "display_data"
-    assert seconds < 3  # 1 s is promised; the rest is for a busy machine
+    assert seconds < 1
     check_next_cells(kernel)
 
 
 @pytest.mark.parametrize("body", AWAITING.values(), ids=AWAITING)
 def test_awaiting_cell_ends_in_keyboard_interrupt(kernel: Kernel, body: str) -> None:
-    run, seconds = interrupted(kernel, f"%%asyncio_trace\n{body}\nawait asyncio.sleep(0)")
+    run, seconds = seconds_to_its_end(kernel, f"%%asyncio_trace\n{body}\nawait asyncio.sleep(0)")
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
     assert f"Cell In[{run.execution_count}], line" in run.traceback_text
     assert "concmagic" not in run.traceback_text
     assert run.kinds[-1] == "display_data"
-    assert seconds < 3
+    assert seconds < 1
+    check_next_cells(kernel)
+
+
+WAITS = {
+    "lock": "threading.Event().wait()",
+    "sleep": "time.sleep(60)",
+    "pipe": "os.read(os.pipe()[0], 1)",
+    "subprocess": "subprocess.run(['sleep', '60'])",
+    "asyncio.run": "asyncio.run(asyncio.sleep(60))",
+    "await": "await asyncio.sleep(60)",
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_interrupt_that_does_not_wake_the_main_thread_ends_the_cell_too(kernel: Kernel, wait: str) -> None:
+    """Another thread takes the signal, as good as one that meets the main thread on its way into the wait."""
+    kernel.check(
+        "import os, subprocess\ndef strike():\n    global sent\n    sent = time.monotonic()\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGINT)"
+    )
+    run = kernel.run(f"%%threads -q\nsay_when_still(then=strike)\n{wait}")
+    assert run.ename == "KeyboardInterrupt"
+    assert kernel.value("ended - sent") < 1
     check_next_cells(kernel)
 
 
@@ -141,8 +185,8 @@ def test_interrupted_sync_cell_tells_what_a_plain_one_tells(kernel: Kernel) -> N
     from test_run_tracebacks import story
 
     body = "def f():\n    time.sleep(60)\nsay_when_still()\nf()"
-    plain, _ = interrupted(kernel, body)
-    traced, _ = interrupted(kernel, f"%%threads -q\n{body}")
+    plain = interrupted(kernel, body)
+    traced = interrupted(kernel, f"%%threads -q\n{body}")
     assert story(traced, 1) == story(plain, 0)
 
 
@@ -152,7 +196,7 @@ def test_finally_of_an_interrupted_task_may_await(kernel: Kernel) -> None:
 
 
 def test_queued_jobs_do_not_begin_after_an_interrupt(kernel: Kernel) -> None:
-    run, _ = interrupted(
+    run = interrupted(
         kernel,
         "%%threads -q\nbegun = []\ndef job(i):\n    begun.append(i)\n    gate.set()\n    hold.wait()\n"
         "hold = threading.Event()\n"
@@ -220,7 +264,7 @@ def test_timeout_that_is_not_needed_does_nothing(kernel: Kernel, magic: str, bod
 
 
 def test_interrupt_before_the_timeout_is_an_interrupt(kernel: Kernel) -> None:
-    run, _ = interrupted(kernel, "%%threads -q --timeout 3600\n" + SYNC["sleep"])
+    run = interrupted(kernel, "%%threads -q --timeout 3600\n" + SYNC["sleep"])
     assert run.ename == "KeyboardInterrupt"
 
 
@@ -257,10 +301,10 @@ HEADERS = {
 def test_header_form_ends_in_keyboard_interrupt(kernel: Kernel, code: str) -> None:
     line, body = code.split("\n", 1)
     kernel.check("def counted(n):\n    say_when_still()\n    return range(n)")
-    run, seconds = interrupted(kernel, line.replace("range(", "counted(") + "\n" + body)
+    run, seconds = seconds_to_its_end(kernel, line.replace("range(", "counted(") + "\n" + body)
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
     assert run.kinds[-1] == "display_data"
-    assert seconds < 4
+    assert seconds < 1
     check_next_cells(kernel)
 
 

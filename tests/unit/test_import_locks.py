@@ -10,7 +10,7 @@ import pytest
 from tests.unit.recordings import CELL, MAIN, MS, at, calls, kernel, recording, thread
 
 from concmagic.recording.raw import RawCalls, SampleLog
-from concmagic.recording.raw_locks import CallSite, HeldAtStop, LockLog, LockObject, LockWait
+from concmagic.recording.raw_locks import CallSite, HeldAtStop, LockLog, LockObject, LockWait, Standing
 from concmagic.trace.importer import import_recording
 from concmagic.trace.model import Lock, State, Trace
 
@@ -168,6 +168,51 @@ def test_a_short_sampled_wait_or_one_elsewhere_is_for_no_known_lock() -> None:
     trace = of(SAMPLED, sampled)
     assert lock_states(trace, "a") == [(10, 19.9, "lock", "", 0)]
     assert lock_states(trace, "b") == [(10, 40, "lock", "", 0)]
+
+
+STANDING = replace(
+    SAMPLED,
+    chains=(
+        *CHAINS,
+        (CallSite("Thread._wait", THREADING, 1100), CallSite("Thread.join", THREADING, 1000), OWN),
+    ),
+)  # fmt: skip
+
+
+def test_a_look_during_a_sampled_wait_tells_its_line_and_what_it_is_to_the_user() -> None:
+    looks = (
+        Standing(A, at(15), at(16), 0),
+        Standing(B, at(15), at(16), 1, object=1),
+        Standing(C, at(15), at(16), 4, joined=B),
+    )
+    sampled = samples(
+        (A, 10, 30, FUTEX, 1000), (B, 10, 40, FUTEX, 2000), (B, 40, 50, RUNS, 0), (C, 10, 51, FUTEX, 3000)
+    )
+    trace = of(replace(STANDING, standing=looks), sampled)
+    assert lock_states(trace, "a") == [(10, 30, "Lock", "cache", 7)]
+    assert lock_states(trace, "b") == [(10, 40, "Event", "other", 7)]
+    assert lock_states(trace, "c") == [(10, 51, "join", "of b", 7)]
+
+
+@pytest.mark.parametrize("look", [(11, 11.5), (25, 29), (5, 35), (31, 32)])
+def test_a_look_at_the_edge_of_a_sampled_wait_or_beside_it_tells_nothing_of_it(
+    look: tuple[float, float],
+) -> None:
+    """The thread may have been elsewhere still, or again: a sampling period is not known at either edge."""
+    standing = (Standing(A, at(look[0]), at(look[1]), 4, joined=B),)
+    trace = of(replace(STANDING, standing=standing), samples((A, 10, 30, FUTEX, 3000)))
+    assert lock_states(trace, "a") == [(10, 30, "lock", "", 0)]
+
+
+def test_a_recorded_join_tells_whose_end_it_was() -> None:
+    """The thread that ended last by then is not always the one."""
+    joining = wait(A, 10, 30, taken=False, joined=C, chain=4)
+    log = replace(exact(joining), chains=STANDING.chains)
+    ended = (*THREADS[:2], replace(THREADS[2], ended_ns=at(29.9)), replace(THREADS[3], ended_ns=at(29)))
+    trace = import_recording(recording(kernel(*ended, locks=log)))
+    assert lock_states(trace, "a") == [(10, 30, "join", "of c", 7)]
+    ids = {track.id: track.name for track in trace.tracks}
+    assert [(ids[one.source], ids[one.target]) for one in trace.flows if one.kind == "join"] == [("c", "a")]
 
 
 def letting_go(*moments: tuple[int, float]) -> Any:

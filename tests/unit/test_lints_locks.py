@@ -140,6 +140,14 @@ def test_three_in_a_circle_and_one_alone() -> None:
     assert "a waits for Lock x, held by a itself (line 1)" in finding.message
 
 
+def test_of_several_that_have_a_permit_any_may_end_the_wait() -> None:
+    second = (30, 390, "Lock", "l, held by first", 14)
+    alone = of_threads("interrupted", first=[(20, 390, "Semaphore", "s, held by second", 9)], second=[second])
+    assert found(alone, "deadlock")
+    shared = (20, 390, "Semaphore", "s, held by third and second", 9)
+    assert not found(of_threads("interrupted", first=[shared], second=[second], third=[]), "deadlock")
+
+
 def test_a_cell_that_ended_by_itself_had_no_deadlock() -> None:
     assert not found(of_threads(first=[FIRST], second=[SECOND]), "deadlock")
 

@@ -25,6 +25,8 @@ from tests.unit.lock_programs import EXACT, Seen, check, recorded, until_asleep
 from concmagic import sentences
 from concmagic.recording import before_end
 from concmagic.recording.locks import stack
+from concmagic.recording.locks.addresses import LockAddresses
+from concmagic.recording.locks.callers import Chains
 from concmagic.recording.locks.frames import Frames, locks_at
 from concmagic.recording.locks.naming import names_of
 from concmagic.recording.locks.recorder import LockRecorder
@@ -359,6 +361,24 @@ def test_what_a_standing_frame_enters_and_holds_is_read_off_its_stack() -> None:
         third.release()
         thread.join()
         third.acquire(blocking=False)
+
+
+def test_the_look_before_the_end_comes_in_the_midst_of_another() -> None:
+    lock = threading.Lock()
+
+    def waits() -> None:
+        with lock:
+            pass
+
+    with lock:
+        thread = threading.Thread(target=waits)
+        thread.start()
+        until_asleep(lock)
+        addresses = LockAddresses(Chains(), repeat=False)
+        with addresses._frames.open():
+            addresses.look_at_end(None, {thread.ident or 0: 41})
+    thread.join()
+    assert [(one.native_id, one.object) for one in addresses.stopped] == [(41, 0)]
 
 
 def test_a_failure_of_the_watching_is_never_the_users(monkeypatch: pytest.MonkeyPatch) -> None:

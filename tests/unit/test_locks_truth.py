@@ -285,6 +285,52 @@ def test_a_semaphore() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", [threading.Semaphore, threading.BoundedSemaphore])
+def test_who_waits_for_a_semaphore_is_told_who_has_its_permits(kind: Any) -> None:
+    slots, has = kind(2), []
+
+    def first() -> None:
+        slots.acquire()
+        has.append("first")
+        until(lambda: bool(slots._cond._waiters))
+        until_asleep(slots._cond._waiters[0])
+        slots.release()
+
+    def second() -> None:
+        until(lambda: has == ["first"])
+        with slots:
+            has.append("second")
+            until(lambda: "third" in has)
+
+    def third() -> None:
+        until(lambda: len(has) == 2)
+        with slots:
+            has.append("third")
+
+    with recorded(slots=slots) as run:
+        run.run(first, second, third)
+    check(run.by("third"), Seen("third", "slots", ["first", "second"], True, "first"))
+
+
+def test_a_permit_that_nobody_took_is_a_signal_and_held_by_nobody() -> None:
+    signal, turns = threading.Semaphore(0), []
+
+    def tells() -> None:
+        for _ in range(2):
+            until(lambda: bool(signal._cond._waiters))  # type: ignore[attr-defined]
+            until_asleep(signal._cond._waiters[0])  # type: ignore[attr-defined]
+            signal.release()
+
+    def told() -> None:
+        for _ in range(2):
+            signal.acquire()
+            turns.append(1)
+
+    with recorded(signal=signal) as run:
+        run.run(tells, told)
+    check(run.by("told")[1:], Seen("told", "signal", [], True, "tells"))
+
+
 def test_a_barrier() -> None:
     released(
         lambda: threading.Barrier(2), lambda it: it.wait(), lambda it: it.wait(), lambda it: it._cond._waiters
@@ -436,3 +482,56 @@ def test_from_a_number_of_waits_on_they_are_only_counted(monkeypatch: pytest.Mon
         assert len(run.log.waits) == 3
         assert run.log.merged >= 2
         assert "only counted" in run.problems[0]
+
+
+def born(make: Any) -> list[tuple[str, int, int]]:
+    """Kind, line below `make`'s own and number of all that is made and then waited for, in that order."""
+    made: list[Any] = []
+    with recorded() as run:
+        made += make()
+        for one in made:
+            taken = threading.Event()
+
+            def holder(one: Any = one, taken: Any = taken) -> None:
+                with one:
+                    taken.set()
+                    until_asleep(getattr(one, "_lock", one))
+
+            def waiter(one: Any = one, taken: Any = taken) -> None:
+                taken.wait()
+                with iter([one]).__next__():  # a name would say more
+                    pass
+
+            run.run(holder, waiter)
+    log, first = run.log, make.__code__.co_firstlineno
+    waited = dict.fromkeys(
+        one.object for one in log.waits if log.chains[one.chain][-1].name.endswith("waiter")
+    )
+    found = [log.objects[number] for number in waited]
+    return [
+        (one.kind, one.made.line - first if one.made else 0, one.made_number)
+        for one in found
+        if one.kind != "Event"
+    ]
+
+
+def test_what_has_no_name_is_known_by_the_line_that_made_it() -> None:
+    def make() -> list[Any]:
+        made: list[Any] = [threading.Lock() for _ in range(2)]
+        made.append(threading.RLock())
+        made += [threading.Condition(lock=threading.Lock())]
+        return made
+
+    assert born(make) == (
+        [("Lock", 1, 1), ("Lock", 1, 2), ("RLock", 2, 1), ("Condition", 3, 1)] if EXACT else []
+    )
+
+
+def test_what_was_made_elsewhere_or_before_is_not_known_by_a_line_that_only_passed_it_on() -> None:
+    earlier = threading.Lock()
+
+    def make() -> list[Any]:
+        other = threading.Lock()
+        return [earlier if len("x") else threading.Lock(), other if len("x") else threading.Lock()]
+
+    assert born(make) == ([("Lock", 0, 0), ("Lock", 1, 1)] if EXACT else [])

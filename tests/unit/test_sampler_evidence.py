@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -19,6 +20,8 @@ from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, rows_of, sampled, toge
 from concmagic.recording.sampler import gil_address
 from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors, _address
+from concmagic.recording.sampler.thread import Rows
+from concmagic.recording.sampler.view import Process
 
 
 def lengths(rows: list[Row], native_id: int, argument: bool = False) -> Counter[int]:
@@ -234,3 +237,44 @@ def test_a_thread_is_seen_at_once_when_it_says_so() -> None:
     seen = {row.native_id for row in rows_of(log)}
     assert {thread.native_id for thread in threads} <= seen
     assert HOLDER in {row.code for row in rows_of(log)}
+
+
+def test_the_number_of_threads_is_told_without_listing_them() -> None:
+    rows = Rows()
+    process = Process(os.getpid(), "syscall", (0, 0, 0, 0, ""))
+    process.list_threads(800, rows)
+    assert process.has_as_many()
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    assert not process.has_as_many()
+    process.list_threads(800, rows)
+    assert process.has_as_many()
+    assert thread.native_id in process.threads
+    over.set()
+    thread.join()
+    while os.path.exists(f"/proc/self/task/{thread.native_id}"):
+        time.sleep(0.001)
+    assert not process.has_as_many()
+    process.close(rows)
+
+
+def test_children_are_those_of_threads_that_moved_and_now_and_then_everybodys() -> None:
+    """A thread that slept all the while has no new child; one that was missed is found in time."""
+    process, rows = Process(os.getpid(), "syscall", (0, 0, 0, 0, "")), Rows()
+    process.list_threads(800, rows)
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert child.pid in list(process.children())  # the first look is at everybody
+        for thread in process.threads.values():
+            thread.begin(0, 0, time.monotonic_ns())
+        assert child.pid in list(process.children())
+        assert child.pid in list(process.children())
+        looks = 0
+        while child.pid not in list(process.children()):
+            looks += 1
+        assert 0 < looks < 8
+    finally:
+        child.kill()
+        child.wait()
+        process.close(rows)

@@ -66,6 +66,8 @@ def holders(trace: Trace, waits: Mapping[int, StateInterval]) -> dict[int, int |
         _, holder = split(wait.detail)
         # Of several that had it in turn the last is named last.
         whom = next((each for name, each in by_name.items() if _names(holder, name)), None)
+        if wait.reason == "Semaphore" and holder not in by_name:
+            whom = None  # of several that each have a permit any may give it back
         other = waits.get(whom) if whom is not None else None
         at_once = other is not None and max(wait.start_ns, other.start_ns) < min(wait.end_ns, other.end_ns)
         found[number] = whom if at_once else None

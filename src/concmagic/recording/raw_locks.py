@@ -26,6 +26,8 @@ class LockObject:
     taken: int = 0  # how often it was seen taken; of locks only
     waits: int = 0  # exact, also those that are not kept one by one
     wait_ns: int = 0
+    made: CallSite | None = None  # of one without a name: where the user's code made it, …
+    made_number: int = 0  # … and which of those that were made there, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class LockWait:
     more_holders: int = 0  # of those before them
     releaser: int | None = None  # native id of the thread that let it go, …
     released_ns: int = 0  # … then
+    joined: int = 0  # native id of the thread whose end it waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,18 @@ class HeldAtStop:
     object: int | None  # what it waited for; None: it waited for no lock
     held: tuple[int, ...]  # indexes of what its `with` statements had taken
     chain: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """From a look at the frames while everything ran: where a thread stood, if it slept all that time."""
+
+    native_id: int
+    from_ns: int
+    to_ns: int
+    chain: int
+    object: int = -1  # what it waited for, if it is known
+    joined: int = 0  # native id of the thread whose end it waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +84,5 @@ class LockLog:
     merged: int = 0  # waits that are only counted
     addresses: tuple[tuple[int, int], ...] = ()  # pairs (futex address in samples, index into objects)
     frames: tuple[HeldAtStop, ...] = ()
+    standing: tuple[Standing, ...] = ()
     problems: tuple[str, ...] = ()

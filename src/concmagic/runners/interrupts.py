@@ -17,6 +17,7 @@ from typing import Any, Literal
 from concmagic import sentences
 from concmagic.recording import ours
 from concmagic.recording.before_end import look_before_end
+from concmagic.runners.delivery import Delivery
 
 FIRST_REPEAT_S = 0.3
 REPEAT_S = 0.2
@@ -64,6 +65,7 @@ class Interrupts:
         self._active = threading.current_thread() is threading.main_thread()
         self._timer: _Sender | None = None
         self._repeater: _Sender | None = None
+        self._delivery = Delivery()
         self._open = True
         self.reason: Reason = ""
 
@@ -71,6 +73,7 @@ class Interrupts:
         if self._active:
             self._handler = self._handle  # one object: `signal.getsignal` is compared with it later
             self._before = signal.signal(signal.SIGINT, self._handler)
+            self._delivery.start()
             self._take_over_from(getattr(self._before, "__self__", None))
             if self._timeout is not None:
                 self._timer = _Sender(self._timeout, None, self._time_is_up)
@@ -84,6 +87,7 @@ class Interrupts:
             if sender is not None:
                 sender.stop()
         os.getppid()  # a system call: a signal sent just now arrives here, at a handler that ignores it
+        self._delivery.stop()
         if signal.getsignal(signal.SIGINT) is self._handler:  # else the cell has set one of its own
             signal.signal(signal.SIGINT, self._before)
 

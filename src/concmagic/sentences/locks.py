@@ -29,6 +29,11 @@ def lock_waits_merged(kept: int, merged: int) -> str:
     )
 
 
+def lock_made_at(file: str, line: int) -> str:
+    """What a lock without a name is called: "made at line 7"."""
+    return f"made at {file}:{line}" if file else f"made at line {line}"
+
+
 def lock_detail(name: str, held_by: str) -> str:
     """What was waited for, and who had it."""
     return ", ".join(part for part in (name, held_by and f"held by {held_by}") if part)

@@ -33,7 +33,7 @@ class ImportedLocks:
         found = []
         for one in self.waits:
             source, target = ids.known("thread", pid, one.releaser), ids.known("thread", pid, one.native_id)
-            if source is None or target is None or one.reason not in states.OF_LOCKS:
+            if source is None or target is None or one.reason not in states.OF_LOCKS or one.object < 0:
                 continue
             name = self.names[one.object]
             if not one.exact and not name:
@@ -57,11 +57,11 @@ def import_locks(
         return ImportedLocks()
     reader = LockReader(process, log, clock, places)
     waits = reader.waits()
-    if samples is not None and samples.knows_gil and log.addresses:
-        threads = {record.native_id: record.ended_ns is not None for record in process.threads}
+    if samples is not None and samples.knows_gil and (log.addresses or log.standing):
+        threads = {record.native_id: record.ended_ns for record in process.threads}
         waits += SampledWaits(reader, clock, threads, calls.releases, period_ns).find(samples)
     waits += stopped_waits(reader, clock, waits)
-    return ImportedLocks(tuple(waits), tuple(reader.locks()), tuple(one.name for one in log.objects))
+    return ImportedLocks(tuple(waits), tuple(reader.locks()), reader.names)
 
 
 def with_locks(calls: ImportedCalls, locks: ImportedLocks, samples: Samples) -> ImportedCalls:
@@ -115,8 +115,8 @@ def _length(wait: FoundWait) -> int:
 
 def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
     """A call that waited for a lock, with the lock's name."""
-    # Nobody holds an event or a condition: who lets its inner lock go only says that it happened.
-    if call.reason not in ("Lock", "RLock"):
+    # An inner lock of an event or a condition is none that the user knows.
+    if call.reason not in ("Lock", "RLock", wait.reason):
         return call
     detail = wait.detail or call.detail
     if call.line or not wait.line:

@@ -58,7 +58,7 @@ def _state(code: int) -> tuple[State, str] | None:
     if code == states.CORE:
         return State.READY, "core"
     if code == states.FUTEX:
-        return State.WAITING, "lock"
+        return State.WAITING, states.OF_A_LOCK
     if code == states.ASLEEP:
         return State.WAITING, ""
     if code < 0:

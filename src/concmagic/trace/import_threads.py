@@ -57,7 +57,8 @@ def shown(record: ThreadRecord, context: ThreadContext) -> bool:
 def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> tuple[list[Track], list[Flow]]:
     """Tracks and flows of a process's threads."""
     kept = [record for record in records if shown(record, context)]
-    tracks, joins = joined([_track(record, context) for record in kept], blocked_calls(context))
+    own = [_track(record, context) for record in kept]
+    tracks, joins = joined(own, blocked_calls(context), context.sampling_ns)
     return tracks, [*_spawns(kept, context), *joins]
 
 

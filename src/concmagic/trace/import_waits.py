@@ -12,6 +12,7 @@ from concmagic.trace.model import Flow, FlowKind, Job, State, StateInterval, Tra
 
 _AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
 _NO_WAIT = (State.READY, State.RUNNING)
+_SAMPLED_NS = 10_000_000  # at least so long after a wait that samples tell may have ended what it was for
 _LATE_NS = 1_000_000  # a worker notes its job's end after it has handed the result over
 JOIN, RESULT = ("join",), ("result",)
 
@@ -101,6 +102,7 @@ def for_whom(
     reasons: Sequence[str],
     kind: FlowKind,
     late_ns: int = 0,
+    near_ns: int = _SAMPLED_NS,
 ) -> tuple[list[Track], list[Flow]]:
     """Waits of a kind with what they were for, the last that ended in that time; and the flows from there."""
     ordered = sorted(ends, key=lambda end: end.at_ns)
@@ -112,7 +114,14 @@ def for_whom(
             if wait.state is not State.WAITING or wait.reason not in reasons:
                 continue
             until = _returned(wait, calls.get(track.id, ()))
-            end = _last(ordered, moments, wait.start_ns, until + late_ns, track.id)
+            # Whom a sampled wait was for may have been seen; when it was over is only nearly known.
+            named = (
+                [end for end in ordered if sentences.wait_of(end.name) == wait.detail] if wait.detail else []
+            )
+            if named:
+                end = _last(named, [end.at_ns for end in named], wait.start_ns, until + near_ns, track.id)
+            else:
+                end = _last(ordered, moments, wait.start_ns, until + late_ns, track.id)
             if end is not None:
                 flows.append(Flow(kind, end.track, end.at_ns, track.id, max(until, end.at_ns), end.name))
                 states[index] = replace(wait, detail=sentences.wait_of(end.name)) if not wait.detail else wait
@@ -137,14 +146,15 @@ def _last(ends: Sequence[End], moments: Sequence[int], start: int, until: int, o
     return None
 
 
-def joined(tracks: Sequence[Track], calls: Calls) -> tuple[list[Track], list[Flow]]:
+def joined(tracks: Sequence[Track], calls: Calls, sampling_ns: int = 0) -> tuple[list[Track], list[Flow]]:
     """Waits in `join`, with the thread that was joined."""
     ends = [
         End(track.end_ns, track.id, track.name, track.start_ns)
         for track in tracks
         if track.end_ns is not None and track.role == "work"
     ]
-    return for_whom(tracks, ends, calls, JOIN, "join")
+    near_ns = max(2 * sampling_ns, _SAMPLED_NS)
+    return for_whom(tracks, ends, calls, JOIN, "join", near_ns=near_ns)
 
 
 def with_results(

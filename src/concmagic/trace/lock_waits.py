@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from concmagic import sentences
 from concmagic.recording.raw import ProcessRecord
-from concmagic.recording.raw_locks import CallSite, LockLog, LockWait
+from concmagic.recording.raw_locks import CallSite, LockLog, LockObject, LockWait
 from concmagic.trace import states
 from concmagic.trace.clock import CellClock
 from concmagic.trace.model import Lock
@@ -25,7 +25,7 @@ class FoundWait:
     detail: str
     file: str
     line: int
-    object: int
+    object: int  # -1: not known
     releaser: int | None = None  # native id
     released_ns: int = 0
     exact: bool = True  # seen by itself, not by samples
@@ -39,6 +39,7 @@ class LockReader:
         self._clock = clock
         self._places = places
         self._names = {record.native_id: record.name for record in process.threads}
+        self.names = tuple(_name_of(one, places) for one in log.objects)
         self._told: dict[int, tuple[str, str, int]] = {}
 
     def waits(self) -> list[FoundWait]:
@@ -50,7 +51,7 @@ class LockReader:
         told = ((one.object, self.told(one.chain, one.object)) for one in self.log.waits)
         shown = {number for number, (reason, _, line) in told if line and reason in states.OF_LOCKS}
         return [
-            Lock(one.name, one.kind, one.taken, one.waits, one.wait_ns)
+            Lock(self.names[number], one.kind, one.taken, one.waits, one.wait_ns)
             for number, one in enumerate(self.log.objects)
             if number in shown or (one.taken and one.name and not one.waits)
         ]
@@ -64,20 +65,26 @@ class LockReader:
         return reason or self.reason_of(number), file, line
 
     def reason_of(self, number: int) -> str:
-        """The reason of a wait for an object's lock."""
+        """The reason of a wait for an object's lock; that of samples where the object is not known (-1)."""
+        if number < 0:
+            return states.OF_A_LOCK
         kind = self.log.objects[number].kind
         return {"RLock": "RLock", "SimpleQueue": "Queue.get"}.get(kind, "Lock")
 
     def detail(self, reason: str, number: int, waiter: int, holders: Iterable[int], more: int = 0) -> str:
         """Which one, and who had it."""
-        if reason not in states.OF_LOCKS:
+        if reason not in states.OF_LOCKS or number < 0:
             return ""
-        name = self.log.objects[number].name
+        name = self.names[number]
         # Inside a condition or a queue a thread waits for a lock that it has taken itself.
         others = [one for one in holders if one != waiter]
         if reason in ("Lock", "RLock") and not others and waiter in holders:
             return sentences.lock_detail(name, sentences.waits_for_itself(self.name(waiter)))
         return sentences.lock_detail(name, sentences.lock_holders([self.name(one) for one in others], more))
+
+    def join_of(self, native_id: int) -> str:
+        """Whose end was waited for; "" if it is not known."""
+        return sentences.wait_of(self.name(native_id)) if native_id else ""
 
     def name(self, native_id: int) -> str:
         """A thread's name."""
@@ -86,12 +93,13 @@ class LockReader:
     def _wait(self, one: LockWait) -> FoundWait:
         reason, file, line = self.told(one.chain, one.object)
         end_ns = self._clock.wall_ns if one.end_ns is None else self._clock.at(one.end_ns)
+        detail = self.detail(reason, one.object, one.native_id, one.holders, one.more_holders)
         return FoundWait(
             one.native_id,
             self._clock.at(one.start_ns),
             end_ns,
             reason,
-            self.detail(reason, one.object, one.native_id, one.holders, one.more_holders),
+            self.join_of(one.joined) if reason == "join" else detail,
             file,
             line,
             one.object,
@@ -105,6 +113,14 @@ class LockReader:
         known = (states.LIBRARY_WAITS.get((_base(site.file), site.name)) for site in reversed(library))
         reason = next((one for one in known if one), "")
         return reason, self._places.short(own.file) if own else "", own.line if own else 0
+
+
+def _name_of(one: LockObject, places: Places) -> str:
+    """An object's name; of one without a name the line that made it, and which of several."""
+    if one.name or one.made is None:
+        return one.name
+    made = sentences.lock_made_at(places.short(one.made.file), one.made.line)
+    return made if one.made_number == 1 else f"{made} ({one.made_number})"
 
 
 def in_order(waits: Iterable[FoundWait]) -> Mapping[int, list[FoundWait]]:

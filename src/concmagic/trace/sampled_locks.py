@@ -1,17 +1,20 @@
-"""Waits for locks that only samples tell: which lock by the address at which the thread slept.
+"""Waits for locks that only samples tell: which lock by the address at which the thread slept, and where by a
+look at its frame meanwhile.
 
 What is shorter than LONG_NS keeps no name: samples do not tell such waits from each other.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from concmagic.recording.raw import SampleLog
-from concmagic.recording.raw_locks import HeldAtStop
+from concmagic.recording.raw_locks import HeldAtStop, Standing
 from concmagic.trace import states
 from concmagic.trace.clock import CellClock
 from concmagic.trace.lock_waits import FoundWait, LockReader
@@ -37,14 +40,14 @@ class _Slept:
 class SampledWaits:
     """The long waits of one process's threads for locks that are known; whoever let one go had it.
 
-    `threads` are native ids, and whether the thread has ended; `releases` rows of moments and native ids.
+    `threads` are native ids, and when the thread ended; `releases` rows of moments and native ids.
     """
 
     def __init__(
         self,
         reader: LockReader,
         clock: CellClock,
-        threads: Mapping[int, bool],
+        threads: Mapping[int, int | None],
         releases: Int64s,
         period_ns: int,
     ) -> None:
@@ -52,6 +55,10 @@ class SampledWaits:
         self._clock = clock
         self._threads = threads
         self._moments, self._who = releases
+        self._period_ns = period_ns
+        self._standing: dict[int, list[Standing]] = defaultdict(list)
+        for one in sorted(reader.log.standing, key=lambda one: one.from_ns):
+            self._standing[one.native_id].append(one)
         self._near_ns = max(_PERIODS * period_ns, _SLACK_NS)
 
     def find(self, log: SampleLog) -> list[FoundWait]:
@@ -62,11 +69,31 @@ class SampledWaits:
         numbers = dict(self._reader.log.addresses)
         found = []
         for one in self._stretches(rows):
+            if one.end_ns - one.start_ns < LONG_NS:
+                continue
+            stood = self._stood(one)
             number = numbers.get(one.address & (1 << 64) - 1, -1)
-            if number >= 0 and one.end_ns - one.start_ns >= LONG_NS:
-                over = self._threads[one.native_id] or one.end_ns < last[one.native_id]
-                found.append(self._wait(one, number, over))
+            if stood is not None and stood.object >= 0:
+                number = stood.object
+            if number >= 0 or stood is not None:
+                is_last = one.end_ns == last[one.native_id]
+                found.append(self._wait(self._to_its_end(one) if is_last else one, number, stood, is_last))
         return [_with_stop(one, self._reader, self._clock) for one in found]
+
+    def _to_its_end(self, one: _Slept) -> _Slept:
+        """A thread's last stretch reaches to its end, if no sample was due between (see `import_threads`)."""
+        ended_ns = self._threads[one.native_id]
+        if ended_ns is not None and 0 < ended_ns - one.end_ns <= self._period_ns * 5 // 4:
+            return replace(one, end_ns=ended_ns)
+        return one
+
+    def _stood(self, one: _Slept) -> Standing | None:
+        """Where the thread stood while it slept; a period at either edge it may not have slept yet."""
+        looks = self._standing.get(one.native_id, ())
+        index = bisect_left(looks, one.start_ns + self._period_ns, key=lambda look: look.from_ns)
+        if index < len(looks) and looks[index].to_ns <= one.end_ns - self._period_ns:
+            return looks[index]
+        return None
 
     def _stretches(self, rows: Int64s) -> list[_Slept]:
         """Stretches of sleep at one address. A sample now and then finds a thread awake that is not."""
@@ -91,15 +118,19 @@ class SampledWaits:
         between = self._between(self._clock.at(one.end_ns) - self._near_ns, self._clock.at(start_ns))
         return all(who != one.native_id for who, _ in between)
 
-    def _wait(self, one: _Slept, number: int, over: bool) -> FoundWait:
+    def _wait(self, one: _Slept, number: int, stood: Standing | None, is_last: bool) -> FoundWait:
         start, end = self._clock.at(one.start_ns), self._clock.at(one.end_ns)
+        over = not is_last or self._threads[one.native_id] is not None
         releaser, released_ns = self._releaser(one.native_id, start, end) if over else (None, 0)
-        reason = self._reader.reason_of(number)
-        holders = [] if releaser is None else [releaser]
+        reason, file, line = self._reader.told(-1 if stood is None else stood.chain, number)
+        # Who lets the inner lock of an event go had not held it: that only says that it happened.
+        holders = [releaser] if releaser is not None and reason in ("Lock", "RLock") else []
         detail = self._reader.detail(reason, number, one.native_id, holders)
+        if stood is not None and reason == "join":
+            detail = self._reader.join_of(stood.joined)
         end = max(end, released_ns)
         return FoundWait(
-            one.native_id, start, end, reason, detail, "", 0, number, releaser, released_ns, exact=False
+            one.native_id, start, end, reason, detail, file, line, number, releaser, released_ns, exact=False
         )
 
     def _releaser(self, waiter: int, start_ns: int, end_ns: int) -> tuple[int | None, int]:

@@ -147,6 +147,8 @@ OF_LOCKS = frozenset(
     ("Lock", "RLock", "Condition", "Event", "Semaphore", "Barrier", "Queue.get", "Queue.put", "Queue.join")
 )
 
+OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
+
 # Reasons outside the program: while they last, others can be served (section 7, overlap).
 OUTSIDE = frozenset(
     ("sleep", "timer", "socket", "DNS", "select", "read", "write", "disk", "database", "subprocess",

@@ -11,22 +11,26 @@ import _thread
 import ctypes
 import gc
 import sys
+import threading
 import time
 import weakref
 from types import FrameType
 from typing import Any
 
 from concmagic.recording import ours
-from concmagic.recording.locks.callers import Chains
+from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.frames import Frames, locks_at
 from concmagic.recording.locks.kinds import Lock, RLock
-from concmagic.recording.raw_locks import HeldAtStop
+from concmagic.recording.raw_locks import HeldAtStop, Standing
+from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.thread_frames import thread_frames
 
 _WORD = 16  # bytes into the lock: where the address of its semaphore stands
 _PAUSE_S = 0.02
 _SHARE = 100  # looking may cost one part in so many
-_MOST = 20_000  # locks that are remembered
+_MOST = 20_000  # locks, and looks at a thread, that are remembered
+
+_started: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
 
 
 def can_tell() -> bool:
@@ -41,9 +45,12 @@ class LockAddresses:
         self.found: dict[int, weakref.ref[Any]] = {}  # the last that was at an address
         self.objects: dict[int, int] = {}  # address → number of what was seen waited for
         self.stopped: list[HeldAtStop] = []
+        self.standing: list[Standing] = []
+        self._before = frozenset(_started)  # threads: most of them the kernel's own
         self._seen: set[int] = set()  # what frames were about to enter at the last look
         self._chains = chains
         self._frames = Frames()
+        self._frames_at_end = Frames()  # that look comes in the midst of another: each reads its own file
         self._repeat = repeat and self._frames.can_read
         self._wake = _thread.allocate_lock()
         self._ended = _thread.allocate_lock()
@@ -67,30 +74,50 @@ class LockAddresses:
                 self.found[_address(one)] = weakref.ref(one)
 
     def look(self) -> None:
-        """Note who waits in a `with` now."""
+        """Note where the threads of `threading` stand now, and which locks they enter in a `with`."""
+        self._search(self._look_at_frames())
+
+    def _look_at_frames(self) -> list[tuple[FrameType, int]]:
+        """Note where they stand. Returns the frames that enter something, and the address of that."""
+        from_ns = time.monotonic_ns()
+        native_ids = {ident: thread.native_id for ident, thread in list(_started.items())}
+        frames = list(thread_frames().items())
         with self._frames.open():
-            entering = [
-                (frame, address)
-                for frame in list(thread_frames().values())
-                if (address := self._frames.entered(frame))
-            ]
+            entering = [(at, address) for _, at in frames if (address := self._frames.entered(at))]
+        for ident, frame in frames:
+            if (native_id := native_ids.get(ident)) and len(self.standing) < _MOST:
+                self._note_standing(native_id, ident in self._before, frame, from_ns)
+        return entering
+
+    def _search(self, entering: list[tuple[FrameType, int]]) -> None:
+        """Find the locks at these addresses; a wait is looked at once, for that takes long."""
         addresses = {address for _, address in entering}
-        locks = locks_at(addresses - self._seen)  # a wait is looked at once: the search takes long
+        locks = locks_at(addresses - self._seen)
         self._seen = addresses
         for frame, address in entering:
             if address in locks:
                 self._note(frame, locks[address])
 
+    def _note_standing(self, native_id: int, was_before: bool, frame: FrameType, from_ns: int) -> None:
+        chain, made = self._chains.of(frame, frame.f_lasti)
+        code, _ = self._chains.rows[chain][-1]
+        if was_before and place_of(code.co_filename) != "user":
+            return
+        number = -1 if made is None else self._chains.object_of(made, weakref.ref(made), None, chain)
+        here = Standing(native_id, from_ns, time.monotonic_ns(), chain, number, joined_by(frame))
+        self.standing.append(here)
+
     def look_at_end(self, interrupted: FrameType | None, native_ids: dict[int, int]) -> None:
         """Note who waits for what and has what, before the cell is stopped; `native_ids` by thread ident."""
         now_ns, here = time.monotonic_ns(), _thread.get_ident()
         standing = []
-        with self._frames.open():
+        frames = self._frames_at_end
+        with frames.open():
             for ident, innermost in list(thread_frames().items()):
                 frame = interrupted if ident == here else innermost
                 if frame is not None and ident in native_ids:
-                    entered = self._frames.entered(frame)
-                    standing.append((native_ids[ident], frame, entered, self._frames.held(frame)))
+                    entered = frames.entered(frame)
+                    standing.append((native_ids[ident], frame, entered, frames.held(frame)))
         locks = locks_at(address for _, _, entered, held in standing for address in (entered, *held))
         self.stopped = []
         for native_id, frame, entered, held in standing:
@@ -116,12 +143,16 @@ class LockAddresses:
     def _run(self) -> None:
         native_id = _thread.get_native_id()
         ours.add(native_id)
-        pause = _PAUSE_S
+        pause, search_at = _PAUSE_S, 0.0
         try:
             while not self._wake.acquire(timeout=pause):
                 began = time.thread_time()
-                self.look()
-                pause = max(_PAUSE_S, _SHARE * (time.thread_time() - began))
+                entering = self._look_at_frames()
+                looked = time.thread_time()
+                pause = max(_PAUSE_S, _SHARE * (looked - began))
+                if time.monotonic() >= search_at:
+                    self._search(entering)
+                    search_at = time.monotonic() + _SHARE * (time.thread_time() - looked)
         finally:
             ours.remove(native_id)
             self._ended.release()

@@ -18,6 +18,7 @@ from concmagic.recording.tasks.origin import place_of
 
 MOST_CALLS = 16  # of one chain
 _FILES = ("threading.py", "queue.py")
+_JOIN, _JOIN_DEPTH = threading.Thread.join.__code__, 2  # until 3.12 it waits in a function of its own
 Row = tuple[CodeType, int]  # a function and the instruction in it
 
 
@@ -36,7 +37,7 @@ def made_of_locks() -> tuple[type[Any], ...]:
 class Named:
     """Something that waits are counted for."""
 
-    __slots__ = ("chain", "kind", "ref", "state", "wait_ns", "waits")
+    __slots__ = ("chain", "kind", "made", "ref", "state", "wait_ns", "waits")
 
     def __init__(self, ref: Callable[[], Any], kind: str, state: Any, chain: int) -> None:
         self.ref = ref
@@ -44,6 +45,7 @@ class Named:
         self.state = state  # of a lock
         self.chain = chain  # through which it was waited for first
         self.waits = self.wait_ns = 0
+        self.made: tuple[Row, int] | None = None  # the call that made it, and its number among those, if seen
 
 
 class Chains:
@@ -110,6 +112,15 @@ class Chains:
             known = place_of(file) == "user", place_of(file) == "stdlib" and os.path.basename(file) in _FILES
             self._files[file] = known
         return known
+
+
+def joined_by(frame: FrameType | None) -> int:
+    """The native id of the thread whose end a frame waits for; 0 if it waits for none."""
+    for _ in range(_JOIN_DEPTH):
+        if frame is not None and frame.f_code is _JOIN:
+            return getattr(frame.f_locals.get("self"), "native_id", None) or 0
+        frame = None if frame is None else frame.f_back
+    return 0
 
 
 def kind_of(target: Any) -> str:

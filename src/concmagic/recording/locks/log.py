@@ -27,7 +27,15 @@ def make_log(
     names = _told_apart(_with_source_names(chains, found), _known_first(chains, found))
     return LockLog(
         objects=tuple(
-            LockObject(one.kind, name, one.state.serial if one.state else 0, one.waits, one.wait_ns)
+            LockObject(
+                one.kind,
+                name,
+                one.state.serial if one.state else 0,
+                one.waits,
+                one.wait_ns,
+                None if name or one.made is None else _site(one.made[0]),
+                one.made[1] if one.made is not None else 0,
+            )
             for one, name in zip(chains.objects, names, strict=True)
         ),
         waits=tuple(table.waits),
@@ -36,6 +44,7 @@ def make_log(
         merged=table.merged,
         addresses=tuple(of_address.items()),
         frames=tuple(addresses.stopped) if addresses is not None else (),
+        standing=tuple(addresses.standing) if addresses is not None else (),
     )
 
 

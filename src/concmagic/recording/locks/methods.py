@@ -1,14 +1,18 @@
-"""Which methods of locks and queues take, and which let go."""
+"""Which methods of locks and queues take, which let go, and which wait for a thread's end."""
 
 from __future__ import annotations
 
+import _thread
 from _queue import SimpleQueue
 from types import FunctionType, MethodDescriptorType, MethodType
 from typing import Any
 
 from concmagic.recording.locks.kinds import Lock, RLock
 
-TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT = range(6)
+TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT, JOIN = range(7)
+Handle: Any = getattr(
+    _thread, "_ThreadHandle", None
+)  # of a thread, from 3.13 on; before, `join` takes a lock
 _OF_LOCKS = {
     "acquire": TAKE,
     "acquire_lock": TAKE,
@@ -19,6 +23,7 @@ _OF_LOCKS = {
     "__exit__": LET_GO,
     "_release_save": LET_GO_ENTIRELY,
 }
+_OF_HANDLES = {"join": JOIN}
 _OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}
 # A place that calls a function of such a name may call a lock's the next time.
 _ALSO_OTHERS = frozenset(_OF_LOCKS)
@@ -27,7 +32,8 @@ _ALSO_OTHERS = frozenset(_OF_LOCKS)
 def unbound() -> dict[Any, int]:
     """The methods as the classes have them → what they do."""
     found: dict[Any, int] = {}
-    for kind, names in ((Lock, _OF_LOCKS), (RLock, _OF_LOCKS), (SimpleQueue, _OF_QUEUES)):
+    kinds = [(Lock, _OF_LOCKS), (RLock, _OF_LOCKS), (SimpleQueue, _OF_QUEUES)]
+    for kind, names in [*kinds, (Handle, _OF_HANDLES)] if Handle is not None else kinds:
         for name, operation in names.items():
             if type(vars(kind).get(name)) is MethodDescriptorType:
                 found[vars(kind)[name]] = operation
@@ -35,13 +41,15 @@ def unbound() -> dict[Any, int]:
 
 
 def bound(function: Any) -> tuple[int | None, Any]:
-    """What a bound method of a lock or queue does, and whose it is; (None, None) for any other."""
+    """What a bound method of a lock, queue or thread does, and whose it is; (None, None) for any other."""
     owner = function.__self__
     kind = type(owner)
     if kind is Lock or issubclass(kind, RLock):
         return _OF_LOCKS.get(function.__name__), owner
     if issubclass(kind, SimpleQueue):
         return _OF_QUEUES.get(function.__name__), owner
+    if kind is Handle:
+        return _OF_HANDLES.get(function.__name__), owner
     return None, None
 
 

@@ -13,7 +13,7 @@ import weakref
 from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
-from concmagic.recording.locks import methods, stack
+from concmagic.recording.locks import births, methods, semaphores, stack
 from concmagic.recording.locks.kinds import is_lock
 from concmagic.recording.locks.quick import quick_ways
 from concmagic.recording.locks.table import LockTable
@@ -41,8 +41,11 @@ class LockMonitor:
         self.failure: Exception | None = None  # why, if not because they were too many
         self._tool: int | None = None
         self._watched: dict[int, tuple[CodeType, Watched]] = {}
+        self._instructed: list[CodeType] = []
         self._take, self._let_go, self._has = quick_ways(table, MOST_OPERATIONS)
         self._methods = methods.unbound()
+        self._semaphores = semaphores.codes()
+        self._makers = births.makers() if stack.can_read() else {}
 
     def start(self) -> None:
         """Take a tool id and watch."""
@@ -53,6 +56,8 @@ class LockMonitor:
         events = monitoring.events
         for event, callback in self._callbacks().items():
             monitoring.register_callback(self._tool, event, callback)
+        for code in self._semaphores:
+            monitoring.set_local_events(self._tool, code, events.PY_RETURN)
         # What an earlier recording switched off may take a lock this time.
         monitoring.restart_events()
         begins = events.PY_START | events.PY_RESUME if self.sees_with and stack.BEFORE_WITH >= 0 else 0
@@ -64,12 +69,12 @@ class LockMonitor:
         if tool is None or monitoring.get_tool(tool) != NAME:
             return
         monitoring.set_events(tool, 0)
-        for code, _ in self._watched.values():
+        for code in (*self._semaphores, *self._instructed):
             monitoring.set_local_events(tool, code, 0)
         for event in self._callbacks():
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
-        self._watched = {}
+        self._watched, self._instructed = {}, []
 
     def _callbacks(self) -> dict[int, Any]:
         events = monitoring.events
@@ -80,12 +85,16 @@ class LockMonitor:
             events.PY_START: self._on_start,
             events.PY_RESUME: self._on_start,
             events.INSTRUCTION: self._on_instruction,
+            events.PY_RETURN: self._on_semaphore,
         }
 
     # What is raised in a callback would be raised in the user's code: so nothing is.
 
     def _on_call(self, code: CodeType, offset: int, callable: Any, argument: Any) -> Any:
         try:
+            if id(callable) in self._makers and self.table.births.call(self.table.thread(), code, offset):
+                self._watch_instructions(code)
+                return None
             kind = type(callable)
             if kind is MethodDescriptorType:
                 operation, target = self._methods.get(callable), argument
@@ -105,6 +114,8 @@ class LockMonitor:
                 self.table.release(target, entirely=True)
             elif operation == methods.PUT:
                 self.table.put(target)
+            elif operation == methods.JOIN:
+                self.table.begin_join(target, callable, code, offset)
             else:
                 self.table.begin(target, callable, code, offset, operation == methods.RESTORE)
         except Exception as error:
@@ -130,17 +141,26 @@ class LockMonitor:
         try:
             if id(code) not in self._watched and stack.has_with(code) and self._tool is not None:
                 self._watched[id(code)] = code, _known_or_watched(code)
-                monitoring.set_local_events(self._tool, code, monitoring.events.INSTRUCTION)
+                self._watch_instructions(code)
         except Exception as error:
             self._fail(error)
         return monitoring.DISABLE
 
+    def _watch_instructions(self, code: CodeType) -> None:
+        events, wanted = monitoring.get_local_events(self._tool, code), monitoring.events.INSTRUCTION
+        if not events & wanted:
+            self._instructed.append(code)
+            monitoring.set_local_events(self._tool, code, events | wanted)
+
     def _on_instruction(self, code: CodeType, offset: int) -> Any:
         try:
+            made = self.table.births.after.get((id(code), offset))
+            if made is not None and not self.full_ns:
+                self.table.births.returned(self.table.thread(), sys._getframe(1), *made)
             known = self._watched.get(id(code))
             happens = known[1].get(offset) if known is not None else None
             if happens is None or self.full_ns:
-                return monitoring.DISABLE
+                return monitoring.DISABLE if made is None else None
             what, slot = happens
             if what == _ENTERED:
                 if not self._has(code, offset, True):
@@ -155,6 +175,16 @@ class LockMonitor:
         except Exception as error:
             self._fail(error)
         return None
+
+    def _on_semaphore(self, code: CodeType, offset: int, returned: Any) -> None:
+        try:
+            takes = self._semaphores.get(code)
+            if takes is None or self.full_ns or (takes and returned is not True):
+                return
+            given = sys._getframe(1).f_locals
+            self.table.permit(given["self"], takes, 1 if takes else given["n"])
+        except Exception as error:
+            self._fail(error)
 
     def _release(self, target: Any) -> None:
         self.table.release(target)

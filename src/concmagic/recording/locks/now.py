@@ -7,11 +7,12 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.recording import ours
 from concmagic.recording.locks.kinds import Lock
+from concmagic.recording.thread_frames import thread_frames
 
 MOST_HOLDERS = 8  # that one wait names
 
@@ -19,7 +20,7 @@ MOST_HOLDERS = 8  # that one wait names
 class Thread:
     """One thread that takes locks."""
 
-    __slots__ = ("asked", "asked_ns", "ident", "is_ours", "native_id", "pending", "saved")
+    __slots__ = ("asked", "asked_ns", "ident", "is_ours", "makes", "native_id", "pending", "saved")
 
     def __init__(self) -> None:
         self.ident = _thread.get_ident()
@@ -28,6 +29,7 @@ class Thread:
         self.pending: list[Attempt] = []
         self.asked: LockState | None = None  # a free lock that it is about to take, and since when
         self.asked_ns = 0
+        self.makes: tuple[CodeType, int] | None = None  # the call of what makes a lock that it is in
         self.saved: dict[int, int] = {}  # by lock: how deep it was held when a condition let it go
 
 
@@ -73,3 +75,27 @@ class Attempt:
         self.holder = state.holder
         self.serial, self.releases = state.serial, state.releases
         self.start_ns = time.monotonic_ns()
+
+
+def holders_during(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:
+    """Who had it during an attempt, by native id, in order; and how many there were before those."""
+    state = attempt.state
+    if state.puts is not None:
+        return (), 0
+    since = state.serial - attempt.serial - (1 if took else 0)
+    recent = list(state.recent)[:-1] if took else list(state.recent)
+    known = recent[max(len(recent) - since, 0) :] if since else []
+    more = since - len(known)
+    if attempt.holder is None or more:
+        return tuple(known), more + (attempt.holder is not None)
+    return (attempt.holder.native_id, *known), 0
+
+
+def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
+    """The frame in which a thread makes this attempt; None if it is no longer there."""
+    frame = thread_frames().get(thread.ident)
+    while frame is not None:
+        if frame.f_code is attempt.code and frame.f_lasti == attempt.offset:
+            return frame
+        frame = frame.f_back
+    return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import re
 import sys
+import threading
 import time
 from _queue import SimpleQueue
 from collections import deque
@@ -16,12 +17,13 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.recording.locks.arguments import Arguments
-from concmagic.recording.locks.callers import Chains
+from concmagic.recording.locks.births import Births
+from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.kinds import RLock
-from concmagic.recording.locks.now import Attempt, LockState, Thread
+from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during, standing_at
+from concmagic.recording.locks.semaphores import Semaphores
 from concmagic.recording.raw_locks import LockWait
 from concmagic.recording.tasks.origin import place_of
-from concmagic.recording.thread_frames import thread_frames
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
@@ -40,12 +42,17 @@ class LockTable:
         self.states: dict[int, LockState] = {}
         self.threads: list[Thread] = []
         self.chains = Chains()
+        self.semaphores = Semaphores()
+        self.births = Births()
         self.waits: list[LockWait] = []
         self.merged = 0
         self.operations = 0
         self._arguments = Arguments()
         self.here = _thread._local()  # its attribute `thread` is the calling one
         self._prune_at = _PRUNE_AT
+        self._ends = LockState(self)  # of threads: who joins waits for no lock, and nobody has it
+        self._ends.ref = _nothing
+        self._ends_number = -1
 
     def thread(self) -> Thread:
         """The calling thread."""
@@ -102,6 +109,15 @@ class LockTable:
             attempt.blocks = self._arguments.block(sys._getframe(2), offset)
         state.waiting += 1
         pending.append(attempt)
+
+    def begin_join(self, handle: Any, callable: Any, code: CodeType, offset: int) -> None:
+        """The calling thread is about to wait for another's end."""
+        thread = self.thread()
+        if not thread.is_ours:
+            attempt = Attempt(self._ends, callable, code, offset, not handle.is_done(), False)
+            attempt.blocks = self._arguments.block(sys._getframe(2), offset)
+            self._ends.waiting += 1
+            thread.pending.append(attempt)
 
     def taken_late(self, thread: Thread, code: CodeType, offset: int, frame: FrameType) -> None:
         """A lock was free when it was asked for, but another thread was faster."""
@@ -191,6 +207,11 @@ class LockTable:
         if puts is not None:
             puts.append((thread.native_id, time.monotonic_ns()))
 
+    def permit(self, semaphore: Any, takes: bool, how_many: int) -> None:
+        """The calling thread has taken a permit of a semaphore, or has given some back."""
+        note = self.semaphores.acquired if takes else self.semaphores.released
+        note(semaphore, self.thread().native_id, how_many, time.monotonic_ns())
+
     def _took_item(self, attempt: Attempt, returned: bool, frame: FrameType) -> None:
         state = attempt.state
         put = None
@@ -221,12 +242,21 @@ class LockTable:
             chain, made = self.chains.of(frame, attempt.offset)
         else:
             chain, made = self.chains.number(((attempt.code, attempt.offset),)), None
-        number = self.chains.object_of(made, state.ref, state, chain)
+        if state is self._ends:
+            if self._ends_number < 0:
+                self._ends_number = self.chains.object_of(None, _nothing, None, -1)
+            number = self._ends_number
+        else:
+            number = self.chains.object_of(made, state.ref, state, chain)
+            named = self.chains.objects[number]
+            named.made = named.made or self.births.of(named.ref())
         self.chains.count(number, (end_ns or time.monotonic_ns()) - attempt.start_ns)
         if len(self.waits) >= MOST_WAITS and end_ns is not None:
             self.merged += 1
             return
-        holders, more = _holders(attempt, took)
+        holders, more = holders_during(attempt, took)
+        if isinstance(made, threading.Semaphore):  # its own lock is held for moments only
+            holders, more = self.semaphores.holders(made, attempt.start_ns), 0
         self.waits.append(
             LockWait(
                 thread.native_id,
@@ -239,6 +269,7 @@ class LockTable:
                 more,
                 state.released_by if released else None,
                 state.released_ns if released else 0,
+                joined_by(frame),
             )
         )
 
@@ -263,25 +294,5 @@ class LockTable:
                     self._keep(thread, attempt, None, False, False, frame)
 
 
-def _holders(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:
-    """Who had it during an attempt, by native id, in order; and how many there were before those."""
-    state = attempt.state
-    if state.puts is not None:
-        return (), 0
-    since = state.serial - attempt.serial - (1 if took else 0)
-    recent = list(state.recent)[:-1] if took else list(state.recent)
-    known = recent[max(len(recent) - since, 0) :] if since else []
-    more = since - len(known)
-    if attempt.holder is None or more:
-        return tuple(known), more + (attempt.holder is not None)
-    return (attempt.holder.native_id, *known), 0
-
-
-def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
-    """The frame in which a thread makes this attempt; None if it is no longer there."""
-    frame = thread_frames().get(thread.ident)
-    while frame is not None:
-        if frame.f_code is attempt.code and frame.f_lasti == attempt.offset:
-            return frame
-        frame = frame.f_back
+def _nothing() -> None:
     return None

@@ -9,6 +9,7 @@ Between "off" and "on" it waits without a timeout, which costs nothing.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import sys
@@ -34,13 +35,14 @@ SLEEPS_ALREADY = 100  # samples that agree, as if they had been taken
 LATE_NS = 3_000_000  # between two readings, which take a few microseconds
 NAMED_AFTER = 3  # samples in one call: what it waits at is worth looking up
 LIST_S, CHILDREN_S = 0.005, 0.1
+WHOLE_LISTS = 8  # each so many; between them it is enough that the number of threads is the same
 TICKS_A_LIST = 3  # where the ticks are far apart, threads are not listed at each
 
 
 class Session:
     """One cell's sampling."""
 
-    def __init__(self, pid: int, mode: str, gil: Gil, cores: int) -> None:
+    def __init__(self, pid: int, mode: str, gil: Gil, cores: int, gil_start: int = 0) -> None:
         self.rows, self.gil, self.mode = Rows(), gil, mode
         self.budget = Budget(cores)
         self.processes: dict[int, Process] = {}
@@ -52,21 +54,25 @@ class Session:
         self.executable = executable_of(pid)
         self.next_list = self.next_children = 0.0
         self.list_again = False  # where there is one new thread there are others soon
+        self.lists = 0
         self.pid, self.asked_ns = pid, 0
-        self.watch(pid)
+        self.watch(pid, gil_start)
         self.take()
         for thread in self.processes[pid].threads.values() if pid in self.processes else ():
             if thread.tid != pid:  # the notebook's own threads, which mostly sleep
                 thread.same = SLEEPS_ALREADY
 
-    def watch(self, pid: int) -> None:
+    def watch(self, pid: int, gil_start: int = 0) -> None:
         if pid not in self.processes and len(self.processes) < MOST_PROCESSES:
-            process = Process(pid, self.mode, self.gil)
+            process = Process(pid, self.mode, self.gil, gil_start)
             process.find_gil()
             process.list_threads(self.room(), self.rows)
             self.processes[pid] = process
             self.holders[pid] = Holder(process, self.gil)
             self.descriptors[pid] = Descriptors(pid)
+
+    def gil_start_of(self, pid: int) -> int:
+        return self.processes[pid].gil_start if pid in self.processes else 0
 
     def room(self) -> int:
         return MOST_THREADS - sum(len(process.threads) for process in self.processes.values())
@@ -122,8 +128,12 @@ class Session:
         known = MOST_THREADS - self.room()
         pause = 0.0 if self.list_again else TICKS_A_LIST * self.budget.pause_s
         self.next_list = now + max(LIST_S, known * 0.0002, pause)
+        whole = self.list_again or self.lists % WHOLE_LISTS == 0
         self.list_again = False
+        self.lists += 1
         for process in list(self.processes.values()):
+            if not whole and process.has_as_many():
+                continue
             if not process.list_threads(len(process.threads) + self.room(), self.rows):
                 self.note(f"only the first {MOST_THREADS} threads are sampled")
             if process.gone:
@@ -209,6 +219,7 @@ def serve(kernel: int, cores: int) -> None:
     control = Control(kernel)
     session: Session | None = None
     pause: float | None = None
+    gil_start = 0
     send(f"ready {os.getpid()}\n".encode())
     while (lines := control.wait(pause)) is not None:
         for line in lines:
@@ -216,7 +227,10 @@ def serve(kernel: int, cores: int) -> None:
             if word == "on":
                 pid, mode, *places, file = rest.split(" ", 6)
                 offset, size, holder, native = map(int, places)
-                session = Session(int(pid), mode, (offset, size, holder, native, file), cores)
+                # The kernel's interpreter stays where it is; one that was forked may become another program.
+                known = gil_start if int(pid) == kernel else 0
+                session = Session(int(pid), mode, (offset, size, holder, native, file), cores, known)
+                gil_start = session.gil_start_of(kernel)
                 send(b"on\n")
             elif word == "watch" and session:
                 session.watch(int(rest))
@@ -241,6 +255,7 @@ def detach() -> None:
 
 if __name__ == "__main__":
     detach()
+    gc.disable()  # nothing here refers to itself
     try:
         serve(int(sys.argv[1]), int(sys.argv[2]))
     except (BrokenPipeError, ConnectionResetError, KeyboardInterrupt):

@@ -16,7 +16,7 @@ LEAST_NS = 100_000  # what is shorter is not worth a row: being woken takes some
 NEAR_NS = 10_000_000  # further from a sample than this it tells nothing: that it slept, but not where
 # Who has slept in one place for long is read less often: (samples that agreed, read every n-th tick).
 PATIENCE = ((1000, 8), (100, 4), (25, 2))
-_ACTIVE = (RUNNING, GIL, FUTEX)  # who waits like this computes again soon: its sums are read at each sample
+ACTIVE = (RUNNING, GIL, FUTEX)  # who waits like this computes again soon: its sums are read at each sample
 
 Decoder = Callable[[bytes], tuple[int, int]]
 Piece = tuple[int, int]
@@ -84,7 +84,7 @@ class Thread:
         code, argument = (self.code, self.argument) if raw == self.raw else decode(raw)
         assert code is not None
         self.raw = raw
-        told = self.schedule >= 0 and (code in _ACTIVE or code != self.code) and self.ask(now_ns)
+        told = self.schedule >= 0 and (code in ACTIVE or code != self.code) and self.ask(now_ns)
         if code == RUNNING:
             self.run(now_ns)
         elif self.code == RUNNING:

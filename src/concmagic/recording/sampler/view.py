@@ -6,25 +6,31 @@ For the sampler's own process (`process.py`): the standard library only, and lit
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
-from concmagic.recording.sampler.thread import ASLEEP, FUTEX, GIL, RUNNING, Decoder, Rows, Thread
+from concmagic.recording.sampler.thread import ACTIVE, ASLEEP, FUTEX, GIL, RUNNING, Decoder, Rows, Thread
 
 FUTEX_CALLS = {"x86_64": (b"202",), "aarch64": (b"98",), "riscv64": (b"98",), "ppc64le": (b"221",)}
 # Where the GIL is: the structure's offset and size, the holder's offset in it, the native id's offset in a
 # thread state, and the file that holds it (`gil_address.py`).
 Gil = tuple[int, int, int, int, str]
+_AGREED = 3
+_EVERYBODY = 8  # each so many looks
 
 
 class Process:
-    """One process and those of its threads that can be read."""
+    """One process and those of its threads that can be read; `gil_start` where it is known already."""
 
-    def __init__(self, pid: int, mode: str, gil: Gil) -> None:
+    def __init__(self, pid: int, mode: str, gil: Gil, gil_start: int = 0) -> None:
         self.pid, self.mode = pid, mode
         self.gil_offset, self.gil_size, _, _, self.gil_file = gil
-        self.gil_start = 0
-        self.agreed = 0
+        self.gil_start = gil_start
+        self.agreed = _AGREED if gil_start else 0
         self.threads: dict[int, Thread] = {}
+        self.folder = f"/proc/{pid}/task"
+        self.looks = 0  # at who has children
+        self.looked_ns = 0, 0  # the last two
         self.changes = 0  # of the set of threads
         self.gone = False
         self.decode: Decoder = decode_state if mode == "stat" else self.decode_call
@@ -35,7 +41,7 @@ class Process:
 
         Asked until three answers agree: a child may not have done so yet, or not be what it will be.
         """
-        if not self.gil_size or self.agreed >= 3:
+        if not self.gil_size or self.agreed >= _AGREED:
             return
         base = self.base_of(self.gil_file)
         start = base + self.gil_offset if base else 0
@@ -71,7 +77,7 @@ class Process:
     def list_threads(self, room: int, rows: Rows) -> bool:
         """Take in new threads; forget those that are gone."""
         try:
-            tids = {int(name) for name in os.listdir(f"/proc/{self.pid}/task")}
+            tids = {int(name) for name in os.listdir(self.folder)}
         except OSError:
             self.gone = True
             tids = set()
@@ -92,8 +98,15 @@ class Process:
             self.changes += 1
         return True
 
+    def has_as_many(self) -> bool:
+        """Whether it has as many threads as are known: the folder has a link for each, and two more."""
+        try:
+            return os.stat(self.folder).st_nlink == len(self.threads) + 2
+        except OSError:
+            return False
+
     def open_of(self, tid: int, name: str) -> int:
-        return os.open(f"/proc/{self.pid}/task/{tid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"{self.folder}/{tid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
     def drop(self, tid: int, rows: Rows) -> None:
         thread = self.threads.pop(tid)
@@ -110,13 +123,28 @@ class Process:
         self.mode, self.decode = "stat", decode_state
 
     def children(self) -> Iterator[int]:
-        """Process ids of its children; none where the kernel does not list them."""
-        for tid in list(self.threads):
+        """Process ids of its children; none where the kernel does not list them.
+
+        Only a thread that has moved can have new ones; that it has may have been missed, so now and then
+        everybody is asked.
+        """
+        everybody = self.looks % _EVERYBODY == 0
+        since_ns = self.looked_ns[0]  # a move before the last look may have been sampled after it
+        self.looked_ns = self.looked_ns[1], time.monotonic_ns()
+        self.looks += 1
+        for thread in list(self.threads.values()):
+            if everybody or thread.code in ACTIVE or thread.start_ns >= since_ns:
+                yield from self.children_of(thread.tid)
+
+    def children_of(self, tid: int) -> list[int]:
+        try:
+            file = os.open(f"{self.folder}/{tid}/children", os.O_RDONLY | os.O_CLOEXEC)
             try:
-                with open(f"/proc/{self.pid}/task/{tid}/children") as file:
-                    yield from map(int, file.read().split())
-            except (OSError, ValueError):
-                continue
+                return list(map(int, os.read(file, 1 << 16).split()))
+            finally:
+                os.close(file)
+        except (OSError, ValueError):
+            return []
 
 
 def decode_state(raw: bytes) -> tuple[int, int]:

@@ -1,0 +1,84 @@
+"""Where the user's own code made a lock, or what has locks inside: what those are called that have no name.
+
+No event tells what a call returned. It lies on the frame's stack, though, when the next instruction begins.
+"""
+
+from __future__ import annotations
+
+import _thread
+import dis
+import sys
+import threading
+import weakref
+from _queue import SimpleQueue
+from collections import Counter
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+
+from concmagic.recording.locks import stack
+from concmagic.recording.locks.callers import Row, made_of_locks
+from concmagic.recording.locks.kinds import Lock, RLock, is_lock
+from concmagic.recording.locks.now import Thread
+from concmagic.recording.tasks.origin import place_of
+
+_CALL, _CALL_KW = dis.opmap.get("CALL", -1), dis.opmap.get("CALL_KW", -1)
+_BELOW = 2  # the function, and what it is bound to
+_MOST = 5_000  # that are remembered
+Birth = tuple[Row, int]
+
+
+def makers() -> dict[int, Any]:
+    """What makes locks when it is called, by id: the user may have given them other names."""
+    locks = (_thread.allocate_lock, Lock, RLock, threading.RLock)
+    queues = vars(sys.modules["queue"]) if "queue" in sys.modules else {}  # nothing is imported for it
+    kinds = [queues[name] for name in ("LifoQueue", "PriorityQueue") if name in queues]
+    made = (*made_of_locks(), threading.BoundedSemaphore, SimpleQueue, *kinds)
+    return {id(one): one for one in (*locks, *made)}
+
+
+class Births:
+    """Reads what calls made; keeps none of it alive."""
+
+    def __init__(self) -> None:
+        self.after: dict[
+            tuple[int, int], tuple[Row, int]
+        ] = {}  # (code, next instruction) → call, slot of result
+        self._known: dict[tuple[int, int], Row | None] = {}
+        self._found: dict[int, tuple[Callable[[], Any], Birth]] = {}
+        self._count: Counter[tuple[int, int]] = Counter()
+
+    def call(self, thread: Thread, code: CodeType, offset: int) -> bool:
+        """A maker is about to be called. Whether it is the user's code that does, and can be read."""
+        key = id(code), offset
+        if key not in self._known:
+            self._known[key] = self._look(code, offset)
+        known = self._known[key]
+        if known is not None:  # else it is inside a maker, which has called it
+            thread.makes = known
+        return known is not None
+
+    def _look(self, code: CodeType, offset: int) -> Row | None:
+        opcode, depth, following = stack.depths(code).get(offset, (-1, 0, 0))
+        if opcode not in (_CALL, _CALL_KW) or place_of(code.co_filename) != "user":
+            return None
+        slot = stack.variables(code) + depth - code.co_code[offset + 1] - _BELOW - (opcode == _CALL_KW)
+        self.after[id(code), following] = (code, offset), slot
+        return code, offset
+
+    def returned(self, thread: Thread, frame: FrameType, call: Row, slot: int) -> None:
+        """The instruction after a call begins: what it made lies on the stack, if the call came before."""
+        expected, thread.makes = thread.makes, None
+        if expected is None or expected[0] is not call[0] or expected[1] != call[1]:
+            return
+        made = stack.value(frame, slot)
+        known = is_lock(made) or issubclass(type(made), (*made_of_locks(), SimpleQueue))
+        if known and len(self._found) < _MOST:
+            place = id(call[0]), call[1]  # a code object compares its contents, which takes long
+            self._count[place] += 1
+            self._found[id(made)] = weakref.ref(made), (call, self._count[place])
+
+    def of(self, target: Any) -> Birth | None:
+        """The call that made this, and the how manieth it made."""
+        reference, birth = self._found.get(id(target), (None, None))
+        return birth if reference is not None and reference() is target else None

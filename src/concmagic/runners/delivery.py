@@ -1,0 +1,116 @@
+"""A signal that arrives just before the main thread begins to wait is acted on all the same.
+
+Python only notes a signal, and looks at the note between two instructions. A main thread that has looked
+already, or a signal that another thread took, leaves the note unread for as long as the wait lasts. So
+`faulthandler`, whose handler stands before Python's and is no entry of `signal.getsignal`, writes to a pipe
+that a signal came, and a thread that reads it breaks the wait with a signal that does nothing: the main
+thread looks, and goes on waiting if there is nothing. (A wake-up descriptor would say the same, but event
+loops hold that for theirs, and warn.)
+"""
+
+from __future__ import annotations
+
+import _thread
+import faulthandler
+import os
+import signal
+import threading
+from contextlib import suppress
+from typing import Any
+
+from concmagic.recording import ours
+
+# From a signal's arrival: long enough for the main thread to have acted, or to stand in its wait.
+NUDGES_S = (0.02, 0.06, 0.12, 0.3)
+_STOP = b"\0"  # never part of what faulthandler writes
+_IGNORED_BY_DEFAULT = ("SIGURG", "SIGWINCH")
+
+
+class Delivery:
+    """Sees to SIGINT from `start` to `stop`, both called in the main thread. Where there is no
+    `faulthandler.register` (Windows) it does nothing."""
+
+    def __init__(self) -> None:
+        self._running = False
+
+    def start(self) -> None:
+        """Begin, after the handler has been set; it stays what `signal.getsignal` answers."""
+        if not hasattr(faulthandler, "register"):
+            return
+        self._handler = signal.getsignal(signal.SIGINT)
+        self._stopped, self._ended = _locked(), _locked()
+        try:
+            self._read, self._write = os.pipe()
+            _thread.start_new_thread(self._run, ())
+        except (
+            OSError,
+            RuntimeError,
+        ):  # none to be had: a signal is what it is without us
+            return
+        os.set_blocking(self._write, False)  # a handler never waits
+        faulthandler.register(signal.SIGINT, file=self._write, all_threads=False, chain=True)
+        self._running = True
+
+    def stop(self) -> None:
+        """End, before the handler is put back."""
+        if not self._running:
+            return
+        self._running = False
+        faulthandler.unregister(signal.SIGINT)
+        now = signal.getsignal(signal.SIGINT)
+        if now is not self._handler and now is not None:  # the cell's, which has just been overridden
+            signal.signal(signal.SIGINT, now)
+        self._stopped.release()
+        os.set_blocking(self._write, True)
+        os.write(self._write, _STOP)
+        self._ended.acquire()
+        os.close(self._read)
+        os.close(self._write)
+
+    def _run(self) -> None:
+        native_id = _thread.get_native_id()
+        ours.add(native_id)
+        try:
+            while _STOP not in os.read(self._read, 65536):
+                self._break_the_wait()
+        finally:
+            ours.remove(native_id)
+            self._ended.release()
+
+    def _break_the_wait(self) -> None:
+        signum = _harmless()
+        if signum is None or self._wait(NUDGES_S[0]):
+            return
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        faulthandler.register(signum, file=nothing, all_threads=False, chain=True)
+        try:
+            for delay_s in NUDGES_S[1:]:
+                with suppress(ProcessLookupError):
+                    signal.pthread_kill(threading.main_thread().ident or 0, signum)
+                if self._wait(delay_s):
+                    return
+        finally:
+            faulthandler.unregister(signum)
+            os.close(nothing)
+
+    def _wait(self, seconds: float) -> bool:
+        """Whether `stop` was called meanwhile."""
+        stopped = bool(self._stopped.acquire(timeout=seconds))
+        if stopped:
+            self._stopped.release()
+        return stopped
+
+
+def _harmless() -> signal.Signals | None:
+    """A signal that means nothing to this process, and is ignored where nobody handles it."""
+    for name in _IGNORED_BY_DEFAULT:
+        signum = getattr(signal.Signals, name, None)
+        if signum is not None and signal.getsignal(signum) is signal.SIG_DFL:
+            return signal.Signals(signum)
+    return None
+
+
+def _locked() -> Any:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    return lock
