@@ -1,5 +1,8 @@
 """However a child ends, its record tells how, and what it could hand over is there."""
 
+import os
+from pathlib import Path
+
 import pytest
 from children_notebook import check_whole, run_cells
 
@@ -260,6 +263,38 @@ pool.shutdown()
     assert (begun.error, ended.error, ended.answer) == ("", "", 20)
     assert after.folders == []
     assert after.hooks_changed == []
+
+
+def test_a_worker_whose_cell_is_over_before_it_has_started_records_only_the_next_one(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    begin = f"""
+class Gate:
+    def __reduce__(self):
+        return open, ({str(gate)!r},)  # who opens the one end waits for who opens the other
+pool = ProcessPoolExecutor(1, mp_context=mp.get_context("spawn"), initializer=id, initargs=(Gate(),))
+first = pool.submit(work, 1)
+from concmagic.recording.children import pickling
+while not [name for name in os.listdir(pickling.courier().folder) if name.endswith(".ask")]:
+    time.sleep(0.01)
+"""
+    later = f"""
+def newer(x):
+    return work(x) * 10
+second = pool.submit(newer, 1)
+open({str(gate)!r}, "w").close()
+answer = first.result(), second.result()
+pool.shutdown()
+"""
+    book = run_cells(SETUP, begin, later, "answer = None")
+    _, begun, ended, after = book.cells
+    (record,) = (record for record in begun.records if record.origin == "user")
+    assert (record.target_ns, record.functions) == (None, [])
+    (again,) = (record for record in ended.records if record.origin == "user")
+    assert (begun.error, ended.error, ended.answer) == ("", "", [2, 20])
+    assert (again.pid, again.exit_code, again.problems) == (record.pid, 0, [])
+    assert "newer" in again.functions
+    assert after.folders == []
 
 
 def test_tasks_and_marks_of_a_child() -> None:

@@ -64,7 +64,9 @@ class Life:
         """The user's target begins now: from here on everything is recorded."""
         if self.target_ns is None:
             self.called_ns = time.monotonic_ns()
-            self.recorders.start()
+            if not self.recorders.start():
+                self.target_ns = self.called_ns
+                return  # the cell was over first: it sleeps already
             self._hand_messages_over()
             self.copies.begin()
             self.target_ns = time.monotonic_ns()
@@ -80,6 +82,7 @@ class Life:
         recorder = messages.of_this_process()
         if recorder is not None:
             recorder.hand_over, recorder.on_job = self._append_messages, self._before_job
+            recorder.sleeps = True
 
     def _before_job(self) -> None:
         """A worker has its first job: what came before it, or an initializer changed, was meant to change."""
