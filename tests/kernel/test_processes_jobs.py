@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from conftest import Kernel
@@ -241,7 +243,7 @@ with ProcessPoolExecutor(1) as pool:
     (finding,) = kernel.value("[f.message for f in trace.findings if f.lint == 'child-died']")
     assert "was killed by SIGKILL while it ran die(2)" in finding
     text = run.displays[-1]["text/plain"].replace("\n  ", " ")
-    assert "handed its jobs over as it ran (killed by SIGKILL)" in text
+    assert re.search(r"handed its jobs (and calls )?over as it ran \(killed by SIGKILL\)", text)
 
 
 CHANGES = """
@@ -312,3 +314,48 @@ with mp.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
     pool.map(fib, [10] * 4, 1)
 """)
     assert kernel.value(told) == []
+
+
+def test_a_killed_child_shows_its_calls_up_to_the_last_hand_over(kernel: Kernel) -> None:
+    kernel.check(SETUP)
+    kernel.check("""
+from concmagic.recording.children import files, pickling
+
+def step(n):
+    return n
+
+def toil():
+    for n in range(100): step(n)
+    last()
+
+def last():
+    while True: time.sleep(60)
+
+def handed_over(pid):
+    parts = files.parts_of(files.read_child(pickling.courier().folder, pid), files.CALLS_PART)
+    return {code.name for part in parts for code in part.codes.values()}
+""")
+    run = kernel.check("""%%procs -o trace
+process = mp.get_context("spawn").Process(target=toil, name="victim")
+process.start()
+while "last" not in handed_over(process.pid): time.sleep(0.01)
+process.kill()
+process.join()
+""")
+    kernel.check("""
+(victim,) = (t for t in trace.tracks if t.kind == "process" and t.name == "victim")
+inside = {t.id for t in trace.tracks if t.pid == victim.pid}
+frame = trace.to_pandas("slices")
+frame = frame[frame["track"].isin(inside)]
+names, ends = list(frame["name"]), dict(zip(frame["name"], frame["end_ns"]))
+""")
+    assert kernel.value("names.count('step')") == 100
+    assert kernel.value("(names.count('toil'), names.count('last'))") == (1, 1)
+    assert kernel.value("ends['toil'] == ends['last'] <= victim.end_ns")  # not drawn beyond what is known
+    assert kernel.value("(victim.outcome, victim.end_ns is not None)") == ("ended by the cell", True)
+    text = " ".join(run.displays[-1]["text/plain"].split())
+    assert re.search(
+        r"victim handed its jobs and calls over as it ran \(killed by SIGKILL\): the calls of its last"
+        r" [\d.]+ (ms|s|µs) are missing\.",
+        text,
+    )

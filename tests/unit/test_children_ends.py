@@ -122,18 +122,88 @@ process.join()
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_killed_child_has_its_life_but_no_calls(method: str) -> None:
+def test_a_killed_child_has_its_life(method: str) -> None:
     cell = f"""
 process = mp.get_context("{method}").Process(target=leave, args=("abort",), name="victim")
 process.start()
 process.join()
 """
-    (record,) = run_cells(SETUP, cell).workers
+    (record,) = run_cells(SETUP, cell, detail="states").workers
     assert record.exit_code == -9
     assert record.started_ns < record.begun_ns < record.target_ns < record.ended_ns
     assert record.problems == [
         "victim handed nothing over (killed by SIGKILL): its calls and threads are missing."
     ]
+
+
+TOIL = """
+def step(n):
+    return divmod(n, 7)
+
+def toil():
+    for n in range(100): step(n)
+    endless()
+
+def endless():
+    threading.Event().wait()
+
+def handed_over(pid, name):
+    # Wait until the child has handed over that it is, or was, in a function of this name.
+    from concmagic.recording.children import files, pickling
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        told = files.read_child(pickling.courier().folder, pid)
+        parts = files.parts_of(told, files.CALLS_PART)
+        if any(code.name == name for part in parts for code in part.codes.values()):
+            return
+        time.sleep(0.01)
+    raise TimeoutError(name)
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_child_has_its_calls_up_to_the_last_hand_over(method: str) -> None:
+    cell = f"""
+process = mp.get_context("{method}").Process(target=toil, name="victim")
+process.start()
+handed_over(process.pid, "endless")
+process.kill()
+process.join()
+"""
+    book = run_cells(SETUP + TOIL, cell)
+    (record,) = book.workers
+    assert (book.last.error, record.exit_code) == ("", -9)
+    assert record.started_ns < record.begun_ns < record.target_ns < record.ended_ns
+    (problem,) = record.problems
+    assert problem.startswith(
+        "victim handed its jobs and calls over as it ran (killed by SIGKILL): the calls of its last "
+    )
+    # What had ended, each once, and what the main thread was in.
+    assert record.called["step"] == [100, 0] and {"toil", "endless"} <= set(record.functions)
+    assert record.called["toil"] == record.called["endless"] == [0, 1]
+    assert record.called["divmod"] == [100, 0]
+
+
+def test_what_was_handed_over_as_it_ran_is_not_handed_over_again() -> None:
+    cell = """
+def both(sender, receiver):
+    for n in range(100): step(n)
+    sender.send(1)
+    receiver.recv()
+    for n in range(50): step(n)
+receiver, theirs = mp.Pipe(False)
+ours, sender = mp.Pipe(False)
+process = mp.get_context("spawn").Process(target=both, args=(theirs, ours))
+process.start()
+receiver.recv()
+handed_over(process.pid, "step")
+sender.send(1)
+process.join()
+"""
+    book = run_cells(SETUP + TOIL, cell)
+    (record,) = book.workers
+    check_whole(record)
+    assert (book.last.error, record.called["step"], record.called["both"]) == ("", [150, 0], [1, 0])
 
 
 def test_bare_fork_and_os_wait() -> None:

@@ -49,6 +49,19 @@ class RawCalls:
     problems: tuple[str, ...] = ()
     own_threads: tuple[int, ...] = ()  # native ids of concmagic's own threads among them
     native_calls: bool = True  # False: C functions could not be recorded
+    handed_ns: int | None = None  # the process was killed: what it had handed over until then
+
+
+@dataclass(frozen=True, slots=True)
+class CallsPart:
+    """What a child handed over of its RawCalls while it ran: the events since the part before."""
+
+    nodes: bytes
+    codes: dict[int, RawCode]
+    c_functions: dict[tuple[int, int], str]
+    clock: tuple[tuple[int, int], tuple[int, int]]
+    open_nodes: bytes  # calls of the main thread that had not ended then
+    own_threads: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,13 @@ from concmagic import sentences
 from concmagic.recording.children import messages, prints
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
-from concmagic.recording.children.files import ChildFile
+from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, ChildFile
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.passport import Passport, fields_of
 from concmagic.recording.children.recorders import ChildRecorders
 from concmagic.recording.children.signals import Listener
 from concmagic.recording.children.worker_start import leaves_before_jobs
+from concmagic.recording.raw import CallsPart
 
 _PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does not wait
 
@@ -42,7 +43,7 @@ class Life:
         self.loaded_ns: int | None = None
         self.called_ns: int | None = None
         self.target_ns: int | None = None
-        self._parts = 0
+        self._parts = self._call_parts = 0
         self.problems: list[str] = []
         self.copies = Copies()
         self._had_job = False
@@ -67,7 +68,7 @@ class Life:
             if not self.recorders.start():
                 self.target_ns = self.called_ns
                 return  # the cell was over first: it sleeps already
-            self._hand_messages_over()
+            self._hand_over_as_it_runs()
             self.copies.begin()
             self.target_ns = time.monotonic_ns()
             self.file.append("target", (self.called_ns, self.target_ns))
@@ -77,12 +78,15 @@ class Life:
         self.loaded_ns = time.monotonic_ns()
         self.file.append("loaded", self.loaded_ns)
 
-    def _hand_messages_over(self) -> None:
-        """Its jobs are known as it runs, should it be killed."""
+    def _hand_over_as_it_runs(self) -> None:
+        """Its jobs and calls are known as it runs, should it be killed."""
         recorder = messages.of_this_process()
         if recorder is not None:
             recorder.hand_over, recorder.on_job = self._append_messages, self._before_job
             recorder.sleeps = True
+        calls = self.recorders.running("calls")
+        if calls is not None:
+            calls.pass_on_to(self._append_calls)
 
     def _before_job(self) -> None:
         """A worker has its first job: what came before it, or an initializer changed, was meant to change."""
@@ -92,7 +96,11 @@ class Life:
 
     def _append_messages(self, rows: Sequence[list[Any]]) -> None:
         self._parts += 1
-        self.file.append(f"messages-{self._parts:06}", rows)
+        self.file.append(f"{MESSAGES_PART}{self._parts:06}", rows)
+
+    def _append_calls(self, part: CallsPart) -> None:
+        self._call_parts += 1
+        self.file.append(f"{CALLS_PART}{self._call_parts:06}", part)
 
     def fail(self, text: str) -> None:
         """It could not start; its parent wants to know why."""

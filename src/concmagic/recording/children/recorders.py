@@ -85,6 +85,10 @@ class ChildRecorders:
         self._running.clear()
         return seen
 
+    def running(self, name: str) -> Any:
+        """The recorder of that name, None if it does not run."""
+        return self._running.get(name)
+
     def _make(self, name: str) -> Any:
         module, kind = _MODULES[name]
         make = getattr(importlib.import_module(f"concmagic.recording.{module}"), kind)
