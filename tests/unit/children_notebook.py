@@ -89,6 +89,8 @@ def run(number, source):
     except BaseException as caught:
         import traceback
         error = "".join(traceback.format_exception(caught))
+        if isinstance(caught, KeyboardInterrupt):
+            recorder.end_tree()  # as the session does
     records = recorder.stop()
     return {
         "records": [plain(record) for record in records], "error": error, "problems": recorder.problems,

@@ -206,6 +206,55 @@ process.join()
     assert (book.last.error, record.called["step"], record.called["both"]) == ("", [150, 0], [1, 0])
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", ["deaf", "hears"])
+def test_an_interrupt_leaves_no_shared_memory_and_no_semaphore_of_its_children(method: str, how: str) -> None:
+    setup = """
+from multiprocessing import resource_tracker, shared_memory
+
+def maker(sender, how):
+    memory = shared_memory.SharedMemory(create=True, size=10)
+    gone = shared_memory.SharedMemory(create=True, size=10)
+    gone.unlink()
+    lock = mp.get_context("spawn").Lock()
+    if how == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sender.send((memory._name, lock._semlock.name, gone._name))
+    threading.Event().wait()
+
+def there(names):
+    # A semaphore's file has a prefix.
+    files = os.listdir("/dev/shm")
+    return [name for name in names if any(file.endswith(name.lstrip("/")) for file in files)]
+
+resource_tracker.ensure_running()  # before a fork: one for all
+"""
+    cell = f"""
+ctx = mp.get_context("{method}")
+receiver, sender = ctx.Pipe(False)
+kept = shared_memory.SharedMemory(create=True, size=10)
+shared_memory.SharedMemory(create=True, size=10, name="concmagic_test_" + str(os.getpid())).close()
+process = ctx.Process(target=maker, args=(sender, "{how}"))
+process.start()
+names = receiver.recv()
+before = there(names)
+raise KeyboardInterrupt
+"""
+    after = """
+dropped = there(["concmagic_test_" + str(os.getpid())])
+answer = (before == list(names[:2]), there(names), dropped, there([kept._name]) == [kept._name])
+process.join()
+kept.close()
+kept.unlink()
+"""
+    book = run_cells(SETUP + setup, cell, after)
+    assert "KeyboardInterrupt" in book.cells[1].error and book.last.error == ""
+    assert book.last.answer == [True, [], [], True]  # what the notebook still has is its own
+    assert (
+        "leaked" not in book.stderr and "KeyError" not in book.stderr
+    )  # the tracker's complaints at the end
+
+
 def test_bare_fork_and_os_wait() -> None:
     cell = """
 pid = os.fork()

@@ -22,7 +22,11 @@ _LENGTH = struct.Struct("<Q")
 _PREFIX = "concmagic-children-"
 _SUFFIX = ".records"
 _ASK, _TOLD = ".ask", ".told"
-MESSAGES_PART, CALLS_PART = "messages-", "calls-"  # kinds of records, each followed by a number
+MESSAGES_PART, CALLS_PART, NAMES_PART = (
+    "messages-",
+    "calls-",
+    "names-",
+)  # kinds of records, each followed by a number
 _MOST_PARTS = 1_000  # of one writev (IOV_MAX)
 
 

@@ -14,14 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from concmagic import sentences
-from concmagic.recording.children import messages, prints
+from concmagic.recording.children import messages, prints, resources
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
-from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, ChildFile
+from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, NAMES_PART, ChildFile
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.passport import Passport, fields_of
 from concmagic.recording.children.recorders import ChildRecorders
@@ -43,7 +44,7 @@ class Life:
         self.loaded_ns: int | None = None
         self.called_ns: int | None = None
         self.target_ns: int | None = None
-        self._parts = self._call_parts = 0
+        self._parts = count(1)  # records of what is handed over as it runs
         self.problems: list[str] = []
         self.copies = Copies()
         self._had_job = False
@@ -69,6 +70,7 @@ class Life:
                 self.target_ns = self.called_ns
                 return  # the cell was over first: it sleeps already
             self._hand_over_as_it_runs()
+            resources.watch(self._append_name)
             self.copies.begin()
             self.target_ns = time.monotonic_ns()
             self.file.append("target", (self.called_ns, self.target_ns))
@@ -95,12 +97,16 @@ class Life:
             self.copies.begin()
 
     def _append_messages(self, rows: Sequence[list[Any]]) -> None:
-        self._parts += 1
-        self.file.append(f"{MESSAGES_PART}{self._parts:06}", rows)
+        self._append(MESSAGES_PART, rows)
 
     def _append_calls(self, part: CallsPart) -> None:
-        self._call_parts += 1
-        self.file.append(f"{CALLS_PART}{self._call_parts:06}", part)
+        self._append(CALLS_PART, part)
+
+    def _append_name(self, name: resources.Name) -> None:
+        self._append(NAMES_PART, name)
+
+    def _append(self, kind: str, content: Any) -> None:
+        self.file.append(f"{kind}{next(self._parts):09}", content)
 
     def fail(self, text: str) -> None:
         """It could not start; its parent wants to know why."""
@@ -128,6 +134,7 @@ class Life:
     def _answer(self) -> None:
         """The cell is over and this child is not: hand over what there is, and sleep."""
         self.hand_over(None, is_ending=False)
+        resources.unwatch()
         Sleep(Path(self.passport.folder), self._wake).begin()
         self.file.note_told()
 
