@@ -161,12 +161,39 @@ starts = [what for state, what in told if state == "starting"]
 """)
     told = kernel.value("told")
     assert kernel.value("starts")[0] == "a process"
-    assert {"Python", "imports, unpickling"} <= set(kernel.value("starts")) or method == "fork"
+    assert {"Python", "its tracer", "unpickling"} <= set(kernel.value("starts")) or method == "fork"
     assert told[0][0] == "starting" and told[-1] == ("waiting", "handing over")
     # Idle until the first job; two jobs; idle until the pool is closed.
     assert ("waiting", "for work") in told and ("running", "") in told
     assert told.index(("running", "")) < len(told) - 1
     assert kernel.value("worker.outcome") == "returned"
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_what_a_child_imports_to_unpickle_its_target_is_a_part_of_its_start(
+    kernel: Kernel, method: str
+) -> None:
+    kernel.check(SETUP)
+    kernel.check(f"""
+for name in ("outer", "inner"):
+    with open(f"{{name}}_{method}.py", "w") as file:
+        file.write("import time\\n" + ("import inner_{method}\\n" if name == "outer" else "")
+                   + "time.sleep(0.02)\\ndef work(x): pass\\n")
+import outer_{method} as outer
+""")
+    kernel.check(f"""%%procs -q -o trace
+process = mp.get_context("{method}").Process(target=outer.work, args=([float(n) for n in range(100_000)],))
+process.start()
+process.join()
+""")
+    kernel.check("""
+(child,) = (t for t in trace.tracks if t.kind == "process" and t.name.startswith(("Spawn", "ForkServer")))
+starts = [(s.detail, s.length_ns) for s in child.states if s.state is State.STARTING]
+""")
+    told = kernel.value("starts")
+    # Unpickling calls for a module, which calls for another: one stretch; then the arguments.
+    assert [what for what, _ in told][-4:] == ["unpickling", "imports", "unpickling", "its tracer"]
+    assert dict(told)["imports"] > 40_000_000  # both modules sleep in it
 
 
 def test_a_message_is_never_drawn_backwards(kernel: Kernel) -> None:

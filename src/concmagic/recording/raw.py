@@ -273,6 +273,7 @@ class ProcessRecord:
     messages: MessageLog | None = None
     born_ns: int | None = None  # the parent had forked or executed it
     loaded_ns: int | None = None  # our own imports in it were done
+    imports: tuple[tuple[int, int], ...] = ()  # until its target began: when it imported what it was sent
     called_ns: int | None = None  # its imports and unpickling were done; from then to target_ns we got ready
     sent_bytes: int = 0  # what was pickled to start it
     sent_ns: int = 0  # the time that took

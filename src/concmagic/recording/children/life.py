@@ -24,6 +24,7 @@ from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
 from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, NAMES_PART, ChildFile
 from concmagic.recording.children.hooks import Hooks
+from concmagic.recording.children.import_times import ImportTimes
 from concmagic.recording.children.passport import Passport, fields_of
 from concmagic.recording.children.recorders import ChildRecorders
 from concmagic.recording.children.signals import Listener
@@ -47,6 +48,7 @@ class Life:
         self._parts = count(1)  # records of what is handed over as it runs
         self.problems: list[str] = []
         self.copies = Copies()
+        self.imports = ImportTimes()
         self._had_job = False
         self.recorders = ChildRecorders(passport.detail, passport.budget)
         self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
@@ -66,6 +68,7 @@ class Life:
         """The user's target begins now: from here on everything is recorded."""
         if self.target_ns is None:
             self.called_ns = time.monotonic_ns()
+            imports = self.imports.stop()
             if not self.recorders.start():
                 self.target_ns = self.called_ns
                 return  # the cell was over first: it sleeps already
@@ -73,12 +76,13 @@ class Life:
             resources.watch(self._append_name)
             self.copies.begin()
             self.target_ns = time.monotonic_ns()
-            self.file.append("target", (self.called_ns, self.target_ns))
+            self.file.append("target", (self.called_ns, self.target_ns, imports))
 
     def loaded(self) -> None:
         """All that we need is imported; what takes time from here on is the child's own."""
         self.loaded_ns = time.monotonic_ns()
         self.file.append("loaded", self.loaded_ns)
+        self.imports.start()
 
     def _hand_over_as_it_runs(self) -> None:
         """Its jobs and calls are known as it runs, should it be killed."""

@@ -18,7 +18,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
     """Put both together; `told` are the records of the child's file, empty if there is none."""
     end = told.get("end", {})
     seen = end.get("seen", {})
-    called_ns, target_ns = told.get("target", (None, None))
+    called_ns, target_ns, imports = told.get("target", (None, None, ()))
     return ProcessRecord(
         pid=child.pid,
         parent_pid=child.parent_pid,
@@ -46,6 +46,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         born_ns=child.born_ns,
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
         called_ns=called_ns,
+        imports=tuple(imports),
         sent_bytes=child.sent_bytes,
         sent_ns=child.sent_ns,
         prints=end.get("prints", ()),
