@@ -1,6 +1,7 @@
 """However a child ends, its record tells how, and what it could hand over is there."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,47 @@ kept.unlink()
     assert (
         "leaked" not in book.stderr and "KeyError" not in book.stderr
     )  # the tracker's complaints at the end
+
+
+def test_an_interrupt_while_python_starts_is_one_line_when_it_has_started(tmp_path: Path) -> None:
+    early = tmp_path / "python"
+    early.write_text(f'#!/bin/sh\nkill -INT $$\nexec {sys.executable} "$@"\n')
+    early.chmod(0o700)
+    cell = f"""
+context = mp.get_context("spawn")
+context.set_executable({str(early)!r})
+process = context.Process(target=work, args=(1,))
+process.start()
+process.join()
+context.set_executable(sys.executable)
+answer = process.exitcode
+"""
+    book = run_cells(SETUP, cell)
+    # As a program that nobody wrote a handler for: it has started, and is ended by the interrupt.
+    assert (book.last.error, book.last.answer) == ("", -2)
+    assert book.stderr.splitlines() == ["KeyboardInterrupt"]
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_spawned_child_hears_the_signals_that_it_would_hear_without_us(blocked: bool) -> None:
+    cell = f"""
+def is_blocked():
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+def tell(sender):
+    sender.send([is_blocked(), signal.getsignal(signal.SIGINT)])
+from multiprocessing import resource_tracker
+resource_tracker.ensure_running()  # which lets interrupts in again, blocked or not
+if {blocked}:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+receiver, sender = mp.Pipe(False)
+process = mp.get_context("spawn").Process(target=tell, args=(sender,))
+process.start()
+masked, handler = receiver.recv()
+process.join()
+answer = [masked, handler is signal.default_int_handler, is_blocked()]
+"""
+    book = run_cells(SETUP, cell)
+    assert (book.last.error, book.last.answer) == ("", [blocked, True, blocked])
 
 
 def test_bare_fork_and_os_wait() -> None:

@@ -32,6 +32,7 @@ class Child:
     exit_code: int | None = None
     is_earlier: bool = False  # it was there before the cell
     is_bare: bool = False  # by os.fork, not by multiprocessing
+    is_deaf: bool = False  # interrupts wait until it has started
     is_ending: bool = False  # a signal was sent to it
     signal_sent: int = 0  # which, by the cell or by its pool
     born_ns: int | None = None  # it had a pid

@@ -181,7 +181,9 @@ def _catch_start_errors() -> None:
             original(kind, error, trace)
             return
         life.fail("".join(traceback.format_exception(kind, error, trace)))
-        if not life.passport.group:  # a pool's worker is not alone: its pool raises the error, once
+        if kind is KeyboardInterrupt:
+            print(kind.__name__, file=sys.stderr)
+        elif not life.passport.group:  # a pool's worker is not alone: its pool raises the error, once
             original(kind, error, trace)
 
     sys.excepthook = excepthook

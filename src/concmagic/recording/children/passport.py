@@ -23,6 +23,9 @@ except ImportError:
     pass
 else:
     begin_spawned(passport)
+if hears:  # the interrupt that came meanwhile
+    import signal
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 """
 
 
@@ -84,10 +87,11 @@ def _sources(cell_file: str) -> dict[str, list[str]]:
 class Boarding:
     """Put into a message to a spawned child, it starts the recording there when it is read."""
 
-    def __init__(self, passport: Passport) -> None:
+    def __init__(self, passport: Passport, hears: bool) -> None:
         self._passport = passport
+        self._hears = hears  # interrupts again, from then on
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = fields_of(self._passport)
         root = os.fspath(Path(concmagic.__file__).parent.parent)
-        return exec, (_ABOARD, {"root": root, "passport": fields})
+        return exec, (_ABOARD, {"root": root, "passport": fields, "hears": self._hears})
