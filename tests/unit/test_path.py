@@ -75,6 +75,15 @@ def test_a_message_that_was_read_only_when_its_reader_had_a_core_leads_to_its_se
     assert told(reader("YRRRRRRRRY", 19 * MS))[:2] == [("reader", "running", 1), ("reader", "waiting", 8)]
 
 
+def test_a_wait_for_a_result_whose_end_was_sampled_before_that_was_sent_leads_to_its_maker() -> None:
+    text = f"cell    R{'W' * 60}RRRR\nchild   .{'R' * 62}.."
+    for reason, expected in (("result", ("child", "running", 60)), ("Lock", ("cell", "waiting", 60))):
+        trace = trace_from_text(text, kind="thread", host="cell", reasons={"cell": reason})
+        result = Flow("result", 1, 62 * MS, 0, 63 * MS)
+        trace = replace(trace, flows=(Flow("spawn", 0, MS, 1, MS), result))
+        assert told(trace)[1] == expected
+
+
 def test_a_wait_for_the_exit_of_a_worker_leads_to_it_and_one_for_a_command_does_not() -> None:
     trace = trace_from_text(
         "cell  RWWWWR\nchild .RRRR.", kind="thread", host="cell", reasons={"cell": "subprocess"}

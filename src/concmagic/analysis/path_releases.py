@@ -59,11 +59,13 @@ class Releases:
         """What ended the wait, where its end was sampled a moment before that came.
 
         A message is only read when its reader runs again: it may have to wait for a core or the GIL first.
+        And a result may have been sent only after a wait for it seems to have ended.
         """
         until = self._runs_again(track, at) + max(wait.length_ns // 20, 1_000_000)
+        first, last = wait.start_ns + 1, until if wait.reason in JOINING else at
         index = bisect_left(self.to_ns.get(track.id, []), at + 1)
         while index < len(flows) and (flow := flows[index]).target_ns <= until:
-            if flow.kind in _ends(wait) and flow.source != track.id and wait.start_ns < flow.source_ns <= at:
+            if flow.kind in _ends(wait) and flow.source != track.id and first <= flow.source_ns <= last:
                 return flow
             index += 1
         return None
