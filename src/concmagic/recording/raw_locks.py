@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concmagic.recording.raw_lock_waits import HeldAtStop as HeldAtStop
+from concmagic.recording.raw_lock_waits import LockWait as LockWait
+
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
@@ -26,33 +29,6 @@ class LockObject:
     taken: int = 0  # how often it was seen taken; of locks only
     waits: int = 0  # exact, also those that are not kept one by one
     wait_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LockWait:
-    """One wait of one thread."""
-
-    native_id: int
-    start_ns: int
-    end_ns: int | None  # None: it still waited
-    object: int  # index into the log's objects
-    chain: int  # index into the log's chains
-    taken: bool  # it ended with the lock
-    holders: tuple[int, ...] = ()  # native ids of those who had it meanwhile, in order
-    more_holders: int = 0  # of those before them
-    releaser: int | None = None  # native id of the thread that let it go, …
-    released_ns: int = 0  # … then
-
-
-@dataclass(frozen=True, slots=True)
-class HeldAtStop:
-    """From a look at the frames while everything stood still: who waited on which line, having what."""
-
-    native_id: int
-    at_ns: int
-    object: int | None  # what it waited for; None: it waited for no lock
-    held: tuple[int, ...]  # indexes of what its `with` statements had taken
-    chain: int
 
 
 @dataclass(frozen=True, slots=True)

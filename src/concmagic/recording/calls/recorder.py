@@ -1,14 +1,15 @@
-"""Records calls with VizTracer, for one cell in one process. The only module that imports it."""
+"""Records calls with VizTracer, for one cell in one process."""
 
 from __future__ import annotations
 
 import os
 from _thread import allocate_lock
+from typing import TYPE_CHECKING
 
 from concmagic import sentences
 from concmagic.errors import TracerBusyError
 from concmagic.recording import ours, throws
-from concmagic.recording.calls import loaded_events, thread_profiles
+from concmagic.recording.calls import library, thread_profiles
 from concmagic.recording.calls.budget import BudgetWatcher
 from concmagic.recording.calls.event_nodes import (
     PY_CLOSED,
@@ -23,7 +24,9 @@ from concmagic.recording.calls.live import LiveCalls, PartTaker, code_at
 from concmagic.recording.calls.native_names import name_functions
 from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
 from concmagic.recording.calls.rival_tools import find_rival
-from concmagic.recording.raw import RawCalls
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_calls import RawCalls
 
 BUFFER_LIMIT = 950_000  # events of `--detail calls`
 # The ring is larger than the limit by what threads can add before the watcher gets its turn. Its
@@ -171,8 +174,12 @@ class CallRecorder:
             throws.unrecorded.remove(process.unrecorded)
 
     def _read(self, process: ProcessTracer) -> RawCalls:
+        from concmagic.recording.raw_calls import RawCalls  # its class is made late: a child waits
+
         end = self._end_pair or self._start_pair
         if process.flaw:
+            from concmagic.recording.calls import loaded_events
+
             return loaded_events.read(process.tracer.load(), end[1], tuple(self._problems))
         head = process.head
         if head.first:
@@ -201,9 +208,8 @@ def abandon_after_fork() -> None:
 
 def _process_tracer() -> ProcessTracer:
     if not _process_tracers:
-        from viztracer import snaptrace
-
-        _process_tracers.append(ProcessTracer(snaptrace.Tracer, snaptrace.__file__))
+        snaptrace = library.load()
+        _process_tracers.append(ProcessTracer(snaptrace.Tracer, snaptrace.__file__ or ""))
     return _process_tracers[0]
 
 

@@ -13,10 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.recording.children import messages, prints, resources
@@ -24,12 +23,14 @@ from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
 from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, NAMES_PART, ChildFile
 from concmagic.recording.children.hooks import Hooks
-from concmagic.recording.children.import_times import ImportTimes
+from concmagic.recording.children.import_times import ImportTimes, Stretch
 from concmagic.recording.children.passport import Passport, fields_of
 from concmagic.recording.children.recorders import ChildRecorders
 from concmagic.recording.children.signals import Listener
 from concmagic.recording.children.worker_start import leaves_before_jobs
-from concmagic.recording.raw import CallsPart
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_calls import CallsPart
 
 _PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does not wait
 
@@ -53,30 +54,34 @@ class Life:
         self.recorders = ChildRecorders(passport.detail, passport.budget)
         self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
         self.listener = Listener(lambda: self.hand_over(None), self._answer, self.file.ask_path)
+        self._turn = threading.RLock()  # a target begins as a whole, before it is handed over or not at all
         self._gate = _thread.allocate_lock()
         self._over = _thread.allocate_lock()
         self._over.acquire()
 
     def begin(self) -> None:
         """Say hello, and be ready for any end."""
-        hello = replace(self.passport, sources={})
+        hello = self.passport._replace(sources=None)
         self.file.append("hello", fields_of(hello))
         self.listener.start()
         _Exit.install(self)
 
     def begin_target(self) -> None:
         """The user's target begins now: from here on everything is recorded."""
-        if self.target_ns is None:
-            self.called_ns = time.monotonic_ns()
-            imports = self.imports.stop()
-            if not self.recorders.start():
-                self.target_ns = self.called_ns
-                return  # the cell was over first: it sleeps already
-            self._hand_over_as_it_runs()
-            resources.watch(self._append_name)
-            self.copies.begin()
-            self.target_ns = time.monotonic_ns()
-            self.file.append("target", (self.called_ns, self.target_ns, imports))
+        with self._turn:
+            if self.target_ns is None:
+                self.called_ns = time.monotonic_ns()
+                self._begin_target(self.called_ns, self.imports.stop())
+
+    def _begin_target(self, called_ns: int, imports: list[Stretch]) -> None:
+        if not self.recorders.start():
+            self.target_ns = called_ns
+            return  # the cell was over first: it sleeps already
+        self._hand_over_as_it_runs()
+        resources.watch(self._append_name)
+        self.copies.begin()
+        self.target_ns = time.monotonic_ns()
+        self.file.append("target", (called_ns, self.target_ns, imports))
 
     def loaded(self) -> None:
         """All that we need is imported; what takes time from here on is the child's own."""
@@ -143,8 +148,9 @@ class Life:
         self.file.note_told()
 
     def _evidence(self, exit_code: int | None) -> dict[str, Any]:
-        done_ns = time.monotonic_ns()
-        seen = self.recorders.stop()
+        with self._turn:
+            done_ns = time.monotonic_ns()
+            seen = self.recorders.stop()
         return {
             "begun_ns": self.begun_ns,
             "loaded_ns": self.loaded_ns,
@@ -157,7 +163,7 @@ class Life:
             "seen": seen,
             "prints": prints.noted(),
             "changed": self.copies.changed(),
-            "children": [replace(child, inherited=None) for child in self.hooks.family.children],
+            "children": [child.as_told() for child in self.hooks.family.children],
             "problems": [*self.problems, *self.recorders.problems],
         }
 

@@ -16,13 +16,15 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from multiprocessing.reduction import ForkingPickler
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.children import arrivals, loky_code
 from concmagic.recording.children.patches import Patches
 from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
 from concmagic.recording.children.quiet import watched
-from concmagic.recording.raw_messages import MessageLog, MessageRecord
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
 MOST = 50_000  # messages kept of one process; what comes later is counted only
 FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
@@ -87,6 +89,8 @@ class MessageRecorder:
 
     def stop(self) -> MessageLog:
         """Put everything back, and hand over what was seen."""
+        from concmagic.recording.raw_messages import MessageLog  # its class is made late: a child waits
+
         global _current
         self._uninstall()
         if _current is self:
@@ -205,6 +209,8 @@ def of_this_process() -> MessageRecorder | None:
 
 def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
     """As plain frozen data."""
+    from concmagic.recording.raw_messages import MessageRecord
+
     return tuple(MessageRecord(*row) for row in rows)
 
 

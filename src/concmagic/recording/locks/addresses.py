@@ -20,7 +20,7 @@ from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains
 from concmagic.recording.locks.frames import Frames, locks_at
 from concmagic.recording.locks.kinds import Lock, RLock
-from concmagic.recording.raw_locks import HeldAtStop
+from concmagic.recording.raw_lock_waits import HeldAtStop
 from concmagic.recording.thread_frames import thread_frames
 
 _WORD = 16  # bytes into the lock: where the address of its semaphore stands

@@ -19,7 +19,7 @@ from concmagic.recording.locks.arguments import Arguments
 from concmagic.recording.locks.callers import Chains
 from concmagic.recording.locks.kinds import RLock
 from concmagic.recording.locks.now import Attempt, LockState, Thread
-from concmagic.recording.raw_locks import LockWait
+from concmagic.recording.raw_lock_waits import LockWait
 from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.thread_frames import thread_frames
 
