@@ -22,7 +22,9 @@ from contextlib import ExitStack
 
 from cells import (
     CALL_HEAVY,
+    CALL_HEAVY_CHILDREN,
     GROWTH,
+    MANY_CHILDREN,
     MANY_TASKS,
     ON_EVERY_CORE,
     SHORT_THREADS,
@@ -36,7 +38,7 @@ from cells import (
     locked,
 )
 from kernel import BenchKernel, Measured
-from ways import AUTO, BARE, CALLS, COMPARED, PLAIN, STATES, Way
+from ways import AUTO, BARE, BARE_CHILDREN, CALLS, COMPARED, PLAIN, STATES, Way
 
 Pair = tuple[Measured, Measured]
 Pairs = dict[tuple[str, str], list[Pair]]  # names of a way and of what it is compared with
@@ -190,6 +192,16 @@ def print_children(repeats: int) -> None:
         print_row(f"a child ({method}), until it is joined", whole, form="{:+.0f} ms")
 
 
+def print_families(repeats: int) -> None:
+    """What it costs to record calls in children, and what many children cost afterwards."""
+    for way in (CALLS, AUTO):
+        calls = all_pairs(CALL_HEAVY_CHILDREN, repeats, ((way, BARE_CHILDREN),))
+        ratio = median(calls, way, BARE_CHILDREN, lambda a, b: a.reached / b.reached)
+        print_row(f"{CALL_HEAVY_CHILDREN.name}, {way.name}, over bare VizTracer in each", ratio, 1.25)
+    many = all_pairs(MANY_CHILDREN, repeats, ((AUTO, PLAIN),))
+    print_row(f"{MANY_CHILDREN.name}, end to picture", after_ms(many, AUTO), 2000, "{:.0f} ms")
+
+
 def seconds_of(code: str, repeats: int) -> float:
     """Median of what a fresh interpreter prints."""
     command = [sys.executable, "-c", code]
@@ -235,6 +247,7 @@ def main(repeats: int) -> None:
     print_imports(repeats)
     print_first(repeats)
     print_children(repeats)
+    print_families(repeats)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ BARE = Way(
     "from viztracer import VizTracer",
     lambda cell: _BARE.format(body=cell.timed, options=_OPTIONS),
 )
+BARE_CHILDREN = Way("bare VizTracer in each child", "bare = True", lambda cell: cell.timed)
 VIZTRACER = Way("%%viztracer", "%load_ext viztracer", lambda cell: f"%%viztracer\n{cell.timed}")
 PYINSTRUMENT = Way("%%pyinstrument", "%load_ext pyinstrument", lambda cell: f"%%pyinstrument\n{cell.timed}")
 ASYNC_FLOW = Way("AsyncFlow", "from wigglystuff import AsyncFlow", _async_flow)

@@ -25,8 +25,9 @@ def on_import(package: str, action: Action) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
         finder.action = None
+        if sys.meta_path is not None:  # else the interpreter is ending
+            sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
 
 
 class _Finder:

@@ -56,10 +56,21 @@ def files():
     return sorted(os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
                   if os.path.exists(f"/proc/self/fd/{fd}"))
 
+def called(record):
+    # By function: how often it was called and had ended, and how often it had not.
+    from concmagic.recording.calls.decode import decode
+    told = {}
+    calls = decode(record.calls, keep_own=True)
+    for function, is_open in zip(calls.function.tolist(), calls.open.tolist()):
+        name = calls.functions[function].name.rpartition(".")[2]
+        told.setdefault(name, [0, 0])[is_open] += 1
+    return told
+
 def plain(record):
     facts = {name: getattr(record, name) for name in record.__slots__}
     facts["threads"] = [thread.name for thread in record.threads]
     facts["functions"] = sorted({code.name for code in record.calls.codes.values()}) if record.calls else []
+    facts["called"] = called(record) if record.calls else {}
     facts["marks"] = [mark.label for mark in record.marks]
     facts["tasks"] = [task.coroutine for task in record.tasks.tasks] if record.tasks else []
     for name in ("calls", "jobs"):
@@ -78,6 +89,8 @@ def run(number, source):
     except BaseException as caught:
         import traceback
         error = "".join(traceback.format_exception(caught))
+        if isinstance(caught, KeyboardInterrupt):
+            recorder.end_tree()  # as the session does
     records = recorder.stop()
     return {
         "records": [plain(record) for record in records], "error": error, "problems": recorder.problems,

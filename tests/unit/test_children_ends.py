@@ -1,5 +1,9 @@
 """However a child ends, its record tells how, and what it could hand over is there."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 from children_notebook import check_whole, run_cells
 
@@ -119,18 +123,178 @@ process.join()
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_killed_child_has_its_life_but_no_calls(method: str) -> None:
+def test_a_killed_child_has_its_life(method: str) -> None:
     cell = f"""
 process = mp.get_context("{method}").Process(target=leave, args=("abort",), name="victim")
 process.start()
 process.join()
 """
-    (record,) = run_cells(SETUP, cell).workers
+    (record,) = run_cells(SETUP, cell, detail="states").workers
     assert record.exit_code == -9
     assert record.started_ns < record.begun_ns < record.target_ns < record.ended_ns
     assert record.problems == [
         "victim handed nothing over (killed by SIGKILL): its calls and threads are missing."
     ]
+
+
+TOIL = """
+def step(n):
+    return divmod(n, 7)
+
+def toil():
+    for n in range(100): step(n)
+    endless()
+
+def endless():
+    threading.Event().wait()
+
+def handed_over(pid, name):
+    # Wait until the child has handed over that it is, or was, in a function of this name.
+    from concmagic.recording.children import files, pickling
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        told = files.read_child(pickling.courier().folder, pid)
+        parts = files.parts_of(told, files.CALLS_PART)
+        if any(code.name == name for part in parts for code in part.codes.values()):
+            return
+        time.sleep(0.01)
+    raise TimeoutError(name)
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_child_has_its_calls_up_to_the_last_hand_over(method: str) -> None:
+    cell = f"""
+process = mp.get_context("{method}").Process(target=toil, name="victim")
+process.start()
+handed_over(process.pid, "endless")
+process.kill()
+process.join()
+"""
+    book = run_cells(SETUP + TOIL, cell)
+    (record,) = book.workers
+    assert (book.last.error, record.exit_code) == ("", -9)
+    assert record.started_ns < record.begun_ns < record.target_ns < record.ended_ns
+    (problem,) = record.problems
+    assert problem.startswith(
+        "victim handed its jobs and calls over as it ran (killed by SIGKILL): the calls of its last "
+    )
+    # What had ended, each once, and what the main thread was in.
+    assert record.called["step"] == [100, 0] and {"toil", "endless"} <= set(record.functions)
+    assert record.called["toil"] == record.called["endless"] == [0, 1]
+    assert record.called["divmod"] == [100, 0]
+
+
+def test_what_was_handed_over_as_it_ran_is_not_handed_over_again() -> None:
+    cell = """
+def both(sender, receiver):
+    for n in range(100): step(n)
+    sender.send(1)
+    receiver.recv()
+    for n in range(50): step(n)
+receiver, theirs = mp.Pipe(False)
+ours, sender = mp.Pipe(False)
+process = mp.get_context("spawn").Process(target=both, args=(theirs, ours))
+process.start()
+receiver.recv()
+handed_over(process.pid, "step")
+sender.send(1)
+process.join()
+"""
+    book = run_cells(SETUP + TOIL, cell)
+    (record,) = book.workers
+    check_whole(record)
+    assert (book.last.error, record.called["step"], record.called["both"]) == ("", [150, 0], [1, 0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", ["deaf", "hears"])
+def test_an_interrupt_leaves_no_shared_memory_and_no_semaphore_of_its_children(method: str, how: str) -> None:
+    setup = """
+from multiprocessing import resource_tracker, shared_memory
+
+def maker(sender, how):
+    memory = shared_memory.SharedMemory(create=True, size=10)
+    gone = shared_memory.SharedMemory(create=True, size=10)
+    gone.unlink()
+    lock = mp.get_context("spawn").Lock()
+    if how == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sender.send((memory._name, lock._semlock.name, gone._name))
+    threading.Event().wait()
+
+def there(names):
+    # A semaphore's file has a prefix.
+    files = os.listdir("/dev/shm")
+    return [name for name in names if any(file.endswith(name.lstrip("/")) for file in files)]
+
+resource_tracker.ensure_running()  # before a fork: one for all
+"""
+    cell = f"""
+ctx = mp.get_context("{method}")
+receiver, sender = ctx.Pipe(False)
+kept = shared_memory.SharedMemory(create=True, size=10)
+shared_memory.SharedMemory(create=True, size=10, name="concmagic_test_" + str(os.getpid())).close()
+process = ctx.Process(target=maker, args=(sender, "{how}"))
+process.start()
+names = receiver.recv()
+before = there(names)
+raise KeyboardInterrupt
+"""
+    after = """
+dropped = there(["concmagic_test_" + str(os.getpid())])
+answer = (before == list(names[:2]), there(names), dropped, there([kept._name]) == [kept._name])
+process.join()
+kept.close()
+kept.unlink()
+"""
+    book = run_cells(SETUP + setup, cell, after)
+    assert "KeyboardInterrupt" in book.cells[1].error and book.last.error == ""
+    assert book.last.answer == [True, [], [], True]  # what the notebook still has is its own
+    assert (
+        "leaked" not in book.stderr and "KeyError" not in book.stderr
+    )  # the tracker's complaints at the end
+
+
+def test_an_interrupt_while_python_starts_is_one_line_when_it_has_started(tmp_path: Path) -> None:
+    early = tmp_path / "python"
+    early.write_text(f'#!/bin/sh\nkill -INT $$\nexec {sys.executable} "$@"\n')
+    early.chmod(0o700)
+    cell = f"""
+context = mp.get_context("spawn")
+context.set_executable({str(early)!r})
+process = context.Process(target=work, args=(1,))
+process.start()
+process.join()
+context.set_executable(sys.executable)
+answer = process.exitcode
+"""
+    book = run_cells(SETUP, cell)
+    # As a program that nobody wrote a handler for: it has started, and is ended by the interrupt.
+    assert (book.last.error, book.last.answer) == ("", -2)
+    assert book.stderr.splitlines() == ["KeyboardInterrupt"]
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_spawned_child_hears_the_signals_that_it_would_hear_without_us(blocked: bool) -> None:
+    cell = f"""
+def is_blocked():
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+def tell(sender):
+    sender.send([is_blocked(), signal.getsignal(signal.SIGINT)])
+from multiprocessing import resource_tracker
+resource_tracker.ensure_running()  # which lets interrupts in again, blocked or not
+if {blocked}:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+receiver, sender = mp.Pipe(False)
+process = mp.get_context("spawn").Process(target=tell, args=(sender,))
+process.start()
+masked, handler = receiver.recv()
+process.join()
+answer = [masked, handler is signal.default_int_handler, is_blocked()]
+"""
+    book = run_cells(SETUP, cell)
+    assert (book.last.error, book.last.answer) == ("", [blocked, True, blocked])
 
 
 def test_bare_fork_and_os_wait() -> None:
@@ -260,6 +424,38 @@ pool.shutdown()
     assert (begun.error, ended.error, ended.answer) == ("", "", 20)
     assert after.folders == []
     assert after.hooks_changed == []
+
+
+def test_a_worker_whose_cell_is_over_before_it_has_started_records_only_the_next_one(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    begin = f"""
+class Gate:
+    def __reduce__(self):
+        return open, ({str(gate)!r},)  # who opens the one end waits for who opens the other
+pool = ProcessPoolExecutor(1, mp_context=mp.get_context("spawn"), initializer=id, initargs=(Gate(),))
+first = pool.submit(work, 1)
+from concmagic.recording.children import pickling
+while not [name for name in os.listdir(pickling.courier().folder) if name.endswith(".ask")]:
+    time.sleep(0.01)
+"""
+    later = f"""
+def newer(x):
+    return work(x) * 10
+second = pool.submit(newer, 1)
+open({str(gate)!r}, "w").close()
+answer = first.result(), second.result()
+pool.shutdown()
+"""
+    book = run_cells(SETUP, begin, later, "answer = None")
+    _, begun, ended, after = book.cells
+    (record,) = (record for record in begun.records if record.origin == "user")
+    assert (record.target_ns, record.functions) == (None, [])
+    (again,) = (record for record in ended.records if record.origin == "user")
+    assert (begun.error, ended.error, ended.answer) == ("", "", [2, 20])
+    assert (again.pid, again.exit_code, again.problems) == (record.pid, 0, [])
+    assert "newer" in again.functions
+    assert after.folders == []
 
 
 def test_tasks_and_marks_of_a_child() -> None:

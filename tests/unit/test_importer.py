@@ -194,11 +194,16 @@ def child(**more: object) -> object:
 
 
 def test_a_child_process_starts_python_then_imports() -> None:
-    trace = import_recording(recording(kernel(), child()))  # type: ignore[arg-type]
+    imports = ((at(32), at(35)), (at(36), at(38)))
+    trace = import_recording(recording(kernel(), child(imports=imports)))  # type: ignore[arg-type]
     found = track(trace, "Process-1")
-    assert [(s.state.value, s.detail, s.start_ns / MS) for s in found.states[:2]] == [
+    assert [(s.state.value, s.detail, s.start_ns / MS) for s in found.states[:6]] == [
         ("starting", "Python", 10),
-        ("starting", "imports, unpickling", 30),
+        ("starting", "unpickling", 30),
+        ("starting", "imports", 32),
+        ("starting", "unpickling", 35),
+        ("starting", "imports", 36),
+        ("starting", "unpickling", 38),
     ]
     assert (found.end_ns, found.outcome, found.unit) == (90 * MS, "returned", True)
     main = next(one for one in trace.tracks if one.parent == found.id)

@@ -61,6 +61,40 @@ def test_a_wait_for_a_process_by_its_sentinel_leads_to_it_if_it_ended_then() -> 
     assert told(linked(trace, ("spawn", 0, 1, 1)))[1] == ("cell", "waiting", 60)
 
 
+def test_a_message_that_was_read_only_when_its_reader_had_a_core_leads_to_its_sender() -> None:
+    def reader(after: str, arrived_ns: int) -> Trace:
+        text = f"reader  RWWWWWWWW{after}\nchild   .RRRRRRRR{'.' * len(after)}"
+        trace = trace_from_text(text, kind="thread", host="reader", reasons={"reader": "read"})
+        sent = Flow("result", 1, 9 * MS - 1, 0, arrived_ns)
+        return replace(trace, flows=(Flow("spawn", 0, MS, 1, MS), sent))
+
+    for kept_for in (0, 1, 9):  # milliseconds, from the message to the reader's next run
+        trace = reader("Y" * kept_for + "R" * (10 - kept_for), (9 + kept_for) * MS + MS // 2)
+        assert told(trace)[:2] == [("reader", "running", 1), ("child", "running", 7)]
+    # Not one that came when the reader had gone on already.
+    assert told(reader("YRRRRRRRRY", 19 * MS))[:2] == [("reader", "running", 1), ("reader", "waiting", 8)]
+
+
+def test_a_wait_for_a_result_whose_end_was_sampled_before_that_was_sent_leads_to_its_maker() -> None:
+    text = f"cell    R{'W' * 60}RRRR\nchild   .{'R' * 62}.."
+    for reason, expected in (("result", ("child", "running", 60)), ("Lock", ("cell", "waiting", 60))):
+        trace = trace_from_text(text, kind="thread", host="cell", reasons={"cell": reason})
+        result = Flow("result", 1, 62 * MS, 0, 63 * MS)
+        trace = replace(trace, flows=(Flow("spawn", 0, MS, 1, MS), result))
+        assert told(trace)[1] == expected
+
+
+def test_a_wait_for_the_exit_of_a_worker_leads_to_it_and_one_for_a_command_does_not() -> None:
+    trace = trace_from_text(
+        "cell  RWWWWR\nchild .RRRR.", kind="thread", host="cell", reasons={"cell": "subprocess"}
+    )
+    child = replace(trace.tracks[1], kind="process", start_method="fork")
+    worker = linked(replace(trace, tracks=(trace.tracks[0], child)), ("spawn", 0, 1, 1))
+    assert told(worker)[1] == ("child", "running", 4)
+    command = replace(child, start_method="subprocess")
+    assert told(replace(worker, tracks=(trace.tracks[0], command)))[1] == ("cell", "waiting", 4)
+
+
 def test_a_helper_that_waits_for_something_to_do_leads_to_who_started_it() -> None:
     trace = trace_from_text(
         "cell    RRRRWW\nhelper  .WWWRR", host="cell", kind="thread", reasons={"cell": "join"}

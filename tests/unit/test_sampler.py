@@ -341,6 +341,12 @@ def test_nobody_sees_the_helper():
     assert (done.stdout, done.stderr) == ("no child\nno child\n", "")
 
 
+def test_a_program_that_ends_closes_what_the_helper_was_told_through():
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", ALONE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S)
+    assert (done.stdout, done.stderr) == ("no child\nno child\n", "")
+
+
 def test_helper_is_kept_and_costs_nothing_between_cells():
     with sampled():
         first = sampler.helper_pid()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from operator import itemgetter
 
 from concmagic.analysis.path_tracks import children_of, started_by
-from concmagic.trace.model import Flow, StateInterval, Trace, Track
+from concmagic.trace.model import Flow, State, StateInterval, Trace, Track
 from concmagic.trace.states import IDLE, JOINING
 
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.
@@ -14,7 +15,9 @@ _RELEASES = ("wake", "join", "result", "release", "send", "submit")
 _RESULTS = ("wake", "join", "result", "send")
 _NOTICED_LATE_NS = 2_000_000
 _ENDED_LATE_NS = 20_000_000
-_WATCHING = ("pipe",)  # `connection.wait` on a sentinel; or a message from outside
+# `waitpid`: for a child of multiprocessing, too, which leads on; a command is outside of what is recorded.
+_EXIT = "subprocess"
+_WATCHING = ("pipe", _EXIT)  # `connection.wait` on a sentinel; or a message from outside
 
 
 class Releases:
@@ -22,6 +25,7 @@ class Releases:
 
     def __init__(self, trace: Trace) -> None:
         self._tracks = {track.id: track for track in trace.tracks}
+        self._starts = {track.id: [one.start_ns for one in track.states] for track in trace.tracks}
         self.to: dict[int, list[Flow]] = defaultdict(list)
         # A loop's callbacks are nobody's doing: where one ended a wait, the wait itself is part of the path.
         loops = {track.id for track in trace.tracks if track.kind == "loop"}
@@ -52,15 +56,28 @@ class Releases:
         return (None, at) if wait.reason in _WATCHING and is_late else (child, moment)
 
     def _noticed_late(self, flows: list[Flow], track: Track, wait: StateInterval, at: int) -> Flow | None:
-        """What ended the wait, where its end was sampled a moment before that came."""
+        """What ended the wait, where its end was sampled a moment before that came.
+
+        A message is only read when its reader runs again: it may have to wait for a core or the GIL first.
+        And a result may have been sent only after a wait for it seems to have ended.
+        """
+        until = self._runs_again(track, at) + max(wait.length_ns // 20, 1_000_000)
+        first, last = wait.start_ns + 1, until if wait.reason in JOINING else at
         index = bisect_left(self.to_ns.get(track.id, []), at + 1)
-        until = at + max(wait.length_ns // 20, 1_000_000)
-        while index < len(flows) and flows[index].target_ns <= until:
-            flow = flows[index]
-            if flow.kind in _ends(wait) and flow.source != track.id and wait.start_ns < flow.source_ns <= at:
+        while index < len(flows) and (flow := flows[index]).target_ns <= until:
+            if flow.kind in _ends(wait) and flow.source != track.id and first <= flow.source_ns <= last:
                 return flow
             index += 1
         return None
+
+    def _runs_again(self, track: Track, at: int) -> int:
+        """The end of what it was kept from running for, from a moment on."""
+        index = bisect_left(self._starts[track.id], at)
+        while index < len(track.states) and (interval := track.states[index]).state is State.READY:
+            if interval.start_ns != at:
+                break
+            at, index = interval.end_ns, index + 1
+        return at
 
     def _last_child(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
         """Of those it had started, the one that ended last in the wait.
@@ -69,20 +86,17 @@ class Releases:
         """
         until = at + max(wait.length_ns // 20, _NOTICED_LATE_NS)
         ended = [
-            child
+            (child.end_ns, child)
             for child in started_by(track, self._tracks, self._children)
-            if child.end_ns is not None and wait.start_ns < child.end_ns <= until
+            if child.end_ns is not None and not (wait.reason == _EXIT and child.start_method == _EXIT)
         ]
-        last = max(ended, key=lambda child: child.end_ns or 0, default=None)
-        if (
-            last is None and wait.reason in JOINING
-        ):  # on a busy machine a thread's very end comes later than the end of the wait for it
-            soon = [
-                child
-                for child in started_by(track, self._tracks, self._children)
-                if child.end_ns is not None and until < child.end_ns <= at + _ENDED_LATE_NS
-            ]
-            last = min(soon, key=lambda child: child.end_ns or 0, default=None)
+        by_end = itemgetter(0)
+        in_time = (one for one in ended if wait.start_ns < one[0] <= until)
+        _, last = max(in_time, key=by_end, default=(0, None))
+        if last is None and wait.reason in JOINING:
+            # On a busy machine a thread's very end comes later than the end of the wait for it.
+            soon = (one for one in ended if until < one[0] <= at + _ENDED_LATE_NS)
+            _, last = min(soon, key=by_end, default=(0, None))
         return (None, at) if last is None else (last, min(last.end_ns or 0, at))
 
 

@@ -6,8 +6,11 @@ import os
 import threading
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from concmagic.recording.raw import MarkRecord
+if TYPE_CHECKING:
+    from concmagic.recording.raw_threads import MarkRecord
+
 
 _MOST_LABEL = 200  # characters
 _MOST_MARKS = 100_000  # a mark in a hot loop must not cost the memory
@@ -88,6 +91,8 @@ class MarkRecorder:
 
     def stop(self) -> tuple[MarkRecord, ...]:
         """Hand the marks over; a stretch that is still open ends now."""
+        from concmagic.recording.raw_threads import MarkRecord  # its class is made late: a child waits
+
         global _current
         now_ns = time.monotonic_ns()
         if _current is self:

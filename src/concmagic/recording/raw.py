@@ -10,67 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from concmagic.recording.raw_calls import CallsPart as CallsPart
+from concmagic.recording.raw_calls import RawCalls as RawCalls
+from concmagic.recording.raw_calls import RawCode as RawCode
+from concmagic.recording.raw_threads import JobRecord as JobRecord
+from concmagic.recording.raw_threads import MarkRecord as MarkRecord
+from concmagic.recording.raw_threads import Origin as Origin
+from concmagic.recording.raw_threads import ThreadRecord as ThreadRecord
+
 if TYPE_CHECKING:
+    from concmagic.recording.raw_locks import LockLog
     from concmagic.recording.raw_messages import MessageLog
-
-from concmagic.recording.raw_locks import LockLog
-
-# "user": the cell or what it called made it. "machinery": a library's helper that no user made.
-# "kernel": it was there before the cell and did nothing for it. "ours": concmagic's own.
-Origin = Literal["user", "machinery", "kernel", "ours"]
-
 
 CodePlace = tuple[str, int]  # file and line; ("", 0) is not known
 CodeLine = tuple[str, int, str]  # file, line, qualified name of the function
-
-
-@dataclass(frozen=True, slots=True)
-class RawCode:
-    """A Python function, as its code object tells it."""
-
-    name: str  # co_qualname
-    file: str  # co_filename, unshortened
-    line: int  # co_firstlineno
-
-
-@dataclass(frozen=True, slots=True)
-class RawCalls:
-    """VizTracer's event nodes as they lay in its buffer, with what is needed to read them.
-
-    Kept as bytes because reading them takes numpy, which a child process must not import.
-    """
-
-    nodes: bytes
-    codes: dict[int, RawCode]  # address of a code object → its function
-    c_functions: dict[tuple[int, int], str]  # (name address, module or type-name address) → dotted name
-    clock: tuple[tuple[int, int], tuple[int, int]]  # two pairs (raw timestamp, monotonic ns), start and end
-    events: int
-    stopped_ns: int | None = None  # the budget was used up then; None: recorded to the end
-    problems: tuple[str, ...] = ()
-    own_threads: tuple[int, ...] = ()  # native ids of concmagic's own threads among them
-    native_calls: bool = True  # False: C functions could not be recorded
-    left_out: int = 0  # steps into which an exception was thrown: calls not recorded (Python 3.11)
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadRecord:
-    """One thread of one process."""
-
-    native_id: int
-    ident: int
-    name: str
-    daemon: bool
-    origin: Origin
-    started_ns: int | None  # Thread.start() was called; None: before the cell
-    begun_ns: int | None  # it ran for the first time
-    ended_ns: int | None  # None: alive at the cell's end
-    starter: int | None  # native id of the thread that started it
-    group: str = ""  # the pool it belongs to
-    cpu_ns: int | None = None  # its CPU clock over the cell
-    cpu_by_moment: tuple[tuple[int, int], ...] = ()  # pairs (monotonic ns, its CPU clock ns), where read
-    exception: str = ""  # "ValueError: …" if it died of one
-    frames: tuple[tuple[str, int, str], ...] = ()  # of that: file, line and function, outermost first
-    switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,34 +133,6 @@ class TaskLog:
 
 
 @dataclass(frozen=True, slots=True)
-class JobRecord:
-    """One job of a pool, or one item of a `for` header."""
-
-    index: int
-    label: str
-    submitted_ns: int
-    started_ns: int | None
-    ended_ns: int | None
-    outcome: str  # "returned", "raised X", "cancelled", "not started"
-    pid: int = 0  # where it ran; 0: it never began
-    native_id: int = 0
-    task: int | None = None  # number of the task that ran it, under asyncio
-    submitter: int = 0  # native id of the thread that submitted it
-
-
-@dataclass(frozen=True, slots=True)
-class MarkRecord:
-    """`concmagic.mark(label)`."""
-
-    label: str
-    start_ns: int
-    end_ns: int
-    pid: int
-    native_id: int
-    task: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SampleLog:
     """The operating system's view of threads, run-length coded by the sampler process.
 
@@ -265,6 +190,7 @@ class ProcessRecord:
     messages: MessageLog | None = None
     born_ns: int | None = None  # the parent had forked or executed it
     loaded_ns: int | None = None  # our own imports in it were done
+    imports: tuple[tuple[int, int], ...] = ()  # until its target began: when it imported what it was sent
     called_ns: int | None = None  # its imports and unpickling were done; from then to target_ns we got ready
     sent_bytes: int = 0  # what was pickled to start it
     sent_ns: int = 0  # the time that took

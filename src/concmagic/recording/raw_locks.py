@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concmagic.recording.raw_lock_waits import HeldAtStop as HeldAtStop
+from concmagic.recording.raw_lock_waits import LockWait as LockWait
+from concmagic.recording.raw_lock_waits import Standing as Standing
+
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
@@ -28,46 +32,6 @@ class LockObject:
     wait_ns: int = 0
     made: CallSite | None = None  # of one without a name: where the user's code made it, …
     made_number: int = 0  # … and which of those that were made there, from 1
-
-
-@dataclass(frozen=True, slots=True)
-class LockWait:
-    """One wait of one thread."""
-
-    native_id: int
-    start_ns: int
-    end_ns: int | None  # None: it still waited
-    object: int  # index into the log's objects
-    chain: int  # index into the log's chains
-    taken: bool  # it ended with the lock
-    holders: tuple[int, ...] = ()  # native ids of those who had it meanwhile, in order
-    more_holders: int = 0  # of those before them
-    releaser: int | None = None  # native id of the thread that let it go, …
-    released_ns: int = 0  # … then
-    joined: int = 0  # native id of the thread whose end it waited for
-
-
-@dataclass(frozen=True, slots=True)
-class HeldAtStop:
-    """From a look at the frames while everything stood still: who waited on which line, having what."""
-
-    native_id: int
-    at_ns: int
-    object: int | None  # what it waited for; None: it waited for no lock
-    held: tuple[int, ...]  # indexes of what its `with` statements had taken
-    chain: int
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """From a look at the frames while everything ran: where a thread stood, if it slept all that time."""
-
-    native_id: int
-    from_ns: int
-    to_ns: int
-    chain: int
-    object: int = -1  # what it waited for, if it is known
-    joined: int = 0  # native id of the thread whose end it waited for
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,21 @@ def child_told_its_jobs(name: str, exit_code: int | None) -> str:
     )
 
 
+def child_told_its_calls(name: str, exit_code: int | None, missing_ns: float) -> str:
+    """Say what is missing of a child that was killed, and had handed its calls over as it ran."""
+    return (
+        f"{name} handed its jobs and calls over as it ran ({ended_how(exit_code)}):"
+        f" the calls of its last {duration(missing_ns)} are missing."
+    )
+
+
+def child_did_not_answer(name: str) -> str:
+    """Say what is here of a child that went on, and was too busy to hand over the rest."""
+    return (
+        f"{name} was still running when the cell ended: its calls are here as far as it had handed them over."
+    )
+
+
 LINT_POOL_OVERHEAD = (
     "Starting processes and sending data to them takes time; it pays where the work takes longer."
 )

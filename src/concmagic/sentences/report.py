@@ -7,7 +7,7 @@ from math import isnan
 from concmagic.sentences.findings import of_total
 from concmagic.sentences.numbers import count, duration, number, percent
 from concmagic.sentences.picture import _plural
-from concmagic.sentences.traces import NEW_PROCESS, OUR_IMPORTS, STARTING_PYTHON, UNPICKLING
+from concmagic.sentences.traces import IMPORTS, NEW_PROCESS, OUR_IMPORTS, STARTING_PYTHON, UNPICKLING
 
 IN_FLIGHT = "in flight"
 ON_A_CORE = "on a core"
@@ -57,7 +57,7 @@ _WAITS = {
     "merged": "waiting",
 }
 
-_STARTS = (STARTING_PYTHON, NEW_PROCESS, OUR_IMPORTS, UNPICKLING)
+_STARTS = (STARTING_PYTHON, NEW_PROCESS, OUR_IMPORTS, IMPORTS, UNPICKLING)
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
 
 

@@ -9,7 +9,8 @@ from concmagic.sentences.picture import place
 
 EVENT_LOOP = "event loop"
 STARTING_PYTHON = "Python"
-UNPICKLING = "imports, unpickling"
+UNPICKLING = "unpickling"
+IMPORTS = "imports"
 NEW_PROCESS = "a process"
 OUR_IMPORTS = "its tracer"
 HANDING_OVER = "its recording is handed over"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -156,10 +156,22 @@ def _starting(record: ProcessRecord, clock: CellClock, end: int) -> list[StateIn
         (asked, born, _NEW),
         (born, begun, sentences.STARTING_PYTHON),
         (begun, loaded, sentences.OUR_IMPORTS),
-        (loaded, called, sentences.UNPICKLING),
+        *_unpickling(record, clock, loaded, called),
         (called, ready, sentences.OUR_IMPORTS),
     )
     return _pieces(stretches)
+
+
+def _unpickling(
+    record: ProcessRecord, clock: CellClock, begin: int, end: int
+) -> Iterator[tuple[int, int, str]]:
+    """What it was sent is unpickled; modules that are imported for that apart."""
+    for first, last in record.imports:
+        first, last = max(clock.at(first), begin), min(clock.at(last), end)
+        yield begin, first, sentences.UNPICKLING
+        yield first, last, sentences.IMPORTS
+        begin = max(begin, last)
+    yield begin, end, sentences.UNPICKLING
 
 
 def _pieces(stretches: Iterable[tuple[int, int, str]]) -> list[StateInterval]:

@@ -24,8 +24,8 @@ def blocking_in_steps(
     until = clock.wall_ns
     if recorded is None or not recorded.native_calls:
         until = 0
-    elif recorded.stopped_ns is not None:
-        until = clock.at(recorded.stopped_ns)
+    elif recorded.stopped_ns is not None or recorded.handed_ns is not None:
+        until = clock.at(recorded.stopped_ns or recorded.handed_ns or 0)
     known = dict.fromkeys(blocked, until)
     for native_id, states in samples.items():
         sampled = [

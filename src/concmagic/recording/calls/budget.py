@@ -1,4 +1,4 @@
-"""A thread that stops the recording of calls when the budget is used."""
+"""A thread that stops the recording of calls when the budget is used, and lets what is new be passed on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ _IGNORED_DEPTH = 1000  # so deep that returns without a call, at the recording's
 
 
 class BudgetWatcher:
-    """Looks at the fill level, more often the closer it comes to `limit`.
+    """Looks at the fill level, more often the closer it comes to `limit`; calls `on_look` each time.
+
+    After the limit it goes on as long as `on_look` says that there is more to do.
 
     Started below `threading`, which therefore does not know it: it is in no list and no count.
     """
 
-    def __init__(self, process: ProcessTracer, limit: int, on_full: Callable[[], None]) -> None:
+    def __init__(
+        self, process: ProcessTracer, limit: int, on_full: Callable[[], None], on_look: Callable[[], bool]
+    ) -> None:
         self._process = process
         self._limit = limit
         self._on_full = on_full
+        self._on_look = on_look
         self._end = _thread.allocate_lock()  # held while it shall watch
         self._ended = _thread.allocate_lock()  # held while it lives
         self._hidden = _thread.allocate_lock()  # held until VizTracer ignores it
@@ -59,10 +64,12 @@ class BudgetWatcher:
             self._ended.release()
 
     def _watch(self) -> None:
-        while True:
-            remaining = self._limit - used(self._process.head)
-            if remaining <= 0:
-                return self._on_full()
+        while (remaining := self._limit - used(self._process.head)) > 0:
+            self._on_look()
             pause = remaining / 2 / _FASTEST_PER_S
             if self._end.acquire(timeout=min(_LONGEST_S, max(_SHORTEST_S, pause))):
-                return None
+                return
+        self._on_full()
+        while self._on_look():
+            if self._end.acquire(timeout=_LONGEST_S):
+                return

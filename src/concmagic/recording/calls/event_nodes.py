@@ -119,14 +119,19 @@ def used(head: TracerHead) -> int:
     return int((head.end - head.first) % head.buffer_size)
 
 
-def copy_nodes(head: TracerHead) -> bytes:
-    """Copy the events out, oldest first: the buffer is a ring, whose end may lie before its start."""
+def copy_nodes(head: TracerHead, passed: int = 0) -> bytes:
+    """Copy the events out, oldest first, but for the first ones ever, so many as were `passed` on.
+
+    The buffer is a ring, whose end may lie before its start.
+    """
+    start = max(head.first, passed)
     if head.first <= head.end:
-        return _copy(head, head.first, head.end)
-    return _copy(head, head.first, head.buffer_size) + _copy(head, 0, head.end)
+        return copy_part(head, start, head.end)
+    return copy_part(head, start, head.buffer_size) + copy_part(head, 0, head.end)
 
 
-def _copy(head: TracerHead, start: int, end: int) -> bytes:
+def copy_part(head: TracerHead, start: int, end: int) -> bytes:
+    """Copy the events between two places of the buffer."""
     return ctypes.string_at(head.buffer + start * NODE_BYTES, (end - start) * NODE_BYTES)
 
 

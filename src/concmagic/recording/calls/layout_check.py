@@ -26,6 +26,7 @@ from concmagic.recording.calls.event_nodes import (
     used,
 )
 from concmagic.recording.calls.native_names import name_functions
+from concmagic.recording.calls.open_calls import is_where_it_was
 
 # Of the check's buffer, whose pages cost nothing until they are written. From 3.12 on other threads
 # add theirs, and one that gets its turn in the middle makes some thirty thousand.
@@ -68,7 +69,7 @@ def _known_program(tracer: Any, head: TracerHead) -> str:
         return "its counters"
     if head.total_entries != used(head):
         return "its counters"
-    flaw = _thread_list(head) or _events(copy_nodes(head))
+    flaw = _thread_list(head) or _events(copy_nodes(head)) or _open_calls(tracer, head)
     tracer.clear()
     return flaw or ("" if used(head) == 0 else "its counters")
 
@@ -83,6 +84,19 @@ def _thread_list(head: TracerHead) -> str:
             return "" if right else "its threads"
         address = node.next
     return "its threads"
+
+
+def _open_calls(tracer: Any, head: TracerHead) -> str:
+    if threading.current_thread() is not threading.main_thread():
+        return ""  # it is not asked for here
+    tracer.start()
+    found = _looks(head)
+    tracer.stop(None)
+    return "" if found else "its stack"
+
+
+def _looks(head: TracerHead) -> bool:
+    return is_where_it_was(head, _looks.__code__)
 
 
 def _events(nodes: bytes) -> str:

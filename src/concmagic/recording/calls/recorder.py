@@ -1,14 +1,15 @@
-"""Records calls with VizTracer, for one cell in one process. The only module that imports it."""
+"""Records calls with VizTracer, for one cell in one process."""
 
 from __future__ import annotations
 
 import os
 from _thread import allocate_lock
+from typing import TYPE_CHECKING
 
 from concmagic import sentences
 from concmagic.errors import TracerBusyError
 from concmagic.recording import ours, throws
-from concmagic.recording.calls import loaded_events, thread_profiles
+from concmagic.recording.calls import library, thread_profiles
 from concmagic.recording.calls.budget import BudgetWatcher
 from concmagic.recording.calls.event_nodes import (
     PY_CLOSED,
@@ -16,14 +17,16 @@ from concmagic.recording.calls.event_nodes import (
     ThreadNode,
     TracerHead,
     copy_nodes,
-    object_at,
     signatures,
     used,
 )
+from concmagic.recording.calls.live import LiveCalls, PartTaker, code_at
 from concmagic.recording.calls.native_names import name_functions
 from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
 from concmagic.recording.calls.rival_tools import find_rival
-from concmagic.recording.raw import RawCalls, RawCode
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_calls import RawCalls
 
 BUFFER_LIMIT = 950_000  # events of `--detail calls`
 # The ring is larger than the limit by what threads can add before the watcher gets its turn. Its
@@ -53,6 +56,7 @@ class CallRecorder:
         self._stopped_ns: int | None = None
         self._problems: list[str] = []
         self._result: RawCalls | None = None
+        self._live: LiveCalls | None = None
 
     def check_free(self) -> None:
         """Raise TracerBusyError if another tool records in this process. Changes nothing."""
@@ -85,11 +89,30 @@ class CallRecorder:
         if not self._prepare(process):
             self._problems.append(sentences.threads_not_reached())
         if not process.flaw:
-            self._watcher = BudgetWatcher(process, self._limit, self._halt_at_budget)
+            self._watcher = BudgetWatcher(process, self._limit, self._halt_at_budget, self._look)
             self._watcher.start()
         if thread_profiles.NEEDED and not process.flaw:
             throws.unrecorded.append(process.unrecorded)
         process.start()
+
+    def pass_on_to(self, taker: PartTaker) -> None:
+        """Hand over as it goes, from now on; `stop` then hands over the rest only.
+
+        What `taker` raises ends it: that part and all later ones are in the rest.
+        """
+        process = self._process
+        if process is not None and LiveCalls.can_be(process):
+            self._live = LiveCalls(process, self._start_pair, taker, self._own_threads)
+
+    def _look(self) -> bool:
+        live = self._live
+        if live is None:
+            return False
+        try:
+            live.look()
+        except Exception:  # what was not handed over is at the end, or lost with its process, which is told
+            live.is_over = True
+        return live.is_behind
 
     def _prepare(self, process: ProcessTracer) -> bool:
         much, little = SPARE_ENTRIES
@@ -117,11 +140,13 @@ class CallRecorder:
             self._result = self._read(process)
         finally:
             process.empty()
-            self._watcher = None  # which refers to this object: the events would wait for the collector
+            # Both refer to this object: the events would wait for the collector.
+            self._watcher = self._live = None
         return self._result
 
-    def _watcher_thread(self) -> tuple[int, ...]:
-        return (self._watcher.native_id,) if self._watcher is not None else ()
+    def _own_threads(self) -> tuple[int, ...]:
+        watcher = () if self._watcher is None else (self._watcher.native_id,)
+        return watcher if self._process is None else (*_own_threads(self._process.head), *watcher)
 
     def _halt_at_budget(self) -> None:
         self._halt(budget_used=True)
@@ -149,24 +174,28 @@ class CallRecorder:
             throws.unrecorded.remove(process.unrecorded)
 
     def _read(self, process: ProcessTracer) -> RawCalls:
+        from concmagic.recording.raw_calls import RawCalls  # its class is made late: a child waits
+
         end = self._end_pair or self._start_pair
         if process.flaw:
+            from concmagic.recording.calls import loaded_events
+
             return loaded_events.read(process.tracer.load(), end[1], tuple(self._problems))
         head = process.head
         if head.first:
             self._problems.append(sentences.first_calls_overwritten())
-        nodes = copy_nodes(head)
+        nodes = copy_nodes(head, self._live.passed_on if self._live is not None else 0)
         functions = signatures(nodes)  # the events hold their code objects until they are cleared
         return RawCalls(
             nodes=nodes,
-            codes=_codes({owner for owner, _, _, kind in functions if kind in (PY_OPEN, PY_CLOSED)}),
+            codes={owner: code_at(owner) for owner, _, _, kind in functions if kind in (PY_OPEN, PY_CLOSED)},
             c_functions=name_functions(functions),
             clock=(process.anchor(self._start_pair, end), end),
             events=used(head),
             stopped_ns=self._stopped_ns,
             left_out=process.left_out,
             problems=tuple(self._problems),
-            own_threads=(*_own_threads(head), *self._watcher_thread()),
+            own_threads=self._own_threads(),
         )
 
 
@@ -180,19 +209,9 @@ def abandon_after_fork() -> None:
 
 def _process_tracer() -> ProcessTracer:
     if not _process_tracers:
-        from viztracer import snaptrace
-
-        _process_tracers.append(ProcessTracer(snaptrace.Tracer, snaptrace.__file__))
+        snaptrace = library.load()
+        _process_tracers.append(ProcessTracer(snaptrace.Tracer, snaptrace.__file__ or ""))
     return _process_tracers[0]
-
-
-def _codes(addresses: set[int]) -> dict[int, RawCode]:
-    codes = {}
-    for address in addresses:
-        code = object_at(address)
-        name, file = code.co_qualname, code.co_filename  # type: ignore[attr-defined]
-        codes[address] = RawCode(name, file, code.co_firstlineno)  # type: ignore[attr-defined]
-    return codes
 
 
 def _own_threads(head: TracerHead) -> tuple[int, ...]:

@@ -7,16 +7,12 @@ a cell is being traced.
 from __future__ import annotations
 
 import pickle
-import sys
 from collections.abc import Callable
-from multiprocessing import connection
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from concmagic.recording.children import messages
-from concmagic.recording.children.patches import Patches
-from concmagic.recording.children.quiet import watched
+from concmagic.recording.children import arrivals, messages
 
 _NAME = "next"
 
@@ -29,24 +25,17 @@ class Sleep:
     def __init__(self, folder: Path, wake: Wake) -> None:
         self._path = folder / _NAME
         self._wake = wake
-        self._patches = Patches()
 
     def begin(self) -> None:
         """Look at each message from now on; also at one that is waited for already."""
-        messages.late_arrivals_to(self._look)
-        kind = connection.Connection
-        self._patches.set(kind, "_recv_bytes", watched(kind._recv_bytes, self._arrived))  # type: ignore[attr-defined]
-
-    def _arrived(self, told: None, buffer: Any, end: Any, *arguments: Any) -> None:
-        self._look(end, buffer, sys._getframe(2))
+        arrivals.watch(look=self._look)
 
     def _look(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
         try:
             fields = pickle.loads(self._path.read_bytes())
         except (OSError, EOFError, pickle.UnpicklingError):
             return  # no cell is being traced
-        messages.late_arrivals_to(None)
-        self._patches.restore()
+        arrivals.watch()
         self._wake(fields)
         recorder = messages.of_this_process()
         if recorder is not None:

@@ -10,34 +10,56 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from typing import TYPE_CHECKING
 
 from concmagic.recording.children.watch import exit_code_of
-from concmagic.recording.raw import Origin
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_threads import Origin
 
 
-@dataclass(slots=True)
 class Child:
-    """One child; times are monotonic nanoseconds. It goes to the parent's file as it is."""
+    """One child; times are monotonic nanoseconds. It goes to the parent's file as it is.
 
-    name: str
-    start_method: str
-    origin: Origin
-    group: str
-    parent_pid: int
-    started_ns: int
-    starter: int
-    pid: int = 0  # 0: it never came to life
-    ended_ns: int | None = None
-    exit_code: int | None = None
-    is_earlier: bool = False  # it was there before the cell
-    is_bare: bool = False  # by os.fork, not by multiprocessing
-    is_ending: bool = False  # a signal was sent to it
-    signal_sent: int = 0  # which, by the cell or by its pool
-    born_ns: int | None = None  # it had a pid
-    sent_bytes: int = 0  # what was pickled to start it, and how long that took
-    sent_ns: int = 0
-    inherited: dict[str, tuple[int, int]] | None = field(default=None, repr=False)  # by fork
+    No dataclass: to make one takes a child that starts a millisecond, and their module five.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        start_method: str,
+        origin: Origin,
+        group: str,
+        parent_pid: int,
+        started_ns: int,
+        starter: int,
+        pid: int = 0,
+        is_earlier: bool = False,
+    ) -> None:
+        self.name, self.start_method = name, start_method
+        self.origin: Origin = origin
+        self.group = group
+        self.parent_pid, self.starter = parent_pid, starter
+        self.pid = pid  # 0: it never came to life
+        self.is_earlier = is_earlier  # it was there before the cell
+        self.is_bare = False  # by os.fork, not by multiprocessing
+        self.is_deaf = False  # interrupts wait until it has started
+        self.is_ending = False  # a signal was sent to it
+        self.signal_sent = 0  # which, by the cell or by its pool
+        self.started_ns = started_ns
+        self.born_ns: int | None = None  # it had a pid
+        self.ended_ns: int | None = None
+        self.exit_code: int | None = None
+        self.sent_bytes = 0  # what was pickled to start it, and how long that took
+        self.sent_ns = 0
+        self.inherited: dict[str, tuple[int, int]] | None = None  # by fork
+
+    def as_told(self) -> Child:
+        """The same for another process, which has inherited other things."""
+        told = copy(self)
+        told.inherited = None
+        return told
 
 
 class Family:

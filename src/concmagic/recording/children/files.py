@@ -22,6 +22,11 @@ _LENGTH = struct.Struct("<Q")
 _PREFIX = "concmagic-children-"
 _SUFFIX = ".records"
 _ASK, _TOLD = ".ask", ".told"
+MESSAGES_PART, CALLS_PART, NAMES_PART = (
+    "messages-",
+    "calls-",
+    "names-",
+)  # kinds of records, each followed by a number
 _MOST_PARTS = 1_000  # of one writev (IOV_MAX)
 
 
@@ -82,6 +87,11 @@ def read_all(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
         pid, begun_ns = map(int, path.stem.split("-"))
         found[pid, begun_ns] = {"begun_ns": begun_ns, **dict(_records(path))}
     return found
+
+
+def parts_of(told: dict[str, Any], kind: str) -> list[Any]:
+    """What was handed over of this kind while the child ran, in order."""
+    return [part for name, part in sorted(told.items()) if name.startswith(kind)]
 
 
 def read_child(folder: Path, pid: int) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from concmagic.recording.raw import Origin
+if TYPE_CHECKING:
+    from concmagic.recording.raw_threads import Origin
+
 
 _HELPERS = {
     "from multiprocessing.resource_tracker import main": "resource tracker",

@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from multiprocessing import popen_fork, reduction, spawn, util
 from typing import Any
 
@@ -197,17 +197,37 @@ def _preparation_data(hooks: Hooks, original: Any) -> Any:
             # The notebook's code goes by value: no file has to be run again as `__main__`.
             data.pop("init_main_from_path", None)
             data.pop("init_main_from_name", None)
-            data["concmagic"] = Boarding(hooks.passport.for_child(child))
+            child.is_deaf = child.start_method == "spawn" and not _blocks_interrupts()
+            data["concmagic"] = Boarding(hooks.passport.for_child(child), hears=child.is_deaf)
         return data
 
     return get_preparation_data
+
+
+def _blocks_interrupts() -> bool:
+    return sys.platform == "win32" or signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """What is started inside is not reached by an interrupt until it asks for it.
+
+    It would end Python in the middle of its start, with a fatal error and all its frames.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 def _spawnv_passfds(hooks: Hooks, original: Any) -> Any:
     def spawnv_passfds(path: Any, args: Any, passfds: Any) -> int:
         helper = child_groups.helper_of(args)
         if not helper:
-            return int(original(path, args, passfds))
+            coming = hooks.family.coming
+            with interrupts_wait() if coming is not None and coming.is_deaf else nullcontext():
+                return int(original(path, args, passfds))
         with hooks.family.expect(helper, "spawn", "machinery") as child:
             pid = int(original(path, args, passfds))
             hooks.born(child, pid)

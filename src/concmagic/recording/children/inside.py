@@ -13,12 +13,12 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import replace
 from multiprocessing import process, util
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from concmagic.recording.calls import library
 from concmagic.recording.children import pickling, prints
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.hooks import Hooks
@@ -35,7 +35,7 @@ def begin_spawned(fields: dict[str, Any]) -> None:
     begun_ns = time.monotonic_ns()
     try:
         passport = Passport(**fields)
-        hooks = Hooks(replace(passport, parent_pid=os.getpid()))
+        hooks = Hooks(passport._replace(parent_pid=os.getpid()))
         hooks.on_fork = begin_forked
         hooks.install()
         _live(Life(passport, hooks, begun_ns, begin_again), passport)
@@ -49,7 +49,7 @@ def begin_command(path: str) -> None:
     begun_ns = time.monotonic_ns()
     try:
         passport = Passport(**pickle.loads(Path(path).read_bytes()))
-        hooks = Hooks(replace(passport, parent_pid=os.getpid()))
+        hooks = Hooks(passport._replace(parent_pid=os.getpid()))
         hooks.on_fork = begin_forked
         hooks.install()
         _live(Life(passport, hooks, begun_ns, begin_again), passport).begin_target()
@@ -68,7 +68,7 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
         passport = _passport_after_fork(hooks, child)
         inherited = child.inherited if child is not None else None
         hooks.on_fork = begin_forked
-        hooks.reset_after_fork(replace(passport, parent_pid=os.getpid()), inherited)
+        hooks.reset_after_fork(passport._replace(parent_pid=os.getpid()), inherited)
         if _life is not None:
             _life.listener.forget()
         life = _live(Life(passport, hooks, begun_ns, begin_again), passport)
@@ -85,9 +85,9 @@ def begin_again(fields: dict[str, Any]) -> None:
         return
     try:
         life.listener.forget()
-        passport = replace(life.passport, **fields)
+        passport = life.passport._replace(**fields)
         hooks = life.hooks
-        hooks.passport = replace(passport, parent_pid=os.getpid())
+        hooks.passport = passport._replace(parent_pid=os.getpid())
         hooks.family = Family()
         hooks.watcher.stop()
         hooks.watcher = Watcher(hooks.family.ended)
@@ -107,17 +107,18 @@ def _plain_interrupts() -> None:
 def _passport_after_fork(hooks: Hooks, child: Child | None) -> Passport:
     if child is not None:
         return hooks.passport.for_child(child)
-    return replace(hooks.passport, name="fork", start_method="fork", parent_pid=os.getppid())
+    return hooks.passport._replace(name="fork", start_method="fork", parent_pid=os.getppid())
 
 
 def _live(life: Life, passport: Passport) -> Life:
     global _life
     _life = life
+    library.know(passport.tracer_file)
     courier = pickling.courier()
     courier.folder = Path(passport.folder)
     courier.remembers = True
     courier.after_unpack = life.recorders.start_due
-    pickling.show_sources(passport.sources)
+    pickling.show_sources(passport.sources or {})
     if passport.start_method != "subprocess":  # a command's output may go anywhere
         prints.in_whole_lines()
     life.begin()
@@ -181,7 +182,9 @@ def _catch_start_errors() -> None:
             original(kind, error, trace)
             return
         life.fail("".join(traceback.format_exception(kind, error, trace)))
-        if not life.passport.group:  # a pool's worker is not alone: its pool raises the error, once
+        if kind is KeyboardInterrupt:
+            print(kind.__name__, file=sys.stderr)
+        elif not life.passport.group:  # a pool's worker is not alone: its pool raises the error, once
             original(kind, error, trace)
 
     sys.excepthook = excepthook

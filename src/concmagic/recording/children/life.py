@@ -13,20 +13,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
-from concmagic.recording.children import messages, prints
+from concmagic.recording.children import messages, prints, resources
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
-from concmagic.recording.children.files import ChildFile
+from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, NAMES_PART, ChildFile
 from concmagic.recording.children.hooks import Hooks
+from concmagic.recording.children.import_times import ImportTimes, Stretch
 from concmagic.recording.children.passport import Passport, fields_of
 from concmagic.recording.children.recorders import ChildRecorders
 from concmagic.recording.children.signals import Listener
 from concmagic.recording.children.worker_start import leaves_before_jobs
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_calls import CallsPart
 
 _PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does not wait
 
@@ -42,44 +46,58 @@ class Life:
         self.loaded_ns: int | None = None
         self.called_ns: int | None = None
         self.target_ns: int | None = None
-        self._parts = 0
+        self._parts = count(1)  # records of what is handed over as it runs
         self.problems: list[str] = []
         self.copies = Copies()
+        self.imports = ImportTimes()
         self._had_job = False
         self.recorders = ChildRecorders(passport.detail, passport.budget)
         self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
         self.listener = Listener(lambda: self.hand_over(None), self._answer, self.file.ask_path)
+        self._turn = threading.RLock()  # a target begins as a whole, before it is handed over or not at all
         self._gate = _thread.allocate_lock()
         self._over = _thread.allocate_lock()
         self._over.acquire()
 
     def begin(self) -> None:
         """Say hello, and be ready for any end."""
-        hello = replace(self.passport, sources={})
+        hello = self.passport._replace(sources=None)
         self.file.append("hello", fields_of(hello))
         self.listener.start()
         _Exit.install(self)
 
     def begin_target(self) -> None:
         """The user's target begins now: from here on everything is recorded."""
-        if self.target_ns is None:
-            self.called_ns = time.monotonic_ns()
-            self.recorders.start()
-            self._hand_messages_over()
-            self.copies.begin()
-            self.target_ns = time.monotonic_ns()
-            self.file.append("target", (self.called_ns, self.target_ns))
+        with self._turn:
+            if self.target_ns is None:
+                self.called_ns = time.monotonic_ns()
+                self._begin_target(self.called_ns, self.imports.stop())
+
+    def _begin_target(self, called_ns: int, imports: list[Stretch]) -> None:
+        if not self.recorders.start():
+            self.target_ns = called_ns
+            return  # the cell was over first: it sleeps already
+        self._hand_over_as_it_runs()
+        resources.watch(self._append_name)
+        self.copies.begin()
+        self.target_ns = time.monotonic_ns()
+        self.file.append("target", (called_ns, self.target_ns, imports))
 
     def loaded(self) -> None:
         """All that we need is imported; what takes time from here on is the child's own."""
         self.loaded_ns = time.monotonic_ns()
         self.file.append("loaded", self.loaded_ns)
+        self.imports.start()
 
-    def _hand_messages_over(self) -> None:
-        """Its jobs are known as it runs, should it be killed."""
+    def _hand_over_as_it_runs(self) -> None:
+        """Its jobs and calls are known as it runs, should it be killed."""
         recorder = messages.of_this_process()
         if recorder is not None:
             recorder.hand_over, recorder.on_job = self._append_messages, self._before_job
+            recorder.sleeps = True
+        calls = self.recorders.running("calls")
+        if calls is not None:
+            calls.pass_on_to(self._append_calls)
 
     def _before_job(self) -> None:
         """A worker has its first job: what came before it, or an initializer changed, was meant to change."""
@@ -88,8 +106,16 @@ class Life:
             self.copies.begin()
 
     def _append_messages(self, rows: Sequence[list[Any]]) -> None:
-        self._parts += 1
-        self.file.append(f"messages-{self._parts:06}", rows)
+        self._append(MESSAGES_PART, rows)
+
+    def _append_calls(self, part: CallsPart) -> None:
+        self._append(CALLS_PART, part)
+
+    def _append_name(self, name: resources.Name) -> None:
+        self._append(NAMES_PART, name)
+
+    def _append(self, kind: str, content: Any) -> None:
+        self.file.append(f"{kind}{next(self._parts):09}", content)
 
     def fail(self, text: str) -> None:
         """It could not start; its parent wants to know why."""
@@ -117,12 +143,14 @@ class Life:
     def _answer(self) -> None:
         """The cell is over and this child is not: hand over what there is, and sleep."""
         self.hand_over(None, is_ending=False)
+        resources.unwatch()
         Sleep(Path(self.passport.folder), self._wake).begin()
         self.file.note_told()
 
     def _evidence(self, exit_code: int | None) -> dict[str, Any]:
-        done_ns = time.monotonic_ns()
-        seen = self.recorders.stop()
+        with self._turn:
+            done_ns = time.monotonic_ns()
+            seen = self.recorders.stop()
         return {
             "begun_ns": self.begun_ns,
             "loaded_ns": self.loaded_ns,
@@ -135,7 +163,7 @@ class Life:
             "seen": seen,
             "prints": prints.noted(),
             "changed": self.copies.changed(),
-            "children": [replace(child, inherited=None) for child in self.hooks.family.children],
+            "children": [child.as_told() for child in self.hooks.family.children],
             "problems": [*self.problems, *self.recorders.problems],
         }
 

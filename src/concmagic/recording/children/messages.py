@@ -16,13 +16,15 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from multiprocessing.reduction import ForkingPickler
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from concmagic.recording.children import loky_code
+from concmagic.recording.children import arrivals, loky_code
 from concmagic.recording.children.patches import Patches
 from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
 from concmagic.recording.children.quiet import watched
-from concmagic.recording.raw_messages import MessageLog, MessageRecord
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
 MOST = 50_000  # messages kept of one process; what comes later is counted only
 FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
@@ -49,7 +51,6 @@ PartTaker = Callable[[Sequence[Row]], None]
 
 _KIND, _MOVED, _END, _SIZE = 2, 5, 6, 7
 _current: MessageRecorder | None = None
-_late: Callable[[Any, Any, FrameType | None], None] | None = None  # what arrives after `stop`
 
 
 class MessageRecorder:
@@ -58,6 +59,7 @@ class MessageRecorder:
     def __init__(self) -> None:
         self.on_job: Callable[[], None] = lambda: None  # of a worker: it was given one
         self.hand_over: PartTaker | None = None  # of a child: it may be killed at any moment
+        self.sleeps = False  # of a child: after this recording messages are looked at, and none may be missed
         self._rows: list[Row] = []
         self._passed_on = 0
         self._begun_ns = time.monotonic_ns()
@@ -78,19 +80,25 @@ class MessageRecorder:
         kind = connection.Connection
         patch = self._patches.set
         patch(kind, "_send_bytes", watched(kind._send_bytes, self._sent, time.monotonic_ns))  # type: ignore[attr-defined]
-        patch(kind, "_recv_bytes", watched(kind._recv_bytes, self._received, self._before_wait))  # type: ignore[attr-defined]
         dumps = vars(ForkingPickler)["dumps"].__func__
         patch(ForkingPickler, "dumps", classmethod(watched(dumps, self._pickled, time.monotonic_ns)))
         patch(ForkingPickler, "loads", staticmethod(watched(ForkingPickler.loads, self._unpickled)))
         patch(connection, "Pipe", watched(connection.Pipe, self._made_pipe))
+        arrivals.watch(self)
         self._jobs.start(self._watch_loky)
 
     def stop(self) -> MessageLog:
         """Put everything back, and hand over what was seen."""
+        from concmagic.recording.raw_messages import MessageLog  # its class is made late: a child waits
+
         global _current
         self._uninstall()
         if _current is self:
             _current = None
+            if self.sleeps:
+                arrivals.watch()
+            else:
+                arrivals.unwatch()
         self.hand_over = None
         rows, self._rows = self._rows, []
         return MessageLog(to_records(rows), self._jobs.records(), tuple(self._pairs), self._lost)
@@ -133,16 +141,13 @@ class MessageRecorder:
             kind = "result" if outcome else "job" if job is not None else kind
         self._add(_row(end, True, kind, first_ns, moved_ns, data, job, outcome))
 
-    def _before_wait(self) -> int:
+    def before_wait(self) -> None:
+        """Hand over what is new: while it waits, nothing is."""
         self._pass_on()
-        return time.monotonic_ns()
 
-    def _received(self, begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
-        if _current is not self:  # it was waited for when this recorder was stopped
-            if _late is not None:
-                _late(end, buffer, sys._getframe(2))
-            return
-        self._arrived(end, buffer, sys._getframe(2), begun_ns, time.monotonic_ns())
+    def received(self, begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
+        """Note a message that has arrived; it may be waited for since before `start`."""
+        self._arrived(end, buffer, caller, max(begun_ns, self._begun_ns), time.monotonic_ns())
 
     def note_arrival(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
         """A message that arrived just before `start`: it was the one that woke this process."""
@@ -197,12 +202,6 @@ class MessageRecorder:
             taker(part)
 
 
-def late_arrivals_to(taker: Callable[[Any, Any, FrameType | None], None] | None) -> None:
-    """Who is told of messages that were waited for when their recorder was stopped, and have come now."""
-    global _late
-    _late = taker
-
-
 def of_this_process() -> MessageRecorder | None:
     """The recorder that is running in this process."""
     return _current
@@ -210,6 +209,8 @@ def of_this_process() -> MessageRecorder | None:
 
 def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
     """As plain frozen data."""
+    from concmagic.recording.raw_messages import MessageRecord
+
     return tuple(MessageRecord(*row) for row in rows)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import linecache
 import os
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import concmagic
+from concmagic.recording.calls import library
 from concmagic.recording.children.family import Child
 
 # It runs in the child before anything else of multiprocessing's message is used. The child's
@@ -23,12 +23,17 @@ except ImportError:
     pass
 else:
     begin_spawned(passport)
+if hears:  # the interrupt that came meanwhile
+    import signal
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Passport:
-    """Where a child hands over its records, and how it records."""
+class Passport(NamedTuple):
+    """Where a child hands over its records, and how it records.
+
+    No dataclass: to make one takes a child that starts a millisecond, and their module five.
+    """
 
     folder: str = ""
     detail: str = "auto"
@@ -39,12 +44,13 @@ class Passport:
     group: str = ""
     parent_pid: int = 0
     started_ns: int = 0
-    sources: dict[str, list[str]] = field(default_factory=dict)
+    sources: dict[str, list[str]] | None = None
+    tracer_file: str = ""  # where VizTracer's extension module lies
     is_earlier: bool = False  # the child was there before this cell
 
     def with_folder(self, folder: Path) -> Passport:
         """The same, now that there is a folder."""
-        return replace(self, folder=os.fspath(folder))
+        return self._replace(folder=os.fspath(folder))
 
     def for_earlier(self) -> dict[str, Any]:
         """What children of an earlier cell are told of this one."""
@@ -59,20 +65,20 @@ class Passport:
 
     def for_child(self, child: Child) -> Passport:
         """The same, made out to one child."""
-        return replace(
-            self,
+        return self._replace(
             name=child.name,
             start_method=child.start_method,
             group=child.group,
             parent_pid=child.parent_pid,
             started_ns=child.started_ns,
             sources=_sources(self.cell_file),
+            tracer_file=library.file(),
         )
 
 
 def fields_of(passport: Passport) -> dict[str, Any]:
     """A passport as plain values."""
-    return {name: getattr(passport, name) for name in Passport.__slots__}
+    return passport._asdict()
 
 
 def _sources(cell_file: str) -> dict[str, list[str]]:
@@ -84,10 +90,11 @@ def _sources(cell_file: str) -> dict[str, list[str]]:
 class Boarding:
     """Put into a message to a spawned child, it starts the recording there when it is read."""
 
-    def __init__(self, passport: Passport) -> None:
+    def __init__(self, passport: Passport, hears: bool) -> None:
         self._passport = passport
+        self._hears = hears  # interrupts again, from then on
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = fields_of(self._passport)
         root = os.fspath(Path(concmagic.__file__).parent.parent)
-        return exec, (_ABOARD, {"root": root, "passport": fields})
+        return exec, (_ABOARD, {"root": root, "passport": fields, "hears": self._hears})

@@ -11,13 +11,15 @@ import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic.on_import import on_import
 from concmagic.recording.children.patches import Patches
 from concmagic.recording.children.quiet import watched
 from concmagic.recording.labels import call_label
-from concmagic.recording.raw_messages import SentJob
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_messages import SentJob
 
 _EXECUTORS = (
     "concurrent.futures.process",
@@ -43,6 +45,8 @@ class _Job:
 
     def record(self) -> SentJob:
         """What is known of it now."""
+        from concmagic.recording.raw_messages import SentJob  # its class is made late: a child waits
+
         outcome = self._by_future()
         return SentJob(self.label, self.submitted_ns, self.submitter, outcome, self.queued_ns, self.queuer)
 

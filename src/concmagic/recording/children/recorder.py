@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from concmagic.options import Options
-from concmagic.recording.children import dormant, pickling, tree
+from concmagic.recording.children import dormant, pickling, resources, tree
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children import hooks as child_hooks
 from concmagic.recording.children.earlier import Earlier
@@ -22,6 +22,8 @@ from concmagic.recording.raw import ProcessRecord
 
 GRACE_S = 0.3  # for children that have ended and still write
 _STEP_S = 0.005
+
+Files = dict[tuple[int, int], dict[str, Any]]  # by pid and begin what a child told
 
 _kept: list[tuple[Path, list[int]]] = []  # folders that children still use, who have outlived their cell
 
@@ -45,6 +47,8 @@ class ChildRecorder:
         self._folder: Path | None = None
         self._preparing = threading.Lock()
         self._asked: dict[int, Path] = {}
+        self._names: list[resources.Name] = []  # that the kernel itself made
+        self._was_ended = False
 
     def start(self) -> None:
         """Follow the cell into every child that it starts from now on."""
@@ -58,6 +62,7 @@ class ChildRecorder:
             hooks.family.on_born = self._on_born
         pickling.courier().generation += 1
         hooks.install()
+        resources.watch(self._names.append)
         self._earlier = Earlier(hooks, self._on_born)
         if _kept:
             self._prepare()
@@ -74,10 +79,14 @@ class ChildRecorder:
                 dormant.call_off(folder)
             self._ask_the_living(hooks)
         finally:
+            resources.unwatch()
             hooks.uninstall()
         for child in hooks.family.living():
             hooks.family.ended_if_gone(child)
-        records = tuple(self._records(hooks))
+        files = child_files.read_all(self._folder) if self._folder is not None else {}
+        if self._was_ended:
+            resources.unlink(self._orphans(files))
+        records = tuple(self._records(hooks, files))
         self._clean_up(hooks)
         return records
 
@@ -91,6 +100,7 @@ class ChildRecorder:
             ]
             for child in living:
                 child.signal_sent = signal.SIGTERM
+            self._was_ended = True
             tree.end(child.pid for child in living)
 
     def _prepare(self) -> None:
@@ -128,8 +138,14 @@ class ChildRecorder:
             not told.exists() for pid, told in self._asked.items() if pid in living or pid not in known
         )
 
-    def _records(self, hooks: child_hooks.Hooks) -> Iterator[ProcessRecord]:
-        files = child_files.read_all(self._folder) if self._folder is not None else {}
+    def _orphans(self, files: Files) -> Iterator[resources.Name]:
+        """Names that the kernel made, and those of children that are gone."""
+        yield from self._names
+        for (pid, _), told in files.items():
+            if not tree.runs(pid):
+                yield from child_files.parts_of(told, child_files.NAMES_PART)
+
+    def _records(self, hooks: child_hooks.Hooks, files: Files) -> Iterator[ProcessRecord]:
         family = [*hooks.family.children, *self._earlier.that_worked({pid for pid, _ in files})]
         for told in files.values():
             family.extend(told.get("end", {}).get("children", ()))
@@ -162,7 +178,7 @@ def _not_shared(value: Any) -> bool:
     return False
 
 
-def _take(files: dict[tuple[int, int], dict[str, Any]], child: Child) -> dict[str, Any]:
+def _take(files: Files, child: Child) -> dict[str, Any]:
     """The file of this child: of its pid, begun after it was asked for."""
     begun = [key for key in files if key[0] == child.pid and key[1] >= child.started_ns]
     return files.pop(min(begun)) if begun else {}

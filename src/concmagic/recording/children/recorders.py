@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import threading
 from typing import Any
 
 from concmagic import sentences
@@ -30,7 +31,10 @@ class ChildRecorders:
         self._detail, self._budget = detail, budget
         self._running: dict[str, Any] = {}
         self._waiting = list(_MODULES)
-        self._is_on = False
+        self._is_on = self._is_over = False
+        # The thread that hands over may stop them while another still starts them. By the same thread
+        # again: an exit handler or a destructor can run inside.
+        self._turn = threading.RLock()
 
     def load(self) -> None:
         """Import what start() will need, while the child is starting anyway."""
@@ -39,13 +43,22 @@ class ChildRecorders:
                 with contextlib.suppress(Exception):  # start() meets it again, and tells
                     self._make(name)
 
-    def start(self) -> None:
-        """Start what can be started."""
-        self._is_on = True
-        self.start_due()
+    def start(self) -> bool:
+        """Start what can be started; False: they have been stopped already, before they could begin."""
+        with self._turn:
+            self._is_on = not self._is_over
+            self._start_due()
+            return self._is_on
 
     def start_due(self) -> None:
         """Start those too that have something to observe by now."""
+        if self._turn.acquire(blocking=False):  # else they are just being started or stopped
+            try:
+                self._start_due()
+            finally:
+                self._turn.release()
+
+    def _start_due(self) -> None:
         due = [name for name in self._waiting if self._is_on and _is_due(name)]
         for name in due:
             self._waiting.remove(name)
@@ -57,7 +70,12 @@ class ChildRecorders:
                 self.problems.append(sentences.recorder_failed(name, error))
 
     def stop(self) -> dict[str, Any]:
-        """Stop them, last first; what each saw, by the ProcessRecord's field."""
+        """Stop them, last first, for good; what each saw, by the ProcessRecord's field."""
+        with self._turn:
+            self._is_on, self._is_over = False, True
+            return self._stop()
+
+    def _stop(self) -> dict[str, Any]:
         seen = {}
         for name, recorder in reversed(self._running.items()):
             try:
@@ -65,8 +83,11 @@ class ChildRecorders:
             except Exception as error:
                 self.problems.append(sentences.recorder_failed(name, error))
         self._running.clear()
-        self._is_on = False
         return seen
+
+    def running(self, name: str) -> Any:
+        """The recorder of that name, None if it does not run."""
+        return self._running.get(name)
 
     def _make(self, name: str) -> Any:
         module, kind = _MODULES[name]

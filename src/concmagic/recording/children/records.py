@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from concmagic import sentences
+from concmagic.recording.calls.event_nodes import NODE_BYTES
 from concmagic.recording.children.family import Child
-from concmagic.recording.raw import ProcessRecord, ThreadRecord
+from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, parts_of
+from concmagic.recording.raw import CallsPart, ProcessRecord, RawCalls, ThreadRecord
 from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
 
@@ -14,7 +18,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
     """Put both together; `told` are the records of the child's file, empty if there is none."""
     end = told.get("end", {})
     seen = end.get("seen", {})
-    called_ns, target_ns = told.get("target", (None, None))
+    called_ns, target_ns, imports = told.get("target", (None, None, ()))
     return ProcessRecord(
         pid=child.pid,
         parent_pid=child.parent_pid,
@@ -28,7 +32,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         exit_code=child.exit_code if child.exit_code is not None else end.get("exit_code"),
         main_native_id=end.get("main_native_id", child.pid),
         threads=seen.get("threads") or _main_thread(child, target_ns),
-        calls=seen.get("calls"),
+        calls=_calls(seen.get("calls"), parts_of(told, CALLS_PART)),
         tasks=seen.get("tasks"),
         jobs=seen.get("jobs") or (),
         locks=seen.get("locks"),
@@ -42,6 +46,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         born_ns=child.born_ns,
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
         called_ns=called_ns,
+        imports=tuple(imports),
         sent_bytes=child.sent_bytes,
         sent_ns=child.sent_ns,
         prints=end.get("prints", ()),
@@ -66,8 +71,26 @@ def _ended_by(child: Child) -> str:
 
 def _messages_so_far(told: dict[str, Any]) -> MessageLog | None:
     """Those that a child had handed over before it was killed."""
-    parts = sorted((kind, rows) for kind, rows in told.items() if kind.startswith("messages-"))
-    return MessageLog(tuple(MessageRecord(*row) for _, rows in parts for row in rows)) if parts else None
+    parts = parts_of(told, MESSAGES_PART)
+    return MessageLog(tuple(MessageRecord(*row) for rows in parts for row in rows)) if parts else None
+
+
+def _calls(rest: RawCalls | None, parts: Sequence[CallsPart]) -> RawCalls | None:
+    """What a child handed over as it ran and, if it came to that, at its end."""
+    if not parts:
+        return rest
+    if rest is None:
+        clock, own_threads = parts[-1].clock, parts[-1].own_threads
+        rest = RawCalls(
+            parts[-1].open_nodes, {}, {}, clock, 0, own_threads=own_threads, handed_ns=clock[1][1]
+        )
+    nodes = b"".join((*(part.nodes for part in parts), rest.nodes))
+    codes, c_functions = dict(rest.codes), dict(rest.c_functions)
+    for part in parts:
+        codes.update(part.codes)
+        c_functions.update(part.c_functions)
+    events = rest.events or len(nodes) // NODE_BYTES
+    return replace(rest, nodes=nodes, codes=codes, c_functions=c_functions, events=events)
 
 
 def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:
@@ -87,8 +110,13 @@ def _problems(child: Child, told: dict[str, Any]) -> list[str]:
         return [sentences.child_never_started(child.name, told["failed"].strip().splitlines()[-1])]
     if child.is_earlier and not told:
         return [sentences.child_of_earlier_cell(child.name)]
+    calls = parts_of(told, CALLS_PART)
     if child.ended_ns is None:
-        return [sentences.child_left_running(child.name)]
-    if any(kind.startswith("messages-") for kind in told):
+        tell = sentences.child_did_not_answer if calls else sentences.child_left_running
+        return [tell(child.name)]
+    if calls:
+        missing_ns = max(0, child.ended_ns - calls[-1].clock[1][1])
+        return [sentences.child_told_its_calls(child.name, child.exit_code, missing_ns)]
+    if parts_of(told, MESSAGES_PART):
         return [sentences.child_told_its_jobs(child.name, child.exit_code)]
     return [sentences.child_told_nothing(child.name, child.exit_code)]

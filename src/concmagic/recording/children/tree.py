@@ -20,12 +20,12 @@ def end(pids: Iterable[int]) -> None:
     everyone = _with_descendants(pids)
     _send(everyone, signal.SIGTERM)
     limit = time.monotonic() + GRACE_S
-    while any(map(_runs, everyone)) and time.monotonic() < limit:
+    while any(map(runs, everyone)) and time.monotonic() < limit:
         time.sleep(_STEP_S)
-    left = [pid for pid in everyone if _runs(pid)]
+    left = [pid for pid in everyone if runs(pid)]
     _send(left, signal.SIGKILL)
     limit = time.monotonic() + GRACE_S
-    while any(map(_runs, left)) and time.monotonic() < limit:
+    while any(map(runs, left)) and time.monotonic() < limit:
         time.sleep(_STEP_S)
 
 
@@ -46,7 +46,7 @@ def _send(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
     """Whether it is there and no zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()

@@ -21,7 +21,7 @@ from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.frames import Frames, locks_at
 from concmagic.recording.locks.kinds import Lock, RLock
-from concmagic.recording.raw_locks import HeldAtStop, Standing
+from concmagic.recording.raw_lock_waits import HeldAtStop, Standing
 from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.thread_frames import thread_frames
 

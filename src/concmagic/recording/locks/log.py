@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.locks.addresses import LockAddresses
 from concmagic.recording.locks.callers import Chains, Row
 from concmagic.recording.locks.naming import names_of
 from concmagic.recording.locks.source_names import SourceNames, line_of
 from concmagic.recording.locks.table import LockTable
-from concmagic.recording.raw_locks import CallSite, LockLog, LockObject
 from concmagic.recording.tasks.origin import place_of
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_locks import CallSite, LockLog
 
 
 def make_log(
     table: LockTable, addresses: LockAddresses | None, namespace: Mapping[str, Any], exact_until_ns: int
 ) -> LockLog:
     """All that is known, at the end of a recording."""
+    from concmagic.recording.raw_locks import LockLog, LockObject  # made late: a child that starts waits
+
     chains = table.chains
     of_address: dict[int, int] = {}
     if addresses is not None:
@@ -103,5 +107,7 @@ def _told_apart(names: list[str], order: list[int]) -> list[str]:
 
 
 def _site(row: Row) -> CallSite:
+    from concmagic.recording.raw_locks import CallSite
+
     code, offset = row
     return CallSite(code.co_qualname, code.co_filename, line_of(code, offset))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from concmagic import sentences
 from concmagic.recording import before_end
 from concmagic.recording.locks.table import LockTable
-from concmagic.recording.raw_locks import LockLog
 
 if TYPE_CHECKING:
     from concmagic.recording.locks.addresses import LockAddresses
+    from concmagic.recording.raw_locks import LockLog
 
 _EXACT = sys.version_info >= (3, 12)
 _current: LockRecorder | None = None  # after a fork the parent's, until the child has its own

@@ -22,7 +22,7 @@ from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.kinds import RLock
 from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during, standing_at
 from concmagic.recording.locks.semaphores import Semaphores
-from concmagic.recording.raw_locks import LockWait
+from concmagic.recording.raw_lock_waits import LockWait
 from concmagic.recording.tasks.origin import place_of
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait

@@ -6,6 +6,7 @@ has died, its data is lost and the next cell gets a new one. See `process.py`.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import socket
@@ -191,6 +192,8 @@ def _running_helper() -> _Helper:
     if helper_pid() is None:
         close()
         _helper = _Helper()
+        atexit.unregister(close)
+        atexit.register(close)
     assert _helper is not None
     return _helper
 

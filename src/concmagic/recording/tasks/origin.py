@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import threading
 from types import CodeType, FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from concmagic.recording.raw import Origin
+if TYPE_CHECKING:
+    from concmagic.recording.raw_threads import Origin
+
 
 Place = Literal["stdlib", "kernel", "library", "ours", "user"]
 

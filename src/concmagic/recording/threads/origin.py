@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from concmagic.recording.raw import Origin
+if TYPE_CHECKING:
+    from concmagic.recording.raw_threads import Origin
+
 
 # The packages that a notebook's kernel is made of, and the debugger it carries.
 _KERNEL = frozenset(

@@ -15,7 +15,7 @@ import weakref
 from typing import Any
 
 from concmagic.recording.labels import call_label
-from concmagic.recording.raw import JobRecord
+from concmagic.recording.raw_threads import JobRecord
 from concmagic.recording.threads import recorder as threads
 
 _current: PoolJobRecorder | None = None

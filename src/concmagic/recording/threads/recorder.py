@@ -13,14 +13,16 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic.recording import ours
-from concmagic.recording.raw import Origin, ThreadRecord
 from concmagic.recording.threads import clock as thread_clock
 from concmagic.recording.threads import origin as thread_origin
 from concmagic.recording.threads.bare import BareThreads
 from concmagic.recording.threads.life import Life
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_threads import Origin, ThreadRecord
 
 _current: ThreadRecorder | None = None
 

@@ -1,0 +1,65 @@
+"""Every message that arrives in this process, shown to whoever wants it when it is there.
+
+A message may be waited for when one recording ends and arrive in the next. So it is not asked who was
+there when the wait began; and in a child the watch stays, because a wait that begins between two
+watches would not be seen ending.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing import connection
+from types import FrameType
+from typing import Any, Protocol
+
+from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.quiet import watched
+
+Look = Callable[[Any, Any, FrameType | None], None]  # the pipe's end, the message, who received it
+
+
+class Taker(Protocol):
+    """Who records messages."""
+
+    def before_wait(self) -> None:
+        """This thread is about to wait for one."""
+
+    def received(self, begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
+        """One has arrived for which this thread has waited since then."""
+
+
+_patches = Patches()
+_taker: Taker | None = None
+_look: Look | None = None
+
+
+def watch(taker: Taker | None = None, look: Look | None = None) -> None:
+    """Show messages to `taker` from now on; while there is none, to `look`."""
+    global _taker, _look
+    _taker, _look = taker, look
+    kind = connection.Connection
+    if not _patches.has(kind, "_recv_bytes"):
+        seen = watched(kind._recv_bytes, _arrived, _before_wait)  # type: ignore[attr-defined]
+        _patches.set(kind, "_recv_bytes", seen)
+
+
+def unwatch() -> None:
+    """Put everything back; a wait that has begun shows its message to nobody, or to the next taker."""
+    global _taker, _look
+    _taker = _look = None
+    _patches.restore()
+
+
+def _before_wait() -> int:
+    if _taker is not None:
+        _taker.before_wait()
+    return time.monotonic_ns()
+
+
+def _arrived(begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
+    if _taker is not None:
+        _taker.received(begun_ns, buffer, end, sys._getframe(2))
+    elif _look is not None:
+        _look(end, buffer, sys._getframe(2))

@@ -1,0 +1,121 @@
+"""Shared memory and semaphores with a name: they outlive a process that is ended before it unlinks them.
+
+Python's resource tracker would unlink them when the notebook's kernel ends, and complain. After an
+interrupt, which ends the cell's processes, the names that these had made are unlinked at once. What the
+kernel itself made stays as long as an object of it is there: it may still be used.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from concmagic.on_import import on_import
+from concmagic.recording.children.patches import Patches
+from concmagic.recording.children.quiet import watched
+
+MEMORY, SEMAPHORE = "shared_memory", "semaphore"  # as the resource tracker calls them
+
+Name = tuple[str, str, int]  # kind, name, the pipe to the resource tracker that knows it
+Taker = Callable[[Name], None]
+
+_taker: Taker | None = None  # of this process: a forked child has its own
+_patches: Patches | None = None
+_imports = ExitStack()
+
+
+def watch(taker: Taker) -> None:
+    """Tell of every name that this process makes from now on."""
+    global _taker, _patches
+    _taker = taker
+    if _patches is None and sys.platform != "win32":  # else inherited by fork
+        _patches = Patches()
+        _imports.enter_context(on_import("multiprocessing.shared_memory", _watch_memory))
+        _imports.enter_context(on_import("multiprocessing.synchronize", _watch_semaphores))
+
+
+def unwatch() -> None:
+    """Put everything back."""
+    global _taker, _patches
+    _taker = None
+    _imports.close()
+    if _patches is not None:
+        _patches.restore()
+    _patches = None
+
+
+def unlink(names: Iterable[Name]) -> None:
+    """Remove names whose makers are gone, but for those that an object of this process still has.
+
+    A tracker that is not this process's sees itself that its processes are gone.
+    """
+    mine = [(kind, name) for kind, name, tracker in names if tracker and tracker == _tracker()]
+    used = _in_use() if mine else set()
+    for kind, name in mine:
+        if name not in used:
+            with suppress(OSError):  # it was unlinked by who made it
+                _remove(kind, name)
+
+
+def _remove(kind: str, name: str) -> None:
+    from multiprocessing import resource_tracker
+
+    resource_tracker._CLEANUP_FUNCS[kind](name)  # type: ignore[attr-defined]
+    resource_tracker.unregister(name, kind)
+
+
+def _in_use() -> set[str]:
+    memories, locks = _kind("shared_memory", "SharedMemory"), _kind("synchronize", "SemLock")
+    found = gc.get_objects()
+    names = {one._name for one in found if issubclass(type(one), memories)}
+    return names | {one._semlock.name for one in found if issubclass(type(one), locks)}
+
+
+def _kind(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(f"multiprocessing.{module}"), name, ())
+
+
+def _tracker() -> int:
+    """What this process and all who share its resource tracker know it by; 0 is none."""
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    file = getattr(getattr(module, "_resource_tracker", None), "_fd", None)
+    return 0 if file is None else os.fstat(file).st_ino
+
+
+def _tell(kind: str, name: str) -> None:
+    if _taker is not None:
+        _taker((kind, name, _tracker()))
+
+
+def _watch_memory(module: Any) -> None:
+    kind = module.SharedMemory
+    if _patches is not None:
+        _patches.set(kind, "__init__", watched(kind.__init__, _made_memory))
+
+
+def _made_memory(
+    told: None,
+    result: None,
+    memory: Any,
+    name: str | None = None,
+    create: bool = False,
+    *more: Any,
+    **options: Any,
+) -> None:
+    if create and getattr(memory, "_track", True):
+        _tell(MEMORY, memory._name)
+
+
+def _watch_semaphores(module: Any) -> None:
+    kind = module.SemLock
+    if _patches is not None:
+        _patches.set(kind, "__init__", watched(kind.__init__, _made_semaphore))
+
+
+def _made_semaphore(told: None, result: None, lock: Any, *arguments: Any, **options: Any) -> None:
+    if lock._semlock.name is not None:
+        _tell(SEMAPHORE, lock._semlock.name)
