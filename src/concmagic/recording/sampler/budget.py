@@ -11,7 +11,7 @@ import time
 FASTEST_S = 0.002
 SLOWEST_S = 0.1
 FREE_SHARE = 0.06  # of one core, while another is free
-BUSY_SHARE = 0.0135  # where every core is taken, what we use is taken from the user
+BUSY_SHARE = 0.015  # where every core is taken, what we use is taken from the user; start and end cost more
 SLOWER_AT_ROWS = 300_000  # each time so many rows are full, half as much is used
 _LOOK_EVERY = 4  # ticks
 _MEMORY = 0.9  # of how busy the cores were, from one tick to the next

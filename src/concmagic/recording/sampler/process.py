@@ -57,6 +57,7 @@ class Session:
         self.lists = 0
         self.pid, self.asked_ns = pid, 0
         self.watch(pid, gil_start)
+        self.budget.used_ns = time.process_time_ns()  # opening all files is no tick
         self.take()
         for thread in self.processes[pid].threads.values() if pid in self.processes else ():
             if thread.tid != pid:  # the notebook's own threads, which mostly sleep
