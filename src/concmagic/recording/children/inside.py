@@ -181,10 +181,13 @@ def _catch_start_errors() -> None:
         if life is None or life.target_ns is not None:
             original(kind, error, trace)
             return
-        life.fail("".join(traceback.format_exception(kind, error, trace)))
         if kind is KeyboardInterrupt:
+            # Where it came tells nothing. To format it may import, and then Python forgets why it ends.
+            life.fail(kind.__name__)
             print(kind.__name__, file=sys.stderr)
-        elif not life.passport.group:  # a pool's worker is not alone: its pool raises the error, once
+            return
+        life.fail("".join(traceback.format_exception(kind, error, trace)))
+        if not life.passport.group:  # a pool's worker is not alone: its pool raises the error, once
             original(kind, error, trace)
 
     sys.excepthook = excepthook
