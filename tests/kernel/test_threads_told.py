@@ -87,6 +87,39 @@ def test_a_wait_at_a_socket_says_which_and_from_which_line(asked: Kernel) -> Non
         assert longest_wait(asked, name) == ("socket", address, line), name
 
 
+BY_NAME = """\
+%%timeline -q -o trace
+import asyncio, socket, threading, time
+server = socket.create_server(("127.0.0.1", 0))
+port = server.getsockname()[1]
+def serve():
+    for _ in range(2):
+        client, _ = server.accept()
+        time.sleep(0.3)  # the length of the wait that is to be told
+        client.sendall(b"hello\\n")
+        client.close()
+def recv():
+    socket.create_connection(("localhost", port)).recv(10)
+async def read():
+    reader, writer = await asyncio.open_connection("localhost", port)
+    await reader.readline()
+    writer.close()
+threads = [threading.Thread(target=one, name=one.__name__) for one in (serve, recv)]
+for one in threads: one.start()
+threads[1].join()
+asyncio.run(read())
+threads[0].join()
+"""
+
+
+def test_a_host_that_was_asked_for_by_name_is_told_by_it(asked: Kernel) -> None:
+    asked.check("from concmagic.recording import hosts; hosts._names.clear()")  # other cells use the address
+    asked.check(BY_NAME)
+    address = f"localhost:{asked.value('port')}"
+    assert longest_wait(asked, "recv") == ("socket", address, 12)
+    assert longest_wait(asked, "read") == ("stream read", address, 15)
+
+
 WITHOUT_CALLS = """\
 %%threads -q -o trace --detail states
 import queue, threading, time

@@ -129,6 +129,7 @@ class RecordingSession:
         from concmagic.recording.calls.recorder import CallRecorder
         from concmagic.recording.children.messages import MessageRecorder
         from concmagic.recording.children.recorder import ChildRecorder
+        from concmagic.recording.hosts import HostRecorder
         from concmagic.recording.locks.recorder import LockRecorder
         from concmagic.recording.marks import MarkRecorder
         from concmagic.recording.prints import PrintRecorder
@@ -143,6 +144,7 @@ class RecordingSession:
             "children": ChildRecorder(self._options, self._cell.file, budget, on_born),
             "messages": MessageRecorder(),
             "marks": MarkRecorder(),
+            "hosts": HostRecorder(),
             "prints": PrintRecorder(self._writers),
             "jobs": PoolJobRecorder(),
             "threads": ThreadRecorder(watching.look if watching else None),

@@ -11,10 +11,11 @@ from typing import Any
 from concmagic import sentences
 
 # Importing what they observe would cost a child up to 40 ms: these wait until it has imported it.
-_OBSERVED = {"tasks": "asyncio", "jobs": "concurrent.futures.thread"}
+_OBSERVED = {"tasks": "asyncio", "jobs": "concurrent.futures.thread", "hosts": "socket"}
 _MODULES = {
     "messages": ("children.messages", "MessageRecorder"),
     "marks": ("marks", "MarkRecorder"),
+    "hosts": ("hosts", "HostRecorder"),
     "jobs": ("threads.pool_jobs", "PoolJobRecorder"),
     "threads": ("threads.recorder", "ThreadRecorder"),
     "tasks": ("tasks.recorder", "TaskRecorder"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from concmagic import sentences
-from concmagic.recording import machine
+from concmagic.recording import hosts, machine
 from concmagic.recording.raw import SampleLog
 
 _TIMEOUT_S = 5.0  # of every answer; a helper that takes longer is given up
@@ -216,7 +216,7 @@ def _spawn(control: int) -> int:
 def _details(text: bytes) -> tuple[tuple[int, int, str], ...]:
     """Lines "native id, start, words"."""
     lines = [line.split(" ", 2) for line in text.decode(errors="replace").splitlines()]
-    return tuple((int(native_id), int(start_ns), words) for native_id, start_ns, words in lines)
+    return tuple((int(native_id), int(start_ns), hosts.named(words)) for native_id, start_ns, words in lines)
 
 
 def _can_sample() -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from concmagic.recording.hosts import named
+
 Node = Any  # a suspended coroutine, generator or asynchronous generator
 _STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
 CLOSE = "stream close"
@@ -150,4 +152,4 @@ def address_words(value: Any) -> str:
         host = os.fsdecode(host)
     if isinstance(host, str) and ":" in host:
         host = f"[{host}]"
-    return f"{host}:{port}" if port and isinstance(port, (int, str)) else str(host)  # 0 is any port
+    return named(f"{host}:{port}") if port and isinstance(port, (int, str)) else str(host)  # 0 is any port
