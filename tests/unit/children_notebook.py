@@ -18,6 +18,8 @@ from typing import Any
 _HARNESS = r"""
 import json, linecache, os, sys, tempfile, time, types
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy, which reads the calls afterwards, would start others
+
 main = sys.modules["__main__"] = types.ModuleType("__main__")
 import multiprocessing.pool, multiprocessing.popen_forkserver, multiprocessing.popen_spawn_posix
 import concurrent.futures.process, subprocess
