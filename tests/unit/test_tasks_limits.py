@@ -9,6 +9,7 @@ from recorded_tasks import check, named, record
 
 from concmagic.recording.raw import TaskLog, TaskRecord
 from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.step_clock import StepClock
 from concmagic.recording.tasks.stream import Folding, Stream
 
 
@@ -141,3 +142,28 @@ def test_many_threads_record_into_one_stream(tasks: int) -> None:
     workers = [task for task in log.tasks if task.coroutine.endswith("worker")]
     assert [len(task.steps) for task in workers] == [201] * tasks * 4
     assert len({task.loop for task in workers}) == 4
+
+
+def test_a_loop_of_another_thread_does_not_have_the_clock_read_at_every_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reading takes as long as a step: with it at each, every step took twice as long."""
+    readings = []
+    read = StepClock.read
+
+    def counted(clock: StepClock) -> int:
+        readings.append(1)
+        return read(clock)
+
+    async def main() -> None:
+        await asyncio.to_thread(asyncio.run, asyncio.sleep(0))
+        readings.clear()
+        for _ in range(5_000):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(StepClock, "read", counted)
+    recorder = TaskRecorder()
+    recorder.start()
+    asyncio.run(main())
+    recorder.stop()
+    assert 0 < len(readings) < 2_500  # one each half millisecond

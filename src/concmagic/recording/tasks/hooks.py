@@ -67,7 +67,8 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
     flush = observer.stream.flush
     identity = Identity()
     clock = iter(monotonic_ns, None)  # its next item is the time now: no call either
-    thread_clock, fresh_until = observer.clock, 0
+    # The clock of one thread is read at a time: what is fresh for its loop is not for another's.
+    thread_clock, fresh_until, fresh_loop = observer.clock, 0, None
     step: type = step_type()
     alone = is_asyncios(original)
     timer: Any = events.TimerHandle  # Any: asyncio's types do not tell of a handle's loop
@@ -75,7 +76,7 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
     # Operators and attributes rather than calls: where calls are traced, too, each of those costs double.
     @functools.wraps(original)
     def _run(self: Any) -> Any:
-        nonlocal buffer, fresh_until
+        nonlocal buffer, fresh_until, fresh_loop
         if not observer.active:
             return original(self)
         usual = False
@@ -98,9 +99,9 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
             return original(self)
         for begin in clock:  # noqa: B007  (the first item, not all of them)
             break
-        if begin > fresh_until:  # every half a millisecond, if no step takes longer
+        if begin > fresh_until or self._loop is not fresh_loop:  # mostly every half a millisecond
             flush()
-            fresh_until = thread_clock.read()
+            fresh_until, fresh_loop = thread_clock.read(), self._loop
             begin = monotonic_ns()
         try:
             # Most steps are told apart without a call: a C task's own, that nobody cancelled.
@@ -116,7 +117,7 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
             if task is not None and task._state != "PENDING":
                 observer.ended(task, number, end)
             if end - begin > LONG_NS:
-                fresh_until = thread_clock.long(begin, end)
+                fresh_until, fresh_loop = thread_clock.long(begin, end), self._loop
                 flush()
 
     return _run

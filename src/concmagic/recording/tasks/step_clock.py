@@ -34,8 +34,7 @@ class StepClock:
         core = self._core_wait_ns(ident)
         at = monotonic_ns()
         self._last[ident] = at, thread_time_ns(), core
-        # With loops in several threads each must look at every step: one moment cannot be fresh for all.
-        return at + _FRESH_NS if len(self._last) == 1 else 0
+        return at + _FRESH_NS
 
     def long(self, begin: int, end: int) -> int:
         """A long step of this thread has ended: note what it computed; as `read` beyond that."""
@@ -49,7 +48,7 @@ class StepClock:
             used, kept = min(cpu - cpu_before, length), min(max(core - core_before, 0), length)
             self.steps.append(LongStep(get_native_id(), begin, end, used, kept))
         self._last[ident] = end, cpu, core
-        return end + _FRESH_NS if len(self._last) == 1 else 0
+        return end + _FRESH_NS
 
     def _core_wait_ns(self, ident: int) -> int:
         """How long this thread has wanted a core and not had one; 0 where the system does not tell."""
