@@ -72,11 +72,15 @@ class Births:
         if expected is None or expected[0] is not call[0] or expected[1] != call[1]:
             return
         made = stack.value(frame, slot)
-        known = is_lock(made) or issubclass(type(made), (*made_of_locks(), SimpleQueue))
-        if known and len(self._found) < _MOST:
+        if is_lock(made) or issubclass(type(made), (*made_of_locks(), SimpleQueue)):
+            self.made(made, call)
+
+    def made(self, target: Any, call: Row) -> None:
+        """This call has made a lock, or what has locks inside."""
+        if len(self._found) < _MOST:
             place = id(call[0]), call[1]  # a code object compares its contents, which takes long
             self._count[place] += 1
-            self._found[id(made)] = weakref.ref(made), (call, self._count[place])
+            self._found[id(target)] = weakref.ref(target), (call, self._count[place])
 
     def of(self, target: Any) -> Birth | None:
         """The call that made this, and the how manieth it made."""

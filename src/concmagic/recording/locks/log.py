@@ -27,6 +27,8 @@ def make_log(
     of_address: dict[int, int] = {}
     if addresses is not None:
         of_address = _addressed(chains, addresses)
+    for named in chains.objects:
+        named.made = named.made or table.births.of(named.ref())
     found = _by_identity(table, namespace)
     names = _told_apart(_with_source_names(chains, found), _known_first(chains, found))
     return LockLog(

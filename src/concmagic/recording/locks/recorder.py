@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.recording import before_end
+from concmagic.recording.locks import stack
+from concmagic.recording.locks.birth_hooks import BirthHooks
 from concmagic.recording.locks.table import LockTable
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class LockRecorder:
         self._namespace = namespace
         self._table = LockTable()
         self._monitor: Any = None
+        self._makers: BirthHooks | None = None
         self._addresses: LockAddresses | None = None
         if sampled or not _EXACT:  # else it is not needed, and its import takes a child's time
             from concmagic.recording.locks import addresses
@@ -52,6 +55,9 @@ class LockRecorder:
                 before_end.call(self._look_before_end)
         if _EXACT:
             self._start_monitor()
+        if not _EXACT or not stack.can_read():
+            self._makers = BirthHooks(self._table.births)
+            self._makers.start()
 
     def _start_monitor(self) -> None:
         from concmagic.recording.locks.monitor import LockMonitor
@@ -69,6 +75,8 @@ class LockRecorder:
     def abandon(self) -> None:
         """In a forked child: off, of what the parent's recording has left here."""
         before_end.forget(self._look_before_end)
+        if self._makers is not None:
+            self._makers.stop()
         if self._monitor is not None:
             self._monitor.stop()
 
@@ -84,6 +92,8 @@ class LockRecorder:
         if _current is self:
             _current = None
         before_end.forget(self._look_before_end)
+        if self._makers is not None:
+            self._makers.stop()
         monitor, self._monitor = self._monitor, None
         exact_until_ns = 0
         if monitor is not None:

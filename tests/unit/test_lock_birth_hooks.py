@@ -1,0 +1,108 @@
+"""The makers of locks note who has called them, and are otherwise what they were."""
+
+from __future__ import annotations
+
+import inspect
+import queue
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from concmagic.recording.locks.birth_hooks import BirthHooks
+from concmagic.recording.locks.births import Births
+
+MAKERS = ("Lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue")
+IS_CLASS = isinstance(threading.Lock, type)
+SOURCE = """
+class Own(threading.Event):
+    def __init__(self):
+        super().__init__()
+
+def make(owner, name):
+    return [getattr(owner, name)() for _ in range(2)]
+
+def own():
+    return Own()
+"""
+
+
+@pytest.fixture
+def births() -> Iterator[Births]:
+    births = Births()
+    hooks = BirthHooks(births)
+    hooks.start()
+    yield births
+    hooks.stop()
+
+
+@pytest.fixture
+def user(tmp_path: Any) -> dict[str, Any]:
+    """Functions of a file of the user's."""
+    names: dict[str, Any] = {"threading": threading, "queue": queue}
+    exec(compile(SOURCE, str(tmp_path / "user.py"), "exec"), names)
+    return names
+
+
+def line_of(births: Births, thing: Any) -> tuple[int, int] | None:
+    """The line that made it, and the how manieth it is of those made by that call."""
+    birth = births.of(thing)
+    if birth is None:
+        return None
+    (code, offset), number = birth
+    lines = [line for start, end, line in code.co_lines() if start <= offset < end]
+    return lines[0] or 0, number
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_the_users_code_makes_is_told_by_its_line(
+    births: Births, user: dict[str, Any], name: str
+) -> None:
+    made = user["make"](threading if hasattr(threading, name) else queue, name)
+    told = [line_of(births, one) for one in made]
+    # Nothing stands in for a class written in C.
+    in_c = name in ("Lock", "RLock") and isinstance(getattr(threading, name), type)
+    assert told == ([None, None] if in_c else [(7, 1), (7, 2)])
+
+
+def test_what_a_library_makes_is_told_by_nobody(births: Births, user: dict[str, Any]) -> None:
+    event = user["make"](threading, "Event")[0]
+    assert line_of(births, event._cond) is None and line_of(births, event._cond._lock) is None
+
+
+def test_of_a_class_of_the_users_own_it_is_told_who_makes_one(births: Births, user: dict[str, Any]) -> None:
+    assert line_of(births, user["own"]()) == (10, 1)
+
+
+def test_nothing_is_kept_alive(births: Births, user: dict[str, Any]) -> None:
+    made = user["own"]()
+    identity = id(made)
+    del made
+    assert births._found[identity][0]() is None
+
+
+def test_the_makers_are_what_they_were() -> None:
+    places = [
+        (threading, "Lock"),
+        (threading, "RLock"),
+        (threading.Event, "__init__"),
+        (queue.Queue, "__init__"),
+    ]
+    before = [vars(owner)[name] for owner, name in places]
+    signatures = [str(inspect.signature(one)) for one in before[2:]]
+    hooks = BirthHooks(Births())
+    hooks.start()
+    assert [str(inspect.signature(vars(owner)[name])) for owner, name in places[2:]] == signatures
+    assert not IS_CLASS or vars(threading)["Lock"] is before[0]
+    hooks.stop()
+    assert [vars(owner)[name] for owner, name in places] == before
+
+
+def test_an_error_shows_no_frame_of_the_hook(births: Births) -> None:
+    with pytest.raises(ValueError, match="semaphore initial value") as caught:
+        threading.Semaphore(-1)
+    assert [frame.name for frame in traceback.extract_tb(caught.tb)][1:] == ["__init__"]
+    with pytest.raises(TypeError):
+        threading.Lock("too much")  # type: ignore[call-arg]
