@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.trace_text import trace_from_text
 
+from concmagic.analysis.findings import Finding
+from concmagic.analysis.headline import headline
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.report import Report
@@ -45,6 +47,15 @@ def test_a_loop_blocked_in_several_places_is_the_headline_though_none_of_them_is
         "For 120 of 300 ms tasks were ready and could not run: "
         "3 calls blocked the loop, at lines 10, 11 and 12."
     )
+
+
+def test_a_note_is_the_headline_only_where_there_is_no_warning() -> None:
+    trace = trace_from_text("a  RWWWWWWWWR", host="a")
+    metrics = compute(trace)
+    note = Finding("busy-machine", "note", "others had the cores", cost_s=trace.wall_s / 2)
+    died = Finding("child-died", "warning", "a process was killed")
+    assert headline(trace, metrics, (note,)) == "others had the cores"
+    assert headline(trace, metrics, (died, note)).startswith("8 of 10 ms went into")
 
 
 def test_threads_that_took_turns() -> None:

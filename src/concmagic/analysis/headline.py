@@ -31,7 +31,9 @@ def headline(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str
 
 
 def _costly_finding(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
-    for finding in sorted(findings, key=lambda one: -one.cost_s):
+    """The costliest warning; a note only where there is none."""
+    warnings = [finding for finding in findings if finding.severity == "warning"]
+    for finding in sorted(warnings or findings, key=lambda one: -one.cost_s):
         if finding.cost_s > 0 and finding.cost_s >= _FINDING_SHARE * trace.wall_s:
             return finding.message
     return ""
