@@ -16,6 +16,7 @@ from concmagic.recording.raw_locks import LockLog
 
 EXACT = sys.version_info >= (3, 12)
 WAIT_S = 30  # only ever reached by a test that fails
+READS_STACKS = sys.version_info < (3, 14)  # of frames: from 3.14 on they are laid out otherwise
 PARKED = 2 if sys.version_info >= (3, 14) else 0  # a bit in a lock's only byte
 _FUTEX = {"x86_64": "202", "aarch64": "98"}[os.uname().machine]
 

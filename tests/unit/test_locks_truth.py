@@ -8,7 +8,16 @@ import time
 from typing import Any
 
 import pytest
-from tests.unit.lock_programs import EXACT, Recorded, Seen, check, recorded, until, until_asleep
+from tests.unit.lock_programs import (
+    EXACT,
+    READS_STACKS,
+    Recorded,
+    Seen,
+    check,
+    recorded,
+    until,
+    until_asleep,
+)
 
 
 def with_statement(lock: Any) -> None:
@@ -522,9 +531,10 @@ def test_what_has_no_name_is_known_by_the_line_that_made_it() -> None:
         made += [threading.Condition(lock=threading.Lock())]
         return made
 
-    assert born(make) == (
-        [("Lock", 1, 1), ("Lock", 1, 2), ("RLock", 2, 1), ("Condition", 3, 1)] if EXACT else []
-    )
+    plain = [("Lock", 1, 1), ("Lock", 1, 2), ("RLock", 2, 1)]
+    if not READS_STACKS:  # what is written in C tells nobody then, and nothing can stand in for it
+        plain = [(kind, 0, 0) for kind, *_ in plain]
+    assert born(make) == ([*plain, ("Condition", 3, 1)] if EXACT else [])
 
 
 def test_what_was_made_elsewhere_or_before_is_not_known_by_a_line_that_only_passed_it_on() -> None:
@@ -534,4 +544,4 @@ def test_what_was_made_elsewhere_or_before_is_not_known_by_a_line_that_only_pass
         other = threading.Lock()
         return [earlier if len("x") else threading.Lock(), other if len("x") else threading.Lock()]
 
-    assert born(make) == ([("Lock", 0, 0), ("Lock", 1, 1)] if EXACT else [])
+    assert born(make) == ([("Lock", 0, 0), ("Lock", *(1, 1) if READS_STACKS else (0, 0))] if EXACT else [])
