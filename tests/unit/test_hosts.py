@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import _socket
 import socket
 import traceback
 from collections.abc import Iterator
@@ -55,29 +55,29 @@ def test_an_error_shows_no_frame_of_the_recorder(recorder: HostRecorder) -> None
     assert [frame.name for frame in traceback.extract_tb(caught.tb)][1:] == ["getaddrinfo"]
 
 
-def test_the_function_looks_like_pythons_own_and_is_put_back() -> None:
-    original = socket.getaddrinfo
+def test_what_a_cell_may_import_is_pythons_own_and_the_rest_is_put_back() -> None:
+    public, private = socket.getaddrinfo, _socket.getaddrinfo
     recorder = HostRecorder()
     recorder.start()
-    assert inspect.signature(socket.getaddrinfo) == inspect.signature(original)
-    assert socket.getaddrinfo(host="localhost", port=None) == original("localhost", None)
+    assert socket.getaddrinfo is public
+    assert socket.getaddrinfo(host="localhost", port=None)
     recorder.stop()
-    assert socket.getaddrinfo is original
+    assert _socket.getaddrinfo is private
 
 
 def test_what_somebody_else_put_there_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
+    monkeypatch.setattr(_socket, "getaddrinfo", _socket.getaddrinfo)
     recorder = HostRecorder()
     recorder.start()
     theirs = lambda *args: [("not", "what", "Python", "returns")]  # noqa: E731
-    socket.getaddrinfo = theirs  # type: ignore[assignment]
+    _socket.getaddrinfo = theirs  # type: ignore[assignment]
     recorder.stop()
-    assert socket.getaddrinfo is theirs
+    assert _socket.getaddrinfo is theirs
 
 
 def test_a_user_function_of_another_shape_underneath_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: 42)
+    monkeypatch.setattr(_socket, "getaddrinfo", lambda *args: 42)
     recorder = HostRecorder()
     recorder.start()
-    assert socket.getaddrinfo("localhost", 80) == 42  # type: ignore[comparison-overlap]
+    assert _socket.getaddrinfo("localhost", 80) == 42  # type: ignore[comparison-overlap]
     recorder.stop()

@@ -1,14 +1,15 @@
 """Under which name a host was asked for, so that a connection is not told by a bare address.
 
-Noted where Python looks names up, `socket.getaddrinfo`; a driver written in C that does so itself is told
-by address. What was noted stays for later cells, whose connections may have been made in this one.
+Noted where `socket.getaddrinfo` has them looked up, under a private name that no cell imports and keeps. A
+driver written in C that looks names up itself is told by address. What was noted stays for later cells, whose
+connections may have been made in this one.
 """
 
 from __future__ import annotations
 
+import _socket
 import functools
 import os
-import socket
 from contextlib import suppress
 from typing import Any
 
@@ -28,8 +29,8 @@ class HostRecorder:
     """Notes names from `start` to `stop`."""
 
     def start(self) -> None:
-        """Stand in for `socket.getaddrinfo`."""
-        self._original = original = socket.getaddrinfo
+        """Stand in for what looks names up."""
+        self._original = original = _socket.getaddrinfo
 
         @functools.wraps(original)
         def getaddrinfo(*args: Any, **options: Any) -> Any:
@@ -43,12 +44,12 @@ class HostRecorder:
                 _note(args[0] if args else options["host"], found)
             return found
 
-        self._hook = socket.getaddrinfo = getaddrinfo
+        self._hook = _socket.getaddrinfo = getaddrinfo
 
     def stop(self) -> None:
         """Put it back, unless somebody has replaced it since."""
-        if socket.getaddrinfo is self._hook:
-            socket.getaddrinfo = self._original
+        if _socket.getaddrinfo is self._hook:
+            _socket.getaddrinfo = self._original
 
 
 def _note(host: Any, found: list[Any]) -> None:

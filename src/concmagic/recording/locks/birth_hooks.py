@@ -1,7 +1,7 @@
 """Where locks are made, on Pythons whose monitor cannot tell: what makes them notes who has called it.
 
-Only for the time of a recording, and only where that changes nothing that can be asked of the makers: from
-Python 3.13 on `threading.Lock` is a class, which a function cannot stand in for.
+Nothing stands in for what a cell may import and keep, or send to a child by its name: only for methods of
+classes, and for the private name by which `threading.RLock` makes one. Who makes a bare Lock is not known here.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class BirthHooks:
 
     def start(self) -> None:
         """Put the stand-ins in place."""
-        for name in ("Lock", "RLock"):
-            if not isinstance(maker := getattr(threading, name), type):
-                self._patches.set(threading, name, self._function(maker))
+        maker = getattr(threading, "_CRLock", None)
+        if maker is not None:
+            self._patches.set(threading, "_CRLock", self._function(maker))
         for kind in (*made_of_locks(), threading.BoundedSemaphore):
             if "__init__" in vars(kind):
                 self._patches.set(kind, "__init__", self._method(vars(kind)["__init__"]))
@@ -47,7 +47,9 @@ class BirthHooks:
             except BaseException as error:
                 _hide(error)
                 raise
-            self._note(made, sys._getframe(1))
+            caller = sys._getframe(1)
+            if caller.f_code is getattr(threading.RLock, "__code__", None) and caller.f_back is not None:
+                self._note(made, caller.f_back)
             return made
 
         return make
