@@ -1,7 +1,7 @@
 """Where locks are made, on Pythons whose monitor cannot tell: what makes them notes who has called it.
 
 Nothing stands in for what a cell may import and keep, or send to a child by its name: only for methods of
-classes, and for the private name by which `threading.RLock` makes one. Who makes a bare Lock is not known here.
+classes, and for the private name by which `threading.RLock` makes one. Who makes a bare Lock is not known.
 """
 
 from __future__ import annotations
