@@ -137,7 +137,9 @@ with ProcessPoolExecutor(1) as pool:
     details = kernel.value(
         "[f.detail for f in trace.flows if f.kind in ('submit', 'result') and is_sized(f)]"
     )
-    assert len(details) == 2 and all("9 MB, pickled in" in detail for detail in details)
+    # Lists are written in batches, whose marks from 3.14 on make it 9.01.
+    assert len(details) == 2
+    assert all(re.search(r"9(\.01)? MB, pickled in", detail) for detail in details), details
     # The feeder pickled it, the worker unpickled it: as far as they had a core and the GIL.
     seen = kernel.value(
         "sorted({(t.role, s.reason) for t in trace.tracks if t.kind == 'thread' for s in t.states"
