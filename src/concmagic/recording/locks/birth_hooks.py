@@ -13,9 +13,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from concmagic.recording.children.patches import Patches
 from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import made_of_locks
+from concmagic.recording.patches import Patches
 from concmagic.recording.tasks.origin import place_of
 
 
