@@ -8,10 +8,11 @@ connections may have been made in this one.
 from __future__ import annotations
 
 import _socket
-import functools
 import os
-from contextlib import suppress
 from typing import Any
+
+from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import watched
 
 _MOST = 1_000  # addresses
 
@@ -28,31 +29,20 @@ def named(words: str) -> str:
 class HostRecorder:
     """Notes names from `start` to `stop`."""
 
+    def __init__(self) -> None:
+        self._patches = Patches()
+
     def start(self) -> None:
         """Stand in for what looks names up."""
-        self._original = original = _socket.getaddrinfo
-
-        @functools.wraps(original)
-        def getaddrinfo(*args: Any, **options: Any) -> Any:
-            try:
-                found = original(*args, **options)
-            except BaseException as error:
-                if error.__traceback__ is not None:
-                    error.__traceback__ = error.__traceback__.tb_next  # this frame is none of the user's
-                raise
-            with suppress(Exception):  # what it returns may be somebody else's, of any shape
-                _note(args[0] if args else options["host"], found)
-            return found
-
-        self._hook = _socket.getaddrinfo = getaddrinfo
+        self._patches.set(_socket, "getaddrinfo", watched(_socket.getaddrinfo, _note))
 
     def stop(self) -> None:
         """Put it back, unless somebody has replaced it since."""
-        if _socket.getaddrinfo is self._hook:
-            _socket.getaddrinfo = self._original
+        self._patches.restore()
 
 
-def _note(host: Any, found: list[Any]) -> None:
+def _note(told: None, found: list[Any], host: Any, *rest: Any, **options: Any) -> None:
+    # It may be somebody else's, and return what has another shape: then this fails, and no name is noted.
     if isinstance(host, bytes):
         host = os.fsdecode(host)
     for *_, address in found:

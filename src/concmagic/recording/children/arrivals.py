@@ -14,8 +14,8 @@ from multiprocessing import connection
 from types import FrameType
 from typing import Any, Protocol
 
-from concmagic.recording.children.quiet import watched
 from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import watched
 
 Look = Callable[[Any, Any, FrameType | None], None]  # the pipe's end, the message, who received it
 

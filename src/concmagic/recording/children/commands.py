@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children.passport import fields_of
-from concmagic.recording.children.quiet import unseen
 from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import unseen
 
 if TYPE_CHECKING:
     from concmagic.recording.children.family import Child

@@ -24,9 +24,9 @@ from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.passport import Boarding, Passport
-from concmagic.recording.children.quiet import unseen, watched
 from concmagic.recording.children.watch import Watcher
 from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import unseen, watched
 
 LOKY = ("loky", "joblib.externals.loky")
 _BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what it is

@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from concmagic.recording.children.quiet import watched
+from concmagic.recording.quiet import watched
 
 Stretch = tuple[int, int]  # monotonic nanoseconds
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from concmagic.recording.quiet import hide_frame
+
 _local = threading.local()
 
 
@@ -48,8 +50,7 @@ def sending(dumps: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return dumps(*arguments, **options)
         except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next  # this frame's own entry
+            hide_frame(error)
             raise
         finally:
             _local.is_sending = False

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.children import arrivals, loky_code
 from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
-from concmagic.recording.children.quiet import watched
 from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import watched
 
 if TYPE_CHECKING:
     from concmagic.recording.raw_messages import MessageLog, MessageRecord

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from concmagic import errors, sentences
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children.family import Child
-from concmagic.recording.children.quiet import unseen
 from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import unseen
 
 if TYPE_CHECKING:
     from concmagic.recording.children.hooks import Hooks

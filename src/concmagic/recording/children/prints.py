@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from concmagic.recording.children.quiet import watched
+from concmagic.recording.quiet import watched
 
 MOST = 100_000  # notes that are kept
 _notes: list[tuple[int, int]] = []

@@ -14,9 +14,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.on_import import on_import
-from concmagic.recording.children.quiet import watched
 from concmagic.recording.labels import call_label
 from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import watched
 
 if TYPE_CHECKING:
     from concmagic.recording.raw_messages import SentJob

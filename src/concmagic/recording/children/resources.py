@@ -15,8 +15,8 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from concmagic.on_import import on_import
-from concmagic.recording.children.quiet import watched
 from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import watched
 
 MEMORY, SEMAPHORE = "shared_memory", "semaphore"  # as the resource tracker calls them
 

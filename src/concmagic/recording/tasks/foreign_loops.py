@@ -15,6 +15,7 @@ from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from concmagic.recording.quiet import hide_frame
 from concmagic.recording.tasks.hooks import WAKEUP, Hook, create_task_hook, hide_hook, run_hook, step_type
 from concmagic.recording.tasks.scheduling import create_future_hook, get_debug_hook
 from concmagic.recording.tasks.wait_rows import OF_LOOPS
@@ -95,8 +96,7 @@ def _awaitable(observer: Observer, original: Hook, name: str) -> Hook:
         try:
             awaitable = original(*args, **options)
         except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next  # this frame is none of the user's
+            hide_frame(error)
             raise
         if observer.active and asked is not None:
             with suppress(TypeError):  # it cannot be referred to weakly

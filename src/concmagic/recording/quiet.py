@@ -1,25 +1,38 @@
-"""Wrappers that leave no frame of ours in a traceback: a child prints what it would print without us."""
+"""Wrappers that leave no frame of ours in a traceback: what is printed is what it would be without us."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 
-def watched(original: Any, after: Callable[..., None], before: Callable[[], Any] = lambda: None) -> Any:
+def hide_frame(error: BaseException, frames: int = 1) -> None:
+    """Take the calling frame out of what an error tells, or more of the outermost; then raise it bare.
+
+    For wrappers that do more than those below: a bare `raise` adds no entry again.
+    """
+    trace = error.__traceback__
+    for _ in range(frames):
+        if trace is not None:
+            trace = trace.tb_next
+    error.__traceback__ = trace
+
+
+def watched(original: Any, after: Callable[..., None], before: Callable[[], Any] | None = None) -> Any:
     """A function that does what `original` does, and then calls `after(told, result, *arguments)`.
 
     `told` is what `before()` answered. What `after` raises is swallowed: evidence is never worth a message.
     """
 
+    @functools.wraps(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        told = before()
+        told = None if before is None else before()
         try:
             result = original(*arguments, **options)
         except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next  # this frame's own entry
-            raise  # a bare one adds none
+            hide_frame(error)
+            raise
         try:
             after(told, result, *arguments, **options)
         except Exception:
@@ -36,9 +49,7 @@ def unseen(function: Callable[..., Any]) -> Any:
         try:
             return function(*arguments, **options)
         except BaseException as error:
-            own = error.__traceback__
-            if own is not None and own.tb_next is not None:
-                error.__traceback__ = own.tb_next.tb_next
+            hide_frame(error, frames=2)
             raise
 
     return wrapper
