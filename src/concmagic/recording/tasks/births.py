@@ -34,7 +34,6 @@ class Births:
         self._places = places
         self._fail = fail
         self._by_hand = 0
-        self.making = False  # a loop makes one itself
 
     def made(self, future: Any, frame: FrameType) -> None:
         """`create_future` was called here."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.quiet import hide_frame
 from concmagic.recording.tasks.hooks import WAKEUP, Hook, create_task_hook, hide_hook, run_hook, step_type
-from concmagic.recording.tasks.scheduling import create_future_hook, get_debug_hook
+from concmagic.recording.tasks.scheduling import future_hooks
 from concmagic.recording.tasks.wait_rows import OF_LOOPS
 from concmagic.recording.tasks.wakers import Asked
 
@@ -72,13 +72,8 @@ def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, H
     ):
         original = getattr(loop, name)
         found.append((loop, name, original, functools.wraps(original)(make(observer, original, run))))
-    for name, hook in (
-        ("create_task", create_task_hook),
-        ("create_future", create_future_hook),
-        ("get_debug", get_debug_hook),
-    ):
-        original = getattr(loop, name)
-        found.append((loop, name, original, hook(observer, original)))
+    found.append((loop, "create_task", loop.create_task, create_task_hook(observer, loop.create_task)))
+    found += future_hooks(observer, loop)
     for name in OF_LOOPS:
         original = getattr(loop, name, None)
         if original is not None and not isinstance(original, FunctionType):  # else it is not its own

@@ -37,8 +37,6 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hoo
     (_Loop, "call_soon", scheduling.call_soon_hook),
     (_Loop, "call_later", timers.call_later_hook),
     (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
-    (_Loop, "create_future", scheduling.create_future_hook),
-    (_Loop, "get_debug", scheduling.get_debug_hook),
     (_Loop, "stop", scheduling.stop_hook),
     (_Loop, "create_task", hooks.create_task_hook),
     (asyncio.Lock, "acquire", lock_holders.acquire_hook),
@@ -71,6 +69,8 @@ class TaskRecorder:
         for owner, name, make in _HOOKS:
             original = owner.__dict__[name]
             self._install(owner, name, original, make(observer, original))
+        for found in scheduling.future_hooks(observer, _Loop):
+            self._install(*found)
         self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
         _recording.append(self)
         observer.active = True

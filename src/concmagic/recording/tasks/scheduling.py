@@ -124,45 +124,47 @@ def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
     return call_soon_threadsafe
 
 
-def create_future_hook(observer: Observer, original: Hook) -> Hook:
-    """The stand-in for `create_future`: notes where it was called, unless that was in asyncio itself."""
+def future_hooks(observer: Observer, loop: Any) -> list[tuple[type, str, Hook, Hook]]:
+    """The stand-ins for `create_future` and `get_debug` of a class of loops: note where futures are made.
+
+    The first tells those that a loop makes, unless asyncio itself asked it to. Every future asks for the
+    debug mode while it is made: so the second tells those made by hand, where the first is not at work.
+    """
     places, make_future, frame_of = known_places, futures.Future, sys._getframe
-    alone, births = is_asyncios(original), observer.births
+    births, is_making = observer.births, False
+    originals: list[Hook] = [getattr(loop, name) for name in ("create_future", "get_debug")]
+    original_create, original_ask = originals
+    alone, alone_asked = (is_asyncios(original) for original in originals)
     # From 3.12: without a frame object, which every sleep would have to make.
     module_of = getattr(sys, "_getframemodulename", None)
 
-    @functools.wraps(original)
+    @functools.wraps(original_create)
     def create_future(self: Any) -> Any:
-        births.making = True
-        future: Any = make_future(loop=self) if alone else original(self)
-        births.making = False
+        nonlocal is_making
+        is_making = True
+        try:
+            future: Any = make_future(loop=self) if alone else original_create(self)
+        finally:
+            is_making = False
         if module_of is not None and module_of(1) == "asyncio.tasks":
             return future
         if places.get(frame_of(1).f_code.co_filename) != "stdlib" and observer.active:
-            observer.births.made(future, frame_of(1))
+            births.made(future, frame_of(1))
         return future
 
-    return create_future
-
-
-def get_debug_hook(observer: Observer, original: Hook) -> Hook:
-    """The stand-in for `get_debug`, which every future asks while it is made: notes those made by hand."""
-    places, frame_of = known_places, sys._getframe
-    module_of = getattr(sys, "_getframemodulename", None)  # from 3.12, as above
-    alone, births = is_asyncios(original), observer.births
-
-    @functools.wraps(original)
+    @functools.wraps(original_ask)
     def get_debug(self: Any) -> Any:
-        if not births.making:
+        if not is_making:
             if module_of is not None:
                 asked_here = module_of(1) not in _MAKERS
             else:
                 asked_here = places.get(frame_of(1).f_code.co_filename) not in _OWN_PLACES
             if asked_here and observer.active:
                 births.by_hand(self, frame_of(1))
-        return self._debug if alone else original(self)
+        return self._debug if alone_asked else original_ask(self)
 
-    return get_debug
+    hooks = (create_future, get_debug)
+    return [(loop, hook.__name__, original, hook) for original, hook in zip(originals, hooks, strict=True)]
 
 
 def stop_hook(observer: Observer, original: Hook) -> Hook:
