@@ -6,9 +6,9 @@ somebody, on to who let it go on; where a track began, on to who started it.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 
+from concmagic.analysis.path_index import Index
 from concmagic.analysis.path_parts import PathPart, summarised
 from concmagic.analysis.path_releases import Releases
 from concmagic.analysis.path_tracks import host_of, main_threads
@@ -26,8 +26,8 @@ def path_of(trace: Trace) -> tuple[PathPart, ...]:
 class _Walk:
     def __init__(self, trace: Trace) -> None:
         self._wall = trace.wall_ns
-        self._tracks = {track.id: track for track in trace.tracks}
-        self._starts = {track.id: [one.start_ns for one in track.states] for track in trace.tracks}
+        self._index = Index(trace)
+        self._releases = Releases(trace, self._index)
         self._threads = {
             (track.pid, track.native_id): track for track in trace.tracks if track.kind == "thread"
         }
@@ -39,8 +39,6 @@ class _Walk:
                 self._loops_in[track.parent].append(track)
             elif track.kind == "task":
                 self._roots[track.parent].append(track)
-        self._releases = releases = Releases(trace)
-        self._to, self._to_ns = releases.to, releases.to_ns
         self._mains = main_threads(trace)
         self._host = host_of(trace)
         self._found: list[PathPart] = []
@@ -57,7 +55,9 @@ class _Walk:
             if at < before:
                 here.clear()
             elif track is not None and track.id in here:  # in a circle: on where the least is claimed
-                track = max((self._tracks[one] for one in here), key=lambda one: self._begun(one, before))
+                track = max(
+                    (self._index.tracks[one] for one in here), key=lambda one: self._begun(one, before)
+                )
                 at = self._stay(track, at)
                 here.clear()
             elif track is not None:
@@ -66,7 +66,7 @@ class _Walk:
 
     def _back(self, track: Track, at: int) -> tuple[int, Track | None]:
         """One move: earlier on this track, or over to another one."""
-        interval = self._before(track, at)
+        interval = self._index.before(track, at)
         if interval is None:
             return at, self._origin(track, at)
         main = self._mains.get(track.id)
@@ -135,7 +135,7 @@ class _Walk:
     def _through_block(self, task: Track, block: StateInterval, at: int) -> tuple[int, Track | None]:
         """Into the process that the step's thread waited for; else the blocked step is part of the path."""
         thread = self._threads.get((task.pid, task.native_id))
-        wait = None if thread is None else self._before(thread, at)
+        wait = None if thread is None else self._index.before(thread, at)
         begin = block.start_ns if wait is None else max(block.start_ns, wait.start_ns)
         if thread is not None and wait is not None and wait.state is State.WAITING:
             source, moment = self._releases.of(thread, wait, at)
@@ -148,9 +148,8 @@ class _Walk:
 
     def _awaited(self, track: Track, wait: StateInterval, at: int) -> Track | None:
         """In the middle of a wait, where a helper led to: whose result comes next, and was being made."""
-        flows = self._to.get(track.id, [])
-        for flow in flows[bisect_left(self._to_ns.get(track.id, []), at + 1) :]:
-            source = self._tracks.get(flow.source)
+        for flow in self._index.flows_on(track, at):
+            source = self._index.tracks.get(flow.source)
             if flow.target_ns > wait.end_ns + 1_000_000 or at >= wait.end_ns:
                 return None
             if (
@@ -173,11 +172,11 @@ class _Walk:
 
     def _origin(self, track: Track, at: int) -> Track | None:
         """Who started it; else the track it stands under; else the cell."""
-        for flow in self._to.get(track.id, ()):
+        for flow in self._index.flows_to(track):
             if flow.kind == "spawn" and flow.source != track.id and flow.source_ns <= at:
-                return self._tracks.get(flow.source)
+                return self._index.tracks.get(flow.source)
         if track.parent is not None and track.parent != track.id:
-            return self._tracks.get(track.parent)
+            return self._index.tracks.get(track.parent)
         return None if track is self._host or self._host is None else self._host
 
     def _add_loop(self, track: Track, ready: StateInterval, at: int) -> None:
@@ -187,7 +186,7 @@ class _Walk:
             self._add(track, ready, ready.start_ns, at)
             return
         while at > ready.start_ns:
-            interval = self._before(loop, at)
+            interval = self._index.before(loop, at)
             if interval is None:
                 self._add(track, ready, ready.start_ns, at)
                 return
@@ -197,27 +196,17 @@ class _Walk:
 
     def _begun(self, track: Track, at: int) -> int:
         """When what a track did just before a moment began; -1 if it did nothing."""
-        interval = self._before(track, at)
+        interval = self._index.before(track, at)
         return -1 if interval is None else interval.start_ns
 
     def _stay(self, track: Track | None, at: int) -> int:
         """Where nobody leads on: the rest of this stretch as it is."""
-        interval = self._before(track, at) if track is not None else None
+        interval = self._index.before(track, at) if track is not None else None
         if track is None or interval is None:
             self._add(None, StateInterval(0, at, State.UNKNOWN), 0, at)
             return 0
         self._add(track, interval, interval.start_ns, at)
         return interval.start_ns
-
-    def _before(self, track: Track, at: int) -> StateInterval | None:
-        """What a track did just before a moment."""
-        index = bisect_left(self._starts[track.id], at) - 1
-        if index < 0:
-            return None
-        interval = track.states[index]
-        if interval.end_ns < at:  # it had ended already
-            return StateInterval(interval.end_ns, at, State.UNKNOWN)
-        return interval
 
     def _add(self, track: Track | None, interval: StateInterval, start_ns: int, end_ns: int) -> None:
         if end_ns <= start_ns:
