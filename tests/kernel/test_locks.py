@@ -192,6 +192,38 @@ def test_a_deadlock_is_told_after_an_interrupt(notebook: Kernel) -> None:
     release(notebook)
 
 
+def test_a_look_at_the_locks_that_fails_is_told_in_the_footer(notebook: Kernel) -> None:
+    cell = (
+        "%%threads -o trace\nimport os, resource\n"
+        "stuck, taken = threading.Lock(), []\n"
+        "before = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "stuck.acquire()\n"
+        "try:\n"
+        "    most = max(map(int, os.listdir('/proc/self/fd'))) + 1\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))\n"
+        "    try:\n"
+        "        while True: taken.append(os.dup(0))\n"
+        "    except OSError: pass\n"  # no descriptor is free now
+        "    print('on', flush=True)\n"
+        "    stuck.acquire()\n"
+        "finally:\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, before)\n"
+        "    for one in taken: os.close(one)"
+    )
+    started = notebook.start(cell)
+    started.wait_for("on")
+    notebook.interrupt()
+    run = started.wait()
+    assert (run.ename, run.stderr) == ("KeyboardInterrupt", "")
+    told = [one for one in notebook.value("trace.cost.problems") if "who waited for which lock" in one]
+    if EXACT:  # nobody has to look
+        assert told == []
+    else:
+        (problem,) = told
+        assert "Too many open files" in problem
+        assert problem in " ".join(run.displays[-1]["text/plain"].split())
+
+
 def test_the_main_thread_can_be_part_of_it(notebook: Kernel) -> None:
     cell = (
         "left, right, both = threading.Lock(), threading.Lock(), threading.Barrier(2)\n"

@@ -30,7 +30,7 @@ def compute():
 threads = [threading.Thread(target=compute) for _ in range(4)]
 for thread in threads:
     thread.start()
-addresses = LockAddresses(Chains(), repeat=False)
+addresses = LockAddresses(Chains(), repeat=False, failed=print)
 until, looked = time.monotonic() + 3, 0
 while time.monotonic() < until:
     addresses.look()

@@ -6,21 +6,25 @@ import ast
 import asyncio
 import ctypes
 import dis
+import errno
 import gc
 import importlib
 import inspect
 import json
+import os
 import queue
+import resource
 import sys
 import threading
 import types
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.lock_programs import EXACT, READS_STACKS, Seen, check, recorded, until_asleep
+from tests.unit.lock_programs import EXACT, READS_STACKS, Seen, check, recorded, until, until_asleep
 
 from concmagic import sentences
 from concmagic.recording import before_end
@@ -379,11 +383,40 @@ def test_the_look_before_the_end_comes_in_the_midst_of_another() -> None:
         thread = threading.Thread(target=waits)
         thread.start()
         until_asleep(lock)
-        addresses = LockAddresses(Chains(), repeat=False)
+        addresses = LockAddresses(Chains(), repeat=False, failed=print)
         with addresses._frames.open():
             addresses.look_at_end(None, {thread.ident or 0: 41})
     thread.join()
     assert [(one.native_id, one.object) for one in addresses.stopped] == [(41, 0)] * READS_STACKS
+
+
+@contextmanager
+def no_free_descriptor() -> Iterator[None]:
+    """Nothing can be opened."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("by_samples", [False, True])
+def test_a_look_that_fails_is_told_once_and_raises_nothing(by_samples: bool) -> None:
+    recorder = LockRecorder({}, sampled=by_samples)
+    recorder.start()
+    try:
+        with no_free_descriptor():
+            before_end.look_before_end(sys._getframe())
+            before_end.look_before_end(sys._getframe())
+            if by_samples and not EXACT:
+                recorder.problems.clear()
+                until(lambda: bool(recorder.problems))
+    finally:
+        recorder.stop()
+    error = OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/self/mem")
+    assert recorder.problems == [sentences.look_at_locks_failed(error)] * (not EXACT)
+    assert not before_end._looks
 
 
 def test_a_failure_of_the_watching_is_never_the_users(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,24 +7,27 @@ from types import FrameType
 
 Look = Callable[[FrameType | None], None]
 
-_looks: list[Look] = []
+_looks: dict[Look, Callable[[Exception], None]] = {}  # and whom to tell if it fails
 
 
-def call(look: Look) -> None:
-    """Call this when the cell is about to be stopped, with the frame that the stopping thread stands in."""
-    _looks.append(look)
+def call(look: Look, failed: Callable[[Exception], None]) -> None:
+    """Call this when the cell is about to be stopped, with the frame that the stopping thread stands in.
+
+    A look that fails costs itself: its error is told to `failed`, and the cell is stopped all the same.
+    """
+    _looks[look] = failed
 
 
 def forget(look: Look) -> None:
     """Call it no more."""
-    if look in _looks:
-        _looks.remove(look)
+    _looks.pop(look, None)
 
 
 def look_before_end(frame: FrameType | None) -> None:
-    """Let everybody look who wants to; a look that fails costs itself."""
-    for look in list(_looks):
+    """Let everybody look who wants to."""
+    for look, failed in list(_looks.items()):
         try:
             look(frame)
-        except Exception:
+        except Exception as error:
             forget(look)
+            failed(error)

@@ -13,6 +13,12 @@ LOCKS_OF_WITH_UNSEEN = (
 )
 
 
+def look_at_locks_failed(error: Exception) -> str:
+    """Where threads stand could not be seen at a moment."""
+    why = f"{type(error).__name__}: {error}"
+    return f"A look at where the threads stand failed: who waited for which lock then is not known ({why})."
+
+
 def locks_no_longer_watched(operations: int) -> str:
     """So many takings and lettings go that watching them would have cost too much."""
     return (

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -41,7 +42,7 @@ def can_tell() -> bool:
 class LockAddresses:
     """Every lock that was seen during a recording; keeps none alive."""
 
-    def __init__(self, chains: Chains, repeat: bool) -> None:
+    def __init__(self, chains: Chains, repeat: bool, failed: Callable[[Exception], None]) -> None:
         self.found: dict[int, weakref.ref[Any]] = {}  # the last that was at an address
         self.objects: dict[int, int] = {}  # address → number of what was seen waited for
         self.stopped: list[HeldAtStop] = []
@@ -52,6 +53,8 @@ class LockAddresses:
         self._frames = Frames()
         self._frames_at_end = Frames()  # that look comes in the midst of another: each reads its own file
         self._repeat = repeat and self._frames.can_read
+        self._failed = failed  # told of a look that could not be taken; the next one may be
+        self._search_at = 0.0
         self._wake = _thread.allocate_lock()
         self._ended = _thread.allocate_lock()
 
@@ -143,19 +146,26 @@ class LockAddresses:
     def _run(self) -> None:
         native_id = _thread.get_native_id()
         ours.add(native_id)
-        pause, search_at = _PAUSE_S, 0.0
+        pause = _PAUSE_S
         try:
             while not self._wake.acquire(timeout=pause):
-                began = time.thread_time()
-                entering = self._look_at_frames()
-                looked = time.thread_time()
-                pause = max(_PAUSE_S, _SHARE * (looked - began))
-                if time.monotonic() >= search_at:
-                    self._search(entering)
-                    search_at = time.monotonic() + _SHARE * (time.thread_time() - looked)
+                try:
+                    pause = self._look_and_search()
+                except Exception as error:  # no descriptor is free: raised, it would be printed into the cell
+                    self._failed(error)
         finally:
             ours.remove(native_id)
             self._ended.release()
+
+    def _look_and_search(self) -> float:
+        """Look once, search where it is time to; returns for how long not to look again (s)."""
+        began = time.thread_time()
+        entering = self._look_at_frames()
+        looked = time.thread_time()
+        if time.monotonic() >= self._search_at:
+            self._search(entering)
+            self._search_at = time.monotonic() + _SHARE * (time.thread_time() - looked)
+        return max(_PAUSE_S, _SHARE * (looked - began))
 
 
 def _address(lock: Any) -> int:

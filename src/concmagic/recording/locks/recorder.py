@@ -41,7 +41,7 @@ class LockRecorder:
 
             if addresses.can_tell():
                 repeat = sampled and not _EXACT
-                self._addresses = addresses.LockAddresses(self._table.chains, repeat)
+                self._addresses = addresses.LockAddresses(self._table.chains, repeat, self._look_failed)
 
     def start(self) -> None:
         """Watch. Of a lock that is held already the holder is not known."""
@@ -52,7 +52,7 @@ class LockRecorder:
         if self._addresses is not None:
             self._addresses.start()
             if not _EXACT:
-                before_end.call(self._look_before_end)
+                before_end.call(self._look_before_end, self._look_failed)
         if _EXACT:
             self._start_monitor()
         if not _EXACT or not stack.can_read():
@@ -85,6 +85,11 @@ class LockRecorder:
         if self._addresses is not None:
             threads = {one.ident or 0: one.native_id or 0 for one in threading.enumerate()}
             self._addresses.look_at_end(frame, threads)
+
+    def _look_failed(self, error: Exception) -> None:
+        problem = sentences.look_at_locks_failed(error)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def stop(self) -> LockLog:
         """Leave nothing, and hand over what was seen."""
