@@ -3,10 +3,8 @@
 run = kernel.run("print(1); 2")
 assert (run.status, run.stdout, run.result_text) == ("ok", "1\\n", "2")
 
-cell = kernel.start("print('here', flush=True); time.sleep(60)")
-cell.wait_for("here")
-kernel.interrupt()
-assert cell.wait().ename == "KeyboardInterrupt"
+run = kernel.interrupted("print('here', flush=True); time.sleep(60)")
+assert run.ename == "KeyboardInterrupt"
 """
 
 from __future__ import annotations
@@ -31,6 +29,7 @@ from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
 TIMEOUT_S = 60.0
+ENDS_S = 20.0  # after an interrupt: less than what it is to cut short
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
@@ -60,6 +59,7 @@ class Run:
     execution_count: int = 0
     reply: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    interrupted_at: float = 0.0  # of time.monotonic, which is the kernel's, too
 
     @property
     def stdout(self) -> str:
@@ -199,6 +199,17 @@ class Kernel:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError):
             return text
+
+    def interrupted(self, code: str, *said: str, timeout: float = ENDS_S) -> Run:
+        """Run a cell and interrupt it once it has printed all this, "here" by default."""
+        cell = self.start(code)
+        for text in said or ("here",):
+            cell.wait_for(text)
+        struck_at = time.monotonic()
+        self.interrupt()
+        run = cell.wait(timeout)
+        run.interrupted_at = struck_at
+        return run
 
     def interrupt(self) -> None:
         """Send what the notebook's stop button sends."""

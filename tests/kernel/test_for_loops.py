@@ -151,10 +151,7 @@ def test_help_lists_the_options(kernel: Kernel) -> None:
     ],
 )
 def test_one_interrupt_ends_the_loop_and_its_picture_is_drawn(kernel: Kernel, cell: str) -> None:
-    started = kernel.start(cell)
-    started.wait_for("here")
-    kernel.interrupt()
-    run = started.wait(10)
+    run = kernel.interrupted(cell, timeout=10)
     assert run.ename == "KeyboardInterrupt"
     assert run.displays
     assert "concmagic" not in run.traceback_text.replace("%%asyncio_trace", "")

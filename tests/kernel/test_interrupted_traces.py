@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_run_interrupts import STILL, interrupted
+from interrupts import STILL
 
 from conftest import Kernel
 
@@ -39,7 +39,7 @@ def longest(kernel: Kernel, name: str) -> Any:
 @pytest.mark.parametrize("form", ["await main()", "asyncio.run(main())"])
 @pytest.mark.parametrize("detail", ["calls", "states"])
 def test_an_interrupt_shows_which_task_was_on_the_loop(kernel: Kernel, form: str, detail: str) -> None:
-    run = interrupted(kernel, f"%%asyncio_trace -q --detail {detail}\n{GROUP}{form}")
+    run = kernel.interrupted(f"%%asyncio_trace -q --detail {detail}\n{GROUP}{form}")
     assert run.ename == "KeyboardInterrupt"
     assert longest(kernel, "rude")[0] == "blocking"
     assert longest(kernel, "polite") == ("waiting", "sleep", 6)

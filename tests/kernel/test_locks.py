@@ -210,10 +210,7 @@ def test_a_look_at_the_locks_that_fails_is_told_in_the_footer(notebook: Kernel) 
         "    resource.setrlimit(resource.RLIMIT_NOFILE, before)\n"
         "    for one in taken: os.close(one)"
     )
-    started = notebook.start(cell)
-    started.wait_for("on")
-    notebook.interrupt()
-    run = started.wait()
+    run = notebook.interrupted(cell, "on")
     assert (run.ename, run.stderr) == ("KeyboardInterrupt", "")
     told = [one for one in notebook.value("trace.cost.problems") if "who waited for which lock" in one]
     if EXACT:  # nobody has to look

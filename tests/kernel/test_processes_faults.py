@@ -57,10 +57,7 @@ def gone(pid: int) -> bool:
 def interrupted(kernel: Kernel, cell: str, pids: int) -> Run:
     """Interrupt a cell that prints `pids` process ids, and check that it ended with all of them."""
     kernel.check(SETUP)
-    started = kernel.start("%%procs -o trace\n" + cell)
-    started.wait_for("here")
-    kernel.interrupt()
-    run = started.wait()
+    run = kernel.interrupted("%%procs -o trace\n" + cell)
     assert (run.status, run.ename) == ("error", "KeyboardInterrupt")
     assert run.displays, "no picture"
     told = [int(word) for word in run.stdout.split() if word.isdigit()]
@@ -116,10 +113,7 @@ for process in processes[4:]: process.start()
 for process in processes: process.join()
 """
     kernel.check(SETUP)
-    started = kernel.start("%%procs -o trace\n" + cell)
-    started.wait_for("here")
-    kernel.interrupt()
-    run = started.wait()
+    run = kernel.interrupted("%%procs -o trace\n" + cell)
     assert run.ename == "KeyboardInterrupt" and run.displays
     assert all(gone(int(word)) for word in run.stdout.split() if word.isdigit())
     assert kernel.value("mp.active_children()") == []

@@ -2,41 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from interrupts import ENDED, STILL
 
 from conftest import Kernel, Run
 
-# Says so once the main thread stands still: an interrupt then meets the wait itself, not the print before it.
-STILL = (
-    "from concmagic.recording.thread_frames import thread_frames\n"  # of which Python 3.11 never hangs
-    "def say_when_still(then=lambda: None):\n"
-    "    main = threading.main_thread().ident\n"
-    "    def watch():\n"
-    "        last, times = None, 0\n"
-    "        while times < 5:\n"
-    "            frame = thread_frames()[main]\n"
-    "            now = id(frame), frame.f_lasti\n"
-    "            times = times + 1 if now == last else 0\n"
-    "            last = now\n"
-    "            time.sleep(0.01)\n"
-    "        print('here', flush=True)\n"
-    "        then()\n"
-    "    threading.Thread(target=watch, daemon=True).start()\n"
-)
-# Notes when a traced cell was over: recording stops then, and the picture is still to come.
-ENDED = (
-    "import time\n"
-    "from concmagic.recording.session import RecordingSession\n"
-    "if 'real_stop' not in globals():\n"
-    "    real_stop = RecordingSession.stop\n"
-    "    def noting_stop(*args, **kwargs):\n"
-    "        global ended\n"
-    "        ended = time.monotonic()\n"
-    "        return real_stop(*args, **kwargs)\n"
-    "    RecordingSession.stop = noting_stop\n"
-)
 HERE = "say_when_still()\n"
 PRINT = "print('here', flush=True)\n"
 
@@ -112,20 +82,10 @@ def ready(kernel: Kernel) -> None:
     )
 
 
-def interrupted(kernel: Kernel, code: str) -> Run:
-    cell = kernel.start(code)
-    cell.wait_for("here")
-    kernel.interrupt()
-    return cell.wait(20)
-
-
 def seconds_to_its_end(kernel: Kernel, code: str) -> tuple[Run, float]:
     """Interrupt a traced cell; how long it then ran on. One clock serves this process and the kernel's."""
-    cell = kernel.start(code)
-    cell.wait_for("here")
-    sent = time.monotonic()
-    kernel.interrupt()
-    return cell.wait(20), kernel.value("ended") - sent
+    run = kernel.interrupted(code)
+    return run, kernel.value("ended") - run.interrupted_at
 
 
 def check_next_cells(kernel: Kernel) -> None:
@@ -185,19 +145,18 @@ def test_interrupted_sync_cell_tells_what_a_plain_one_tells(kernel: Kernel) -> N
     from test_run_tracebacks import story
 
     body = "def f():\n    time.sleep(60)\nsay_when_still()\nf()"
-    plain = interrupted(kernel, body)
-    traced = interrupted(kernel, f"%%threads -q\n{body}")
+    plain = kernel.interrupted(body)
+    traced = kernel.interrupted(f"%%threads -q\n{body}")
     assert story(traced, 1) == story(plain, 0)
 
 
 def test_finally_of_an_interrupted_task_may_await(kernel: Kernel) -> None:
-    interrupted(kernel, f"%%asyncio_trace -q\n{AWAITING['short finally']}")
+    kernel.interrupted(f"%%asyncio_trace -q\n{AWAITING['short finally']}")
     assert kernel.value("cleaned") is True
 
 
 def test_queued_jobs_do_not_begin_after_an_interrupt(kernel: Kernel) -> None:
-    run = interrupted(
-        kernel,
+    run = kernel.interrupted(
         "%%threads -q\nbegun = []\ndef job(i):\n    begun.append(i)\n    gate.set()\n    hold.wait()\n"
         "hold = threading.Event()\n"
         "p = ThreadPoolExecutor(2)\nf = [p.submit(job, i) for i in range(20)]\n"
@@ -213,21 +172,21 @@ def test_pool_of_an_earlier_cell_keeps_its_jobs(kernel: Kernel) -> None:
         "hold = threading.Event()\nearlier = ThreadPoolExecutor(1)\n"
         "fs = [earlier.submit(hold.wait) for _ in range(3)]"
     )
-    interrupted(kernel, "%%threads -q\n" + SYNC["sleep"])
+    kernel.interrupted("%%threads -q\n" + SYNC["sleep"])
     kernel.check("hold.set()")
     assert kernel.check("[f.result() for f in fs]").result_text == "[True, True, True]"
 
 
 def test_tasks_of_an_earlier_cell_survive_an_interrupt(kernel: Kernel) -> None:
     kernel.check("still = asyncio.create_task(asyncio.sleep(3600, 'x'))\nawait asyncio.sleep(0)")
-    interrupted(kernel, "%%asyncio_trace -q\n" + AWAITING["gather"])
+    kernel.interrupted("%%asyncio_trace -q\n" + AWAITING["gather"])
     assert kernel.value("still.done()") is False
     kernel.check("still.cancel();")
 
 
 def test_tasks_of_the_cell_are_cancelled_by_an_interrupt(kernel: Kernel) -> None:
-    interrupted(
-        kernel, "%%asyncio_trace -q\nside = asyncio.create_task(asyncio.sleep(3600))\n" + AWAITING["sleep"]
+    kernel.interrupted(
+        "%%asyncio_trace -q\nside = asyncio.create_task(asyncio.sleep(3600))\n" + AWAITING["sleep"]
     )
     assert kernel.value("side.cancelled()") is True
 
@@ -264,7 +223,7 @@ def test_timeout_that_is_not_needed_does_nothing(kernel: Kernel, magic: str, bod
 
 
 def test_interrupt_before_the_timeout_is_an_interrupt(kernel: Kernel) -> None:
-    run = interrupted(kernel, "%%threads -q --timeout 3600\n" + SYNC["sleep"])
+    run = kernel.interrupted("%%threads -q --timeout 3600\n" + SYNC["sleep"])
     assert run.ename == "KeyboardInterrupt"
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_run_interrupts import STILL
+from interrupts import STILL
 from test_run_plain import is_picture
 
 from conftest import Kernel
@@ -200,10 +200,7 @@ def test_cell_leaves_nothing(watched: Kernel, cell: str) -> None:
 @pytest.mark.parametrize("cell", INTERRUPTED.values(), ids=INTERRUPTED)
 def test_interrupted_cell_leaves_nothing(watched: Kernel, cell: str) -> None:
     watched.check("before = state()")
-    started = watched.start(cell)
-    started.wait_for("here")
-    watched.interrupt()
-    assert started.wait().ename == "KeyboardInterrupt"
+    assert watched.interrupted(cell).ename == "KeyboardInterrupt"
     assert changes(watched) == {}
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import Any
 
 import pytest
-from test_run_interrupts import ENDED
+from interrupts import ENDED
 from tests.kernel.conftest import Kernel, unpacked
 
 ASKED = """
@@ -47,17 +46,24 @@ def findings(kernel: Kernel) -> dict[str, str]:
 
 # ---- waits ---------------------------------------------------------------------------------------
 
-SOCKETS = """\
-%%threads -q -o trace
-import http.client, socket, threading, time
+
+def server(times: int, answer: bytes) -> str:
+    """Eight lines of a cell: `serve` answers late, and so many times."""
+    return f"""\
 server = socket.create_server(("127.0.0.1", 0))
 port = server.getsockname()[1]
 def serve():
-    for _ in range(5):
+    for _ in range({times}):
         client, _ = server.accept()
         time.sleep(0.3)  # the length of the wait that is to be told
-        client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nhello\\n")
+        client.sendall({answer!r})
         client.close()
+"""
+
+
+SOCKETS = "%%threads -q -o trace\nimport http.client, socket, threading, time\n"
+SOCKETS += server(5, b"HTTP/1.0 200 OK\r\n\r\nhello\n")
+SOCKETS += """\
 def connected(**more): return socket.create_connection(("127.0.0.1", port), **more)
 def recv():
     connected().recv(10)
@@ -87,17 +93,8 @@ def test_a_wait_at_a_socket_says_which_and_from_which_line(asked: Kernel) -> Non
         assert longest_wait(asked, name) == ("socket", address, line), name
 
 
-BY_NAME = """\
-%%timeline -q -o trace
-import asyncio, socket, threading, time
-server = socket.create_server(("127.0.0.1", 0))
-port = server.getsockname()[1]
-def serve():
-    for _ in range(2):
-        client, _ = server.accept()
-        time.sleep(0.3)  # the length of the wait that is to be told
-        client.sendall(b"hello\\n")
-        client.close()
+BY_NAME = "%%timeline -q -o trace\nimport asyncio, socket, threading, time\n" + server(2, b"hello\n")
+BY_NAME += """\
 def recv():
     socket.create_connection(("localhost", port)).recv(10)
 async def read():
@@ -511,20 +508,17 @@ def test_ten_thousand_jobs(asked: Kernel) -> None:
 
 def test_an_interrupt_of_a_pool_names_what_was_left_running(asked: Kernel) -> None:
     asked.check(ENDED)
-    cell = asked.start(
+    run = asked.interrupted(
         "%%threads -q -o trace\nimport threading, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
         "def say(what):\n    print(f'{what}\\n', end='', flush=True)\n"
         "def items():\n    yield from range(8)\n    say('all handed in')\n"
         "def sleep_5s(n):\n    say(f'began {n}')\n    time.sleep(5)\n"
-        "with ThreadPoolExecutor(4, thread_name_prefix='nap') as p: list(p.map(sleep_5s, items()))"
+        "with ThreadPoolExecutor(4, thread_name_prefix='nap') as p: list(p.map(sleep_5s, items()))",
+        *(f"began {number}" for number in range(4)),
+        "all handed in",
     )
-    for said in ("began 0", "began 1", "began 2", "began 3", "all handed in"):
-        cell.wait_for(said)
-    sent = time.monotonic()  # of the clock that the kernel reads, too
-    asked.interrupt()
-    run = cell.wait()
     assert run.ename == "KeyboardInterrupt"
-    assert asked.value("ended") - sent < 1  # not the 9 s that its jobs would take
+    assert asked.value("ended") - run.interrupted_at < 1  # not the 9 s that its jobs would take
     outcomes = asked.value("sorted(one.outcome for one in __import__('concmagic').last().jobs)")
     assert outcomes == ["cancelled"] * 4 + ["left running"] * 4
     found = dict(asked.value("[(one.lint, one.message) for one in __import__('concmagic').last().findings]"))
