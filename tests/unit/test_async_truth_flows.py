@@ -5,31 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
+from async_programs import RUNS, turns
 from async_truth import flows, order, traced, traced_and_recorded, track, waits
 from recorded_tasks import line_of
 
 from concmagic.analysis.metrics import compute
 from concmagic.trace.model import State, Trace
 from concmagic.trace.task_words import cancelled_by
-
-RUNS = [pytest.param(asyncio.run, id="asyncio")]
-if sys.platform != "win32":
-    import uvloop
-
-    RUNS.append(pytest.param(uvloop.run, id="uvloop"))
-
-
-async def turns(how_many: int) -> None:
-    """Let the other tasks run until they stand still."""
-    for _ in range(how_many):
-        await asyncio.sleep(0)
 
 
 def test_to_thread_is_one_story_of_task_and_thread() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -13,23 +12,11 @@ import aiohttp
 import anyio
 import pytest
 from aiohttp import web
+from async_programs import RUNS, SIZE, exchange, turns
 from async_truth import flows, order, traced, track, waits
 from recorded_tasks import line_of
 
 from concmagic.trace.model import State
-
-SIZE = 1 << 25  # more than the sockets' buffers hold
-RUNS = [pytest.param(asyncio.run, id="asyncio")]
-if sys.platform != "win32":
-    import uvloop
-
-    RUNS.append(pytest.param(uvloop.run, id="uvloop"))
-
-
-async def turns(how_many: int) -> None:
-    """Let the other tasks run until they stand still."""
-    for _ in range(how_many):
-        await asyncio.sleep(0)
 
 
 def names(trace: Any) -> set[str]:
@@ -179,6 +166,7 @@ def test_a_creator_waits_for_the_eager_start_of_its_task() -> None:
 
 
 if sys.platform != "win32":
+    import uvloop
 
     def test_what_uvloop_starts_to_end_a_run_is_not_the_users() -> None:
         async def child() -> None:
@@ -196,22 +184,6 @@ if sys.platform != "win32":
 
         async def main() -> None:
             loop = asyncio.get_running_loop()
-            gate = asyncio.Event()
-
-            async def accepts() -> None:
-                connection, _ = await loop.sock_accept(listening)
-                with connection:
-                    await gate.wait()
-                    while await loop.sock_recv(connection, 1 << 20):
-                        pass
-
-            async def connects() -> None:
-                with socket.socket() as connection:
-                    connection.setblocking(False)
-                    await loop.sock_connect(connection, listening.getsockname())
-                    addresses["client"] = "{}:{}".format(*connection.getsockname())
-                    connected.set()
-                    await loop.sock_sendall(connection, bytes(1 << 25))  # more than the buffers hold
 
             async def opens() -> None:
                 transport, _ = await loop.create_connection(asyncio.Protocol, *addresses["other"].split(":"))
@@ -221,19 +193,13 @@ if sys.platform != "win32":
                 await loop.getaddrinfo("localhost", 80)
                 await loop.getaddrinfo(b"localhost", 0)
 
-            connected = asyncio.Event()
             other = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
             addresses["other"] = "{}:{}".format(*other.sockets[0].getsockname())
-            with socket.create_server(("127.0.0.1", 0)) as listening:
-                listening.setblocking(False)
-                addresses["server"] = "{}:{}".format(*listening.getsockname())
-                tasks = [asyncio.create_task(each()) for each in (accepts, connects, opens, asks)]
-                # One that is a task of its own: no coroutine of Python's is around it.
-                tasks.append(asyncio.create_task(loop.getaddrinfo("localhost", 443), name="alone"))
-                await connected.wait()
-                await turns(5)
-                gate.set()
-                await asyncio.gather(*tasks)
+            tasks = [asyncio.create_task(each()) for each in (opens, asks)]
+            # One that is a task of its own: no coroutine of Python's is around it.
+            tasks.append(asyncio.create_task(loop.getaddrinfo("localhost", 443), name="alone"))
+            addresses["server"], addresses["client"] = await exchange()
+            await asyncio.gather(*tasks)
             other.close()
 
         trace = traced(main, uvloop.run)

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 
+from async_programs import turns
 from async_truth import traced
 
 from concmagic.analysis.metrics import compute
@@ -16,12 +17,6 @@ from concmagic.report_builder import build_report
 from concmagic.sentences import duration
 from concmagic.trace.model import State
 from concmagic.trace.step_states import MOST_TOLD
-
-
-async def turns(how_many: int) -> None:
-    """Let the other tasks run until they stand still."""
-    for _ in range(how_many):
-        await asyncio.sleep(0)
 
 
 def test_the_longest_step_has_its_task_and_place_and_kept_others_waiting() -> None:

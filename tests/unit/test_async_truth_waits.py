@@ -17,22 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from async_programs import RUNS, SIZE, exchange, turns
 from async_truth import flows, traced, track, waits
 from recorded_tasks import line_of
 
 from concmagic.trace.model import State
-
-RUNS = [pytest.param(asyncio.run, id="asyncio")]
-if sys.platform != "win32":
-    import uvloop
-
-    RUNS.append(pytest.param(uvloop.run, id="uvloop"))
-
-
-async def turns(how_many: int) -> None:
-    """Let the other tasks run until they stand still."""
-    for _ in range(how_many):
-        await asyncio.sleep(0)
 
 
 class Shared:
@@ -334,7 +323,7 @@ def test_a_future_that_a_protocol_makes_done_tells_the_connection(run: Callable[
         host, port = server.sockets[0].getsockname()
         addresses["server"] = f"{host}:{port}"
         transport, protocol = await asyncio.get_running_loop().create_connection(Answers, host, port)
-        transport.write(bytes(1 << 25))  # more than the sockets' buffers hold
+        transport.write(bytes(SIZE))
         tasks = [asyncio.create_task(each()) for each in (reads, writes, ends, gives_up)]
         await turns(3)
         gate.set()
@@ -495,7 +484,7 @@ def test_streams_tell_host_and_port_of_the_other_end() -> None:
             closed.set()
 
         async def writes() -> None:
-            writer.write(bytes(1 << 25))  # more than the sockets' buffers hold
+            writer.write(bytes(SIZE))
             await writer.drain()
 
         async def reads() -> None:
@@ -526,39 +515,13 @@ def test_streams_tell_host_and_port_of_the_other_end() -> None:
 
 
 def test_sockets_tell_host_and_port_of_the_other_end() -> None:
-    addresses: dict[str, str] = {}
+    addresses: list[str] = []
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        gate = asyncio.Event()
-
-        async def accepts() -> None:
-            connection, _ = await loop.sock_accept(listening)
-            with connection:
-                await gate.wait()
-                while await loop.sock_recv(connection, 1 << 20):
-                    pass
-
-        async def connects() -> None:
-            with socket.socket() as connection:
-                connection.setblocking(False)
-                await loop.sock_connect(connection, listening.getsockname())
-                addresses["client"] = "{}:{}".format(*connection.getsockname())
-                connected.set()
-                await loop.sock_sendall(connection, bytes(1 << 25))  # more than the buffers hold
-
-        connected = asyncio.Event()
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            listening.setblocking(False)
-            addresses["server"] = "{}:{}".format(*listening.getsockname())
-            tasks = [asyncio.create_task(accepts()), asyncio.create_task(connects())]
-            await connected.wait()
-            await turns(5)
-            gate.set()
-            await asyncio.gather(*tasks)
+        addresses.extend(await exchange())
 
     trace = traced(main)
-    server, client = addresses["server"], addresses["client"]
+    server, client = addresses
     assert waits(trace, "connects") == [f"sock_connect {server}", f"sock_sendall {server}"]
     accepts = waits(trace, "accepts")
     assert accepts[:2] == [f"sock_accept {server}", "Event gate"]

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from packed_boxes import unpacked
 
 from concmagic.renderers.html import HtmlRenderer
 from concmagic.renderers.payload import payload
@@ -139,20 +140,11 @@ def test_ever_new_words_flows_and_marks_are_bounded() -> None:
     assert len(html.encode()) <= 800_000
 
 
-def _unpacked(row: list[int], kinds: list[list[object]]) -> list[tuple[int, int, list[object]]]:
-    at, boxes = 0, []
-    for length, kind in zip(row[::2], row[1::2], strict=True):
-        if kind:
-            boxes.append((at, at + length, kinds[kind]))
-        at += length
-    return boxes
-
-
 def test_the_packed_boxes_are_the_tracks_states() -> None:
     data = json.loads(json.dumps(payload(asyncio_blocker())))
     number = next(index for index, lane in enumerate(data["lanes"]) if lane[0] == "victim-0")
     victim = next(one for one in asyncio_blocker().trace.tracks if one.name == "victim-0")
-    boxes = _unpacked(data["rows"][number], data["kinds"])
+    boxes = unpacked(data["rows"][number], data["kinds"])
     assert [(start * data["unit"], end * data["unit"]) for start, end, _ in boxes] == [
         (i.start_ns, i.end_ns) for i in victim.states
     ]

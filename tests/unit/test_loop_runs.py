@@ -7,12 +7,16 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from IPython.lib.pretty import pretty
 from loop_notebook import Notebook, notebook
 
+from concmagic.cell import Program
+from concmagic.recording.raw import TaskLog
+from concmagic.recording.tasks.recorder import TaskRecorder
 from concmagic.runners.loop_labels import item_label, length_of
 from concmagic.runners.loop_results import Results
 
@@ -240,16 +244,21 @@ def test_every_item_has_a_job_with_its_times_and_place(book: Notebook, model: st
     assert {job.submitter for job in jobs} == {threading.get_native_id()}
 
 
-def test_a_job_under_asyncio_carries_the_number_of_its_recorded_task(book: Notebook) -> None:
-    from concmagic.recording.tasks.recorder import TaskRecorder
-
-    program = book.program("asyncio", "for n in range(3)", "import asyncio\nawait asyncio.sleep(0)")
+def recorded_tasks_of(book: Notebook, program: Program, fails_with: type[Exception] | None = None) -> TaskLog:
+    """What is recorded of its tasks while a program runs."""
     recorder = TaskRecorder()
     recorder.start()
     try:
-        book.run_program(program)
+        with pytest.raises(fails_with) if fails_with else nullcontext():
+            book.run_program(program)
     finally:
         log = recorder.stop()
+    return log
+
+
+def test_a_job_under_asyncio_carries_the_number_of_its_recorded_task(book: Notebook) -> None:
+    program = book.program("asyncio", "for n in range(3)", "import asyncio\nawait asyncio.sleep(0)")
+    log = recorded_tasks_of(book, program)
     named = {task.number: task for task in log.tasks}
     for job in program.jobs():
         assert named[job.task].name == job.label
@@ -258,31 +267,16 @@ def test_a_job_under_asyncio_carries_the_number_of_its_recorded_task(book: Noteb
 
 
 def test_the_reason_and_line_of_an_items_wait_are_found(book: Notebook) -> None:
-    from concmagic.recording.tasks.recorder import TaskRecorder
-
     program = book.program("asyncio", "for n in range(1)", "import asyncio\nawait asyncio.sleep(0.001)")
-    recorder = TaskRecorder()
-    recorder.start()
-    try:
-        book.run_program(program)
-    finally:
-        log = recorder.stop()
+    log = recorded_tasks_of(book, program)
     (task,) = [task for task in log.tasks if task.number == program.jobs()[0].task]
     waits = [wake.wait for wake in task.wakes if wake.wait is not None]
     assert [(wait.reason, wait.line) for wait in waits] == [("sleep", 3)]
 
 
 def test_the_task_of_a_failed_item_has_failed(book: Notebook) -> None:
-    from concmagic.recording.tasks.recorder import TaskRecorder
-
     program = book.program("asyncio", "for n in range(1)", "1 / n")
-    recorder = TaskRecorder()
-    recorder.start()
-    try:
-        with pytest.raises(ZeroDivisionError):
-            book.run_program(program)
-    finally:
-        log = recorder.stop()
+    log = recorded_tasks_of(book, program, ZeroDivisionError)
     (task,) = [task for task in log.tasks if task.number == program.jobs()[0].task]
     assert task.outcome == "raised ZeroDivisionError"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import pytest
+from packed_boxes import Box, unpacked
 
 from concmagic import sentences
 from concmagic.renderers.html import HtmlRenderer, _code
@@ -25,26 +25,15 @@ from sample_reports import (
     with_many_calls,
 )
 
-Box = tuple[int, int, list[Any]]
-
 
 def _rows(report: Report) -> dict[str, list[list[Box]]]:
     """By lane: the boxes of each row as (start, end, kind)."""
     data = payload(report)
     calls = data["calls"]
     return {
-        data["lanes"][lane][0]: [_boxes(row, calls["kinds"]) for row in rows]
+        data["lanes"][lane][0]: [unpacked(row, calls["kinds"]) for row in rows]
         for lane, _deeper, *rows in calls["lanes"]
     }
-
-
-def _boxes(row: list[int], kinds: list[Any]) -> list[Box]:
-    at, boxes = 0, []
-    for length, kind in zip(row[::2], row[1::2], strict=True):
-        if kind:
-            boxes.append((at, at + length, kinds[kind]))
-        at += length
-    return boxes
 
 
 def _how_many(report: Report) -> dict[int, int]:

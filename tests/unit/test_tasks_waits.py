@@ -14,15 +14,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
+from async_programs import turns
 from recorded_tasks import causes, line_of, named, reasons, record
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
-
-
-async def turns(how_many: int) -> None:
-    """Let the other tasks run until they stand still."""
-    for _ in range(how_many):
-        await asyncio.sleep(0)
 
 
 def lock() -> tuple[Program, Callable[[], None]]:
