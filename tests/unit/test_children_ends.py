@@ -66,19 +66,22 @@ answer = sorted(worker.exitcode for worker in workers)
             check_whole(record)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_sigterm_while_a_system_call_blocks(method: str) -> None:
-    cell = f"""
+# Ended by SIGTERM once it has said that it is ready.
+TERMINATED = """
 ctx = mp.get_context("{method}")
 receiver, sender = ctx.Pipe(False)
-process = ctx.Process(target=ready, args=(sender,))
+process = ctx.Process(target={target}, args=(sender,))
 process.start()
 receiver.recv()
 process.terminate()
 process.join()
 answer = process.exitcode
 """
-    book = run_cells(SETUP, cell)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sigterm_while_a_system_call_blocks(method: str) -> None:
+    book = run_cells(SETUP, TERMINATED.format(method=method, target="ready"))
     (record,) = book.workers
     assert book.last.answer == record.exit_code == -15
     check_whole(record)
@@ -91,14 +94,8 @@ def polite(sender):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
     sender.send(1)
     while True: time.sleep(0.01)
-ctx = mp.get_context("spawn")
-receiver, sender = ctx.Pipe(False)
-process = ctx.Process(target=polite, args=(sender,))
-process.start()
-receiver.recv()
-process.terminate()
-process.join()
 """
+    cell += TERMINATED.format(method="spawn", target="polite")
     (record,) = run_cells(SETUP, cell).workers
     assert record.exit_code == 7
     check_whole(record)
@@ -110,14 +107,8 @@ def takes(sender):
     signal.set_wakeup_fd(-1)
     sender.send(1)
     while True: time.sleep(0.01)
-ctx = mp.get_context("spawn")
-receiver, sender = ctx.Pipe(False)
-process = ctx.Process(target=takes, args=(sender,))
-process.start()
-receiver.recv()
-process.terminate()
-process.join()
 """
+    cell += TERMINATED.format(method="spawn", target="takes")
     (record,) = run_cells(SETUP, cell).workers
     assert record.exit_code == -15
     check_whole(record)
