@@ -5,6 +5,7 @@ ConcMagicError
 ├── BodyError          a loop body that cannot be one: nothing has run
 ├── TracerBusyError    another tool holds what VizTracer needs: nothing has run
 ├── ChildStartError    a child process could not start
+├── ChildEndedError    an interrupt ended the child processes that had this job
 └── LoadError          a file that is no saved trace
 """
 
@@ -29,6 +30,10 @@ class TracerBusyError(ConcMagicError):
 
 class ChildStartError(ConcMagicError):
     """A child process could not start; the message names the cause."""
+
+
+class ChildEndedError(ConcMagicError):
+    """The cell was interrupted, and the child processes that had this job were ended."""
 
 
 class LoadError(ConcMagicError):

@@ -104,6 +104,35 @@ with mp.get_context("{method}").Pool(2, begin, (sender,)) as pool:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_an_interrupt_ends_a_pool_that_a_thread_waits_for(kernel: Kernel, method: str) -> None:
+    # The pool is in use still, and would replace each worker that has ended.
+    cell = f"""
+receiver, sender = mp.Pipe(False)
+found = []
+def begin(sender):
+    sender.send(os.getpid())
+def in_thread():
+    with mp.get_context("{method}").Pool(2, begin, (sender,)) as pool:
+        try:
+            pool.map(busy, [None, None], 1)
+        except Exception as error:
+            found.append(repr(error))
+thread = threading.Thread(target=in_thread)
+thread.start()
+print(receiver.recv(), receiver.recv(), "here", flush=True)
+thread.join()
+"""
+    interrupted(kernel, cell, pids=2)
+    kernel.check("thread.join(10)")
+    assert kernel.value("(thread.is_alive(), mp.active_children())") == (False, [])
+    (told,) = kernel.value("found")
+    assert told.startswith("ChildEndedError('the cell was interrupted")
+    workers = kernel.value("[t.outcome for t in trace.tracks if t.group and t.kind == 'process']")
+    assert set(workers) == {"ended by the interrupt"}
+    assert "child-died" not in kernel.value("[f.lint for f in trace.findings]")
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_an_interrupt_while_children_start(kernel: Kernel, method: str) -> None:
     cell = f"""
 processes = [mp.get_context("{method}").Process(target=busy) for _ in range(8)]

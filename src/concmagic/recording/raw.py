@@ -196,7 +196,7 @@ class ProcessRecord:
     sent_ns: int = 0  # the time that took
     prints: tuple[tuple[int, int], ...] = ()  # of a child: (moment, native id) of lines that it printed
     changed: tuple[str, ...] = ()  # the notebook's variables that it changed in its own copy
-    ended_by: str = ""  # "pool", "cell": the signal that ended it was sent on purpose
+    ended_by: str = ""  # "pool", "cell", "interrupt": what ended it was sent on purpose
 
 
 @dataclass(frozen=True, slots=True)

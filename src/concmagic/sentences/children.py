@@ -30,6 +30,9 @@ def pool_cannot_start(why: str) -> str:
     return f"the workers of this pool cannot start: {why}"
 
 
+CHILDREN_ENDED = "the cell was interrupted, and the processes that had this job were ended."
+
+
 def died_at_start(name: str, exit_code: int | None) -> str:
     """Say that a worker died before it could take a job, when it told nothing itself."""
     return f"{name} died at its start ({ended_how(exit_code)})"

@@ -15,7 +15,7 @@ NEW_PROCESS = "a process"
 OUR_IMPORTS = "its tracer"
 HANDING_OVER = "its recording is handed over"
 JOB_LOST = "lost: its process ended first"
-ENDED_BY = {"pool": "ended by its pool", "cell": "ended by the cell"}
+ENDED_BY = {"pool": "ended by its pool", "cell": "ended by the cell", "interrupt": "ended by the interrupt"}
 
 
 def held_by(who: str, how_many: int) -> str:

@@ -65,9 +65,9 @@ def outcome_of(record: ProcessRecord) -> str:
     code = record.exit_code
     if code is None:
         return ""
+    if code and record.ended_by:
+        return sentences.ENDED_BY[record.ended_by]
     if code < 0:
-        if record.ended_by:
-            return sentences.ENDED_BY[record.ended_by]
         name = f"signal {-code}"
         with suppress(ValueError):  # a real-time signal has no name
             name = signal.Signals(-code).name

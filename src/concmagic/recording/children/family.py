@@ -47,6 +47,7 @@ class Child:
         self.is_deaf = False  # interrupts wait until it has started
         self.is_ending = False  # a signal was sent to it
         self.signal_sent = 0  # which, by the cell or by its pool
+        self.is_interrupted = False  # the cell was, and so it was ended
         self.started_ns = started_ns
         self.born_ns: int | None = None  # it had a pid
         self.ended_ns: int | None = None
@@ -70,6 +71,7 @@ class Family:
         self.children: list[Child] = []
         self._by_pid: dict[int, Child] = {}
         self._local = threading.local()
+        self.starting: set[Child] = set()  # asked for, without a pid yet
 
     @property
     def coming(self) -> Child | None:
@@ -86,9 +88,11 @@ class Family:
         )
         outer = self.coming
         self._local.coming = child
+        self.starting.add(child)
         try:
             yield child
         finally:
+            self.starting.discard(child)
             self._local.coming = outer
 
     def born(self, child: Child, pid: int) -> None:

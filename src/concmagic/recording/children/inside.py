@@ -153,6 +153,8 @@ def _print_unless_told(*arguments: Any, **options: Any) -> None:
     if isinstance(
         error, KeyboardInterrupt
     ):  # it reaches every process of the kernel: a line for each is enough
+        if _life is not None:
+            _life.interrupted()
         print("KeyboardInterrupt", file=sys.stderr)
         return
     trace = error.__traceback__ if error is not None else None
@@ -184,6 +186,7 @@ def _catch_start_errors() -> None:
         if kind is KeyboardInterrupt:
             # Where it came tells nothing. To format it may import, and then Python forgets why it ends.
             life.fail(kind.__name__)
+            life.interrupted()
             print(kind.__name__, file=sys.stderr)
             return
         life.fail("".join(traceback.format_exception(kind, error, trace)))

@@ -53,7 +53,7 @@ class Life:
         self._had_job = False
         self.recorders = ChildRecorders(passport.detail, passport.budget)
         self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
-        self.listener = Listener(lambda: self.hand_over(None), self._answer, self.file.ask_path)
+        self.listener = Listener(self._end, self._answer, self.file.ask_path)
         self._turn = threading.RLock()  # a target begins as a whole, before it is handed over or not at all
         self._gate = _thread.allocate_lock()
         self._over = _thread.allocate_lock()
@@ -120,6 +120,14 @@ class Life:
     def fail(self, text: str) -> None:
         """It could not start; its parent wants to know why."""
         self.file.append("failed", text)
+
+    def interrupted(self) -> None:
+        """An interrupt ends it, and no error of its own."""
+        self.file.append("interrupted", True)
+
+    def _end(self) -> None:
+        self.hooks.pools.close()  # its own workers are ended with it, and must not be replaced meanwhile
+        self.hand_over(None)
 
     def hand_over(self, exit_code: int | None, is_ending: bool = True) -> None:
         """Write all that was recorded, once; whoever comes second waits until it is written."""

@@ -1,7 +1,7 @@
-"""Pools whose workers die at their start: stopped after the second death, with one error.
+"""Pools that must start no more workers: of a cell that was interrupted, or whose workers die at their start.
 
 multiprocessing.Pool replaces a dead worker for ever and lets the cell hang; an executor breaks
-at once, but does not say why. Both get the worker's own error.
+at once, but does not say why. After the second death at the start both get the worker's own error.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Pools:
         self._pools: dict[int, weakref.ref[Any]] = {}  # id of a Pool's list of workers → the Pool
         self._deaths: dict[str, list[str]] = {}  # group → errors of workers that died at their start
         self._seen: set[tuple[int, int]] = set()
+        self._is_closed = False
 
     def reset(self) -> None:
         """In a forked child: the parent's pools are not its own."""
@@ -50,6 +51,25 @@ class Pools:
         replace = vars(kind)["_repopulate_pool_static"]
         patches.set(kind, "_repopulate_pool", self._first_workers(vars(kind)["_repopulate_pool"]))
         patches.set(kind, "_repopulate_pool_static", staticmethod(self._new_workers(replace.__func__)))
+
+    def close(self) -> None:
+        """Let no pool start another worker."""
+        self._is_closed = True
+
+    def fail_jobs(self) -> None:
+        """No worker will do what is left: whoever waits for it is told."""
+        for known in list(self._pools.values()):
+            pool = known()
+            if pool is not None:
+                _break(pool, errors.ChildEndedError(sentences.CHILDREN_ENDED))
+
+    def free(self) -> None:
+        """The workers are gone: let go of the locks that they died with, or the pools could not be closed."""
+        for known in list(self._pools.values()):
+            pool = known()
+            for lock in _workers_locks(pool) if pool is not None else ():
+                lock.acquire(block=False)
+                lock.release()
 
     def deaths(self, queue: Any) -> list[str]:
         """The errors of the workers at this queue that died before they could take a job."""
@@ -85,27 +105,37 @@ class Pools:
         def _repopulate_pool_static(
             ctx: Any, process: Any, processes: int, workers: Any, inqueue: Any, *rest: Any
         ) -> None:
+            if self._is_closed:
+                return
             texts = self.deaths(inqueue)
             if len(texts) < DEATHS_AT_START:
                 original(ctx, process, processes, workers, inqueue, *rest)
             elif not workers:  # those that did start go on with the jobs
-                self._break(workers, start_error(texts[0]))
+                pool = self._pools.get(id(workers), lambda: None)()
+                if pool is not None:
+                    _break(pool, start_error(texts[0]))
 
         return _repopulate_pool_static
 
-    def _break(self, workers: list[Any], error: BaseException) -> None:
-        """Fail every job of the Pool that had these workers, and let no new one in."""
-        pool = self._pools.get(id(workers), lambda: None)()
-        if pool is None:
-            return
 
-        def _check_running() -> None:
-            raise error
+def _break(pool: Any, error: BaseException) -> None:
+    """Fail every job of this Pool, and let no new one in."""
 
-        pool._check_running = _check_running
-        pool._worker_handler._state = multiprocessing.pool.TERMINATE
-        for job in list(pool._cache.values()):
-            _fail(job, error)
+    def _check_running() -> None:
+        raise error
+
+    pool._check_running = _check_running
+    handler = getattr(pool, "_worker_handler", None)
+    if handler is not None:  # else it was interrupted as it was made
+        handler._state = multiprocessing.pool.TERMINATE
+    for job in list(pool._cache.values()):
+        _fail(job, error)
+
+
+def _workers_locks(pool: Any) -> list[Any]:
+    """Those that a worker holds while it reads a job, or sends a result."""
+    locks = getattr(pool._inqueue, "_rlock", None), getattr(pool._outqueue, "_wlock", None)
+    return [lock for lock in locks if lock is not None]
 
 
 def start_error(text: str) -> errors.ChildStartError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -93,15 +92,24 @@ class ChildRecorder:
     def end_tree(self) -> None:
         """The cell was interrupted: end every process and every fork that it has started, but no command."""
         if self._hooks is not None and self._hooks is child_hooks.active():
-            living = [
-                child
-                for child in self._hooks.family.living()
-                if child.origin != "machinery" and child.start_method != "subprocess"
-            ]
-            for child in living:
-                child.signal_sent = signal.SIGTERM
             self._was_ended = True
-            tree.end(child.pid for child in living)
+            pools, family = self._hooks.pools, self._hooks.family
+            pools.close()
+            tree.end(self._next_to_end, lambda: family.starting)
+            pools.free()
+            pools.fail_jobs()
+
+    def _next_to_end(self) -> list[int]:
+        """Those of them that live; a thread of the cell may have started one only now."""
+        assert self._hooks is not None
+        living = [
+            child
+            for child in self._hooks.family.living()
+            if child.origin != "machinery" and child.start_method != "subprocess"
+        ]
+        for child in living:
+            child.is_interrupted = True
+        return [child.pid for child in living]
 
     def _prepare(self) -> None:
         """Before the first child: most cells have none, and need neither folder nor imports.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,8 @@ from concmagic.recording.children.family import Child
 from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, parts_of
 from concmagic.recording.raw import CallsPart, ProcessRecord, RawCalls, ThreadRecord
 from concmagic.recording.raw_messages import MessageLog, MessageRecord
+
+_OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
 def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
@@ -51,7 +54,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         sent_ns=child.sent_ns,
         prints=end.get("prints", ()),
         changed=end.get("changed", ()),
-        ended_by=_ended_by(child),
+        ended_by=_ended_by(child, told),
     )
 
 
@@ -62,8 +65,10 @@ def _main_thread(child: Child, target_ns: int | None) -> tuple[ThreadRecord, ...
     return (ThreadRecord(child.pid, 0, "MainThread", False, "user", None, target_ns, None, None),)
 
 
-def _ended_by(child: Child) -> str:
-    """Who meant it to end, where it was a signal that ended it."""
+def _ended_by(child: Child, told: dict[str, Any]) -> str:
+    """Who meant it to end, where it was a signal that ended it: an interrupt reaches children, too."""
+    if "interrupted" in told or (child.is_interrupted and -(child.exit_code or 0) in _OF_AN_INTERRUPT):
+        return "interrupt"
     if not child.signal_sent or child.exit_code != -child.signal_sent:
         return ""
     return "pool" if child.group else "cell"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,17 +15,30 @@ GRACE_S = 0.3  # after SIGTERM
 _STEP_S = 0.005
 
 
-def end(pids: Iterable[int]) -> None:
-    """Let none of them live, nor what they have started; each is left for its parent to reap."""
-    everyone = _with_descendants(pids)
-    _send(everyone, signal.SIGTERM)
+def end(roots: Callable[[], list[int]], is_growing: Callable[[], object]) -> None:
+    """Let none of them live, nor what they have started; each is left for its parent to reap.
+
+    Both are asked again and again: a thread, or a child that is not gone yet, may start another.
+    """
+    left = _send_to_all(roots, is_growing, signal.SIGTERM)
+    if left:
+        _send_to_all(lambda: left + roots(), is_growing, signal.SIGKILL)
+
+
+def _send_to_all(
+    roots: Callable[[], list[int]], is_growing: Callable[[], object], number: signal.Signals
+) -> list[int]:
+    """Send a signal once to each until all are gone, or for long enough; answers those that still run."""
+    told: set[int] = set()
     limit = time.monotonic() + GRACE_S
-    while any(map(runs, everyone)) and time.monotonic() < limit:
-        time.sleep(_STEP_S)
-    left = [pid for pid in everyone if runs(pid)]
-    _send(left, signal.SIGKILL)
-    limit = time.monotonic() + GRACE_S
-    while any(map(runs, left)) and time.monotonic() < limit:
+    while True:
+        grows = is_growing()  # asked first: one that has started since is among the roots
+        new = [pid for pid in _with_descendants(roots()) if pid not in told]
+        told.update(new)
+        _send(new, number)
+        left = [pid for pid in told if runs(pid)]
+        if not (left or new or grows) or time.monotonic() > limit:
+            return left
         time.sleep(_STEP_S)
 
 
