@@ -41,6 +41,7 @@ class _NoSuchCallback:
     """Stands for the step's type where the interpreter has none of its own."""
 
 
+@functools.cache  # to look through all classes would cost a forked child three milliseconds
 def step_type() -> type:
     """The type of the callback that is a C task's step; no module offers it by name."""
     return next((kind for kind in object.__subclasses__() if kind.__name__ == _STEP_TYPE), _NoSuchCallback)
