@@ -41,7 +41,7 @@ def held(
 ) -> tuple[list[Track], str]:
     """The threads with holders, and the GIL's lane as letters per millisecond: `.` free, `?` not told."""
     trace = drawn(text)
-    of_hidden = {one.name: one.states for one in drawn(hidden).tracks} if hidden else {}
+    of_hidden = [(one.name, one.states) for one in drawn(hidden).tracks] if hidden else []
     by_name = {track.name: track.native_id for track in trace.tracks}
     pairs = {by_name[name]: np.array(rows, np.int64).T * MS for name, rows in (proofs or {}).items()}
     gil = Track(99, "gil", "GIL", None, "work", 0, trace.wall_ns)

@@ -149,6 +149,29 @@ def test_the_same_wait_among_the_calls_is_not_told_twice(monkeypatch: pytest.Mon
     assert lock_states(trace, "a") == [(10, 30, "Lock", "cache, held by b", 7)]
 
 
+def test_a_sampled_wait_that_begins_too_early_takes_nothing_from_the_call_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sleep's times are exact; when a thread began to wait for a lock is known to a sample only."""
+    drawn = calls((0, 10, 50, "time.sleep", "", 0), (0, 51, 90, "_thread.lock.acquire", "", 0), native_id=A)
+    raw = with_calls(monkeypatch, drawn)
+    sampled = samples((A, 10, 48, 230, 0), (A, 48, 89, FUTEX, 1000))
+    trace = import_recording(recording(kernel(*THREADS, locks=SAMPLED, calls=raw), samples=sampled))
+    told = [(begin, end, reason) for begin, end, reason, *_ in lock_states(trace, "a") if reason != "lock"]
+    assert told == [(10, 50, "sleep"), (51, 90, "Lock")]
+
+
+@pytest.mark.parametrize(("begin", "end", "left"), [(48, 80, (50, 80)), (2, 12, (2, 10))])
+def test_a_sampled_wait_beside_a_call_is_told_without_what_lies_in_the_call(
+    monkeypatch: pytest.MonkeyPatch, begin: float, end: float, left: tuple[float, float]
+) -> None:
+    raw = with_calls(monkeypatch, calls((0, 10, 50, "time.sleep", "", 0), native_id=A))
+    sampled = samples((A, begin, end, FUTEX, 1000))
+    trace = import_recording(recording(kernel(*THREADS, locks=SAMPLED, calls=raw), samples=sampled))
+    told = [(begin, end, reason) for begin, end, reason, *_ in lock_states(trace, "a") if reason != "lock"]
+    assert told == sorted([(10, 50, "sleep"), (*left, "Lock")])
+
+
 SAMPLED = LockLog(
     objects=(LockObject("Lock", "cache"), LockObject("RLock", "other")),
     chains=CHAINS,

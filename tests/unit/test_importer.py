@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.recordings import CELL, MAIN, MS, PID, at, kernel, log, recording, task, thread, woken
+from tests.unit.recordings import CELL, MAIN, MS, PID, at, calls, kernel, log, recording, task, thread, woken
 
-from concmagic.recording.raw import JobRecord, MarkRecord, MergedSteps, RawCalls, Wait, Wake
+from concmagic.recording.raw import (
+    JobRecord,
+    MarkRecord,
+    MergedSteps,
+    ProcessJoin,
+    RawCalls,
+    SampleLog,
+    Wait,
+    Wake,
+)
 from concmagic.trace.importer import import_recording
 from concmagic.trace.model import State, Trace, Track
 
@@ -208,6 +218,31 @@ def test_a_child_process_starts_python_then_imports() -> None:
     assert (found.end_ns, found.outcome, found.unit) == (90 * MS, "returned", True)
     main = next(one for one in trace.tracks if one.parent == found.id)
     assert (main.start_ns, main.end_ns) == (30 * MS, 90 * MS)
+
+
+def test_a_join_leads_from_the_process_to_the_thread_that_saw_its_end() -> None:
+    """Though another thread ended meanwhile; and not from a process that was asked after it had ended."""
+    threads = (thread(), thread(41, "other", started_ns=at(0), begun_ns=at(0), ended_ns=at(80)))
+    joined = child(joins=(ProcessJoin(MAIN, at(20), at(92)),))  # type: ignore[arg-type]
+    asked = child(pid=51, name="asked", joins=(ProcessJoin(MAIN, at(95), at(95.1)),))  # type: ignore[arg-type]
+    log = SampleLog(*(np.array([n], "<i8").tobytes() for n in (MAIN, at(20), at(92), -4)), rate_hz=500.0)
+    trace = import_recording(recording(kernel(*threads), joined, asked, samples=log))
+    ids = {one.id: one.name for one in trace.tracks}
+    joins = [one for one in trace.flows if one.kind == "join"]
+    assert [(ids[one.source], ids[one.target], one.source_ns / MS, one.target_ns / MS) for one in joins] == [
+        ("Process-1", "MainThread", 90, 92)
+    ]
+
+
+def test_a_wait_in_a_join_says_for_which_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (0, 20, 92, "Process.join", "multiprocessing/process.py", 1), (1, 20, 92, "posix.waitpid", "", 0)
+    monkeypatch.setattr("concmagic.recording.calls.decode.decode", lambda raw: calls(*rows))
+    raw = RawCalls(b"", {}, {}, ((0, 0), (1, 1)), events=1)
+    joined = child(joins=(ProcessJoin(MAIN, at(20), at(92)),))  # type: ignore[arg-type]
+    trace = import_recording(recording(kernel(thread(), calls=raw), joined))
+    main = next(one for one in trace.tracks if one.host)
+    (wait,) = [one for one in main.states if one.state is State.WAITING]
+    assert (wait.reason, wait.detail, wait.end_ns / MS) == ("join", "of Process-1", 92)
 
 
 @pytest.mark.parametrize(

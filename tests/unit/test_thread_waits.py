@@ -142,3 +142,6 @@ def test_the_gils_track_is_what_was_read_where_it_was() -> None:
     ]
     assert CELL  # the cell's own file: no line of it is claimed
     assert {one.detail for one in trace.tracks[2].states} <= {"", "held by napper"}
+    ours = kernel(thread(), thread(41, "Addresses._run", origin="ours"))
+    (gil,) = [one for one in import_recording(recording(ours, samples=log)).tracks if one.kind == "gil"]
+    assert gil.states[0].detail == "concmagic"  # a function's name inside of us tells nobody anything

@@ -159,6 +159,15 @@ class SampleLog:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessJoin:
+    """A thread of its parent waited for a process's end, and saw it; `from_ns` to `until_ns`."""
+
+    native_id: int
+    from_ns: int
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessRecord:
     """One Python process that the cell used: the kernel itself, or a child.
 
@@ -196,6 +205,7 @@ class ProcessRecord:
     sent_ns: int = 0  # the time that took
     prints: tuple[tuple[int, int], ...] = ()  # of a child: (moment, native id) of lines that it printed
     changed: tuple[str, ...] = ()  # the notebook's variables that it changed in its own copy
+    joins: tuple[ProcessJoin, ...] = ()
     ended_by: str = ""  # "pool", "cell", "interrupt": what ended it was sent on purpose
 
 

@@ -7,6 +7,7 @@ from concmagic.sentences.numbers import count, duration, number, percent
 
 GIL = "GIL"
 GIL_FREE = "free"
+OURS = "concmagic"  # a thread of the recording itself
 NO_GIL = "This Python has no GIL: its threads can compute side by side."
 LINT_GIL_BOUND = "Only the thread that has the GIL computes in Python; more threads do not make it faster."
 LINT_GIL_HELD = "Native code that waits without giving the GIL up keeps every other thread from computing."

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from concmagic import sentences
-from concmagic.recording.raw import ProcessRecord
+from concmagic.recording.raw import ProcessRecord, ThreadRecord
 from concmagic.trace.cover import join_equal
 from concmagic.trace.import_calls import ThreadCalls
 from concmagic.trace.import_samples import Holding
@@ -35,7 +35,7 @@ class GilEvidence:
     """What is known of one process beside the tracks of its threads."""
 
     proofs: Mapping[int, Int64s]  # native id → from and to when it surely had the GIL: calls follow closely
-    hidden: Mapping[str, Sequence[StateInterval]]  # sampled states of threads without a track, by name
+    hidden: Sequence[tuple[str, Sequence[StateInterval]]]  # threads without a track: name, sampled states
     period_ns: int  # between two samples
     seen: Sequence[Holding] = ()  # the holder, where it was read
     hidden_ids: tuple[int, ...] = ()  # native ids of the threads without a track, in the order of `hidden`
@@ -62,13 +62,13 @@ def import_gil(
 ) -> tuple[list[Track], list[Track]]:
     """The threads, with the holder on their waits for the GIL; and the GIL's own track, where it matters."""
     has_track = {track.native_id for track in threads}
-    hidden = {record.name: record for record in process.threads if record.native_id not in has_track}
+    hidden = [record for record in process.threads if record.native_id not in has_track]
     evidence = GilEvidence(
         proofs={native_id: one.held for native_id, one in calls.items()},
-        hidden={name: context.samples.get(record.native_id, ()) for name, record in hidden.items()},
+        hidden=[(_name(record), context.samples.get(record.native_id, ())) for record in hidden],
         period_ns=context.sampling_ns,
         seen=context.holders,
-        hidden_ids=tuple(record.native_id for record in hidden.values()),
+        hidden_ids=tuple(record.native_id for record in hidden),
     )
     gil = Track(
         id=context.ids.get("gil", process.pid, 0),
@@ -84,6 +84,10 @@ def import_gil(
     return told, [shown] if shown is not None else []
 
 
+def _name(record: ThreadRecord) -> str:
+    return sentences.OURS if record.origin == "ours" else record.name
+
+
 def gil_track(
     threads: Sequence[Track], gil: Track, evidence: GilEvidence, wall_ns: int
 ) -> tuple[list[Track], Track | None]:
@@ -91,7 +95,7 @@ def gil_track(
     waits = [wanted(track) for track in threads]
     if not any(waits) or gil.end_ns == gil.start_ns:
         return list(threads), None
-    names = [track.name for track in threads] + list(evidence.hidden)
+    names = [track.name for track in threads] + [name for name, _ in evidence.hidden]
     holding = _seen(threads, evidence) if evidence.seen else _holding(threads, waits, evidence)
     told = [
         replace(track, states=_with_holders(track, holding, names)) if of_track else track
@@ -130,7 +134,7 @@ def _holding(
     threads: Sequence[Track], waits: Sequence[Sequence[StateInterval]], evidence: GilEvidence
 ) -> _Holding:
     on_core = [[one for one in track.states if one.state is State.RUNNING] for track in threads]
-    on_core += [[one for one in states if one.state is State.RUNNING] for states in evidence.hidden.values()]
+    on_core += [[one for one in states if one.state is State.RUNNING] for _, states in evidence.hidden]
     proven = [evidence.proofs.get(track.native_id, _NONE) for track in threads]
     layers = [
         _columns([one for of_thread in waits for one in of_thread]),

@@ -83,24 +83,37 @@ def _merged(
     explained: set[int] = set()
     steps: dict[int, str] = {}  # the user's own call in which an exact wait lies
     begins = [one.start_ns for one in waits]
+    left = list(waits)
     for call in blocked:
         first = max(bisect_left(begins, call.start_ns) - 1, 0)
         until = bisect_left(begins, call.end_ns)
         inside = [number for number in range(first, until) if waits[number].end_ns > call.start_ns]
         sampled = [number for number in inside if _is_of(waits[number], call)]
+        is_exact = any(waits[number].exact for number in inside)
         if sampled:  # the call's own times are exact
             explained.update(sampled)
             kept.append(_told(call, max((waits[number] for number in sampled), key=_length)))
-        elif not inside:
-            kept.append(call)
-        else:
+        elif is_exact:
             steps |= dict.fromkeys(inside, call.step)
+        else:
+            kept.append(call)
+            for (
+                number
+            ) in inside:  # of another call, but samples may tell of its begin or end too early or late
+                left[number] = _beside(left[number], call)
     kept += [
         _blocked(one, wanted, steps.get(number, ""))
-        for number, one in enumerate(waits)
-        if number not in explained
+        for number, one in enumerate(left)
+        if number not in explained and _length(one) > 0
     ]
     return tuple(sorted(kept, key=lambda one: one.start_ns))
+
+
+def _beside(wait: FoundWait, call: BlockedCall) -> FoundWait:
+    """The larger part of a sampled wait that lies before or after a call."""
+    if call.start_ns - wait.start_ns > wait.end_ns - call.end_ns:
+        return replace(wait, end_ns=min(wait.end_ns, call.start_ns))
+    return replace(wait, start_ns=max(wait.start_ns, call.end_ns))
 
 
 def _is_of(wait: FoundWait, call: BlockedCall) -> bool:

@@ -17,6 +17,7 @@ from concmagic.trace.import_waits import joined, to_their_ends, with_places, wit
 from concmagic.trace.model import Flow, Role, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds, short_name
 from concmagic.trace.places import Places
+from concmagic.trace.process_joins import Join
 
 BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here on it ran all the while
 MOST_FRAMES = 8  # of a traceback
@@ -45,6 +46,7 @@ class ThreadContext:
     sampling_ns: int = 0  # between two samples; 0: there are none
     holders: Sequence[Holding] = ()  # of the GIL, where it was read
     places: Places | None = None
+    process_joins: Sequence[Join] = ()  # by which its threads saw ends of its children
 
 
 def shown(record: ThreadRecord, context: ThreadContext) -> bool:
@@ -58,7 +60,7 @@ def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> t
     """Tracks and flows of a process's threads."""
     kept = [record for record in records if shown(record, context)]
     own = [_track(record, context) for record in kept]
-    tracks, joins = joined(own, blocked_calls(context), context.sampling_ns)
+    tracks, joins = joined(own, blocked_calls(context), context.sampling_ns, context.process_joins)
     return tracks, [*_spawns(kept, context), *joins]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from concmagic import sentences
 from concmagic.trace.cover import cut
 from concmagic.trace.model import Flow, FlowKind, Job, State, StateInterval, Track
+from concmagic.trace.process_joins import Join, is_in, with_process_joins
 
 _AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
 _NO_WAIT = (State.READY, State.RUNNING)
@@ -103,8 +104,12 @@ def for_whom(
     kind: FlowKind,
     late_ns: int = 0,
     near_ns: int = _SAMPLED_NS,
+    processes: Sequence[Join] = (),
 ) -> tuple[list[Track], list[Flow]]:
-    """Waits of a kind with what they were for, the last that ended in that time; and the flows from there."""
+    """Waits of a kind with what they were for, the last that ended in that time; and the flows from there.
+
+    Not those for `processes`, which are known already.
+    """
     ordered = sorted(ends, key=lambda end: end.at_ns)
     moments = [end.at_ns for end in ordered]
     told, flows = [], []
@@ -112,6 +117,8 @@ def for_whom(
         states = list(track.states)
         for index, wait in enumerate(states):
             if wait.state is not State.WAITING or wait.reason not in reasons:
+                continue
+            if is_in(wait, processes, track.id):
                 continue
             until = _returned(wait, calls.get(track.id, ()))
             # Whom a sampled wait was for may have been seen; when it was over is only nearly known.
@@ -146,15 +153,19 @@ def _last(ends: Sequence[End], moments: Sequence[int], start: int, until: int, o
     return None
 
 
-def joined(tracks: Sequence[Track], calls: Calls, sampling_ns: int = 0) -> tuple[list[Track], list[Flow]]:
-    """Waits in `join`, with the thread that was joined."""
+def joined(
+    tracks: Sequence[Track], calls: Calls, sampling_ns: int = 0, processes: Sequence[Join] = ()
+) -> tuple[list[Track], list[Flow]]:
+    """Waits in `join`, with the thread or process that was joined."""
+    tracks, flows = with_process_joins(tracks, processes)
     ends = [
         End(track.end_ns, track.id, track.name, track.start_ns)
         for track in tracks
         if track.end_ns is not None and track.role == "work"
     ]
     near_ns = max(2 * sampling_ns, _SAMPLED_NS)
-    return for_whom(tracks, ends, calls, JOIN, "join", near_ns=near_ns)
+    told, of_threads = for_whom(tracks, ends, calls, JOIN, "join", near_ns=near_ns, processes=processes)
+    return told, [*flows, *of_threads]
 
 
 def with_results(

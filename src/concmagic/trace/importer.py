@@ -39,6 +39,7 @@ from concmagic.trace.model import (
 )
 from concmagic.trace.numbering import TrackIds
 from concmagic.trace.places import Places
+from concmagic.trace.process_joins import process_joins
 from concmagic.trace.step_inputs import blocking_in_steps, evidence_of_threads
 from concmagic.trace.task_flows import Step, with_jobs_of_tasks
 
@@ -163,7 +164,8 @@ class _Importer:
             if shown(record, context):
                 self._ids.get("thread", pid, record.native_id)
         tasks = self._read_tasks(process, calls, samples)
-        context = replace(context, loops=tasks.by_thread)
+        joins = process_joins(process, self._recording.processes, self._clock, self._ids)
+        context = replace(context, loops=tasks.by_thread, process_joins=joins)
         threads, flows = import_threads(process.threads, context)
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
             threads = [replace(thread, role="machinery", unit=False) for thread in threads]

@@ -54,6 +54,7 @@ class Child:
         self.exit_code: int | None = None
         self.sent_bytes = 0  # what was pickled to start it, and how long that took
         self.sent_ns = 0
+        self.joins: list[tuple[int, int, int]] = []  # which threads saw its end: from when, until when
         self.inherited: dict[str, tuple[int, int]] | None = None  # by fork
 
     def as_told(self) -> Child:

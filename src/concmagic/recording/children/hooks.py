@@ -59,6 +59,7 @@ class Hooks:
         patch = self._patches.set
         patch(popen_fork.Popen, "__init__", _popen_init(self, popen_fork.Popen.__init__))
         patch(popen_fork.Popen, "poll", _poll(self, popen_fork.Popen.poll))
+        patch(popen_fork.Popen, "wait", watched(popen_fork.Popen.wait, self._joined, time.monotonic_ns))
         patch(popen_fork.Popen, "_send_signal", _send_signal(self, popen_fork.Popen._send_signal))  # type: ignore[attr-defined]
         patch(spawn, "get_preparation_data", _preparation_data(self, spawn.get_preparation_data))
         patch(util, "spawnv_passfds", _spawnv_passfds(self, util.spawnv_passfds))
@@ -78,6 +79,7 @@ class Hooks:
         patch = self._patches.set
         patch(kind, "__init__", _popen_init(self, kind.__init__))
         patch(kind, "poll", _poll(self, kind.poll))
+        patch(kind, "wait", watched(kind.wait, self._joined, time.monotonic_ns))
         patch(kind, "terminate", _terminate(self, kind.terminate))
         spawning, reducing = module.spawn, module.reduction
         patch(spawning, "get_preparation_data", _preparation_data(self, spawning.get_preparation_data))
@@ -90,6 +92,11 @@ class Hooks:
         if child is not None and child.pid == 0:
             child.sent_bytes = file.tell()
             child.sent_ns += time.monotonic_ns() - begun_ns
+
+    def _joined(self, begun_ns: int, code: int | None, popen: Any, *rest: Any, **more: Any) -> None:
+        child = self.family.find(popen.pid)
+        if child is not None and code is not None:
+            child.joins.append((threading.get_native_id(), begun_ns, time.monotonic_ns()))
 
     def patch_loaded(self) -> None:
         """Watch what is imported only when it is first used."""

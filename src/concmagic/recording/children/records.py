@@ -11,7 +11,7 @@ from concmagic import sentences
 from concmagic.recording.calls.event_nodes import NODE_BYTES
 from concmagic.recording.children.family import Child
 from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, parts_of
-from concmagic.recording.raw import CallsPart, ProcessRecord, RawCalls, ThreadRecord
+from concmagic.recording.raw import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
@@ -54,6 +54,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         sent_ns=child.sent_ns,
         prints=end.get("prints", ()),
         changed=end.get("changed", ()),
+        joins=tuple(ProcessJoin(*join) for join in child.joins),
         ended_by=_ended_by(child, told),
     )
 
