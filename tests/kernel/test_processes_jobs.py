@@ -115,11 +115,12 @@ def test_jobs_and_path_lead_into_the_children(kernel: Kernel, method: str, how: 
     assert kernel.value("[f.lint for f in trace.findings if f.lint in ('child-died', 'left-running')]") == []
 
 
-def test_jobs_that_a_task_submits_come_back_to_the_task(kernel: Kernel) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_jobs_that_a_task_submits_come_back_to_the_task(kernel: Kernel, method: str) -> None:
     kernel.check(SETUP)
-    kernel.check("""%%procs -q -o trace
+    kernel.check(f"""%%procs -q -o trace
 loop = asyncio.get_running_loop()
-pool = ProcessPoolExecutor(2)
+pool = ProcessPoolExecutor(2, mp.get_context("{method}"))
 answers = await asyncio.gather(*(loop.run_in_executor(pool, fib, n) for n in (20, 21, 22)))
 await loop.run_in_executor(None, pool.shutdown)
 """)

@@ -103,7 +103,7 @@ pool.join()
     assert kernel.value("[f.lint for f in trace.findings if f.lint in ('child-died', 'left-running')]") == []
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", METHODS)
 def test_an_executor_with_an_initializer_whose_workers_do_one_job_each(kernel: Kernel, method: str) -> None:
     begin = """
 def begin(value):
@@ -113,9 +113,10 @@ def begin(value):
 def add(n):
     return base + n
 """
+    most = "" if method == "fork" else ", max_tasks_per_child=1"  # which fork does not go with
     cell = f"""
 context = mp.get_context("{method}")
-with ProcessPoolExecutor(2, context, begin, (100,), max_tasks_per_child=1) as pool:
+with ProcessPoolExecutor(2, context, begin, (100,){most}) as pool:
     answers = list(pool.map(add, range(3)))
 """
     run(kernel, cell, begin)
@@ -175,15 +176,22 @@ def test_a_bare_fork(kernel: Kernel) -> None:
     assert kernel.value("trace.metrics.unit_peak") == 1  # its main thread is no second unit
 
 
-def test_children_of_children(kernel: Kernel) -> None:
-    boss = """
+# A forked child cannot use the server that its parent has started: Python itself raises ChildProcessError.
+@pytest.mark.parametrize(
+    ("method", "of_child"),
+    [(one, other) for one in METHODS for other in METHODS if (one, other) != ("fork", "forkserver")],
+)
+def test_children_of_children(kernel: Kernel, method: str, of_child: str) -> None:
+    boss = f"""
 def boss():
-    with mp.get_context("fork").Pool(2) as pool:
+    with mp.get_context("{of_child}").Pool(2) as pool:
         pool.map(fib, [15] * 4, 1)
         pool.close()
         pool.join()
 """
-    run(kernel, 'p = mp.get_context("spawn").Process(target=boss, name="boss")\np.start()\np.join()', boss)
+    run(
+        kernel, f'p = mp.get_context("{method}").Process(target=boss, name="boss")\np.start()\np.join()', boss
+    )
     names = [name for name, _ in kernel.value("children(trace)")]
     assert names[0] == "boss" and len(names) == 3
     assert kernel.value("sorted(job.label for job in trace.jobs)") == ["fib(15)"] * 4
@@ -242,9 +250,13 @@ def test_workers_that_no_traced_cell_has_started_have_states(kernel: Kernel) -> 
     kernel.check("executor.shutdown()")
 
 
-def test_an_executor_of_an_earlier_cell(kernel: Kernel) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_an_executor_of_an_earlier_cell(kernel: Kernel, method: str) -> None:
     kernel.check("import concmagic.recording.children.recorder as recorder\nrecorder.GRACE_S = 20")
-    run(kernel, "pool = ProcessPoolExecutor(1)\nfirst = pool.submit(fib, 15).result()")
+    run(
+        kernel,
+        f"pool = ProcessPoolExecutor(1, mp.get_context('{method}'))\nfirst = pool.submit(fib, 15).result()",
+    )
     assert kernel.value("[outcome for _, outcome in children(trace)]") == ["left running"]
     kernel.check("def newer(n):\n    return fib(n) + 1")
     kernel.check("%%procs -q -o again\nsecond = pool.submit(newer, 15).result()\npool.shutdown()")
