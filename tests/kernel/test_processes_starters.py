@@ -296,7 +296,8 @@ done = subprocess.CompletedProcess([], process.returncode, out.decode(), err.dec
     run(kernel, cell)
     assert kernel.value("(done.returncode, done.stdout, done.stderr)") == plain
     assert plain[0] == 5 and plain[2] == ""
-    assert kernel.value("children(trace)") == [("python script.py", "exit code 5")]
+    python = kernel.value("os.path.basename(sys.executable)")
+    assert kernel.value("children(trace)") == [(f"{python} script.py", "exit code 5")]
     assert "fib" in kernel.value("calls_in(trace)")
 
 
