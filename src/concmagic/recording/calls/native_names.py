@@ -47,6 +47,9 @@ BLOCKING_TYPES = {
 }
 
 
+_met: dict[type, None] = {}  # types written in C, in the order in which they were first seen
+
+
 class _Method(ctypes.Structure):
     """PyMethodDef, as far as needed."""
 
@@ -121,20 +124,28 @@ def _module_functions(address: int, wanted: set[int]) -> Iterator[tuple[tuple[in
 def _methods(of_types: dict[int, set[int]]) -> Iterator[tuple[tuple[int, int], str]]:
     unknown = set(of_types)
     for cls, prefix in _known_types():
+        if not unknown:
+            return
         address = type_address(cls)
         if address in unknown:
             unknown.discard(address)
             for method, name in _method_addresses(cls):
                 if method in of_types[address]:
-                    yield (method, address), f"{prefix}.{name}"
+                    yield (method, address), f"{prefix or _dotted(cls)}.{name}"
 
 
 def _known_types() -> Iterator[tuple[type, str]]:
-    """Types with the prefix of their methods, those that may block first."""
+    """Types with the prefix of their methods, those that may block first; "" is the type's own name."""
     for base, prefix in _blocking_types():
         for cls in _with_subclasses(base):
             yield cls, prefix
-    yield from _lasting_types(object)
+    # Looking through all classes takes a forked child a copy of nearly every page that they lie on.
+    for cls in [*_met]:
+        yield cls, ""
+    for cls in _lasting_types(object):
+        if cls not in _met:
+            _met[cls] = None
+            yield cls, ""
 
 
 def _blocking_types() -> Iterator[tuple[type, str]]:
@@ -154,7 +165,7 @@ def _with_subclasses(cls: type) -> Iterator[type]:
         yield from _with_subclasses(subclass)
 
 
-def _lasting_types(base: type) -> Iterator[tuple[type, str]]:
+def _lasting_types(base: type) -> Iterator[type]:
     """Types written in C, whose names stay where they are as long as the process lives.
 
     Classes made by Python code come and go, and the memory of their names is used again: an event
@@ -164,7 +175,7 @@ def _lasting_types(base: type) -> Iterator[tuple[type, str]]:
     for cls in subclasses:
         flags = cls.__flags__
         if flags & _IMMUTABLE_TYPE or not flags & _HEAP_TYPE:
-            yield cls, _dotted(cls)
+            yield cls
             yield from _lasting_types(cls)
 
 
