@@ -39,8 +39,9 @@ $(VENV)/bench: $(VENV)/test
 demo: $(VENV)/demo
 	$(BIN)/python examples/demo.py examples/tour.ipynb $(BUILD)/tour.html
 
+# As root, which is who one is in a container, Jupyter starts only where it is told to.
 lab: $(VENV)/demo
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 examples/tour.ipynb
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --allow-root examples/tour.ipynb
 
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
