@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,18 +217,23 @@ class Kernel:
 
 
 class _ThisPython(KernelSpecManager):
-    """Whatever kernels are installed: the one of this interpreter."""
+    """Whatever kernels are installed: the one of this interpreter, behind its starter if there is one."""
+
+    starter: Sequence[str] = ()
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(argv=_COMMAND, display_name="tests", language="python")
+        return KernelSpec(argv=[*self.starter, *_COMMAND], display_name="tests", language="python")
 
 
 @contextmanager
-def running_kernel(folder: Path) -> Iterator[Kernel]:
-    """Start a kernel in an empty folder, with an empty IPython profile; end it afterwards."""
-    manager = KernelManager(
-        kernel_spec_manager=_ThisPython(), connection_file=str(folder / "connection.json")
-    )
+def running_kernel(folder: Path, starter: Sequence[str] = ()) -> Iterator[Kernel]:
+    """Start a kernel in an empty folder, with an empty IPython profile; end it afterwards.
+
+    `starter` is a command that replaces itself by the one that follows it.
+    """
+    specs = _ThisPython()
+    specs.starter = starter
+    manager = KernelManager(kernel_spec_manager=specs, connection_file=str(folder / "connection.json"))
     work = folder / "work"
     work.mkdir()
     temporary = tempfile.TemporaryDirectory()  # a short path: sockets of multiprocessing lie in it

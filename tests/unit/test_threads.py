@@ -274,6 +274,65 @@ def test_cpu_clock_of_others_agrees_with_the_c_librarys_and_survives_their_end()
     assert thread_clock.cpu_ns(thread.native_id) is None
 
 
+@contextmanager
+def computing_on(at_least_ns: int) -> Iterator[threading.Thread]:
+    """A thread that has computed so long and waits, for the length of the block."""
+    go_on, computed = threading.Event(), threading.Event()
+
+    def run() -> None:
+        while time.thread_time_ns() < at_least_ns:
+            sum(range(1000))
+        computed.set()
+        go_on.wait(WAIT_S)
+
+    thread = threading.Thread(target=run, name="computing on")
+    thread.start()
+    try:
+        assert computed.wait(WAIT_S)
+        yield thread
+    finally:
+        go_on.set()
+        thread.join()
+
+
+CLOCK_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def test_psutils_list_of_threads_agrees_with_their_own_clocks():
+    with computing_on(100_000_000) as thread:
+        listed = thread_clock.listed()
+        assert thread.native_id is not None
+        own_ns = thread_clock.cpu_ns(thread.native_id)
+    assert own_ns is not None
+    # Of two sums, in and outside of the system, each is cut down to a tick of the clock.
+    assert listed[thread.native_id] == pytest.approx(own_ns, abs=2 * CLOCK_TICK_NS)
+    assert threading.get_native_id() in listed
+
+
+def test_numbers_that_are_no_native_ids_tell_nothing(monkeypatch: pytest.MonkeyPatch):
+    """As psutil numbers them on macOS."""
+    import psutil
+
+    numbered = [one._replace(id=1 + place) for place, one in enumerate(psutil.Process().threads())]
+    monkeypatch.setattr(psutil.Process, "threads", lambda self: numbered)
+    assert thread_clock.listed() == {}
+
+
+def test_where_clocks_are_not_read_by_number_a_thread_that_goes_on_has_its_cpu_time_from_psutil(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    recorder = ThreadRecorder()
+    recorder.start()
+    with computing_on(100_000_000) as thread, monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "platform", "win32")
+        assert thread_clock.cpu_ns(thread.native_id or 0) is not None
+        records = recorder.stop()
+    record = named(list(records), "computing on")
+    assert record.ended_ns is None
+    assert record.cpu_ns == pytest.approx(100_000_000, abs=3 * CLOCK_TICK_NS)
+    assert [cpu_ns for _, cpu_ns in record.cpu_by_moment] == sorted(cpu for _, cpu in record.cpu_by_moment)
+
+
 def test_pool_workers_stand_in_their_pools_group():
     both = threading.Barrier(2)
     with (

@@ -80,6 +80,7 @@ class Life:
         """Keep a reading of the thread's CPU clock."""
         if self.cpu_start_ns is None:
             self.cpu_start_ns = cpu_ns
+        cpu_ns = max(cpu_ns, self.cpu_end_ns or 0)  # a list of all threads is told in coarser steps
         self.cpu_end_ns = cpu_ns
         if last or len(self.moments) < _MOST_MOMENTS:
             self.moments.append((now_ns, cpu_ns))

@@ -58,8 +58,9 @@ class ThreadRecorder:
         _current = self
         self._pid = os.getpid()
         self._own_id = threading.get_native_id()
+        read = thread_clock.reader()
         for thread in threading.enumerate():
-            self._note_existing(thread)
+            self._note_existing(thread, read)
         self._install()
 
     def stop(self) -> tuple[ThreadRecord, ...]:
@@ -101,7 +102,7 @@ class ThreadRecorder:
             life.worked = True
             life.note_cpu(time.monotonic_ns(), time.thread_time_ns())
 
-    def _note_existing(self, thread: threading.Thread) -> None:
+    def _note_existing(self, thread: threading.Thread, read: Callable[[int], int | None]) -> None:
         native_id = thread.native_id
         if thread is threading.current_thread():
             native_id = self._own_id  # Thread.native_id is still the parent's after a fork
@@ -111,7 +112,7 @@ class ThreadRecorder:
         life = Life(_name(thread, native_id), thread.daemon, "kernel")
         life.group = self._pools.group_of(thread, target)
         life.native_id, life.ident = native_id, thread.ident
-        cpu = thread_clock.cpu_ns(native_id)
+        cpu = read(native_id)
         if cpu is not None:
             life.note_cpu(time.monotonic_ns(), cpu)
         if native_id == threading.get_native_id():
@@ -151,11 +152,12 @@ class ThreadRecorder:
     def _note_left(self) -> None:
         """Complete what is still alive: its last name, its clock."""
         by_ident = {thread.ident: thread for thread in threading.enumerate()}
+        read = thread_clock.reader()
         for life in tuple(self._alive.values()):
             thread = by_ident.get(life.ident)
             if thread is not None:
                 life.leave(thread, _name(thread, life.native_id, life.name))
-            cpu = thread_clock.cpu_ns(life.native_id)
+            cpu = read(life.native_id)
             if cpu is not None:
                 life.note_cpu(time.monotonic_ns(), cpu, last=True)
             if life.native_id == threading.get_native_id():
