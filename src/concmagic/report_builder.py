@@ -17,6 +17,8 @@ from concmagic.report_lanes import lane_summary
 from concmagic.trace.model import State, Trace
 
 HIGH_COST = 0.10
+SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to spare
+_LEAST_SAMPLES = 20
 _MOST_PARTS = 5
 
 
@@ -111,6 +113,17 @@ def _handovers(trace: Trace, metrics: Metrics) -> str:
     return sentences.gil_handovers(per_second * trace.wall_s, per_second)
 
 
+def _sampling(trace: Trace) -> str:
+    """Said where threads took turns and were looked at less than half as often as is wanted."""
+    period_ns, asked_ns = trace.build.sampling_ns, trace.build.sampling_asked_ns
+    threads = [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
+    if min(period_ns, asked_ns) <= 0 or period_ns <= 2 * SAMPLING_NS or len(threads) < 2:
+        return ""
+    if trace.wall_ns < _LEAST_SAMPLES * period_ns:
+        return ""  # of so short a cell that is no rate
+    return sentences.sampled_seldom(1e9 / period_ns, 1e9 / asked_ns, 1e9 / SAMPLING_NS)
+
+
 def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
     """Whole sentences: numbers of the event loop; what is not in the picture, and why."""
     said = [
@@ -123,6 +136,7 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",
         _handovers(trace, metrics),
         sentences.NO_GIL if trace.build.free_threaded else "",
+        _sampling(trace),
         *trace.cost.problems,
     ]
     return tuple(dict.fromkeys(sentence for sentence in said if sentence))

@@ -152,6 +152,24 @@ def test_the_footer_tells_what_is_missing() -> None:
     assert any("2 threads of the kernel's own are hidden" in sentence for sentence in footer)
 
 
+def test_threads_that_were_sampled_seldom_are_said_to_be() -> None:
+    turns = trace_from_text(f"a  {'RY' * 200}\nb  {'YR' * 200}", kind="thread")
+
+    def said(period_ms: float, asked_ms: float, trace: Trace = turns) -> list[str]:
+        build = replace(trace.build, sampling_ns=int(period_ms * 1e6), sampling_asked_ns=int(asked_ms * 1e6))
+        return [one for one in report_of(replace(trace, build=build)).footer if "looked at" in one]
+
+    assert said(10, 10) == [
+        "Threads were looked at 100 times a second, not 500, so as to take little of a busy machine: "
+        "shorter turns are not seen one by one; totals are from CPU clocks."
+    ]
+    assert "because the machine let the sampler run no more often" in said(10, 2)[0]
+    assert said(2.5, 2) == []
+    assert said(0, 0) == []  # not at all: others say why
+    assert said(30, 30) == []  # of so few samples no rate is told
+    assert said(10, 10, trace_from_text(f"a  {'RW' * 200}", kind="thread")) == []  # nobody took turns
+
+
 def test_finding_nothing_is_said() -> None:
     assert report_of(trace_from_text("a  RRRR")).no_findings
     assert not report_of(trace_from_text("a  RRRR")).findings

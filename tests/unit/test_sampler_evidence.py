@@ -18,7 +18,7 @@ import pytest
 from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, rows_of, sampled, together
 
 from concmagic.recording.sampler import gil_address
-from concmagic.recording.sampler.budget import Budget
+from concmagic.recording.sampler.budget import FASTEST_S, FREE_SHARE, Budget
 from concmagic.recording.sampler.descriptors import Descriptors, _address
 from concmagic.recording.sampler.thread import Rows
 from concmagic.recording.sampler.view import Process
@@ -183,6 +183,118 @@ def test_with_sixteen_threads_it_takes_at_most_8_percent_of_a_core() -> None:
         lasted_ns = time.monotonic_ns() - begun_ns
     assert logs[0].cpu_ns <= 0.08 * lasted_ns
     assert any(row.code == GIL for row in rows_of(logs[0]))
+
+
+# The sampler's own loop beside cores enough, as on a machine that does nothing else: what it took, what it
+# asked for, and how long the machine kept it from running.
+SAMPLING = """
+import select, sys, time
+from concmagic.recording.sampler.process import Session
+pid, offset, size, holder, native, file = sys.argv[1:]
+session = Session(int(pid), "syscall", (int(offset), int(size), int(holder), int(native), file), 1000)
+session.budget.all_cores = 1000
+pause = late = 0.0
+began, computed = time.monotonic(), time.process_time()
+while time.monotonic() < began + 1:
+    slept = time.monotonic()
+    select.select([], [], [], pause)
+    woke, used = time.monotonic(), time.process_time()
+    late += woke - slept - pause
+    pause = session.take()
+    late += time.monotonic() - woke - (time.process_time() - used)
+seen = {abs(native_id) for native_id in session.rows.columns[0]}
+lasted = time.monotonic() - began
+print(session.ticks, session.budget.asked_hz(), time.process_time() - computed, lasted, late, *seen)
+"""
+
+
+def test_a_busy_cell_is_sampled_500_times_a_second_but_for_what_the_machine_takes() -> None:
+    enough = threading.Event()
+
+    def computing() -> None:
+        while not enough.is_set():
+            sum(range(500))
+
+    place = gil_address.find()
+    assert place is not None
+    where = [str(os.getpid()), *map(str, (place.offset, place.size, place.holder, place.native)), place.file]
+    threads = [threading.Thread(target=computing) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", SAMPLING, *where], capture_output=True, text=True, timeout=30
+        )
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+    ticks, asked_hz, computed_s, lasted_s, late_s, *seen = map(float, done.stdout.split())
+    affordable_hz = FREE_SHARE / (computed_s / ticks)  # what a sample takes grows with the machine's load
+    assert asked_hz > 0.9 * min(1 / FASTEST_S, affordable_hz)
+    assert ticks == pytest.approx(asked_hz * (lasted_s - late_s), rel=0.1)
+    assert {thread.native_id for thread in threads} <= {int(native_id) for native_id in seen}
+
+
+def test_samples_that_are_left_out_on_a_busy_machine_are_counted() -> None:
+    budget = Budget(cores=1)
+    try:
+        for running in [0] * 50 + [2] * 50:
+            until = time.process_time_ns() + 300_000
+            while time.process_time_ns() < until:
+                pass
+            budget.pause(running, rows=0)
+    finally:
+        budget.close()
+    assert budget.asked_hz() < 300
+
+
+def test_where_there_is_no_file_that_tells_the_call_there_are_state_letters(tmp_path: Path) -> None:
+    """As in sandboxes that imitate Linux."""
+    rows = Rows()
+    process = Process(os.getpid(), "syscall", (0, 0, 0, 0, ""))
+    process.folder = str(tmp_path)
+    real = Path(f"/proc/self/task/{threading.get_native_id()}").resolve()
+    (tmp_path / real.name).mkdir()
+    for name in ("stat", "schedstat"):
+        (tmp_path / real.name / name).symlink_to(real / name)
+    process.list_threads(800, rows)
+    assert process.hides_calls
+    assert process.threads == {}
+    process.use_state_letters(rows)
+    process.list_threads(800, rows)
+    assert not process.hides_calls
+    assert [thread.tid for thread in process.threads.values()] == [threading.get_native_id()]
+    process.close(rows)
+
+
+# Root may look at everybody, but for one who has given that right up.
+SHY = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+if "again" not in sys.argv:
+    libc.prctl(24, 19, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_SYS_PTRACE
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "again"])
+libc.prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: nobody is to look in
+import threading, time
+from concmagic.recording.sampler.recorder import Sampler
+watching = Sampler(os.getpid())
+watching.start()
+thread = threading.Thread(target=time.sleep, args=(0.2,))
+thread.start()
+thread.join()
+log = watching.stop()
+codes = set(memoryview(log.code).cast("q"))
+print(*watching.problems, codes <= {-1, -2, -5, -6, -7}, -5 in codes, log.knows_gil)
+"""
+
+
+def test_a_system_that_hides_calls_is_said_to(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SHY], capture_output=True, text=True, timeout=30)
+    assert done.stdout == (
+        "This system does not show in which call a thread waits: "
+        "waits for the GIL and for locks are not told apart. True True False\n"
+    )
 
 
 def test_the_pause_makes_the_cost_of_a_tick_its_share() -> None:

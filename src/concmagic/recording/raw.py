@@ -147,8 +147,8 @@ class SampleLog:
     # -6 runnable, no core free; -7 not of a thread but of process -native_id: who holds its GIL;
     # else the system call's number
     code: bytes
-    rate_hz: float = 0.0
-    problems: tuple[str, ...] = ()
+    rate_hz: float = 0.0  # samples a second, as they were taken
+    asked_hz: float = 0.0  # and as they would have been, had the machine let the sampler run in time
     # the futex's address for -4, the call's first argument (often a descriptor) for a call, the holder's
     # native id for -7 (0: it is free, -1: not known), else 0
     argument: bytes = b""

@@ -22,6 +22,7 @@ def build(recording: Recording) -> Build:
         cores=recording.cores,
         start_method=recording.start_method,
         sampling_ns=sampling_ns(recording),
+        sampling_asked_ns=_period_ns(recording.samples.asked_hz) if recording.samples is not None else 0,
         gil_asked=recording.samples is not None and recording.samples.knows_gil,
     )
 
@@ -33,8 +34,11 @@ def free_threaded() -> bool:
 
 def sampling_ns(recording: Recording) -> int:
     """The time between two samples of a thread that is not asleep."""
-    log = recording.samples
-    return round(1e9 / log.rate_hz) if log is not None and log.rate_hz > 0 else 0
+    return _period_ns(recording.samples.rate_hz) if recording.samples is not None else 0
+
+
+def _period_ns(rate_hz: float) -> int:
+    return round(1e9 / rate_hz) if rate_hz > 0 else 0
 
 
 def _version_of(package: str) -> str:

@@ -25,6 +25,7 @@ class Budget:
         self.busy = 0.0
         self.tick_ns = 0.0
         self.pause_s = FASTEST_S
+        self.asked_s = 0.0  # the sum of all pauses, before their jitter
         self.ticks = 0
         self.taken = False
         self.used_ns = time.process_time_ns()
@@ -47,7 +48,15 @@ class Budget:
         self.busy = _MEMORY * self.busy + (1 - _MEMORY) * self.taken
         share = (FREE_SHARE + (BUSY_SHARE - FREE_SHARE) * self.busy) / (1 << (rows // SLOWER_AT_ROWS))
         self.pause_s = min(max(FASTEST_S, self.tick_ns / 1e9 / share), SLOWEST_S)
+        self.asked_s += self.pause_s
         return self.pause_s * self.jitter()
+
+    def asked_hz(self) -> float:
+        """How many samples a second were asked for; those that are missing the machine took.
+
+        Of 500 those that were not asked for were left out to take no more than the share wanted.
+        """
+        return self.ticks / self.asked_s if self.asked_s else 1 / FASTEST_S
 
     def runnable(self) -> int:
         """How many threads of the whole machine are on a core or could be, this one too."""

@@ -35,6 +35,8 @@ SLEEPS_ALREADY = 100  # samples that agree, as if they had been taken
 LATE_NS = 3_000_000  # between two readings, which take a few microseconds
 NAMED_AFTER = 3  # samples in one call: what it waits at is worth looking up
 LIST_S, CHILDREN_S = 0.005, 0.1
+# What can go wrong: words for which the kernel has sentences (`sentences/sampler.py`).
+NO_CALLS, MANY_THREADS, FULL, NO_GIL = "no-calls", f"many-threads {MOST_THREADS}", "full", "no-gil"
 WHOLE_LISTS = 8  # each so many; between them it is enough that the number of threads is the same
 TICKS_A_LIST = 3  # where the ticks are far apart, threads are not listed at each
 
@@ -68,6 +70,8 @@ class Session:
             process = Process(pid, self.mode, self.gil, gil_start)
             process.find_gil()
             process.list_threads(self.room(), self.rows)
+            if process.hides_calls:
+                self.without_calls(process)
             self.processes[pid] = process
             self.holders[pid] = Holder(process, self.gil)
             self.descriptors[pid] = Descriptors(pid)
@@ -98,10 +102,7 @@ class Session:
         try:
             raw = os.pread(thread.file, 256, 0)
         except PermissionError:
-            if process.mode == "syscall" and process.pid == self.pid:
-                self.problems.append("the system does not show which call a thread waits in")
-            if process.mode == "syscall":
-                process.use_state_letters(self.rows)
+            self.without_calls(process)
             return
         except OSError:
             raw = b""
@@ -115,6 +116,14 @@ class Session:
             thread.see(raw, self.asked_ns, process.decode, self.rows)
             if thread.same == NAMED_AFTER and thread.code is not None and thread.code >= 0:
                 self.name(process.pid, thread, raw)
+
+    def without_calls(self, process: Process) -> None:
+        """The system does not show which call a thread waits in, or not of this process."""
+        if process.mode == "syscall":
+            process.use_state_letters(self.rows)
+            process.list_threads(self.room(), self.rows)
+            if process.pid == self.pid:
+                self.note(NO_CALLS)
 
     def name(self, pid: int, thread: Thread, raw: bytes) -> None:
         """Note what a thread waits at."""
@@ -136,7 +145,9 @@ class Session:
             if not whole and process.has_as_many():
                 continue
             if not process.list_threads(len(process.threads) + self.room(), self.rows):
-                self.note(f"only the first {MOST_THREADS} threads are sampled")
+                self.note(MANY_THREADS)
+            if process.hides_calls:
+                self.without_calls(process)
             if process.gone:
                 process.close(self.rows)
                 self.holders[process.pid].close(self.rows)
@@ -160,16 +171,19 @@ class Session:
         """All columns behind one line: how many rows, how often, at what cost, what went wrong."""
         now_ns = time.monotonic_ns()
         if len(self.rows) >= MOST_ROWS:
-            self.note("the sampler's memory was full before the end")
+            self.note(FULL)
+        if not self.gil_start_of(self.pid):
+            self.note(NO_GIL)
         for process in self.processes.values():
             process.close(self.rows)
             self.holders[process.pid].close(self.rows)
         self.budget.close()
-        rate = self.ticks * 1e9 / max(1, now_ns - self.began_ns)
+        seconds = max(1, now_ns - self.began_ns) / 1e9
+        rates = f"{self.ticks / seconds:.1f} {self.budget.asked_hz():.1f}"
         used_ns = time.process_time_ns() - self.cpu_ns
         handovers = self.holders[self.pid].handovers()
         details = "\n".join(self.details).encode(errors="replace")
-        numbers = f"{len(self.rows)} {rate:.1f} {used_ns} {handovers} {len(details)}"
+        numbers = f"{len(self.rows)} {rates} {used_ns} {handovers} {len(details)}"
         head = f"rows {numbers} {'; '.join(self.problems)}\n"
         return b"".join((head.encode(), *(column.tobytes() for column in self.rows.columns), details))
 

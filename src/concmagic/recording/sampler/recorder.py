@@ -93,12 +93,13 @@ class Sampler:
             return None
 
     def _read(self, helper: _Helper) -> SampleLog:
-        word, *values = helper.line().split(" ", 6)
+        word, *values = helper.line().split(" ", 7)
         if word != "rows":
             raise ConnectionError("an unexpected answer")
-        rows, rate, used_ns, switches, length = values[:5]
+        rows, rate, asked, used_ns, switches, length = values[:6]
         columns = [helper.receive(int(rows) * 8) for _ in range(_COLUMNS)]
-        problems = tuple(part for part in "".join(values[5:]).split("; ") if part)
+        problems = [part for part in "".join(values[6:]).split("; ") if part]
+        self.problems += filter(None, map(sentences.sampler_problem, problems))
         return SampleLog(
             native_id=columns[0],
             start_ns=columns[1],
@@ -106,11 +107,9 @@ class Sampler:
             code=columns[3],
             argument=columns[4],
             rate_hz=float(rate),
+            asked_hz=float(asked),
             cpu_ns=int(used_ns),
-            problems=problems,
-            knows_gil=not any("does not show" in problem for problem in problems)
-            and self._files == "syscall"
-            and _gil() != _NO_GIL,
+            knows_gil=self._files == "syscall" and not {"no-calls", "no-gil"}.intersection(problems),
             gil_switches=int(switches) if int(switches) >= 0 else None,
             details=_details(helper.receive(int(length))),
         )

@@ -33,6 +33,7 @@ class Process:
         self.looked_ns = 0, 0  # the last two
         self.changes = 0  # of the set of threads
         self.gone = False
+        self.hides_calls = False  # there is nothing that tells in which call its threads are
         self.decode: Decoder = decode_state if mode == "stat" else self.decode_call
         self.futex = FUTEX_CALLS.get(os.uname().machine, ())
 
@@ -89,6 +90,7 @@ class Process:
             try:
                 file = self.open_of(tid, self.mode)
             except OSError:
+                self.hides_calls |= self.mode == "syscall" and os.path.exists(f"{self.folder}/{tid}/stat")
                 continue
             try:
                 schedule = self.open_of(tid, "schedstat")
@@ -120,7 +122,7 @@ class Process:
     def use_state_letters(self, rows: Rows) -> None:
         """Where the system calls are not shown, the state letter is: on a core, or not."""
         self.close(rows)
-        self.mode, self.decode = "stat", decode_state
+        self.mode, self.decode, self.hides_calls = "stat", decode_state, False
 
     def children(self) -> Iterator[int]:
         """Process ids of its children; none where the kernel does not list them.
