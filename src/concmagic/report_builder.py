@@ -20,6 +20,7 @@ HIGH_COST = 0.10
 SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to spare
 _LEAST_SAMPLES = 20
 _MOST_PARTS = 5
+_SOON_NS = 50_000_000  # after the last call that was recorded
 
 
 def build_report(
@@ -124,13 +125,21 @@ def _sampling(trace: Trace) -> str:
     return sentences.sampled_seldom(1e9 / period_ns, 1e9 / asked_ns, 1e9 / SAMPLING_NS)
 
 
+def _calls(trace: Trace) -> str:
+    """Until when there are calls, if not to the end. An interrupt ends them, and then the cell."""
+    until_ns = trace.cost.calls_until_ns
+    if until_ns is None or (trace.outcome == "interrupted" and trace.wall_ns - until_ns < _SOON_NS):
+        return ""
+    return sentences.calls_kept(until_ns)
+
+
 def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
     """Whole sentences: numbers of the event loop; what is not in the picture, and why."""
     said = [
         note,
         _loop(metrics) if trace.model == "asyncio" else "",
         sentences.hidden_tracks(trace.hidden.threads, trace.hidden.tasks),
-        sentences.calls_kept(trace.cost.calls_until_ns) if trace.cost.calls_until_ns is not None else "",
+        _calls(trace),
         sentences.steps_without_calls(lost) if (lost := trace.cost.steps_without_calls) else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",
         sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",

@@ -26,11 +26,12 @@ class RawCalls:
     c_functions: dict[tuple[int, int], str]  # (name address, module or type-name address) → dotted name
     clock: tuple[tuple[int, int], tuple[int, int]]  # two pairs (raw timestamp, monotonic ns), start and end
     events: int
-    stopped_ns: int | None = None  # the budget was used up then; None: recorded to the end
+    stopped_ns: int | None = None  # the budget was used up then, or it gave up; None: recorded to the end
     problems: tuple[str, ...] = ()
     own_threads: tuple[int, ...] = ()  # native ids of concmagic's own threads among them
     native_calls: bool = True  # False: C functions could not be recorded
     handed_ns: int | None = None  # the process was killed: what it had handed over until then
+    gave_up: bool = False  # VizTracer lost track of the stack
     left_out: int = 0  # steps into which an exception was thrown: calls not recorded (Python 3.11)
 
 

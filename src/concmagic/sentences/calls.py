@@ -38,7 +38,7 @@ def tracer_gave_up() -> str:
     """VizTracer ends by itself when a return does not fit its stack of calls."""
     return (
         "VizTracer lost track of the call stack (code that switches stacks, such as greenlets, "
-        "does that) and recorded no calls from then on."
+        "does that, and a signal's handler that raises) and recorded no calls from then on."
     )
 
 

@@ -155,7 +155,8 @@ class _Importer:
 
     def _import_process(self, process: ProcessRecord, samples: Samples) -> None:
         found, pid = self._found, process.pid
-        found.problems += _problems_of(process)
+        is_interrupted = self._recording.outcome == "interrupted" or process.ended_by == "interrupt"
+        found.problems += _problems_of(process, is_interrupted)
         calls = self._read_calls(process)
         locks = self._read_locks(process, calls)
         calls = with_locks(calls, locks, samples)
@@ -263,8 +264,10 @@ def _born(process: ProcessRecord, clock: CellClock) -> int:
     return 0 if moment is None else clock.at(moment)
 
 
-def _problems_of(process: ProcessRecord) -> list[str]:
+def _problems_of(process: ProcessRecord, is_interrupted: bool) -> list[str]:
     own = list(process.problems)
+    if process.calls is not None and process.calls.gave_up and not is_interrupted:
+        own.append(sentences.tracer_gave_up())
     for part in (process.calls, process.tasks):
         own += part.problems if part is not None else ()
     return own

@@ -20,6 +20,7 @@ from concmagic.recording.calls.event_nodes import (
     signatures,
     used,
 )
+from concmagic.recording.calls.giving_up import GivingUp
 from concmagic.recording.calls.live import LiveCalls, PartTaker, code_at
 from concmagic.recording.calls.native_names import name_functions
 from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
@@ -54,6 +55,8 @@ class CallRecorder:
         self._start_pair: ClockPair = (0, 0)
         self._end_pair: ClockPair | None = None
         self._stopped_ns: int | None = None
+        self._giving_up = GivingUp()
+        self._gave_up = False
         self._problems: list[str] = []
         self._result: RawCalls | None = None
         self._live: LiveCalls | None = None
@@ -79,6 +82,7 @@ class CallRecorder:
             self._begin(process)
         except BaseException:  # an interrupt, too, must not leave half of it behind
             self._process = None
+            self._giving_up.stop()
             process.halt(evicted=False)
             self._follow_throws(process)
             if self._watcher is not None:
@@ -91,6 +95,7 @@ class CallRecorder:
         if not process.flaw:
             self._watcher = BudgetWatcher(process, self._limit, self._halt_at_budget, self._look)
             self._watcher.start()
+        self._giving_up.start()
         if thread_profiles.NEEDED and not process.flaw:
             throws.unrecorded.append(process.unrecorded)
         process.start()
@@ -160,14 +165,18 @@ class CallRecorder:
             evicted = process.evicted()
             if process.displaced():
                 self._problems.append(sentences.tracer_evicted())
-            elif not process.flaw and not process.head.collecting:
-                self._problems.append(sentences.tracer_gave_up())
+            else:
+                self._gave_up = not process.flaw and not process.head.collecting
+            self._giving_up.stop()
             process.halt(evicted)
             self._follow_throws(process)
             if evicted and len(_retired) < _MOST_RETIRED:  # its stacks still hold calls: start with new ones
                 _retired.append(_process_tracers.pop())
             self._end_pair = process.clock_pair()
-            self._stopped_ns = self._end_pair[1] if budget_used else None
+            if self._gave_up:
+                self._stopped_ns = self._giving_up.at_ns or self._end_pair[1]
+            elif budget_used:
+                self._stopped_ns = self._end_pair[1]
 
     def _follow_throws(self, process: ProcessTracer) -> None:
         if process.unrecorded in throws.unrecorded:
@@ -193,6 +202,7 @@ class CallRecorder:
             clock=(process.anchor(self._start_pair, end), end),
             events=used(head),
             stopped_ns=self._stopped_ns,
+            gave_up=self._gave_up,
             left_out=process.left_out,
             problems=tuple(self._problems),
             own_threads=self._own_threads(),

@@ -1,0 +1,40 @@
+"""Notices that VizTracer has given up recording, which it tells by a warning: that is ours to tell.
+
+It does so when a call returns that it had not seen begin. Code that switches stacks makes such returns, and
+so does every exception that the handler of a signal raises while a function begins, an interrupt's above all:
+Python looks for signals before it tells that the function was called.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+from concmagic.recording.patches import Patches
+
+_BEGIN = "VizTracer: Unexpected function return"
+
+
+class GivingUp:
+    """Whether VizTracer gave up between `start()` and `stop()`, and when."""
+
+    def __init__(self) -> None:
+        self.at_ns: int | None = None
+        self._patches = Patches()
+
+    def start(self) -> None:
+        """Keep its warning away from the cell's output from now on."""
+        show = vars(warnings)["_showwarnmsg"]
+
+        def _showwarnmsg(message: Any) -> None:
+            if message.category is RuntimeWarning and str(message.message).startswith(_BEGIN):
+                self.at_ns = time.monotonic_ns()
+            else:
+                show(message)
+
+        self._patches.set(warnings, "_showwarnmsg", _showwarnmsg)
+
+    def stop(self) -> None:
+        """Put Python's own way to show warnings back."""
+        self._patches.restore()
