@@ -129,6 +129,21 @@ process.join()
     ]
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_child_that_is_killed_before_its_work_has_nothing_that_could_be_missing(method: str) -> None:
+    """It is stopped at its birth, so it cannot have begun."""
+    cell = f"""
+process = mp.get_context("{method}").Process(target=leave, args=("abort",), name="victim")
+process.start()
+os.kill(process.pid, signal.SIGSTOP)
+process.kill()
+process.join()
+"""
+    (record,) = run_cells(SETUP, cell, detail="states").workers
+    assert record.target_ns is None
+    assert record.problems == ["victim was ended before its work began (killed by SIGKILL)."]
+
+
 TOIL = """
 def step(n):
     return divmod(n, 7)

@@ -186,6 +186,20 @@ def test_a_killed_worker_is_told_with_its_job_and_likely_cause() -> None:
     assert "more memory than there is" in finding.hint
 
 
+def test_a_commands_exit_code_is_a_note_without_pythons_causes() -> None:
+    for outcome, severity, hint in (
+        ("exit code 1", "note", ""),
+        ("exit code 127", "note", "There is no such command."),
+        ("killed by SIGKILL", "warning", "Somebody sent it kill -9"),
+    ):
+        command = replace(process(1, (50, State.RUNNING, "", ""), outcome=outcome), start_method="subprocess")
+        (finding,) = found(trace(command), "child-died")
+        assert finding.severity == severity
+        assert finding.hint.startswith(hint) and bool(finding.hint) == bool(hint)
+    (finding,) = found(trace(process(1, (50, State.RUNNING, "", ""), outcome="exit code 1")), "child-died")
+    assert finding.severity == "warning" and "sys.exit" in finding.hint
+
+
 def test_a_child_that_the_cell_or_its_pool_ended_did_not_die() -> None:
     for outcome in ("ended by its pool", "ended by the cell", "returned"):
         assert found(trace(process(1, (50, State.RUNNING, "", ""), outcome=outcome)), "child-died") == []

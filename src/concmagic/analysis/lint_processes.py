@@ -215,7 +215,10 @@ def _is_main(trace: Trace, thread: Track) -> bool:
 
 
 def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """A child process ended by a signal or with an error, and nobody had meant it to."""
+    """A child process ended by a signal or with an error, and nobody had meant it to.
+
+    A command's exit code goes to who started it, and often is an answer: `grep`, `diff`, `test`.
+    """
     tracks = {track.id: track for track in trace.tracks}
     for track in trace.tracks:
         if track.kind != "process" or track.role != "work" or track.parent is None:
@@ -223,13 +226,14 @@ def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if track.group and track.outcome in _POOL_ENDS:
             continue
         if track.outcome.startswith(("killed by ", "exit code ")):
+            is_answer = track.start_method == "subprocess" and track.outcome.startswith("exit code ")
             yield Finding(
                 lint="child-died",
-                severity="warning",
+                severity="note" if is_answer else "warning",
                 message=sentences.child_died(
                     track.name, track.outcome, track.outcome_detail, _last_job(trace, tracks, track)
                 ),
-                hint=sentences.child_died_hint(track.outcome),
+                hint=sentences.child_died_hint(track.outcome, is_command=track.start_method == "subprocess"),
                 tracks=(track.id,),
                 start_ns=track.start_ns,
                 end_ns=track.end_ns or trace.wall_ns,

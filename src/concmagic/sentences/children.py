@@ -72,6 +72,11 @@ def child_told_nothing(name: str, exit_code: int | None) -> str:
     return f"{name} handed nothing over ({ended_how(exit_code)}): its calls and threads are missing."
 
 
+def child_never_began(name: str, exit_code: int | None) -> str:
+    """Say that a child was ended while Python started: there is nothing that could be missing."""
+    return f"{name} was ended before its work began ({ended_how(exit_code)})."
+
+
 def child_told_its_jobs(name: str, exit_code: int | None) -> str:
     """Say what is missing of a child that was killed, and had told of its jobs as it ran."""
     return (

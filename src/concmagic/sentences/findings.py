@@ -99,11 +99,13 @@ _CAUSES = {
     "killed by SIGABRT": "A native library gave up (abort): its message is on the terminal that runs the notebook.",
     "killed by SIGBUS": "It used memory that a file no longer backs: a full /dev/shm, or a file cut short.",
     "killed by SIGXCPU": "It used more CPU time than its limit allows (ulimit -t).",
-    "exit code 1": "An exception that nobody caught ended it; its traceback stands among the prints.",
-    "exit code 127": "There is no such command.",
 }
+_OF_PYTHON = {
+    "exit code 1": "An exception that nobody caught ended it, or sys.exit: what it printed tells which."
+}
+_OF_COMMANDS = {"exit code 126": "It may not be executed.", "exit code 127": "There is no such command."}
 
 
-def child_died_hint(outcome: str) -> str:
+def child_died_hint(outcome: str, is_command: bool = False) -> str:
     """The usual cause of this end."""
-    return _CAUSES.get(outcome, "")
+    return (_CAUSES | (_OF_COMMANDS if is_command else _OF_PYTHON)).get(outcome, "")

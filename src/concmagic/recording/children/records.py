@@ -125,4 +125,6 @@ def _problems(child: Child, told: dict[str, Any]) -> list[str]:
         return [sentences.child_told_its_calls(child.name, child.exit_code, missing_ns)]
     if parts_of(told, MESSAGES_PART):
         return [sentences.child_told_its_jobs(child.name, child.exit_code)]
+    if "target" not in told and not child.is_bare and (child.exit_code or 0) < 0:
+        return [sentences.child_never_began(child.name, child.exit_code)]
     return [sentences.child_told_nothing(child.name, child.exit_code)]
