@@ -131,11 +131,12 @@ process.join()
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_child_that_is_killed_before_its_work_has_nothing_that_could_be_missing(method: str) -> None:
-    """It is stopped at its birth, so it cannot have begun."""
+    """To read its argument would take it an hour."""
     cell = f"""
-process = mp.get_context("{method}").Process(target=leave, args=("abort",), name="victim")
+class Hour:
+    def __reduce__(self): return time.sleep, (3600,)
+process = mp.get_context("{method}").Process(target=print, args=(Hour(),), name="victim")
 process.start()
-os.kill(process.pid, signal.SIGSTOP)
 process.kill()
 process.join()
 """
