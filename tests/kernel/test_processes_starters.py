@@ -177,6 +177,42 @@ def test_a_bare_fork(kernel: Kernel) -> None:
 
 
 # A forked child cannot use the server that its parent has started: Python itself raises ChildProcessError.
+@pytest.mark.parametrize("execute", ['execvp("sleep", ["sleep", "0.1"])', 'execlp("sleep", "sleep", "0.1")'])
+def test_a_fork_that_becomes_another_program_hands_over_first(kernel: Kernel, execute: str) -> None:
+    run(
+        kernel, f"pid = os.fork()\nif not pid:\n    fib(15)\n    os.{execute}\nanswer = os.waitpid(pid, 0)[1]"
+    )
+    assert kernel.value("answer") == 0
+    ((name, outcome),) = kernel.value("children(trace)")
+    assert name == "sleep" and outcome in ("returned", "")  # whoever reaps it first knows how it ended
+    assert kernel.value("calls_in(trace)") == ["fib"]
+    assert kernel.value("trace.cost.problems") == ()
+
+
+def test_a_fork_that_cannot_become_another_program_is_recorded_on(kernel: Kernel) -> None:
+    cell = """
+pid = os.fork()
+if not pid:
+    try:
+        os.execvp("no-such-program", ["no-such-program"])
+    except FileNotFoundError as error:
+        fib(15)
+        os._exit(len(error.__traceback__.tb_frame.f_code.co_name))
+answer = os.waitpid(pid, 0)[1]
+"""
+    run(kernel, cell)
+    assert kernel.value("children(trace)") == [("fork", "exit code 8")]  # <module>
+    assert kernel.value("calls_in(trace)") == ["fib"]
+
+
+def test_a_shell_command_of_the_cell_has_a_track(kernel: Kernel) -> None:
+    run(kernel, "!sleep 0.1")
+    ((name, outcome),) = kernel.value("children(trace)")
+    assert name.startswith(("sh", "bash", "dash", "zsh")) or name == "sleep"
+    assert outcome in ("returned", "")
+    assert kernel.value("trace.cost.problems") == ()
+
+
 @pytest.mark.parametrize(
     ("method", "of_child"),
     [(one, other) for one in METHODS for other in METHODS if (one, other) != ("fork", "forkserver")],

@@ -64,6 +64,8 @@ class Hooks:
         patch(spawn, "get_preparation_data", _preparation_data(self, spawn.get_preparation_data))
         patch(util, "spawnv_passfds", _spawnv_passfds(self, util.spawnv_passfds))
         patch(os, "fork", _fork(self, os.fork))
+        if hasattr(os, "forkpty"):
+            patch(os, "forkpty", _forkpty(self, os.forkpty))
         patch(reduction, "dump", watched(reduction.dump, self._sent_to_child, time.monotonic_ns))
         self.pools.patch(self._patches)
         commands.patch(self, self._patches)
@@ -254,6 +256,19 @@ def _fork(hooks: Hooks, original: Any) -> Any:
             return _fork_noted(hooks, child, original)
 
     return fork
+
+
+def _forkpty(hooks: Hooks, original: Any) -> Any:
+    def forkpty() -> tuple[int, int]:
+        hooks.before_child()
+        with hooks.family.expect("fork", "fork") as child, _only_our_threads():
+            child.is_bare = True
+            pid, file = original()
+            if pid:
+                hooks.born(child, pid)
+            return pid, file
+
+    return unseen(forkpty)
 
 
 def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:

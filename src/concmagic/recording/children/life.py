@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
-from concmagic.recording.children import messages, prints, resources
+from concmagic.recording.children import becoming, messages, prints, resources
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
 from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, NAMES_PART, ChildFile
@@ -65,6 +65,7 @@ class Life:
         self.file.append("hello", fields_of(hello))
         self.listener.start()
         _Exit.install(self)
+        becoming.watch(self._becomes)
 
     def begin_target(self) -> None:
         """The user's target begins now: from here on everything is recorded."""
@@ -124,6 +125,10 @@ class Life:
     def interrupted(self) -> None:
         """An interrupt ends it, and no error of its own."""
         self.file.append("interrupted", True)
+
+    def _becomes(self, command: str) -> None:
+        self.file.append("became", command)
+        self.hand_over(None)
 
     def _end(self) -> None:
         self.hooks.pools.close()  # its own workers are ended with it, and must not be replaced meanwhile

@@ -25,7 +25,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
     return ProcessRecord(
         pid=child.pid,
         parent_pid=child.parent_pid,
-        name=child.name,
+        name=told.get("became", child.name) if child.is_bare else child.name,
         start_method=child.start_method,
         origin=child.origin,
         started_ns=None if child.is_earlier else child.started_ns,
@@ -44,7 +44,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         group=child.group,
         problems=tuple(_problems(child, told)),
         starter=child.starter or None,
-        done_ns=end.get("done_ns") if child.ended_ns is not None else None,
+        done_ns=end.get("done_ns") if child.ended_ns is not None and "became" not in told else None,
         messages=seen.get("messages") or _messages_so_far(told),
         born_ns=child.born_ns,
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
