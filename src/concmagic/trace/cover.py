@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import attrgetter
+from typing import Protocol, TypeVar
 
 from concmagic.trace.model import State, StateInterval
 
 Layer = Sequence[StateInterval]  # sorted by start, without overlap
+_END = attrgetter("end_ns")
+
+
+class _Stretch(Protocol):
+    @property
+    def start_ns(self) -> int: ...
+
+    @property
+    def end_ns(self) -> int: ...
+
+
+S = TypeVar("S", bound=_Stretch)
 
 
 def cover(start_ns: int, end_ns: int, *layers: Layer) -> tuple[StateInterval, ...]:
@@ -84,18 +99,18 @@ def _overlay(base: list[StateInterval], top: Layer) -> list[StateInterval]:
     return out
 
 
+def overlapping(pieces: Sequence[S], start_ns: int, end_ns: int) -> Iterator[S]:
+    """Those of what stands one after the other that overlap a stretch, found by bisection."""
+    for index in range(bisect_right(pieces, start_ns, key=_END), len(pieces)):
+        piece = pieces[index]
+        if piece.start_ns >= end_ns:
+            return
+        yield piece
+
+
 def within(layer: Layer, start_ns: int, end_ns: int) -> list[StateInterval]:
-    """The parts of a layer between two times, found by bisection."""
-    low, high = 0, len(layer)
-    while low < high:
-        middle = (low + high) // 2
-        if layer[middle].end_ns <= start_ns:
-            low = middle + 1
-        else:
-            high = middle
-    found = []
-    while low < len(layer) and layer[low].start_ns < end_ns:
-        piece = layer[low]
-        found.append(cut(piece, max(piece.start_ns, start_ns), min(piece.end_ns, end_ns)))
-        low += 1
-    return found
+    """The parts of a layer between two times."""
+    return [
+        cut(piece, max(piece.start_ns, start_ns), min(piece.end_ns, end_ns))
+        for piece in overlapping(layer, start_ns, end_ns)
+    ]

@@ -8,7 +8,6 @@ from concmagic import sentences
 from concmagic.recording.raw import MergedSteps
 from concmagic.trace.clock import CellClock
 from concmagic.trace.cover import join_equal
-from concmagic.trace.import_calls import BlockedCall
 from concmagic.trace.model import State, StateInterval
 
 
@@ -19,22 +18,6 @@ def delay_ns(detail: str) -> int:
         return int(float(number) * 1e9) if unit == "s" else 0
     except ValueError:
         return 0
-
-
-def calls_within(calls: Sequence[BlockedCall], start: int, end: int) -> list[BlockedCall]:
-    """The calls that overlap a stretch, found by bisection."""
-    low, high = 0, len(calls)
-    while low < high:
-        middle = (low + high) // 2
-        if calls[middle].end_ns <= start:
-            low = middle + 1
-        else:
-            high = middle
-    found = []
-    while low < len(calls) and calls[low].start_ns < end:
-        found.append(calls[low])
-        low += 1
-    return found
 
 
 def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateInterval]:

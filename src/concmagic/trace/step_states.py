@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from concmagic.trace.cover import cover, join_equal, within
+from concmagic.trace.cover import cover, join_equal, overlapping, within
 from concmagic.trace.import_calls import BlockedCall
 from concmagic.trace.loop_holds import Hold
 from concmagic.trace.model import State, StateInterval
 from concmagic.trace.step_clocks import StepClocks
-from concmagic.trace.step_evidence import calls_within
 
 SHORTEST_BLOCK_NS = 1_000_000  # a step is BLOCKING from here on
 MOST_TOLD, TOLD_NS = 2_000, 100_000  # so many steps of a loop are told one by one; of more those from here on
@@ -34,7 +33,7 @@ class StepStates:
         base = [running] if known_until > begin else []
         blocks = [
             call.as_blocking(call.start_ns, call.end_ns, holder)
-            for call in calls_within(self.blocked.get(native_id, ()), begin, end)
+            for call in overlapping(self.blocked.get(native_id, ()), begin, end)
             if min(call.end_ns, end) - max(call.start_ns, begin) >= SHORTEST_BLOCK_NS
         ]
         states = cover(begin, end, base, within(blocks, begin, end))
