@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from concmagic.recording.locks.addresses import LockAddresses
 from concmagic.recording.locks.callers import Chains, Row
 from concmagic.recording.locks.naming import names_of
-from concmagic.recording.locks.source_names import SourceNames, line_of
+from concmagic.recording.locks.source_names import line_of, lock_names
 from concmagic.recording.locks.table import LockTable
+from concmagic.recording.sources import Sources
 from concmagic.recording.tasks.origin import place_of
 
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ def _by_identity(table: LockTable, namespace: Mapping[str, Any]) -> dict[int, st
 
 def _with_source_names(chains: Chains, found: Mapping[int, str]) -> list[str]:
     """One name per object: that of the notebook, else what stands in the source where it was waited for."""
-    sources = SourceNames()
+    sources = Sources(lock_names)
     names = []
     for one in chains.objects:
         target = one.ref()
         name = found.get(id(target), "") if target is not None else ""
         if not name and one.chain >= 0:
             code, offset = chains.rows[one.chain][-1]
-            name = sources.at(code, offset) if place_of(code.co_filename) == "user" else ""
+            name = (sources.at(code, offset) if place_of(code.co_filename) == "user" else None) or ""
         names.append(name)
     return names
 
