@@ -22,13 +22,15 @@ class Patches:
         """Whether that attribute is replaced already."""
         return any(one[0] is owner and one[1] == name for one in self._replaced)
 
-    def restore(self) -> None:
-        """Put everything back, last first. What another tool has replaced since is left to it."""
+    def restore(self) -> list[str]:
+        """Put everything back, last first. Returns what another tool has replaced since, and keeps."""
+        left = []
         for owner, name, original, value in reversed(self._replaced):
             if vars(owner).get(name, _ABSENT) is not value:
-                continue
-            if original is _ABSENT:
+                left.append(f"{owner.__name__}.{name}")
+            elif original is _ABSENT:
                 delattr(owner, name)
             else:
                 setattr(owner, name, original)
         self._replaced.clear()
+        return left

@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from concmagic.recording.patches import Patches
+
 Writer = tuple[type, str]  # a class written in Python, and the method that writes
 MOST = 100_000  # notes that are kept
 TOGETHER_NS = 1_000_000  # a print looks twice: at its text and at its end
@@ -24,7 +26,7 @@ class PrintRecorder:
     def __init__(self, writers: Sequence[Writer]) -> None:
         self.problems: list[str] = []
         self._writers = tuple(dict.fromkeys(writers))
-        self._replaced: list[tuple[type, str, Any, _Noting]] = []
+        self._patches = Patches()
         self._notes: list[_Note] = []
 
     def start(self) -> None:
@@ -32,16 +34,11 @@ class PrintRecorder:
         for owner, name in self._writers:
             original = vars(owner).get(name)
             if original is not None:
-                noting = _Noting(name, original, self._notes)
-                setattr(owner, name, noting)
-                self._replaced.append((owner, name, original, noting))
+                self._patches.set(owner, name, _Noting(name, original, self._notes))
 
     def stop(self) -> tuple[tuple[int, int], ...]:
         """Put everything back; pairs of a moment (monotonic ns) and the native id of who printed then."""
-        while self._replaced:
-            owner, name, original, noting = self._replaced.pop()
-            if vars(owner).get(name) is noting:  # else somebody has put their own over it
-                setattr(owner, name, original)
+        self._patches.restore()
         notes, self._notes = self._notes, []
         return tuple(_apart(notes))
 

@@ -59,25 +59,25 @@ def _call(handle: Any) -> Any:
     return handle._callback(*handle._args)
 
 
-def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, Hook, Hook]]:
-    """The class, name, original and stand-in of each function of the package's loop that is replaced."""
+def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, Hook]]:
+    """The class, name and stand-in of each function of the package's loop that is replaced."""
     loop = module.Loop
     run = run_hook(observer, _call)
     observer.waits.asked = weakref.WeakKeyDictionary()
-    found: list[tuple[type, str, Hook, Hook]] = []
+    found: list[tuple[type, str, Hook]] = []
     for name, make in (
         ("call_soon", _call_soon),
         ("call_soon_threadsafe", _call_soon_threadsafe),
         ("call_later", _call_later),
     ):
         original = getattr(loop, name)
-        found.append((loop, name, original, functools.wraps(original)(make(observer, original, run))))
-    found.append((loop, "create_task", loop.create_task, create_task_hook(observer, loop.create_task)))
+        found.append((loop, name, functools.wraps(original)(make(observer, original, run))))
+    found.append((loop, "create_task", create_task_hook(observer, loop.create_task)))
     found += future_hooks(observer, loop)
     for name in OF_LOOPS:
         original = getattr(loop, name, None)
         if original is not None and not isinstance(original, FunctionType):  # else it is not its own
-            found.append((loop, name, original, _awaitable(observer, original, name)))
+            found.append((loop, name, _awaitable(observer, original, name)))
     return found
 
 

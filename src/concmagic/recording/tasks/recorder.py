@@ -21,6 +21,7 @@ from typing import Any
 from concmagic import sentences
 from concmagic.collection import paused_collection
 from concmagic.on_import import on_import
+from concmagic.recording.patches import Patches
 from concmagic.recording.raw import MergedSteps, TaskLog
 from concmagic.recording.tasks import foreign_loops, forgotten, hooks, lock_holders, scheduling, timers
 from concmagic.recording.tasks.log import Reader
@@ -54,7 +55,7 @@ class TaskRecorder:
         self._kernel_loop = kernel_loop
         self._kept = kept
         self._observer: Observer | None = None
-        self._installed: list[tuple[type | ModuleType, str, Any, Any]] = []
+        self._patches = Patches()
         self._foreign = ExitStack()
         self._cell_task: int | None = None
 
@@ -67,26 +68,20 @@ class TaskRecorder:
             for task in asyncio.all_tasks(loop):
                 observer.meet(task)
         for owner, name, make in _HOOKS:
-            original = owner.__dict__[name]
-            self._install(owner, name, original, make(observer, original))
+            self._patches.set(owner, name, make(observer, vars(owner)[name]))
         for found in scheduling.future_hooks(observer, _Loop):
-            self._install(*found)
+            self._patches.set(*found)
         self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
         _recording.append(self)
         observer.active = True
-
-    def _install(self, owner: type | ModuleType, name: str, original: Any, hook: Any) -> None:
-        inherited = name not in owner.__dict__
-        setattr(owner, name, hook)
-        self._installed.append((owner, name, None if inherited else original, hook))
 
     def _watch_foreign(self, module: ModuleType) -> None:
         observer = self._observer
         if observer is None:
             return
         try:
-            for owner, name, original, hook in foreign_loops.hooks_for(module, observer):
-                self._install(owner, name, original, hook)
+            for found in foreign_loops.hooks_for(module, observer):
+                self._patches.set(*found)
         except (AttributeError, TypeError) as error:  # another uvloop than those that we know
             observer.problems.append(sentences.foreign_loop_unseen(module.__name__, error))
 
@@ -121,19 +116,12 @@ class TaskRecorder:
         with paused_collection():
             return _build(observer, self._cell_task)
 
-    def _uninstall(self) -> Iterator[str]:
+    def _uninstall(self) -> list[str]:
         if self in _recording:
             _recording.remove(self)
         self._foreign.close()
-        for owner, name, original, hook in reversed(self._installed):
-            if owner.__dict__.get(name) is hook and original is None:
-                delattr(owner, name)
-            elif owner.__dict__.get(name) is hook:
-                setattr(owner, name, original)
-            else:
-                # Ours stays underneath somebody else's, where it only calls the original.
-                yield sentences.hook_replaced(f"{owner.__name__}.{name}")
-        self._installed.clear()
+        # What somebody has put over ours stays: ours only calls the original then.
+        return [sentences.hook_replaced(name) for name in self._patches.restore()]
 
 
 def number_of(task: asyncio.Task[Any] | None = None) -> int | None:
@@ -160,8 +148,7 @@ def _end_those_of_the_parent() -> None:
             recorder._observer.active = False
             recorder._observer.clock.close()
             recorder._observer = None
-            for _ in recorder._uninstall():
-                pass
+            recorder._uninstall()
 
 
 def _unfinished(observer: Observer, at_ns: int) -> Iterator[int]:

@@ -124,7 +124,7 @@ def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
     return call_soon_threadsafe
 
 
-def future_hooks(observer: Observer, loop: Any) -> list[tuple[type, str, Hook, Hook]]:
+def future_hooks(observer: Observer, loop: Any) -> list[tuple[type, str, Hook]]:
     """The stand-ins for `create_future` and `get_debug` of a class of loops: note where futures are made.
 
     The first tells those that a loop makes, unless asyncio itself asked it to. Every future asks for the
@@ -132,9 +132,8 @@ def future_hooks(observer: Observer, loop: Any) -> list[tuple[type, str, Hook, H
     """
     places, make_future, frame_of = known_places, futures.Future, sys._getframe
     births, is_making = observer.births, False
-    originals: list[Hook] = [getattr(loop, name) for name in ("create_future", "get_debug")]
-    original_create, original_ask = originals
-    alone, alone_asked = (is_asyncios(original) for original in originals)
+    original_create, original_ask = loop.create_future, loop.get_debug
+    alone, alone_asked = is_asyncios(original_create), is_asyncios(original_ask)
     # From 3.12: without a frame object, which every sleep would have to make.
     module_of = getattr(sys, "_getframemodulename", None)
 
@@ -163,8 +162,7 @@ def future_hooks(observer: Observer, loop: Any) -> list[tuple[type, str, Hook, H
                 births.by_hand(self, frame_of(1))
         return self._debug if alone_asked else original_ask(self)
 
-    hooks = (create_future, get_debug)
-    return [(loop, hook.__name__, original, hook) for original, hook in zip(originals, hooks, strict=True)]
+    return [(loop, "create_future", create_future), (loop, "get_debug", get_debug)]
 
 
 def stop_hook(observer: Observer, original: Hook) -> Hook:

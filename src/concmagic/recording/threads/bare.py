@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from concmagic.recording.patches import Patches
 from concmagic.recording.threads import origin as thread_origin
 from concmagic.recording.threads.life import Life
 
@@ -28,20 +29,15 @@ class BareThreads:
 
     def __init__(self, recorder: ThreadRecorder) -> None:
         self._recorder = recorder
-        self._original: Any = None
-        self._installed: Any = None
+        self._patches = Patches()
 
     def install(self) -> None:
         """Begin to see bare threads."""
-        self._original = _thread.start_new_thread
-        self._installed = _starting(self._recorder, self._original)
-        _thread.start_new_thread = self._installed
+        self._patches.set(_thread, "start_new_thread", _starting(self._recorder, _thread.start_new_thread))
 
     def uninstall(self) -> None:
         """Put the function back, unless somebody has put their own over ours."""
-        if self._original is not None and _thread.start_new_thread is self._installed:
-            _thread.start_new_thread = self._original
-        self._original = self._installed = None
+        self._patches.restore()
 
 
 class _Chain(functools.partial[Any]):

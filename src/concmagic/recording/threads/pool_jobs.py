@@ -15,6 +15,8 @@ import weakref
 from typing import Any
 
 from concmagic.recording.labels import call_label
+from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import watched
 from concmagic.recording.raw_threads import JobRecord
 from concmagic.recording.threads import recorder as threads
 
@@ -93,9 +95,7 @@ class PoolJobRecorder:
     def __init__(self) -> None:
         self._jobs: list[_Job] = []
         self._by_item: weakref.WeakKeyDictionary[Any, _Job] = weakref.WeakKeyDictionary()
-        self._item_class: Any = None
-        self._saved: dict[str, Any] = {}
-        self._installed: dict[str, Any] = {}
+        self._patches = Patches()
 
     def start(self) -> None:
         """Begin to see jobs."""
@@ -103,16 +103,16 @@ class PoolJobRecorder:
         from concurrent.futures import thread
 
         if _current is not None:
-            _current._uninstall()  # the parent's, in a forked child
+            _current._patches.restore()  # the parent's, in a forked child
         _current = self
-        self._item_class = thread._WorkItem
-        self._put("__init__", _submitting(self, thread._WorkItem.__init__))
-        self._put("run", _running(self, thread._WorkItem.run))
+        kind: Any = thread._WorkItem
+        self._patches.set(kind, "__init__", watched(kind.__init__, self._submitted))
+        self._patches.set(kind, "run", _running(self, kind.run))
 
     def stop(self) -> tuple[JobRecord, ...]:
         """Put everything back and hand over one record per job, in the order of submission."""
         global _current
-        self._uninstall()
+        self._patches.restore()
         if _current is self:
             _current = None
         pid, now_ns = os.getpid(), time.monotonic_ns()
@@ -123,41 +123,18 @@ class PoolJobRecorder:
         self._by_item.clear()
         return records
 
-    def submitted(self, item: Any) -> None:
+    def _submitted(self, told: None, result: None, item: Any, *args: Any, **kwargs: Any) -> None:
         """Note a new work item, unless it is one of concmagic's own."""
-        function, args, kwargs = _call_of(item)
+        function, arguments, options = _call_of(item)
         if str(getattr(function, "__module__", "")).partition(".")[0] == "concmagic":
             return
-        job = _Job(call_label(function, args, kwargs), item.future)
+        job = _Job(call_label(function, arguments, options), item.future)
         self._jobs.append(job)
         self._by_item[item] = job
 
     def job_of(self, item: Any) -> _Job | None:
         """The job of a work item; None if it was submitted before the cell or is no user's."""
         return self._by_item.get(item)
-
-    def _put(self, name: str, replacement: Any) -> None:
-        self._saved[name] = vars(self._item_class)[name]
-        self._installed[name] = replacement
-        setattr(self._item_class, name, replacement)
-
-    def _uninstall(self) -> None:
-        for name, original in self._saved.items():
-            if vars(self._item_class).get(name) is self._installed[name]:
-                setattr(self._item_class, name, original)
-        self._saved, self._installed = {}, {}
-
-
-def _submitting(recorder: PoolJobRecorder, original: Any) -> Any:
-    @functools.wraps(original)
-    def __init__(item: Any, *args: Any, **kwargs: Any) -> None:
-        original(item, *args, **kwargs)
-        try:
-            recorder.submitted(item)
-        except Exception:  # a job without a record, rather than a submit that fails
-            return
-
-    return __init__
 
 
 def _running(recorder: PoolJobRecorder, original: Any) -> Any:

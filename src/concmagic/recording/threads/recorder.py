@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording import ours
+from concmagic.recording.patches import Patches
 from concmagic.recording.threads import clock as thread_clock
 from concmagic.recording.threads import origin as thread_origin
 from concmagic.recording.threads.bare import BareThreads
@@ -46,8 +47,7 @@ class ThreadRecorder:
         self._alive: dict[int, Life] = {}  # by native id, which is unique among the living only
         self._pools = thread_origin.PoolNames()
         self._bare = BareThreads(self)
-        self._saved: dict[str, Any] = {}
-        self._installed: dict[str, Any] = {}
+        self._patches = Patches()
 
     def start(self) -> None:
         """Note the threads that are there and begin to see new ones."""
@@ -121,22 +121,14 @@ class ThreadRecorder:
         self._alive[native_id] = life
 
     def _install(self) -> None:
-        self._put("_bootstrap", _Bootstrap(self, vars(threading.Thread)["_bootstrap"]))
-        if "_delete" in vars(threading.Thread):
-            self._put("_delete", _deleting(self, vars(threading.Thread)["_delete"]))
+        kind, own = threading.Thread, vars(threading.Thread)
+        self._patches.set(kind, "_bootstrap", _Bootstrap(self, own["_bootstrap"]))
+        if "_delete" in own:
+            self._patches.set(kind, "_delete", _deleting(self, own["_delete"]))
         self._bare.install()
 
-    def _put(self, name: str, replacement: Any) -> None:
-        self._saved[name] = vars(threading.Thread)[name]
-        self._installed[name] = replacement
-        setattr(threading.Thread, name, replacement)
-
     def _uninstall(self) -> None:
-        for name, original in self._saved.items():
-            # Where somebody has put their own over ours, theirs stays: it knows ours, which does no harm.
-            if vars(threading.Thread).get(name) is self._installed[name]:
-                setattr(threading.Thread, name, original)
-        self._saved, self._installed = {}, {}
+        self._patches.restore()  # what somebody has put over ours stays: it knows ours, which does no harm
         self._bare.uninstall()
 
     def observe(self, thread: threading.Thread, started_ns: int, starter: int) -> Life:
