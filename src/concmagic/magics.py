@@ -107,12 +107,12 @@ class Magics:
 
     def _options(self, name: str, line: str) -> Options | None:
         """The line's options; None if it asked for help, which is then printed."""
-        from concmagic import options
+        from concmagic import options_line
 
-        if options.wants_help(line):
+        if options_line.wants_help(line):
             print(_help(name))
             return None
-        return options.parse(MODELS[name], line)
+        return options_line.parse(MODELS[name], line)
 
     def _program(self, cell: Cell, options: Options) -> Program:
         """Compile the cell; code that does not compile fails as it does in a plain cell."""
@@ -241,9 +241,9 @@ def _interrupted(traced: Traced) -> Traced:
 
 
 def _help(name: str) -> str:
-    from concmagic import options
+    from concmagic import options_line
 
-    return options.help_text(MODELS[name])
+    return options_line.help_text(MODELS[name])
 
 
 def _or_usage_error(action: Callable[[], Any]) -> Any:

@@ -12,7 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from concmagic.cell import Cell, Program
-from concmagic.options import Options, parse
+from concmagic.options import Options
+from concmagic.options_line import parse
 from concmagic.recording.children.recorder import ChildRecorder
 from concmagic.runners import tracebacks
 from concmagic.runners.loop_body import make_program
