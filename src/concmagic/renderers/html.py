@@ -19,7 +19,8 @@ from typing import Any
 from concmagic import sentences
 from concmagic.renderers.measure import one_line
 from concmagic.renderers.payload import payload
-from concmagic.renderers.svg import WIDTH, SvgRenderer
+from concmagic.renderers.svg import SvgRenderer
+from concmagic.renderers.svg_page import WIDTH
 from concmagic.report import Report
 
 _SCRIPTS = (

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from concmagic import sentences
 from concmagic.renderers import svg_pen as pen
 from concmagic.renderers.curves import thinned
-from concmagic.renderers.layout import Arrow, Layout, MarkBox, lay_out
+from concmagic.renderers.layout import Layout, lay_out
 from concmagic.renderers.measure import fit, one_line, text_width, wrap
 from concmagic.renderers.palette import ORDER
-from concmagic.renderers.svg_lanes import ROW, draw_row
+from concmagic.renderers.svg_page import ENDS, LEFT, MARGIN, RIGHT, WIDTH, Part
+from concmagic.renderers.svg_timeline import loupe, timeline
 from concmagic.renderers.told import findings_told, notes_told
 from concmagic.report import Curve, Report
 
-WIDTH = 980.0
-_MARGIN = 18.0
-_NAMES = 164.0
-_ENDS = 208.0
-_LEFT = _MARGIN + _NAMES
-_RIGHT = WIDTH - _MARGIN - _ENDS
 _FINDINGS = 3
-_MARKS = 60
 _CODES = {state: code for code, state in enumerate(ORDER)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A section of the picture: its shapes and where the next one begins."""
-
-    shapes: list[str]
-    bottom: float
 
 
 class SvgRenderer:
@@ -42,14 +27,14 @@ class SvgRenderer:
 
     def render(self, report: Report) -> str:
         """Draw the report, 980 pixels wide and as high as it needs."""
-        layout = lay_out(report, _LEFT, _RIGHT)
+        layout = lay_out(report, LEFT, RIGHT)
         shapes: list[str] = []
-        y = _MARGIN
-        for section in (_headline, _chips, _findings, _band, _strips, _timeline, _loupe, _legend, _footer):
+        y = MARGIN
+        for section in (_headline, _chips, _findings, _band, _strips, timeline, loupe, _legend, _footer):
             part = section(report, layout, y)
             shapes += part.shapes
             y = part.bottom
-        height = y + _MARGIN - 6
+        height = y + MARGIN - 6
         size = f'width="{WIDTH:.0f}" height="{height:.0f}" viewBox="0 0 {WIDTH:.0f} {height:.0f}"'
         title = f"<title>{pen.clean(report.headline)}</title>"
         card = pen.rect(0.5, 0.5, WIDTH - 1, height - 1, "bg", 10)
@@ -57,16 +42,16 @@ class SvgRenderer:
         return head + pen.style(self._theme) + pen.patterns() + card + "\n".join(shapes) + "</svg>"
 
 
-def _headline(report: Report, layout: Layout, y: float) -> _Part:
-    lines = wrap(one_line(report.headline), WIDTH - 2 * _MARGIN, 20, bold=True)
-    return _Part(
-        [pen.text(_MARGIN, y + 20 + 26 * i, row, "h") for i, row in enumerate(lines)],
+def _headline(report: Report, layout: Layout, y: float) -> Part:
+    lines = wrap(one_line(report.headline), WIDTH - 2 * MARGIN, 20, bold=True)
+    return Part(
+        [pen.text(MARGIN, y + 20 + 26 * i, row, "h") for i, row in enumerate(lines)],
         y + 26 * len(lines) + 10,
     )
 
 
-def _chips(report: Report, layout: Layout, y: float) -> _Part:
-    shapes, x, height = [], _MARGIN, 62.0
+def _chips(report: Report, layout: Layout, y: float) -> Part:
+    shapes, x, height = [], MARGIN, 62.0
     for chip in report.chips:
         shown = fit(one_line(chip.value), 260, 30, bold=True)
         value = text_width(shown, 30, bold=True)
@@ -78,11 +63,11 @@ def _chips(report: Report, layout: Layout, y: float) -> _Part:
             f'<tspan dx="10" class="q n">{pen.clean(chip.note)}</tspan></text>'
         )
         x += width + 12
-    return _Part([*shapes, *_cost(report, y)], y + height + 14)
+    return Part([*shapes, *_cost(report, y)], y + height + 14)
 
 
 def _cost(report: Report, y: float) -> list[str]:
-    end = WIDTH - _MARGIN
+    end = WIDTH - MARGIN
     if not report.cost_is_high:
         return [pen.text(end, y + 21, report.cost, "q", "end")]
     width = text_width(report.cost, 14, bold=True) + 24
@@ -92,30 +77,30 @@ def _cost(report: Report, y: float) -> list[str]:
     ]
 
 
-def _findings(report: Report, layout: Layout, y: float) -> _Part:
+def _findings(report: Report, layout: Layout, y: float) -> Part:
     shapes: list[str] = []
-    room = WIDTH - 2 * _MARGIN - 24
+    room = WIDTH - 2 * MARGIN - 24
     for told in findings_told(report)[:_FINDINGS]:
         sign, colour, css = ("▲", "no", "n b") if told.warning else ("●", "q", "n")
-        shapes.append(pen.text(_MARGIN + 2, y + 14, sign, colour))
+        shapes.append(pen.text(MARGIN + 2, y + 14, sign, colour))
         for row in wrap(one_line(told.message), room, 14, bold=told.warning, lines=2):
-            shapes.append(pen.text(_MARGIN + 24, y + 14, row, css))
+            shapes.append(pen.text(MARGIN + 24, y + 14, row, css))
             y += 20
         for row in wrap(one_line(told.hint), room, 13, lines=2):
-            shapes.append(pen.text(_MARGIN + 24, y + 12, row, "q"))
+            shapes.append(pen.text(MARGIN + 24, y + 12, row, "q"))
             y += 18
         y += 4
     more = len(report.findings) - _FINDINGS
     if more > 0:
-        shapes.append(pen.text(_MARGIN + 24, y + 12, sentences.more_findings(more), "q"))
+        shapes.append(pen.text(MARGIN + 24, y + 12, sentences.more_findings(more), "q"))
         y += 20
-    return _Part(shapes, y + (8 if shapes else 0))
+    return Part(shapes, y + (8 if shapes else 0))
 
 
-def _band(report: Report, layout: Layout, y: float) -> _Part:
+def _band(report: Report, layout: Layout, y: float) -> Part:
     if not layout.band:
-        return _Part([], y)
-    shapes = [pen.text(_LEFT - 12, y + 18, sentences.WHERE_IT_WENT, "q", "end")]
+        return Part([], y)
+    shapes = [pen.text(LEFT - 12, y + 18, sentences.WHERE_IT_WENT, "q", "end")]
     outside: list[str] = []
     for box in sorted(layout.band, key=lambda box: -box.width):
         code = _CODES[box.state]
@@ -129,138 +114,57 @@ def _band(report: Report, layout: Layout, y: float) -> _Part:
         else:
             outside.append(label)
     shapes += _beside_band(outside, y)
-    return _Part(shapes, y + (42 if len(outside) > 1 else 36))
+    return Part(shapes, y + (42 if len(outside) > 1 else 36))
 
 
 def _beside_band(labels: list[str], y: float) -> list[str]:
     """What does not fit its part stands at the band's end, the longest first."""
-    room = _ENDS - 16
+    room = ENDS - 16
     if len(labels) == 1 or not labels:
-        return [pen.text(_RIGHT + 12, y + 17.5, fit(label, room, 13), "q") for label in labels]
-    first = pen.text(_RIGHT + 12, y + 11, fit(labels[0], room, 12), "q", size=12)
+        return [pen.text(RIGHT + 12, y + 17.5, fit(label, room, 13), "q") for label in labels]
+    first = pen.text(RIGHT + 12, y + 11, fit(labels[0], room, 12), "q", size=12)
     rest = labels[1]
     if len(labels) > 2:
         more = sentences.and_more("", len(labels) - 2)
         rest = sentences.and_more(fit(rest, room - text_width(more, 12), 12), len(labels) - 2)
-    return [first, pen.text(_RIGHT + 12, y + 27, fit(rest, room, 12), "q", size=12)]
+    return [first, pen.text(RIGHT + 12, y + 27, fit(rest, room, 12), "q", size=12)]
 
 
-def _strips(report: Report, layout: Layout, y: float) -> _Part:
+def _strips(report: Report, layout: Layout, y: float) -> Part:
     shapes: list[str] = []
     for index, curve in enumerate(report.curves[:2]):
         cores = report.trace.build.cores if index == 1 else 0
         peak = max(curve.values, default=0)
         height = 24.0 if index == 0 else 18.0
-        shapes.append(pen.text(_LEFT - 12, y + height - 4, curve.label, "q", "end"))
-        shapes.append(pen.line(_LEFT, y + height, _RIGHT, y + height, "g"))
+        shapes.append(pen.text(LEFT - 12, y + height - 4, curve.label, "q", "end"))
+        shapes.append(pen.line(LEFT, y + height, RIGHT, y + height, "g"))
         shapes.append(
             pen.path(_area(curve, report, layout, y, height, max(peak, cores, 1)), "s0 m" if index else "s3")
         )
         note = sentences.peak_of(peak, cores)
-        shapes.append(pen.text(_RIGHT + 12, y + height - 4, note, "q"))
+        shapes.append(pen.text(RIGHT + 12, y + height - 4, note, "q"))
         y += height + 7
-    return _Part(shapes, y + 4)
+    return Part(shapes, y + 4)
 
 
 def _area(curve: Curve, report: Report, layout: Layout, y: float, height: float, top: float) -> str:
     """The area under a step curve, from the base line up."""
     points = thinned(curve, report.trace.wall_ns, 400)
     base = y + height
-    data = f"M{pen.n(layout.scale.x(points[0][0]) if points else _LEFT)} {pen.n(base)}"
+    data = f"M{pen.n(layout.scale.x(points[0][0]) if points else LEFT)} {pen.n(base)}"
     for time, value in points:
         data += f"H{pen.n(layout.scale.x(time))}V{pen.n(base - value / top * height)}"
     return data + f"H{pen.n(layout.scale.right)}V{pen.n(base)}Z"
 
 
-def _timeline(report: Report, layout: Layout, y: float) -> _Part:
-    levels = _mark_levels(layout)
-    top = y + 17 * (max(levels.values(), default=-1) + 1)
-    bottom = top + 24 + ROW * len(layout.rows)
-    shapes = _marks(levels, y, bottom)
-    for x, label in layout.ticks:
-        shapes.append(pen.line(x, top + 4, x, bottom, "g"))
-        if x + text_width(label, 12) + 4 < WIDTH - _MARGIN:
-            shapes.append(pen.text(x + 5, top + 15, label, "q", size=12))
-    for index, row in enumerate(layout.rows):
-        shapes += draw_row(row, top + 24 + ROW * index, _MARGIN, _LEFT, _RIGHT, WIDTH - _MARGIN)
-    shapes += [_arrow(arrow, top + 24) for arrow in layout.arrows]
-    if not layout.rows:
-        shapes.append(pen.text(_LEFT, top + 36, sentences.NO_LANES, "q"))
-        bottom += 20
-    return _Part(shapes, bottom + 10)
-
-
-def _loupe(report: Report, layout: Layout, y: float) -> _Part:
-    """A typical stretch, larger: two lines lead from where it lies to its own axis."""
-    loupe = layout.loupe
-    if loupe is None:
-        return _Part([], y)
-    top = y + 18
-    bottom = top + 22 + ROW * len(loupe.rows)
-    length = sentences.duration(round(loupe.scale.end_ns - loupe.scale.start_ns))
-    shapes = [
-        pen.line(loupe.x, y - 10, _LEFT, top, "d"),
-        pen.line(loupe.to_x, y - 10, _RIGHT, top, "d"),
-        pen.line(_LEFT, top, _RIGHT, top, "g"),
-        pen.text(_LEFT - 12, top + 14, sentences.typical(length), "q", "end"),
-    ]
-    for x, label in loupe.ticks:
-        shapes.append(pen.line(x, top, x, bottom, "g"))
-        if x + text_width(label, 12) + 4 < WIDTH - _MARGIN:
-            shapes.append(pen.text(x + 5, top + 14, label, "q", size=12))
-    for index, row in enumerate(loupe.rows):
-        shapes += draw_row(row, top + 22 + ROW * index, _MARGIN, _LEFT, _RIGHT, WIDTH - _MARGIN)
-    return _Part(shapes, bottom + 10)
-
-
-def _mark_levels(layout: Layout) -> dict[MarkBox, int]:
-    """Two lines of labels at most; a mark without room for its label has none (level -1)."""
-    free = [0.0, 0.0]
-    levels: dict[MarkBox, int] = {}
-    for mark in layout.marks[:_MARKS]:
-        level = next((index for index, at in enumerate(free) if mark.x >= at), -1)
-        levels[mark] = level
-        if level >= 0:
-            free[level] = mark.x + max(mark.width, text_width(_mark_label(mark), 12, bold=True) + 6) + 8
-    return levels
-
-
-def _mark_label(mark: MarkBox) -> str:
-    return fit(one_line(mark.label), 150, 12, bold=True)
-
-
-def _marks(levels: dict[MarkBox, int], y: float, bottom: float) -> list[str]:
-    shapes = []
-    for mark, level in levels.items():
-        top = y + 17 * max(level, 0)
-        shapes.append(pen.line(mark.x, top, mark.x, bottom, "d"))
-        if mark.width > 1 and level >= 0:
-            shapes.append(pen.rect(mark.x, top + 13, mark.width, 2, "t"))
-            shapes.append(pen.line(mark.x + mark.width, top + 13, mark.x + mark.width, bottom, "d"))
-        if level >= 0:
-            shapes.append(pen.text(mark.x + 4, top + 10, _mark_label(mark), "b", size=12))
-    return shapes
-
-
-def _arrow(arrow: Arrow, top: float) -> str:
-    down = 1 if arrow.to_row > arrow.row else -1
-    y = top + ROW * arrow.row + ROW / 2 + down * 11
-    to_y = top + ROW * arrow.to_row + ROW / 2 - down * 11
-    x, back = arrow.to_x, to_y - down * 5
-    shaft = f"M{pen.n(arrow.x)} {pen.n(y)}L{pen.n(x)} {pen.n(to_y)}"
-    return pen.path(
-        f"{shaft}M{pen.n(x - 3)} {pen.n(back)}L{pen.n(x)} {pen.n(to_y)}L{pen.n(x + 3)} {pen.n(back)}", "a"
-    )
-
-
-def _legend(report: Report, layout: Layout, y: float) -> _Part:
-    shapes = [pen.line(_MARGIN, y, WIDTH - _MARGIN, y, "g")]
-    x, y = _MARGIN, y + 12
+def _legend(report: Report, layout: Layout, y: float) -> Part:
+    shapes = [pen.line(MARGIN, y, WIDTH - MARGIN, y, "g")]
+    x, y = MARGIN, y + 12
     for total in report.legend:
         code, length = _CODES[total.state], sentences.duration(total.length_ns)
         width = 32 + text_width(total.label, 13, bold=True) + text_width(length, 12.5) + 22
-        if x + width > WIDTH - _MARGIN and x > _MARGIN:
-            x, y = _MARGIN, y + 26
+        if x + width > WIDTH - MARGIN and x > MARGIN:
+            x, y = MARGIN, y + 26
         thin = code >= 3
         shapes.append(pen.rect(x, y + (4 if thin else 1), 24, 12 if thin else 18, f"s{code}", 3))
         shapes.append(
@@ -273,14 +177,14 @@ def _legend(report: Report, layout: Layout, y: float) -> _Part:
             pen.path(f"M{pen.n(x + 2)} {pen.n(y + 7)}h8l-4 7Z", "t"),
             pen.text(x + 16, y + 15, sentences.PRINTED, "b"),
         ]
-    return _Part(shapes, y + 32)
+    return Part(shapes, y + 32)
 
 
-def _footer(report: Report, layout: Layout, y: float) -> _Part:
+def _footer(report: Report, layout: Layout, y: float) -> Part:
     notes = notes_told(report)
     if layout.merged:
         notes.append(sentences.merged_note(layout.merged, layout.resolution_ns))
-    rows = [row for note in notes for row in wrap(one_line(note), WIDTH - 2 * _MARGIN, 11.5, lines=2)]
-    return _Part(
-        [pen.text(_MARGIN, y + 10 + 16 * i, row, "q f") for i, row in enumerate(rows)], y + 16 * len(rows)
+    rows = [row for note in notes for row in wrap(one_line(note), WIDTH - 2 * MARGIN, 11.5, lines=2)]
+    return Part(
+        [pen.text(MARGIN, y + 10 + 16 * i, row, "q f") for i, row in enumerate(rows)], y + 16 * len(rows)
     )

@@ -1,0 +1,114 @@
+"""The boxes of the lanes, packed small: lengths and numbers of kinds, which are told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from concmagic import sentences
+from concmagic.renderers.lanes import Lane
+from concmagic.renderers.layout import NO_JOB, JobLabels, labels_of
+from concmagic.renderers.measure import one_line
+from concmagic.renderers.palette import ORDER
+from concmagic.renderers.payload_lanes import Placed, within_folds
+from concmagic.renderers.spans import Span, merge, resolution_for, stacked
+from concmagic.report import Report
+from concmagic.trace.columns import columns_of
+
+MOST_SEEN = 2_500  # boxes of the lanes seen at first
+MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
+MOST_KINDS = 1_500
+FOLD_BINS = 240
+LONGEST = 160  # characters of one name or label
+CODES = {state: code for code, state in enumerate(ORDER)}
+
+
+class Packer:
+    """Packs boxes, and numbers the different kinds of them; likewise places."""
+
+    def __init__(self, report: Report) -> None:
+        self.columns = columns_of(report.trace)
+        self._jobs = JobLabels(report.trace.jobs, report.trace.tracks)
+        self._wall = max(report.trace.wall_ns, 1)
+        self.unit_ns = 1
+        while self._wall / self.unit_ns > 1_000_000:
+            self.unit_ns *= 10
+        self.kinds: list[list[Any]] = [[-1, "", "", "", []]]  # 0: nothing is drawn
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._place_numbers = {"": 0}
+        self.places = [""]  # where tracks were made: often the same place
+        self.resolution_ns = 0.0  # of the lanes seen at first
+        self.coarse_ns = 0.0  # of those within folds
+
+    def units(self, time_ns: float) -> int:
+        """A time in whole units."""
+        return round(time_ns / self.unit_ns)
+
+    def place(self, where: str) -> int:
+        """The number of a place in `places`."""
+        if where not in self._place_numbers:
+            self._place_numbers[where] = len(self.places)
+            self.places.append(where)
+        return self._place_numbers[where]
+
+    def rows(self, placed: list[Placed]) -> tuple[list[list[int]], int]:
+        """The boxes of each lane, and how many intervals were merged into shares."""
+        all_columns = self.columns
+        hidden = within_folds(placed)
+        single = {i: one.lane.tracks[0] for i, one in enumerate(placed) if not one.lane.is_fold}
+        seen = all_columns.only(track for i, track in single.items() if i not in hidden)
+        folded = all_columns.only(track for i, track in single.items() if i in hidden)
+        self.resolution_ns = resolution_for(seen, self._wall, MOST_SEEN, float(self.unit_ns))
+        most = max(MOST_FOLDED - 7 * len(placed), 3_500)
+        self.coarse_ns = resolution_for(folded, self._wall, most, self.resolution_ns)
+        of_seen, of_folded = iter(merge(seen, self.resolution_ns)), iter(merge(folded, self.coarse_ns))
+        rows, merged = [], 0
+        for index, one in enumerate(placed):
+            if one.lane.is_fold:
+                spans = stacked(all_columns.only(one.lane.tracks), self._wall, FOLD_BINS)
+            else:
+                spans = next(of_folded if index in hidden else of_seen)
+                merged += sum(span.merged for span in spans if span.shares and index not in hidden)
+            rows.append(self._row(one.lane, spans))
+        return rows, merged
+
+    def _row(self, lane: Lane, spans: list[Span]) -> list[int]:
+        row: list[int] = []
+        at = 0
+        for span in spans:
+            start, end = self.units(span.start_ns), self.units(span.end_ns)
+            if start > at:
+                row += [start - at, 0]
+            row += [max(end - max(start, at), 0), self._kind(lane, span)]
+            at = max(end, at)
+        return row
+
+    def _kind(self, lane: Lane, span: Span) -> int:
+        if span.interval is None:
+            return self._shares(span)
+        interval = span.interval
+        job = NO_JOB if lane.is_fold else self._jobs.at(lane.tracks[0].id, interval)
+        code = CODES[interval.state]
+        if len(self.kinds) >= MOST_KINDS:  # ever new details: keep the state, let the details go
+            return self._number((code, interval.state.value, interval.state.value, "", 0))
+        labels = labels_of(interval, job)
+        full, short = labels[0], job.label or (labels[-2] if len(labels) > 1 else labels[0])
+        place = sentences.place(interval.file, interval.line)
+        return self._number((code, cut(full), cut(short), cut(place), 0 if interval.file else interval.line))
+
+    def _shares(self, span: Span) -> int:
+        """Shares in sixteenths: what is there at all stays visible, and few kinds are enough."""
+        fine = 16 if len(self.kinds) < MOST_KINDS else 4
+        parts = tuple(max(round(share * fine), 1) * (16 // fine) if share > 0 else 0 for share in span.shares)
+        return self._number((-2, parts))
+
+    def _number(self, key: tuple[Any, ...]) -> int:
+        if key not in self._numbers:
+            self._numbers[key] = len(self.kinds)
+            self.kinds.append([-2, list(key[1])] if key[0] == -2 else list(key))
+        return self._numbers[key]
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """One line, not longer than the script shows."""
+    shown = one_line(text)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
