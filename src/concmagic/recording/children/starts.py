@@ -1,0 +1,236 @@
+"""Where processes are started and end: multiprocessing's `Popen`, loky's, and `os.fork`.
+
+They are watched from outside: each wrapper calls the original and notes what it learned.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from multiprocessing import popen_fork, reduction, spawn, util
+from typing import TYPE_CHECKING, Any
+
+from concmagic.recording.children import groups as child_groups
+from concmagic.recording.children import pickling
+from concmagic.recording.children.passport import Boarding
+from concmagic.recording.patches import Patches
+from concmagic.recording.quiet import unseen, watched
+
+if TYPE_CHECKING:
+    from concmagic.recording.children.family import Child
+    from concmagic.recording.children.hooks import Hooks
+
+_BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what it is
+
+
+def patch(hooks: Hooks, patches: Patches) -> None:
+    """Watch them from now on."""
+    kind: Any = popen_fork.Popen
+    patches.set(kind, "__init__", _popen_init(hooks, kind.__init__))
+    patches.set(kind, "poll", _poll(hooks, kind.poll))
+    patches.set(kind, "wait", watched(kind.wait, _joined(hooks), time.monotonic_ns))
+    patches.set(kind, "_send_signal", _send_signal(hooks, kind._send_signal))
+    patches.set(util, "spawnv_passfds", _spawnv_passfds(hooks, util.spawnv_passfds))
+    patches.set(os, "fork", _fork(hooks, os.fork))
+    if hasattr(os, "forkpty"):
+        patches.set(os, "forkpty", _forkpty(hooks, os.forkpty))
+    _patch_messages(hooks, patches, spawn, reduction)
+
+
+def patch_loky(hooks: Hooks, patches: Patches, module: Any) -> None:
+    """Its children start and end by a `Popen` of its own."""
+    kind = getattr(module, "Popen", None)
+    if kind is None or patches.has(kind, "poll"):
+        return
+    patches.set(kind, "__init__", _popen_init(hooks, kind.__init__))
+    patches.set(kind, "poll", _poll(hooks, kind.poll))
+    patches.set(kind, "wait", watched(kind.wait, _joined(hooks), time.monotonic_ns))
+    patches.set(kind, "terminate", _terminate(hooks, kind.terminate))
+    _patch_messages(hooks, patches, module.spawn, module.reduction)
+
+
+def patch_loaded(hooks: Hooks, patches: Patches) -> None:
+    """Watch what is imported only when it is first used."""
+    forkserver = sys.modules.get("multiprocessing.popen_forkserver")
+    if forkserver is not None and not patches.has(forkserver.Popen, "poll"):
+        patches.set(forkserver.Popen, "poll", _poll(hooks, forkserver.Popen.poll))
+
+
+def _patch_messages(hooks: Hooks, patches: Patches, spawning: Any, reducing: Any) -> None:
+    """What a child is told at its start: who it is, and what it is to do."""
+    preparing = _preparation_data(hooks, spawning.get_preparation_data)
+    patches.set(spawning, "get_preparation_data", preparing)
+    patches.set(reducing, "dump", watched(reducing.dump, _sent_to_child(hooks), time.monotonic_ns))
+
+
+def _sent_to_child(hooks: Hooks) -> Callable[..., None]:
+    def sent(begun_ns: int, result: None, value: Any, file: Any, *rest: Any, **more: Any) -> None:
+        child = hooks.family.coming
+        if child is not None and child.pid == 0:
+            child.sent_bytes = file.tell()
+            child.sent_ns += time.monotonic_ns() - begun_ns
+
+    return sent
+
+
+def _joined(hooks: Hooks) -> Callable[..., None]:
+    def joined(begun_ns: int, code: int | None, popen: Any, *rest: Any, **more: Any) -> None:
+        child = hooks.family.find(popen.pid)
+        if child is not None and code is not None:
+            child.joins.append((threading.get_native_id(), begun_ns, time.monotonic_ns()))
+
+    return joined
+
+
+def _popen_init(hooks: Hooks, original: Any) -> Any:
+    def __init__(popen: Any, process_obj: Any) -> None:
+        hooks.before_child()
+        pickling.courier().generation += 1
+        origin, group = hooks.groups.of(process_obj)
+        with hooks.family.expect(process_obj._name, popen.method, origin, group) as child:
+            hooks.patch_loaded()
+            try:
+                original(popen, process_obj)
+            except Exception as error:
+                _explain(error, process_obj)
+                raise
+            hooks.born(child, popen.pid)
+
+    return unseen(__init__)
+
+
+def _explain(error: Exception, process_obj: Any) -> None:
+    """Add which argument could not be sent, if that is what went wrong."""
+    from concmagic.recording.children import pickler as child_pickler
+
+    note = child_pickler.blame(process_obj)
+    if note:
+        error.add_note(note)
+
+
+def _poll(hooks: Hooks, original: Any) -> Any:
+    def poll(popen: Any, flag: int = os.WNOHANG) -> int | None:
+        code: int | None = original(popen, flag)
+        if code is not None:
+            hooks.family.ended(popen.pid, code)
+        return code
+
+    return unseen(poll)
+
+
+def _send_signal(hooks: Hooks, original: Any) -> Any:
+    def _send_signal(popen: Any, sig: int) -> None:
+        child = hooks.family.find(popen.pid)
+        if child is not None:
+            child.is_ending, child.signal_sent = True, int(sig)
+        original(popen, sig)
+
+    return unseen(_send_signal)
+
+
+def _terminate(hooks: Hooks, original: Any) -> Any:
+    def terminate(popen: Any) -> None:
+        child = hooks.family.find(popen.pid)
+        if child is not None:
+            child.is_ending, child.signal_sent = True, int(signal.SIGTERM)
+        original(popen)
+
+    return terminate
+
+
+def _preparation_data(hooks: Hooks, original: Any) -> Any:
+    def get_preparation_data(name: str, *rest: Any) -> dict[str, Any]:
+        data: dict[str, Any] = original(name, *rest)
+        child = hooks.family.coming
+        if child is not None and child.start_method in _BY_MESSAGE and name == child.name:
+            # The notebook's code goes by value: no file has to be run again as `__main__`.
+            data.pop("init_main_from_path", None)
+            data.pop("init_main_from_name", None)
+            child.is_deaf = child.start_method == "spawn" and not _blocks_interrupts()
+            data["concmagic"] = Boarding(hooks.passport.for_child(child), hears=child.is_deaf)
+        return data
+
+    return get_preparation_data
+
+
+def _blocks_interrupts() -> bool:
+    return sys.platform == "win32" or signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """What is started inside is not reached by an interrupt until it asks for it.
+
+    It would end Python in the middle of its start, with a fatal error and all its frames.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
+def _spawnv_passfds(hooks: Hooks, original: Any) -> Any:
+    def spawnv_passfds(path: Any, args: Any, passfds: Any) -> int:
+        helper = child_groups.helper_of(args)
+        if not helper:
+            coming = hooks.family.coming
+            with interrupts_wait() if coming is not None and coming.is_deaf else nullcontext():
+                return int(original(path, args, passfds))
+        with hooks.family.expect(helper, "spawn", "machinery") as child:
+            pid = int(original(path, args, passfds))
+            hooks.born(child, pid)
+            return pid
+
+    return spawnv_passfds
+
+
+def _fork(hooks: Hooks, original: Any) -> Any:
+    def fork() -> int:
+        child = hooks.family.coming
+        if child is not None and child.pid == 0 and child.start_method == "fork":
+            return _fork_noted(hooks, child, original)
+        hooks.before_child()
+        with hooks.family.expect("fork", "fork") as child:
+            child.is_bare = True
+            return _fork_noted(hooks, child, original)
+
+    return fork
+
+
+def _forkpty(hooks: Hooks, original: Any) -> Any:
+    def forkpty() -> tuple[int, int]:
+        hooks.before_child()
+        with hooks.family.expect("fork", "fork") as child, _only_our_threads():
+            child.is_bare = True
+            pid, file = original()
+            if pid:
+                hooks.born(child, pid)
+            return pid, file
+
+    return unseen(forkpty)
+
+
+def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
+    with _only_our_threads():
+        pid = int(original())
+    if pid:
+        hooks.born(child, pid)
+    return pid
+
+
+@contextmanager
+def _only_our_threads() -> Iterator[None]:
+    """From 3.12 on Python warns of a fork beside threads: not where all of those are ours."""
+    if sys.version_info < (3, 12) or threading.active_count() > 1:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        yield
