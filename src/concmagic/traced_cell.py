@@ -1,0 +1,153 @@
+"""One cell under a magic: compiled, run while everything is recorded, and ended as a plain cell ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from concmagic import notebook, sentences
+from concmagic.errors import ConcMagicError
+from concmagic.usage import or_usage_error, usage_error
+
+if TYPE_CHECKING:
+    from concmagic.cell import Cell, Program
+    from concmagic.options import Options
+    from concmagic.pipeline import Traced
+    from concmagic.settings import ConcMagic
+
+
+class TracedCell:
+    """A cell under a magic; one that does not compile fails when this is made, as it does in a plain cell."""
+
+    def __init__(self, shell: Any, settings: ConcMagic | None, cell: Cell, options: Options) -> None:
+        self._shell = shell
+        self._settings = settings
+        self._cell = cell
+        self._options = options
+        self._program: Program = or_usage_error(self._compiled)
+
+    def _compiled(self) -> Program:
+        try:
+            if self._options.header:
+                from concmagic.runners.loop_body import make_program
+
+                return make_program(self._cell, self._options, self._shell)
+            from concmagic.runners.whole_cell import compile_cell
+
+            return compile_cell(self._cell, self._shell)
+        except SyntaxError as error:
+            self._fail(error.with_traceback(None))
+            raise
+
+    def run(self) -> Any:
+        """Its value, where nobody awaits us: one that awaits gets a loop of its own."""
+        from concmagic import pipeline
+        from concmagic.runners.interrupts import Deferred
+
+        program = _on_its_own_loop(self._program) if self._program.is_async else self._program
+        with Deferred() as interrupts:
+            traced = or_usage_error(
+                partial(pipeline.trace_cell, self._cell, program, self._options, self._settings)
+            )
+        return self._ended(_interrupted(traced) if interrupts.noted else traced)
+
+    async def run_awaited(self) -> Any:
+        """Its value, where IPython awaits us: one that awaits runs on the kernel's own loop."""
+        from concmagic import pipeline
+        from concmagic.runners.interrupts import Deferred
+
+        if not self._program.is_async:
+            return self.run()
+        if asyncio._get_running_loop() is None:
+            raise usage_error(sentences.NEEDS_ASYNCIO_RUNNER)
+        with Deferred() as interrupts:
+            try:
+                traced = await pipeline.trace_cell_async(
+                    self._cell, self._program, self._options, self._settings
+                )
+            except ConcMagicError as error:
+                raise usage_error(str(error)) from None
+        return self._ended(_interrupted(traced) if interrupts.noted else traced)
+
+    def _ended(self, traced: Traced) -> Any:
+        """Bind what was asked for, have the picture drawn last, and end as the cell ended."""
+        from concmagic import api
+        from concmagic.runners import tracebacks
+
+        outcome, options, namespace = traced.outcome, self._options, self._cell.namespace
+        if traced.trace is not None:
+            api.remember(traced.trace)
+            if options.trace_name:
+                namespace[options.trace_name] = traced.trace
+        self._at_the_end(partial(self._show, traced))
+        if outcome.error is not None:
+            self._fail(tracebacks.from_the_cell(outcome.error, self._cell.file))
+            raise outcome.error
+        if options.results_name and not options.header:  # a loop has bound its list, also one of Nones
+            namespace[options.results_name] = outcome.value
+        return None if _is_quiet(self._shell, self._cell.source) else outcome.value
+
+    def _fail(self, error: BaseException) -> None:
+        """The caller is about to raise this: IPython is to show what it shows for a plain cell."""
+        from concmagic.runners import tracebacks
+
+        if notebook.is_running_cell(self._shell):
+            self._at_the_end(tracebacks.fail_like_a_plain_cell(self._shell, error).undo)
+
+    def _at_the_end(self, action: Callable[[], None]) -> None:
+        from concmagic import display
+
+        if notebook.is_running_cell(self._shell):
+            display.at_the_end(self._shell, action)
+        else:
+            action()
+
+    def _show(self, traced: Traced) -> None:
+        from concmagic import display
+
+        if traced.problem:
+            display.tell(traced.problem)
+        if traced.report is not None and not self._options.quiet:
+            display.show(self._shell, traced.report)
+        if traced.trace is not None and self._options.save:
+            save(traced.trace, self._options.save)
+
+
+def save(trace: Any, path: str) -> None:
+    """Write the trace; a file that cannot be written is one line, not a failed cell."""
+    from concmagic import display
+
+    try:
+        print(sentences.saved(trace.save(path)))
+    except Exception as error:
+        display.tell(sentences.not_saved(path, error))
+
+
+def _on_its_own_loop(program: Program) -> Program:
+    """The same program for where the kernel's loop cannot be awaited on."""
+    from dataclasses import replace
+
+    from concmagic.runners.asyncio_run import on_a_loop_of_its_own
+
+    note = " ".join(filter(None, (program.note, sentences.LOOP_OF_ITS_OWN)))
+    return replace(program, is_async=False, run=partial(on_a_loop_of_its_own, program.run), note=note)
+
+
+def _interrupted(traced: Traced) -> Traced:
+    """The interrupt came when the cell's code was over: it still ends the cell."""
+    from dataclasses import replace
+
+    from concmagic.cell import Outcome
+
+    error = traced.outcome.error or KeyboardInterrupt()
+    return replace(traced, outcome=Outcome(error=error))
+
+
+def _is_quiet(shell: Any, source: str) -> bool:
+    """Whether the cell ends in `;`."""
+    try:
+        return bool(shell.displayhook.semicolon_at_end_of_expression(source))
+    except Exception:  # text that Python's tokenizer cannot read, as IPython magics may be
+        return source.rstrip().endswith(";")
