@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from concmagic import sentences
 from conftest import Kernel, Run
 
 BREAK = """
@@ -125,6 +126,19 @@ def test_a_loop_of_nones_binds_its_list(kernel: Kernel) -> None:
         run = kernel.check(f"%%{magic} -q -w 2 -r values for n in range(3)\nm = n")
         assert run.result_text is None
         assert kernel.value("list(values)") == [None, None, None]
+
+
+def test_a_call_that_cannot_be_noted_is_told_and_goes_on(kernel: Kernel) -> None:
+    kernel.check(
+        "from multiprocessing import connection\nreal = connection.Pipe\n"
+        "def Pipe(): return *real(), 'and more'\n"
+        "connection.Pipe = Pipe"  # somebody's own, with another answer
+    )
+    run = kernel.check("%%procs\nlen(connection.Pipe())")
+    assert run.result_text == "3"
+    assert sentences.call_not_noted("Pipe", "AttributeError") in _pictures(run)
+    run = kernel.check("%%procs\nconnection.Pipe = real")
+    assert "could be noted" not in _pictures(run)
 
 
 def test_a_failed_awaiting_cell_is_no_thread_that_failed_unseen(kernel: Kernel) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from children_notebook import check_whole, run_cells
 
+from concmagic import sentences
+
 METHODS = ["fork", "spawn", "forkserver"]
 
 SETUP = """
@@ -529,3 +531,28 @@ process.join()
 answer = process.exitcode
 """
     assert run_cells(SETUP + setup, cell).last.answer == 0
+
+
+def test_what_a_childs_recorders_left_out_is_told() -> None:
+    cell = """
+import concmagic
+from concmagic.recording import marks
+from multiprocessing import connection
+real = connection.Pipe
+def Pipe(): return *real(), "and more"
+connection.Pipe = Pipe  # somebody's own, with another answer
+def target():
+    marks._MOST_MARKS = 10
+    for _ in range(20): concmagic.mark("again")
+    assert len(connection.Pipe()) == 3
+process = mp.get_context("fork").Process(target=target)
+process.start()
+process.join()
+connection.Pipe = real
+"""
+    (record,) = run_cells(SETUP, cell).workers
+    assert (record.exit_code, record.marks) == (0, ["again"] * 10)
+    assert record.problems == [
+        sentences.marks_left_out(10),
+        sentences.call_not_noted("Pipe", "AttributeError"),
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import os
+from contextlib import suppress
 from typing import Any
 
 from concmagic.recording.patches import Patches
@@ -41,8 +42,12 @@ class HostRecorder:
         self._patches.restore()
 
 
-def _note(told: None, found: list[Any], host: Any, *rest: Any, **options: Any) -> None:
-    # It may be somebody else's, and return what has another shape: then this fails, and no name is noted.
+def _note(told: None, found: Any, host: Any, *rest: Any, **options: Any) -> None:
+    with suppress(LookupError, TypeError, ValueError):  # who stands in for it may answer in another shape
+        _note_each(host, found)
+
+
+def _note_each(host: Any, found: list[Any]) -> None:
     if isinstance(host, bytes):
         host = os.fsdecode(host)
     for *_, address in found:

@@ -114,7 +114,9 @@ class MarkRecorder:
         """Add a mark at this moment; None when there are too many."""
         if len(self._points) >= _MOST_MARKS:
             if not self.problems:
-                self.problems.append(f"only the first {_MOST_MARKS:,} marks are kept")
+                from concmagic import sentences  # which a notebook that only marks has no need of
+
+                self.problems.append(sentences.marks_left_out(_MOST_MARKS))
             return None
         point = _Point(label)
         self._points.append(point)

@@ -6,6 +6,17 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from concmagic import sentences
+
+_failed: dict[str, str] = {}  # by the name of what was called: the first error in noting it
+
+
+def problems() -> list[str]:
+    """What could not be noted since this was asked last, as sentences."""
+    told = [sentences.call_not_noted(name, error) for name, error in _failed.items()]
+    _failed.clear()
+    return told
+
 
 def hide_frame(error: BaseException, frames: int = 1) -> None:
     """Take the calling frame out of what an error tells, or more of the outermost; then raise it bare.
@@ -22,7 +33,7 @@ def hide_frame(error: BaseException, frames: int = 1) -> None:
 def watched(original: Any, after: Callable[..., None], before: Callable[[], Any] | None = None) -> Any:
     """A function that does what `original` does, and then calls `after(told, result, *arguments)`.
 
-    `told` is what `before()` answered. What `after` raises is swallowed: evidence is never worth a message.
+    `told` is what `before()` answered. What `after` raises is never the caller's: it is kept for `problems`.
     """
 
     @functools.wraps(original)
@@ -35,8 +46,8 @@ def watched(original: Any, after: Callable[..., None], before: Callable[[], Any]
             raise
         try:
             after(told, result, *arguments, **options)
-        except Exception:
-            return result
+        except Exception as error:
+            _failed.setdefault(getattr(original, "__qualname__", repr(original)), type(error).__name__)
         return result
 
     return wrapper

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from concmagic import sentences
-from concmagic.recording import machine
+from concmagic.recording import machine, quiet
 from concmagic.recording.raw import JobRecord, ProcessRecord, Recording, TaskLog
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class RecordingSession:
 
     def start(self) -> None:
         """Start every recorder; the calls last, because they cost most."""
+        quiet.problems()  # what came after an earlier cell
         for name, recorder in self._recorders.items():
             # Also one that fails at its start is stopped: it may have come half the way.
             self._running[name] = recorder
@@ -77,6 +78,7 @@ class RecordingSession:
         evidence = self.release()
         for recorder in self._recorders.values():
             self._problems.extend(getattr(recorder, "problems", ()))
+        self._problems += quiet.problems()
         stopped_ns = end_ns
         begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)
         # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.

@@ -85,7 +85,7 @@ class Delivery:
         faulthandler.register(signum, file=nothing, all_threads=False, chain=True)
         try:
             for delay_s in NUDGES_S[1:]:
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError):  # the interpreter ends
                     signal.pthread_kill(threading.main_thread().ident or 0, signum)
                 if self._wait(delay_s):
                     return

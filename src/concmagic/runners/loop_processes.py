@@ -173,7 +173,7 @@ class _Pool:
 
     def _print_more(self, worker: _Worker) -> None:
         """Take what a worker printed that runs no item any more."""
-        with suppress(EOFError, OSError):
+        with suppress(EOFError, OSError):  # it has ended: that was all
             while worker.connection.poll():
                 message = worker.connection.recv()
                 if isinstance(message, Printed):

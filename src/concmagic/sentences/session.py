@@ -10,6 +10,21 @@ def recorder_failed(name: str, error: BaseException) -> str:
     return f"The {name} recorder failed, its evidence is missing ({type(error).__name__}: {error})."
 
 
+def call_not_noted(name: str, error: str) -> str:
+    """Say what is missing where noting a call failed; the call itself went as ever."""
+    return f"Not every call of {name} could be noted, what it would tell is missing ({error})."
+
+
+def thread_not_recorded(error: BaseException) -> str:
+    """Say that a thread is missing; it ran as ever."""
+    return f"One of the cell's threads could not be recorded ({type(error).__name__}: {error})."
+
+
+def marks_left_out(kept: int) -> str:
+    """More marks than are kept."""
+    return f"Only the first {kept:,} marks are kept."
+
+
 def picture_failed(error: BaseException) -> str:
     """Say that there is no picture; the cell's own result is not touched."""
     why = f"{type(error).__name__}: {error}"

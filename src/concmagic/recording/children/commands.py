@@ -71,7 +71,7 @@ def _recorded(hooks: Hooks, child: Child, arguments: Any, executable: Any, folde
         hooks.before_child()
         passport = Path(hooks.passport.folder) / f"{child.started_ns}.passport"
         passport.write_bytes(pickle.dumps(fields_of(hooks.passport.for_child(child))))
-    except (OSError, TypeError, ValueError):
+    except (OSError, TypeError, ValueError):  # a full disk, or what is refused anyway: it runs as without us
         return arguments
     return [words[0], os.fspath(_SCRIPT), os.fspath(passport), *words[1:]]
 

@@ -39,7 +39,7 @@ class ChildFile:
 
     def note_told(self) -> None:
         """Say that all has been handed over that its parent asked for."""
-        with suppress(OSError):
+        with suppress(OSError):  # the folder is gone: nobody waits for it any more
             self._path.with_suffix(_TOLD).touch()
 
     def append(self, kind: str, content: Any) -> None:

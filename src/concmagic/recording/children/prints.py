@@ -58,7 +58,7 @@ def flush() -> None:
     """Let out the beginning of a line that has no end."""
     streams: tuple[Any, ...] = (*_lines, *_unbuffered)
     for each in streams:
-        with suppress(Exception):
+        with suppress(Exception):  # closed, or a stream of the user's own making
             each.flush()
 
 

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 from concmagic import sentences
+from concmagic.recording import quiet
 
 # Importing what they observe would cost a child up to 40 ms: these wait until it has imported it.
 _OBSERVED = {"tasks": "asyncio", "jobs": "concurrent.futures.thread", "hosts": "socket"}
@@ -28,6 +29,7 @@ class ChildRecorders:
     """Every source of evidence of this process; one that fails costs its own evidence only."""
 
     def __init__(self, detail: str, budget: int) -> None:
+        quiet.problems()  # the parent's, in a forked child; an earlier cell's, in one that lives on
         self.problems: list[str] = []
         self._detail, self._budget = detail, budget
         self._running: dict[str, Any] = {}
@@ -83,6 +85,8 @@ class ChildRecorders:
                 seen[name] = recorder.stop()
             except Exception as error:
                 self.problems.append(sentences.recorder_failed(name, error))
+            self.problems += getattr(recorder, "problems", ())
+        self.problems += quiet.problems()
         self._running.clear()
         return seen
 

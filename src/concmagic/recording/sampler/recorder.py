@@ -152,7 +152,7 @@ class _Helper:
 
     def say(self, command: str) -> None:
         """Send it if that is possible at once: nobody waits for it."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a dead helper is reported by `stop`
             self._socket.send(command.encode() + b"\n", socket.MSG_DONTWAIT)
 
     def line(self) -> str:
@@ -174,7 +174,7 @@ class _Helper:
 
     def close(self) -> None:
         if self.owner == os.getpid():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # it has ended already
                 self.send("quit")
         self._socket.close()
 

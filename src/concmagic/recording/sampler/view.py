@@ -89,7 +89,7 @@ class Process:
                 return False
             try:
                 file = self.open_of(tid, self.mode)
-            except OSError:
+            except OSError:  # it has ended meanwhile, or its calls are hidden
                 self.hides_calls |= self.mode == "syscall" and os.path.exists(f"{self.folder}/{tid}/stat")
                 continue
             try:

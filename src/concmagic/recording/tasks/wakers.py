@@ -84,7 +84,7 @@ def shielded(outer: Any) -> Any:
         return _inner([callback for callback, _ in outer._callbacks or ()])
     if outer.cancelled():
         # Its first callback was queued just before the wake-up that is asked about.
-        with suppress(AttributeError, IndexError):
+        with suppress(AttributeError, IndexError):  # another loop's queue, or somebody came between
             return _inner([outer.get_loop()._ready[-2]._callback])
     return _from_stack(_handing_on)
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from concmagic import sentences
 from concmagic.recording import ours
 from concmagic.recording.patches import Patches
 from concmagic.recording.threads import clock as thread_clock
@@ -191,7 +192,7 @@ def _run(
     try:
         life = recorder.observe(thread, started_ns, starter)
     except Exception as error:
-        recorder.problems.append(f"{type(error).__name__}: {error}")
+        recorder.problems.append(sentences.thread_not_recorded(error))
     try:
         bootstrap()
     finally:
