@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe, connection
 
-from concmagic.recording.children import arrivals
+import pytest
+
+from concmagic import sentences
+from concmagic.recording.children import arrivals, messages
 from concmagic.recording.children.messages import MessageRecorder
 
 
@@ -90,3 +93,17 @@ def test_what_arrives_when_nobody_records_is_shown_to_nobody() -> None:
         assert first.stop().messages == ()
         line.send()
         assert recorded(sleeps=False).stop().messages == ()
+
+
+def test_messages_that_are_too_many_are_counted_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "MOST", 3)
+    with as_before():
+        recorder = recorded(sleeps=False)
+        here, there = connection.Pipe()
+        for number in range(3):  # each is noted where it is sent, and where it arrives
+            here.send(number)
+            assert there.recv() == number
+        assert len(recorder.stop().messages) == 3
+    assert recorder.problems == [sentences.messages_left_out(3, 3)]
+    here.close()
+    there.close()

@@ -41,4 +41,3 @@ class MessageLog:
     messages: tuple[MessageRecord, ...] = ()
     jobs: tuple[SentJob, ...] = ()
     pairs: tuple[tuple[int, int], ...] = ()  # inodes of the two ends of each socket pair made here
-    lost: int = 0  # messages that were too many to be kept

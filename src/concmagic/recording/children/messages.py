@@ -13,11 +13,13 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from concmagic import sentences
 from concmagic.recording.children import arrivals, loky_code
 from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
 from concmagic.recording.patches import Patches
@@ -49,7 +51,7 @@ _OURS = "concmagic.runners.loop_"
 Row = list[Any]  # the fields of a MessageRecord, in order
 PartTaker = Callable[[Sequence[Row]], None]
 
-_KIND, _MOVED, _END, _SIZE = 2, 5, 6, 7
+_KIND, _END, _SIZE = 2, 6, 7
 _current: MessageRecorder | None = None
 
 
@@ -65,6 +67,7 @@ class MessageRecorder:
         self._begun_ns = time.monotonic_ns()
         self._passing_ns = 0
         self._lost = 0
+        self.problems: list[str] = []
         self._pairs: list[tuple[int, int]] = []
         self._patches = Patches()
         self._local = threading.local()
@@ -100,8 +103,10 @@ class MessageRecorder:
             else:
                 arrivals.unwatch()
         self.hand_over = None
+        if self._lost:
+            self.problems.append(sentences.messages_left_out(MOST, self._lost))
         rows, self._rows = self._rows, []
-        return MessageLog(to_records(rows), self._jobs.records(), tuple(self._pairs), self._lost)
+        return MessageLog(to_records(rows), self._jobs.records(), tuple(self._pairs))
 
     def _uninstall(self) -> None:
         self._jobs.stop()
@@ -118,9 +123,10 @@ class MessageRecorder:
         )
 
     def _made_pipe(self, told: None, ends: Any, *arguments: Any, **options: Any) -> None:
-        first, second = (os.fstat(end.fileno()).st_ino for end in ends)
-        if first != second:
-            self._pairs.append((first, second))
+        with suppress(OSError):  # where a pipe is no file, its ends have no inodes
+            first, second = (os.fstat(end.fileno()).st_ino for end in ends)
+            if first != second:
+                self._pairs.append((first, second))
 
     def _pickled(self, begun_ns: int, data: Any, *arguments: Any, **options: Any) -> None:
         value = arguments[-1] if len(arguments) < 3 else arguments[1]
