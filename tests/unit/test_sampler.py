@@ -169,10 +169,6 @@ def test_lock_is_a_futex_that_is_not_the_gils():
         assert {row.argument for row in waits} == {address}
 
 
-def syscall_of(native_id: int) -> str:
-    return Path(f"/proc/self/task/{native_id}/syscall").read_text()
-
-
 def test_descriptor_of_a_blocking_read_is_told():
     reading, writing = os.pipe()
     thread = threading.Thread(target=os.read, args=(reading, 1))

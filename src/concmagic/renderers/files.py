@@ -8,6 +8,7 @@ from pathlib import Path
 
 from concmagic import sentences
 from concmagic.errors import OptionError
+from concmagic.renderers.base import Renderer
 from concmagic.report import Report
 
 
@@ -19,37 +20,39 @@ def write(report: Report, path: Path) -> Path:
     suffix = next((known for known in SUFFIXES if path.name.lower().endswith(known)), None)
     if suffix is None:
         raise OptionError(sentences.no_such_suffix(path.name, list(SUFFIXES)))
-    text = SUFFIXES[suffix](report)
+    text = SUFFIXES[suffix]().render(report)
+    if suffix == ".txt":
+        text += "\n"  # as a notebook adds one where it shows it
     data = text.encode("utf-8", "replace")
     path.write_bytes(gzip.compress(data, mtime=0) if suffix.endswith(".gz") else data)
     return path
 
 
-def _html(report: Report) -> str:
+def _html() -> Renderer:
     from concmagic.renderers.html import HtmlRenderer
 
-    return HtmlRenderer(page=True).render(report)
+    return HtmlRenderer(page=True)
 
 
-def _svg(report: Report) -> str:
+def _svg() -> Renderer:
     from concmagic.renderers.svg import SvgRenderer
 
-    return SvgRenderer().render(report)
+    return SvgRenderer()
 
 
-def _text(report: Report) -> str:
+def _text() -> Renderer:
     from concmagic.renderers.text import TextRenderer
 
-    return TextRenderer().render(report) + "\n"
+    return TextRenderer()
 
 
-def _json(report: Report) -> str:
+def _json() -> Renderer:
     from concmagic.renderers.perfetto import PerfettoRenderer
 
-    return PerfettoRenderer().render(report)
+    return PerfettoRenderer()
 
 
-SUFFIXES: dict[str, Callable[[Report], str]] = {
+SUFFIXES: dict[str, Callable[[], Renderer]] = {
     ".html": _html,
     ".svg": _svg,
     ".txt": _text,

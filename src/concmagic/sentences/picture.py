@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from concmagic.sentences.numbers import count, duration, percent
+from concmagic.sentences.numbers import count, duration
 
 WHERE_IT_WENT = "where it went"
-FEW_KEYS = "Click into the picture, then ? shows the keys."
 
 
 def more_lanes(how_many: int, kind: str) -> str:
@@ -68,11 +67,6 @@ def place(file: str, line: int) -> str:
     if not line:
         return file
     return f"{file}:{line}" if file else f"line {line}"
-
-
-def mixed(shares: list[tuple[str, float]]) -> str:
-    """Say what is in a stretch that is too fine to be drawn one by one."""
-    return " · ".join(f"{percent(share)} {word}" for word, share in shares)
 
 
 def merged_note(stretches: int, shown_from_ns: float) -> str:

@@ -58,8 +58,6 @@ class ThreadCalls:
     blocked: tuple[BlockedCall, ...] = ()
     running: tuple[StateInterval, ...] = ()  # proven
     suspects: tuple[BlockedCall, ...] = ()  # long C calls in no table: the CPU clock tells if they waited
-    first_ns: int = 0
-    last_ns: int = 0
     held: Int64s = field(default_factory=lambda: np.empty((2, 0), np.int64), compare=False)  # from, to
 
 
@@ -134,8 +132,6 @@ def _by_thread(
             tuple(blocked.get(native_id, ())),
             tuple(_proven(moments)),
             tuple(suspects.get(native_id, ())),
-            int(moments[0]),
-            int(moments[-1]),
             _close(moments, HELD_NS),
         )
     return threads

@@ -52,8 +52,8 @@ _NODE = np.dtype(
         "formats": [
             "i4",
             "i8",
-            f"u{EventNode.native_id.size}",
-            *(3 * [f"u{FunctionEvent.owner.size}"]),
+            _ID,
+            *(3 * [_ADDRESS]),
             "i4",
             "i8",
         ],

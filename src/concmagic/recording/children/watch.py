@@ -29,7 +29,6 @@ class Watcher:
         self._epoll: select.epoll | None = None
         self._stop_read = self._stop_write = -1
         self._over = _thread.allocate_lock()
-        self._owner = os.getpid()
 
     def watch(self, pid: int) -> None:
         """Notice the end of this process, a child of ours or not."""
