@@ -27,14 +27,14 @@ def build_report(
     trace: Trace, metrics: Metrics, findings: Sequence[Finding], question: str = "", note: str = ""
 ) -> Report:
     """All that is drawn of one trace. `note` is a sentence of the runner's for the footer."""
-    cost, is_high = _cost(trace, metrics)
+    cost, is_high = _cost(metrics)
     return Report(
         trace=trace,
         headline=headline(trace, metrics, findings),
         chips=(_concurrency(metrics), _parallelism(metrics)),
         findings=tuple(findings),
         no_findings="" if findings else sentences.NO_FINDINGS,
-        band=_band(trace, metrics),
+        band=_band(metrics),
         curves=(
             _curve(sentences.IN_FLIGHT, in_flight_curve(trace)),
             _curve(sentences.ON_A_CORE, on_a_core_curve(trace)),
@@ -64,7 +64,7 @@ def _parallelism(metrics: Metrics) -> Chip:
     return Chip("parallelism", sentences.number(metrics.parallelism), note, help_text)
 
 
-def _band(trace: Trace, metrics: Metrics) -> tuple[BandPart, ...]:
+def _band(metrics: Metrics) -> tuple[BandPart, ...]:
     """The path by what it was, longest first; small parts together. They sum to the wall time."""
     parts = [
         BandPart(sentences.path_words(part.state.value, part.reason, part.detail), part.state, length)
@@ -89,7 +89,7 @@ def _legend(metrics: Metrics) -> tuple[StateTotal, ...]:
     )
 
 
-def _cost(trace: Trace, metrics: Metrics) -> tuple[str, bool]:
+def _cost(metrics: Metrics) -> tuple[str, bool]:
     if isnan(metrics.cost_share):
         return "", False
     return sentences.tracing_cost(metrics.cost_share), metrics.cost_share > HIGH_COST

@@ -21,7 +21,7 @@ def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         yield Finding(
             lint="left-running",
             severity="note",
-            message=sentences.left_running([track.name for track in left], left[0].kind, _MOST_NAMES),
+            message=sentences.left_running([track.name for track in left], _MOST_NAMES),
             hint=sentences.LEFT_RUNNING_HINT,
             tracks=tuple(track.id for track in left),
             start_ns=min(track.start_ns for track in left),

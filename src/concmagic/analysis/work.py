@@ -36,7 +36,7 @@ def units(trace: Trace) -> tuple[Unit, ...]:
     of_units = {unit.track for unit in found}
     workers = {job.track for job in trace.jobs}
     waits: dict[int | None, _Waits] = {
-        number: _Waits(trace, track) for number, track in tracks.items() if number in workers
+        number: _Waits(track) for number, track in tracks.items() if number in workers
     }
     found += [
         Unit("job", job.track, tuple(_job_in_flight(trace, job, waits.get(job.track))))
@@ -98,10 +98,10 @@ def _in_flight(trace: Trace, track: Track) -> list[Pair]:
     if begin is None:
         return []
     main = _main_thread(trace, track)
-    return minus([(begin, end_of(trace, track))], _not_counted(trace, main or track))
+    return minus([(begin, end_of(trace, track))], _not_counted(main or track))
 
 
-def _not_counted(trace: Trace, track: Track) -> list[Pair]:
+def _not_counted(track: Track) -> list[Pair]:
     return union(
         (one.start_ns, one.end_ns)
         for one in track.states
@@ -122,8 +122,8 @@ def _main_thread(trace: Trace, track: Track) -> Track | None:
 class _Waits:
     """Where a worker's time does not count; for each of its jobs only what lies near it is looked at."""
 
-    def __init__(self, trace: Trace, worker: Track) -> None:
-        self._pairs = _not_counted(trace, worker)
+    def __init__(self, worker: Track) -> None:
+        self._pairs = _not_counted(worker)
         self._starts = [start for start, _ in self._pairs]
         self._ends = [end for _, end in self._pairs]
 

@@ -83,7 +83,7 @@ class RecordingSession:
         begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)
         # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.
         beside_ns = (begin_ns - self._start_ns) + (stopped_ns - end_ns)
-        own = self._own_process(evidence, end_ns)
+        own = self._own_process(evidence)
         children: tuple[ProcessRecord, ...] = evidence.get("children") or ()
         return Recording(
             title=_title(self._options),
@@ -156,7 +156,7 @@ class RecordingSession:
         }
         return {"sampler": watching, **recorders} if watching else recorders
 
-    def _own_process(self, evidence: Mapping[str, Any], end_ns: int) -> ProcessRecord:
+    def _own_process(self, evidence: Mapping[str, Any]) -> ProcessRecord:
         return ProcessRecord(
             pid=os.getpid(),
             parent_pid=None,

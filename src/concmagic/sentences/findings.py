@@ -69,7 +69,7 @@ def names(all_names: list[str], most: int) -> str:
     return f"{', '.join(all_names[: most - 1])} and {len(all_names) - most + 1:,} more"
 
 
-def left_running(all_names: list[str], kind: str, most: int) -> str:
+def left_running(all_names: list[str], most: int) -> str:
     """What goes on after the cell."""
     verb = "is" if len(all_names) == 1 else "are"
     return f"{names(all_names, most)} {verb} still running after the cell."

@@ -147,14 +147,14 @@ class LockTable:
             return
         contended = attempt.contended or state.serial != attempt.serial
         thread = self.thread()
-        took = returned and self._took(state, thread, attempt)
+        took = returned and self._took(state, attempt)
         if took:
             self._take(state, thread, attempt)
         is_wrong = not returned and time.monotonic_ns() - attempt.start_ns < _RAISED_NS
         if contended and not is_wrong:
             self._note_wait(attempt, took, state.releases != attempt.releases, frame)
 
-    def _took(self, state: LockState, thread: Thread, attempt: Attempt) -> bool:
+    def _took(self, state: LockState, attempt: Attempt) -> bool:
         """Whether it was taken: the answer of `acquire` is not told, but who had it and let it go is."""
         if not state.is_lock:
             lock = state.ref()

@@ -137,7 +137,7 @@ class Observer:
         if entry is None:
             entry = self.table.add_task(task, task.get_coro(), self._loop(task.get_loop()).number, None)
             entry.name = user_name(task)
-            entry.origin = origin_before_cell(entry.coroutine, entry.file)
+            entry.origin = origin_before_cell(entry.file)
         return entry
 
     def ended(self, task: Any, number: int, at_ns: int) -> None:

@@ -111,7 +111,7 @@ def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file:
     return "user"
 
 
-def origin_before_cell(name: str, file: str) -> Origin:
+def origin_before_cell(file: str) -> Origin:
     """Whose task it is that was there before the cell, where its creation was not seen."""
     if place_of(file) in ("user", "library") and file:
         return "user"
