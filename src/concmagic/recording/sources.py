@@ -9,6 +9,8 @@ from itertools import islice
 from types import CodeType
 from typing import Generic, TypeVar
 
+from concmagic.syntax import parsed
+
 Position = tuple[int, int, int, int]  # line, last line, column, last column
 T = TypeVar("T")
 _LONGEST = 40
@@ -28,20 +30,10 @@ class Sources(Generic[T]):
             return None
         known = self._files.get(code.co_filename)
         if known is None:
-            tree = _tree(code.co_filename)
+            tree = parsed("".join(linecache.getlines(code.co_filename)))
             known = self._files[code.co_filename] = {} if tree is None else self._read(tree)
         line, end_line, column, end_column = position
         return known.get((line or 0, end_line or 0, column or 0, end_column or 0))
-
-
-def _tree(file: str) -> ast.Module | None:
-    lines = linecache.getlines(file)
-    # Lines that only a notebook understands are no part of the program; the others keep their numbers.
-    text = "".join("\n" if line.startswith(("%", "!")) else line for line in lines)
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: it is nested too deep
-        return None
 
 
 def position_of(node: ast.expr | ast.stmt) -> Position:

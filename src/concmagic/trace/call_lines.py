@@ -10,6 +10,8 @@ import linecache
 from collections import defaultdict
 from collections.abc import Iterator
 
+from concmagic import syntax
+
 _FIRST_LINE = 2  # the magic's own line is 1
 _LONGEST = 40
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -54,18 +56,16 @@ class CallLines:
             text, shift = self._source, _FIRST_LINE - 1
         else:
             text, shift = "".join(linecache.getlines(file)), 0
-        try:
-            tree = ast.parse(_without_magics(text))
-        except (SyntaxError, ValueError, RecursionError):
+        tree = syntax.parsed(text)
+        if tree is None:
             return {}  # then no line is known
         return {key: _sites_of(scope, text, shift) for scope, key in _scopes(tree, shift)}
 
 
 def call_text(source: str, line: int, callee: str) -> str:
     """The text of the only call of `callee` on a line of this cell: "time.sleep(0.3)", or ""."""
-    try:
-        tree = ast.parse(_without_magics(source))
-    except (SyntaxError, ValueError, RecursionError):
+    tree = syntax.parsed(source)
+    if tree is None:
         return ""
     name = callee.rpartition(".")[2]
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node) == name]
@@ -89,20 +89,8 @@ def called_name(text: str) -> str:
 
 def parsed(source: str) -> tuple[ast.Module, int]:
     """The cell's tree, empty if Python cannot read it, and what to add to its lines for the editor's."""
-    try:
-        return ast.parse(_without_magics(source)), _FIRST_LINE - 1
-    except (SyntaxError, ValueError, RecursionError):
-        return ast.Module([], []), 0
-
-
-def _without_magics(text: str) -> str:
-    """The text with the lines that only IPython understands made harmless, in place."""
-    lines = text.split("\n")
-    for index, line in enumerate(lines):
-        code = line.lstrip()
-        if code[:1] in ("%", "!", "?"):
-            lines[index] = line[: len(line) - len(code)] + "pass"
-    return "\n".join(lines)
+    tree = syntax.parsed(source)
+    return (ast.Module([], []), 0) if tree is None else (tree, _FIRST_LINE - 1)
 
 
 def _scopes(tree: ast.Module, shift: int) -> Iterator[tuple[_Scope, tuple[str, int]]]:
