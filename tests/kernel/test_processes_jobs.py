@@ -273,7 +273,9 @@ with ProcessPoolExecutor(1) as pool:
     (finding,) = kernel.value("[f.message for f in trace.findings if f.lint == 'child-died']")
     assert "was killed by SIGKILL while it ran die(2)" in finding
     text = run.displays[-1]["text/plain"].replace("\n  ", " ")
-    assert re.search(r"handed its jobs (and calls )?over as it ran \(killed by SIGKILL\)", text)
+    assert re.search(
+        r"handed its jobs(, marks and calls| and marks) over as it ran \(killed by SIGKILL\)", text
+    )
 
 
 CHANGES = """
@@ -385,7 +387,42 @@ names, ends = list(frame["name"]), dict(zip(frame["name"], frame["end_ns"]))
     assert kernel.value("(victim.outcome, victim.end_ns is not None)") == ("ended by the cell", True)
     text = " ".join(run.displays[-1]["text/plain"].split())
     assert re.search(
-        r"victim handed its jobs and calls over as it ran \(killed by SIGKILL\): the calls of its last"
+        r"victim handed its jobs, marks and calls over as it ran \(killed by SIGKILL\): the calls of its last"
         r" [\d.]+ (ms|s|µs) are missing\.",
         text,
     )
+
+
+@pytest.mark.parametrize("detail", ["calls", "states"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_child_shows_its_marks(kernel: Kernel, method: str, detail: str) -> None:
+    """Also a stretch that it was in: that ended with it."""
+    kernel.check(SETUP)
+    kernel.check(f"""%%procs -q -o trace --detail {detail}
+import concmagic
+
+def toil(told):
+    with concmagic.mark("whole"):
+        concmagic.mark("moment")
+    with concmagic.mark("open"):
+        told.send("inside")
+        time.sleep(3600)
+
+told, tell = mp.get_context("{method}").Pipe(False)
+process = mp.get_context("{method}").Process(target=toil, args=(tell,), name="victim")
+process.start()
+told.recv()
+process.kill()
+process.join()
+""")
+    kernel.check("""
+(victim,) = (t for t in trace.tracks if t.kind == "process" and t.name == "victim")
+marks = {m.label: m for m in trace.marks}
+""")
+    assert kernel.value("list(marks)") == ["whole", "moment", "open"]
+    assert kernel.value("marks['whole'].start_ns <= marks['moment'].start_ns <= marks['whole'].end_ns")
+    assert kernel.value("marks['whole'].end_ns <= marks['open'].start_ns < marks['open'].end_ns")
+    assert kernel.value("marks['open'].end_ns == victim.end_ns")
+    assert kernel.value("{t.pid for t in trace.tracks if t.id in {m.track for m in trace.marks}}") == {
+        kernel.value("victim.pid")
+    }

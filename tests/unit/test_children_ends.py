@@ -187,7 +187,7 @@ process.join()
     assert record.started_ns < record.begun_ns < record.target_ns < record.ended_ns
     (problem,) = record.problems
     assert problem.startswith(
-        "victim handed its jobs and calls over as it ran (killed by SIGKILL): the calls of its last "
+        "victim handed its jobs, marks and calls over as it ran (killed by SIGKILL): the calls of its last "
     )
     # What had ended, each once, and what the main thread was in.
     assert record.called["step"] == [100, 0] and {"toil", "endless"} <= set(record.functions)

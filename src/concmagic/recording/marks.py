@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 
 _MOST_LABEL = 200  # characters
 _MOST_MARKS = 100_000  # a mark in a hot loop must not cost the memory
+_AT_ONCE = 100  # nor shall each be written to a file by itself, but for the first ones
+_PASS_ON_NS = 50_000_000
+
+# Which mark, its label, from when to when (None: it has not ended), in which thread.
+Row = tuple[int, str, int, int | None, int]
 
 _current: MarkRecorder | None = None
 
@@ -30,10 +37,11 @@ def mark(label: str) -> Mark:
 class _Point:
     """One mark: a moment until a `with` statement enters it."""
 
-    __slots__ = ("end_ns", "entered", "label", "native_id", "start_ns")
+    __slots__ = ("end_ns", "entered", "label", "native_id", "number", "start_ns")
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, number: int) -> None:
         self.label = label
+        self.number = number
         self.native_id = threading.get_native_id()
         self.entered = False
         self.start_ns = time.monotonic_ns()
@@ -58,6 +66,7 @@ class Mark:
                 point = self._recorder.note(self._label)
             if point is not None:
                 point.entered = True
+                self._recorder.changed(point)
             self._entered.append(point)
         return self
 
@@ -72,6 +81,8 @@ class Mark:
             point.end_ns = time.monotonic_ns()
             point.entered = False
             self._point = None
+            if self._recorder is not None:
+                self._recorder.changed(point)
 
 
 _NOWHERE = Mark(None, "")
@@ -82,6 +93,10 @@ class MarkRecorder:
 
     def __init__(self) -> None:
         self._points: list[_Point] = []
+        self._changed: deque[_Point] = deque()
+        self._passed_on_ns = 0
+        # In a child, which may be killed: what of the marks has changed is told as it runs.
+        self.taker: Callable[[Sequence[Row]], None] | None = None
         self.problems: list[str] = []
 
     def start(self) -> None:
@@ -118,9 +133,29 @@ class MarkRecorder:
 
                 self.problems.append(sentences.marks_left_out(_MOST_MARKS))
             return None
-        point = _Point(label)
+        point = _Point(label, len(self._points))
         self._points.append(point)
+        self.changed(point)
         return point
+
+    def changed(self, point: _Point) -> None:
+        """Pass it on, at once or with others a moment later."""
+        if self.taker is not None:
+            self._changed.append(point)
+            is_due = time.monotonic_ns() - self._passed_on_ns >= _PASS_ON_NS
+            if is_due or point.number < _AT_ONCE:
+                self.pass_on()
+
+    def pass_on(self) -> None:
+        """Tell what has changed since the last time."""
+        self._passed_on_ns = time.monotonic_ns()
+        rows: list[Row] = []
+        while self._changed:
+            point = self._changed.popleft()
+            end_ns = None if point.entered else point.end_ns
+            rows.append((point.number, point.label, point.start_ns, end_ns, point.native_id))
+        if rows and self.taker is not None:
+            self.taker(rows)
 
 
 def _text(label: object) -> str:

@@ -85,15 +85,13 @@ def child_never_began(name: str, exit_code: int | None) -> str:
 
 def child_told_its_jobs(name: str, exit_code: int | None) -> str:
     """Say what is missing of a child that was killed, and had told of its jobs as it ran."""
-    return (
-        f"{name} handed its jobs over as it ran ({ended_how(exit_code)}): its calls and threads are missing."
-    )
+    return f"{name} handed its jobs and marks over as it ran ({ended_how(exit_code)}): its calls and threads are missing."
 
 
 def child_told_its_calls(name: str, exit_code: int | None, missing_ns: float) -> str:
     """Say what is missing of a child that was killed, and had handed its calls over as it ran."""
     return (
-        f"{name} handed its jobs and calls over as it ran ({ended_how(exit_code)}):"
+        f"{name} handed its jobs, marks and calls over as it ran ({ended_how(exit_code)}):"
         f" the calls of its last {duration(missing_ns)} are missing."
     )
 

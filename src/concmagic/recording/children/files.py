@@ -22,11 +22,8 @@ _LENGTH = struct.Struct("<Q")
 _PREFIX = "concmagic-children-"
 _SUFFIX = ".records"
 _ASK, _TOLD = ".ask", ".told"
-MESSAGES_PART, CALLS_PART, NAMES_PART = (
-    "messages-",
-    "calls-",
-    "names-",
-)  # kinds of records, each followed by a number
+# Kinds of records, each followed by a number.
+MESSAGES_PART, CALLS_PART, MARKS_PART, NAMES_PART = "messages-", "calls-", "marks-", "names-"
 _MOST_PARTS = 1_000  # of one writev (IOV_MAX)
 
 

@@ -21,7 +21,13 @@ from concmagic import sentences
 from concmagic.recording.children import becoming, messages, prints, resources
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
-from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, NAMES_PART, ChildFile
+from concmagic.recording.children.files import (
+    CALLS_PART,
+    MARKS_PART,
+    MESSAGES_PART,
+    NAMES_PART,
+    ChildFile,
+)
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.import_times import ImportTimes, Stretch
 from concmagic.recording.children.passport import Passport, fields_of
@@ -91,11 +97,14 @@ class Life:
         self.imports.start()
 
     def _hand_over_as_it_runs(self) -> None:
-        """Its jobs and calls are known as it runs, should it be killed."""
+        """Its jobs, marks and calls are known as it runs, should it be killed."""
         recorder = messages.of_this_process()
         if recorder is not None:
             recorder.hand_over, recorder.on_job = self._append_messages, self._before_job
             recorder.sleeps = True
+        marks = self.recorders.running("marks")
+        if marks is not None:
+            marks.taker = self._append_marks
         calls = self.recorders.running("calls")
         if calls is not None:
             calls.pass_on_to(self._append_calls)
@@ -109,8 +118,14 @@ class Life:
     def _append_messages(self, rows: Sequence[list[Any]]) -> None:
         self._append(MESSAGES_PART, rows)
 
+    def _append_marks(self, rows: Sequence[Any]) -> None:
+        self._append(MARKS_PART, rows)
+
     def _append_calls(self, part: CallsPart) -> None:
         self._append(CALLS_PART, part)
+        marks = self.recorders.running("marks")
+        if marks is not None:
+            marks.pass_on()  # to set one is a call: so none waits for the next
 
     def _append_name(self, name: resources.Name) -> None:
         self._append(NAMES_PART, name)

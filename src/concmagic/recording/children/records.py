@@ -10,9 +10,10 @@ from typing import Any
 from concmagic import sentences
 from concmagic.recording.calls.event_nodes import NODE_BYTES
 from concmagic.recording.children.family import Child
-from concmagic.recording.children.files import CALLS_PART, MESSAGES_PART, parts_of
+from concmagic.recording.children.files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of
 from concmagic.recording.raw import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 from concmagic.recording.raw_messages import MessageLog, MessageRecord
+from concmagic.recording.raw_threads import MarkRecord
 
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
@@ -39,7 +40,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         tasks=seen.get("tasks"),
         jobs=seen.get("jobs") or (),
         locks=seen.get("locks"),
-        marks=seen.get("marks") or (),
+        marks=seen.get("marks") or _marks_so_far(child, told),
         cpu_ns=end.get("cpu_ns"),
         group=child.group,
         problems=tuple(_problems(child, told)),
@@ -79,6 +80,15 @@ def _messages_so_far(told: dict[str, Any]) -> MessageLog | None:
     """Those that a child had handed over before it was killed."""
     parts = parts_of(told, MESSAGES_PART)
     return MessageLog(tuple(MessageRecord(*row) for rows in parts for row in rows)) if parts else None
+
+
+def _marks_so_far(child: Child, told: dict[str, Any]) -> tuple[MarkRecord, ...]:
+    """Those that a child had told of before it was killed; a stretch that was open ended with it."""
+    rows = {row[0]: row[1:] for rows in parts_of(told, MARKS_PART) for row in rows}
+    return tuple(
+        MarkRecord(label, start_ns, end_ns or child.ended_ns or start_ns, child.pid, native_id)
+        for _, (label, start_ns, end_ns, native_id) in sorted(rows.items())
+    )
 
 
 def _calls(rest: RawCalls | None, parts: Sequence[CallsPart]) -> RawCalls | None:
@@ -123,7 +133,7 @@ def _problems(child: Child, told: dict[str, Any]) -> list[str]:
     if calls:
         missing_ns = max(0, child.ended_ns - calls[-1].clock[1][1])
         return [sentences.child_told_its_calls(child.name, child.exit_code, missing_ns)]
-    if parts_of(told, MESSAGES_PART):
+    if parts_of(told, MESSAGES_PART) or parts_of(told, MARKS_PART):
         return [sentences.child_told_its_jobs(child.name, child.exit_code)]
     if "target" not in told and not child.is_bare and (child.exit_code or 0) < 0:
         return [sentences.child_never_began(child.name, child.exit_code)]
