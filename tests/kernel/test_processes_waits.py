@@ -38,7 +38,8 @@ def end(go):
 def waits(trace, name):
     (process,) = (t for t in trace.tracks if t.kind == "process" and t.name == name)
     threads = [t for t in trace.tracks if t.parent == process.id and t.name == "MainThread"]
-    longest = max((s for s in threads[0].states if s.state.value == "waiting"), key=lambda s: s.length_ns)
+    waiting = [s for s in threads[0].states if s.state.value == "waiting" and s.reason != "handing over"]
+    longest = max(waiting, key=lambda s: s.length_ns)  # of what its target does
     return longest.reason, longest.line
 
 def joins(trace):
