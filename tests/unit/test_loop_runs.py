@@ -355,6 +355,10 @@ def test_results_are_a_list_that_is_shown_abbreviated() -> None:
     assert pretty(long) == "[0, 1, 2, 3, 4, 5, … 192 more …, 198, 199]"
     assert long == list(range(200))
     assert repr(Results([1])) == "[1]"
+    rows = {number: f"value {number}" for number in range(9)}
+    assert pretty(Results([rows, rows])) == pretty([rows, rows])
+    text = pretty(Results(["x" * 5_000]))
+    assert text == f"['{'x' * 1_799}… 3,002 more characters …{'x' * 199}']"
     itself = Results()
     itself.append(itself)
     assert pretty(itself) == "[[...]]"

@@ -225,6 +225,11 @@ def more_values(how_many: int) -> str:
     return f"… {how_many:,} more …"
 
 
+def more_characters(how_many: int) -> str:
+    """What the display of one long value leaves out."""
+    return f"… {how_many:,} more characters …"
+
+
 def workers_note(how_many: int | None, model: str) -> str:
     """How many run at once where -w does not say it."""
     if how_many is None:
