@@ -19,11 +19,12 @@ _HEADER = re.compile(r"(^|\s)(async\s+)?for\s")
 
 
 class AwaitTransformer:
-    """Puts `await ` before our magics where the body awaits at its top level."""
+    """Puts `await ` before our magics where the body awaits at its top level, or its items are tasks."""
 
-    def __init__(self, shell: Any, magics: tuple[str, ...]) -> None:
+    def __init__(self, shell: Any, magics: tuple[str, ...], with_tasks: tuple[str, ...]) -> None:
         self._shell = shell
         self._magics = magics
+        self._with_tasks = with_tasks  # those whose loop bodies are tasks
 
     def __call__(self, lines: list[str]) -> list[str]:
         # Whatever goes wrong here would fail every cell of the notebook: then the cell stays as it is.
@@ -42,9 +43,13 @@ class AwaitTransformer:
         name, line, body = arguments
         if not body:  # IPython refuses an empty cell before we could answer `-h`
             text = f"get_ipython().run_cell_magic({name!r}, {line!r}, '\\n')\n"
-        elif self._could_await() and (_HEADER.search(line) or self._awaits(body)):
+        elif self._could_await() and (self._has_tasks(name, line) or self._awaits(body)):
             text = "await " + text
         return text.splitlines(keepends=True)
+
+    def _has_tasks(self, name: str, line: str) -> bool:
+        """Only where it must be: a StopIteration that leaves a coroutine becomes another error."""
+        return name in self._with_tasks and bool(_HEADER.search(line))
 
     def _awaits(self, body: str) -> bool:
         translated = self._shell.input_transformer_manager.transform_cell(body)

@@ -48,7 +48,7 @@ class Magics:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._transformer = AwaitTransformer(shell, tuple(MODELS))
+        self._transformer = AwaitTransformer(shell, tuple(MODELS), ("asyncio_trace",))
         self._replaced: list[tuple[dict[str, Any], str, Any]] = []
         self._settings: settings.ConcMagic | None = None
 
