@@ -8,6 +8,7 @@ names of its own.
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import warnings
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def compile_body(cell: Cell, header: Header, options: Options, shell: Any) -> Co
     _refuse(tree.body, header)
     if options.model == "procs":
         _refuse_ipython(tree)
+    _load_magics(tree, shell)
     awaits = _compile_in_a_loop(tree, header, cell.file, shell)
     if awaits and options.model != "asyncio":
         raise BodyError(sentences.await_in_body(options.model))
@@ -76,6 +78,17 @@ def _refuse_ipython(tree: ast.Module) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id == "get_ipython":
             raise BodyError(sentences.at_line(sentences.MAGIC_IN_BODY, node.lineno))
+
+
+def _load_magics(tree: ast.Module, shell: Any) -> None:
+    """Have IPython import the body's line magics now: two threads that are the first to use one fail."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        name = node.args[0]
+        if node.func.attr == "run_line_magic" and isinstance(name, ast.Constant):
+            with contextlib.suppress(Exception):  # the line that needs it says what is wrong with it
+                shell.find_line_magic(name.value)
 
 
 def _in_scope(nodes: list[Any]) -> Iterator[ast.AST]:
