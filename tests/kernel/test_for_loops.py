@@ -49,6 +49,49 @@ def test_a_long_value_is_abbreviated_and_bound_whole(kernel: Kernel) -> None:
     assert kernel.value("squares == [n * n for n in range(100)]") is True
 
 
+def test_of_a_very_long_value_the_middle_is_left_out(kernel: Kernel) -> None:
+    run = kernel.check("%%threads -w 2 -r long for letter in 'xy'\nletter * 1_000_000")
+    assert run.result_text is not None
+    assert run.result_text.count("998,002 more characters") == 2
+    assert len(run.result_text) < 5_000
+    assert kernel.value("[len(text) for text in long]") == [1_000_000] * 2
+
+
+@pytest.mark.parametrize("magic", ["%%threads", "%%procs"])
+def test_an_item_may_raise_stop_iteration(kernel: Kernel, magic: str) -> None:
+    """Which no coroutine can let out: under these magics none of ours is around it."""
+    run = kernel.run(f"{magic} -w 1 for n in [1]\nraise StopIteration(4)")
+    assert (run.ename, run.evalue.splitlines()[0]) == ("StopIteration", "4")
+    assert "magics.py" not in run.traceback_text
+
+
+def test_threads_may_be_the_first_to_use_a_line_magic(fresh_kernel: Kernel) -> None:
+    """IPython imports most of them at their first use, and two threads that do that at once fail."""
+    fresh_kernel.check("%load_ext concmagic")
+    run = fresh_kernel.check("%%threads -w 8 -r folders for n in range(8)\n%pwd")
+    assert run.result_text is not None
+    assert fresh_kernel.value("set(folders) == {__import__('os').getcwd()}") is True
+
+
+def test_items_that_block_one_after_the_other_are_the_path(kernel: Kernel) -> None:
+    """They all ran before the loop came to say that the first had ended: the cell was ready since then."""
+    run = kernel.check(
+        "%%asyncio_trace -o trace for n in range(3)\nimport time\ntime.sleep(0.1 if n else 0.05)"
+    )
+    told = " ".join(run.displays[-1]["text/plain"].split())
+    assert "blocked the loop" in told.partition(" concurrency ")[0]
+    assert "loop_tasks" not in told
+    assert kernel.value(
+        "sum(part.end_ns - part.start_ns for part in trace.metrics.path"
+        " if part.state.value == 'blocking') > 0.9 * trace.wall_s * 1e9"
+    )
+    waits = (
+        "[(one.state.value, one.reason, one.detail, one.file)"
+        " for track in trace.tracks if track.host for one in track.states]"
+    )
+    assert ("waiting", "task", "n=0", "") in kernel.value(waits)
+
+
 @pytest.mark.parametrize("magic", LOOPS)
 def test_prints_of_all_items_are_this_cells(kernel: Kernel, magic: str) -> None:
     # In one write: what a thread writes in several, another may write between, as under a plain cell.

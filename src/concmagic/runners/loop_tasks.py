@@ -80,6 +80,7 @@ class ItemCoroutine(Coroutine[Any, Any, Any]):
 
     def _end(self, error: BaseException) -> None:
         """The body is over: it returned, was cancelled or failed."""
+        self._tasks.leaves()
         job = self._job
         if isinstance(error, StopIteration):
             job.end(error.value)
@@ -166,10 +167,21 @@ class _Tasks:
         self._changed = asyncio.get_running_loop().create_future()
         await self._changed
 
+    def leaves(self) -> None:
+        """Called in a task's last step: who waits for it is woken now, not by a later turn of the loop."""
+        task = asyncio.current_task()
+        if task in self._running:
+            self._running.discard(task)
+            self._tell()
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
         if not task.cancelled():
             task.exception()  # the job has it: asyncio need not say that nobody asked
+        if task in self._running:
+            self._running.discard(task)
+            self._tell()
+
+    def _tell(self) -> None:
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
 

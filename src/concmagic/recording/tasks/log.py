@@ -189,11 +189,13 @@ class Reader:
             after = bisect_right(life.steps, woken.at_ns, key=_end)
             at_ns = life.steps[after][1] if after < len(life.steps) else woken.at_ns
             return Wake(at_ns, "self", None, None, detail, wait, cancelled)
-        if woken.ended and wait.reason == "future" and not cancelled:
+        if not cancelled and woken.by > 0 and _is_for_a_task(wait, woken.ended):
             # A library's way to wait for tasks: a future that is done when the last of them has ended.
             last = self._tasks[woken.by]
             name = last.name or last.coroutine
             wait = replace(wait, reason="task", detail=name, name="", task=woken.by, made=("", 0))
+            if not woken.ended and last.ended_ns is not None:  # told in its last step: it had the loop yet
+                woken = replace(woken, at_ns=max(woken.at_ns, last.ended_ns))
         if woken.by >= 0:
             nobody: Cause = "callback" if detail == END_OF_RUN else "unknown"
             cause: Cause = "task" if woken.by else nobody
@@ -221,6 +223,11 @@ class Reader:
             )
             for loop in loops.values()
         )
+
+
+def _is_for_a_task(wait: Wait, ended: bool) -> bool:
+    """Whether a task's end, or its last step, was what the wait was for, though it awaited no task."""
+    return ended if wait.reason == "future" else wait.reason == "task" and wait.task is None
 
 
 def _who_ran(

@@ -128,4 +128,6 @@ WAIT_FOR = ROWS["tasks", "wait_for"]
 # Where no coroutine of asyncio's waits, but the user's awaits a future itself.
 GATHER = Row("gather", say.children)
 FUTURE = Row("future")
+# Where none of them waits but what runs a loop's items: for one of these to end.
+ITEM = Row("task")
 UNKNOWN = Row("")

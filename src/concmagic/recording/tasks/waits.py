@@ -23,6 +23,7 @@ from concmagic.recording.tasks.wait_details import Node
 from concmagic.recording.tasks.wait_rows import (
     FUTURE,
     GATHER,
+    ITEM,
     LOCK,
     ROWS,
     UNKNOWN,
@@ -63,7 +64,8 @@ def _shape(codes: tuple[CodeType, ...]) -> _Shape:
         places.pop()  # asyncio's own future in Python awaits itself
     outside = [i for i, place in enumerate(places) if place != "stdlib"]
     own = [i for i in outside if places[i] == "user"]
-    user = own[-1] if own else outside[-1] if outside else -1
+    shown = own or [i for i in outside if places[i] != "ours"]
+    user = shown[-1] if shown else -1
     direct = bool(own) and own[-1] == outside[-1]
     inner = range((outside[-1] if outside else -1) + 1, len(places))
     for table, order in ((WHOLE, inner), (ROWS, reversed(inner))):
@@ -71,6 +73,8 @@ def _shape(codes: tuple[CodeType, ...]) -> _Shape:
             if (row := _row_of(codes[i], table)) is not None:
                 limit = next((k for k in inner if k < i and _row_of(codes[k], ROWS) is WAIT_FOR), -1)
                 return _Shape(row, i, user, direct, limit, codes)
+    if places and places[-1] == "ours":
+        return _Shape(ITEM, 0, user, direct, -1, codes)
     return _Shape(UNKNOWN if inner else None, 0, user, direct, -1, codes)
 
 
