@@ -151,6 +151,63 @@ for thread in four:
     )
 
 
+# Each prints "here" when it is to be interrupted.
+POOL_OF_SLEEPS = BenchCell(
+    "8 sleeps of 5 s on 4 threads",
+    "threads",
+    """\
+from concurrent.futures import ThreadPoolExecutor
+def nap(number):
+    if number == 3:
+        print("here", flush=True)
+    time.sleep(5)
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(nap, range(8)))""",
+)
+
+COMPUTING = BenchCell(
+    "a thread that computes",
+    "threads",
+    """\
+import threading
+def work():
+    print("here", flush=True)
+    while not enough:
+        sum(range(500))
+enough = []
+thread = threading.Thread(target=work)
+thread.start()
+try:
+    thread.join()
+finally:
+    enough.append(True)""",
+)
+
+SLEEPING_TASKS = BenchCell(
+    "100 tasks that sleep",
+    "asyncio_trace",
+    """\
+import asyncio
+async def nap():
+    await asyncio.sleep(60)
+asyncio.get_running_loop().call_later(0.1, lambda: print("here", flush=True))
+await asyncio.gather(*(nap() for _ in range(100)))""",
+    awaits=True,
+)
+
+POOL_OF_PROCESSES = BenchCell(
+    "a process pool",
+    "procs",
+    """\
+import multiprocessing
+def nap(number):
+    print("here", flush=True)
+    time.sleep(60)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    pool.map(nap, range(2))""",
+)
+
+
 # `reached` is so far from `began` as the children took, each by its own clock; with `bare` each records
 # itself with VizTracer, as a user could without us.
 CALL_HEAVY_CHILDREN = BenchCell(

@@ -70,6 +70,27 @@ class BenchKernel:
             error,
         )
 
+    def interrupt(self, cell: BenchCell) -> float:
+        """Seconds from the interrupt to the reply, when the picture has been drawn; NaN: there was none."""
+        sent = self._client.execute(self._way.wrap(cell))
+        while "here" not in self._output_of(sent).get("text", ""):
+            pass
+        began = time.perf_counter()
+        self._manager.interrupt_kernel()
+        drawn = False
+        while (content := self._output_of(sent)).get("execution_state") != "idle":
+            drawn |= "text/html" in content.get("data", {})
+        seconds = time.perf_counter() - began
+        self._client.get_shell_msg(timeout=60)
+        return seconds if drawn else NAN
+
+    def _output_of(self, sent: str) -> dict[str, Any]:
+        """The content of the next message that the cell put out."""
+        while True:
+            message = self._client.get_iopub_msg(timeout=60)
+            if message["parent_header"].get("msg_id") == sent:
+                return dict(message["content"])
+
     def _execute(self, code: str) -> tuple[str, int]:
         """Run code; the name of its error, and how many bytes of HTML it put out."""
         html: list[int] = []

@@ -23,12 +23,16 @@ from contextlib import ExitStack
 from cells import (
     CALL_HEAVY,
     CALL_HEAVY_CHILDREN,
+    COMPUTING,
     GROWTH,
     MANY_CHILDREN,
     MANY_TASKS,
     ON_EVERY_CORE,
+    POOL_OF_PROCESSES,
+    POOL_OF_SLEEPS,
     SHORT_THREADS,
     SIXTEEN_AT_THE_GIL,
+    SLEEPING_TASKS,
     TASK_SLEEPS,
     TASK_SWITCHES,
     TEN_TRACKS,
@@ -90,7 +94,7 @@ def print_row(text: str, value: float, limit: float | None = None, form: str = "
     verdict = (
         "" if limit is None else f"   at most {form.format(limit)}: {'ok' if value <= limit else 'OVER'}"
     )
-    print(f"  {text:58s} {form.format(value):>9s}{verdict}", flush=True)
+    print(f"  {text:66s} {form.format(value):>9s}{verdict}", flush=True)
 
 
 def print_cells(table: dict[str, Pairs]) -> None:
@@ -114,13 +118,13 @@ def print_promises(table: dict[str, Pairs]) -> None:
     threads, tasks, switches, calls = (
         table[cell.name] for cell in (THREAD_SLEEPS, TASK_SLEEPS, TASK_SWITCHES, CALL_HEAVY)
     )
-    print_row("thread sleeps, states, over plain", over(threads, STATES, PLAIN), 1.10)
-    print_row("thread sleeps, calls, over plain", over(threads, CALLS, PLAIN), 1.10)
+    print_row("thread sleeps, states, over plain", over(threads, STATES, PLAIN), 1.05)
+    print_row("thread sleeps, calls, over plain", over(threads, CALLS, PLAIN), 1.05)
     print_row("task sleeps, states, over plain", over(tasks, STATES, PLAIN), 1.05)
     print_row("task sleeps, calls, over bare VizTracer", over(tasks, CALLS, BARE), 1.10)
     print_row("task switches, states, over plain", over(switches, STATES, PLAIN), 2.0)
     print_row("task switches, calls, over bare VizTracer", over(switches, CALLS, BARE), 1.25)
-    print_row("2 x fib(24), calls, over bare VizTracer", over(calls, CALLS, BARE), 1.25)
+    print_row("2 x fib(24), calls, over bare VizTracer", over(calls, CALLS, BARE), 1.15)
     print_row("2 x fib(24), end to picture, over VizTracer's load()", after_over_load(calls), 2.5)
 
 
@@ -202,6 +206,19 @@ def print_families(repeats: int) -> None:
     print_row(f"{MANY_CHILDREN.name}, end to picture", after_ms(many, AUTO), 2000, "{:.0f} ms")
 
 
+def print_interrupts(repeats: int) -> None:
+    """From the interrupt of a cell to its picture, in a kernel's first traced cell and in later ones."""
+    for cell in (POOL_OF_SLEEPS, COMPUTING, SLEEPING_TASKS, POOL_OF_PROCESSES):
+        firsts, laters = [], []
+        for _ in range(repeats):
+            with BenchKernel(AUTO) as kernel:
+                firsts.append(kernel.interrupt(cell))
+                laters.append(kernel.interrupt(cell))
+        for which, seconds in (("a kernel's first cell", firsts), ("a later one", laters)):
+            words = f"{cell.name}, interrupt to picture, {which}"
+            print_row(words, 1000 * statistics.median(seconds), 1000, "{:.0f} ms")
+
+
 def seconds_of(code: str, repeats: int) -> float:
     """Median of what a fresh interpreter prints."""
     command = [sys.executable, "-c", code]
@@ -248,6 +265,8 @@ def main(repeats: int) -> None:
     print_first(repeats)
     print_children(repeats)
     print_families(repeats)
+    print_title("Interrupted:")
+    print_interrupts(repeats)
 
 
 if __name__ == "__main__":
