@@ -41,7 +41,12 @@ def attributes(thing):
 
 def children():
     task = f"/proc/{os.getpid()}/task"
-    found = [open(f"{task}/{t}/children").read().split() for t in os.listdir(task)]
+    found = []
+    for t in os.listdir(task):
+        try:
+            found.append(open(f"{task}/{t}/children").read().split())
+        except (FileNotFoundError, ProcessLookupError):  # that thread has ended meanwhile
+            pass
     return sorted(int(pid) for pids in found for pid in pids)
 
 def open_files():
@@ -159,13 +164,30 @@ CELLS = {
     "states": "%%threads --detail states\n1",
     "under time": "%%time\n%%threads\n1",
     "under capture": "%%capture out\n%%asyncio_trace\nawait asyncio.sleep(0)",
+    "forkserver": "%%procs\np = mp.get_context('forkserver').Process(target=time.sleep, args=(0,))\n"
+    "p.start()\np.join()\np.close()",
+    "pool that cannot start": "%%procs\nclass Bomb:\n    def __reduce__(self): return eval, ('1 / 0',)\n"
+    "try:\n    with mp.get_context('spawn').Pool(1, print, (Bomb(),)) as p: p.map(int, [1])\nfinally: del p",
+    "loop of threads": "%%threads -w 2 for n in range(3)\nn",
+    "loop of tasks": "%%asyncio_trace for n in range(3)\nawait asyncio.sleep(0)",
+    "loop of processes": "%%procs -w 2 --start-method fork for n in range(3)\nn",
+    "failed item": "%%threads -w 2 for n in range(3)\n1 / n",
+    "failed item of processes": "%%procs -w 2 --start-method fork for n in range(3)\n1 / n",
+    "no items": "%%threads for n in 5\nn",
+    "wrong body": "%%threads for n in range(3)\nreturn n",
 }
 
 INTERRUPTED = {
     "sync": "%%threads\nsay_when_still()\nthreading.Event().wait()",
     "awaiting": "%%asyncio_trace\nsay_when_still()\nawait asyncio.sleep(60)",
     "asyncio.run": "%%asyncio_trace\nsay_when_still()\nasyncio.run(asyncio.sleep(60))",
+    "pool of processes": "%%procs\nsay_when_still()\n"
+    "try:\n    with mp.get_context('fork').Pool(2) as p: p.map(time.sleep, [60] * 4)\nfinally: del p",
+    "loop of tasks": "%%asyncio_trace for n in counted(3)\nawait asyncio.sleep(60)",
+    "loop of threads": "%%threads -w 2 for n in counted(3)\ntime.sleep(0.5)",
+    "loop of processes": "%%procs -w 2 --start-method fork for n in counted(3)\nimport time\ntime.sleep(60)",
 }
+COUNTED = "def counted(n):\n    say_when_still()\n    return range(n)"
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +195,16 @@ def watched(kernel: Kernel) -> Kernel:
     """A kernel in which everything that loads on first use has been loaded."""
     kernel.check(STATE)
     kernel.check(STILL)
+    kernel.check(COUNTED)
     kernel.check(LARGE_OUTPUT)
-    for cell in (WARM_UP, CELLS["awaiting"], CELLS["threads"], CELLS["fork"], CELLS["spawn"]):
+    for cell in (WARM_UP, *(CELLS[name] for name in ("awaiting", "threads", "fork", "spawn", "forkserver"))):
         kernel.check(cell)
     return kernel
+
+
+# The user's own pool, which the last traceback keeps, as that of a plain cell does: until the next one.
+IN_A_TRACEBACK = ("pool that cannot start", "pool of processes")
+ANOTHER_TRACEBACK = "1 / 0"
 
 
 def changes(kernel: Kernel) -> object:
@@ -190,17 +218,23 @@ def changes(kernel: Kernel) -> object:
     return found
 
 
-@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
-def test_cell_leaves_nothing(watched: Kernel, cell: str) -> None:
+@pytest.mark.parametrize("name", CELLS)
+def test_cell_leaves_nothing(watched: Kernel, name: str) -> None:
+    watched.run(ANOTHER_TRACEBACK)
     watched.check("before = state()")
-    watched.run(cell)
+    watched.run(CELLS[name])
+    if name in IN_A_TRACEBACK:
+        watched.run(ANOTHER_TRACEBACK)
     assert changes(watched) == {}
 
 
-@pytest.mark.parametrize("cell", INTERRUPTED.values(), ids=INTERRUPTED)
-def test_interrupted_cell_leaves_nothing(watched: Kernel, cell: str) -> None:
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_interrupted_cell_leaves_nothing(watched: Kernel, name: str) -> None:
+    watched.run(ANOTHER_TRACEBACK)
     watched.check("before = state()")
-    assert watched.interrupted(cell).ename == "KeyboardInterrupt"
+    assert watched.interrupted(INTERRUPTED[name]).ename == "KeyboardInterrupt"
+    if name in IN_A_TRACEBACK:
+        watched.run(ANOTHER_TRACEBACK)
     assert changes(watched) == {}
 
 

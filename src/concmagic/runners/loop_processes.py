@@ -117,6 +117,8 @@ class _Pool:
         for worker in self._workers:
             self._print_more(worker)
             worker.connection.close()
+            with suppress(ValueError):  # it has outlived being killed
+                worker.process.close()  # its pipes: a traceback may keep this pool for long
             if worker.job is not None:
                 worker.job.cancel()
 
@@ -190,6 +192,7 @@ class _Pool:
         self._workers.remove(worker)
         worker.connection.close()
         name, exit_code, job = worker.process.name, worker.process.exitcode, worker.job
+        worker.process.close()
         if not worker.is_ready:
             if job is not None:
                 job.started_ns, job.outcome = None, "not started"
