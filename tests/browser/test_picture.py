@@ -144,6 +144,48 @@ def test_the_wheel_scrolls_the_page_until_the_picture_is_clicked(page: Page) -> 
     assert page.evaluate(_SCROLLED) == 0
 
 
+@pytest.mark.parametrize("key", ["Control", "Meta"])
+def test_the_wheel_zooms_at_once_with_a_key_held(page: Page, key: str) -> None:
+    canvas = canvas_of(page)
+    whole, scrolled = seen(canvas), page.evaluate(_SCROLLED)
+    canvas.hover()
+    page.keyboard.down(key)
+    page.mouse.wheel(0, -100)
+    near = wait_for_view(page, canvas, whole)
+    page.mouse.wheel(0, 100)
+    far = wait_for_view(page, canvas, near)
+    page.keyboard.up(key)
+    assert near[1] - near[0] < far[1] - far[0] <= whole[1] - whole[0]
+    assert page.evaluate(_SCROLLED) == scrolled
+
+
+def test_each_key_has_one_that_takes_it_back(page: Page) -> None:
+    canvas = canvas_of(page)
+    whole = seen(canvas)
+    canvas.focus()
+    page.keyboard.press("+")
+    near = wait_for_view(page, canvas, whole)
+    page.keyboard.press("ArrowRight")
+    moved = wait_for_view(page, canvas, near)
+    page.keyboard.press("ArrowLeft")
+    assert wait_for_view(page, canvas, moved) == pytest.approx(near, abs=2)
+    page.keyboard.press("-")
+    assert wait_for_view(page, canvas, near) == whole
+
+
+def test_the_pointer_over_a_box_tells_what_it_is(page: Page) -> None:
+    canvas = canvas_of(page)
+    tip = page.locator(".concmagic").first.locator(".tip")
+    assert tip.is_hidden()
+    box = canvas.bounding_box()
+    assert box is not None
+    canvas.hover(position={"x": 400, "y": box["height"] - 6 - 29 - 14})
+    tip.wait_for()
+    assert "ready" in tip.inner_text()
+    page.mouse.move(5, 5)
+    tip.wait_for(state="hidden")
+
+
 def test_keys_zoom_move_fit_and_undo(page: Page) -> None:
     canvas = canvas_of(page)
     whole = seen(canvas)
