@@ -186,6 +186,14 @@ class Kernel:
         assert run.status == "ok", f"{run.ename}: {run.evalue}\n{run.traceback_text}\n{run.stderr}"
         return run
 
+    def converse(self, code: str, answers: Sequence[str]) -> Run:
+        """Run a cell that asks as often as there are answers."""
+        sent = self._client.execute(code, allow_stdin=True, stop_on_error=False)
+        for answer in answers:
+            self._client.get_stdin_msg(timeout=TIMEOUT_S)
+            self._client.input(answer)
+        return StartedCell(self._client, sent).wait()
+
     def value(self, expression: str, timeout: float = TIMEOUT_S) -> Any:
         """The value of an expression in the notebook: as a literal where its repr is one, else the repr.
 

@@ -83,8 +83,20 @@ def test_outputs_are_those_of_the_plain_cell(kernel: Kernel, magic: str, body: s
     assert traced.reply["payload"] == plain.reply["payload"]
 
 
-def test_value_is_in_underscore_and_out(kernel: Kernel) -> None:
-    run = kernel.check("%%threads\n[1, 2]")
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%threads\n[1, 2]",
+        "%%timeline\n[1, 2]",
+        "%%procs\n[1, 2]",
+        "%%asyncio_trace\nimport asyncio\nawait asyncio.sleep(0, [1, 2])",
+        "%%threads for n in [1, 2]\nn",
+        "%%asyncio_trace for n in [1, 2]\nn",
+        "%%procs -w 2 for n in [1, 2]\nn",
+    ],
+)
+def test_value_is_in_underscore_and_out(kernel: Kernel, cell: str) -> None:
+    run = kernel.check(cell)
     assert kernel.value("_") == [1, 2]
     assert kernel.value(f"Out[{run.execution_count}]") == [1, 2]
     assert kernel.value(f"_{run.execution_count} is _") is True

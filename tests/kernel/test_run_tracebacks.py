@@ -138,6 +138,7 @@ def test_awaiting_failure_is_told_as_in_a_plain_cell(kernel: Kernel, body: str) 
 def compare(kernel: Kernel, magic: str, body: str) -> None:
     blank = len(body) - len(body.lstrip("\n"))
     kernel.check("import warnings\nwarnings.simplefilter('always', UserWarning)")  # not once a place
+    kernel.run("0 / 0")  # so that there is a last traceback in any case
     was = story(kernel.run(body), 0)
     saw = debuggers_see(kernel, 0)
     is_ = story(kernel.run(f"{magic}\n{body}"), 1 + blank)
@@ -214,6 +215,26 @@ def test_debug_command_walks_the_cells_frames(kernel: Kernel) -> None:
     )
     assert "found it" in run.stdout
     assert "concmagic" not in run.stdout
+
+
+DEBUGGED = {
+    "plain": "def f(secret):\n    1 / 0\nf('found it')",
+    "sync": "%%threads -q\ndef f(secret):\n    1 / 0\nf('found it')",
+    "awaiting": "%%asyncio_trace -q\nimport asyncio\nasync def f(secret):\n    await asyncio.sleep(0)\n"
+    "    1 / 0\nawait f('found it')",
+    "loop of threads": "%%threads -q for n in [1]\ndef f(secret):\n    1 / 0\nf('found it')",
+    "loop of tasks": "%%asyncio_trace -q for n in [1]\ndef f(secret):\n    1 / 0\nf('found it')",
+}
+
+
+@pytest.mark.parametrize("cell", DEBUGGED.values(), ids=DEBUGGED)
+def test_debug_asks_in_the_frame_that_failed(kernel: Kernel, cell: str) -> None:
+    """The real `%debug`, asked through the notebook."""
+    assert kernel.run(cell).ename == "ZeroDivisionError"
+    said = plain(kernel.converse("%debug", ["p secret", "up", "p f.__name__", "quit"]).stdout)
+    assert "'found it'" in said
+    assert "'f'" in said
+    assert "concmagic" not in said
 
 
 def test_users_own_exception_handler_is_called_and_kept(kernel: Kernel) -> None:
