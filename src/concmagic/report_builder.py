@@ -13,7 +13,7 @@ from concmagic.analysis.metrics import Metrics, in_flight_curve
 from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.analysis.path import summarised
 from concmagic.report import BandPart, Chip, Curve, Report, StateTotal
-from concmagic.report_lanes import lane_summary
+from concmagic.report_lanes import lane_summaries
 from concmagic.trace.model import State, Trace
 
 HIGH_COST = 0.10
@@ -39,7 +39,7 @@ def build_report(
             _curve(sentences.IN_FLIGHT, in_flight_curve(trace)),
             _curve(sentences.ON_A_CORE, on_a_core_curve(trace)),
         ),
-        lanes=tuple(lane_summary(trace, track) for track in trace.tracks),
+        lanes=lane_summaries(trace),
         legend=_legend(metrics),
         cost=cost,
         cost_is_high=is_high,

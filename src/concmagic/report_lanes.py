@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from concmagic import sentences
 from concmagic.analysis.intervals import total, union
 from concmagic.analysis.switches import is_gil_wait
 from concmagic.report import LaneSummary
-from concmagic.trace.model import State, Trace, Track
+from concmagic.trace.model import Job, State, Trace, Track
 
 _WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said
 _MAIN_REASON = 0.8  # of all waits: then it alone is said
@@ -14,11 +16,23 @@ _GOOD = ("returned",)
 _NEITHER = ("cancelled", "left running", "interrupted", "timed out", "destroyed", "")
 
 
-def lane_summary(trace: Trace, track: Track) -> LaneSummary:
-    """The text and the sign at one lane's end."""
+def lane_summaries(trace: Trace) -> tuple[LaneSummary, ...]:
+    """The text and the sign at each lane's end."""
+    jobs: dict[int, list[Job]] = {}
+    for job in trace.jobs:
+        if job.track is not None:
+            jobs.setdefault(job.track, []).append(job)
+    return tuple(_summary(trace, track, jobs.get(track.id, ())) for track in trace.tracks)
+
+
+def _summary(trace: Trace, track: Track, jobs: Sequence[Job]) -> LaneSummary:
     ok = _ok(track)
     if track.outcome not in (*_GOOD, ""):
         return LaneSummary(track.id, track.outcome, ok)
+    failed = [job for job in jobs if job.outcome.startswith("raised ")]
+    if failed and track.kind != "task":  # a worker goes on, whatever its jobs raise
+        words = sentences.jobs_raised([job.outcome for job in failed], failed[0].label, len(jobs))
+        return LaneSummary(track.id, words, False)
     return LaneSummary(track.id, _what(trace, track), ok)
 
 

@@ -136,6 +136,13 @@ def test_a_failed_item_fails_the_cell_and_says_which(kernel: Kernel, magic: str)
     assert any("✗" in display.get("text/plain", "") for display in run.displays)
 
 
+@pytest.mark.parametrize("magic", MAGICS)
+def test_the_lane_of_a_failed_item_says_so(kernel: Kernel, magic: str) -> None:
+    run = kernel.run(f"{magic} --keep-going -w 2 for n in [1, 0]\n1 / n")
+    signs = [line for line in run.displays[-1]["text/plain"].splitlines() if "✗ raised" in line]
+    assert len(signs) == 2, run.displays[-1]["text/plain"]  # the cell's own lane, and that of the item
+
+
 @pytest.mark.parametrize("magic", LOOPS)
 def test_keep_going_raises_one_group(kernel: Kernel, magic: str) -> None:
     run = kernel.run(f"{magic} -w 2 --keep-going for n in range(4)\n1 / (n % 2)")

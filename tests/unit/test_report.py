@@ -14,7 +14,7 @@ from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.report import Report
 from concmagic.report_builder import build_report
-from concmagic.trace.model import Cost, Hidden, State, Trace
+from concmagic.trace.model import Cost, Hidden, Job, State, Trace
 
 
 def report_of(trace: Trace, note: str = "") -> Report:
@@ -127,6 +127,21 @@ def test_lane_ends_say_what_mattered_and_how_it_ended() -> None:
         ("blocking 5 ms", True),
         ("ready 5 ms", True),
         ("raised KeyError", False),
+    ]
+
+
+def test_a_workers_lane_ends_with_what_its_jobs_raised() -> None:
+    trace = trace_from_text("a  RRRRRR\nb  RRRRRR\nc  RRRRRR", kind="thread")
+    a, b, c = (track.id for track in trace.tracks)
+    outcomes = [(a, "returned"), (a, "raised KeyError"), (b, "raised KeyError"), (b, "raised ValueError")]
+    jobs = tuple(
+        Job(n, f"n={n}", track, 0, 0, 1, outcome)
+        for n, (track, outcome) in enumerate([*outcomes, (b, "returned"), (c, "cancelled")])
+    )
+    assert [(lane.text, lane.ok) for lane in report_of(replace(trace, jobs=jobs)).lanes] == [
+        ("raised KeyError (n=1)", False),
+        ("2 of 3 jobs raised", False),
+        ("running 6 ms", True),
     ]
 
 

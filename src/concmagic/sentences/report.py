@@ -199,6 +199,14 @@ def loop_share(share: float, state: str) -> str:
     return f"{percent(share)} {'blocked' if state == 'blocking' else 'busy'}"
 
 
+def jobs_raised(outcomes: list[str], first: str, of: int) -> str:
+    """What stands at the end of a worker's lane: "raised KeyError (n=3)", "2 of 5 jobs raised KeyError"."""
+    if len(outcomes) == 1:
+        return f"{outcomes[0]} ({first})" if first else outcomes[0]
+    kind = outcomes[0] if len(set(outcomes)) == 1 else "raised"
+    return f"{len(outcomes):,} of {count(of, 'job')} {kind}"
+
+
 def lane_text(state: str, reason: str, length_ns: int) -> str:
     """What stands at a lane's end: "blocking 300 ms", "sleep 1.2 s"."""
     word = "not recorded" if state == "unknown" else reason or state
