@@ -73,6 +73,22 @@ def test_threads_that_queue_for_one_lock_are_a_convoy() -> None:
     assert finding.tracks == (0, 1)
 
 
+def queue_of(threads: int, apart_ms: float) -> Trace:
+    """Each waits once, from the beginning, and gets the lock so long after the one before it."""
+    waits = {f"t{n}": [(1.0, 20 + apart_ms * n, "Lock", "cache", 4)] for n in range(threads)}
+    return of_threads(**waits)
+
+
+def test_many_that_queue_once_each_are_a_convoy() -> None:
+    (finding,) = found(queue_of(12, apart_ms=20), "lock-convoy")
+    assert "12 threads waited 12 times" in finding.message
+
+
+def test_few_that_queue_or_many_that_are_let_in_together_are_none() -> None:
+    assert not found(queue_of(6, apart_ms=40), "lock-convoy")
+    assert not found(queue_of(12, apart_ms=0.5), "lock-convoy")
+
+
 def test_a_lock_without_a_name_is_told_by_its_line() -> None:
     (finding,) = found(convoy(detail="held by other"), "lock-convoy")
     assert "the lock at line 4" in finding.message
