@@ -18,7 +18,7 @@ from concmagic.trace.model import State, Trace
 
 HIGH_COST = 0.10
 SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to spare
-_LEAST_SAMPLES = 20
+_LEAST_NS = 50 * SAMPLING_NS  # a shorter cell has no rate worth telling
 _MOST_PARTS = 5
 _SOON_NS = 50_000_000  # after the last call that was recorded
 
@@ -120,8 +120,8 @@ def _sampling(trace: Trace) -> str:
     threads = [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
     if min(period_ns, asked_ns) <= 0 or period_ns <= 2 * SAMPLING_NS or len(threads) < 2:
         return ""
-    if trace.wall_ns < _LEAST_SAMPLES * period_ns:
-        return ""  # of so short a cell that is no rate
+    if trace.wall_ns < _LEAST_NS:
+        return ""
     return sentences.sampled_seldom(1e9 / period_ns, 1e9 / asked_ns, 1e9 / SAMPLING_NS)
 
 
