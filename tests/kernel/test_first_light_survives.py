@@ -215,6 +215,12 @@ def test_the_first_calls_are_kept_when_the_budget_is_used(kernel: Kernel) -> Non
         " for a, b in zip(track.states, track.states[1:]))"
     )
     assert kernel.value("any(one.reason == 'sleep' for track in traced.tracks for one in track.states)")
+    assert kernel.value(
+        "all(track.states[0].start_ns == track.start_ns"
+        " and track.states[-1].end_ns == (traced.wall_ns if track.end_ns is None else track.end_ns)"
+        " for track in traced.tracks if track.states)"
+    )
+    assert kernel.value("traced.cost.calls_until_ns < traced.wall_ns")
 
 
 if sys.version_info >= (3, 12):  # sys.monitoring is new there
