@@ -51,6 +51,11 @@ class Budget:
         self.asked_s += self.pause_s
         return self.pause_s * self.jitter()
 
+    def forget(self) -> None:
+        """What ticks have cost is not what they will."""
+        self.tick_ns, self.pause_s = 0.0, FASTEST_S
+        self.ticks, self.asked_s = 0, 0.0
+
     def asked_hz(self) -> float:
         """How many samples a second were asked for; those that are missing the machine took.
 

@@ -61,6 +61,7 @@ class Session:
         self.watch(pid, gil_start)
         self.budget.used_ns = time.process_time_ns()  # opening all files is no tick
         self.take()
+        self.budget.forget()  # the first tick is dearer than any other: it must not slow those after it
         for thread in self.processes[pid].threads.values() if pid in self.processes else ():
             if thread.tid != pid:  # the notebook's own threads, which mostly sleep
                 thread.same = SLEEPS_ALREADY
