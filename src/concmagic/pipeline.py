@@ -35,8 +35,12 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
     from concmagic.runners.sync_cell import run_sync
 
     session = _begin(cell, options, settings)
-    with start_method(options.start_method):
-        outcome = run_sync(program, options, settings)
+    try:
+        with start_method(options.start_method):
+            outcome = run_sync(program, options, settings)
+    except BaseException:  # not the cell's own, which is an outcome
+        session.release()
+        raise
     return _finish(session, outcome, program, options, settings)
 
 
@@ -48,8 +52,12 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
     from concmagic.runners.async_cell import run_async
 
     session = _begin(cell, options, settings)
-    with start_method(options.start_method):
-        outcome = await run_async(program, options, settings, on_task=session.adopt_cell_task)
+    try:
+        with start_method(options.start_method):
+            outcome = await run_async(program, options, settings, on_task=session.adopt_cell_task)
+    except BaseException:  # not the cell's own, which is an outcome
+        session.release()
+        raise
     return _finish(session, outcome, program, options, settings)
 
 

@@ -242,3 +242,18 @@ def test_a_running_viztracer_is_left_alone(kernel: Kernel) -> None:
     kernel.check("other.stop(); other.clear(); del other")
     assert "VizTracer" in run.stderr + run.traceback_text
     assert not kernel.value("ran")
+
+
+@pytest.mark.parametrize("outer", ["", "--detail states"])
+@pytest.mark.parametrize("inner", ["", "--detail states"])
+def test_a_traced_cell_inside_a_traced_cell_has_not_run(kernel: Kernel, outer: str, inner: str) -> None:
+    kernel.check("ran = False")
+    run = kernel.run(
+        f"%%threads {outer} -o traced\nimport time\ntime.sleep(0.05)\n"
+        f"get_ipython().run_cell_magic('timeline', '{inner}', 'ran = True')"
+    )
+    assert run.ename == "UsageError"
+    assert "A traced cell is running" in run.evalue
+    assert not kernel.value("ran")
+    assert kernel.value("traced.cost.problems") == ()
+    assert kernel.check("%%threads\n'next'").result_text == "'next'"

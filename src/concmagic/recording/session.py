@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from concmagic import sentences
+from concmagic.errors import TracerBusyError
 from concmagic.recording import machine, quiet
 from concmagic.recording.raw import JobRecord, ProcessRecord, Recording, TaskLog
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from concmagic.recording.prints import Writer
 
 T = TypeVar("T")
+
+_active: RecordingSession | None = None  # two at once would each put back what the other had found
 
 
 class Recorder(Protocol):
@@ -40,6 +43,7 @@ class RecordingSession:
         self, cell: Cell, options: Options, *, budget: int, sampler: bool, writers: Sequence[Writer] = ()
     ) -> None:
         self._writers = writers
+        self._pid = os.getpid()
         self._cell = cell
         self._options = options
         self._problems: list[str] = []
@@ -50,11 +54,15 @@ class RecordingSession:
         self._kernel_cpu_ns = 0
 
     def check(self) -> None:
-        """Raise TracerBusyError if another tool records already; nothing has been touched then."""
+        """Raise TracerBusyError if another tool or cell records already; nothing has been touched then."""
+        if _active is not None and _active._pid == os.getpid():
+            raise TracerBusyError(sentences.CELL_IN_A_CELL)
         self._recorders["calls"].check_free()  # type: ignore[attr-defined]
 
     def start(self) -> None:
         """Start every recorder; the calls last, because they cost most."""
+        global _active
+        _active = self
         quiet.problems()  # what came after an earlier cell
         for name, recorder in self._recorders.items():
             # Also one that fails at its start is stopped: it may have come half the way.
@@ -125,6 +133,9 @@ class RecordingSession:
         while self._running:
             name, recorder = self._running.popitem()
             evidence[name] = self._guard(name, recorder.stop)
+        global _active
+        if _active is self:
+            _active = None
         return evidence
 
     def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:

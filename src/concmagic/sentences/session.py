@@ -4,6 +4,10 @@ from __future__ import annotations
 
 NO_TRACE_YET = "No cell has been traced yet: put %%asyncio_trace, %%threads, %%procs or %%timeline on one."
 
+CELL_IN_A_CELL = (
+    "A traced cell is running, and only one can be recorded at a time: the cell inside it has not run."
+)
+
 
 def recorder_failed(name: str, error: BaseException) -> str:
     """Say which source of evidence is missing, and why."""
