@@ -19,6 +19,7 @@ from concmagic.trace.model import State, Trace
 HIGH_COST = 0.10
 SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to spare
 _LEAST_NS = 50 * SAMPLING_NS  # a shorter cell has no rate worth telling
+_LEAST_TURNS = 0.1  # of the cell: who only sleeps can be looked at seldom
 _MOST_PARTS = 5
 _SOON_NS = 50_000_000  # after the last call that was recorded
 
@@ -114,13 +115,14 @@ def _handovers(trace: Trace, metrics: Metrics) -> str:
     return sentences.gil_handovers(per_second * trace.wall_s, per_second)
 
 
-def _sampling(trace: Trace) -> str:
+def _sampling(trace: Trace, metrics: Metrics) -> str:
     """Said where threads took turns and were looked at less than half as often as is wanted."""
     period_ns, asked_ns = trace.build.sampling_ns, trace.build.sampling_asked_ns
     threads = [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
     if min(period_ns, asked_ns) <= 0 or period_ns <= 2 * SAMPLING_NS or len(threads) < 2:
         return ""
-    if trace.wall_ns < _LEAST_NS:
+    turns_s = metrics.running_s + metrics.ready_s
+    if trace.wall_ns < _LEAST_NS or turns_s < _LEAST_TURNS * trace.wall_s:
         return ""
     return sentences.sampled_seldom(1e9 / period_ns, 1e9 / asked_ns, 1e9 / SAMPLING_NS)
 
@@ -145,7 +147,7 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",
         _handovers(trace, metrics),
         sentences.NO_GIL if trace.build.free_threaded else "",
-        _sampling(trace),
+        _sampling(trace, metrics),
         *trace.cost.problems,
     ]
     return tuple(dict.fromkeys(sentence for sentence in said if sentence))

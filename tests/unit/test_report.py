@@ -181,6 +181,8 @@ def test_threads_that_were_sampled_seldom_are_said_to_be() -> None:
     assert "because the machine let the sampler run no more often" in said(10, 2)[0]
     assert said(2.5, 2) == []
     assert said(0, 0) == []  # not at all: others say why
+    asleep = f"R{'W' * 399}"
+    assert said(10, 10, trace_from_text(f"a  {asleep}\nb  {asleep}", kind="thread")) == []
     short = trace_from_text(f"a  {'RY' * 40}\nb  {'YR' * 40}", kind="thread")
     assert said(10, 10, short) == []  # so few samples are no rate
     assert said(10, 10, trace_from_text(f"a  {'RW' * 200}", kind="thread")) == []  # nobody took turns

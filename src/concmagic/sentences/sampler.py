@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concmagic.sentences.numbers import number
-
 NO_SAMPLER_HERE = (
     "Who is on a core cannot be sampled on this system (it has no /proc): "
     "waits for the GIL and for locks are not told apart."
@@ -31,7 +29,7 @@ def sampled_seldom(rate_hz: float, asked_hz: float, wanted_hz: float) -> str:
         else "because the machine let the sampler run no more often"
     )
     return (
-        f"Threads were looked at {number(rate_hz)} times a second, not {number(wanted_hz)}, {why}: "
+        f"Threads were looked at {rate_hz:.0f} times a second, not {wanted_hz:.0f}, {why}: "
         "shorter turns are not seen one by one; totals are from CPU clocks."
     )
 
