@@ -131,6 +131,36 @@ process.join()
     ]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_child_of_a_child_never_waits_for_a_module_that_its_parent_was_importing(method: str) -> None:
+    """What threads of the recording import late is there before the fork: none can be amid an import then."""
+    cell = f"""
+def late():
+    return {{name for name in sys.modules if name.startswith("concmagic.recording.raw_")}}
+def forks(queue):
+    before = late()
+    pid = os.fork()
+    if not pid:
+        queue.put((sorted(late() - before), sorted(late())))
+        queue.close()
+        queue.join_thread()
+        os._exit(0)
+    os.waitpid(pid, 0)
+context = mp.get_context("{method}")
+queue = context.Queue()
+process = context.Process(target=forks, args=(queue,))
+process.start()
+new, answer = queue.get()
+process.join()
+if "{method}" != "fork":  # a forked child has what the notebook had
+    assert new, "nothing was late"
+"""
+    book = run_cells(SETUP, cell)
+    assert book.last.error == ""
+    parts = {"raw_calls", "raw_locks", "raw_messages", "raw_threads"}
+    assert parts <= {name.rpartition(".")[2] for name in book.last.answer}
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_child_that_is_killed_before_its_work_has_nothing_that_could_be_missing(method: str) -> None:
     """To read its argument would take it an hour."""

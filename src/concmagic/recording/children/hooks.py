@@ -37,6 +37,7 @@ class Hooks:
         self.pools = child_pools.Pools(self)
         self.inherited: dict[str, tuple[int, int]] | None = None  # of a forked child
         self.before_child: Callable[[], None] = lambda: None  # called once a child is about to start
+        self.before_fork: Callable[[], None] = lambda: None
         self.on_fork: Callable[[Hooks, Child | None], None] = lambda hooks, child: None
         self._patches = Patches()
         self._imports = ExitStack()
@@ -106,6 +107,7 @@ def _register_once() -> None:
 
 def _before_fork() -> None:
     if _active is not None:
+        _active.before_fork()
         child = _active.family.coming
         if child is not None and child.start_method == "fork":
             child.inherited = pickling.main_names()

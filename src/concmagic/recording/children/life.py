@@ -31,7 +31,7 @@ from concmagic.recording.children.files import (
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.import_times import ImportTimes, Stretch
 from concmagic.recording.children.passport import Passport, fields_of
-from concmagic.recording.children.recorders import ChildRecorders
+from concmagic.recording.children.recorders import ChildRecorders, load_late
 from concmagic.recording.children.signals import Listener
 from concmagic.recording.children.worker_start import leaves_before_jobs
 
@@ -72,6 +72,7 @@ class Life:
         self.listener.start()
         _Exit.install(self)
         becoming.watch(self._becomes)
+        self.hooks.before_fork = load_late
 
     def begin_target(self) -> None:
         """The user's target begins now: from here on everything is recorded."""

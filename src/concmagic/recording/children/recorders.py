@@ -100,6 +100,19 @@ class ChildRecorders:
         return make(self._detail, self._budget) if name == "calls" else make()
 
 
+def load_late() -> None:
+    """Import what children import late, because it takes time that no start should take.
+
+    Before a fork: while another thread imports a module it is locked, and for a child that is forked then,
+    for ever.
+    """
+    import ctypes  # noqa: F401
+
+    from concmagic.recording import raw_calls, raw_locks, raw_messages, raw_threads  # noqa: F401
+    from concmagic.recording.children import pickler  # noqa: F401
+    from concmagic.recording.locks import log  # noqa: F401
+
+
 def _is_due(name: str) -> bool:
     if name == "locks" and sys.version_info < (3, 12):
         return False  # before, it is the sampler that sees them, and of children it knows no locks

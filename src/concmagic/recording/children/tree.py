@@ -47,8 +47,8 @@ def _with_descendants(pids: Iterable[int]) -> list[int]:
     while open_ends:
         pid = open_ends.pop()
         found.append(pid)
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            with suppress(OSError):
+        with suppress(OSError):  # it, or a thread of it, is gone
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
                 open_ends += map(int, children.read_text().split())
     return found
 
