@@ -186,6 +186,21 @@ def test_a_sampled_wait_has_the_lock_whose_address_it_slept_at() -> None:
     assert lock_states(trace, "b") == [(10, 40, "RLock", "other", 0)]
 
 
+def test_a_sampled_wait_that_begins_before_its_call_takes_nothing_from_the_call_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Samples tell only nearly when the one wait ended and the next began."""
+    drawn = calls(
+        (0, 10, 29.9, "_thread.lock.acquire", "", 0),
+        (0, 30, 50, "_thread.lock.acquire", "", 0),
+        native_id=A,
+    )
+    raw = with_calls(monkeypatch, drawn)
+    sampled = samples((A, 10, 26, FUTEX, 3000), (A, 26, 50, FUTEX, 1000))
+    trace = import_recording(recording(kernel(*THREADS, locks=SAMPLED, calls=raw), samples=sampled))
+    assert lock_states(trace, "a") == [(10, 29.9, "Lock", "", 0), (30, 50, "Lock", "cache", 0)]
+
+
 def test_a_short_sampled_wait_or_one_elsewhere_is_for_no_known_lock() -> None:
     sampled = samples((A, 10, 19.9, FUTEX, 1000), (B, 10, 40, FUTEX, 3000))
     trace = of(SAMPLED, sampled)
