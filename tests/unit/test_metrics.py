@@ -144,6 +144,15 @@ def test_no_more_are_on_a_core_than_there_are_cores() -> None:
     assert compute(drawn).parallelism == pytest.approx(2.0)
 
 
+def test_the_mean_loses_nothing_where_two_seem_to_stand_on_one_core() -> None:
+    """Of two that took turns samples tell how long each computed, and not quite when."""
+    drawn = trace_from_text("a  RRYYRRYY\nb  YRRYYRRY", kind="thread", cores=1)
+    metrics = compute(replace(drawn, cpu_s=0.008))
+    assert metrics.parallelism == pytest.approx(1.0)
+    assert metrics.parallelism_peak == 1
+    assert compute(replace(drawn, cpu_s=0.007)).parallelism == pytest.approx(7 / 8)
+
+
 def test_the_waits_of_a_worker_are_looked_at_near_each_job_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of its jobs with all of its waits would be their square: seconds for some thousand jobs."""
     how_many = 500

@@ -173,18 +173,28 @@ def _by_line(trace: Trace, counted: Bools) -> dict[Place, Sums]:
 def _parallelism(trace: Trace) -> tuple[float, int, str]:
     """Mean and peak of tracks on a core, and what the mean was read from."""
     curve = on_a_core_curve(trace)
-    by_states = at_once(trace).mean(trace.wall_ns)
     by_clock = trace.cpu_s / trace.wall_s if trace.wall_ns else nan
     machine = columns_of(trace).only(work.leaves_of_the_machine(trace))
     unknown = int(machine.length_ns[machine.in_state(State.UNKNOWN)].sum())
     if unknown <= _UNKNOWN_SHARE * trace.wall_ns:
-        # Holding the GIL is not yet being on a core: the CPU clock is the upper bound.
-        mean = by_states if isnan(by_clock) else min(by_states, max(by_clock, 0.0))
-        return mean, min(curve.peak, max(trace.build.cores, 1)), "states"
+        return _mean_of_states(trace, by_clock), min(curve.peak, max(trace.build.cores, 1)), "states"
     if isnan(by_clock):
         return nan, curve.peak, ""
     peak = max(curve.peak, ceil(by_clock - 0.1)) if by_clock > 0.1 else curve.peak
     return by_clock, min(peak, max(trace.build.cores, 1)), "CPU time"
+
+
+def _mean_of_states(trace: Trace, by_clock: float) -> float:
+    """Tracks on a core, on average.
+
+    How long each computed is known better than when: where it lies wrong two stand on one core, and what is
+    above the number of cores there is missing elsewhere. So only the mean is bounded: by the cores, and by
+    the CPU clock, because holding the GIL is not yet being on a core.
+    """
+    if isnan(by_clock):
+        return at_once(trace).mean(trace.wall_ns)
+    by_states = count_at_once(work.on_a_core(trace), trace.wall_ns).mean(trace.wall_ns)
+    return min(by_states, max(by_clock, 0.0), max(trace.build.cores, 1))
 
 
 def _overlap(trace: Trace, counted: Bools) -> float:
