@@ -255,16 +255,20 @@ def test_a_join_names_its_thread_and_is_woken_by_its_end(asked: Kernel) -> None:
     ]
 
 
+# The first two begin together, and each ends when the cell has waited for it for a moment.
 POOL = """\
 %%threads -q -o trace
-import time
+import threading, time
 from concurrent.futures import ThreadPoolExecutor
+both, futures = threading.Barrier(2), {}
 def work(n):
-    time.sleep(0.1 * n)
+    if n < 3: both.wait()
+    while n not in futures or not futures[n]._condition._waiters: time.sleep(0.001)
+    time.sleep(0.02)
     return n
 with ThreadPoolExecutor(2, thread_name_prefix="crew") as pool:
-    futures = [pool.submit(work, n) for n in (1, 2, 3)]
-    print([one.result() for one in futures])
+    for n in (1, 2, 3): futures[n] = pool.submit(work, n)
+    print([futures[n].result() for n in (1, 2, 3)])
 """
 
 
@@ -273,16 +277,19 @@ def test_jobs_have_their_queue_time_and_their_results_go_to_who_waited(asked: Ke
     assert asked.value("of(trace, 'crew_0')['group']") == "crew"
     waits = [one for one in asked.value("told(trace)['MainThread']") if one[1] == "result"]
     assert [(detail, line) for _, _, detail, line, _ in waits] == [
-        ("of work(1)", 9),
-        ("of work(2)", 9),
-        ("of work(3)", 9),
+        ("of work(1)", 12),
+        ("of work(2)", 12),
+        ("of work(3)", 12),
     ]
     assert [pair[1:] for pair in asked.value("flows(trace, 'result')")] == [
         ("MainThread", f"work({n})") for n in (1, 2, 3)
     ]
     assert [pair[0] for pair in asked.value("flows(trace, 'submit')")] == ["MainThread"] * 3
-    queued = asked.value("[(one.start_ns - one.submit_ns) / 1e9 for one in trace.jobs]")
-    assert queued[2] > 0.05 > max(queued[:2])  # the third waited for the first to end
+    submitted, begun, ended = zip(
+        *asked.value("[(one.submit_ns, one.start_ns, one.end_ns) for one in trace.jobs]"), strict=True
+    )
+    assert max(submitted) < min(ended) < begun[2]  # the third waited for the first to end
+    assert max(begun[:2]) < min(ended)
 
 
 # ---- families and ends ---------------------------------------------------------------------------
