@@ -13,13 +13,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, rows_of, sampled, together
+from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, open_files, rows_of, sampled, together, until
 
 from concmagic.recording.sampler import gil_address
 from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors, _address
+from concmagic.recording.sampler.recorder import helper_pid
 from concmagic.recording.sampler.thread import Rows
 from concmagic.recording.sampler.view import Process
 
@@ -33,26 +35,72 @@ def lengths(rows: list[Row], native_id: int, argument: bool = False) -> Counter[
     return sums
 
 
-def witnessed(work: Callable[[], object], into: dict[int, tuple[int, int]]) -> Callable[[], None]:
-    """Note a thread's CPU time and how long it had no core, by the kernel's own accounts."""
+class Witness(NamedTuple):
+    """What the kernel's own accounts say of a thread, from a moment when it had been seen to the last."""
+
+    start_ns: int
+    end_ns: int
+    cpu_ns: int
+    delay_ns: int  # how long it had no core
+
+
+def witnessed(work: Callable[[], object], into: dict[int, Witness]) -> Callable[[], None]:
+    """Work once the sampler looks at this thread, however late that is; note the accounts meanwhile."""
 
     def run() -> None:
-        work()
         native_id = threading.get_native_id()
-        delay = Path(f"/proc/self/task/{native_id}/schedstat").read_text().split()[1]
-        into[native_id] = time.thread_time_ns(), int(delay)
+        until(lambda: any(f"/task/{native_id}/sc" in file for file in open_files(helper_pid() or 0)))
+        until_sampled()
+        before = accounts()
+        work()
+        after = accounts()
+        until_sampled()  # how long a thread ran is exact where it was seen off the cores again
+        into[native_id] = Witness(before[0], after[0], after[1] - before[1], after[2] - before[2])
 
     return run
 
 
+def until_sampled() -> None:
+    """Wait until the helper has slept between its looks a few times more."""
+    enough = pauses() + 3
+    until(lambda: pauses() >= enough)
+
+
+def pauses() -> int:
+    """How often the helper has given up its core so far."""
+    status = Path(f"/proc/{helper_pid()}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def accounts() -> tuple[int, int, int]:
+    """The time, this thread's CPU time, and how long it had no core."""
+    delay = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_text().split()[1]
+    return time.monotonic_ns(), time.thread_time_ns(), int(delay)
+
+
+def within(rows: list[Row], witness: Witness) -> list[Row]:
+    """What lies between the witness's first moment and its last."""
+    cut = [
+        row._replace(start_ns=max(row.start_ns, witness.start_ns), end_ns=min(row.end_ns, witness.end_ns))
+        for row in rows
+    ]
+    return [row for row in cut if row.start_ns < row.end_ns]
+
+
+def compute_for(cpu_ns: int, step: Callable[[], object]) -> None:
+    """Repeat a step for so much of this thread's own CPU time."""
+    end_ns = time.thread_time_ns() + cpu_ns
+    while time.thread_time_ns() < end_ns:
+        step()
+
+
 def hashing() -> None:
     data = bytes(1 << 20)
-    while time.thread_time_ns() < 200_000_000:
-        hashlib.sha256(data).digest()
+    compute_for(200_000_000, lambda: hashlib.sha256(data).digest())
 
 
 def test_two_threads_on_one_core_wait_for_it_in_turn() -> None:
-    witness: dict[int, tuple[int, int]] = {}
+    witness: dict[int, Witness] = {}
     allowed = os.sched_getaffinity(0)
     with sampled() as logs:
         os.sched_setaffinity(0, {min(allowed)})  # of this thread, and of those that it starts
@@ -62,28 +110,26 @@ def test_two_threads_on_one_core_wait_for_it_in_turn() -> None:
             os.sched_setaffinity(0, allowed)
     rows = rows_of(logs[0])
     for thread in threads:
-        cpu_ns, delay_ns = witness[thread.native_id or 0]
-        spent = lengths(rows, thread.native_id or 0)
-        assert delay_ns > 0.5 * cpu_ns  # the other had the core meanwhile
-        assert spent[CORE] == pytest.approx(delay_ns, rel=0.1, abs=20_000_000)
-        # Nothing is known of it before the first sample, which a busy machine makes late.
-        assert spent[RUNNING] == pytest.approx(cpu_ns, abs=50_000_000)
+        seen = witness[thread.native_id or 0]
+        spent = lengths(within(rows, seen), thread.native_id or 0)
+        assert seen.delay_ns > 0.5 * seen.cpu_ns  # the other had the core meanwhile
+        assert spent[CORE] == pytest.approx(seen.delay_ns, rel=0.1, abs=20_000_000)
+        assert spent[RUNNING] == pytest.approx(seen.cpu_ns, rel=0.1, abs=20_000_000)
 
 
 def spin() -> None:
-    while time.thread_time_ns() < 200_000_000:
-        sum(range(500))
+    compute_for(200_000_000, lambda: sum(range(500)))
 
 
 def test_who_holds_the_gil_is_read_and_how_often_it_went_on() -> None:
-    witness: dict[int, tuple[int, int]] = {}
+    witness: dict[int, Witness] = {}
     with sampled() as logs:
         threads = together(*[witnessed(spin, witness)] * 2)
-    held = lengths(rows_of(logs[0]), -os.getpid(), argument=True)
     for thread in threads:
-        cpu_ns, delay_ns = witness[thread.native_id or 0]
+        seen = witness[thread.native_id or 0]
+        held = lengths(within(rows_of(logs[0]), seen), -os.getpid(), argument=True)
         # It computed with the GIL, and had no core with it or without.
-        assert 0.7 * cpu_ns < held[thread.native_id or 0] < 1.3 * (cpu_ns + delay_ns)
+        assert 0.7 * seen.cpu_ns < held[thread.native_id or 0] < 1.3 * (seen.cpu_ns + seen.delay_ns)
     assert logs[0].gil_switches is not None
     assert logs[0].gil_switches > 20
 
