@@ -99,12 +99,12 @@ def test_no_descriptor_stays_open() -> None:
     if not pathlib.Path("/proc/self/fd").exists():
         return
     asyncio.run(main())
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))
     recorder = TaskRecorder()
     recorder.start()
     asyncio.run(main())
     assert len(recorder.stop().long_steps) == 1
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before  # what else was open may be closed meanwhile
 
 
 def refined(evidence: ThreadEvidence, cpu: int, core: int = 0) -> list[tuple[State, str, int]]:

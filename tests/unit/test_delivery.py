@@ -63,8 +63,8 @@ def test_many_signals_in_a_row_are_no_trouble() -> None:
 
 
 def test_no_file_is_left() -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))
     delivery = Delivery()
     delivery.start()
     delivery.stop()
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before  # what else was open may be closed meanwhile

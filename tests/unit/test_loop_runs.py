@@ -302,7 +302,7 @@ def test_no_thread_and_no_process_is_left(book: Notebook) -> None:
         book.run(model, "-w 3 for n in range(6)", "n")
         with pytest.raises(ZeroDivisionError):
             book.run(model, "-w 3 for n in range(6)", "1 / n")
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # one of an earlier test may have ended by itself
     assert multiprocessing.active_children() == []
 
 
