@@ -15,7 +15,9 @@ import time
 
 import pytest
 
+from concmagic.recording.calls import recorder
 from concmagic.recording.calls.decode import Calls, decode
+from concmagic.recording.calls.event_nodes import ThreadNode
 from concmagic.recording.calls.recorder import CallRecorder
 
 
@@ -206,6 +208,23 @@ def test_the_interpreter_ends_well_with_recorded_threads_still_alive(recording: 
         print("end")
     """)
     assert (result.returncode, result.stdout.strip(), result.stderr) == (0, "end", "")
+
+
+if sys.version_info < (3, 12):
+
+    def test_viztracer_meets_no_thread_of_ours() -> None:
+        """When a thread that it has met ends, it asks for the GIL, also of an interpreter that has ended."""
+        calls = CallRecorder("auto")
+        calls.start()
+        abs(1)
+        raw = calls.stop()
+        met, address = set(), recorder._process_tracers[0].head.threads
+        while address:
+            node = ThreadNode.from_address(address)
+            met.add(node.native_id)
+            address = node.next
+        assert threading.get_native_id() in met
+        assert raw is not None and raw.own_threads and not met & set(raw.own_threads)
 
 
 def test_threads_that_end_after_their_recording_leave_the_next_one_whole() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concmagic.recording import ours
 from concmagic.recording.calls.event_nodes import used
 from concmagic.recording.calls.process_tracer import ProcessTracer
+from concmagic.recording.calls.thread_profiles import NEEDED
 
 # The fastest code makes some six million events a second: half of what remains at that pace.
 _FASTEST_PER_S = 6e6
@@ -52,8 +53,10 @@ class BudgetWatcher:
             self._ended.release()
 
     def _run(self) -> None:
-        # VizTracer shall not record it: it believes to be deep inside an ignored call.
-        self._process.tracer.setignorestackcounter(_IGNORED_DEPTH)
+        # Up to 3.11 VizTracer meets no thread that is started below `threading`. Nor shall it: when one ends
+        # that it has met, it asks for the GIL once more, and that may be while the interpreter ends.
+        if not NEEDED:  # it shall not record it: it believes to be deep inside an ignored call
+            self._process.tracer.setignorestackcounter(_IGNORED_DEPTH)
         self.native_id = threading.get_native_id()
         ours.add(self.native_id)
         self._hidden.release()
