@@ -374,7 +374,9 @@ def test_threads_timers_and_callbacks_that_cancelled() -> None:
             tasks[3].cancel()
 
         loop.call_soon(ends_it)
-        await asyncio.wait([*tasks, asyncio.create_task(within(0.001))])
+        limited = asyncio.create_task(within(0.001))
+        await asyncio.wait([*tasks, limited])
+        assert isinstance(limited.exception(), TimeoutError)  # nobody else asks for it
         stop.join()
 
     trace = traced(main)
@@ -461,6 +463,8 @@ def test_who_cancelled_a_task_outside_of_the_loop_is_not_known(leave: str) -> No
         tasks[1].cancel()
         loop.run_until_complete(asyncio.wait(tasks[1:]))
         loop.close()
+        if leave == "raises":
+            assert isinstance(tasks[0].exception(), SystemExit)  # nobody else asks for it
 
     tasks: list[asyncio.Task[None]] = []
     unbegun = track(traced(main, run), "unbegun")
