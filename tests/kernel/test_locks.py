@@ -13,6 +13,20 @@ from conftest import Kernel
 EXACT = sys.version_info >= (3, 12)
 ASKED = """
 import queue, threading, time
+from concmagic.recording.sampler import recorder as sampler
+
+def keep(seconds):
+    # Let others wait for so long, and until the sampler has looked at them and gone to sleep again: on 3.11
+    # what it sees is all that is known of a lock, and a busy machine may make it late.
+    time.sleep(seconds)
+    enough = pauses() + 5
+    while pauses() < enough:
+        time.sleep(0.001)
+
+def pauses():
+    # How often the sampler's process has slept so far.
+    with open(f"/proc/{sampler.helper_pid()}/status") as status:
+        return int(status.read().partition("\\nvoluntary_ctxt_switches:")[2].split()[0])
 
 def waits(trace, *reasons):
     found = []
@@ -57,7 +71,7 @@ def test_a_wait_in_with_has_its_lock_its_holder_and_its_line(notebook: Kernel) -
         "def holder():\n"
         "    with cache:\n"
         "        taken.set()\n"
-        "        time.sleep(0.5)\n"  # long enough for several looks at the frames
+        "        keep(0.5)\n"  # long enough for several looks at the frames
         "def waiter():\n"
         "    taken.wait()\n"
         "    with cache: pass\n"  # line 9
@@ -73,7 +87,7 @@ def test_an_acquire_has_its_line_on_every_python(notebook: Kernel) -> None:
         "def holder():\n"
         "    forks[1].acquire()\n"
         "    taken.set()\n"
-        "    time.sleep(0.1)\n"
+        "    keep(0.1)\n"
         "    forks[1].release()\n"
         "def waiter():\n"
         "    taken.wait()\n"
@@ -91,7 +105,7 @@ def test_a_lock_that_is_gone_at_the_end_is_called_what_the_code_called_it(notebo
         "    def holder():\n"
         "        with mine:\n"
         "            taken.set()\n"
-        "            time.sleep(0.15)\n"
+        "            keep(0.15)\n"
         "    def waiter():\n"
         "        taken.wait()\n"
         "        with mine: pass\n"
@@ -109,7 +123,7 @@ def test_a_lock_without_a_name_is_told_by_the_line_that_made_it(notebook: Kernel
         "    def holder():\n"
         "        with pair['a', 1]:\n"
         "            taken.set()\n"
-        "            time.sleep(0.15)\n"
+        "            keep(0.15)\n"
         "    def waiter():\n"
         "        taken.wait()\n"
         "        with pair.get(('a', 1)): pass\n"
@@ -138,7 +152,7 @@ def test_what_is_made_of_locks_has_its_own_name(
         "def waiter():\n"
         f"    {wait}\n"
         "def releaser():\n"
-        "    time.sleep(0.1)\n"
+        "    keep(0.1)\n"
         f"    {release}\n"
         "run(waiter, releaser)"
     )
