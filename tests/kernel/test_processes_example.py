@@ -52,8 +52,9 @@ def test_the_start_eats_the_gain(pictures: dict[str, str]) -> None:
 
 def test_the_data_eats_the_gain(pictures: dict[str, str]) -> None:
     text = pictures["The data eats the gain"]
-    # Whether it is among what "where it went" names, the machine decides.
-    assert " to pickle, for 2 jobs" in text and "Send less" in text
+    # Whether it is among what "where it went" names, the machine decides; where others have its cores it is they.
+    busy = "a core was wanted and not had" in text
+    assert busy or (" to pickle, for 2 jobs" in text and "Send less" in text)
 
 
 def test_the_killed_worker_is_told_with_its_job(pictures: dict[str, str]) -> None:
