@@ -52,7 +52,7 @@ def test_the_start_eats_the_gain(pictures: dict[str, str]) -> None:
 
 def test_the_data_eats_the_gain(pictures: dict[str, str]) -> None:
     text = pictures["The data eats the gain"]
-    # Whether it is among what "where it went" names, the machine decides; where others have its cores it is they.
+    # Whether it is among what "where it went" names, the machine decides, and whether others had the cores.
     busy = "a core was wanted and not had" in text
     assert busy or (" to pickle, for 2 jobs" in text and "Send less" in text)
 

@@ -342,7 +342,7 @@ nap = (ctypes.{library}(None)).usleep
 napping = threading.Event()
 def holder():
     napping.set()
-    nap(300_000)
+    nap(600_000)  # so long that the sampler looks often enough, however busy the machine is
 def computing():
     napping.wait()
     for _ in range(2_000_000): pass
