@@ -36,6 +36,17 @@ def test_looking_for_the_gil_now_and_then_is_part_of_wanting_it() -> None:
     assert without_turns([wait(0, 50)], samples) == [wait(0, 20)]
 
 
+def test_a_sleep_of_which_nothing_is_known_between_waits_for_the_gil_is_no_end_of_them() -> None:
+    samples = [wait(0, 10, "lock"), ready(10, 20), wait(20, 30, ""), ready(30, 50)]
+    assert without_turns([wait(0, 50)], samples) == [wait(0, 10)]
+    before_the_call = [running(0, 5), wait(5, 30, ""), ready(30, 50)]
+    assert without_turns([wait(1, 50)], before_the_call) == [wait(1, 30)]
+    of_the_call_before = [ready(0, 5), wait(5, 30, ""), ready(30, 50)]
+    assert without_turns([wait(4, 50)], of_the_call_before) == [wait(4, 30)]
+    somewhere_else = [ready(5, 10), wait(10, 30, "lock"), ready(30, 50)]
+    assert without_turns([wait(4, 50)], somewhere_else) == [wait(4, 30)]
+
+
 def test_a_call_that_was_not_ready_at_its_end_is_whole() -> None:
     samples = [wait(0, 10), ready(10, 12), wait(12, 50), running(50, 60)]
     assert without_turns([wait(0, 50)], samples, 2 * MS) == [wait(0, 50)]

@@ -44,7 +44,8 @@ def without_turns(
 def _ready_from(samples: Sequence[StateInterval], index: int, call: StateInterval) -> int | None:
     """From when on to a call's end the thread did not wait any more, if it was READY then; else None.
 
-    One that wants the GIL looks for it every few milliseconds, so there is some RUNNING in it, too.
+    One that wants the GIL looks for it every few milliseconds, so there is some RUNNING in it, too; and where
+    samples were far apart it slept one knows not where, before it was seen to want it still.
     """
     while index + 1 < len(samples) and samples[index + 1].start_ns < call.end_ns:
         index += 1
@@ -55,7 +56,17 @@ def _ready_from(samples: Sequence[StateInterval], index: int, call: StateInterva
         ready = ready or samples[index].state is State.READY
         begin = samples[index].start_ns
         index -= 1
+        if ready and index > 0 and _slept_between(samples[index - 1], samples[index], call):
+            index -= 1
     return begin if ready else None
+
+
+def _slept_between(before: StateInterval, between: StateInterval, call: StateInterval) -> bool:
+    """Whether a sleep of which nothing is known follows on a wait for the GIL, both in one call."""
+    slept = between.state is State.WAITING and not between.reason
+    return (
+        slept and before.state is State.READY and before.reason == "GIL" and before.start_ns >= call.start_ns
+    )
 
 
 def to_their_ends(waits: Sequence[StateInterval], samples: Sequence[StateInterval]) -> list[StateInterval]:
