@@ -33,6 +33,11 @@ def text_of(output: Any) -> str:
     return str(output.get("text") or output.get("data", {}).get("text/plain", ""))
 
 
+def is_busy(text: str) -> bool:
+    """Whether the picture tells that others had the cores: that explains the cell, then."""
+    return "a core was wanted and not had" in text.replace("\n", " ")
+
+
 def test_it_is_committed_without_outputs() -> None:
     for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
         assert not cell.get("outputs") and cell.get("execution_count") is None
@@ -47,14 +52,13 @@ def test_two_workers_compute_side_by_side(pictures: dict[str, str]) -> None:
 
 def test_the_start_eats_the_gain(pictures: dict[str, str]) -> None:
     text = pictures["The start eats the gain"].replace("\n", " ")
-    assert "2 processes took" in text and "starting Python" in text
+    assert is_busy(text) or ("2 processes took" in text and "starting Python" in text)
 
 
 def test_the_data_eats_the_gain(pictures: dict[str, str]) -> None:
     text = pictures["The data eats the gain"]
-    # Whether it is among what "where it went" names, the machine decides, and whether others had the cores.
-    busy = "a core was wanted and not had" in text
-    assert busy or (" to pickle, for 2 jobs" in text and "Send less" in text)
+    # Whether it is among what "where it went" names, the machine decides.
+    assert is_busy(text) or (" to pickle, for 2 jobs" in text and "Send less" in text)
 
 
 def test_the_killed_worker_is_told_with_its_job(pictures: dict[str, str]) -> None:
