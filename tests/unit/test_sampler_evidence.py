@@ -21,6 +21,7 @@ from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, open_files, rows_of, s
 from concmagic.recording.sampler import gil_address
 from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors, _address
+from concmagic.recording.sampler.holder import UNTOLD
 from concmagic.recording.sampler.recorder import helper_pid
 from concmagic.recording.sampler.thread import Rows
 from concmagic.recording.sampler.view import Process
@@ -114,7 +115,8 @@ def test_two_threads_on_one_core_wait_for_it_in_turn() -> None:
         spent = lengths(within(rows, seen), thread.native_id or 0)
         assert seen.delay_ns > 0.5 * seen.cpu_ns  # the other had the core meanwhile
         assert spent[CORE] == pytest.approx(seen.delay_ns, rel=0.1, abs=20_000_000)
-        assert spent[RUNNING] == pytest.approx(seen.cpu_ns, rel=0.1, abs=20_000_000)
+        # What it computed just before and afterwards may be told as a part of it.
+        assert spent[RUNNING] == pytest.approx(seen.cpu_ns, abs=50_000_000)
 
 
 def spin() -> None:
@@ -128,8 +130,11 @@ def test_who_holds_the_gil_is_read_and_how_often_it_went_on() -> None:
     for thread in threads:
         seen = witness[thread.native_id or 0]
         held = lengths(within(rows_of(logs[0]), seen), -os.getpid(), argument=True)
+        # Where looks are far apart nobody knows who had it meanwhile.
+        known = 1 - held[UNTOLD] / (seen.end_ns - seen.start_ns)
+        known *= held.total() / (seen.end_ns - seen.start_ns)
         # It computed with the GIL, and had no core with it or without.
-        assert 0.7 * seen.cpu_ns < held[thread.native_id or 0] < 1.3 * (seen.cpu_ns + seen.delay_ns)
+        assert 0.7 * known * seen.cpu_ns < held[thread.native_id or 0] < 1.3 * (seen.cpu_ns + seen.delay_ns)
     assert logs[0].gil_switches is not None
     assert logs[0].gil_switches > 20
 
