@@ -227,6 +227,20 @@ def test_a_deadlock_is_told_after_an_interrupt(notebook: Kernel) -> None:
 def test_a_look_at_the_locks_that_fails_is_told_in_the_footer(notebook: Kernel) -> None:
     cell = (
         "%%threads -o trace\nimport os, resource\n"
+        "from concmagic.recording.thread_frames import thread_frames\n"
+        "main, ready, go = threading.get_ident(), threading.Event(), threading.Event()\n"
+        "def say_when_still():\n"
+        "    print('here', flush=True)\n"  # for which it needs a descriptor
+        "    ready.set()\n"
+        "    go.wait()\n"
+        "    last, times = None, 0\n"
+        "    while times < 5:\n"
+        "        time.sleep(0.01)\n"
+        "        now = thread_frames()[main].f_lasti\n"
+        "        last, times = now, times + 1 if now == last else 0\n"
+        "    print('on', flush=True)\n"
+        "threading.Thread(target=say_when_still, daemon=True).start()\n"
+        "ready.wait()\n"
         "stuck, taken = threading.Lock(), []\n"
         "before = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
         "stuck.acquire()\n"
@@ -236,7 +250,7 @@ def test_a_look_at_the_locks_that_fails_is_told_in_the_footer(notebook: Kernel) 
         "    try:\n"
         "        while True: taken.append(os.dup(0))\n"
         "    except OSError: pass\n"  # no descriptor is free now
-        "    print('on', flush=True)\n"
+        "    go.set()\n"
         "    stuck.acquire()\n"
         "finally:\n"
         "    resource.setrlimit(resource.RLIMIT_NOFILE, before)\n"
