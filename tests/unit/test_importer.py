@@ -220,6 +220,20 @@ def test_a_child_process_starts_python_then_imports() -> None:
     assert (main.start_ns, main.end_ns) == (30 * MS, 90 * MS)
 
 
+def test_a_child_with_several_threads_says_which_of_them_run() -> None:
+    threads = (thread(50), thread(51, "helper", started_ns=at(40), begun_ns=at(40), ended_ns=at(85)))
+    rows = [(50, 40, 50, -1), (50, 50, 70, 230), (50, 70, 80, -1), (51, 50, 60, -1), (51, 70, 80, -1)]
+    columns = zip(*((who, at(begin), at(end), code) for who, begin, end, code in rows), strict=True)
+    samples = SampleLog(*(np.array(column, "<i8").tobytes() for column in columns), rate_hz=500.0)
+    trace = import_recording(recording(kernel(), child(threads=threads), samples=samples))  # type: ignore[arg-type]
+    running = [
+        (s.detail, s.start_ns / MS) for s in track(trace, "Process-1").states if s.state is State.RUNNING
+    ]
+    assert running == [("MainThread", 40), ("helper", 50), ("MainThread and helper", 70)]
+    alone = import_recording(recording(kernel(), child(), samples=samples))  # type: ignore[arg-type]
+    assert {s.detail for s in track(alone, "Process-1").states if s.state is State.RUNNING} == {""}
+
+
 def test_a_join_leads_from_the_process_to_the_thread_that_saw_its_end() -> None:
     """Though another thread ended meanwhile; and not from a process that was asked after it had ended."""
     threads = (thread(), thread(41, "other", started_ns=at(0), begun_ns=at(0), ended_ns=at(80)))

@@ -24,6 +24,11 @@ BUSY_MACHINE_HINT = "Other programs had it, or a limit of this kernel's CPU time
 OVERSUBSCRIBED_HINT = "One thread per worker, by OMP_NUM_THREADS=1 or threadpoolctl, leaves each a core."
 
 
+def which_threads(names: list[str]) -> str:
+    """Which threads of a process run: "worker-1", "worker-1 and worker-2", "5 threads"."""
+    return " and ".join(names) if len(names) < 3 else count(len(names), "thread")
+
+
 def wait_of(name: str) -> str:
     """Whom a wait is for: join "of worker-1", result "of fetch(3)"."""
     return f"of {name}"

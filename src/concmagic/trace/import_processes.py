@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import itemgetter
 
 from concmagic import sentences
 from concmagic.recording.raw import ProcessRecord
@@ -43,7 +44,7 @@ def process_track(
             start,
             end,
             _to_its_edges(record, samples, clock, end, sampling_ns),
-            _from_threads(threads),
+            _from_threads(threads, says_which=not is_kernel),
             _starting(record, clock, end),
         ),
         outcome="" if is_kernel else outcome_of(record),
@@ -182,39 +183,44 @@ def _pieces(stretches: Iterable[tuple[int, int, str]]) -> list[StateInterval]:
     ]
 
 
-def _from_threads(threads: Sequence[Track]) -> list[StateInterval]:
-    """A process runs while one of its threads does, is ready while one is, and waits while all wait."""
-    if not threads:
-        return []
-    changes = []
+def _from_threads(threads: Sequence[Track], says_which: bool) -> list[StateInterval]:
+    """A process runs while one of its threads does, is ready while one is, and waits while all wait.
+
+    Where it has several it can say which of them run.
+    """
+    changes: list[tuple[int, int, str, StateInterval]] = []
     for track in threads:
+        name = track.name if says_which and len(threads) > 1 else ""
         for interval in track.states:
-            changes.append((interval.start_ns, 1, interval))
-            changes.append((interval.end_ns, 0, interval))
-    changes.sort(key=lambda change: (change[0], change[1]))
-    active = dict.fromkeys(State, 0)
+            changes.append((interval.start_ns, 1, name, interval))
+            changes.append((interval.end_ns, 0, name, interval))
+    changes.sort(key=itemgetter(0, 1))
+    active: dict[State, dict[tuple[str, str], int]] = {state: {} for state in State}
     states: list[StateInterval] = []
     before = changes[0][0] if changes else 0
-    reasons: dict[tuple[State, str], int] = {}
-    for at, begins, interval in changes:
+    for at, begins, name, interval in changes:
         if at > before:
-            piece = _strongest(before, at, active, reasons)
+            piece = _strongest(before, at, active)
             states += [piece] if piece is not None else []
             before = at
-        step = 1 if begins else -1
-        active[interval.state] += step
-        key = interval.state, interval.reason
-        reasons[key] = reasons.get(key, 0) + step
+        of_state, key = active[interval.state], (interval.reason, name)
+        many = of_state.get(key, 0) + (1 if begins else -1)
+        if many:
+            of_state[key] = many
+        else:
+            of_state.pop(key, None)
     return join_equal(states)
 
 
 def _strongest(
-    start: int, end: int, active: dict[State, int], reasons: dict[tuple[State, str], int]
+    start: int, end: int, active: Mapping[State, Mapping[tuple[str, str], int]]
 ) -> StateInterval | None:
     for state in _STRONGEST:
-        if active[state]:
-            told = {reason for (of, reason), many in reasons.items() if many and of is state}
-            return StateInterval(start, end, state, told.pop() if len(told) == 1 else "")
+        if keys := active[state]:
+            reasons = {reason for reason, _ in keys}
+            reason = reasons.pop() if len(reasons) == 1 else ""
+            names = sorted({name for _, name in keys if name}) if state is State.RUNNING else []
+            return StateInterval(start, end, state, reason, sentences.which_threads(names) if names else "")
     return None
 
 
