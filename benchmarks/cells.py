@@ -237,6 +237,20 @@ for child in pair:
     child.join()""",
 )
 
+MANY_BUSY_CHILDREN = BenchCell(
+    "64 children x fib(24)",
+    "procs",
+    """\
+import multiprocessing
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+children = [multiprocessing.get_context("fork").Process(target=fib, args=(24,)) for _ in range(64)]
+for child in children:
+    child.start()
+for child in children:
+    child.join()""",
+)
+
 MANY_CHILDREN = BenchCell(
     "64 children",
     "procs",

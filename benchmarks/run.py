@@ -25,6 +25,7 @@ from cells import (
     CALL_HEAVY_CHILDREN,
     COMPUTING,
     GROWTH,
+    MANY_BUSY_CHILDREN,
     MANY_CHILDREN,
     MANY_TASKS,
     ON_EVERY_CORE,
@@ -202,8 +203,9 @@ def print_families(repeats: int) -> None:
         calls = all_pairs(CALL_HEAVY_CHILDREN, repeats, ((way, BARE_CHILDREN),))
         ratio = median(calls, way, BARE_CHILDREN, lambda a, b: a.reached / b.reached)
         print_row(f"{CALL_HEAVY_CHILDREN.name}, {way.name}, over bare VizTracer in each", ratio, 1.25)
-    many = all_pairs(MANY_CHILDREN, repeats, ((AUTO, PLAIN),))
-    print_row(f"{MANY_CHILDREN.name}, end to picture", after_ms(many, AUTO), 2000, "{:.0f} ms")
+    for cell in (MANY_CHILDREN, MANY_BUSY_CHILDREN):
+        many = all_pairs(cell, repeats, ((AUTO, PLAIN),))
+        print_row(f"{cell.name}, end to picture", after_ms(many, AUTO), 2000, "{:.0f} ms")
 
 
 def print_interrupts(repeats: int) -> None:

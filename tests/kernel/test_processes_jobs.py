@@ -426,3 +426,41 @@ marks = {m.label: m for m in trace.marks}
     assert kernel.value("{t.pid for t in trace.tracks if t.id in {m.track for m in trace.marks}}") == {
         kernel.value("victim.pid")
     }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_many_children_share_the_budget_of_calls(kernel: Kernel, method: str) -> None:
+    """Each has its first calls; together they are no more than their parent can read."""
+    kernel.check(SETUP)
+    kernel.check("""
+from collections import Counter
+
+def step(n):
+    return n
+
+def toil():
+    for n in range(400_000): step(n)
+
+def steps(trace):
+    of_track = Counter(trace.slices.track.tolist())
+    threads = {t.parent: t.id for t in trace.tracks if t.kind == "thread"}
+    children = [t for t in trace.tracks if t.kind == "process" and t.role == "work" and t.parent is not None]
+    return [of_track[threads[t.id]] for t in sorted(children, key=lambda t: t.start_ns)]
+""")
+    cell = f"""
+for _ in range(8):
+    process = mp.get_context("{method}").Process(target=toil)
+    process.start()
+    process.join()
+"""
+    kernel.check(f"%%procs -q -o trace\n{cell}")
+    shares = [300_000 // part for part in (1, 1, 2, 3, 4, 5, 6, 7)]
+    found = kernel.value("steps(trace)")
+    assert len(found) == 8
+    # Who watches the budget looks every few milliseconds.
+    enough = [0.5 * share < steps < share + 75_000 for share, steps in zip(shares, found, strict=True)]
+    assert all(enough), found
+    assert kernel.value("trace.cost.calls_until_ns is not None")  # that some are missing is said
+    kernel.check(f"%%procs -q -o whole --detail calls\n{cell}")
+    first, second, *others = kernel.value("steps(whole)")
+    assert first == second == 400_001 and min(others) > 100_000

@@ -139,7 +139,7 @@ class RecordingSession:
         return evidence
 
     def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:
-        from concmagic.recording.calls.recorder import CallRecorder
+        from concmagic.recording.calls.recorder import CallRecorder, limit_of
         from concmagic.recording.children.messages import MessageRecorder
         from concmagic.recording.children.recorder import ChildRecorder
         from concmagic.recording.hosts import HostRecorder
@@ -154,7 +154,9 @@ class RecordingSession:
         watching = Sampler(os.getpid()) if sampler else None
         on_born = watching.watch if watching else None  # a child's first milliseconds are its dearest
         recorders: dict[str, Recorder] = {
-            "children": ChildRecorder(self._options, self._cell.file, budget, on_born),
+            "children": ChildRecorder(
+                self._options, self._cell.file, limit_of(self._options.detail, budget), on_born
+            ),
             "messages": MessageRecorder(),
             "marks": MarkRecorder(),
             "hosts": HostRecorder(),

@@ -48,7 +48,7 @@ class CallRecorder:
 
     def __init__(self, detail: str, budget: int = 300_000) -> None:
         self._active = detail != "states"
-        self._limit = BUFFER_LIMIT if detail == "calls" else max(1, min(budget, BUFFER_LIMIT))
+        self._limit = limit_of(detail, budget)
         self._guard = allocate_lock()
         self._process: ProcessTracer | None = None
         self._watcher: BudgetWatcher | None = None
@@ -207,6 +207,11 @@ class CallRecorder:
             problems=tuple(self._problems),
             own_threads=self._own_threads(),
         )
+
+
+def limit_of(detail: str, budget: int) -> int:
+    """How many events a recorder keeps."""
+    return BUFFER_LIMIT if detail == "calls" else max(1, min(budget, BUFFER_LIMIT))
 
 
 def abandon_after_fork() -> None:

@@ -54,6 +54,7 @@ class Child:
         self.exit_code: int | None = None
         self.sent_bytes = 0  # what was pickled to start it, and how long that took
         self.sent_ns = 0
+        self.earlier = 0  # children of this parent that were started before it
         self.joins: list[tuple[int, int, int]] = []  # which threads saw its end: from when, until when
         self.inherited: dict[str, tuple[int, int]] | None = None  # by fork
 
@@ -87,6 +88,7 @@ class Family:
         child = Child(
             name, start_method, origin, group, os.getpid(), time.monotonic_ns(), threading.get_native_id()
         )
+        child.earlier = len(self.children)
         outer = self.coming
         self._local.coming = child
         self.starting.add(child)

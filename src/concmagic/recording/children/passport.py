@@ -29,6 +29,9 @@ if hears:  # the interrupt that came meanwhile
 """
 
 
+LEAST_EVENTS = 10_000  # of a child, if the budget has so many
+
+
 class Passport(NamedTuple):
     """Where a child hands over its records, and how it records.
 
@@ -52,12 +55,12 @@ class Passport(NamedTuple):
         """The same, now that there is a folder."""
         return self._replace(folder=os.fspath(folder))
 
-    def for_earlier(self) -> dict[str, Any]:
-        """What children of an earlier cell are told of this one."""
+    def for_earlier(self, how_many: int) -> dict[str, Any]:
+        """What children of an earlier cell are told of this one, so many together."""
         return {
             "folder": self.folder,
             "detail": self.detail,
-            "budget": self.budget,
+            "budget": _share(self.budget, how_many - 1),
             "cell_file": self.cell_file,
             "sources": _sources(self.cell_file),
             "is_earlier": True,
@@ -71,9 +74,19 @@ class Passport(NamedTuple):
             group=child.group,
             parent_pid=child.parent_pid,
             started_ns=child.started_ns,
+            budget=_share(self.budget, child.earlier),
             sources=_sources(self.cell_file),
             tracer_file=library.file(),
         )
+
+
+def _share(budget: int, earlier: int) -> int:
+    """How many events a child may record where others were started before it.
+
+    The first two the whole budget, then a half, a third, and so on: of 64 children together six budgets,
+    which their parent has to read.
+    """
+    return min(budget, max(LEAST_EVENTS, budget // max(1, earlier)))
 
 
 def fields_of(passport: Passport) -> dict[str, Any]:

@@ -65,8 +65,8 @@ class ChildRecorder:
         self._earlier = Earlier(hooks, self._on_born)
         if _kept:
             self._prepare()
-            for folder, _ in _kept:
-                dormant.call(folder, hooks.passport.for_earlier())
+            for folder, pids in _kept:
+                dormant.call(folder, hooks.passport.for_earlier(len(pids)))
 
     def stop(self) -> tuple[ProcessRecord, ...]:
         """Put everything back, and hand over one record per child. Waits for none that lives on."""

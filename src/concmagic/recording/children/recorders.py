@@ -31,7 +31,8 @@ class ChildRecorders:
     def __init__(self, detail: str, budget: int) -> None:
         quiet.problems()  # the parent's, in a forked child; an earlier cell's, in one that lives on
         self.problems: list[str] = []
-        self._detail, self._budget = detail, budget
+        # Whatever the detail, a child records no more than its share of what all may.
+        self._of_calls = "auto" if detail == "calls" else detail, budget
         self._running: dict[str, Any] = {}
         self._waiting = list(_MODULES)
         self._is_on = self._is_over = False
@@ -97,7 +98,7 @@ class ChildRecorders:
     def _make(self, name: str) -> Any:
         module, kind = _MODULES[name]
         make = getattr(importlib.import_module(f"concmagic.recording.{module}"), kind)
-        return make(self._detail, self._budget) if name == "calls" else make()
+        return make(*self._of_calls) if name == "calls" else make()
 
 
 def load_late() -> None:
