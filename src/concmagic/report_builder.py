@@ -129,6 +129,8 @@ def _sampling(trace: Trace, metrics: Metrics) -> str:
 
 def _calls(trace: Trace) -> str:
     """Until when there are calls, if not to the end. An interrupt ends them, and then the cell."""
+    if trace.cost.calls_impossible:
+        return sentences.CALLS_NOT_RECORDED
     until_ns = trace.cost.calls_until_ns
     if until_ns is None or (trace.outcome == "interrupted" and trace.wall_ns - until_ns < _SOON_NS):
         return ""

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+# On a build without the GIL, in the footer; the second where calls were asked for.
+CALLS_NOT_RECORDED = "Calls are not recorded on a free-threaded Python; states are whole."
+CALLS_ASKED_FOR_IN_VAIN = (
+    "--detail calls recorded no calls: on a free-threaded Python it can end the kernel to stop recording them; "
+    "states are whole."
+)
+
 
 def tool_is_busy(name: str) -> str:
     """Another tool records in this process, so the cell has not run."""
@@ -32,6 +39,12 @@ def first_calls_overwritten() -> str:
 def tracer_evicted() -> str:
     """The cell itself started another VizTracer or freed its monitoring tool."""
     return "The cell used another profiler, which ended the recording of calls."
+
+
+def calls_no_longer_watched(error: BaseException) -> str:
+    """The thread that looks how much has been recorded failed."""
+    kind = type(error).__name__
+    return f"The watch over how many calls were recorded failed ({kind}: {error}): none were recorded from then on."
 
 
 def tracer_gave_up() -> str:

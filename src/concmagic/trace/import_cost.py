@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from math import nan
 
+from concmagic.interpreter import build
 from concmagic.recording.raw import ProcessRecord, Recording
 from concmagic.trace.clock import CellClock
 from concmagic.trace.model import Cost
@@ -30,6 +31,7 @@ def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[st
         sampler_s=recording.samples.cpu_ns / 1e9 if recording.samples is not None else 0.0,
         calls_until_ns=clock.at(min(stops)) if stops else None,
         merged=sum(process.tasks.merged for process in recording.processes if process.tasks is not None),
+        calls_impossible=recording.detail == "auto" and build.FREE_THREADED,
         problems=problems,
         steps_without_calls=sum(
             process.calls.left_out for process in recording.processes if process.calls is not None

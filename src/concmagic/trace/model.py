@@ -213,6 +213,7 @@ class Cost:
     merged: int = 0  # slices merged or dropped before they reached this trace
     problems: tuple[str, ...] = ()  # whole sentences: what was lost or could not be asked
     sampler_s: float = 0.0  # CPU time of the process that samples, beside the cell
+    calls_impossible: bool = False  # on a free-threaded build none are recorded, by default
     steps_without_calls: int = 0  # they began with an exception, which no tracer of calls can follow here
 
 

@@ -27,12 +27,18 @@ class BudgetWatcher:
     """
 
     def __init__(
-        self, process: ProcessTracer, limit: int, on_full: Callable[[], None], on_look: Callable[[], bool]
+        self,
+        process: ProcessTracer,
+        limit: int,
+        on_full: Callable[[], None],
+        on_look: Callable[[], bool],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._process = process
         self._limit = limit
         self._on_full = on_full
         self._on_look = on_look
+        self._failed = failed
         self._end = _thread.allocate_lock()  # held while it shall watch
         self._ended = _thread.allocate_lock()  # held while it lives
         self._hidden = _thread.allocate_lock()  # held until VizTracer ignores it
@@ -53,18 +59,25 @@ class BudgetWatcher:
             self._ended.release()
 
     def _run(self) -> None:
+        self.native_id = threading.get_native_id()
+        ours.add(self.native_id)
+        try:
+            self._hide()
+            self._watch()
+        except Exception as error:  # raised, it would be printed into the cell
+            self._failed(error)
+        finally:
+            ours.remove(self.native_id)
+            if self._hidden.locked():  # it failed before
+                self._hidden.release()
+            self._ended.release()
+
+    def _hide(self) -> None:
         # Up to 3.11 VizTracer meets no thread that is started below `threading`. Nor shall it: when one ends
         # that it has met, it asks for the GIL once more, and that may be while the interpreter ends.
         if not NEEDED:  # it shall not record it: it believes to be deep inside an ignored call
             self._process.tracer.setignorestackcounter(_IGNORED_DEPTH)
-        self.native_id = threading.get_native_id()
-        ours.add(self.native_id)
         self._hidden.release()
-        try:
-            self._watch()
-        finally:
-            ours.remove(self.native_id)
-            self._ended.release()
 
     def _watch(self) -> None:
         while (remaining := self._limit - used(self._process.head)) > 0:

@@ -196,8 +196,7 @@ class ProcessTracer:
     def empty(self) -> None:
         """Let go of the events, and of the memory where it may be touched."""
         self.tracer.clear()
-        # Without the GIL another thread may still be about to write its last event.
-        if not self.flaw and getattr(sys, "_is_gil_enabled", lambda: True)():
+        if not self.flaw:
             free_buffer(self.head)
 
     def _forget_ended_threads(self) -> None:

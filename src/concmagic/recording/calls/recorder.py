@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from concmagic import sentences
 from concmagic.errors import TracerBusyError
+from concmagic.interpreter import build
 from concmagic.recording import ours, throws
 from concmagic.recording.calls import library, thread_profiles
 from concmagic.recording.calls.budget import BudgetWatcher
@@ -43,11 +45,14 @@ class CallRecorder:
     """The calls of one cell in this process.
 
     `detail` "auto" records until `budget` events are there, "calls" until the buffer is full,
-    "states" none at all.
+    "states" none at all. On a free-threaded build there are none either: to end a recording reads the
+    stacks of threads that go on meanwhile, and can end the process.
     """
 
     def __init__(self, detail: str, budget: int = 300_000) -> None:
-        self._active = detail != "states"
+        self._active = detail != "states" and not build.FREE_THREADED
+        wanted_in_vain = detail == "calls" and build.FREE_THREADED
+        self.problems = [sentences.CALLS_ASKED_FOR_IN_VAIN] if wanted_in_vain else []
         self._limit = limit_of(detail, budget)
         self._guard = allocate_lock()
         self._process: ProcessTracer | None = None
@@ -56,7 +61,7 @@ class CallRecorder:
         self._end_pair: ClockPair | None = None
         self._stopped_ns: int | None = None
         self._giving_up = GivingUp()
-        self._gave_up = False
+        self._gave_up = self._is_unwatched = False
         self._problems: list[str] = []
         self._result: RawCalls | None = None
         self._live: LiveCalls | None = None
@@ -93,12 +98,16 @@ class CallRecorder:
         if not self._prepare(process):
             self._problems.append(sentences.threads_not_reached())
         if not process.flaw:
-            self._watcher = BudgetWatcher(process, self._limit, self._halt_at_budget, self._look)
+            self._watcher = BudgetWatcher(
+                process, self._limit, self._halt_at_budget, self._look, self._not_watched
+            )
             self._watcher.start()
         self._giving_up.start()
         if thread_profiles.NEEDED and not process.flaw:
             throws.unrecorded.append(process.unrecorded)
         process.start()
+        if self._is_unwatched:
+            self._halt(budget_used=True)
 
     def pass_on_to(self, taker: PartTaker) -> None:
         """Hand over as it goes, from now on; `stop` then hands over the rest only.
@@ -155,6 +164,15 @@ class CallRecorder:
 
     def _halt_at_budget(self) -> None:
         self._halt(budget_used=True)
+
+    def _not_watched(self, error: Exception) -> None:
+        """Nobody would end the recording in time any more: it ends here, or as soon as it has begun."""
+        self._problems.append(sentences.calls_no_longer_watched(error))
+        self._is_unwatched = True
+        process = self._process
+        if process is not None and process.head.collecting:
+            with suppress(Exception):  # else it ends with the cell, and what fails then is told
+                self._halt(budget_used=True)
 
     def _halt(self, budget_used: bool) -> None:
         """End the recording, once: the watcher and the cell's end may both ask."""

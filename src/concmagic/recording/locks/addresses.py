@@ -1,8 +1,9 @@
 """Which lock a thread sleeps on, by the address of its futex (Linux, up to Python 3.13).
 
-The operating system knows the address at which a thread sleeps: the third word of the lock object. The
-locks that are there at the end the garbage collector knows. Where nothing else sees who waits in a `with`,
-the frames of all threads are looked at now and then: that tells locks that are gone at the end, and lines.
+The operating system knows the address at which a thread sleeps: the first word behind the lock object's
+head. The locks that are there at the end the garbage collector knows. Where nothing else sees who waits in
+a `with`, the frames of all threads are looked at now and then: that tells locks that are gone at the end,
+and lines.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from concmagic.recording.raw_lock_waits import HeldAtStop, Standing
 from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.thread_frames import thread_frames
 
-_WORD = 16  # bytes into the lock: where the address of its semaphore stands
+_WORD = object.__basicsize__  # bytes into the lock, behind its head: the address of its semaphore
 _PAUSE_S = 0.02
 _SHARE = 100  # looking may cost one part in so many
 _MOST = 20_000  # locks, and looks at a thread, that are remembered

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import BuiltinMethodType, CodeType, FrameType, MethodType
 from typing import Any
 
+from concmagic.interpreter import build
 from concmagic.recording.locks import exception_table
 
 BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)  # from 3.14 on entering is a call like any other
@@ -124,8 +125,8 @@ def owner(function: Any) -> Any:
 
 def can_read() -> bool:
     """Whether frames look as expected here: tried on a frame whose contents are known."""
-    if BEFORE_WITH < 0 or sys.implementation.name != "cpython":
-        return False
+    if BEFORE_WITH < 0 or sys.implementation.name != "cpython" or build.FREE_THREADED:
+        return False  # a free-threaded build's objects have a longer head: another word would be followed
     probe = _Probe()
     try:
         _enter(probe, probe.other)

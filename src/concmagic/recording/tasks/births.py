@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sysconfig
 import weakref
 from collections.abc import Callable
 from itertools import islice
 from types import FrameType
 from typing import Any
 
+from concmagic.interpreter import build
 from concmagic.recording.raw import CodePlace
 from concmagic.recording.tasks.origin import place_of
 
 _MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
 _MOST_LOOKED_THROUGH = 5_000  # objects since the last collection, all of which are listed: 20 µs
 _NEWEST = 8  # frames and the like may have come after it
-# Without the GIL the collector keeps no objects in their order.
-_IN_ORDER = not sysconfig.get_config_var("Py_GIL_DISABLED")
+_IN_ORDER = not build.FREE_THREADED  # there the collector keeps no objects in their order
 
 
 class Births:
