@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
+
+from concmagic.clock import process_time_ns
 
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
@@ -60,4 +61,4 @@ def _own_tasks() -> list[Path]:
 def cpu_ns() -> tuple[int, int]:
     """CPU time in nanoseconds: this process's own, and that of its children that were waited for."""
     times = os.times()
-    return time.process_time_ns(), int((times.children_user + times.children_system) * 1e9)
+    return process_time_ns(), int((times.children_user + times.children_system) * 1e9)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from concmagic.clock import monotonic_ns
 
 if TYPE_CHECKING:
     from concmagic.recording.raw_threads import MarkRecord
@@ -44,7 +45,7 @@ class _Point:
         self.number = number
         self.native_id = threading.get_native_id()
         self.entered = False
-        self.start_ns = time.monotonic_ns()
+        self.start_ns = monotonic_ns()
         self.end_ns = self.start_ns
 
 
@@ -78,7 +79,7 @@ class Mark:
     ) -> None:
         point = self._entered.pop() if self._entered else None
         if point is not None:
-            point.end_ns = time.monotonic_ns()
+            point.end_ns = monotonic_ns()
             point.entered = False
             self._point = None
             if self._recorder is not None:
@@ -109,7 +110,7 @@ class MarkRecorder:
         from concmagic.recording.raw_threads import MarkRecord  # its class is made late: a child waits
 
         global _current
-        now_ns = time.monotonic_ns()
+        now_ns = monotonic_ns()
         if _current is self:
             _current = None
         points, self._points = self._points, []
@@ -142,13 +143,13 @@ class MarkRecorder:
         """Pass it on, at once or with others a moment later."""
         if self.taker is not None:
             self._changed.append(point)
-            is_due = time.monotonic_ns() - self._passed_on_ns >= _PASS_ON_NS
+            is_due = monotonic_ns() - self._passed_on_ns >= _PASS_ON_NS
             if is_due or point.number < _AT_ONCE:
                 self.pass_on()
 
     def pass_on(self) -> None:
         """Tell what has changed since the last time."""
-        self._passed_on_ns = time.monotonic_ns()
+        self._passed_on_ns = monotonic_ns()
         rows: list[Row] = []
         while self._changed:
             point = self._changed.popleft()

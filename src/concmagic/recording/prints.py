@@ -8,10 +8,10 @@ traceback, and what somebody has put on an instance (IPython does, to keep a cel
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.patches import Patches
 
 Writer = tuple[type, str]  # a class written in Python, and the method that writes
@@ -61,7 +61,7 @@ class _Noting:
         if instance is None:
             return self.original.__get__(instance, owner)
         if len(self.notes) < MOST:
-            self.notes.append((time.monotonic_ns(), threading.get_native_id(), self.name))
+            self.notes.append((monotonic_ns(), threading.get_native_id(), self.name))
         own = vars(instance)
         return own[self.name] if self.name in own else self.original.__get__(instance, owner)
 

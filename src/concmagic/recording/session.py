@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
 from concmagic.recording import machine, quiet
 from concmagic.recording.raw import JobRecord, ProcessRecord, Recording, TaskLog
@@ -49,7 +49,7 @@ class RecordingSession:
         self._problems: list[str] = []
         self._recorders = self._make_recorders(budget, sampler)
         self._running: dict[str, Recorder] = {}  # in the order in which they were started
-        self._start_ns = time.monotonic_ns()
+        self._start_ns = monotonic_ns()
         self._cpu_ns: tuple[int, int] | None = None
         self._kernel_cpu_ns = 0
 
@@ -70,7 +70,7 @@ class RecordingSession:
             self._guard(name, recorder.start)
         self._kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
         self._cpu_ns = self._guard("CPU time", machine.cpu_ns)
-        self._start_ns = time.monotonic_ns()
+        self._start_ns = monotonic_ns()
 
     def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
         """Tell which task runs an awaiting cell."""
@@ -78,7 +78,7 @@ class RecordingSession:
 
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
-        end_ns = time.monotonic_ns()
+        end_ns = monotonic_ns()
         cpu_ns = self._guard("CPU time", machine.cpu_ns)
         kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
         if outcome == "interrupted":

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns
 from concmagic.recording.raw import JobRecord
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_labels import item_label
@@ -40,7 +40,7 @@ class Job:
         self.label = label
         self.value: Any = None
         self.error: BaseException | None = None
-        self.submitted_ns = time.monotonic_ns()
+        self.submitted_ns = monotonic_ns()
         self.submitter = threading.get_native_id()
         self.started_ns: int | None = None
         self.ended_ns: int | None = None
@@ -53,11 +53,11 @@ class Job:
         """Where it runs, just before its first instruction."""
         self.pid, self.native_id = os.getpid(), threading.get_native_id()
         self.outcome = "left running"
-        self.started_ns = time.monotonic_ns()
+        self.started_ns = monotonic_ns()
 
     def end(self, value: Any, error: BaseException | None = None) -> None:
         """Where it ran, right after its last."""
-        self.ended_ns = time.monotonic_ns()
+        self.ended_ns = monotonic_ns()
         self.settle(value, error)
 
     def settle(self, value: Any, error: BaseException | None) -> None:
@@ -70,7 +70,7 @@ class Job:
         """It was ended from outside, perhaps before it began."""
         self.item = None
         if self.started_ns is not None:
-            self.ended_ns = time.monotonic_ns()
+            self.ended_ns = monotonic_ns()
             self.outcome = "cancelled"
 
     def record(self) -> JobRecord:

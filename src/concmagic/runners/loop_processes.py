@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic, monotonic_ns
 from concmagic.errors import BodyError, ChildStartError
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
@@ -109,11 +109,11 @@ class _Pool:
         left = [worker.process for worker in self._workers if _quietly(worker.process.is_alive)]
         for process in left:
             _quietly(process.terminate)
-        _join_until(left, time.monotonic() + _GRACE_S)
+        _join_until(left, monotonic() + _GRACE_S)
         for process in left:
             if _quietly(process.is_alive):
                 _quietly(process.kill)
-        _join_until(left, time.monotonic() + _GRACE_S)
+        _join_until(left, monotonic() + _GRACE_S)
         for worker in self._workers:
             self._print_more(worker)
             worker.connection.close()
@@ -152,7 +152,7 @@ class _Pool:
             return
         worker.job = job
         job.pid = job.native_id = worker.process.pid or 0
-        job.started_ns, job.outcome = time.monotonic_ns(), "left running"
+        job.started_ns, job.outcome = monotonic_ns(), "left running"
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died: its sentinel tells
             worker.connection.send_bytes(message)
 
@@ -200,7 +200,7 @@ class _Pool:
         if job is not None:
             from concurrent.futures.process import BrokenProcessPool
 
-            job.ended_ns = time.monotonic_ns()
+            job.ended_ns = monotonic_ns()
             self._settle(job, None, BrokenProcessPool(sentences.worker_died(name, exit_code)))
 
     def _refuse(self, worker: _Worker, problem: str) -> None:
@@ -236,7 +236,7 @@ def _default_start_method() -> str:
 
 def _join_until(processes: list[Any], limit: float) -> None:
     for process in processes:
-        while (left := limit - time.monotonic()) > 0 and _quietly(process.is_alive):
+        while (left := limit - monotonic()) > 0 and _quietly(process.is_alive):
             _quietly(partial(process.join, left))
 
 

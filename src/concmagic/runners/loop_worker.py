@@ -10,7 +10,6 @@ import pickle
 import signal
 import sys
 import threading
-import time
 import traceback
 import types
 from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns
 from concmagic.recording.children import pickling, prints
 from concmagic.runners import tracebacks
 from concmagic.runners.loop_unbound import explain_unbound
@@ -111,7 +111,7 @@ class _Interrupts:
 
 def _run(body: Body, message: bytes, file: str, interrupts: _Interrupts) -> Done:
     native_id = threading.get_native_id()
-    started_ns = ended_ns = time.monotonic_ns()
+    started_ns = ended_ns = monotonic_ns()
     try:
         try:
             item = ForkingPickler.loads(message)
@@ -119,7 +119,7 @@ def _run(body: Body, message: bytes, file: str, interrupts: _Interrupts) -> Done
             value = body(item)
         finally:
             interrupts.may_raise = False
-            ended_ns = time.monotonic_ns()
+            ended_ns = monotonic_ns()
             _flush()
         return Done(started_ns, ended_ns, native_id, value=_packed_value(value))
     except BaseException as error:  # also SystemExit: it is the item's

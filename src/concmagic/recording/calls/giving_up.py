@@ -7,10 +7,10 @@ Python looks for signals before it tells that the function was called.
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.patches import Patches
 
 _BEGIN = "VizTracer: Unexpected function return"
@@ -29,7 +29,7 @@ class GivingUp:
 
         def _showwarnmsg(message: Any) -> None:
             if message.category is RuntimeWarning and str(message.message).startswith(_BEGIN):
-                self.at_ns = time.monotonic_ns()
+                self.at_ns = monotonic_ns()
             else:
                 show(message)
 

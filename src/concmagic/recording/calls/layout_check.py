@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import threading
-import time
 from _thread import LockType, allocate_lock
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.calls.event_nodes import (
     C_CLOSED,
     FUNCTION_NODE,
@@ -56,7 +56,7 @@ def _plain_fields(tracer: Any, head: TracerHead) -> str:
 
 def _program(lock: LockType) -> int:
     lock.acquire()
-    return time.monotonic_ns()
+    return monotonic_ns()
 
 
 def _known_program(tracer: Any, head: TracerHead) -> str:
@@ -111,7 +111,7 @@ def _events(nodes: bytes) -> str:
     in_order = program.ts <= acquire.ts <= ends[0] <= clock.ts <= ends[1] <= ends[2]
     if not in_order or program.call.owner != id(_program.__code__) or acquire.call.owner:
         return "its times"
-    if not clock.call.owner or object_at(clock.call.owner) is not time.monotonic_ns.__module__:
+    if not clock.call.owner or object_at(clock.call.owner) is not monotonic_ns.__module__:
         return "its names"
     names = name_functions(
         (event.call.owner or 0, event.call.method_name or 0, event.call.type_name or 0, event.call.type)

@@ -7,11 +7,11 @@ the rest of the recording.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from types import CodeType
 from typing import TYPE_CHECKING
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.calls.event_nodes import (
     C_CLOSED,
     C_OPEN,
@@ -61,7 +61,7 @@ class LiveCalls:
 
     def look(self) -> None:
         """Hand over what is new, if that is due and little."""
-        now_ns = time.monotonic_ns()
+        now_ns = monotonic_ns()
         if self.is_over or now_ns - self._looked_ns < EVERY_NS or self._process.head.first:
             return
         self._looked_ns = now_ns

@@ -20,6 +20,7 @@ import sys
 import types
 from collections.abc import Iterable, Iterator
 
+from concmagic.clock import builtin_time
 from concmagic.recording.calls.event_nodes import C_CLOSED, C_OPEN, object_at
 
 _HEAD_BYTES = object.__basicsize__
@@ -112,6 +113,8 @@ def name_functions(signatures: Iterable[tuple[int, int, int, int]]) -> dict[tupl
 def _module_functions(address: int, wanted: set[int]) -> Iterator[tuple[tuple[int, int], str]]:
     name = object_at(address)  # events hold a reference to it; nearly always a string
     module = sys.modules.get(name) if isinstance(name, str) else None
+    if name == "time":  # others put functions of their own into the one that all share
+        module = builtin_time
     if not isinstance(module, types.ModuleType):
         return
     for value in list(vars(module).values()):

@@ -11,10 +11,10 @@ import ctypes
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.calls import layout_check, thread_profiles
 from concmagic.recording.calls.event_nodes import (
     ThreadInfo,
@@ -219,16 +219,16 @@ class ProcessTracer:
     def clock_pair(self) -> ClockPair:
         """Read both clocks at one instant, the closest of a few readings."""
         if self.flaw:
-            now = time.monotonic_ns()  # `load()` has converted its times already
+            now = monotonic_ns()  # `load()` has converted its times already
             return now, now
         readings = [self._read_clocks() for _ in range(_READINGS)]
         return min(readings)[1]
 
     def _read_clocks(self) -> tuple[int, ClockPair]:
         self.head.sync_marker = 0  # a set one would be warned about
-        before = time.monotonic_ns()
+        before = monotonic_ns()
         self.tracer.set_sync_marker()
-        after = time.monotonic_ns()
+        after = monotonic_ns()
         return after - before, (self.head.sync_marker, (before + after) // 2)
 
     def anchor(self, start: ClockPair, end: ClockPair) -> ClockPair:

@@ -8,12 +8,12 @@ watches would not be seen ending.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from multiprocessing import connection
 from types import FrameType
 from typing import Any, Protocol
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 
@@ -55,7 +55,7 @@ def unwatch() -> None:
 def _before_wait() -> int:
     if _taker is not None:
         _taker.before_wait()
-    return time.monotonic_ns()
+    return monotonic_ns()
 
 
 def _arrived(begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:

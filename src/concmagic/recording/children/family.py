@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.children.watch import exit_code_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Family:
     ) -> Iterator[Child]:
         """Whatever this thread starts inside is that child."""
         child = Child(
-            name, start_method, origin, group, os.getpid(), time.monotonic_ns(), threading.get_native_id()
+            name, start_method, origin, group, os.getpid(), monotonic_ns(), threading.get_native_id()
         )
         child.earlier = len(self.children)
         outer = self.coming
@@ -102,7 +102,7 @@ class Family:
         """It has a pid now."""
         if child.pid == pid:
             return
-        child.pid, child.born_ns = pid, time.monotonic_ns()
+        child.pid, child.born_ns = pid, monotonic_ns()
         self._by_pid[pid] = child
         self.children.append(child)
         self.on_born(pid)
@@ -117,7 +117,7 @@ class Family:
         if child is None:
             return
         if child.ended_ns is None:
-            child.ended_ns = at_ns or time.monotonic_ns()
+            child.ended_ns = at_ns or monotonic_ns()
         if child.exit_code is None:
             child.exit_code = exit_code
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.quiet import watched
 
 Stretch = tuple[int, int]  # monotonic nanoseconds
@@ -39,7 +39,7 @@ class ImportTimes:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What the finders behind this one find, and be told when it has been executed."""
-        begun_ns = time.monotonic_ns()
+        begun_ns = monotonic_ns()
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
@@ -53,7 +53,7 @@ class ImportTimes:
             return
 
         def done(told: None, result: None, module: ModuleType) -> None:
-            self._found.append((begun_ns, time.monotonic_ns()))
+            self._found.append((begun_ns, monotonic_ns()))
 
         def only_once() -> None:
             vars(loader).pop("exec_module", None)  # the instance's own: the class's shows again

@@ -11,13 +11,13 @@ import pickle
 import signal
 import sys
 import threading
-import time
 import traceback
 from multiprocessing import process, util
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.calls import library
 from concmagic.recording.children import pickling, prints
 from concmagic.recording.children.family import Child, Family
@@ -32,7 +32,7 @@ _life: Life | None = None
 
 def begin_spawned(fields: dict[str, Any]) -> None:
     """Called in a spawned or forkserver's child while it reads its first message."""
-    begun_ns = time.monotonic_ns()
+    begun_ns = monotonic_ns()
     try:
         passport = Passport(**fields)
         hooks = Hooks(passport._replace(parent_pid=os.getpid()))
@@ -46,7 +46,7 @@ def begin_spawned(fields: dict[str, Any]) -> None:
 
 def begin_command(path: str) -> None:
     """Called in a Python script that was started as a command, before it runs."""
-    begun_ns = time.monotonic_ns()
+    begun_ns = monotonic_ns()
     try:
         passport = Passport(**pickle.loads(Path(path).read_bytes()))
         hooks = Hooks(passport._replace(parent_pid=os.getpid()))
@@ -59,7 +59,7 @@ def begin_command(path: str) -> None:
 
 def begin_forked(hooks: Hooks, child: Child | None) -> None:
     """Called in a forked child, before anything else of it runs."""
-    begun_ns = time.monotonic_ns()
+    begun_ns = monotonic_ns()
     try:
         _plain_interrupts()
         recorder = sys.modules.get("concmagic.recording.calls.recorder")
@@ -91,7 +91,7 @@ def begin_again(fields: dict[str, Any]) -> None:
         hooks.family = Family()
         hooks.watcher.stop()
         hooks.watcher = Watcher(hooks.family.ended)
-        _live(Life(passport, hooks, time.monotonic_ns(), begin_again), passport).begin_target()
+        _live(Life(passport, hooks, monotonic_ns(), begin_again), passport).begin_target()
     except Exception:
         traceback.print_exc()
 

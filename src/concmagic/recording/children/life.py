@@ -11,13 +11,13 @@ import atexit
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns, process_time_ns
 from concmagic.recording.children import becoming, messages, prints, resources
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
@@ -78,7 +78,7 @@ class Life:
         """The user's target begins now: from here on everything is recorded."""
         with self._turn:
             if self.target_ns is None:
-                self.called_ns = time.monotonic_ns()
+                self.called_ns = monotonic_ns()
                 self._begin_target(self.called_ns, self.imports.stop())
 
     def _begin_target(self, called_ns: int, imports: list[Stretch]) -> None:
@@ -88,12 +88,12 @@ class Life:
         self._hand_over_as_it_runs()
         resources.watch(self._append_name)
         self.copies.begin()
-        self.target_ns = time.monotonic_ns()
+        self.target_ns = monotonic_ns()
         self.file.append("target", (called_ns, self.target_ns, imports))
 
     def loaded(self) -> None:
         """All that we need is imported; what takes time from here on is the child's own."""
-        self.loaded_ns = time.monotonic_ns()
+        self.loaded_ns = monotonic_ns()
         self.file.append("loaded", self.loaded_ns)
         self.imports.start()
 
@@ -162,7 +162,7 @@ class Life:
             if recorder is not None:
                 recorder.pass_on_all()  # first: its jobs are few, its calls may take too long
             if is_ending:
-                self.file.append("ending", time.monotonic_ns())
+                self.file.append("ending", monotonic_ns())
             self.file.append("end", self._evidence(exit_code))
         except Exception as error:
             print(sentences.recorder_failed("child", error), file=sys.stderr)
@@ -178,7 +178,7 @@ class Life:
 
     def _evidence(self, exit_code: int | None) -> dict[str, Any]:
         with self._turn:
-            done_ns = time.monotonic_ns()
+            done_ns = monotonic_ns()
             seen = self.recorders.stop()
         return {
             "begun_ns": self.begun_ns,
@@ -188,7 +188,7 @@ class Life:
             "done_ns": done_ns,
             "exit_code": exit_code,
             "main_native_id": main_native_id(),
-            "cpu_ns": time.process_time_ns(),
+            "cpu_ns": process_time_ns(),
             "seen": seen,
             "prints": prints.noted(),
             "changed": self.copies.changed(),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns
 from concmagic.recording.children import arrivals, loky_code
 from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
 from concmagic.recording.patches import Patches
@@ -64,7 +64,7 @@ class MessageRecorder:
         self.sleeps = False  # of a child: after this recording messages are looked at, and none may be missed
         self._rows: list[Row] = []
         self._passed_on = 0
-        self._begun_ns = time.monotonic_ns()
+        self._begun_ns = monotonic_ns()
         self._passing_ns = 0
         self._lost = 0
         self.problems: list[str] = []
@@ -82,9 +82,9 @@ class MessageRecorder:
         _current = self
         kind = connection.Connection
         patch = self._patches.set
-        patch(kind, "_send_bytes", watched(kind._send_bytes, self._sent, time.monotonic_ns))  # type: ignore[attr-defined]
+        patch(kind, "_send_bytes", watched(kind._send_bytes, self._sent, monotonic_ns))  # type: ignore[attr-defined]
         dumps = vars(ForkingPickler)["dumps"].__func__
-        patch(ForkingPickler, "dumps", classmethod(watched(dumps, self._pickled, time.monotonic_ns)))
+        patch(ForkingPickler, "dumps", classmethod(watched(dumps, self._pickled, monotonic_ns)))
         patch(ForkingPickler, "loads", staticmethod(watched(ForkingPickler.loads, self._unpickled)))
         patch(connection, "Pipe", watched(connection.Pipe, self._made_pipe))
         arrivals.watch(self)
@@ -119,7 +119,7 @@ class MessageRecorder:
         self._patches.set(
             queues,
             "dumps",
-            watched(loky_code.sending(queues.dumps), self._pickled, time.monotonic_ns),
+            watched(loky_code.sending(queues.dumps), self._pickled, monotonic_ns),
         )
 
     def _made_pipe(self, told: None, ends: Any, *arguments: Any, **options: Any) -> None:
@@ -132,7 +132,7 @@ class MessageRecorder:
         value = arguments[-1] if len(arguments) < 3 else arguments[1]
         job = self._jobs.job_of(value, sys._getframe(2))
         outcome = outcome_of(value) if _sends_result(sys._getframe(2)) else ""
-        self._local.pickled = begun_ns, time.monotonic_ns(), len(data), job, outcome
+        self._local.pickled = begun_ns, monotonic_ns(), len(data), job, outcome
 
     def _sent(self, begun_ns: int, result: None, end: Any, data: Any) -> None:
         size = len(data)
@@ -153,11 +153,11 @@ class MessageRecorder:
 
     def received(self, begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
         """Note a message that has arrived; it may be waited for since before `start`."""
-        self._arrived(end, buffer, caller, max(begun_ns, self._begun_ns), time.monotonic_ns())
+        self._arrived(end, buffer, caller, max(begun_ns, self._begun_ns), monotonic_ns())
 
     def note_arrival(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
         """A message that arrived just before `start`: it was the one that woke this process."""
-        now_ns = time.monotonic_ns()
+        now_ns = monotonic_ns()
         self._arrived(end, buffer, caller, now_ns, now_ns)
 
     def _arrived(self, end: Any, buffer: Any, caller: FrameType | None, begun_ns: int, now_ns: int) -> None:
@@ -176,7 +176,7 @@ class MessageRecorder:
         self._local.arrived = None
         if row is None or row[_SIZE] != len(data):
             return
-        row[_END] = time.monotonic_ns()
+        row[_END] = monotonic_ns()
         frame = sys._getframe(2)
         if _is_in(_WORKERS, frame.f_back, 1) and value is not None:
             row[_KIND] = "job"
@@ -195,10 +195,10 @@ class MessageRecorder:
         """Hand over what is new, unless that has taken too much time already."""
         if self.hand_over is None or len(self._rows) == self._passed_on:
             return
-        now_ns = time.monotonic_ns()
+        now_ns = monotonic_ns()
         if self._passing_ns <= FLUSH_NS + FLUSH_SHARE * (now_ns - self._begun_ns):
             self.pass_on_all()
-            self._passing_ns += time.monotonic_ns() - now_ns
+            self._passing_ns += monotonic_ns() - now_ns
 
     def pass_on_all(self) -> None:
         """Hand over what is new."""
@@ -231,7 +231,7 @@ def _row(
     outcome: str = "",
 ) -> Row:
     inode, size, digest = os.fstat(end.fileno()).st_ino, len(data), zlib.crc32(data[:_DIGESTED])
-    now_ns = time.monotonic_ns()
+    now_ns = monotonic_ns()
     native_id = threading.get_native_id()
     return [inode, sends, kind, native_id, begin_ns, moved_ns, now_ns, size, digest, job, outcome]
 

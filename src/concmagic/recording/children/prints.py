@@ -6,10 +6,10 @@ import io
 import os
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.quiet import watched
 
 MOST = 100_000  # notes that are kept
@@ -39,7 +39,7 @@ def in_whole_lines() -> None:
 def note() -> None:
     """A line is printed just now, by this thread."""
     if len(_notes) < MOST:
-        _notes.append((time.monotonic_ns(), threading.get_native_id()))
+        _notes.append((monotonic_ns(), threading.get_native_id()))
 
 
 def noted() -> tuple[tuple[int, int], ...]:

@@ -6,13 +6,13 @@ Where and when a job ran is told by the worker that received it, as a message (`
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.on_import import on_import
 from concmagic.recording.labels import call_label
 from concmagic.recording.patches import Patches
@@ -116,7 +116,7 @@ class ProcessJobs:
     def _of_a_pool(
         self, told: None, result: None, job: Any, pool: Any, *arguments: Any, **options: Any
     ) -> None:
-        self._submitted[job._job] = time.monotonic_ns(), threading.get_native_id()
+        self._submitted[job._job] = monotonic_ns(), threading.get_native_id()
 
     def _submitted_to_executor(
         self, told: None, result: None, item: Any, future: Any, fn: Any, args: Any, kwargs: Any
@@ -124,7 +124,7 @@ class ProcessJobs:
         label = job_label(fn, args, kwargs)
         # Every submission makes a dictionary of its own, and the queue's item has the very same one.
         self._by_options[id(kwargs)] = len(self._jobs)
-        self._jobs.append(_Job(label, time.monotonic_ns(), threading.get_native_id(), future))
+        self._jobs.append(_Job(label, monotonic_ns(), threading.get_native_id(), future))
 
     def _queued(
         self, told: None, result: None, call: Any, work_id: int, fn: Any, args: Any, kwargs: Any
@@ -133,10 +133,10 @@ class ProcessJobs:
         if index is not None:
             self._by_call[id(call)] = index
             job = self._jobs[index]
-            job.queued_ns, job.queuer = time.monotonic_ns(), threading.get_native_id()
+            job.queued_ns, job.queuer = monotonic_ns(), threading.get_native_id()
 
     def _sent_by_pool(self, number: int, part: int, function: Any, args: Any, kwargs: Any) -> int:
-        submitted_ns, submitter = self._submitted.get(number, (time.monotonic_ns(), 0))
+        submitted_ns, submitter = self._submitted.get(number, (monotonic_ns(), 0))
         self._jobs.append(_Job(job_label(function, args, kwargs), submitted_ns, submitter))
         return len(self._jobs) - 1
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from concmagic.clock import monotonic, sleep
 from concmagic.options import Options
 from concmagic.recording.children import dormant, pickling, resources, tree
 from concmagic.recording.children import files as child_files
@@ -133,9 +133,9 @@ class ChildRecorder:
     def _ask_the_living(self, hooks: child_hooks.Hooks) -> None:
         """Let those that have not ended, or are just ending, hand over; wait a moment, not longer."""
         self._asked = child_files.ask_all(self._folder) if self._folder is not None else {}
-        limit = time.monotonic() + GRACE_S
-        while self._is_awaited(hooks) and time.monotonic() < limit:
-            time.sleep(_STEP_S)
+        limit = monotonic() + GRACE_S
+        while self._is_awaited(hooks) and monotonic() < limit:
+            sleep(_STEP_S)
 
     def _is_awaited(self, hooks: child_hooks.Hooks) -> bool:
         living = {child.pid for child in hooks.family.living()}

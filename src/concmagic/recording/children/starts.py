@@ -9,13 +9,13 @@ import os
 import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from multiprocessing import popen_fork, reduction, spawn, util
 from typing import TYPE_CHECKING, Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children import pickling
 from concmagic.recording.children.passport import Boarding
@@ -34,7 +34,7 @@ def patch(hooks: Hooks, patches: Patches) -> None:
     kind: Any = popen_fork.Popen
     patches.set(kind, "__init__", _popen_init(hooks, kind.__init__))
     patches.set(kind, "poll", _poll(hooks, kind.poll))
-    patches.set(kind, "wait", watched(kind.wait, _joined(hooks), time.monotonic_ns))
+    patches.set(kind, "wait", watched(kind.wait, _joined(hooks), monotonic_ns))
     patches.set(kind, "_send_signal", _send_signal(hooks, kind._send_signal))
     patches.set(util, "spawnv_passfds", _spawnv_passfds(hooks, util.spawnv_passfds))
     patches.set(os, "fork", _fork(hooks, os.fork))
@@ -50,7 +50,7 @@ def patch_loky(hooks: Hooks, patches: Patches, module: Any) -> None:
         return
     patches.set(kind, "__init__", _popen_init(hooks, kind.__init__))
     patches.set(kind, "poll", _poll(hooks, kind.poll))
-    patches.set(kind, "wait", watched(kind.wait, _joined(hooks), time.monotonic_ns))
+    patches.set(kind, "wait", watched(kind.wait, _joined(hooks), monotonic_ns))
     patches.set(kind, "terminate", _terminate(hooks, kind.terminate))
     _patch_messages(hooks, patches, module.spawn, module.reduction)
 
@@ -66,7 +66,7 @@ def _patch_messages(hooks: Hooks, patches: Patches, spawning: Any, reducing: Any
     """What a child is told at its start: who it is, and what it is to do."""
     preparing = _preparation_data(hooks, spawning.get_preparation_data)
     patches.set(spawning, "get_preparation_data", preparing)
-    patches.set(reducing, "dump", watched(reducing.dump, _sent_to_child(hooks), time.monotonic_ns))
+    patches.set(reducing, "dump", watched(reducing.dump, _sent_to_child(hooks), monotonic_ns))
 
 
 def _sent_to_child(hooks: Hooks) -> Callable[..., None]:
@@ -74,7 +74,7 @@ def _sent_to_child(hooks: Hooks) -> Callable[..., None]:
         child = hooks.family.coming
         if child is not None and child.pid == 0:
             child.sent_bytes = file.tell()
-            child.sent_ns += time.monotonic_ns() - begun_ns
+            child.sent_ns += monotonic_ns() - begun_ns
 
     return sent
 
@@ -83,7 +83,7 @@ def _joined(hooks: Hooks) -> Callable[..., None]:
     def joined(begun_ns: int, code: int | None, popen: Any, *rest: Any, **more: Any) -> None:
         child = hooks.family.find(popen.pid)
         if child is not None and code is not None:
-            child.joins.append((threading.get_native_id(), begun_ns, time.monotonic_ns()))
+            child.joins.append((threading.get_native_id(), begun_ns, monotonic_ns()))
 
     return joined
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from concmagic.clock import monotonic, sleep
 from concmagic.recording.children.files import is_alive
 
 GRACE_S = 0.3  # after SIGTERM
@@ -30,16 +30,16 @@ def _send_to_all(
 ) -> list[int]:
     """Send a signal once to each until all are gone, or for long enough; answers those that still run."""
     told: set[int] = set()
-    limit = time.monotonic() + GRACE_S
+    limit = monotonic() + GRACE_S
     while True:
         grows = is_growing()  # asked first: one that has started since is among the roots
         new = [pid for pid in _with_descendants(roots()) if pid not in told]
         told.update(new)
         _send(new, number)
         left = [pid for pid in told if runs(pid)]
-        if not (left or new or grows) or time.monotonic() > limit:
+        if not (left or new or grows) or monotonic() > limit:
             return left
-        time.sleep(_STEP_S)
+        sleep(_STEP_S)
 
 
 def _with_descendants(pids: Iterable[int]) -> list[int]:

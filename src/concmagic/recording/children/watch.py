@@ -12,9 +12,9 @@ import os
 import select
 import sys
 import threading
-import time
 from collections.abc import Callable
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording import ours
 
 Ended = Callable[[int, int | None, int | None], None]  # pid, exit code, when
@@ -65,7 +65,7 @@ class Watcher:
         for file, _ in epoll.poll():
             if file == self._stop_read:
                 return False
-            at_ns = time.monotonic_ns()
+            at_ns = monotonic_ns()
             pid = self._pids.pop(file)
             epoll.unregister(file)
             os.close(file)

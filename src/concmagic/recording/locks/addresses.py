@@ -13,12 +13,12 @@ import ctypes
 import gc
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from concmagic.clock import monotonic, monotonic_ns, thread_time
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.frames import Frames, locks_at
@@ -83,7 +83,7 @@ class LockAddresses:
 
     def _look_at_frames(self) -> list[tuple[FrameType, int]]:
         """Note where they stand. Returns the frames that enter something, and the address of that."""
-        from_ns = time.monotonic_ns()
+        from_ns = monotonic_ns()
         native_ids = {ident: thread.native_id for ident, thread in list(_started.items())}
         frames = list(thread_frames().items())
         with self._frames.open():
@@ -108,12 +108,12 @@ class LockAddresses:
         if was_before and place_of(code.co_filename) != "user":
             return
         number = -1 if made is None else self._chains.object_of(made, weakref.ref(made), None, chain)
-        here = Standing(native_id, from_ns, time.monotonic_ns(), chain, number, joined_by(frame))
+        here = Standing(native_id, from_ns, monotonic_ns(), chain, number, joined_by(frame))
         self.standing.append(here)
 
     def look_at_end(self, interrupted: FrameType | None, native_ids: dict[int, int]) -> None:
         """Note who waits for what and has what, before the cell is stopped; `native_ids` by thread ident."""
-        now_ns, here = time.monotonic_ns(), _thread.get_ident()
+        now_ns, here = monotonic_ns(), _thread.get_ident()
         standing = []
         frames = self._frames_at_end
         with frames.open():
@@ -160,12 +160,12 @@ class LockAddresses:
 
     def _look_and_search(self) -> float:
         """Look once, search where it is time to; returns for how long not to look again (s)."""
-        began = time.thread_time()
+        began = thread_time()
         entering = self._look_at_frames()
-        looked = time.thread_time()
-        if time.monotonic() >= self._search_at:
+        looked = thread_time()
+        if monotonic() >= self._search_at:
             self._search(entering)
-            self._search_at = time.monotonic() + _SHARE * (time.thread_time() - looked)
+            self._search_at = monotonic() + _SHARE * (thread_time() - looked)
         return max(_PAUSE_S, _SHARE * (looked - began))
 
 

@@ -8,11 +8,11 @@ instructions of functions that have one are watched, and the lock is read off th
 from __future__ import annotations
 
 import sys
-import time
 import weakref
 from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.locks import births, methods, semaphores, stack
 from concmagic.recording.locks.kinds import is_lock
 from concmagic.recording.locks.quick import quick_ways
@@ -197,7 +197,7 @@ class LockMonitor:
 
     def _watch_no_longer(self) -> None:
         if not self.full_ns and self._tool is not None:
-            self.full_ns = time.monotonic_ns()
+            self.full_ns = monotonic_ns()
             monitoring.set_events(self._tool, 0)
 
 

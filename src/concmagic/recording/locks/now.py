@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import _thread
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording import ours
 from concmagic.recording.locks.kinds import Lock
 from concmagic.recording.thread_frames import thread_frames
@@ -74,7 +74,7 @@ class Attempt:
         self.blocks = True
         self.holder = state.holder
         self.serial, self.releases = state.serial, state.releases
-        self.start_ns = time.monotonic_ns()
+        self.start_ns = monotonic_ns()
 
 
 def holders_during(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.locks.table import LockTable
 
 Take = Callable[[Any], bool]
@@ -20,7 +20,7 @@ def quick_ways(table: LockTable, most: int) -> tuple[Take, Take, Has]:
     From `most` operations on none is. Local names, not attributes: these run with every use of a lock.
     """
     here: Any = table.here
-    states, clock = table.states, time.monotonic_ns
+    states, clock = table.states, monotonic_ns
 
     def take(lock: Any) -> bool:
         state = states.get(id(lock))

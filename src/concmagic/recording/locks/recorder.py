@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns
 from concmagic.recording import before_end
 from concmagic.recording.locks import stack
 from concmagic.recording.locks.birth_hooks import BirthHooks
@@ -103,7 +103,7 @@ class LockRecorder:
         exact_until_ns = 0
         if monitor is not None:
             monitor.stop()
-            exact_until_ns = monitor.full_ns or time.monotonic_ns()
+            exact_until_ns = monitor.full_ns or monotonic_ns()
             self._table.finish()
         if self._addresses is not None:
             self._addresses.stop()

@@ -10,12 +10,12 @@ import _thread
 import re
 import sys
 import threading
-import time
 from _queue import SimpleQueue
 from collections import deque
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.locks.arguments import Arguments
 from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import Chains, joined_by
@@ -150,7 +150,7 @@ class LockTable:
         took = returned and self._took(state, attempt)
         if took:
             self._take(state, thread, attempt)
-        is_wrong = not returned and time.monotonic_ns() - attempt.start_ns < _RAISED_NS
+        is_wrong = not returned and monotonic_ns() - attempt.start_ns < _RAISED_NS
         if contended and not is_wrong:
             self._note_wait(attempt, took, state.releases != attempt.releases, frame)
 
@@ -195,7 +195,7 @@ class LockTable:
         state.depth = 0
         state.releases += 1
         state.released_by = thread.native_id
-        state.released_ns = time.monotonic_ns()
+        state.released_ns = monotonic_ns()
 
     def put(self, queue: Any) -> None:
         """The calling thread is about to put an item into this queue."""
@@ -205,12 +205,12 @@ class LockTable:
         self.operations += 1
         puts = self.state(queue).puts
         if puts is not None:
-            puts.append((thread.native_id, time.monotonic_ns()))
+            puts.append((thread.native_id, monotonic_ns()))
 
     def permit(self, semaphore: Any, takes: bool, how_many: int) -> None:
         """The calling thread has taken a permit of a semaphore, or has given some back."""
         note = self.semaphores.acquired if takes else self.semaphores.released
-        note(semaphore, self.thread().native_id, how_many, time.monotonic_ns())
+        note(semaphore, self.thread().native_id, how_many, monotonic_ns())
 
     def _took_item(self, attempt: Attempt, returned: bool, frame: FrameType) -> None:
         state = attempt.state
@@ -222,7 +222,7 @@ class LockTable:
             self._note_wait(attempt, returned, put is not None and bool(put[0]), frame)
 
     def _note_wait(self, attempt: Attempt, took: bool, released: bool, frame: FrameType) -> None:
-        end_ns = time.monotonic_ns()
+        end_ns = monotonic_ns()
         is_ours = place_of(attempt.code.co_filename) == "ours"
         if end_ns - attempt.start_ns >= SHORTEST_NS and attempt.blocks and not is_ours:
             self._keep(self.thread(), attempt, end_ns, took, took and released, frame)
@@ -250,7 +250,7 @@ class LockTable:
             number = self.chains.object_of(made, state.ref, state, chain)
             named = self.chains.objects[number]
             named.made = named.made or self.births.of(named.ref())
-        self.chains.count(number, (end_ns or time.monotonic_ns()) - attempt.start_ns)
+        self.chains.count(number, (end_ns or monotonic_ns()) - attempt.start_ns)
         if len(self.waits) >= MOST_WAITS and end_ns is not None:
             self.merged += 1
             return
@@ -282,7 +282,7 @@ class LockTable:
             thread.pending.pop()
             attempt.state.waiting -= 1
             if attempt.contended:
-                self._keep(thread, attempt, time.monotonic_ns(), False, False, None)
+                self._keep(thread, attempt, monotonic_ns(), False, False, None)
 
     def finish(self) -> None:
         """Keep the waits that have not ended."""

@@ -6,7 +6,8 @@ What a tick costs is measured, not assumed: the pause after it makes its CPU tim
 from __future__ import annotations
 
 import os
-import time
+
+from concmagic.clock import process_time_ns
 
 FASTEST_S = 0.002
 SLOWEST_S = 0.1
@@ -28,7 +29,7 @@ class Budget:
         self.asked_s = 0.0  # the sum of all pauses, before their jitter
         self.ticks = 0
         self.taken = False
-        self.used_ns = time.process_time_ns()
+        self.used_ns = process_time_ns()
         self.noise = os.getpid()
         self.all_cores = os.cpu_count() or 1
         try:
@@ -38,7 +39,7 @@ class Budget:
 
     def pause(self, running: int, rows: int) -> float:
         """Seconds from the beginning of this tick to that of the next."""
-        used_ns = time.process_time_ns()
+        used_ns = process_time_ns()
         spent, self.used_ns = used_ns - self.used_ns, used_ns
         # The ticks differ, by lists of threads and the like: the mean is what must fit.
         self.tick_ns = spent if not self.tick_ns else 0.8 * self.tick_ns + 0.2 * spent

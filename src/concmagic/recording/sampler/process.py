@@ -13,7 +13,6 @@ import gc
 import os
 import select
 import sys
-import time
 
 if __name__ == "__main__":  # isolated, without site-packages: ours is found behind the standard library
     here = os.path.abspath(__file__)
@@ -21,6 +20,7 @@ if __name__ == "__main__":  # isolated, without site-packages: ours is found beh
         here = os.path.dirname(here)
     sys.path.append(here)
 
+from concmagic.clock import monotonic, monotonic_ns, process_time_ns
 from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors
 from concmagic.recording.sampler.holder import Holder
@@ -52,14 +52,14 @@ class Session:
         self.descriptors: dict[int, Descriptors] = {}
         self.details: list[str] = []
         self.problems: list[str] = []
-        self.ticks, self.began_ns, self.cpu_ns = 0, time.monotonic_ns(), time.process_time_ns()
+        self.ticks, self.began_ns, self.cpu_ns = 0, monotonic_ns(), process_time_ns()
         self.executable = executable_of(pid)
         self.next_list = self.next_children = 0.0
         self.list_again = False  # where there is one new thread there are others soon
         self.lists = 0
         self.pid, self.asked_ns = pid, 0
         self.watch(pid, gil_start)
-        self.budget.used_ns = time.process_time_ns()  # opening all files is no tick
+        self.budget.used_ns = process_time_ns()  # opening all files is no tick
         self.take()
         self.budget.forget()  # the first tick is dearer than any other: it must not slow those after it
         for thread in self.processes[pid].threads.values() if pid in self.processes else ():
@@ -85,11 +85,11 @@ class Session:
 
     def take(self) -> float:
         """One tick: read who is due. Returns seconds until the next."""
-        began = time.monotonic()
+        began = monotonic()
         self.look_around(began)
         running = 0
         for process in list(self.processes.values()):
-            self.asked_ns = time.monotonic_ns()
+            self.asked_ns = monotonic_ns()
             self.holders[process.pid].see(self.asked_ns, self.rows)
             for thread in list(process.threads.values()):
                 if thread.due(self.ticks):
@@ -97,7 +97,7 @@ class Session:
                 running += thread.code == RUNNING
         self.ticks += 1
         pause = self.budget.pause(running, len(self.rows))
-        return max(0.0, pause - (time.monotonic() - began))
+        return max(0.0, pause - (monotonic() - began))
 
     def read(self, process: Process, thread: Thread) -> None:
         try:
@@ -111,7 +111,7 @@ class Session:
             if thread.tid in process.threads:
                 process.drop(thread.tid, self.rows)
         elif len(self.rows) < MOST_ROWS:
-            asked_ns, self.asked_ns = self.asked_ns, time.monotonic_ns()
+            asked_ns, self.asked_ns = self.asked_ns, monotonic_ns()
             if self.asked_ns - asked_ns > LATE_NS:
                 return  # this process lost its core meanwhile: it is not known when the answer was true
             thread.see(raw, self.asked_ns, process.decode, self.rows)
@@ -170,7 +170,7 @@ class Session:
 
     def finish(self) -> bytes:
         """All columns behind one line: how many rows, how often, at what cost, what went wrong."""
-        now_ns = time.monotonic_ns()
+        now_ns = monotonic_ns()
         if len(self.rows) >= MOST_ROWS:
             self.note(FULL)
         if not self.gil_start_of(self.pid):
@@ -181,7 +181,7 @@ class Session:
         self.budget.close()
         seconds = max(1, now_ns - self.began_ns) / 1e9
         rates = f"{self.ticks / seconds:.1f} {self.budget.asked_hz():.1f}"
-        used_ns = time.process_time_ns() - self.cpu_ns
+        used_ns = process_time_ns() - self.cpu_ns
         handovers = self.holders[self.pid].handovers()
         details = "\n".join(self.details).encode(errors="replace")
         numbers = f"{len(self.rows)} {rates} {used_ns} {handovers} {len(details)}"

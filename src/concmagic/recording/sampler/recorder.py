@@ -11,11 +11,11 @@ import contextlib
 import os
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import Literal
 
 from concmagic import sentences
+from concmagic.clock import monotonic
 from concmagic.recording import hosts, machine
 from concmagic.recording.raw import SampleLog
 
@@ -75,7 +75,7 @@ class Sampler:
 
         Called by every thread that begins; of many at once the first one says it for all.
         """
-        helper, now = self._running, time.monotonic()
+        helper, now = self._running, monotonic()
         if helper is not None and now >= self._next_look:
             self._next_look = now + _LOOK_S
             helper.say("look")

@@ -6,9 +6,9 @@ For the sampler's own process (`process.py`): the standard library only, and lit
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.sampler.thread import ACTIVE, ASLEEP, FUTEX, GIL, RUNNING, Decoder, Rows, Thread
 
 FUTEX_CALLS = {"x86_64": (b"202",), "aarch64": (b"98",), "riscv64": (b"98",), "ppc64le": (b"221",)}
@@ -132,7 +132,7 @@ class Process:
         """
         everybody = self.looks % _EVERYBODY == 0
         since_ns = self.looked_ns[0]  # a move before the last look may have been sampled after it
-        self.looked_ns = self.looked_ns[1], time.monotonic_ns()
+        self.looked_ns = self.looked_ns[1], monotonic_ns()
         self.looks += 1
         for thread in list(self.threads.values()):
             if everybody or thread.code in ACTIVE or thread.start_ns >= since_ns:

@@ -11,10 +11,10 @@ import functools
 import os
 from asyncio import events, futures
 from collections.abc import Callable
-from time import monotonic_ns
 from types import BuiltinFunctionType, CodeType, MethodType
 from typing import TYPE_CHECKING, Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.tasks.step_clock import LONG_NS
 from concmagic.recording.throws import unrecorded
 

@@ -8,11 +8,11 @@ import sys
 import threading
 import weakref
 from asyncio import base_events, events
-from time import monotonic_ns
 from types import CodeType, FrameType
 from typing import Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns
 from concmagic.recording.raw import RawCode
 from concmagic.recording.tasks.births import Births
 from concmagic.recording.tasks.causes import EXECUTOR_RESULT, Callback, name_of

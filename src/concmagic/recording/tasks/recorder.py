@@ -14,11 +14,11 @@ import warnings
 from asyncio import base_events, events
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from time import monotonic_ns
 from types import FrameType, ModuleType
 from typing import Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns
 from concmagic.collection import paused_collection
 from concmagic.on_import import on_import
 from concmagic.recording.patches import Patches

@@ -11,10 +11,10 @@ import heapq
 import sys
 from asyncio import events, futures
 from contextvars import copy_context
-from time import monotonic
 from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
+from concmagic.clock import users_time
 from concmagic.recording.tasks.handles import handle_maker
 from concmagic.recording.tasks.hooks import (
     SLEEP_IS_OVER,
@@ -74,7 +74,9 @@ def timer_maker(observer: Observer) -> Hook:
 
     def make_timer(loop: Any, delay: Any, callback: Any, args: tuple[Any, ...], context: Any) -> Any:
         handle = make(timer)
-        handle._when = monotonic() + delay
+        handle._when = (
+            users_time.monotonic() + delay
+        )  # the loop compares it with its own time: frozen with it
         handle._callback, handle._args, handle._loop = callback, args, loop
         handle._context = copy_context() if context is None else context
         handle._cancelled, handle._repr, handle._source_traceback = False, None, None

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.tasks.hooks import Identity
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from threading import get_ident, get_native_id
-from time import monotonic_ns, thread_time_ns
 
+from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.recording.raw import LongStep
 
 LONG_NS = 1_000_000  # a step from this length on is looked at

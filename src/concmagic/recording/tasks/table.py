@@ -9,9 +9,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from time import monotonic_ns
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.raw import CodeLine, Origin, Wait
 from concmagic.recording.tasks.chains import inside
 from concmagic.recording.tasks.origin import code_of, place_of

@@ -10,7 +10,7 @@ from asyncio import base_events
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.tasks.handles import TIMERS_ARE_KNOWN
-from concmagic.recording.tasks.hooks import Hook, hide_hook
+from concmagic.recording.tasks.hooks import Hook, hide_hook, is_asyncios
 from concmagic.recording.tasks.scheduling import timer_maker
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def call_later_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.call_later`; the original, where a loop's class has its own ideas."""
     make_timer = timer_maker(observer)
     time, call_at = base_events.BaseEventLoop.time, base_events.BaseEventLoop.call_at
-    numbers = (float, int) if TIMERS_ARE_KNOWN else ()
+    numbers = (float, int) if TIMERS_ARE_KNOWN and is_asyncios(time) else ()
 
     @functools.wraps(original)
     def call_later(self: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:

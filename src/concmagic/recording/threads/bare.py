@@ -12,10 +12,10 @@ import collections
 import functools
 import operator
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.patches import Patches
 from concmagic.recording.threads import origin as thread_origin
 from concmagic.recording.threads.life import Life
@@ -55,7 +55,7 @@ def _starting(recorder: ThreadRecorder, original: Callable[..., int]) -> Callabl
         if not sound or len(more) > 1:
             return original(function, args, *more)  # it raises what it always raises
         call = functools.partial(function, *args, **keywords)
-        steps = _steps(recorder, function, call, time.monotonic_ns(), threading.get_native_id())
+        steps = _steps(recorder, function, call, monotonic_ns(), threading.get_native_id())
         chain = _Chain(collections.deque, map(operator.call, steps), 0)
         chain.function = function  # type: ignore[attr-defined]
         return original(chain, ())

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable
+
+from concmagic.clock import clock_gettime_ns, thread_time_ns
 
 _PER_THREAD_CPU_TIME = 0b110  # from the kernel's posix-timers: a thread's clock, scheduled time
 
@@ -19,11 +20,11 @@ _PER_THREAD_CPU_TIME = 0b110  # from the kernel's posix-timers: a thread's clock
 def cpu_ns(native_id: int) -> int | None:
     """CPU time of a thread of this process so far; None where it cannot be told or the thread is gone."""
     if native_id == threading.get_native_id():
-        return time.thread_time_ns()
+        return thread_time_ns()
     if sys.platform != "linux":
         return listed().get(native_id)
     try:
-        return time.clock_gettime_ns((~native_id << 3) | _PER_THREAD_CPU_TIME)
+        return clock_gettime_ns((~native_id << 3) | _PER_THREAD_CPU_TIME)
     except OSError:
         return None
 
@@ -32,7 +33,7 @@ def reader() -> Callable[[int], int | None]:
     """Something like `cpu_ns` for many threads at this moment: a list is made once for all of them."""
     if sys.platform == "linux":
         return cpu_ns
-    used = {**listed(), threading.get_native_id(): time.thread_time_ns()}
+    used = {**listed(), threading.get_native_id(): thread_time_ns()}
     return used.get
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
+from concmagic.clock import thread_time_ns
 from concmagic.recording.threads import clock as thread_clock
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ class Life:
     def begin(self, now_ns: int, native_id: int, ident: int) -> None:
         """In the thread itself, first thing."""
         self.begun_ns, self.native_id, self.ident = now_ns, native_id, ident
-        self.note_cpu(now_ns, time.thread_time_ns())
+        self.note_cpu(now_ns, thread_time_ns())
         self.cpu_start_ns = 0  # what it used before our first instruction is its own, too
 
     def end(self, now_ns: int) -> None:
         """In the thread itself, last thing."""
         self.ended_ns = now_ns
         if threading.get_native_id() == self.native_id:
-            self.note_cpu(now_ns, time.thread_time_ns(), last=True)
+            self.note_cpu(now_ns, thread_time_ns(), last=True)
             self.switches = thread_clock.switches()
 
     def note_cpu(self, now_ns: int, cpu_ns: int, last: bool = False) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import os
 import threading
-import time
 import weakref
 from typing import Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.labels import call_label
 from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
@@ -38,7 +38,7 @@ class _Job:
     )
 
     def __init__(self, label: str, future: Any) -> None:
-        self.submitted_ns = time.monotonic_ns()
+        self.submitted_ns = monotonic_ns()
         self.submitter = threading.get_native_id()
         self.label = label
         self.future = weakref.ref(future)
@@ -51,11 +51,11 @@ class _Job:
         """On the worker, before the function is called."""
         threads.note_job()
         self.native_id = threading.get_native_id()
-        self.started_ns = time.monotonic_ns()
+        self.started_ns = monotonic_ns()
 
     def end(self) -> None:
         """On the worker, after it."""
-        self.ended_ns = time.monotonic_ns()
+        self.ended_ns = monotonic_ns()
         self.outcome = _outcome(self.future())
         if self.outcome == "cancelled":  # the worker only took it off the queue
             self.started_ns, self.native_id = None, 0
@@ -115,7 +115,7 @@ class PoolJobRecorder:
         self._patches.restore()
         if _current is self:
             _current = None
-        pid, now_ns = os.getpid(), time.monotonic_ns()
+        pid, now_ns = os.getpid(), monotonic_ns()
         for job in self._jobs:
             job.settle(now_ns)
         records = tuple(job.record(index, pid) for index, job in enumerate(self._jobs))

@@ -11,11 +11,11 @@ import contextlib
 import functools
 import os
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
+from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.recording import ours
 from concmagic.recording.patches import Patches
 from concmagic.recording.threads import clock as thread_clock
@@ -79,7 +79,7 @@ class ThreadRecorder:
 
     def begin(self, life: Life) -> None:
         """Call in the thread itself, first thing."""
-        life.begin(time.monotonic_ns(), threading.get_native_id(), threading.get_ident())
+        life.begin(monotonic_ns(), threading.get_native_id(), threading.get_ident())
         self._lives.append(life)
         self._alive[life.native_id] = life
         if self._on_begin is not None:
@@ -88,7 +88,7 @@ class ThreadRecorder:
     def end(self, life: Life) -> None:
         """Call in the thread itself, last thing; a second call changes nothing."""
         if life.ended_ns is None:
-            life.end(time.monotonic_ns())
+            life.end(monotonic_ns())
             if self._alive.get(life.native_id) is life:
                 del self._alive[life.native_id]
 
@@ -101,7 +101,7 @@ class ThreadRecorder:
         life = self.life_here()
         if life is not None:
             life.worked = True
-            life.note_cpu(time.monotonic_ns(), time.thread_time_ns())
+            life.note_cpu(monotonic_ns(), thread_time_ns())
 
     def _note_existing(self, thread: threading.Thread, read: Callable[[int], int | None]) -> None:
         native_id = thread.native_id
@@ -115,7 +115,7 @@ class ThreadRecorder:
         life.native_id, life.ident = native_id, thread.ident
         cpu = read(native_id)
         if cpu is not None:
-            life.note_cpu(time.monotonic_ns(), cpu)
+            life.note_cpu(monotonic_ns(), cpu)
         if native_id == threading.get_native_id():
             life.switches_before = thread_clock.switches() or (0, 0)
         self._lives.append(life)
@@ -152,7 +152,7 @@ class ThreadRecorder:
                 life.leave(thread, _name(thread, life.native_id, life.name))
             cpu = read(life.native_id)
             if cpu is not None:
-                life.note_cpu(time.monotonic_ns(), cpu, last=True)
+                life.note_cpu(monotonic_ns(), cpu, last=True)
             if life.native_id == threading.get_native_id():
                 life.switches = thread_clock.switches()
 
@@ -180,7 +180,7 @@ class _Bootstrap:
             return self._original
         bootstrap = self._original.__get__(thread, owner)
         return functools.partial(
-            _run, self._recorder, thread, bootstrap, time.monotonic_ns(), threading.get_native_id()
+            _run, self._recorder, thread, bootstrap, monotonic_ns(), threading.get_native_id()
         )
 
 
