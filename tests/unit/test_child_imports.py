@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 # As multiprocessing has it when a spawned child reads its first message.
 _START = """
 import json, sys
@@ -21,8 +23,22 @@ recorders.start()
 started = sorted(set(sys.modules) - before)
 seen = recorders.stop()
 import viztracer
-print(json.dumps([started, seen["calls"].events, viztracer.VizTracer(verbose=0) is not None,
-                  sys.modules["viztracer.snaptrace"].__file__, recorders.problems]))
+theirs = viztracer.VizTracer(verbose=0, tracer_entries=1000)
+print(json.dumps([started, seen["calls"].events, viztracer.snaptrace.Tracer is library.load().Tracer,
+                  isinstance(theirs, library.load().Tracer), viztracer.snaptrace.__file__, recorders.problems]))
+"""
+
+_WITH_TRIO = """
+import json, sys
+{first}
+from concmagic.recording.calls import library
+from concmagic.recording.calls.recorder import CallRecorder
+{known}
+calls = CallRecorder("auto")
+calls.start()
+len("one call")
+seen = calls.stop()
+print(json.dumps([library.file(), seen.events > 0, "trio" in sys.modules, list(seen.problems)]))
 """
 
 
@@ -31,13 +47,28 @@ def test_a_child_that_starts_makes_no_dataclass_and_leaves_out_what_it_does_not_
 
     command = [sys.executable, "-c", _START.format(file=snaptrace.__file__)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    started, events, imports_later, file, problems = json.loads(done.stdout)
+    started, events, same_type, is_one, file, problems = json.loads(done.stdout)
     assert (done.stderr, problems) == ("", [])
     packages = {name.partition(".")[0] for name in started}
     assert not packages & {"numpy", "IPython", "cloudpickle"}
     if sys.version_info < (3, 14):  # from then on `traceback` has them
         assert not packages & {"dataclasses", "inspect"}
-    assert [name for name in started if name.startswith("viztracer")] == ["viztracer.snaptrace"]
+    assert not packages & {"viztracer", "trio"}
     assert events > 0
-    # A user's own import of VizTracer finds that very module.
-    assert imports_later and file == snaptrace.__file__
+    # A user's own import of VizTracer goes as ever, and has that very tracer.
+    assert same_type and is_one and file == snaptrace.__file__
+
+
+@pytest.mark.parametrize("first", ["", "import trio", "import viztracer"])
+@pytest.mark.parametrize("in_child", [False, True])
+def test_trio_is_imported_only_by_who_wants_it(first: str, in_child: bool) -> None:
+    from viztracer import snaptrace
+
+    pytest.importorskip("trio")
+    known = f"library.know({snaptrace.__file__!r})" if in_child else ""
+    program = _WITH_TRIO.format(first=first, known=known)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    file, has_calls, has_trio, problems = json.loads(done.stdout)
+    assert (done.stderr, problems, has_calls) == ("", [], True)
+    assert file == snaptrace.__file__
+    assert has_trio is bool(first)  # also where the user's own VizTracer imports it

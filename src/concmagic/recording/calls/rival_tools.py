@@ -7,6 +7,7 @@ import sys
 import threading
 
 from concmagic import sentences
+from concmagic.recording.calls import library
 
 TOOL_ID = 2  # the `sys.monitoring` slot that VizTracer takes, and cProfile too
 
@@ -23,14 +24,14 @@ def find_rival() -> str:
 
 def _idle_tracer(hook: object) -> bool:
     """A VizTracer of the user's that does not collect: merely making one sets both hooks on 3.11."""
-    module = sys.modules.get("viztracer.snaptrace")
+    module = library.loaded()
     owner = getattr(hook, "__self__", hook)
     return module is not None and isinstance(owner, module.Tracer)
 
 
 def current_tracer() -> int:
     """Address of the VizTracer tracer that collects now, 0 is none or that it cannot be told."""
-    module = sys.modules.get("viztracer.snaptrace")
+    module = library.loaded()
     if module is None:
         return 0
     try:
