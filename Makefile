@@ -6,14 +6,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build
 PYTHONS ?= 3.11 3.12 3.13 3.14
+SECONDS ?= 600
+SEED ?= 1
+CELL ?=
 
-.PHONY: demo lab test test-all-pythons test-python test-js lint types bench pictures chromium clean help
+.PHONY: demo lab test test-all-pythons test-python test-js lint types soak bench pictures chromium clean help
 
 help:
 	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
 	@echo "make lab       open the tour in JupyterLab"
 	@echo "make test      lint, types, all tests (unit, kernel, browser, JavaScript)"
 	@echo "make test-all-pythons   unit and kernel tests on each of Python $(PYTHONS) that is here"
+	@echo "make soak      SECONDS=$(SECONDS) SEED=$(SEED): random cells, interrupts and faults, shared by the same Pythons"
 	@echo "make bench     what tracing costs, beside plain, bare VizTracer and other tools"
 	@echo "make pictures  draw sample pictures in light and dark into $(BUILD)/pictures"
 
@@ -76,6 +80,10 @@ test-all-pythons:
 	if [ -n "$$failed" ]; then echo "failed on:$$failed"; exit 1; fi
 
 test: lint types test-js test-python
+
+# `make soak SEED=3 CELL=17` runs one cell again. A Python given as a path is used as it is, with its packages.
+soak:
+	@tests/soak/every_python.sh $(BUILD)/venvs $(SECONDS) $(SEED) "$(CELL)" $(PYTHONS)
 
 bench: $(VENV)/bench
 	$(BIN)/python benchmarks/run.py

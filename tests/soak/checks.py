@@ -1,0 +1,74 @@
+"""What has to hold after a cell: it ended as the plain one, and the kernel is as it was before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from tests.kernel.conftest import Kernel, Run
+from tests.soak.cells import Cell
+
+SETTLED_S = 20.0  # only ever reached where something was left
+_STOPPED_S = 5.0  # from a click to the end of what does not clean up: a second, and a busy machine
+_LATE_S = 4.0  # the picture, children that load what records, and a busy machine
+
+
+def differences(cell: Cell, run: Run, plain: Run | None) -> Iterator[str]:
+    """What the cell did otherwise than it should have, in words."""
+    if run.ename == "KeyboardInterrupt" and cell.may_be_stopped:
+        wanted = run  # the click came in time
+    elif plain is not None:
+        wanted = plain
+    else:
+        wanted = Run("error" if cell.error else "ok", cell.error)
+    if run.ename != wanted.ename:
+        yield f"error {_error(run)} instead of {_error(wanted)}"
+    elif cell.same_text and plain is not None and run.evalue != wanted.evalue:
+        yield f"error text {run.evalue!r} instead of {wanted.evalue!r}"
+    value = wanted.result_text if plain is not None else cell.value
+    if run.result_text != value and wanted is not run:
+        yield f"value {run.result_text} instead of {value}"
+    stdout = wanted.stdout if plain is not None else cell.stdout
+    if stdout is not None and run.stdout != stdout:
+        yield f"stdout {run.stdout!r} instead of {stdout!r}"
+    yield from _strange_words(run, wanted)
+
+
+def _error(run: Run) -> str:
+    return f"{run.ename} ({run.evalue})" if run.ename else "none"
+
+
+def _strange_words(run: Run, wanted: Run) -> Iterator[str]:
+    if "/concmagic/" in run.traceback_text:
+        yield f"a frame of ours in the traceback: {run.traceback_text}"
+    for word in ("concmagic/", "Traceback (most"):
+        if word in run.stderr and word not in wanted.stderr:
+            yield f"stderr: {run.stderr[-1500:]}"
+            return
+
+
+def next_cell(kernel: Kernel, number: int, patience_s: float) -> Iterator[str]:
+    """What is wrong with a plain cell that comes next."""
+    code = "await asyncio.sleep(0, 6*7)" if number % 4 == 0 else "6*7"
+    run = kernel.run(code, patience_s)
+    if (run.status, run.result_text, run.stdout) != ("ok", "42", ""):
+        yield f"the next cell, {code}: {run.ename} {run.evalue} {run.result_text} {run.stdout!r}"
+
+
+def leftovers(kernel: Kernel, patience_s: float) -> tuple[object, int]:
+    """What was left in the kernel, {} for nothing, and its memory in kB."""
+    limit = time.monotonic() + min(SETTLED_S, patience_s)
+    while True:
+        kernel.check("probed = changed(before, state()), _rss()", patience_s)
+        left, rss_kb = kernel.value("probed", patience_s)
+        if left == {} or time.monotonic() > limit:
+            return left, rss_kb
+        time.sleep(0.1)
+
+
+def too_late(cell: Cell, run: Run, plain: Run | None, ended_s: float) -> Iterator[str]:
+    """A cell that took its time: from the last click to its end, or beside the plain one."""
+    if cell.clicks and not cell.may_be_stopped and ended_s > _STOPPED_S:
+        yield f"ended {ended_s:.1f} s after the last click"
+    if not cell.clicks and plain is not None and run.seconds > 3 * plain.seconds + _LATE_S:
+        yield f"took {run.seconds:.1f} s, plain {plain.seconds:.1f} s"
