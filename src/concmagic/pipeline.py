@@ -10,6 +10,7 @@ from concmagic.cell import Cell, Outcome, Program
 from concmagic.collection import paused_collection
 from concmagic.options import Options
 from concmagic.recording.session import RecordingSession
+from concmagic.runners.kept import Kept
 from concmagic.runners.start_method import start_method
 
 if TYPE_CHECKING:
@@ -32,13 +33,18 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
 
     Raises TracerBusyError, before the cell has run, if another tool records already.
     """
-    from concmagic.runners.sync_cell import run_sync
 
-    session = _begin(cell, options, settings)
-    try:
+    def run(program: Program) -> Outcome:
+        from concmagic.runners.sync_cell import run_sync
+
         with start_method(options.start_method):
-            outcome = run_sync(program, options, settings)
-    except BaseException:  # not the cell's own, which is an outcome
+            return run_sync(program, options, settings)
+
+    session = _session(cell, options, settings)
+    try:
+        session.start()
+        outcome = Kept(program).outcome(run, session.runner_failed)
+    except BaseException:  # an interrupt as the recording began: the cell's own is an outcome
         session.release()
         raise
     return _finish(session, outcome, program, options, settings)
@@ -49,27 +55,35 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
 
     Raises TracerBusyError, before the cell has run, if another tool records already.
     """
-    from concmagic.runners.async_cell import run_async
 
-    session = _begin(cell, options, settings)
-    try:
+    async def run(program: Program) -> Outcome:
+        from concmagic.runners.async_cell import run_async
+
         with start_method(options.start_method):
-            outcome = await run_async(program, options, settings, on_task=session.adopt_cell_task)
-    except BaseException:  # not the cell's own, which is an outcome
+            return await run_async(program, options, settings, on_task=session.adopt_cell_task)
+
+    session = _session(cell, options, settings)
+    try:
+        session.start()
+        outcome = await Kept(program).outcome_awaited(run, session.runner_failed)
+    except BaseException:
         session.release()
         raise
     return _finish(session, outcome, program, options, settings)
 
 
-def _begin(cell: Cell, options: Options, settings: Any) -> RecordingSession:
-    from concmagic.display import writers
-
+def _session(cell: Cell, options: Options, settings: Any) -> RecordingSession:
     session = RecordingSession(
-        cell, options, budget=settings.budget, sampler=settings.sampler, writers=writers()
+        cell, options, budget=settings.budget, sampler=settings.sampler, writers=_writers
     )
     session.check()
-    session.start()
     return session
+
+
+def _writers() -> list[tuple[type, str]]:
+    from concmagic.display import writers
+
+    return writers()
 
 
 @paused_collection()
@@ -87,7 +101,9 @@ def _finish(
         trace = _read(recording, tuple(settings.lints_off))
         _tell_who_waited(outcome, trace, options)
         report = trace.report(question=options.predict, note=program.note)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return Traced(outcome, None, None, sentences.picture_failed(error))
     finally:
         session.release()

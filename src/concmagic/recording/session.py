@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
 from concmagic.recording import machine, quiet
+from concmagic.recording.guards import guarded
+from concmagic.recording.makers import Wanted, makers
 from concmagic.recording.raw import JobRecord, ProcessRecord, Recording, TaskLog
 
 if TYPE_CHECKING:
@@ -40,14 +43,24 @@ class RecordingSession:
     """Observes one cell from `start` to `stop`."""
 
     def __init__(
-        self, cell: Cell, options: Options, *, budget: int, sampler: bool, writers: Sequence[Writer] = ()
+        self,
+        cell: Cell,
+        options: Options,
+        *,
+        budget: int,
+        sampler: bool,
+        writers: Callable[[], Sequence[Writer]] = tuple,
     ) -> None:
-        self._writers = writers
         self._pid = os.getpid()
         self._cell = cell
         self._options = options
         self._problems: list[str] = []
-        self._recorders = self._make_recorders(budget, sampler)
+        self._recorders: dict[str, Any] = {}
+        wanted = Wanted(cell, options, budget, sampler, writers)
+        for name, make in makers(wanted).items():
+            recorder = self._guard(name, partial(make, wanted, self._recorders))
+            if recorder is not None:
+                self._recorders[name] = recorder
         self._running: dict[str, Recorder] = {}  # in the order in which they were started
         self._start_ns = monotonic_ns()
         self._cpu_ns: tuple[int, int] | None = None
@@ -57,7 +70,13 @@ class RecordingSession:
         """Raise TracerBusyError if another tool or cell records already; nothing has been touched then."""
         if _active is not None and _active._pid == os.getpid():
             raise TracerBusyError(sentences.CELL_IN_A_CELL)
-        self._recorders["calls"].check_free()  # type: ignore[attr-defined]
+        if "calls" in self._recorders:
+            guarded(self._recorders["calls"].check_free, self._not_checked)
+
+    def _not_checked(self, error: BaseException) -> None:
+        if isinstance(error, TracerBusyError):
+            raise error
+        self._problems.append(sentences.recorder_failed("calls", error))
 
     def start(self) -> None:
         """Start every recorder; the calls last, because they cost most."""
@@ -72,20 +91,25 @@ class RecordingSession:
         self._cpu_ns = self._guard("CPU time", machine.cpu_ns)
         self._start_ns = monotonic_ns()
 
+    def runner_failed(self, error: BaseException) -> None:
+        """Tell that what runs the cell has failed."""
+        self._problems.append(sentences.runner_failed(error))
+
     def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
         """Tell which task runs an awaiting cell."""
-        self._guard("tasks", lambda: self._recorders["tasks"].adopt_cell_task(task))  # type: ignore[attr-defined]
+        if "tasks" in self._recorders:
+            self._guard("tasks", partial(self._recorders["tasks"].adopt_cell_task, task))
 
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
         end_ns = monotonic_ns()
         cpu_ns = self._guard("CPU time", machine.cpu_ns)
         kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
-        if outcome == "interrupted":
-            self._guard("children", self._recorders["children"].end_tree)  # type: ignore[attr-defined]
+        if outcome == "interrupted" and "children" in self._recorders:
+            self._guard("children", self._recorders["children"].end_tree)
         evidence = self.release()
-        for recorder in self._recorders.values():
-            self._problems.extend(getattr(recorder, "problems", ()))
+        for name, recorder in self._recorders.items():
+            self._guard(name, partial(self._take_problems, recorder))
         self._problems += quiet.problems()
         stopped_ns = end_ns
         begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)
@@ -109,13 +133,16 @@ class RecordingSession:
             samples=evidence.get("sampler"),
             cpu_ns=max(_cpu_ns(self._cpu_ns, cpu_ns, children) - beside_ns, 0),
             kernel_cpu_ns=max(kernel_cpu_ns - self._kernel_cpu_ns, 0),
-            cores=machine.usable_cores(),
+            cores=self._guard("CPU time", machine.usable_cores) or 1,
             detail=self._options.detail,
             show_all=self._options.show_all,
             outcome=outcome,
             start_method=self._options.start_method,
             problems=tuple(self._problems),
         )
+
+    def _take_problems(self, recorder: Any) -> None:
+        self._problems.extend(getattr(recorder, "problems", ()))
 
     def _cell_itself(self, tasks: TaskLog | None, end_ns: int) -> tuple[int, int]:
         """From an awaiting cell's first step to its end: before and after it the kernel's loop is ours."""
@@ -128,46 +155,24 @@ class RecordingSession:
         return begin_ns, max(begin_ns, min(end_ns, task.ended_ns or end_ns))
 
     def release(self) -> dict[str, Any]:
-        """Stop what still records, the calls first; answers what each recorder saw."""
+        """Stop what still records, the calls first; answers what each recorder saw.
+
+        Whatever fails, and if it is interrupted: all are stopped, and another cell may be recorded.
+        """
+        global _active
         evidence: dict[str, Any] = {}
+        interrupt: KeyboardInterrupt | None = None
         while self._running:
             name, recorder = self._running.popitem()
-            evidence[name] = self._guard(name, recorder.stop)
-        global _active
+            try:
+                evidence[name] = self._guard(name, recorder.stop)
+            except KeyboardInterrupt as error:
+                interrupt = error
         if _active is self:
             _active = None
+        if interrupt is not None:
+            raise interrupt
         return evidence
-
-    def _make_recorders(self, budget: int, sampler: bool) -> Mapping[str, Recorder]:
-        from concmagic.recording.calls.recorder import CallRecorder, limit_of
-        from concmagic.recording.children.messages import MessageRecorder
-        from concmagic.recording.children.recorder import ChildRecorder
-        from concmagic.recording.hosts import HostRecorder
-        from concmagic.recording.locks.recorder import LockRecorder
-        from concmagic.recording.marks import MarkRecorder
-        from concmagic.recording.prints import PrintRecorder
-        from concmagic.recording.sampler.recorder import Sampler
-        from concmagic.recording.tasks.recorder import TaskRecorder
-        from concmagic.recording.threads.pool_jobs import PoolJobRecorder
-        from concmagic.recording.threads.recorder import ThreadRecorder
-
-        watching = Sampler(os.getpid()) if sampler else None
-        on_born = watching.watch if watching else None  # a child's first milliseconds are its dearest
-        recorders: dict[str, Recorder] = {
-            "children": ChildRecorder(
-                self._options, self._cell.file, limit_of(self._options.detail, budget), on_born
-            ),
-            "messages": MessageRecorder(),
-            "marks": MarkRecorder(),
-            "hosts": HostRecorder(),
-            "prints": PrintRecorder(self._writers),
-            "jobs": PoolJobRecorder(),
-            "threads": ThreadRecorder(watching.look if watching else None),
-            "tasks": TaskRecorder(),
-            "locks": LockRecorder(self._cell.namespace, sampled=sampler),
-            "calls": CallRecorder(self._options.detail, budget),
-        }
-        return {"sampler": watching, **recorders} if watching else recorders
 
     def _own_process(self, evidence: Mapping[str, Any]) -> ProcessRecord:
         return ProcessRecord(
@@ -191,11 +196,7 @@ class RecordingSession:
         )
 
     def _guard(self, name: str, action: Callable[[], T]) -> T | None:
-        try:
-            return action()
-        except Exception as error:
-            self._problems.append(sentences.recorder_failed(name, error))
-            return None
+        return guarded(action, lambda error: self._problems.append(sentences.recorder_failed(name, error)))
 
 
 def _cpu_ns(

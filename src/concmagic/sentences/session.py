@@ -9,9 +9,19 @@ CELL_IN_A_CELL = (
 )
 
 
+def words_of(error: BaseException) -> str:
+    """An error's type and message; what it is made of may be the user's, and fail in its turn."""
+    kind = type(error).__name__
+    try:
+        message = str(error)
+    except Exception:
+        return kind
+    return f"{kind}: {message}" if message else kind
+
+
 def recorder_failed(name: str, error: BaseException) -> str:
     """Say which source of evidence is missing, and why."""
-    return f"The {name} recorder failed, its evidence is missing ({type(error).__name__}: {error})."
+    return f"The {name} recorder failed, its evidence is missing ({words_of(error)})."
 
 
 def call_not_noted(name: str, error: str) -> str:
@@ -21,7 +31,7 @@ def call_not_noted(name: str, error: str) -> str:
 
 def thread_not_recorded(error: BaseException) -> str:
     """Say that a thread is missing; it ran as ever."""
-    return f"One of the cell's threads could not be recorded ({type(error).__name__}: {error})."
+    return f"One of the cell's threads could not be recorded ({words_of(error)})."
 
 
 def marks_left_out(kept: int) -> str:
@@ -31,8 +41,15 @@ def marks_left_out(kept: int) -> str:
 
 def picture_failed(error: BaseException) -> str:
     """Say that there is no picture; the cell's own result is not touched."""
-    why = f"{type(error).__name__}: {error}"
-    return f"concmagic could not draw this cell ({why}); the cell itself is unharmed."
+    return f"concmagic could not draw this cell ({words_of(error)}); the cell itself is unharmed."
+
+
+def runner_failed(error: BaseException) -> str:
+    """Say that what of ours runs a cell has failed; the cell ran, or its end is told, as ever."""
+    return (
+        f"What concmagic puts around a cell to run it failed ({words_of(error)}): "
+        "interrupts, --timeout and loops of the cell's own may not have worked as they do elsewhere."
+    )
 
 
 def not_a_trace(path: object, error: BaseException) -> str:

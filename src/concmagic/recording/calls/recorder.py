@@ -23,6 +23,8 @@ from concmagic.recording.calls.event_nodes import (
     used,
 )
 from concmagic.recording.calls.giving_up import GivingUp
+from concmagic.recording.calls.limit import BUFFER_LIMIT as BUFFER_LIMIT
+from concmagic.recording.calls.limit import limit_of
 from concmagic.recording.calls.live import LiveCalls, PartTaker, code_at
 from concmagic.recording.calls.native_names import name_functions
 from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
@@ -31,7 +33,6 @@ from concmagic.recording.calls.rival_tools import find_rival
 if TYPE_CHECKING:
     from concmagic.recording.raw_calls import RawCalls
 
-BUFFER_LIMIT = 950_000  # events of `--detail calls`
 # The ring is larger than the limit by what threads can add before the watcher gets its turn. Its
 # pages cost nothing until they are written.
 SPARE_ENTRIES = (2_000_000, 500_000)  # the second where memory is counted when it is asked for
@@ -225,11 +226,6 @@ class CallRecorder:
             problems=tuple(self._problems),
             own_threads=self._own_threads(),
         )
-
-
-def limit_of(detail: str, budget: int) -> int:
-    """How many events a recorder keeps."""
-    return BUFFER_LIMIT if detail == "calls" else max(1, min(budget, BUFFER_LIMIT))
 
 
 def abandon_after_fork() -> None:
