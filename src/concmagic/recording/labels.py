@@ -51,6 +51,13 @@ def value_label(value: Any, depth: int = 1) -> str:
     return f"{kind.__name__}(…)"
 
 
+def text_of(value: Any) -> str:
+    """A name as text: what should be a string and is none is written as a value; nothing of it is run."""
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)
+    return value_label(value)
+
+
 def shorten(text: str, most: int) -> str:
     """Cut a text in its middle, where it is longer than `most` characters."""
     if len(text) <= most:

@@ -55,6 +55,7 @@ class RecordingSession:
         self._cell = cell
         self._options = options
         self._problems: list[str] = []
+        self._failed: set[str] = set()  # recorders of which that was told
         self._recorders: dict[str, Any] = {}
         wanted = Wanted(cell, options, budget, sampler, writers)
         for name, make in makers(wanted).items():
@@ -76,7 +77,7 @@ class RecordingSession:
     def _not_checked(self, error: BaseException) -> None:
         if isinstance(error, TracerBusyError):
             raise error
-        self._problems.append(sentences.recorder_failed("calls", error))
+        self._tell_failure("calls", error)
 
     def start(self) -> None:
         """Start every recorder; the calls last, because they cost most."""
@@ -196,7 +197,12 @@ class RecordingSession:
         )
 
     def _guard(self, name: str, action: Callable[[], T]) -> T | None:
-        return guarded(action, lambda error: self._problems.append(sentences.recorder_failed(name, error)))
+        return guarded(action, partial(self._tell_failure, name))
+
+    def _tell_failure(self, name: str, error: BaseException) -> None:
+        if name not in self._failed:  # one that could not start may not be able to stop either
+            self._failed.add(name)
+            self._problems.append(sentences.recorder_failed(name, error))
 
 
 def _cpu_ns(

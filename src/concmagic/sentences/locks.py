@@ -8,6 +8,17 @@ from concmagic.sentences.numbers import count, duration
 NO_TOOL_FOR_LOCKS = (
     "Other tools have taken every place in sys.monitoring: which lock a thread waited for is not recorded."
 )
+
+
+def tool_for_locks_lost(owner: str) -> str:
+    """Say that the cell gave our place in sys.monitoring up."""
+    whose = f"{owner} has it now" if owner else "nobody has it now"
+    return (
+        f"The cell took away the place in sys.monitoring by which locks are watched ({whose}): "
+        "from then on waits for locks may be missing."
+    )
+
+
 LOCKS_OF_WITH_UNSEEN = (
     "This Python's frames cannot be read: locks taken by `with` are known from samples only."
 )

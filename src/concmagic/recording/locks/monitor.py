@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Sequence
 from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
@@ -39,6 +40,7 @@ class LockMonitor:
         self.sees_with = stack.BEFORE_WITH < 0 or stack.can_read()
         self.full_ns = 0  # since then locks are no longer watched
         self.failure: Exception | None = None  # why, if not because they were too many
+        self.lost_to: str | None = None  # who has its tool since; "" is nobody, None: it kept it
         self._tool: int | None = None
         self._watched: dict[int, tuple[CodeType, Watched]] = {}
         self._instructed: list[CodeType] = []
@@ -64,17 +66,25 @@ class LockMonitor:
         monitoring.set_events(self._tool, events.CALL | begins)
 
     def stop(self) -> None:
-        """Leave nothing."""
+        """Leave nothing, also where the cell has freed the tool, or given it to another."""
         tool, self._tool = self._tool, None
-        if tool is None or monitoring.get_tool(tool) != NAME:
+        if tool is None:
+            return
+        codes = (*self._semaphores, *self._instructed)
+        self._watched, self._instructed = {}, []
+        owner = monitoring.get_tool(tool)
+        self.lost_to = None if owner == NAME else owner or ""
+        if owner is None:  # up to 3.13 a freed tool's events go on
+            monitoring.use_tool_id(tool, NAME)
+        elif owner != NAME:
+            _leave_to_another(tool, self._callbacks(), codes)
             return
         monitoring.set_events(tool, 0)
-        for code in (*self._semaphores, *self._instructed):
+        for code in codes:
             monitoring.set_local_events(tool, code, 0)
         for event in self._callbacks():
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
-        self._watched, self._instructed = {}, []
 
     def _callbacks(self) -> dict[int, Any]:
         events = monitoring.events
@@ -198,7 +208,22 @@ class LockMonitor:
     def _watch_no_longer(self) -> None:
         if not self.full_ns and self._tool is not None:
             self.full_ns = monotonic_ns()
-            monitoring.set_events(self._tool, 0)
+            if monitoring.get_tool(self._tool) == NAME:  # else the cell has freed it
+                monitoring.set_events(self._tool, 0)
+
+
+def _leave_to_another(tool: int, callbacks: dict[int, Any], codes: Sequence[CodeType]) -> None:
+    """The tool is another's now: take out what is still ours, and nothing of theirs."""
+    mine = 0
+    for event, callback in callbacks.items():
+        found = monitoring.register_callback(tool, event, None)
+        if found == callback:
+            mine |= event
+        else:
+            monitoring.register_callback(tool, event, found)
+    monitoring.set_events(tool, monitoring.get_events(tool) & ~mine)
+    for code in codes:
+        monitoring.set_local_events(tool, code, monitoring.get_local_events(tool, code) & ~mine)
 
 
 def _known_or_watched(code: CodeType) -> Watched:

@@ -116,7 +116,9 @@ class LockRecorder:
         return log
 
     def _tell_losses(self, monitor: Any) -> None:
-        if monitor is not None and monitor.failure is not None:
+        if monitor is not None and monitor.lost_to is not None:
+            self.problems.append(sentences.tool_for_locks_lost(monitor.lost_to))
+        elif monitor is not None and monitor.failure is not None:
             self.problems.append(sentences.recorder_failed("locks", monitor.failure))
         elif monitor is not None and monitor.full_ns:
             self.problems.append(sentences.locks_no_longer_watched(self._table.operations))

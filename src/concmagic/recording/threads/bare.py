@@ -13,9 +13,11 @@ import functools
 import operator
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.recording.guards import guarded
 from concmagic.recording.patches import Patches
 from concmagic.recording.threads import origin as thread_origin
 from concmagic.recording.threads.life import Life
@@ -66,11 +68,17 @@ def _starting(recorder: ThreadRecorder, original: Callable[..., int]) -> Callabl
 def _steps(
     recorder: ThreadRecorder, function: Any, call: Any, started_ns: int, starter: int
 ) -> Iterator[Any]:
-    life = Life(thread_origin.name_of(function), True, thread_origin.origin_of(function))
-    life.started_ns, life.starter = started_ns, starter
+    life = guarded(partial(_begun, recorder, function, started_ns, starter), recorder.failed)
     del function
-    recorder.begin(life)
     try:
         yield call
     finally:
-        recorder.end(life)
+        if life is not None:
+            guarded(partial(recorder.end, life), recorder.failed)
+
+
+def _begun(recorder: ThreadRecorder, function: Any, started_ns: int, starter: int) -> Life:
+    life = Life(thread_origin.name_of(function), True, thread_origin.origin_of(function))
+    life.started_ns, life.starter = started_ns, starter
+    recorder.begin(life)
+    return life

@@ -78,7 +78,7 @@ class PoolNames:
         """The pool's name, "" for a thread that is in none."""
         place = (getattr(target, "__module__", ""), getattr(target, "__qualname__", ""))
         if place == ("concurrent.futures.thread", "_worker"):
-            return thread.name.rpartition("_")[0]
+            return str(thread.name).rpartition("_")[0]
         if place == ("multiprocessing.pool", "worker"):
             return self._thread_pool(thread)
         if getattr(getattr(target, "func", None), "__module__", "") == "concmagic.runners.loop_threads":

@@ -7,16 +7,18 @@ whom) and `_delete` (called last thing by every thread, also one that began befo
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.recording import ours
+from concmagic.recording.guards import guarded
+from concmagic.recording.labels import text_of
 from concmagic.recording.patches import Patches
 from concmagic.recording.threads import clock as thread_clock
 from concmagic.recording.threads import origin as thread_origin
@@ -61,7 +63,7 @@ class ThreadRecorder:
         self._own_id = threading.get_native_id()
         read = thread_clock.reader()
         for thread in threading.enumerate():
-            self._note_existing(thread, read)
+            guarded(partial(self._note_existing, thread, read), self.failed)
         self._install()
 
     def stop(self) -> tuple[ThreadRecord, ...]:
@@ -135,7 +137,7 @@ class ThreadRecorder:
     def observe(self, thread: threading.Thread, started_ns: int, starter: int) -> Life:
         """Begin the life of a thread of `threading`, in that thread."""
         target = thread_origin.target_of(thread)
-        life = Life(thread.name, thread.daemon, thread_origin.origin_of(target))
+        life = Life(text_of(thread.name), thread.daemon, thread_origin.origin_of(target))
         life.group = self._pools.group_of(thread, target)
         life.started_ns, life.starter = started_ns, starter
         self.begin(life)
@@ -147,14 +149,24 @@ class ThreadRecorder:
         by_ident = {thread.ident: thread for thread in threading.enumerate()}
         read = thread_clock.reader()
         for life in tuple(self._alive.values()):
-            thread = by_ident.get(life.ident)
-            if thread is not None:
-                life.leave(thread, _name(thread, life.native_id, life.name))
-            cpu = read(life.native_id)
-            if cpu is not None:
-                life.note_cpu(monotonic_ns(), cpu, last=True)
-            if life.native_id == threading.get_native_id():
-                life.switches = thread_clock.switches()
+            guarded(partial(self._note_last, life, by_ident.get(life.ident), read), self.failed)
+
+    def _note_last(
+        self, life: Life, thread: threading.Thread | None, read: Callable[[int], int | None]
+    ) -> None:
+        if thread is not None:
+            life.leave(thread, _name(thread, life.native_id, life.name))
+        cpu = read(life.native_id)
+        if cpu is not None:
+            life.note_cpu(monotonic_ns(), cpu, last=True)
+        if life.native_id == threading.get_native_id():
+            life.switches = thread_clock.switches()
+
+    def failed(self, error: BaseException) -> None:
+        """Tell that a thread, or the end of one, could not be noted."""
+        problem = sentences.thread_not_recorded(error)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _origin(self, life: Life, kernel: frozenset[int]) -> Origin:
         if ours.contains(life.native_id):
@@ -188,33 +200,32 @@ def _run(
     recorder: ThreadRecorder, thread: threading.Thread, bootstrap: Any, started_ns: int, starter: int
 ) -> None:
     """The first Python frame of a thread of the cell."""
-    life: Life | None = None
-    try:
-        life = recorder.observe(thread, started_ns, starter)
-    except Exception as error:
-        recorder.problems.append(sentences.thread_not_recorded(error))
+    life = guarded(partial(recorder.observe, thread, started_ns, starter), recorder.failed)
     try:
         bootstrap()
     finally:
         if life is not None:
-            recorder.end(life)
+            guarded(partial(recorder.end, life), recorder.failed)
 
 
 def _deleting(recorder: ThreadRecorder, original: Any) -> Any:
     @functools.wraps(original)
     def _delete(thread: threading.Thread) -> None:
-        life = recorder.life_here()
-        if life is not None:
-            with contextlib.suppress(Exception):  # a thread's end must not fail for a name of ours
-                life.leave(thread, _name(thread, life.native_id, life.name))
-                recorder.end(life)
+        guarded(partial(_leave, recorder, thread), recorder.failed)
         original(thread)
 
     return _delete
+
+
+def _leave(recorder: ThreadRecorder, thread: threading.Thread) -> None:
+    life = recorder.life_here()
+    if life is not None:
+        life.leave(thread, _name(thread, life.native_id, life.name))
+        recorder.end(life)
 
 
 def _name(thread: threading.Thread, native_id: int, known: str = "") -> str:
     """The name that `threading` knows, but for a stand-in that it made for a thread it did not start."""
     if isinstance(thread, threading._DummyThread):
         return known or f"thread {native_id}"
-    return thread.name
+    return text_of(thread.name)
