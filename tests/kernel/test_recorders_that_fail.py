@@ -147,9 +147,10 @@ import threading, time
 class Odd(threading.Thread):
     name = property(lambda self: 1 / 0, lambda self, value: None)
 go = threading.Event()
-numbered = threading.Thread(target=go.wait); numbered._name = 7
+numbered = threading.Thread(target=go.wait)
 odd = Odd(target=go.wait, daemon=True)
 for each in (numbered, odd): each.start()
+numbered._name = 7  # from 3.14 on a thread of such a name cannot be started
 """
     end = "\ngo.set()\nfor each in (numbered, odd): each.join()\nprint('joined')\n42"
     plain = kernel.run(code + end)
