@@ -3,6 +3,7 @@
 ConcMagicError
 ├── OptionError        a wrong option or header: nothing has run
 ├── BodyError          a loop body that cannot be one: nothing has run
+├── NoTimeoutError     --timeout cannot be kept: nothing has run
 ├── TracerBusyError    another tool holds what VizTracer needs: nothing has run
 ├── ChildStartError    a child process could not start
 ├── ChildEndedError    an interrupt ended the child processes that had this job
@@ -22,6 +23,10 @@ class OptionError(ConcMagicError):
 
 class BodyError(ConcMagicError):
     """A loop body that cannot be run once per item; the message says what would be right."""
+
+
+class NoTimeoutError(ConcMagicError):
+    """Nothing could be started that would end the cell when its time is up."""
 
 
 class TracerBusyError(ConcMagicError):

@@ -25,7 +25,8 @@ seen = recorders.stop()
 import viztracer
 theirs = viztracer.VizTracer(verbose=0, tracer_entries=1000)
 print(json.dumps([started, seen["calls"].events, viztracer.snaptrace.Tracer is library.load().Tracer,
-                  isinstance(theirs, library.load().Tracer), viztracer.snaptrace.__file__, recorders.problems]))
+                  isinstance(theirs, library.load().Tracer), viztracer.snaptrace.__file__,
+                  recorders.problems]))
 """
 
 _WITH_TRIO = """

@@ -9,13 +9,21 @@ from typing import Any
 from concmagic import sentences
 
 _failed: dict[str, str] = {}  # by the name of what was called: the first error in noting it
+_losses: dict[str, None] = {}  # sentences, each once
 
 
 def problems() -> list[str]:
     """What could not be noted since this was asked last, as sentences."""
     told = [sentences.call_not_noted(name, error) for name, error in _failed.items()]
+    told += _losses
     _failed.clear()
+    _losses.clear()
     return told
+
+
+def note_loss(sentence: str) -> None:
+    """Keep a sentence for `problems`, where what failed runs in the user's thread and has nobody to tell."""
+    _losses[sentence] = None
 
 
 def hide_frame(error: BaseException, frames: int = 1) -> None:

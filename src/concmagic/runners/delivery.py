@@ -10,15 +10,13 @@ loops hold that for theirs, and warn.)
 
 from __future__ import annotations
 
-import _thread
 import faulthandler
 import os
 import signal
 import threading
 from contextlib import suppress
-from typing import Any
 
-from concmagic.recording import ours
+from concmagic.recording.ours import FAREWELL_S, OwnThread
 
 # From a signal's arrival: long enough for the main thread to have acted, or to stand in its wait.
 NUDGES_S = (0.02, 0.06, 0.12, 0.3)
@@ -38,14 +36,15 @@ class Delivery:
         if not hasattr(faulthandler, "register"):
             return
         self._handler = signal.getsignal(signal.SIGINT)
-        self._stopped, self._ended = _locked(), _locked()
+        self._thread = OwnThread(self._run)
         try:
             self._read, self._write = os.pipe()
-            _thread.start_new_thread(self._run, ())
-        except (
-            OSError,
-            RuntimeError,
-        ):  # none to be had: a signal is what it is without us
+        except OSError:
+            return  # none to be had: a signal is what it is without us
+        try:
+            self._thread.start()
+        except (RuntimeError, MemoryError):
+            self._close()
             return
         os.set_blocking(self._write, False)  # a handler never waits
         faulthandler.register(signal.SIGINT, file=self._write, all_threads=False, chain=True)
@@ -60,26 +59,23 @@ class Delivery:
         now = signal.getsignal(signal.SIGINT)
         if now is not self._handler and now is not None:  # the cell's, which has just been overridden
             signal.signal(signal.SIGINT, now)
-        self._stopped.release()
-        os.set_blocking(self._write, True)
-        os.write(self._write, _STOP)
-        self._ended.acquire()
+        self._thread.tell()
+        with suppress(BlockingIOError):  # a pipe full of signals wakes it as well
+            os.write(self._write, _STOP)
+        if self._thread.join(FAREWELL_S):  # else it has them to itself for good
+            self._close()
+
+    def _close(self) -> None:
         os.close(self._read)
         os.close(self._write)
 
     def _run(self) -> None:
-        native_id = _thread.get_native_id()
-        ours.add(native_id)
-        try:
-            while _STOP not in os.read(self._read, 65536):
-                self._break_the_wait()
-        finally:
-            ours.remove(native_id)
-            self._ended.release()
+        while _STOP not in os.read(self._read, 65536) and not self._thread.pause(0):
+            self._break_the_wait()
 
     def _break_the_wait(self) -> None:
         signum = _harmless()
-        if signum is None or self._wait(NUDGES_S[0]):
+        if signum is None or self._thread.pause(NUDGES_S[0]):
             return
         nothing = os.open(os.devnull, os.O_WRONLY)
         faulthandler.register(signum, file=nothing, all_threads=False, chain=True)
@@ -87,18 +83,11 @@ class Delivery:
             for delay_s in NUDGES_S[1:]:
                 with suppress(ProcessLookupError):  # the interpreter ends
                     signal.pthread_kill(threading.main_thread().ident or 0, signum)
-                if self._wait(delay_s):
+                if self._thread.pause(delay_s):
                     return
         finally:
             faulthandler.unregister(signum)
             os.close(nothing)
-
-    def _wait(self, seconds: float) -> bool:
-        """Whether `stop` was called meanwhile."""
-        stopped = bool(self._stopped.acquire(timeout=seconds))
-        if stopped:
-            self._stopped.release()
-        return stopped
 
 
 def _harmless() -> signal.Signals | None:
@@ -108,9 +97,3 @@ def _harmless() -> signal.Signals | None:
         if signum is not None and signal.getsignal(signum) is signal.SIG_DFL:
             return signal.Signals(signum)
     return None
-
-
-def _locked() -> Any:
-    lock = _thread.allocate_lock()
-    lock.acquire()
-    return lock

@@ -12,11 +12,14 @@ import signal
 import threading
 import types
 from collections.abc import Callable
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Literal
 
 from concmagic import sentences
-from concmagic.recording import ours
+from concmagic.bounded import held
+from concmagic.errors import NoTimeoutError
 from concmagic.recording.before_end import look_before_end
+from concmagic.recording.ours import FAREWELL_S, OwnThread
 from concmagic.runners.delivery import Delivery
 
 FIRST_REPEAT_S = 0.3
@@ -77,6 +80,9 @@ class Interrupts:
             self._take_over_from(getattr(self._before, "__self__", None))
             if self._timeout is not None:
                 self._timer = _Sender(self._timeout, None, self._time_is_up)
+                if not self._timer.is_started:
+                    self.__exit__()
+                    raise NoTimeoutError(sentences.NO_TIMEOUT)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -122,7 +128,10 @@ class Interrupts:
 
 
 class _Sender:
-    """A thread below `threading` that sends SIGINT to the main thread after a delay, then again and again."""
+    """A thread below `threading` that sends SIGINT to the main thread after a delay, then again and again.
+
+    Where no thread is to be had nothing is sent: a click still is what it is in a plain cell.
+    """
 
     def __init__(
         self, delay_s: float, repeat_s: float | None, before: Callable[[], None] | None = None
@@ -132,42 +141,28 @@ class _Sender:
         self._before = before
         self._stopped = False
         self._sending = _thread.allocate_lock()
-        self._wake = _locked()
-        self._ended = _locked()
-        _thread.start_new_thread(self._run, ())
+        self._thread = OwnThread(self._send_until_stopped)
+        self.is_started = False
+        with suppress(RuntimeError, MemoryError):
+            self._thread.start()
+            self.is_started = True
 
     def stop(self) -> None:
         """Send nothing any more, and wait until the thread is gone."""
-        with self._sending:
+        with held(self._sending, FAREWELL_S):
             self._stopped = True
-        self._wake.release()
-        self._ended.acquire()
-
-    def _run(self) -> None:
-        native_id = _thread.get_native_id()
-        ours.add(native_id)
-        try:
-            self._send_until_stopped()
-        finally:
-            ours.remove(native_id)
-            self._ended.release()
+        self._thread.end()
 
     def _send_until_stopped(self) -> None:
         delay_s: float | None = self._delay_s
-        while delay_s is not None and not self._wake.acquire(timeout=min(delay_s, threading.TIMEOUT_MAX)):
-            with self._sending:
+        while delay_s is not None and not self._thread.pause(min(delay_s, threading.TIMEOUT_MAX)):
+            with held(self._sending, FAREWELL_S):
                 if self._stopped:
                     return
                 if self._before is not None:
                     self._before()
                 _interrupt_main()
             delay_s = self._repeat_s
-
-
-def _locked() -> Any:
-    lock = _thread.allocate_lock()
-    lock.acquire()
-    return lock
 
 
 def _interrupt_main() -> None:

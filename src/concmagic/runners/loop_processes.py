@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from concmagic import sentences
+from concmagic.bounded import until
 from concmagic.clock import monotonic, monotonic_ns
 from concmagic.errors import BodyError, ChildStartError
 from concmagic.runners.loop_header import Source
@@ -89,7 +90,7 @@ class _Pool:
         handles: list[Any] = [worker.connection for worker in self._workers]
         handles += [worker.process.sentinel for worker in self._workers]
         # Written in Python, so that an interrupt finds a frame that it may raise in.
-        ready = pipes.wait(handles)
+        ready = until(partial(pipes.wait, handles))
         for worker in list(self._workers):
             if worker.connection in ready or worker.process.sentinel in ready:
                 self._receive(worker)
@@ -102,7 +103,7 @@ class _Pool:
         for worker in self._workers:
             while not _is_over(worker):
                 self._print_more(worker)
-            worker.process.join()
+            until(partial(_is_gone, worker))
 
     def terminate(self) -> None:
         """End what is left of them. An interrupt that comes again and again must not keep us from it."""
@@ -188,7 +189,7 @@ class _Pool:
 
     def _bury(self, worker: _Worker) -> None:
         """A worker has ended that was not asked to."""
-        worker.process.join()
+        until(partial(_is_gone, worker))  # its pipe may have ended a moment earlier
         self._workers.remove(worker)
         worker.connection.close()
         name, exit_code, job = worker.process.name, worker.process.exitcode, worker.job
@@ -215,8 +216,13 @@ class _Pool:
 
 def _is_over(worker: _Worker) -> bool:
     """Wait until a worker has ended or printed something; answers whether it has ended."""
-    ready = pipes.wait([worker.connection, worker.process.sentinel])
+    ready = until(partial(pipes.wait, [worker.connection, worker.process.sentinel]))
     return worker.process.sentinel in ready
+
+
+def _is_gone(worker: _Worker, seconds: float) -> bool:
+    worker.process.join(seconds)
+    return worker.process.exitcode is not None
 
 
 def _parcel(body: Body) -> Parcel:

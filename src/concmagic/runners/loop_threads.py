@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from concmagic.bounded import until
 from concmagic.recording.threads import recorder as threads
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
 from concmagic.runners.loop_unbound import explain_unbound
 
 Body = Callable[[Any], Any]
+_OVER = object()
 
 
 def run_in_threads(run: LoopRun, source: Source, body: Body, workers: int, file: str) -> None:
@@ -59,8 +61,15 @@ class _Pool:
 
     def take(self) -> None:
         """Wait until one job has ended."""
-        self._done.get()
+        until(self._take_one)
         self.pending -= 1
+
+    def _take_one(self, seconds: float) -> bool:
+        try:
+            self._done.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
 
     def close(self) -> None:
         """Tell the workers to end after what they run."""
@@ -71,20 +80,27 @@ class _Pool:
         """Wait until they have."""
         self.close()
         for thread in self._threads:
-            thread.join()
+            until(partial(_has_ended, thread))
 
     def _start(self) -> None:
         name = f"worker-{len(self._threads) + 1}"
         # A partial: recorders look at the target's module to tell whose thread it is, and it is the user's.
-        thread = threading.Thread(target=functools.partial(self._work), name=name)
+        thread = threading.Thread(target=partial(self._work), name=name)
         self._threads.append(thread)
         thread.start()
 
     def _work(self) -> None:
-        while (job := self._todo.get()) is not None:
+        while (job := until(self._next)) is not _OVER:
             if not self._run.stopped:
                 self._run_one(job)
             self._done.put(job)
+
+    def _next(self, seconds: float) -> Job | object:
+        """The next job; _OVER when there is none any more, also where nobody could say so."""
+        try:
+            return self._todo.get(timeout=seconds) or _OVER
+        except queue.Empty:
+            return _OVER if self._run.stopped else None
 
     def _run_one(self, job: Job) -> None:
         threads.note_job()
@@ -96,3 +112,8 @@ class _Pool:
             explain_unbound(error, self._file)
             self._run.ended(job)
         threads.note_job()
+
+
+def _has_ended(thread: threading.Thread, seconds: float) -> bool:
+    thread.join(seconds)
+    return not thread.is_alive()

@@ -8,6 +8,7 @@ CALLS_ASKED_FOR_IN_VAIN = (
     "--detail calls recorded no calls: on a free-threaded Python it can end the kernel to stop recording them; "
     "states are whole."
 )
+RECORDING_NOT_ENDED = "another thread is ending the recording, and does not come to an end"
 
 
 def tool_is_busy(name: str) -> str:

@@ -96,6 +96,27 @@ def child_told_its_calls(name: str, exit_code: int | None, missing_ns: float) ->
     )
 
 
+def ends_not_watched(error: BaseException) -> str:
+    """Nothing of ours waits for the end of children, because it could not be started."""
+    return (
+        f"The ends of child processes are told late, or not at all: nothing could be started to watch for them "
+        f"({type(error).__name__}: {error})."
+    )
+
+
+def end_not_heard(error: BaseException) -> str:
+    """A child has nothing of ours that listens."""
+    return (
+        f"What a child did is missing if it was terminated or outlived the cell: nothing could be started in it "
+        f"to listen ({type(error).__name__}: {error})."
+    )
+
+
+def child_busy_with_us() -> str:
+    """A child waited for us for too long, and went on without."""
+    return "What one of the children did is missing: its recorders did not come to an end."
+
+
 def child_did_not_answer(name: str) -> str:
     """Say what is here of a child that went on, and was too busy to hand over the rest."""
     return (

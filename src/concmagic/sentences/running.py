@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from concmagic.sentences.numbers import duration
 
+NO_TIMEOUT = (
+    "--timeout cannot be kept: no thread can be started that would end the cell. It has not run; without "
+    "--timeout it will."
+)
 SETTING_BUDGET = (
     "Events of calls that each process records under --detail auto; then the rest has states only."
 )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import _thread
-import threading
 from collections.abc import Callable
 
-from concmagic.recording import ours
 from concmagic.recording.calls.event_nodes import used
 from concmagic.recording.calls.process_tracer import ProcessTracer
 from concmagic.recording.calls.thread_profiles import NEEDED
+from concmagic.recording.ours import FAREWELL_S, OwnThread
 
 # The fastest code makes some six million events a second: half of what remains at that pace.
 _FASTEST_PER_S = 6e6
 _SHORTEST_S, _LONGEST_S = 0.005, 0.025
-_FAREWELL_S = 2.0
 _IGNORED_DEPTH = 1000  # so deep that returns without a call, at the recording's start, do not lead out
 
 
@@ -39,38 +37,36 @@ class BudgetWatcher:
         self._on_full = on_full
         self._on_look = on_look
         self._failed = failed
-        self._end = _thread.allocate_lock()  # held while it shall watch
-        self._ended = _thread.allocate_lock()  # held while it lives
-        self._hidden = _thread.allocate_lock()  # held until VizTracer ignores it
-        self.native_id = 0
+        self._thread = OwnThread(self._run)
+        self._hidden = _thread.allocate_lock()  # taken until VizTracer ignores it
+
+    @property
+    def native_id(self) -> int:
+        """Of its thread."""
+        return self._thread.native_id
 
     def start(self) -> None:
-        """Return when it watches, unseen: later VizTracer might ask `threading` who it is."""
-        for lock in (self._end, self._ended, self._hidden):
-            lock.acquire()
-        _thread.start_new_thread(self._run, ())
-        self._hidden.acquire(timeout=_FAREWELL_S)
+        """Return when it watches, unseen: later VizTracer might ask `threading` who it is.
+
+        Raises RuntimeError where no thread is to be had.
+        """
+        self._hidden.acquire(blocking=False)
+        self._thread.start()
+        self._hidden.acquire(timeout=FAREWELL_S)
 
     def stop(self) -> None:
         """End it and wait until it is gone. Harmless when it has ended already."""
-        if self._end.locked():
-            self._end.release()
-        if self._ended.acquire(timeout=_FAREWELL_S):
-            self._ended.release()
+        self._thread.end()
 
     def _run(self) -> None:
-        self.native_id = threading.get_native_id()
-        ours.add(self.native_id)
         try:
             self._hide()
             self._watch()
         except Exception as error:  # raised, it would be printed into the cell
             self._failed(error)
         finally:
-            ours.remove(self.native_id)
             if self._hidden.locked():  # it failed before
                 self._hidden.release()
-            self._ended.release()
 
     def _hide(self) -> None:
         # Up to 3.11 VizTracer meets no thread that is started below `threading`. Nor shall it: when one ends
@@ -83,9 +79,9 @@ class BudgetWatcher:
         while (remaining := self._limit - used(self._process.head)) > 0:
             self._on_look()
             pause = remaining / 2 / _FASTEST_PER_S
-            if self._end.acquire(timeout=min(_LONGEST_S, max(_SHORTEST_S, pause))):
+            if self._thread.pause(min(_LONGEST_S, max(_SHORTEST_S, pause))):
                 return
         self._on_full()
         while self._on_look():
-            if self._end.acquire(timeout=_LONGEST_S):
+            if self._thread.pause(_LONGEST_S):
                 return

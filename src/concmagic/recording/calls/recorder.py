@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from concmagic import sentences
+from concmagic.bounded import held
 from concmagic.errors import TracerBusyError
 from concmagic.interpreter import build
 from concmagic.recording import ours, throws
@@ -176,9 +177,14 @@ class CallRecorder:
                 self._halt(budget_used=True)
 
     def _halt(self, budget_used: bool) -> None:
-        """End the recording, once: the watcher and the cell's end may both ask."""
+        """End the recording, once: the watcher and the cell's end may both ask.
+
+        Raises TimeoutError where the other does not come to an end: the buffer must not be read then.
+        """
         process = self._process
-        with self._guard:
+        with held(self._guard, ours.FAREWELL_S) as got:
+            if not got:
+                raise TimeoutError(sentences.RECORDING_NOT_ENDED)
             if process is None or self._end_pair is not None:
                 return
             evicted = process.evicted()

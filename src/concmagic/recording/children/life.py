@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
+from concmagic.bounded import held
 from concmagic.clock import monotonic_ns, process_time_ns
 from concmagic.recording.children import becoming, messages, prints, resources
 from concmagic.recording.children.copies import Copies
@@ -63,7 +64,7 @@ class Life:
         self._turn = threading.RLock()  # a target begins as a whole, before it is handed over or not at all
         self._gate = _thread.allocate_lock()
         self._over = _thread.allocate_lock()
-        self._over.acquire()
+        self._over.acquire(blocking=False)
 
     def begin(self) -> None:
         """Say hello, and be ready for any end."""
@@ -76,8 +77,8 @@ class Life:
 
     def begin_target(self) -> None:
         """The user's target begins now: from here on everything is recorded."""
-        with self._turn:
-            if self.target_ns is None:
+        with held(self._turn, _PATIENCE_S) as got:
+            if got and self.target_ns is None:
                 self.called_ns = monotonic_ns()
                 self._begin_target(self.called_ns, self.imports.stop())
 
@@ -177,7 +178,7 @@ class Life:
         self.file.note_told()
 
     def _evidence(self, exit_code: int | None) -> dict[str, Any]:
-        with self._turn:
+        with held(self._turn, _PATIENCE_S):  # also without it: what is recorded so far is better than nothing
             done_ns = monotonic_ns()
             seen = self.recorders.stop()
         return {

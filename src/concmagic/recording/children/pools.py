@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic import errors, sentences
+from concmagic.bounded import held
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children.family import Child
 from concmagic.recording.patches import Patches
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from concmagic.recording.children.hooks import Hooks
 
 DEATHS_AT_START = 2
+_PATIENCE_S = 1.0
 
 
 class Pools:
@@ -158,7 +160,7 @@ def _fail(job: Any, error: BaseException) -> None:
 
 def _fail_iterator(job: Any, error: BaseException) -> None:
     job._set(job._index, (False, error))
-    with job._cond:
+    with held(job._cond, _PATIENCE_S):  # the pool's threads have it for moments only
         job._cache.pop(job._job, None)
         # The pool's thread may still tell the length, and then takes the job out of its cache.
         job._cache = {job._job: job}

@@ -9,9 +9,11 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from concmagic.bounded import held
 from concmagic.clock import monotonic_ns
 from concmagic.recording.quiet import watched
 
+_PATIENCE_S = 2.0  # for another thread's line: a full pipe may keep it
 MOST = 100_000  # notes that are kept
 _notes: list[tuple[int, int]] = []
 _lines: list[_Lines] = []  # of this process's streams, where they send every single write
@@ -90,7 +92,7 @@ class _Lines:
 
     def write(self, text: str) -> int:
         """Send what is complete, keep the rest."""
-        with self._lock:
+        with held(self._lock, _PATIENCE_S):  # without it lines may be glued, but they come
             lines, newline, kept = (self._kept + text).rpartition("\n")
             self._kept = kept
             if newline:
@@ -100,7 +102,7 @@ class _Lines:
 
     def flush(self) -> None:
         """Send everything now."""
-        with self._lock:
+        with held(self._lock, _PATIENCE_S):
             kept, self._kept = self._kept, ""
             if kept:
                 self._write(kept)

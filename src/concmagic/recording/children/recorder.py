@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import os
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from concmagic.bounded import held
 from concmagic.clock import monotonic, sleep
 from concmagic.options import Options
 from concmagic.recording.children import dormant, pickling, resources, tree
@@ -21,6 +22,7 @@ from concmagic.recording.raw import ProcessRecord
 
 GRACE_S = 0.3  # for children that have ended and still write
 _STEP_S = 0.005
+_PATIENCE_S = 5.0  # for another thread that prepares the first child: it imports
 
 Files = dict[tuple[int, int], dict[str, Any]]  # by pid and begin what a child told
 
@@ -44,7 +46,7 @@ class ChildRecorder:
         )
         self._hooks: child_hooks.Hooks | None = None
         self._folder: Path | None = None
-        self._preparing = threading.Lock()
+        self._preparing = _thread.allocate_lock()
         self._asked: dict[int, Path] = {}
         self._names: list[resources.Name] = []  # that the kernel itself made
         self._was_ended = False
@@ -117,8 +119,8 @@ class ChildRecorder:
         All imports are done by then: a child forked while another thread imports a module
         would wait for ever when it needs that module itself.
         """
-        with self._preparing:
-            if self._folder is not None:
+        with held(self._preparing, _PATIENCE_S) as got:
+            if not got or self._folder is not None:
                 return
             import ctypes  # noqa: F401
 

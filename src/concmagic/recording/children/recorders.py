@@ -9,7 +9,10 @@ import threading
 from typing import Any
 
 from concmagic import sentences
+from concmagic.bounded import held
 from concmagic.recording import quiet
+
+_PATIENCE_S = 4.0  # for whoever starts or stops them: less than a process waits for all that we do at its end
 
 # Importing what they observe would cost a child up to 40 ms: these wait until it has imported it.
 _OBSERVED = {"tasks": "asyncio", "jobs": "concurrent.futures.thread", "hosts": "socket"}
@@ -49,18 +52,16 @@ class ChildRecorders:
 
     def start(self) -> bool:
         """Start what can be started; False: they have been stopped already, before they could begin."""
-        with self._turn:
-            self._is_on = not self._is_over
+        with held(self._turn, _PATIENCE_S) as got:
+            self._is_on = got and not self._is_over
             self._start_due()
             return self._is_on
 
     def start_due(self) -> None:
         """Start those too that have something to observe by now."""
-        if self._turn.acquire(blocking=False):  # else they are just being started or stopped
-            try:
+        with held(self._turn, 0) as got:
+            if got:  # else they are just being started or stopped
                 self._start_due()
-            finally:
-                self._turn.release()
 
     def _start_due(self) -> None:
         due = [name for name in self._waiting if self._is_on and _is_due(name)]
@@ -75,8 +76,11 @@ class ChildRecorders:
 
     def stop(self) -> dict[str, Any]:
         """Stop them, last first, for good; what each saw, by the ProcessRecord's field."""
-        with self._turn:
+        with held(self._turn, _PATIENCE_S) as got:
             self._is_on, self._is_over = False, True
+            if not got:
+                self.problems.append(sentences.child_busy_with_us())
+                return {}
             return self._stop()
 
     def _stop(self) -> dict[str, Any]:

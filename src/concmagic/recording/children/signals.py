@@ -9,17 +9,19 @@ the same thread listens to.
 
 from __future__ import annotations
 
-import _thread
 import os
 import select
 import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from concmagic.recording import ours
+from concmagic import sentences
+from concmagic.recording import quiet
+from concmagic.recording.ours import OwnThread
 
 
 class Listener:
@@ -41,7 +43,11 @@ class Listener:
         if threading.current_thread() is threading.main_thread():
             self._catch()
         if self._ask >= 0 or self._catches:
-            _thread.start_new_thread(self._listen, (self._read, self._ask))
+            try:
+                OwnThread(partial(self._listen, self._read, self._ask)).start()
+            except (RuntimeError, MemoryError) as error:  # its end and its parent's question go unheard
+                self.forget()
+                quiet.note_loss(sentences.end_not_heard(error))
 
     def _catch(self) -> None:
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -77,8 +83,6 @@ class Listener:
             os.write(self._write, bytes([number]))
 
     def _listen(self, signals: int, ask: int) -> None:
-        native_id = threading.get_native_id()
-        ours.add(native_id)
         try:
             poll = select.poll()
             for file in {signals, ask} - {-1}:
@@ -87,8 +91,6 @@ class Listener:
                 pass
         except OSError:
             return  # the user's code closed descriptors that it did not open
-        finally:
-            ours.remove(native_id)
 
     def _take(self, ready: list[tuple[int, int]], signals: int, ask: int) -> bool:
         """What has come; answers whether to go on listening."""

@@ -7,15 +7,15 @@ ends are known from multiprocessing's own polls only.
 
 from __future__ import annotations
 
-import _thread
 import os
 import select
 import sys
-import threading
 from collections.abc import Callable
 
+from concmagic import sentences
 from concmagic.clock import monotonic_ns
-from concmagic.recording import ours
+from concmagic.recording import quiet
+from concmagic.recording.ours import FAREWELL_S, OwnThread
 
 Ended = Callable[[int, int | None, int | None], None]  # pid, exit code, when
 
@@ -28,38 +28,43 @@ class Watcher:
         self._pids: dict[int, int] = {}  # pidfd → pid
         self._epoll: select.epoll | None = None
         self._stop_read = self._stop_write = -1
-        self._over = _thread.allocate_lock()
+        self._thread = OwnThread(self._run)
+        self._cannot = sys.platform != "linux"
 
     def watch(self, pid: int) -> None:
-        """Notice the end of this process, a child of ours or not."""
-        if sys.platform != "linux":
+        """Notice the end of this process, a child of ours or not.
+
+        Raises nothing: who calls is the user's thread, and the child lives. Where no thread or descriptor
+        is to be had, that is kept for `quiet.problems`, and ends are known from multiprocessing's polls.
+        """
+        if self._cannot or (self._epoll is None and not self._begin()):
             return
-        if self._epoll is None:
-            self._begin()
         try:
             file = os.pidfd_open(pid)
         except OSError:
-            return  # gone already, or a kernel before 5.3
+            return  # gone already, no descriptor to be had, or a kernel before 5.3
         self._pids[file] = pid
         assert self._epoll is not None
         self._epoll.register(file, select.EPOLLIN)
 
-    def _begin(self) -> None:
-        self._epoll = select.epoll()
-        self._stop_read, self._stop_write = os.pipe()
-        self._epoll.register(self._stop_read, select.EPOLLIN)
-        self._over.acquire()
-        _thread.start_new_thread(self._run, (self._epoll,))
-
-    def _run(self, epoll: select.epoll) -> None:
-        native_id = threading.get_native_id()
-        ours.add(native_id)
+    def _begin(self) -> bool:
         try:
-            while self._look(epoll):
-                pass
-        finally:
-            ours.remove(native_id)
-            self._over.release()
+            self._epoll = select.epoll()
+            self._stop_read, self._stop_write = os.pipe()
+            self._epoll.register(self._stop_read, select.EPOLLIN)
+            self._thread.start()
+        except (OSError, RuntimeError, MemoryError) as error:
+            self._cannot = True
+            if self._epoll is not None:
+                self._close()
+            quiet.note_loss(sentences.ends_not_watched(error))
+            return False
+        return True
+
+    def _run(self) -> None:
+        epoll = self._epoll
+        while epoll is not None and self._look(epoll):
+            pass
 
     def _look(self, epoll: select.epoll) -> bool:
         for file, _ in epoll.poll():
@@ -73,12 +78,13 @@ class Watcher:
         return True
 
     def stop(self) -> None:
-        """Watch no longer; the thread is over when this returns."""
+        """Watch no longer. A thread that does not come to an end keeps the descriptors to itself."""
         if self._epoll is None:
             return
         os.write(self._stop_write, b"x")
-        self._over.acquire()
-        self._close()
+        if self._thread.join(FAREWELL_S):
+            self._close()
+        self._epoll = None
 
     def forget_after_fork(self) -> None:
         """In a forked child: close what it inherited. The thread was not."""
@@ -88,9 +94,10 @@ class Watcher:
     def _close(self) -> None:
         assert self._epoll is not None
         self._epoll.close()
-        for file in (*self._pids, self._stop_read, self._stop_write):
+        for file in {*self._pids, self._stop_read, self._stop_write} - {-1}:
             os.close(file)
         self._pids.clear()
+        self._stop_read = self._stop_write = -1
         self._epoll = None
 
 

@@ -56,22 +56,18 @@ class LockAddresses:
         self._repeat = repeat and self._frames.can_read
         self._failed = failed  # told of a look that could not be taken; the next one may be
         self._search_at = 0.0
-        self._wake = _thread.allocate_lock()
-        self._ended = _thread.allocate_lock()
+        self._thread = ours.OwnThread(self._look_again_and_again)
 
     def start(self) -> None:
         """Look at frames from time to time, in a thread below `threading`, where that is wanted."""
         if self._repeat:
-            self._wake.acquire()
-            self._ended.acquire()
-            _thread.start_new_thread(self._run, ())
+            self._thread.start()
 
     def stop(self) -> None:
         """End the thread, and note all locks that there are now."""
         if self._repeat:
             self._repeat = False
-            self._wake.release()
-            self._ended.acquire()
+            self._thread.end()
         for one in gc.get_objects():
             kind = type(one)
             if (kind is Lock or kind is RLock) and len(self.found) < _MOST:
@@ -144,19 +140,13 @@ class LockAddresses:
         known = self.objects.get(_address(lock))
         return self._chains.object_of(None, weakref.ref(lock), None, chain) if known is None else known
 
-    def _run(self) -> None:
-        native_id = _thread.get_native_id()
-        ours.add(native_id)
+    def _look_again_and_again(self) -> None:
         pause = _PAUSE_S
-        try:
-            while not self._wake.acquire(timeout=pause):
-                try:
-                    pause = self._look_and_search()
-                except Exception as error:  # no descriptor is free: raised, it would be printed into the cell
-                    self._failed(error)
-        finally:
-            ours.remove(native_id)
-            self._ended.release()
+        while not self._thread.pause(pause):
+            try:
+                pause = self._look_and_search()
+            except Exception as error:  # no descriptor is free: raised, it would be printed into the cell
+                self._failed(error)
 
     def _look_and_search(self) -> float:
         """Look once, search where it is time to; returns for how long not to look again (s)."""
