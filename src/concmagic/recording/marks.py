@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from concmagic.clock import monotonic_ns
+from concmagic.recording.texts import cut
 
 if TYPE_CHECKING:
     from concmagic.recording.raw_threads import MarkRecord
 
 
-_MOST_LABEL = 200  # characters
 _MOST_MARKS = 100_000  # a mark in a hot loop must not cost the memory
 _AT_ONCE = 100  # nor shall each be written to a file by itself, but for the first ones
 _PASS_ON_NS = 50_000_000
@@ -161,6 +161,6 @@ class MarkRecorder:
 
 def _text(label: object) -> str:
     try:
-        return str(label)[:_MOST_LABEL]
+        return cut(label)
     except Exception:  # a label that cannot be written is still a mark
         return "mark"

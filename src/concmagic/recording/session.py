@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
-from concmagic.recording import machine, quiet
+from concmagic.recording import machine, quiet, texts
 from concmagic.recording.guards import guarded
 from concmagic.recording.makers import Wanted, makers
 from concmagic.recording.raw import JobRecord, ProcessRecord, Recording, TaskLog
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from concmagic.recording.prints import Writer
 
 T = TypeVar("T")
+
+_LONGEST_PROBLEM = 2_000  # characters: it may quote an error's text
 
 _active: RecordingSession | None = None  # two at once would each put back what the other had found
 
@@ -84,6 +86,7 @@ class RecordingSession:
         global _active
         _active = self
         quiet.problems()  # what came after an earlier cell
+        texts.take()
         for name, recorder in self._recorders.items():
             # Also one that fails at its start is stopped: it may have come half the way.
             self._running[name] = recorder
@@ -112,6 +115,7 @@ class RecordingSession:
         for name, recorder in self._recorders.items():
             self._guard(name, partial(self._take_problems, recorder))
         self._problems += quiet.problems()
+        self._problems += [sentences.texts_cut(many, texts.LONGEST)] if (many := texts.take()) else []
         stopped_ns = end_ns
         begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)
         # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.
@@ -137,9 +141,9 @@ class RecordingSession:
             cores=self._guard("CPU time", machine.usable_cores) or 1,
             detail=self._options.detail,
             show_all=self._options.show_all,
-            outcome=outcome,
+            outcome=texts.cut(outcome),
             start_method=self._options.start_method,
-            problems=tuple(self._problems),
+            problems=tuple(texts.cut(problem, _LONGEST_PROBLEM) for problem in self._problems),
         )
 
     def _take_problems(self, recorder: Any) -> None:

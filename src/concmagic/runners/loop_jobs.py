@@ -10,6 +10,7 @@ from typing import Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.recording.raw import JobRecord
+from concmagic.recording.texts import cut
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_labels import item_label
 from concmagic.runners.loop_results import Results
@@ -64,7 +65,7 @@ class Job:
         """Note how it ended."""
         self.item = None  # read, and perhaps large
         self.value, self.error = value, error
-        self.outcome = "returned" if error is None else f"raised {type(error).__name__}"
+        self.outcome = "returned" if error is None else f"raised {cut(type(error).__name__)}"
 
     def cancel(self) -> None:
         """It was ended from outside, perhaps before it began."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from concmagic.recording.labels import shorten, value_label
+from concmagic.recording.texts import cut
 
 _MOST = 60
 
@@ -42,4 +43,4 @@ def value_text(value: Any) -> str:
         return plain
     if getattr(type(value), "__repr__", None) is object.__repr__:
         return plain
-    return shorten(" ".join(repr(value).split()), _MOST)
+    return shorten(" ".join(cut(repr(value)).split()), _MOST)

@@ -39,6 +39,12 @@ def marks_left_out(kept: int) -> str:
     return f"Only the first {kept:,} marks are kept."
 
 
+def texts_cut(how_many: int, longest: int) -> str:
+    """Names, labels and messages that are shown in part; each of them says how long it is."""
+    what = "1 name or text is" if how_many == 1 else f"{how_many:,} names and texts are"
+    return f"{what} longer than {longest} characters and shown cut."
+
+
 def picture_failed(error: BaseException) -> str:
     """Say that there is no picture; the cell's own result is not touched."""
     return f"concmagic could not draw this cell ({words_of(error)}); the cell itself is unharmed."

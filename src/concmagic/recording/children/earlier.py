@@ -11,6 +11,7 @@ from multiprocessing import process
 from typing import TYPE_CHECKING, Any
 
 from concmagic.recording.children.family import Child
+from concmagic.recording.texts import cut
 
 if TYPE_CHECKING:
     from concmagic.recording.children.hooks import Hooks
@@ -62,7 +63,7 @@ class Earlier:
 def _known(one: Any) -> _Known | None:
     pid = getattr(one, "pid", None)
     cpu = None if pid is None else _cpu(pid)
-    return None if pid is None or cpu is None else _Known(one.name, pid, type(one).__name__, cpu)
+    return None if pid is None or cpu is None else _Known(cut(one.name), pid, type(one).__name__, cpu)
 
 
 def _cpu(pid: int) -> int | None:

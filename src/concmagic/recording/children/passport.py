@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import concmagic
 from concmagic.recording.calls import library
 from concmagic.recording.children.family import Child
+from concmagic.recording.texts import cut
 
 # It runs in the child before anything else of multiprocessing's message is used. The child's
 # Python may know no concmagic at all (`set_executable`): then it runs as it would without us.
@@ -69,7 +70,7 @@ class Passport(NamedTuple):
     def for_child(self, child: Child) -> Passport:
         """The same, made out to one child."""
         return self._replace(
-            name=child.name,
+            name=cut(child.name),
             start_method=child.start_method,
             group=child.group,
             parent_pid=child.parent_pid,

@@ -14,7 +14,9 @@ from concmagic.recording.children.files import CALLS_PART, MARKS_PART, MESSAGES_
 from concmagic.recording.raw import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 from concmagic.recording.raw_messages import MessageLog, MessageRecord
 from concmagic.recording.raw_threads import MarkRecord
+from concmagic.recording.texts import cut
 
+_LONGEST_PROBLEM = 2_000  # characters: it may quote an error's text
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
@@ -26,7 +28,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
     return ProcessRecord(
         pid=child.pid,
         parent_pid=child.parent_pid,
-        name=told.get("became", child.name) if child.is_bare else child.name,
+        name=cut(told.get("became", child.name) if child.is_bare else child.name),
         start_method=child.start_method,
         origin=child.origin,
         started_ns=None if child.is_earlier else child.started_ns,
@@ -43,7 +45,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         marks=seen.get("marks") or _marks_so_far(child, told),
         cpu_ns=end.get("cpu_ns"),
         group=child.group,
-        problems=tuple(_problems(child, told)),
+        problems=tuple(cut(problem, _LONGEST_PROBLEM) for problem in _problems(child, told)),
         starter=child.starter or None,
         done_ns=end.get("done_ns") if child.ended_ns is not None and "became" not in told else None,
         messages=seen.get("messages") or _messages_so_far(told),

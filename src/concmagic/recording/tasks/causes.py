@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from concmagic.recording.texts import cut
+
 Cause = Literal["task", "callback", "timer", "io", "thread", "self", "unknown"]
 
 # A file descriptor became ready: the last part of the callback's qualified name.
@@ -93,4 +95,4 @@ def name_of(callback: Any) -> str:
     while isinstance(callback, partial):
         callback = callback.func
     name = getattr(callback, "__qualname__", None)
-    return name if isinstance(name, str) else type(callback).__qualname__
+    return cut(name if isinstance(name, str) else type(callback).__qualname__)

@@ -9,6 +9,7 @@ from typing import Any
 from concmagic.recording.raw import CodeLine
 from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.tasks.table import TaskEntry, user_name
+from concmagic.recording.texts import cut
 
 _LONGEST_TEXT = 200  # of an exception's text
 _FRAMES_AT_EACH_END = 10  # of a traceback: endless recursion has a thousand
@@ -28,7 +29,7 @@ def note_end(entry: TaskEntry, task: Any, at_ns: int) -> None:
     if error is None:
         entry.outcome = "returned"
         return
-    entry.outcome = f"raised {type(error).__name__}"
+    entry.outcome = f"raised {cut(type(error).__name__)}"
     entry.exception = exception_text(error)
     entry.raised_in = frames_of(error)
 
@@ -37,8 +38,9 @@ def exception_text(error: BaseException) -> str:
     """One short line: "ValueError: too small"."""
     text = ""
     with suppress(Exception):  # an exception's own __str__ may fail: its name alone is told then
-        text = " ".join(str(error).split())[:_LONGEST_TEXT]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        text = " ".join(cut(str(error), _LONGEST_TEXT).split())
+    kind = cut(type(error).__name__)
+    return f"{kind}: {text}" if text else kind
 
 
 def frames_of(error: BaseException) -> tuple[CodeLine, ...]:

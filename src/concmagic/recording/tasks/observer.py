@@ -38,6 +38,7 @@ from concmagic.recording.tasks.table import (
 )
 from concmagic.recording.tasks.waits import WaitBook
 from concmagic.recording.tasks.wakers import is_of_executor
+from concmagic.recording.texts import cut
 
 _CREATE: CodeType = base_events.BaseEventLoop.create_task.__code__
 _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`
@@ -107,7 +108,7 @@ class Observer:
             note_end(entry, task, step[1])
             # Up to 3.12 asyncio.create_task gives the name afterwards.
             if not entry.name and frame.f_globals.get("__name__") == "asyncio.tasks":
-                entry.name = str(frame.f_locals.get("name") or "")
+                entry.name = cut(frame.f_locals.get("name") or "")
 
     def scheduled(self, task: Any, loop: Any, frame: FrameType) -> None:
         """A task that is not known yet asks for a step: a new one, perhaps made without `create_task`."""

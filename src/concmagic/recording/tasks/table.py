@@ -15,6 +15,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.recording.raw import CodeLine, Origin, Wait
 from concmagic.recording.tasks.chains import inside
 from concmagic.recording.tasks.origin import code_of, place_of
+from concmagic.recording.texts import cut
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
 # What returned an awaitable of an asynchronous generator.
@@ -96,7 +97,7 @@ class TaskTable:
             code is None and (inner := inside(coroutine)) is not None
         ):  # `aclose()` of a generator, a loop's task
             code, name = code_of(inner), f"{inner.__qualname__}.{_CALLED.get(type(coroutine).__name__, '')}"
-        name = name or type(coroutine).__qualname__
+        name = cut(name or type(coroutine).__qualname__)
         file, line = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
         number = next(self._next_task)
         entry = TaskEntry(number, name, file, line, loop, created_ns)
@@ -147,7 +148,7 @@ def _ignore(_ref: Any) -> None:
 def user_name(task: Any) -> str:
     """The name that the user gave a task; "" for the one asyncio gives by itself."""
     get_name = getattr(task, "get_name", None)
-    name = str(get_name()) if get_name is not None else ""
+    name = cut(get_name()) if get_name is not None else ""
     return "" if name.startswith("Task-") and _AUTOMATIC_NAME.match(name) else name
 
 
@@ -172,7 +173,7 @@ def _beginnings(dotted: str) -> Iterator[str]:
 
 def shown_name(task: Any) -> str:
     """What to call a task in a sentence: the user's name, else its coroutine's."""
-    return user_name(task) or str(getattr(task.get_coro(), "__qualname__", ""))
+    return user_name(task) or cut(getattr(task.get_coro(), "__qualname__", ""))
 
 
 def is_task(value: Any) -> bool:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from concmagic.recording.hosts import named
+from concmagic.recording.texts import cut
 
 Node = Any  # a suspended coroutine, generator or asynchronous generator
 _STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
@@ -136,7 +137,9 @@ def _program_of(transport: Any) -> str:
     first = args[0] if isinstance(args, (list, tuple)) and args else args
     if isinstance(first, bytes):
         first = os.fsdecode(first)
-    return os.path.basename(first.split()[0]) if isinstance(first, str) and first.strip() else ""
+    if not isinstance(first, str) or not first.strip():
+        return ""
+    return cut(os.path.basename(first.split(maxsplit=1)[0]))
 
 
 def address_words(value: Any) -> str:
@@ -144,12 +147,13 @@ def address_words(value: Any) -> str:
     if isinstance(value, bytes):
         value = os.fsdecode(value)
     if isinstance(value, str):
-        return value
+        return cut(value)
     if not isinstance(value, (tuple, list)) or len(value) < 2:
         return ""
     host, port = value[0], value[1]
     if isinstance(host, bytes):
         host = os.fsdecode(host)
+    host = cut(host) if isinstance(host, str) else host
     if isinstance(host, str) and ":" in host:
         host = f"[{host}]"
     return named(f"{host}:{port}") if port and isinstance(port, (int, str)) else str(host)  # 0 is any port

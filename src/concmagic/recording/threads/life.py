@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import thread_time_ns
+from concmagic.recording.texts import cut
 from concmagic.recording.threads import clock as thread_clock
 
 if TYPE_CHECKING:
@@ -157,10 +158,8 @@ def describe(error: BaseException | None) -> str:
     if error is None or isinstance(error, SystemExit):
         return ""
     try:
-        message = str(error)
+        message = cut(error, _MOST_TEXT)
     except Exception:  # a message that cannot be made is the user's business, not ours
         message = "…"
-    kind = type(error).__qualname__
-    if len(message) > _MOST_TEXT:
-        message = message[: _MOST_TEXT - 1] + "…"
+    kind = cut(type(error).__qualname__)
     return f"{kind}: {message}" if message else kind

@@ -10,6 +10,8 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any
 
+from concmagic.recording.texts import cut
+
 if TYPE_CHECKING:
     from concmagic.recording.raw_threads import Origin
 
@@ -78,7 +80,7 @@ class PoolNames:
         """The pool's name, "" for a thread that is in none."""
         place = (getattr(target, "__module__", ""), getattr(target, "__qualname__", ""))
         if place == ("concurrent.futures.thread", "_worker"):
-            return str(thread.name).rpartition("_")[0]
+            return cut(str(thread.name).rpartition("_")[0])
         if place == ("multiprocessing.pool", "worker"):
             return self._thread_pool(thread)
         if getattr(getattr(target, "func", None), "__module__", "") == "concmagic.runners.loop_threads":
@@ -98,6 +100,6 @@ def name_of(function: Any) -> str:
     """A function's name for a lane: qualified, without the functions around it."""
     kind = type(function)
     if hasattr(kind, "__getattr__") or isinstance(kind.__getattribute__, types.FunctionType):
-        return kind.__name__  # asking the object would run the user's code
+        return cut(kind.__name__)  # asking the object would run the user's code
     name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
-    return name.rpartition("<locals>.")[2] if isinstance(name, str) else kind.__name__
+    return cut(name.rpartition("<locals>.")[2] if isinstance(name, str) else kind.__name__)

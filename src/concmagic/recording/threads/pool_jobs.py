@@ -18,6 +18,7 @@ from concmagic.recording.labels import call_label
 from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 from concmagic.recording.raw_threads import JobRecord
+from concmagic.recording.texts import cut
 from concmagic.recording.threads import recorder as threads
 
 _current: PoolJobRecorder | None = None
@@ -168,4 +169,4 @@ def _outcome(future: Any) -> str:
     if future.cancelled():
         return "cancelled"
     error = future.exception()
-    return "returned" if error is None else f"raised {type(error).__qualname__}"
+    return "returned" if error is None else f"raised {cut(type(error).__qualname__)}"

@@ -20,6 +20,7 @@ from concmagic.recording import ours
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import text_of
 from concmagic.recording.patches import Patches
+from concmagic.recording.texts import cut
 from concmagic.recording.threads import clock as thread_clock
 from concmagic.recording.threads import origin as thread_origin
 from concmagic.recording.threads.bare import BareThreads
@@ -137,7 +138,7 @@ class ThreadRecorder:
     def observe(self, thread: threading.Thread, started_ns: int, starter: int) -> Life:
         """Begin the life of a thread of `threading`, in that thread."""
         target = thread_origin.target_of(thread)
-        life = Life(text_of(thread.name), thread.daemon, thread_origin.origin_of(target))
+        life = Life(cut(text_of(thread.name)), thread.daemon, thread_origin.origin_of(target))
         life.group = self._pools.group_of(thread, target)
         life.started_ns, life.starter = started_ns, starter
         self.begin(life)
@@ -228,4 +229,4 @@ def _name(thread: threading.Thread, native_id: int, known: str = "") -> str:
     """The name that `threading` knows, but for a stand-in that it made for a thread it did not start."""
     if isinstance(thread, threading._DummyThread):
         return known or f"thread {native_id}"
-    return text_of(thread.name)
+    return cut(text_of(thread.name))
