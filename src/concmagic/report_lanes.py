@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from concmagic import sentences
@@ -31,7 +32,10 @@ def _summary(trace: Trace, track: Track, jobs: Sequence[Job]) -> LaneSummary:
         return LaneSummary(track.id, track.outcome, ok)
     failed = [job for job in jobs if job.outcome.startswith("raised ")]
     if failed and track.kind != "task":  # a worker goes on, whatever its jobs raise
-        words = sentences.jobs_raised([job.outcome for job in failed], failed[0].label, len(jobs))
+        outcomes: Counter[str] = Counter()
+        for job in failed:
+            outcomes[job.outcome] += max(job.failed, 1)
+        words = sentences.jobs_raised(outcomes, failed[0].label, sum(job.count for job in jobs))
         return LaneSummary(track.id, words, False)
     return LaneSummary(track.id, _what(trace, track), ok)
 

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.thread import _WorkItem
@@ -21,6 +22,7 @@ import pytest
 
 from concmagic.recording.labels import call_label, shorten, value_label
 from concmagic.recording.raw import JobRecord
+from concmagic.recording.threads.job_stretches import MOST_JOBS
 from concmagic.recording.threads.pool_jobs import PoolJobRecorder
 
 WAIT_S = 30  # only ever reached by a test that fails
@@ -259,3 +261,56 @@ def test_label_of_a_call():
 def test_long_text_loses_its_middle():
     assert shorten("abcdefghij", 10) == "abcdefghij"
     assert shorten("abcdefghijk", 7) == "abcd…jk"
+
+
+def test_very_many_jobs_are_merged_with_exact_sums():
+    many, failed = MOST_JOBS + 2_500, 7
+
+    def work(number: int) -> int:
+        if number >= many - failed:
+            raise KeyError(number)
+        return number
+
+    recorder = PoolJobRecorder()
+    recorder.start()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            futures = [pool.submit(work, number) for number in range(many)]
+    finally:
+        jobs = recorder.stop()
+
+    one_by_one, merged = jobs[:MOST_JOBS], jobs[MOST_JOBS:]
+    assert {job.count for job in one_by_one} == {1}
+    assert sum(job.count for job in jobs) == many
+    outcomes: Counter[str] = Counter()
+    for job in merged:
+        outcomes.update(dict(job.outcomes))
+        assert job.started_ns <= job.ended_ns
+        assert 0 < job.running_ns <= job.ended_ns - job.started_ns
+    assert outcomes == {"returned": 2_500 - failed, "raised KeyError": failed}
+    assert len(merged) < 1_000
+    assert {job.native_id for job in merged} <= {job.native_id for job in one_by_one}
+    assert [future.result() for future in futures[: many - failed]] == list(range(many - failed))
+    (told,) = recorder.problems
+    assert "Of 12,500 jobs" in told and "2,500 later ones merged, with exact sums" in told
+    assert "7 raised KeyError" in told
+
+
+def test_of_merged_jobs_those_that_were_dropped_are_counted():
+    gate = threading.Event()
+    recorder = PoolJobRecorder()
+    recorder.start()
+    try:
+        pool = ThreadPoolExecutor(1)
+        pool.submit(gate.wait, WAIT_S)
+        for _ in range(MOST_JOBS + 100):
+            pool.submit(int)
+        pool.shutdown(wait=False, cancel_futures=True)
+        gate.set()
+        pool.shutdown()
+    finally:
+        gate.set()
+        recorder.stop()
+
+    (told,) = recorder.problems
+    assert "0 later ones merged" in told and "101 did not end" in told

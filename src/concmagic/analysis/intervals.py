@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
 from concmagic.trace.model import Int64s
 
 Pair = tuple[int, int]
+_END = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +99,15 @@ def common(one: Sequence[Pair], other: Sequence[Pair]) -> list[Pair]:
         else:
             j += 1
     return out
+
+
+def meets(one: Sequence[Pair], other: Sequence[Pair]) -> bool:
+    """Whether two sorted lists without overlap in themselves have anything in common."""
+    for start, end in one:
+        index = bisect_right(other, start, key=_END)
+        if index < len(other) and other[index][0] < end:
+            return True
+    return False
 
 
 def total(pairs: Iterable[Pair]) -> int:

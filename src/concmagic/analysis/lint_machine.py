@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concmagic import sentences
 from concmagic.analysis import work
 from concmagic.analysis.findings import Finding
-from concmagic.analysis.intervals import Pair, common, count_at_once, total, union
+from concmagic.analysis.intervals import Pair, common, count_at_once, meets, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.trace.model import State, Trace, Track
 
@@ -38,7 +38,7 @@ def busy_machine(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         message=sentences.busy_machine(total(lost), trace.wall_ns),
         hint=sentences.BUSY_MACHINE_HINT,
         cost_s=total(lost) / 1e9,
-        tracks=tuple(track.id for track in leaves if common(_without_core(track), lost)),
+        tracks=tuple(track.id for track in leaves if meets(_without_core(track), lost)),
         start_ns=lost[0][0],
         end_ns=lost[-1][1],
     )

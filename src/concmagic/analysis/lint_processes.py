@@ -34,6 +34,10 @@ class _Pool:
     ours_ns: int  # what our own recording added to a start
     pickling_ns: int
 
+    @property
+    def job_count(self) -> int:
+        return sum(job.count for job in self.jobs)
+
 
 def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A pool took longer than its jobs would have, one after the other, in the notebook's own process."""
@@ -47,7 +51,7 @@ def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             lint="pool-overhead",
             severity="warning",
             message=sentences.pool_overhead(
-                len(pool.workers), pool.start_ns, pool.pickling_ns, len(pool.jobs), pool.work_ns, pool.span_ns
+                len(pool.workers), pool.start_ns, pool.pickling_ns, pool.job_count, pool.work_ns, pool.span_ns
             ),
             hint=_hint(pool),
             cost_s=min(lost, overhead) / 1e9,
@@ -59,7 +63,7 @@ def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 
 def _hint(pool: _Pool) -> str:
     if pool.pickling_ns >= PICKLING_SHARE * (pool.start_ns + pool.pickling_ns):
-        return sentences.SEND_LARGER_CHUNKS if len(pool.jobs) >= MANY_JOBS else sentences.SEND_LESS
+        return sentences.SEND_LARGER_CHUNKS if pool.job_count >= MANY_JOBS else sentences.SEND_LESS
     return sentences.KEEP_THE_POOL
 
 
@@ -119,7 +123,7 @@ def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
         workers,
         jobs,
         last - first,
-        sum((job.end_ns or 0) - (job.start_ns or 0) for job in jobs),
+        sum(job.work_ns for job in jobs),
         max(_starting(track) for track in busy),
         max(_ours(track) for track in busy),
         sum(_pickling(track) for track in threads),

@@ -100,10 +100,11 @@ def uneven_work(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """One worker computed on alone. Not on one core or at one GIL for all: then none was left unused."""
     if trace.wall_ns < SHORTEST_NS or trace.build.cores < 2:
         return
+    job_ends = _last_job_ends(trace)
     for workers in _families(trace):
         most = max((_used(track) for track in workers), default=0)
         workers = [track for track in workers if _used(track) >= SHARER * most]  # others had other work
-        ends = sorted((_last_work(trace, track), track.id) for track in workers)
+        ends = sorted((job_ends.get(track.id, work.end_of(trace, track)), track.id) for track in workers)
         if len(ends) < 2 or _took_turns(trace, workers):
             continue
         (before, _), (end, last_id) = ends[-2:]
@@ -179,10 +180,13 @@ def _took_turns(trace: Trace, workers: Sequence[Track]) -> bool:
     return waited >= CONTENDED_SHARE * trace.wall_ns
 
 
-def _last_work(trace: Trace, track: Track) -> int:
-    """When its last job ended, of one that has jobs; else when it did."""
-    ends = [job.end_ns for job in trace.jobs if job.track == track.id and job.end_ns is not None]
-    return max(ends) if ends else work.end_of(trace, track)
+def _last_job_ends(trace: Trace) -> dict[int, int]:
+    """When the last job of each worker ended."""
+    ends: dict[int, int] = {}
+    for job in trace.jobs:
+        if job.track is not None and job.end_ns is not None:
+            ends[job.track] = max(ends.get(job.track, 0), job.end_ns)
+    return ends
 
 
 def _lengths(steps: Steps, wall_ns: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 from concmagic.analysis.path_index import Index
 from concmagic.analysis.path_tracks import children_of, started_by
@@ -25,6 +26,7 @@ class Releases:
     def __init__(self, trace: Trace, index: Index) -> None:
         self._index = index
         self._children = children_of(trace)
+        self._ended: dict[tuple[int, bool], _Ended] = {}
 
     def of(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
         """Who ended this wait of a track, as seen from a moment in it, and when; None: nobody of the cell."""
@@ -71,19 +73,45 @@ class Releases:
         A process's end may be noticed a moment after the wait for it is over.
         """
         until = at + max(wait.length_ns // 20, _NOTICED_LATE_NS)
-        ended = [
-            (child.end_ns, child)
-            for child in started_by(track, self._index.tracks, self._children)
-            if child.end_ns is not None and not (wait.reason == _EXIT and child.start_method == _EXIT)
-        ]
-        by_end = itemgetter(0)
-        in_time = (one for one in ended if wait.start_ns < one[0] <= until)
-        _, last = max(in_time, key=by_end, default=(0, None))
+        ended = self._ended_of(track, wait.reason == _EXIT)
+        last = ended.last(wait.start_ns, until)
         if last is None and wait.reason in JOINING:
             # On a busy machine a thread's very end comes later than the end of the wait for it.
-            soon = (one for one in ended if until < one[0] <= at + _ENDED_LATE_NS)
-            _, last = min(soon, key=by_end, default=(0, None))
+            last = ended.first(until, at + _ENDED_LATE_NS)
         return (None, at) if last is None else (last, min(last.end_ns or 0, at))
+
+    def _ended_of(self, track: Track, without_commands: bool) -> _Ended:
+        """Those it had started that have ended; sorted once, for a thread may wait for thousands."""
+        key = track.id, without_commands
+        if key not in self._ended:
+            self._ended[key] = _Ended(
+                [
+                    child
+                    for child in started_by(track, self._index.tracks, self._children)
+                    if child.end_ns is not None and not (without_commands and child.start_method == _EXIT)
+                ]
+            )
+        return self._ended[key]
+
+
+class _Ended:
+    """Tracks in the order of their ends; of those that ended at once the first given comes first."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self._tracks = sorted(tracks, key=lambda track: track.end_ns or 0)
+        self._ends = [track.end_ns or 0 for track in self._tracks]
+
+    def last(self, after_ns: int, until_ns: int) -> Track | None:
+        """The one that ended last in that time."""
+        index = bisect_right(self._ends, until_ns) - 1
+        if index < 0 or self._ends[index] <= after_ns:
+            return None
+        return self._tracks[bisect_left(self._ends, self._ends[index])]
+
+    def first(self, after_ns: int, until_ns: int) -> Track | None:
+        """The one that ended first in that time."""
+        index = bisect_right(self._ends, after_ns)
+        return self._tracks[index] if index < len(self._ends) and self._ends[index] <= until_ns else None
 
 
 def _ends(wait: StateInterval) -> tuple[str, ...]:

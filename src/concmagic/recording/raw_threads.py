@@ -45,6 +45,10 @@ class JobRecord:
     native_id: int = 0
     task: int | None = None  # number of the task that ran it, under asyncio
     submitter: int = 0  # native id of the thread that submitted it
+    count: int = 1  # of very many jobs only the sums are kept: so many, one after the other on one worker
+    running_ns: int = 0  # of those the sums, which are exact
+    queued_ns: int = 0
+    outcomes: tuple[tuple[str, int], ...] = ()  # and how many of them came out how
 
 
 @dataclass(frozen=True, slots=True)

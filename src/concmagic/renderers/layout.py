@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import NamedTuple
 
 from concmagic import sentences
@@ -24,6 +25,7 @@ MOST_ARROWS = 6
 TICK_PX = 96
 QUEUED_NS, QUEUED_SHARE = 1_000_000, 0.05  # … and this of its run: a job's time in the queue is worth a word
 PRINT_PX = 4  # ticks of prints do not touch
+_START = attrgetter("start_ns")
 _CROSSING = frozenset({"wake", "release", "send", "result"})
 
 
@@ -198,7 +200,7 @@ class JobLabels:
                 end = job.end_ns if job.end_ns is not None else job.start_ns
                 queued = job.start_ns - job.submit_ns
                 long = queued >= max(QUEUED_NS, QUEUED_SHARE * (end - job.start_ns))
-                told = JobAt(job.label, queued if long else 0)
+                told = JobAt(sentences.jobs_in_one(job.label, job.count), queued if long else 0)
                 self._by_track.setdefault(job.track, []).append((job.start_ns, end, told))
         for rows in self._by_track.values():
             rows.sort()
@@ -272,9 +274,11 @@ def _arrows(flows: tuple[Flow, ...], lanes: list[Lane], scale: Scale) -> tuple[A
 
 
 def _goes_on_waiting(track: Track, flow: Flow) -> bool:
-    return any(
-        one.state is State.WAITING and one.start_ns <= flow.target_ns < one.end_ns for one in track.states
-    )
+    index = bisect_right(track.states, flow.target_ns, key=_START) - 1
+    if index < 0:
+        return False
+    one = track.states[index]
+    return one.state is State.WAITING and flow.target_ns < one.end_ns
 
 
 def end_of(track: Track, wall_ns: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isnan
 
 from concmagic.sentences.findings import of_total
@@ -199,12 +200,12 @@ def loop_share(share: float, state: str) -> str:
     return f"{percent(share)} {'blocked' if state == 'blocking' else 'busy'}"
 
 
-def jobs_raised(outcomes: list[str], first: str, of: int) -> str:
+def jobs_raised(outcomes: Mapping[str, int], first: str, of: int) -> str:
     """What stands at the end of a worker's lane: "raised KeyError (n=3)", "2 of 5 jobs raised KeyError"."""
-    if len(outcomes) == 1:
-        return f"{outcomes[0]} ({first})" if first else outcomes[0]
-    kind = outcomes[0] if len(set(outcomes)) == 1 else "raised"
-    return f"{len(outcomes):,} of {count(of, 'job')} {kind}"
+    (kind, *others), many = outcomes, sum(outcomes.values())
+    if many == 1:
+        return f"{kind} ({first})" if first else kind
+    return f"{many:,} of {count(of, 'job')} {'raised' if others else kind}"
 
 
 def lane_text(state: str, reason: str, length_ns: int) -> str:

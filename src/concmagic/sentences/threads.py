@@ -45,6 +45,22 @@ def gil_share(contended: float) -> str:
     return f"contended {percent(contended)}"
 
 
+def jobs_in_one(label: str, many: int) -> str:
+    """Several jobs that are told as one, by the first of them."""
+    return label if many == 1 else f"{label} + {many - 1:,} more"
+
+
+def jobs_merged(kept: int, later: int, outcomes: dict[str, int], running_ns: int, queued_ns: int) -> str:
+    """More jobs of pools than are kept one by one."""
+    done = sum(outcomes.values())
+    told = f"{count(done, 'later one')} merged, with exact sums: they ran {duration(running_ns)} in all"
+    told += f" and were queued for {duration(queued_ns)}"
+    failed = {outcome: many for outcome, many in outcomes.items() if outcome.startswith("raised ")}
+    told += "".join(f", {many:,} {outcome}" for outcome, many in sorted(failed.items()))
+    left = f"; {later - done:,} did not end" if later > done else ""
+    return f"Of {count(kept + later, 'job')} of pools the first {kept:,} are told one by one, {told}{left}."
+
+
 def of_thread(native_id: int, daemon: bool, switches: tuple[int, int] | None) -> str:
     """What the operating system knows of a thread."""
     kind = "daemon thread" if daemon else "thread"

@@ -97,8 +97,10 @@ def gil_track(
         return list(threads), None
     names = [track.name for track in threads] + [name for name, _ in evidence.hidden]
     holding = _seen(threads, evidence) if evidence.seen else _holding(threads, waits, evidence)
+    edges, holders = holding.edges.tolist(), holding.holders.tolist()
+    held_by = {number: sentences.held_by(name, 1) for number, name in enumerate(names)}
     told = [
-        replace(track, states=_with_holders(track, holding, names)) if of_track else track
+        replace(track, states=_with_holders(track, edges, holders, held_by)) if of_track else track
         for track, of_track in zip(threads, waits, strict=True)
     ]
     if not _matters(waits, wall_ns, 1 if evidence.seen else 2):
@@ -222,10 +224,10 @@ def _state(begin: int, end: int, holder: int, names: Sequence[str]) -> StateInte
     return StateInterval(begin, end, State.RUNNING, "", names[holder])
 
 
-def _with_holders(track: Track, holding: _Holding, names: Sequence[str]) -> tuple[StateInterval, ...]:
+def _with_holders(
+    track: Track, edges: list[int], holders: list[int], held_by: Mapping[int, str]
+) -> tuple[StateInterval, ...]:
     """The track's states; its waits for the GIL say who held it, where that was one alone."""
-    edges, holders = holding.edges.tolist(), holding.holders.tolist()
-    held_by = {number: sentences.held_by(name, 1) for number, name in enumerate(names)}
     return tuple(
         StateInterval(
             one.start_ns,

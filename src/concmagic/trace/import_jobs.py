@@ -44,6 +44,10 @@ def import_jobs(jobs: Sequence[JobRecord], clock: CellClock, ids: TrackIds) -> t
             start_ns=None if job.started_ns is None else clock.at(job.started_ns),
             end_ns=None if job.ended_ns is None else clock.at(job.ended_ns),
             outcome=job.outcome,
+            count=job.count,
+            running_ns=job.running_ns,
+            queued_ns=job.queued_ns,
+            failed=sum(many for outcome, many in job.outcomes if outcome.startswith("raised ")),
         )
         for job in jobs
     )
@@ -54,8 +58,8 @@ def job_flows(jobs: Sequence[JobRecord], clock: CellClock, ids: TrackIds) -> lis
     flows = []
     for job in jobs:
         runner = _runner(job, ids)
-        if runner is None or job.started_ns is None:
-            continue
+        if runner is None or job.started_ns is None or job.count > 1:
+            continue  # of merged ones no single moment is known
         submitter = _submitter(job, ids)
         if submitter is None or submitter == runner:
             continue

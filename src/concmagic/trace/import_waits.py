@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from concmagic import sentences
 from concmagic.trace.cover import cut
 from concmagic.trace.model import Flow, FlowKind, Job, State, StateInterval, Track
-from concmagic.trace.process_joins import Join, is_in, with_process_joins
+from concmagic.trace.process_joins import Join, inside, with_process_joins
 
 _AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
 _NO_WAIT = (State.READY, State.RUNNING)
@@ -123,19 +124,21 @@ def for_whom(
     """
     ordered = sorted(ends, key=lambda end: end.at_ns)
     moments = [end.at_ns for end in ordered]
+    by_words: dict[str, list[End]] = defaultdict(list)
+    for one in ordered:
+        by_words[sentences.wait_of(one.name)].append(one)
     told, flows = [], []
     for track in tracks:
         states = list(track.states)
+        in_process_joins = inside(processes, track.id)
         for index, wait in enumerate(states):
             if wait.state is not State.WAITING or wait.reason not in reasons:
                 continue
-            if is_in(wait, processes, track.id):
+            if in_process_joins(wait):
                 continue
             until = _returned(wait, calls.get(track.id, ()))
             # Whom a sampled wait was for may have been seen; when it was over is only nearly known.
-            named = (
-                [end for end in ordered if sentences.wait_of(end.name) == wait.detail] if wait.detail else []
-            )
+            named = by_words.get(wait.detail, ()) if wait.detail else ()
             if named:
                 end = _last(named, [end.at_ns for end in named], wait.start_ns, until + near_ns, track.id)
             else:
@@ -186,7 +189,7 @@ def with_results(
     ends = [
         End(job.end_ns, job.track, job.label, job.submit_ns)
         for job in jobs
-        if job.end_ns is not None and job.track is not None
+        if job.end_ns is not None and job.track is not None and job.count == 1
     ]
     threads = [track for track in tracks if track.kind == "thread"]
     if not ends:

@@ -130,6 +130,17 @@ class Job:
     start_ns: int | None
     end_ns: int | None
     outcome: str = ""
+    count: int = 1  # so many, one after the other on one worker, merged: their sums are exact
+    running_ns: int = 0  # of merged ones: the sum of their runs
+    queued_ns: int = 0  # and of their times in the queue
+    failed: int = 0  # and how many of them raised; the outcome is that of one of these
+
+    @property
+    def work_ns(self) -> int:
+        """How long it ran; 0 where that is not known."""
+        if self.count > 1:
+            return self.running_ns
+        return 0 if self.start_ns is None or self.end_ns is None else self.end_ns - self.start_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,14 @@ class TrackIds:
 
     def __init__(self) -> None:
         self._ids: dict[tuple[str, int, int], int] = {}
+        self._threads: dict[int, int] = {}  # by native id: the first that was met
 
     def get(self, kind: str, pid: int, number: int) -> int:
         """The id of a track."""
-        return self._ids.setdefault((kind, pid, number), len(self._ids))
+        found = self._ids.setdefault((kind, pid, number), len(self._ids))
+        if kind == "thread":
+            self._threads.setdefault(number, found)
+        return found
 
     def known(self, kind: str, pid: int, number: int | None) -> int | None:
         """The id of a track that has one."""
@@ -22,14 +26,7 @@ class TrackIds:
 
     def thread_anywhere(self, native_id: int) -> int | None:
         """The id of a thread by its native id alone, which all processes of a machine share."""
-        return next(
-            (
-                track
-                for (kind, _, number), track in self._ids.items()
-                if kind == "thread" and number == native_id
-            ),
-            None,
-        )
+        return self._threads.get(native_id)
 
 
 def numbered(names: Sequence[str], given: Sequence[bool]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from concmagic import sentences
@@ -59,6 +60,25 @@ def is_in(interval: StateInterval, joins: Iterable[Join], track: int) -> bool:
     """Whether a state of a track lies in one of these joins."""
     middle = (interval.start_ns + interval.end_ns) // 2
     return any(join.thread == track and join.from_ns <= middle <= join.until_ns for join in joins)
+
+
+def inside(joins: Iterable[Join], track: int) -> Callable[[StateInterval], bool]:
+    """What tells whether a state of a track lies in one of these joins; quick for very many."""
+    begins: list[int] = []
+    ends: list[int] = []
+    for begin, end in sorted((join.from_ns, join.until_ns) for join in joins if join.thread == track):
+        if ends and begin <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            begins.append(begin)
+            ends.append(end)
+
+    def is_inside(interval: StateInterval) -> bool:
+        middle = (interval.start_ns + interval.end_ns) // 2
+        index = bisect_right(begins, middle) - 1
+        return index >= 0 and middle <= ends[index]
+
+    return is_inside
 
 
 def _told(track: Track, joins: Iterable[Join]) -> Track:

@@ -20,7 +20,9 @@ from concmagic.recording.quiet import watched
 from concmagic.recording.raw_threads import JobRecord
 from concmagic.recording.texts import cut
 from concmagic.recording.threads import recorder as threads
+from concmagic.recording.threads.job_stretches import MOST_JOBS, JobStretches, outcomes_of
 
+_CANCELLED = ("CANCELLED", "CANCELLED_AND_NOTIFIED")
 _current: PoolJobRecorder | None = None
 
 
@@ -91,11 +93,20 @@ class _Job:
 
 
 class PoolJobRecorder:
-    """Observes the jobs of this process's thread pools from `start` to `stop`."""
+    """Observes the jobs of this process's thread pools from `start` to `stop`.
+
+    The first of them are kept one by one, of the others the sums of each worker: then a job that does
+    nothing costs a few microseconds only.
+    """
 
     def __init__(self) -> None:
+        self.problems: list[str] = []
         self._jobs: list[_Job] = []
-        self._by_item: weakref.WeakKeyDictionary[Any, _Job] = weakref.WeakKeyDictionary()
+        # What waits for its worker, by the id of its item: a job, or the moment at which it was submitted.
+        # A later item at the same address takes the place of one that was dropped.
+        self._waiting: dict[int, _Job | int] = {}
+        self._merged = JobStretches(monotonic_ns(), threads.note_job)
+        self._submitted_later = 0  # those that were not kept one by one
         self._patches = Patches()
 
     def start(self) -> None:
@@ -111,7 +122,7 @@ class PoolJobRecorder:
         self._patches.set(kind, "run", _running(self, kind.run))
 
     def stop(self) -> tuple[JobRecord, ...]:
-        """Put everything back and hand over one record per job, in the order of submission."""
+        """Put everything back and hand over one record per job or stretch, in the order of submission."""
         global _current
         self._patches.restore()
         if _current is self:
@@ -119,31 +130,62 @@ class PoolJobRecorder:
         pid, now_ns = os.getpid(), monotonic_ns()
         for job in self._jobs:
             job.settle(now_ns)
-        records = tuple(job.record(index, pid) for index, job in enumerate(self._jobs))
+        records = [job.record(index, pid) for index, job in enumerate(self._jobs)]
+        merged = self._merged.records(len(records), pid)
+        if self._submitted_later:
+            from concmagic import sentences
+
+            self.problems.append(
+                sentences.jobs_merged(
+                    len(records),
+                    self._submitted_later,
+                    outcomes_of(merged),
+                    sum(one.running_ns for one in merged),
+                    sum(one.queued_ns for one in merged),
+                )
+            )
         self._jobs = []
-        self._by_item.clear()
-        return records
+        self._waiting.clear()
+        return (*records, *merged)
 
     def _submitted(self, told: None, result: None, item: Any, *args: Any, **kwargs: Any) -> None:
         """Note a new work item, unless it is one of concmagic's own."""
         function, arguments, options = _call_of(item)
         if str(getattr(function, "__module__", "")).partition(".")[0] == "concmagic":
             return
+        if len(self._jobs) >= MOST_JOBS:
+            self._submitted_later += 1
+            self._waiting[id(item)] = monotonic_ns()
+            return
         job = _Job(call_label(function, arguments, options), item.future)
         self._jobs.append(job)
-        self._by_item[item] = job
+        self._waiting[id(item)] = job
 
-    def job_of(self, item: Any) -> _Job | None:
-        """The job of a work item; None if it was submitted before the cell or is no user's."""
-        return self._by_item.get(item)
+    def taken(self, item: Any) -> _Job | int | None:
+        """What is known of an item that begins; None if it was submitted before the cell or is no user's."""
+        return self._waiting.pop(id(item), None)
+
+    def run_merged(self, original: Any, item: Any, submitted_ns: int, args: Any, kwargs: Any) -> Any:
+        """Run an item of which only the sums are kept."""
+        start_ns = monotonic_ns()
+        call = _call_of(item)
+        try:
+            return original(item, *args, **kwargs)
+        finally:
+            end_ns = monotonic_ns()
+            outcome = _outcome(item.future)
+            if outcome != "cancelled":  # else the worker only took it off the queue
+                self._merged.add(submitted_ns, start_ns, end_ns, outcome, lambda: call_label(*call))
 
 
 def _running(recorder: PoolJobRecorder, original: Any) -> Any:
     @functools.wraps(original)
     def run(item: Any, *args: Any, **kwargs: Any) -> Any:
-        job = recorder.job_of(item)
+        job = recorder.taken(item)
         if job is None:
             return original(item, *args, **kwargs)
+        if isinstance(job, int):
+            return recorder.run_merged(original, item, job, args, kwargs)
         job.begin()
         try:
             return original(item, *args, **kwargs)
@@ -164,9 +206,11 @@ def _call_of(item: Any) -> tuple[Any, Any, Any]:
 
 
 def _outcome(future: Any) -> str:
-    if future is None or not future.done():
-        return ""
-    if future.cancelled():
+    """How a job came out; read without the future's lock, which costs more than a short job."""
+    state = getattr(future, "_state", "")
+    if state in _CANCELLED:
         return "cancelled"
-    error = future.exception()
+    if state != "FINISHED":
+        return ""
+    error = future._exception
     return "returned" if error is None else f"raised {cut(type(error).__qualname__)}"
