@@ -15,6 +15,8 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.runners.users_runner import uses_asyncio
+
 _HEADER = re.compile(r"(^|\s)(async\s+)?for\s")
 
 
@@ -57,8 +59,9 @@ class AwaitTransformer:
         return bool(code.co_flags & inspect.CO_COROUTINE)
 
     def _could_await(self) -> bool:
-        """Not under another magic (`%%time`, `%%capture`), which runs its body without a loop to await on."""
-        if not self._shell.autoawait:
+        """Not under another magic (`%%time`, `%%capture`), which runs its body without a loop to await on,
+        and not where `%autoawait` names another runner, which our own code could not run under."""
+        if not self._shell.autoawait or not uses_asyncio(self._shell):
             return False
         running_code = type(self._shell).run_code.__code__
         callers = list(_callers(sys._getframe()))

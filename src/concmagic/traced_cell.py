@@ -46,12 +46,24 @@ class TracedCell:
         from concmagic import pipeline
         from concmagic.runners.interrupts import Deferred
 
-        program = _on_its_own_loop(self._program) if self._program.is_async else self._program
+        program = self._program_here()
         with Deferred() as interrupts:
             traced = or_usage_error(
                 partial(pipeline.trace_cell, self._cell, program, self._options, self._settings)
             )
         return self._ended(_interrupted(traced) if interrupts.noted else traced)
+
+    def _program_here(self) -> Program:
+        """The program as something that is only called: nobody awaits it here."""
+        from concmagic.runners.users_runner import on_the_users_runner, uses_asyncio
+
+        if not self._program.is_async:
+            return self._program
+        if uses_asyncio(self._shell):
+            return _on_its_own_loop(self._program)
+        if self._options.header:  # its tasks are asyncio's
+            raise usage_error(sentences.NEEDS_ASYNCIO_RUNNER)
+        return on_the_users_runner(self._program, self._shell)
 
     async def run_awaited(self) -> Any:
         """Its value, where IPython awaits us: one that awaits runs on the kernel's own loop."""

@@ -17,7 +17,7 @@ SETTING_CANCEL = "Whether tasks that a cell leaves running on the kernel's loop 
 LOOP_OF_ITS_OWN = (
     "Under another magic a cell cannot await on the kernel's event loop: this one ran on a loop of its own."
 )
-NEEDS_ASYNCIO_RUNNER = "A cell that awaits needs asyncio's loop: switch back with %autoawait asyncio."
+NEEDS_ASYNCIO_RUNNER = "A loop whose items are tasks needs asyncio: switch back with %autoawait asyncio."
 TIMELINE_HELP = (
     "%timeline draws the last trace again; "
     "%timeline --save PATH writes it, as the suffix says: .html .svg .txt .json .json.gz"
@@ -29,6 +29,11 @@ NO_BODY = "There is no code under this magic's line; -h shows the options."
 def cell_timed_out(seconds: float) -> str:
     """Say that --timeout ended the cell."""
     return f"the cell was ended after {duration(seconds * 1e9)} (--timeout)"
+
+
+def ran_by(runner: str) -> str:
+    """Say that the cell ran as %autoawait has it, and what is therefore not in the picture."""
+    return f"This cell was run by {runner}, as %autoawait says: of tasks only those of asyncio are seen."
 
 
 def too_old(name: str, found: str, needed: str) -> str:
