@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from concmagic import sentences
 from concmagic.errors import ConcMagicError, LoadError
 from concmagic.trace import model
+from concmagic.trace.reading import LIMIT_MB
 
 if TYPE_CHECKING:
     import pandas
@@ -101,25 +101,18 @@ def remember(trace: Trace) -> None:
     _last = trace
 
 
-def load(path: str | Path) -> Trace:
-    """Read a trace that `Trace.save` wrote as .json or .json.gz.
+def load(path: str | Path, limit_mb: float = LIMIT_MB) -> Trace:
+    """Read a trace that `Trace.save` wrote as .json or .json.gz; whatever loads can be drawn and saved.
 
-    Raises LoadError if the file holds none.
+    Raises LoadError if the file holds none, with the place where it is wrong, or if it unpacks to more
+    than `limit_mb` megabytes.
     """
+    from concmagic.trace.fields import WrongPlaceError
+    from concmagic.trace.reading import read_document
     from concmagic.trace.saved import from_plain
 
+    document = read_document(Path(path), limit_mb)
     try:
-        document: Any = json.loads(_read(Path(path)))
-        plain = document["concmagic"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LoadError(sentences.not_a_trace(path, error)) from error
-    return Trace.of(from_plain(plain))
-
-
-def _read(path: Path) -> bytes:
-    content = path.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        import gzip
-
-        return gzip.decompress(content)
-    return content
+        return Trace.of(from_plain(document.get("concmagic") if isinstance(document, dict) else None))
+    except WrongPlaceError as error:
+        raise LoadError(sentences.not_a_trace(path, error)) from None

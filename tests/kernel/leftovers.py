@@ -57,6 +57,10 @@ def open_files():
             found.append(target)
     return collections.Counter(found)
 
+def lasting_threads():
+    """All but the one that writes the history: IPython stops it at a fork, and starts it when it needs it."""
+    return [t for t in threading.enumerate() if t.name != "IPythonHistorySavingThread"]
+
 def wakeup_fd():
     fd = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
@@ -105,8 +109,9 @@ def state():
         "loop methods": sorted(k for k in vars(loop) if callable(vars(loop)[k])),
         "policy loop": id(getattr(policy, "_loop", None)),
         "tasks": collections.Counter(each.get_coro().__qualname__ for each in asyncio.all_tasks()),
-        "threads": collections.Counter(t.name for t in threading.enumerate()),
-        "native threads": collections.Counter(all=len(os.listdir("/proc/self/task"))),
+        "threads": collections.Counter(t.name for t in lasting_threads()),
+        "native threads": collections.Counter(
+            all=len(os.listdir("/proc/self/task")) - len(threading.enumerate()) + len(lasting_threads())),
         "children": children(),
         "active children": collections.Counter(each.name for each in mp.active_children()),
         "files": collections.Counter(f for f in os.listdir(tempfile.gettempdir())

@@ -9,6 +9,7 @@ from tests.kernel.conftest import Kernel, Run
 from tests.soak.cells import Cell
 
 SETTLED_S = 20.0  # only ever reached where something was left
+_OF_A_CELL = ("active children", "children", "open files", "threads", "native threads", "tasks")
 _STOPPED_S = 5.0  # from a click to the end of what does not clean up: a second, and a busy machine
 _LATE_S = 4.0  # the picture, children that load what records, and a busy machine
 
@@ -64,6 +65,13 @@ def leftovers(kernel: Kernel, patience_s: float) -> tuple[object, int]:
         if left == {} or time.monotonic() > limit:
             return left, rss_kb
         time.sleep(0.1)
+
+
+def of_ours(left: object, cell: Cell, run: Run) -> object:
+    """What was left, without what a cell itself leaves when it is stopped before it has tidied up."""
+    if isinstance(left, dict) and cell.may_be_stopped and run.ename == "KeyboardInterrupt":
+        return {name: what for name, what in left.items() if name not in _OF_A_CELL}
+    return left
 
 
 def too_late(cell: Cell, run: Run, plain: Run | None, ended_s: float) -> Iterator[str]:

@@ -100,7 +100,7 @@ class Soak:
                 yield f"{cell.after} is {ours} instead of {theirs}"
         if run.status != "ok":  # another traceback: the last one keeps what is in its frames
             self._answers([kernels.traced, kernels.plain], "1 / 0")
-        yield from self._afterwards(kernels, cell)
+        yield from self._afterwards(kernels, cell, run)
 
     def _traced(self, kernels: Kernels, cell: Cell, fault: Fault) -> tuple[Run, int, float]:
         """What the cell did, how often it was clicked, and how long after the last click it ended."""
@@ -133,7 +133,7 @@ class Soak:
                 if not kernel.is_alive or time.monotonic() > limit:
                     raise Broken(f"did not end: {error!r}") from error
 
-    def _afterwards(self, kernels: Kernels, cell: Cell) -> Iterator[str]:
+    def _afterwards(self, kernels: Kernels, cell: Cell, run: Run) -> Iterator[str]:
         with self._patience("the next cell"):
             yield from checks.next_cell(kernels.traced, cell.number, self._patience_s)
         with self._patience("what was left"):
@@ -141,7 +141,9 @@ class Soak:
         cells = self.tally.cells.total()
         self.memory.traced.append((cells, rss_kb))
         if left != {}:
-            yield f"left behind: {left}"
+            ours = checks.of_ours(left, cell, run)
+            if ours != {}:
+                yield f"left behind: {ours}"
             self._answers([kernels.traced], "before = state()")
         if cell.number % 4 == 0:
             with self._patience("plain"):

@@ -58,12 +58,6 @@ def runner_failed(error: BaseException) -> str:
     )
 
 
-def not_a_trace(path: object, error: BaseException) -> str:
-    """Say what `load` reads."""
-    why = f"{type(error).__name__}: {error}"
-    return f"{path} is no trace that concmagic saved as .json or .json.gz ({why})."
-
-
 PANDAS_IS_MISSING = "This needs pandas: %pip install 'concmagic[pandas]'."
 
 

@@ -96,8 +96,3 @@ def started_with(size: int, pickled_ns: int) -> str:
 def evidence_unreadable(what: str, error: BaseException) -> str:
     """Say which evidence could not be read."""
     return f"The recorded {what} could not be read ({type(error).__name__}: {error})."
-
-
-def newer_format(number: object) -> str:
-    """A saved trace of a later version."""
-    return f"This trace was saved by a later concmagic (format {number}); install that version to read it."

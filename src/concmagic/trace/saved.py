@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
-from math import isnan, nan
+from itertools import count
+from math import isnan
 from typing import Any
 
 import numpy as np
 
 from concmagic import sentences
 from concmagic.errors import LoadError
+from concmagic.trace.fields import (
+    COUNT,
+    MOST_NS,
+    TEXT,
+    TIME,
+    Rule,
+    fail,
+    list_at,
+    object_at,
+    one_of,
+    read,
+    rows_of,
+    values_of,
+)
 from concmagic.trace.model import (
     Build,
     Cost,
@@ -27,6 +42,7 @@ from concmagic.trace.model import (
     Trace,
     Track,
 )
+from concmagic.trace.related import check
 
 FORMAT = 1
 _ROWS: dict[str, type[Any]] = {
@@ -37,7 +53,7 @@ _ROWS: dict[str, type[Any]] = {
     "prints": Print,
     "unawaited": Function,
 }
-_SINGLE: dict[str, type[Any]] = {"build": Build, "hidden": Hidden}
+_SINGLE: dict[str, type[Any]] = {"build": Build, "hidden": Hidden, "cost": Cost}
 _COLUMNS = {
     "track": np.int32,
     "start_ns": np.int64,
@@ -45,6 +61,16 @@ _COLUMNS = {
     "depth": np.int32,
     "function": np.int32,
 }
+_STATE_RULES = (
+    TIME,
+    TIME,
+    one_of([state.value for state in State]),
+    TEXT,
+    TEXT,
+    TEXT,
+    COUNT,
+)
+_FUNCTION_RULES = (TEXT, TEXT, COUNT)
 _PLAIN = ("title", "model", "wall_ns", "source", "outcome")
 _NUMBERS = ("cpu_s", "python_cpu_s")
 _TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name != "states")
@@ -60,41 +86,34 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     plain |= {name: _rows_to_plain(getattr(trace, name), kind) for name, kind in _ROWS.items()}
     plain["slices"] = _slices_to_plain(trace.slices)
     plain |= {name: asdict(getattr(trace, name)) for name in _SINGLE}
-    plain["cost"] = asdict(trace.cost) | {"problems": list(trace.cost.problems)}
+    plain["cost"]["problems"] = list(trace.cost.problems)
     return plain
 
 
-def from_plain(plain: Mapping[str, Any]) -> Trace:
+def from_plain(plain: Any) -> Trace:
     """The trace that `to_plain` wrote.
 
-    Raises LoadError for a later format; KeyError, TypeError or ValueError for what is no saved trace.
+    Raises LoadError, with the place in the file, for a later format and for what is no saved trace.
     """
-    number = plain["format"]
-    if not isinstance(number, int) or number > FORMAT:
+    whole = object_at(plain, "")
+    number = read(COUNT, whole.get("format"), "format")
+    if number > FORMAT:
         raise LoadError(sentences.newer_format(number))
-    values: dict[str, Any] = {name: plain[name] for name in _PLAIN}
-    values |= {name: _number_from_plain(plain.get(name)) for name in _NUMBERS}
-    values["gil_switches"] = plain.get("gil_switches")
-    values["tracks"] = tuple(_track_from_plain(track) for track in plain["tracks"])
-    values["slices"] = _slices_from_plain(plain["slices"])
-    values["cost"] = Cost(**_known(Cost, plain["cost"] | {"problems": tuple(plain["cost"]["problems"])}))
-    values |= {name: _rows_from_plain(plain[name], kind) for name, kind in _ROWS.items() if name in plain}
-    values |= {name: kind(**_known(kind, plain[name])) for name, kind in _SINGLE.items()}
-    return Trace(**values)
+    values = values_of(Trace, {name: value for name, value in whole.items() if value is not None}, "")
+    values["tracks"] = tuple(
+        _track_from_plain(track, f"tracks[{place}]")
+        for place, track in enumerate(list_at(whole.get("tracks"), "tracks"))
+    )
+    values["slices"] = _slices_from_plain(whole.get("slices"))
+    values |= {name: rows_of(kind, whole[name], name) for name, kind in _ROWS.items() if name in whole}
+    values |= {name: kind(**values_of(kind, whole.get(name), name)) for name, kind in _SINGLE.items()}
+    trace = Trace(**values)
+    check(trace)
+    return trace
 
 
 def _number_to_plain(number: float) -> float | None:
     return None if isnan(number) else number
-
-
-def _number_from_plain(number: float | None) -> float:
-    return nan if number is None else float(number)
-
-
-def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that this version has fields for."""
-    names = {field.name for field in fields(kind)}
-    return {name: value for name, value in values.items() if name in names}
 
 
 def _track_to_plain(track: Track) -> dict[str, Any]:
@@ -106,14 +125,28 @@ def _track_to_plain(track: Track) -> dict[str, Any]:
     return plain
 
 
-def _track_from_plain(plain: Mapping[str, Any]) -> Track:
-    states = tuple(
-        StateInterval(start, end, State(state), reason, detail, file, line)
-        for start, end, state, reason, detail, file, line in plain["states"]
-    )
-    switches = plain.get("switches")
-    more = {"states": states, "switches": None if switches is None else tuple(switches)}
-    return Track(**(_known(Track, plain) | more))
+def _track_from_plain(plain: Any, place: str) -> Track:
+    states = _states_from_plain(object_at(plain, place).get("states"), f"{place}.states")
+    return Track(**values_of(Track, plain, place), states=states)
+
+
+def _states_from_plain(plain: Any, place: str) -> tuple[StateInterval, ...]:
+    found: list[StateInterval] = []
+    last = -MOST_NS
+    for number, row in enumerate(list_at(plain, place)):
+        if type(row) is not list or len(row) != len(_STATE_RULES):
+            fail(f"{place}[{number}]", sentences.A_STATE_ROW)
+        for rule, value in zip(_STATE_RULES, row, strict=True):
+            if not rule.fits(value):
+                fail(f"{place}[{number}]", f"{sentences.A_STATE_ROW}; {rule.words}")
+        start, end, state, *more = row
+        if start < last:
+            fail(f"{place}[{number}]", sentences.BEFORE_THE_ONE_BEFORE)
+        if end < start:
+            fail(f"{place}[{number}]", sentences.BEFORE_ITS_START)
+        last = end
+        found.append(StateInterval(start, end, State(state), *more))
+    return tuple(found)
 
 
 def _rows_to_plain(rows: Sequence[Any], kind: type[Any]) -> dict[str, Any]:
@@ -122,17 +155,38 @@ def _rows_to_plain(rows: Sequence[Any], kind: type[Any]) -> dict[str, Any]:
     return {"fields": names, "rows": [[getattr(row, name) for name in names] for row in rows]}
 
 
-def _rows_from_plain(plain: Mapping[str, Any], kind: type[Any]) -> tuple[Any, ...]:
-    names = plain["fields"]
-    return tuple(kind(**_known(kind, dict(zip(names, row, strict=True)))) for row in plain["rows"])
-
-
 def _slices_to_plain(slices: Slices) -> dict[str, Any]:
     plain: dict[str, Any] = {name: getattr(slices, name).tolist() for name in _COLUMNS}
     plain["functions"] = [[one.name, one.file, one.line] for one in slices.functions]
     return plain
 
 
-def _slices_from_plain(plain: Mapping[str, Any]) -> Slices:
-    columns = {name: np.array(plain[name], kind) for name, kind in _COLUMNS.items()}
-    return Slices(**columns, functions=tuple(Function(*row) for row in plain["functions"]))
+def _slices_from_plain(plain: Any) -> Slices:
+    values = object_at(plain, "slices")
+    columns = {name: _column(values.get(name), kind, f"slices.{name}") for name, kind in _COLUMNS.items()}
+    length = len(columns["start_ns"])
+    for name, column in columns.items():
+        if len(column) != length:
+            fail(f"slices.{name}", sentences.as_many_as(length))
+    functions = list_at(values.get("functions"), "slices.functions")
+    return Slices(**columns, functions=tuple(map(_function, functions, count())))
+
+
+def _column(plain: Any, kind: type[Any], place: str) -> Any:
+    """A column of whole numbers that its type can hold."""
+    values = list_at(plain, place)
+    limits = np.iinfo(kind)
+    most = min(int(limits.max), MOST_NS)
+    if not all(type(value) is int and -most <= value <= most for value in values):
+        fail(place, sentences.WHOLE_NUMBERS)
+    return np.array(values, kind)
+
+
+def _function(row: Any, place: int) -> Function:
+    if type(row) is not list or len(row) != 3 or not all(map(_fits, _FUNCTION_RULES, row)):
+        fail(f"slices.functions[{place}]", sentences.A_FUNCTION_ROW)
+    return Function(*row)
+
+
+def _fits(rule: Rule, value: Any) -> bool:
+    return rule.fits(value)

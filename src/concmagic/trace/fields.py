@@ -1,0 +1,164 @@
+"""What may stand in each field of a saved trace, read off the types of the model; nothing else gets in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+
+from concmagic import sentences
+from concmagic.errors import LoadError
+
+# Sums of times of very many tracks, and numbers of JavaScript, stay exact.
+MOST_NS = 1 << 50
+MOST = 1 << 53
+MOST_ID = (1 << 31) - 1
+MOST_CORES = 1 << 20
+_MOST_SECONDS = 1e12
+_MOST_CHARACTERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a value has to be; `words` say so, `made` is what the model keeps of it."""
+
+    fits: Callable[[Any], bool]
+    words: str
+    made: Callable[[Any], Any] = lambda value: value
+
+
+class WrongPlaceError(LoadError):
+    """Something that may not stand where it stands in the file."""
+
+
+def fail(place: str, words: str) -> NoReturn:
+    """Raise the LoadError that names the place in the file."""
+    raise WrongPlaceError(sentences.wrong_place(place, words))
+
+
+def _integer(least: int, most: int, words: str) -> Rule:
+    return Rule(lambda value: type(value) is int and least <= value <= most, words)
+
+
+def one_of(words: Sequence[str]) -> Rule:
+    """A text that is one of these."""
+    return Rule(lambda value: type(value) is str and value in words, sentences.one_of(words))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= _MOST_SECONDS
+
+
+TEXT = Rule(lambda value: type(value) is str and len(value) <= _MOST_CHARACTERS, sentences.A_TEXT)
+COUNT = _integer(0, MOST, sentences.A_COUNT)
+TIME = _integer(-MOST_NS, MOST_NS, sentences.A_TIME)
+LENGTH = _integer(0, MOST_NS, sentences.A_TIME)
+NUMBER = Rule(_is_number, sentences.A_NUMBER, float)
+_TRUTH = Rule(lambda value: type(value) is bool, sentences.A_TRUTH)
+_ID = _integer(0, MOST_ID, sentences.AN_ID)
+_PAIR = Rule(
+    lambda value: type(value) is list and len(value) == 2 and all(map(COUNT.fits, value)),
+    sentences.A_PAIR,
+    tuple,
+)
+_TEXTS = Rule(lambda value: type(value) is list and all(map(TEXT.fits, value)), sentences.TEXTS, tuple)
+_MOMENTS = ("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns", "calls_until_ns")
+_BY_NAME = {
+    **dict.fromkeys(("id", "parent", "track", "source", "target"), _ID),
+    **dict.fromkeys(_MOMENTS, TIME),
+    "wall_ns": LENGTH,
+    "cores": _integer(1, MOST_CORES, sentences.A_CORE_COUNT),
+}
+_BY_TYPE: dict[Any, Rule] = {
+    int: COUNT,
+    float: NUMBER,
+    str: TEXT,
+    bool: _TRUTH,
+    tuple[int, int]: _PAIR,
+    tuple[str, ...]: _TEXTS,
+}
+
+
+def rule_for(name: str, hint: Any) -> Rule | None:
+    """The rule for a field of this name and type; None for what is no plain value."""
+    kinds = get_args(hint)
+    if type(None) in kinds:
+        inner = rule_for(name, next(kind for kind in kinds if kind is not type(None)))
+        return inner and Rule(
+            lambda value: value is None or inner.fits(value),
+            inner.words,
+            lambda value: None if value is None else inner.made(value),
+        )
+    if get_origin(hint) is Literal:
+        return one_of(kinds)
+    return _BY_NAME.get(name) if hint is int and name in _BY_NAME else _BY_TYPE.get(hint)
+
+
+@cache
+def rules_of(kind: Callable[..., Any]) -> dict[str, Rule]:
+    """The rules for the fields of a class of the model."""
+    found = {name: rule_for(name, hint) for name, hint in get_type_hints(kind).items()}
+    return {name: rule for name, rule in found.items() if rule is not None}
+
+
+@cache
+def _required(kind: Callable[..., Any]) -> frozenset[str]:
+    rules = rules_of(kind)
+    return frozenset(
+        one.name
+        for one in fields(kind)  # type: ignore[arg-type]
+        if one.name in rules and one.default is MISSING and one.default_factory is MISSING
+    )
+
+
+def read(rule: Rule, value: Any, place: str) -> Any:
+    """What the model keeps of a value. Raises LoadError if it may not stand there."""
+    if not rule.fits(value):
+        fail(place, rule.words)
+    return rule.made(value)
+
+
+def object_at(value: Any, place: str) -> dict[str, Any]:
+    """An object of the file."""
+    return value if type(value) is dict else fail(place, sentences.AN_OBJECT)
+
+
+def list_at(value: Any, place: str) -> list[Any]:
+    """A list of the file."""
+    return value if type(value) is list else fail(place, sentences.A_LIST)
+
+
+def values_of(kind: Callable[..., Any], plain: Any, place: str) -> dict[str, Any]:
+    """The fields of one object, those that this version knows; one with a default may be missing."""
+    values = object_at(plain, place)
+    at = f"{place}." if place else ""
+    for name in _required(kind) - values.keys():
+        fail(f"{at}{name}", sentences.MISSING)
+    rules = rules_of(kind)
+    return {name: read(rules[name], value, f"{at}{name}") for name, value in values.items() if name in rules}
+
+
+def rows_of(kind: Callable[..., Any], plain: Any, place: str) -> tuple[Any, ...]:
+    """Many objects, written as the names of their fields and a row of values for each."""
+    table = object_at(plain, place)
+    names = list_at(table.get("fields"), f"{place}.fields")
+    if not all(map(TEXT.fits, names)) or len(set(names)) < len(names):
+        fail(f"{place}.fields", sentences.DIFFERENT_NAMES)
+    for name in _required(kind).difference(names):
+        fail(f"{place}.fields", f"{name}: {sentences.MISSING}")
+    rules = [rules_of(kind).get(name) for name in names]
+    rows = list_at(table.get("rows"), f"{place}.rows")
+    return tuple(
+        kind(**_row(names, rules, row, f"{place}.rows[{number}]")) for number, row in enumerate(rows)
+    )
+
+
+def _row(names: Sequence[str], rules: Sequence[Rule | None], row: Any, place: str) -> dict[str, Any]:
+    if type(row) is not list or len(row) != len(names):
+        fail(place, sentences.a_row_of(len(names)))
+    return {
+        name: read(rule, value, f"{place}.{name}")
+        for name, rule, value in zip(names, rules, row, strict=True)
+        if rule is not None
+    }

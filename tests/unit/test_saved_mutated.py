@@ -1,0 +1,57 @@
+"""Whatever is in a file: it loads, and then it can be drawn and saved, or it is one LoadError."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+from tests.mutations import mutated
+
+import concmagic
+from concmagic.errors import LoadError
+from concmagic.trace.saved import to_plain
+
+SAVED = sorted((Path(__file__).parents[1] / "data" / "saved").glob("*.json.gz"))
+MUTATIONS = 1_000
+_ROUNDS = 10
+
+
+def drawn_and_saved(trace: concmagic.Trace, folder: Path) -> None:
+    """All that can be made of a trace; what was saved loads as the same."""
+    assert all(trace._repr_mimebundle_().values())
+    for suffix in (".html", ".svg", ".txt", ".json", ".json.gz"):
+        saved = trace.save(folder / f"again{suffix}")
+    assert to_plain(concmagic.load(saved)) == to_plain(trace)
+
+
+def test_there_are_saved_files() -> None:
+    assert len(SAVED) == 5
+
+
+@pytest.mark.parametrize("path", SAVED, ids=[path.name for path in SAVED])
+def test_a_file_of_an_earlier_version_loads_and_is_the_same_again(path: Path, tmp_path: Path) -> None:
+    trace = concmagic.load(path)
+    assert (
+        json.loads(json.dumps(to_plain(trace))) == json.loads(gzip.decompress(path.read_bytes()))["concmagic"]
+    )
+    drawn_and_saved(trace, tmp_path)
+
+
+@pytest.mark.parametrize("part", range(_ROUNDS))
+def test_a_mutated_file_is_drawn_or_is_a_load_error(part: int, tmp_path: Path) -> None:
+    loaded = 0
+    for number in range(part, MUTATIONS, _ROUNDS):
+        rng = Random(number)
+        path = tmp_path / "mutated.json"
+        path.write_bytes(mutated(rng, rng.choice(SAVED).read_bytes()))
+        try:
+            trace = concmagic.load(path)
+        except LoadError as error:
+            assert "\n" not in str(error)
+            continue
+        loaded += 1
+        drawn_and_saved(trace, tmp_path)
+    assert loaded >= 10  # else nothing of the drawing was tried
