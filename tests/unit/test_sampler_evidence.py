@@ -376,7 +376,7 @@ def test_looking_at_nothing_but_new_threads_is_said_once_for_many(monkeypatch: p
     with sampled():
         from concmagic.recording.sampler import recorder
 
-        monkeypatch.setattr(recorder._Helper, "say", lambda self, command: said.append(command))
+        monkeypatch.setattr(recorder.Helper, "say", lambda self, command: said.append(command))
         watching = recorder.Sampler(os.getpid())
         watching._running = recorder._helper
         for _ in range(100):

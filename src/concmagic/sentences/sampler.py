@@ -34,6 +34,12 @@ def sampled_seldom(rate_hz: float, asked_hz: float, wanted_hz: float) -> str:
     )
 
 
+SAMPLER_STOPPED = (
+    "The sampler's process had been stopped from outside (SIGSTOP or a debugger) and was given up: "
+    "what only it sees is unknown in this cell. The next cell has a new one."
+)
+
+
 def sampler_lost(error: BaseException) -> str:
     """The helper process did not start, did not answer or has died."""
     kind = type(error).__name__

@@ -7,25 +7,23 @@ has died, its data is lost and the next cell gets a new one. See `process.py`.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Literal
 
 from concmagic import sentences
 from concmagic.clock import monotonic
-from concmagic.recording import hosts, machine
+from concmagic.recording import hosts
 from concmagic.recording.raw import SampleLog
+from concmagic.recording.sampler.helper import Helper
+from concmagic.recording.sampler.patience import StandsStillError
 
-_TIMEOUT_S = 5.0  # of every answer; a helper that takes longer is given up
 _COLUMNS = 5
 _LOOK_S = 0.002
 _NO_GIL = "0 0 0 0 -"  # where it lies is not known
-_SCRIPT = Path(__file__).with_name("process.py")
 
-_helper: _Helper | None = None
+_helper: Helper | None = None
 
 
 class Sampler:
@@ -37,7 +35,7 @@ class Sampler:
     def __init__(self, pid: int, files: Literal["syscall", "stat"] = "syscall") -> None:
         self._pid = pid
         self._files = files
-        self._running: _Helper | None = None
+        self._running: Helper | None = None
         self._next_look = 0.0
         self.problems: list[str] = []
 
@@ -47,16 +45,23 @@ class Sampler:
             self.problems.append(sentences.NO_SAMPLER_HERE)
             return
         try:
-            if helper_pid() is not None:
-                with contextlib.suppress(OSError, ValueError):  # it has died since the last cell
-                    self._running = self._begin()
-                    return
-            close()
-            self._running = self._begin()
+            if helper_pid() is None or not self._begin_again():
+                close()
+                self._running = self._begin()
         except (OSError, ValueError) as error:
             self._give_up(error)
 
-    def _begin(self) -> _Helper:
+    def _begin_again(self) -> bool:
+        """With the helper of the last cell; False: it has died since."""
+        try:
+            self._running = self._begin()
+        except StandsStillError:
+            raise  # to wait for a new one, too, would take this cell longer than its samples are worth
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _begin(self) -> Helper:
         helper = _running_helper()
         _allow(helper.pid)
         helper.send(f"on {self._pid} {self._files} {_gil()}")
@@ -67,8 +72,7 @@ class Sampler:
     def watch(self, pid: int) -> None:
         """Sample this process's threads, too, from now on."""
         if self._running is not None:
-            with contextlib.suppress(OSError):  # a dead helper is reported by `stop`
-                self._running.send(f"watch {pid}")
+            self._running.say(f"watch {pid}")  # where its socket is full it will find it by itself
 
     def look(self) -> None:
         """Say that there is a new thread: it is sampled at once, not when threads are listed next.
@@ -92,7 +96,7 @@ class Sampler:
             self._give_up(error)
             return None
 
-    def _read(self, helper: _Helper) -> SampleLog:
+    def _read(self, helper: Helper) -> SampleLog:
         word, *values = helper.line().split(" ", 7)
         if word != "rows":
             raise ConnectionError("an unexpected answer")
@@ -115,7 +119,11 @@ class Sampler:
         )
 
     def _give_up(self, error: Exception) -> None:
-        self.problems.append(sentences.sampler_lost(error))
+        """Its evidence of this cell is lost; the next cell gets a new helper."""
+        stopped = isinstance(error, StandsStillError) and error.was_stopped
+        self.problems.append(sentences.SAMPLER_STOPPED if stopped else sentences.sampler_lost(error))
+        if _helper is not None:
+            _helper.kill()
         close()
 
 
@@ -132,84 +140,16 @@ def helper_pid() -> int | None:
     return _helper.pid if _helper is not None and _helper.owner == os.getpid() else None
 
 
-class _Helper:
-    """This process's end of the conversation with the helper."""
-
-    def __init__(self) -> None:
-        self.owner = os.getpid()
-        self._buffer = b""
-        self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(_TIMEOUT_S)
-        with theirs:
-            middle = _spawn(theirs.fileno())
-        # The process in the middle forks and ends at once; a SIGCHLD setting may have reaped it already.
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(middle, 0)
-        self.pid = int(self.line().removeprefix("ready "))
-
-    def send(self, command: str) -> None:
-        self._socket.sendall(command.encode(errors="surrogateescape") + b"\n")
-
-    def say(self, command: str) -> None:
-        """Send it if that is possible at once: nobody waits for it."""
-        with contextlib.suppress(OSError):  # a dead helper is reported by `stop`
-            self._socket.send(command.encode() + b"\n", socket.MSG_DONTWAIT)
-
-    def line(self) -> str:
-        while b"\n" not in self._buffer:
-            self._fill()
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.decode(errors="replace")
-
-    def receive(self, length: int) -> bytes:
-        parts, have = [self._buffer[:length]], min(length, len(self._buffer))
-        self._buffer = self._buffer[length:]
-        while have < length:
-            part = self._socket.recv(min(length - have, 1 << 20))
-            if not part:
-                raise ConnectionError("it ended")
-            parts.append(part)
-            have += len(part)
-        return b"".join(parts)
-
-    def close(self) -> None:
-        if self.owner == os.getpid():
-            with contextlib.suppress(OSError):  # it has ended already
-                self.send("quit")
-        self._socket.close()
-
-    def _fill(self) -> None:
-        part = self._socket.recv(1 << 16)
-        if not part:
-            raise ConnectionError("it ended")
-        self._buffer += part
-
-
-def _running_helper() -> _Helper:
+def _running_helper() -> Helper:
     """The helper of this process; a new one at the first cell and after a fork."""
     global _helper
     if helper_pid() is None:
         close()
-        _helper = _Helper()
+        _helper = Helper()
         atexit.unregister(close)
         atexit.register(close)
     assert _helper is not None
     return _helper
-
-
-def _spawn(control: int) -> int:
-    """Start the script by posix_spawn: no fork callbacks run, nothing of ours shows in `subprocess`."""
-    import posix  # its own reference, so that what watches `os.posix_spawn` does not report our helper
-
-    arguments = [sys.executable, "-I", "-S", str(_SCRIPT), str(os.getpid()), str(machine.usable_cores())]
-    null = os.devnull
-    actions = [(os.POSIX_SPAWN_OPEN, number, null, os.O_RDWR, 0) for number in range(3)]
-    return posix.posix_spawn(
-        sys.executable,
-        arguments,
-        os.environ,
-        file_actions=[*actions, (os.POSIX_SPAWN_DUP2, control, 3)],
-    )
 
 
 def _details(text: bytes) -> tuple[tuple[int, int, str], ...]:
@@ -232,7 +172,10 @@ def _gil() -> str:
 
 
 def _allow(helper: int) -> None:
-    """Where Yama lets only ancestors look at a process, name the helper as an exception."""
+    """Where Yama lets only ancestors look at a process, name the helper as an exception.
+
+    By its number, which could be another's only if it has just died: then `on` goes unanswered.
+    """
     if not Path("/proc/sys/kernel/yama/ptrace_scope").exists():
         return
     import ctypes

@@ -1,0 +1,154 @@
+"""The helper process from this side: started once, asked with bounded patience, ended as itself.
+
+What is written to it raises no signal where it is gone. It is ended by a pidfd and not by its number, which
+the system gives out again; where there are no pidfds it is told to quit, and ends when its socket does.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from concmagic.clock import monotonic, sleep
+from concmagic.pipes import Owned
+from concmagic.recording import machine
+from concmagic.recording.sampler.patience import LOOK_S, Patience
+
+_SCRIPT = Path(__file__).with_name("process.py")
+_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+_REAPING_S, _STEP_S = 0.2, 0.001
+
+
+class Helper:
+    """This process's end of the conversation."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._buffer = b""
+        self._pidfd: Owned | None = None
+        self._is_known = False
+        self._socket, theirs = socket.socketpair()
+        self._end = Owned(self._socket.fileno())
+        try:
+            with theirs:
+                # Whatever `socket.setdefaulttimeout` says.
+                self._socket.setblocking(False)
+                theirs.setblocking(True)
+                self.pid = middle = _spawn(theirs.fileno())
+            self.pid = int(self.line(Patience(middle, may_sleep=True)).removeprefix("ready "))
+            _reap(middle)
+            with suppress(OSError, AttributeError):  # before Linux 5.3
+                self._pidfd = Owned(os.pidfd_open(self.pid))
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, command: str) -> None:
+        """Send a line; what it has not read must make room first."""
+        data, patience = command.encode(errors="surrogateescape") + b"\n", Patience(self.pid)
+        while data:
+            self._check()
+            try:
+                data = data[self._socket.send(data, _NO_SIGNAL) :]
+            except BlockingIOError:
+                self._wait(select.POLLOUT, patience)
+
+    def say(self, command: str) -> None:
+        """Send it if that is possible at once: nobody waits for it."""
+        with suppress(OSError):  # a dead helper is reported when its samples are asked for
+            self._check()
+            self._socket.send(command.encode() + b"\n", _NO_SIGNAL)
+
+    def line(self, patience: Patience | None = None) -> str:
+        """The next line that it says."""
+        patience = patience or Patience(self.pid)
+        while b"\n" not in self._buffer:
+            self._buffer += self._receive(1 << 16, patience)
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        # It lives, so its number was its own when the pidfd was opened.
+        self._is_known = self._pidfd is not None
+        return line.decode(errors="replace")
+
+    def receive(self, length: int) -> bytes:
+        """So many bytes that it says."""
+        patience = Patience(self.pid)
+        parts, have = [self._buffer[:length]], min(length, len(self._buffer))
+        self._buffer = self._buffer[length:]
+        while have < length:
+            part = self._receive(min(length - have, 1 << 20), patience)
+            parts.append(part)
+            have += len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Let it end."""
+        if self.owner == os.getpid():
+            self.say("quit")
+        # In a forked child these are copies, and only they are closed.
+        if self._end.is_ours:
+            self._socket.close()
+        else:
+            self._socket.detach()  # the number is another file's
+        if self._pidfd is not None:
+            self._pidfd.close()
+
+    def kill(self) -> None:
+        """End it, stopped or not: the very process that was started, or none."""
+        pidfd = self._pidfd
+        if self._is_known and pidfd is not None and pidfd.is_ours and self.owner == os.getpid():
+            with suppress(OSError):  # it has ended meanwhile
+                signal.pidfd_send_signal(pidfd.number, signal.SIGKILL)
+
+    def _receive(self, most: int, patience: Patience) -> bytes:
+        while True:
+            self._check()
+            try:
+                part = self._socket.recv(most)
+            except BlockingIOError:
+                self._wait(select.POLLIN, patience)
+                continue
+            if not part:
+                raise ConnectionError("it ended")
+            return part
+
+    def _wait(self, event: int, patience: Patience) -> None:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        while not poll.poll(LOOK_S * 1000):
+            patience.look()
+
+    def _check(self) -> None:
+        if not self._end.is_ours:
+            raise ConnectionError("its socket was closed by somebody else")
+
+
+def _spawn(control: int) -> int:
+    """Start the script by posix_spawn: no fork callbacks run, nothing of ours shows in `subprocess`."""
+    import posix  # its own reference, so that what watches `os.posix_spawn` does not report our helper
+
+    arguments = [sys.executable, "-I", "-S", str(_SCRIPT), str(os.getpid()), str(machine.usable_cores())]
+    null = os.devnull
+    actions = [(os.POSIX_SPAWN_OPEN, number, null, os.O_RDWR, 0) for number in range(3)]
+    return posix.posix_spawn(
+        sys.executable,
+        arguments,
+        os.environ,
+        file_actions=[*actions, (os.POSIX_SPAWN_DUP2, control, 3)],
+    )
+
+
+def _reap(middle: int) -> None:
+    """The process in the middle forks and ends at once: when the fork has spoken it is over, or nearly.
+
+    It is this process's child, so its number is its own until it is reaped. A SIGCHLD setting, or a thread
+    of the user's in `os.wait()`, may have done that already. One that was stopped is not waited for.
+    """
+    limit = monotonic() + _REAPING_S
+    with suppress(ChildProcessError):
+        while os.waitpid(middle, os.WNOHANG) == (0, 0) and monotonic() < limit:
+            sleep(_STEP_S)
