@@ -14,14 +14,14 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from concmagic.clock import monotonic, sleep
+from concmagic.bounded import gone_within
 from concmagic.pipes import Owned
 from concmagic.recording import machine
 from concmagic.recording.sampler.patience import LOOK_S, Patience
 
 _SCRIPT = Path(__file__).with_name("process.py")
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
-_REAPING_S, _STEP_S = 0.2, 0.001
+_REAPING_S = 0.2
 
 
 class Helper:
@@ -148,7 +148,5 @@ def _reap(middle: int) -> None:
     It is this process's child, so its number is its own until it is reaped. A SIGCHLD setting, or a thread
     of the user's in `os.wait()`, may have done that already. One that was stopped is not waited for.
     """
-    limit = monotonic() + _REAPING_S
     with suppress(ChildProcessError):
-        while os.waitpid(middle, os.WNOHANG) == (0, 0) and monotonic() < limit:
-            sleep(_STEP_S)
+        gone_within(lambda: os.waitpid(middle, os.WNOHANG) != (0, 0), _REAPING_S)
