@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from concmagic import sentences
 from concmagic.errors import TracerBusyError
 from concmagic.recording import ours
 from concmagic.recording.calls import process_tracer, recorder
@@ -47,8 +51,13 @@ def assert_nothing_left() -> None:
     assert sys.getprofile() is None
     assert threading.getprofile() is None
     if MONITORING:
-        assert sys.monitoring.get_tool(2) is None
-        assert sys.monitoring.register_callback(2, sys.monitoring.events.PY_START, None) is None
+        for number in range(6):
+            assert sys.monitoring.get_tool(number) is None
+            callback = sys.monitoring.register_callback(number, sys.monitoring.events.PY_START, None)
+            assert (
+                type(getattr(callback, "__self__", None)).__name__ != "Tracer"
+            )  # a VizTracer of theirs is none
+        assert type(sys.monitoring.use_tool_id) is type(len)  # no wrapper of ours
 
 
 @pytest.fixture
@@ -321,27 +330,112 @@ def test_a_profile_hook_that_the_cell_sets_is_its_own() -> None:
         threading.setprofile(None)  # type: ignore[arg-type]
 
 
-def test_a_busy_monitoring_tool_or_profile_hook_is_named() -> None:
-    calls = CallRecorder("auto")
-    if MONITORING:
-        sys.monitoring.use_tool_id(2, "some profiler")
+if MONITORING:
+
+    @contextmanager
+    def taken(*numbers: int) -> Iterator[None]:
+        """Another tool has these numbers."""
+        for number in numbers:
+            sys.monitoring.use_tool_id(number, f"tool {number}")
         try:
-            with pytest.raises(TracerBusyError, match="some profiler"):
-                calls.check_free()
-            with pytest.raises(TracerBusyError):
-                calls.start()
-            assert sys.monitoring.get_tool(2) == "some profiler"
+            yield
+            assert [sys.monitoring.get_tool(number) for number in numbers] == [f"tool {n}" for n in numbers]
         finally:
-            sys.monitoring.free_tool_id(2)
-    else:
+            for number in numbers:
+                sys.monitoring.free_tool_id(number)
+
+    @pytest.mark.parametrize("numbers", [(2,), (5,), (5, 3), (5, 3, 4)])
+    def test_calls_are_recorded_at_any_number_that_is_free(numbers: tuple[int, ...]) -> None:
+        with taken(*numbers):
+            raw = record(lambda: fib(5))
+        assert (names(decode(raw)).count("fib"), raw.problems) == (15, ())
+        assert_nothing_left()
+
+    def test_without_a_free_number_there_are_no_calls_and_it_is_said() -> None:
+        with taken(*range(6)):
+            calls = CallRecorder("auto")
+            calls.check_free()
+            calls.start()
+            assert calls.stop() is None
+        assert calls.problems == [sentences.NO_PLACE_FOR_CALLS]
+        assert names(decode(record(lambda: fib(3)))).count("fib") == 5
+
+    @pytest.mark.parametrize("frees", [False, True])
+    def test_who_takes_or_frees_the_number_of_the_calls_gets_it(frees: bool) -> None:
+        def program() -> None:
+            fib(4)
+            if frees:
+                sys.monitoring.free_tool_id(5)
+            else:
+                sys.monitoring.use_tool_id(5, "greedy")
+            fib(5)
+
+        try:
+            raw = record(program)
+            assert sys.monitoring.get_tool(5) == (None if frees else "greedy")
+        finally:
+            sys.monitoring.free_tool_id(5)
+        assert names(decode(raw)).count("fib") == 9
+        assert raw.problems == (sentences.calls_step_back("" if frees else "greedy"),)
+        assert raw.stopped_ns is not None
+        assert names(decode(record(lambda: fib(3)))).count("fib") == 5
+        assert_nothing_left()
+
+    def test_what_is_wrong_with_a_number_fails_as_ever() -> None:
+        def program() -> None:
+            for wrong in ((7, "x"), ("2", "x"), (2,), ()):
+                with pytest.raises((TypeError, ValueError)) as told:
+                    sys.monitoring.use_tool_id(*wrong)
+                assert "concmagic" not in "".join(traceback.format_exception(told.value))
+
+        record(program)
+
+else:
+
+    def test_a_profile_hook_is_named() -> None:
+        calls = CallRecorder("auto")
         sys.setprofile(lambda *_: None)
         try:
             with pytest.raises(TracerBusyError, match="lambda"):
                 calls.check_free()
         finally:
             sys.setprofile(None)
-    calls.check_free()
-    assert calls.stop() is None
+        calls.check_free()
+        assert calls.stop() is None
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_cprofile_inside_has_all_that_it_has_without_us(in_thread: bool) -> None:
+    import cProfile
+    import pstats
+
+    def program() -> None:
+        fib(4)
+        profile.enable()
+        fib(6)
+        if in_thread:
+            thread = threading.Thread(target=fib, args=(5,))
+            thread.start()
+            thread.join()
+        profile.disable()
+        fib(3)
+
+    def calls_of_fib() -> int:
+        stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+        return sum(row[1] for (_, _, name), row in stats.items() if name == "fib")
+
+    profile = cProfile.Profile()
+    program()
+    plain = calls_of_fib()
+    profile = cProfile.Profile()
+    raw = record(program)
+    assert calls_of_fib() == plain
+    if MONITORING:
+        assert names(decode(raw)).count("fib") == 9 + 25 + 5 + 15 * in_thread
+        assert raw.problems == ()
+    else:
+        assert len(raw.problems) == 1
+    assert_nothing_left()
 
 
 def test_a_viztracer_that_collects_is_named_and_an_idle_one_is_no_hindrance() -> None:
@@ -362,6 +456,25 @@ def test_a_viztracer_that_collects_is_named_and_an_idle_one_is_no_hindrance() ->
             sys.setprofile(None)
 
 
+def test_an_idle_viztracer_that_is_collected_leaves_the_hook_for_new_threads() -> None:
+    from viztracer import VizTracer
+
+    theirs = [VizTracer(verbose=0, register_global=False, tracer_entries=1000)]
+    if not MONITORING:  # its own constructor's doing
+        threading.setprofile(None)  # type: ignore[arg-type]
+        sys.setprofile(None)
+
+    def program() -> None:
+        theirs.clear()
+        gc.collect()
+        thread = threading.Thread(target=fib, args=(4,))
+        thread.start()
+        thread.join()
+
+    assert names(decode(record(program))).count("fib") == 9
+    assert_nothing_left()
+
+
 def test_another_viztracer_inside_the_cell_costs_the_calls_and_nothing_else() -> None:
     from viztracer import VizTracer
 
@@ -379,7 +492,9 @@ def test_another_viztracer_inside_the_cell_costs_the_calls_and_nothing_else() ->
     if not MONITORING:
         threading.setprofile(None)  # type: ignore[arg-type]
     assert raw is not None
-    assert [problem for problem in raw.problems if "another profiler" in problem] == list(raw.problems) != []
+    told = [problem for problem in raw.problems if "another profiler" in problem]
+    assert told == list(raw.problems)
+    assert bool(told) is not MONITORING  # from 3.12 on there is room for both
     assert names(decode(raw)).count("fib") >= 9
     assert names(decode(record(lambda: fib(3)))).count("fib") == 5
 
@@ -461,7 +576,7 @@ def test_a_viztracer_still_running_at_the_end_is_the_cells_own_and_goes_on() -> 
     tracer.stop()
     if not MONITORING:
         threading.setprofile(None)  # type: ignore[arg-type]
-    assert raw is not None and len(raw.problems) == 1
+    assert raw is not None and len(raw.problems) == (0 if MONITORING else 1)
     theirs = [event["name"] for event in tracer.load() if event["ph"] == "X"]
     assert sum(name.startswith("fib ") for name in theirs) == 15
     assert names(decode(record(lambda: fib(3)))).count("fib") == 5

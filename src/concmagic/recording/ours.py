@@ -7,6 +7,7 @@ them as the user's.
 from __future__ import annotations
 
 import _thread
+import ctypes
 from collections.abc import Callable
 
 FAREWELL_S = 2.0  # that a thread of ours gets to end: it waits for nothing, but the cores may be taken
@@ -24,9 +25,26 @@ def remove(native_id: int) -> None:
     _native_ids.discard(native_id)
 
 
+def hide() -> None:
+    """In a thread of ours: from here on no profiler or tracer is told of what it does, ours neither.
+
+    A profiler that takes the calls of all threads for those of one, as cProfile does from Python 3.12 on,
+    would else take the user's functions for what ours called.
+    """
+    state = ctypes.pythonapi["PyThreadState_Get"]
+    state.restype, state.argtypes = ctypes.c_void_p, ()
+    enter = ctypes.pythonapi["PyThreadState_EnterTracing"]
+    enter.restype, enter.argtypes = None, (ctypes.c_void_p,)
+    enter(state())
+
+
 def contains(native_id: int) -> bool:
     """Whether this thread is concmagic's own."""
     return native_id in _native_ids
+
+
+def _nothing() -> None:
+    return None
 
 
 class OwnThread:
@@ -78,7 +96,11 @@ class OwnThread:
         self.native_id = _thread.get_native_id()
         add(self.native_id)
         try:
+            hide()
             self._run()
         finally:
+            self._run = (
+                _nothing  # its owner has this object: both, and what they hold, would wait for the collector
+            )
             remove(self.native_id)
             self._living.release()

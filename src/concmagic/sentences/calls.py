@@ -16,6 +16,18 @@ def tool_is_busy(name: str) -> str:
     return f"{name} is recording in this process, and only one tool can. Stop it first: the cell has not run."
 
 
+NO_PLACE_FOR_CALLS = "Other tools have taken every place in sys.monitoring: calls are not recorded."
+
+
+def calls_step_back(taker: str) -> str:
+    """The cell asked for the number in sys.monitoring at which calls were recorded."""
+    if not taker:
+        return "The cell freed the tool in sys.monitoring that recorded calls: there are none from then on."
+    return (
+        f"{taker} took the place in sys.monitoring at which calls were recorded: there are none from then on."
+    )
+
+
 def hook_name(hook: object) -> str:
     """Name a profile hook by its function or type, with the module it comes from."""
     named = hook if hasattr(hook, "__qualname__") else type(hook)

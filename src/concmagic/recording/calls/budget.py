@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 from concmagic.recording.calls.event_nodes import used
 from concmagic.recording.calls.process_tracer import ProcessTracer
-from concmagic.recording.calls.thread_profiles import NEEDED
 from concmagic.recording.ours import FAREWELL_S, OwnThread
 
 # The fastest code makes some six million events a second: half of what remains at that pace.
 _FASTEST_PER_S = 6e6
 _SHORTEST_S, _LONGEST_S = 0.005, 0.025
-_IGNORED_DEPTH = 1000  # so deep that returns without a call, at the recording's start, do not lead out
 
 
 class BudgetWatcher:
@@ -38,7 +36,7 @@ class BudgetWatcher:
         self._on_look = on_look
         self._failed = failed
         self._thread = OwnThread(self._run)
-        self._hidden = _thread.allocate_lock()  # taken until VizTracer ignores it
+        self._hidden = _thread.allocate_lock()  # taken until no tracer is told of it
 
     @property
     def native_id(self) -> int:
@@ -60,20 +58,13 @@ class BudgetWatcher:
 
     def _run(self) -> None:
         try:
-            self._hide()
+            self._hidden.release()
             self._watch()
         except Exception as error:  # raised, it would be printed into the cell
             self._failed(error)
         finally:
             if self._hidden.locked():  # it failed before
                 self._hidden.release()
-
-    def _hide(self) -> None:
-        # Up to 3.11 VizTracer meets no thread that is started below `threading`. Nor shall it: when one ends
-        # that it has met, it asks for the GIL once more, and that may be while the interpreter ends.
-        if not NEEDED:  # it shall not record it: it believes to be deep inside an ignored call
-            self._process.tracer.setignorestackcounter(_IGNORED_DEPTH)
-        self._hidden.release()
 
     def _watch(self) -> None:
         while (remaining := self._limit - used(self._process.head)) > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _imp
 import builtins
+import ctypes
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec, PathFinder
 from importlib.util import find_spec, spec_from_file_location
@@ -46,6 +47,14 @@ def loaded() -> ModuleType | None:
 def file() -> str:
     """Where it lies; "" if it was not loaded here."""
     return getattr(loaded(), "__file__", "") or ""
+
+
+def pointer(file: str, name: str) -> ctypes.c_void_p | None:
+    """A pointer that its C code keeps; None where the platform exports no such symbol (Windows)."""
+    try:
+        return ctypes.c_void_p.in_dll(ctypes.PyDLL(file), name)
+    except (OSError, ValueError):
+        return None
 
 
 def _load_known() -> ModuleType | None:

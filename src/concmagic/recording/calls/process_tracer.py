@@ -11,10 +11,12 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.recording import tool_numbers
 from concmagic.recording.calls import layout_check, thread_profiles
 from concmagic.recording.calls.event_nodes import (
     ThreadInfo,
@@ -23,8 +25,9 @@ from concmagic.recording.calls.event_nodes import (
     free_buffer,
     new_buffer,
 )
+from concmagic.recording.calls.library import pointer
 from concmagic.recording.calls.quiet_threading import QuietThreading
-from concmagic.recording.calls.rival_tools import TOOL_ID
+from concmagic.recording.calls.tool_place import ToolPlace
 
 ClockPair = tuple[int, int]  # VizTracer's raw timestamp, CLOCK_MONOTONIC in nanoseconds
 _FALLBACK_ENTRIES = 1_000_000
@@ -45,6 +48,8 @@ class ProcessTracer:
     def __init__(self, tracer_type: type[Any], library: str) -> None:
         self.pid = os.getpid()
         self.quiet = QuietThreading(library)
+        self.place = None if thread_profiles.NEEDED else ToolPlace(library)
+        self._current = pointer(library, "curr_tracer")
         self._library = library
         self._tracer_type = tracer_type
         for _ in range(_TRIES):
@@ -68,12 +73,14 @@ class ProcessTracer:
         self.quiet.install()
         hook = threading.getprofile() if thread_profiles.NEEDED else None
         try:
-            tracer = self._tracer_type(entries)
+            with self._as_ours():
+                tracer = self._tracer_type(entries)
         finally:
             self.quiet.remove()
             if thread_profiles.NEEDED:  # its constructor sets both
                 sys.setprofile(None)
                 threading.setprofile(hook)
+        self.quiet.know(tracer)
         tracer.verbose = 0
         tracer.exclude_files = list(LEFT_OUT)
         ctypes.pythonapi["Py_IncRef"](ctypes.py_object(tracer))  # not even at the interpreter's end
@@ -81,13 +88,36 @@ class ProcessTracer:
 
     def _checked(self) -> str:
         self.quiet.install()
+        self.take_place()
         try:
-            return layout_check.find_flaw(self.tracer)
+            with self._as_ours():
+                return layout_check.find_flaw(self.tracer)
         except (ValueError, TypeError, AttributeError, OSError) as error:
             return f"{type(error).__name__}: {error}"
         finally:
             self.quiet.remove()
-            self._forget_callbacks()
+            if self.place is not None:
+                self.place.leave(self.tracer)
+
+    def take_place(self) -> bool:
+        """Choose where in `sys.monitoring` to record; False: other tools have taken every place."""
+        return self.place is None or self.place.take()
+
+    @contextmanager
+    def _as_ours(self) -> Iterator[None]:
+        """Within this block the tracer is made, starts or stops: what VizTracer sets is ours.
+
+        It knows of no other tracer meanwhile, nor of ours afterwards: it would print a warning into the cell.
+        """
+        theirs = self._current.value if self._current is not None else None
+        try:
+            if self._current is not None:
+                self._current.value = None
+            with self.quiet.as_ours() if self.place is None else self.place.in_use():
+                yield
+        finally:
+            if self._current is not None:
+                self._current.value = theirs
 
     def prepare(self, entries: int) -> bool:
         """Make room and enter every thread; False: on 3.11 older threads could not be reached."""
@@ -101,33 +131,30 @@ class ProcessTracer:
             new_buffer(self.head, entries)
         return self._enter_threads() if thread_profiles.NEEDED else True
 
-    def start(self) -> None:
-        """Collect from now on."""
+    def start(self, step_back: tool_numbers.StepBack) -> None:
+        """Collect from now on, until who asks for our place gets it after `step_back`."""
         self.left_out = 0
-        self.tracer.start()
+        with self._as_ours():
+            self.tracer.start()
         self._starter = threading.get_ident()
+        if self.place is not None:
+            self.place.when_asked(step_back, other=self.quiet.remove)
 
     def displaced(self) -> bool:
         """Whether another profiler has ended this recording since it began."""
-        if sys.version_info < (3, 12):
+        if self.place is None:
             ident = threading.get_ident()
             mine = ident == self._starter and ident not in self._left
             return mine and sys.getprofile() is not self.tracer
-        if sys.monitoring.get_tool(TOOL_ID) is None:
-            return True
-        # Who is told of functions' starts can only be asked by replacing it.
-        event = sys.monitoring.events.PY_START
-        callback = sys.monitoring.register_callback(TOOL_ID, event, None)
-        sys.monitoring.register_callback(TOOL_ID, event, callback)
-        return getattr(callback, "__self__", None) is not self.tracer
+        return self.place.is_lost() or not self.place.calls(self.tracer)
 
     def evicted(self) -> bool:
-        """Whether the profiler that displaced this one still runs: then it must be left alone."""
+        """Whether the profiler that displaced this one still runs and must be left alone: no end then."""
         if not self.displaced():
             return False
-        if sys.version_info < (3, 12):
+        if self.place is None:
             return isinstance(sys.getprofile(), self._tracer_type)
-        return sys.monitoring.get_tool(TOOL_ID) is not None
+        return not self.place.is_safe and self.place.is_taken()
 
     def unrecorded(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """Up to 3.11: call a function and record nothing of it, in this thread."""
@@ -164,9 +191,13 @@ class ProcessTracer:
     def halt(self, evicted: bool) -> None:
         """Collect no more, anywhere; calls in progress become open events. The events stay."""
         hook = sys.getprofile() if thread_profiles.NEEDED else None
+        if self.place is not None:
+            self.place.forget()
+            self.place.reclaim()
         try:
             if not evicted:
-                self.tracer.stop(None)
+                with self._as_ours():
+                    self.tracer.stop(None)
             elif not self.flaw:
                 self.head.collecting = 0
         finally:
@@ -175,8 +206,8 @@ class ProcessTracer:
                 self._leave_threads(evicted)
                 if callable(hook):  # the cell's own: VizTracer's tracer is not callable
                     sys.setprofile(hook)
-            elif not evicted:
-                self._forget_callbacks()
+            elif self.place is not None:
+                self.place.leave(self.tracer)
 
     def _leave_threads(self, evicted: bool) -> None:
         if not evicted:
@@ -184,14 +215,6 @@ class ProcessTracer:
         hook = threading.getprofile()
         if getattr(hook, "__self__", None) is self.tracer:  # else the cell has set its own: it stays
             threading.setprofile(self._hook)
-
-    def _forget_callbacks(self) -> None:
-        """VizTracer frees the tool and leaves its callbacks registered."""
-        if sys.version_info >= (3, 12) and sys.monitoring.get_tool(TOOL_ID) is None:
-            events = sys.monitoring.events
-            for number in vars(events).values():
-                if number and not number & (number - 1):  # one event, not a sum of several
-                    sys.monitoring.register_callback(TOOL_ID, number, None)
 
     def empty(self) -> None:
         """Let go of the events, and of the memory where it may be touched."""
@@ -241,11 +264,8 @@ class ProcessTracer:
     def abandon(self) -> None:
         """In a forked child: off, and its memory given back. Its thread ids are the parent's."""
         self.quiet.remove()
-        if not self.flaw and self.head.collecting:
+        if self.flaw or self.head.collecting:
             self.halt(evicted=False)
-        elif self.flaw:
-            self.tracer.stop(None)
-            self._forget_callbacks()
         if not self.flaw:
             free_buffer(self.head)  # uncleared: that would copy every page that parent and child share
 

@@ -13,17 +13,37 @@ from __future__ import annotations
 import ctypes
 import threading
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-# Called as current_thread(): a nameless object, which VizTracer accepts. As setprofile(hook): no effect.
-_STAND_IN = types.SimpleNamespace(current_thread=types.SimpleNamespace, setprofile=id)
+from concmagic.recording.calls import library
+
+_tracers: list[object] = []  # ours, which live as long as the process
+_ours: list[object] = []  # not empty: it is our tracer that is made, starts or stops
+
+
+def _set_profile(hook: Any) -> None:
+    """Up to 3.11, from the C code: without effect if it is for us, else as it would be.
+
+    A tracer that is collected takes away whatever hook there is: ours stays.
+    """
+    present = getattr(threading.getprofile(), "__self__", None)
+    if not _ours and (hook is not None or present is None or present not in _tracers):
+        threading.setprofile(hook)
+
+
+# Called as current_thread(): a nameless object, which VizTracer accepts.
+_STAND_IN = types.SimpleNamespace(current_thread=types.SimpleNamespace, setprofile=_set_profile)
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_STAND_IN))  # a pointer in C may outlive this module
 
 
 class QuietThreading:
     """The stand-in, in place between `install` and `remove`."""
 
-    def __init__(self, library: str) -> None:
-        self._slot = _slot(library)
+    def __init__(self, file: str) -> None:
+        slot = library.pointer(file, "threading_module")
+        self._slot = slot if slot is not None and slot.value == id(threading) else None
         self._active_before: set[int] = set()
 
     def install(self) -> None:
@@ -32,21 +52,25 @@ class QuietThreading:
         else:
             self._active_before = set(_dummies())
 
+    def know(self, tracer: object) -> None:
+        """This one is ours."""
+        _tracers.append(tracer)
+
+    @contextmanager
+    def as_ours(self) -> Iterator[None]:
+        """Within this block what VizTracer sets is for us."""
+        _ours.append(self)
+        try:
+            yield
+        finally:
+            _ours.remove(self)
+
     def remove(self) -> None:
         if self._slot is not None:
             self._slot.value = id(threading)
             return
         for ident in set(_dummies()) - self._active_before:
             threading._active.pop(ident, None)  # type: ignore[attr-defined]
-
-
-def _slot(library: str) -> ctypes.c_void_p | None:
-    """VizTracer's pointer to `threading`; None where the platform exports no such symbol (Windows)."""
-    try:
-        slot = ctypes.c_void_p.in_dll(ctypes.PyDLL(library), "threading_module")
-    except (OSError, ValueError):
-        return None
-    return slot if slot.value == id(threading) else None
 
 
 def _dummies() -> list[int]:

@@ -81,7 +81,11 @@ class CallRecorder:
         if any(process.pid != os.getpid() for process in _process_tracers):
             abandon_after_fork()
         self.check_free()
-        process = self._process = _process_tracer()
+        process = _process_tracer()
+        if not process.take_place():
+            self.problems.append(sentences.NO_PLACE_FOR_CALLS)
+            return
+        self._process = process
         if process.flaw:
             self._problems.append(sentences.native_calls_not_recorded(process.flaw))
         self._start_pair = process.clock_pair()
@@ -107,7 +111,7 @@ class CallRecorder:
         self._giving_up.start()
         if thread_profiles.NEEDED and not process.flaw:
             throws.unrecorded.append(process.unrecorded)
-        process.start()
+        process.start(self._step_back)
         if self._is_unwatched:
             self._halt(budget_used=True)
 
@@ -175,6 +179,11 @@ class CallRecorder:
         if process is not None and process.head.collecting:
             with suppress(Exception):  # else it ends with the cell, and what fails then is told
                 self._halt(budget_used=True)
+
+    def _step_back(self, taker: str) -> None:
+        """Another tool wants our place in `sys.monitoring`; "" is that the cell frees it."""
+        self._halt(budget_used=True)
+        self._problems.append(sentences.calls_step_back(taker))
 
     def _halt(self, budget_used: bool) -> None:
         """End the recording, once: the watcher and the cell's end may both ask.

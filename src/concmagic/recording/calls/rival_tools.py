@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import threading
 
 from concmagic import sentences
 from concmagic.recording.calls import library
 
-TOOL_ID = 2  # the `sys.monitoring` slot that VizTracer takes, and cProfile too
-
 
 def find_rival() -> str:
     """Name what is recording in this process already; "" is nothing. Imports nothing."""
     if current_tracer():
         return "VizTracer"
-    if sys.version_info >= (3, 12):
-        return sys.monitoring.get_tool(TOOL_ID) or ""
+    if sys.version_info >= (3, 12):  # who is in `sys.monitoring` is no hindrance
+        return ""
     hooks = [hook for hook in (sys.getprofile(), threading.getprofile()) if hook and not _idle_tracer(hook)]
     return sentences.hook_name(hooks[0]) if hooks else ""
 
@@ -31,11 +28,5 @@ def _idle_tracer(hook: object) -> bool:
 
 def current_tracer() -> int:
     """Address of the VizTracer tracer that collects now, 0 is none or that it cannot be told."""
-    module = library.loaded()
-    if module is None:
-        return 0
-    try:
-        slot = ctypes.c_void_p.in_dll(ctypes.PyDLL(module.__file__ or ""), "curr_tracer")
-    except (OSError, ValueError):  # a platform that exports no such symbol
-        return 0
-    return slot.value or 0
+    slot = library.pointer(library.file(), "curr_tracer") if library.loaded() is not None else None
+    return 0 if slot is None else slot.value or 0

@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.recording import tool_numbers
 from concmagic.recording.locks import births, methods, semaphores, stack
 from concmagic.recording.locks.kinds import is_lock
 from concmagic.recording.locks.quick import quick_ways
@@ -21,7 +22,7 @@ from concmagic.recording.locks.table import LockTable
 
 monitoring: Any = vars(sys)["monitoring"]
 NAME = "concmagic locks"
-TOOL_IDS = (4, 3)  # 2 is VizTracer's; 0, 1 and 5 have a meaning of their own
+TOOL_IDS = (4, 3)  # 5 is for calls; 0, 1 and 2 have a meaning of their own
 MOST_OPERATIONS = 200_000  # takings and lettings go; each costs a microsecond or two
 
 _ENTERS, _ENTERED, _FAILING = range(3)
@@ -64,12 +65,20 @@ class LockMonitor:
         monitoring.restart_events()
         begins = events.PY_START | events.PY_RESUME if self.sees_with and stack.BEFORE_WITH >= 0 else 0
         monitoring.set_events(self._tool, events.CALL | begins)
+        tool_numbers.when_asked(self._tool, self._step_back)
+
+    def _step_back(self, taker: str) -> None:
+        """Another tool wants the number; "" is that the cell frees it."""
+        self.full_ns = self.full_ns or monotonic_ns()
+        self.stop()
+        self.lost_to = taker
 
     def stop(self) -> None:
         """Leave nothing, also where the cell has freed the tool, or given it to another."""
         tool, self._tool = self._tool, None
         if tool is None:
             return
+        tool_numbers.forget(tool)
         codes = (*self._semaphores, *self._instructed)
         self._watched, self._instructed = {}, []
         owner = monitoring.get_tool(tool)
