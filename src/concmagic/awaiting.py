@@ -8,15 +8,17 @@ it IPython runs the cell as one that awaits, and the magic may answer with a cor
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
 import re
-import sys
+from itertools import islice
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.reading import code_of, running_loop
 from concmagic.runners.users_runner import uses_asyncio
 
+_MOST_AROUND = 2  # frames of wrappers around IPython's own function
 _HEADER = re.compile(r"(^|\s)(async\s+)?for\s")
 
 
@@ -63,21 +65,24 @@ class AwaitTransformer:
         and not where `%autoawait` names another runner, which our own code could not run under."""
         if not self._shell.autoawait or not uses_asyncio(self._shell):
             return False
-        running_code = type(self._shell).run_code.__code__
-        callers = list(_callers(sys._getframe()))
-        if any(frame.f_code is running_code for frame in callers):
+        kind = type(self._shell)
+        callers = {frame.f_code for frame in _callers(getframe())}
+        if code_of(kind, "run_code", at_import=False) in callers:
             return False
-        by_run_cell = any(frame.f_code is type(self._shell)._run_cell.__code__ for frame in callers)
-        return not (by_run_cell and asyncio._get_running_loop() is not None)
+        by_run_cell = code_of(kind, "_run_cell", at_import=False) in callers
+        return not (by_run_cell and running_loop() is not None)
 
 
 def was_awaited(shell: Any) -> bool:
     """Called in a magic: whether the cell's code awaits what the magic answers."""
-    magic_call = type(shell).run_cell_magic.__code__
-    for frame in _callers(sys._getframe()):
-        if frame.f_code is magic_call:
-            caller = frame.f_back
-            return caller is not None and _is_awaiting_cell(caller.f_code)
+    magic_call = code_of(type(shell), "run_cell_magic", at_import=False)
+    callers = _callers(getframe())
+    for frame in callers:
+        if frame.f_code is magic_call or (magic_call is None and frame.f_code.co_name == "run_cell_magic"):
+            as_it_is = getattr(type(shell).run_cell_magic, "__code__", None) is frame.f_code
+            # What somebody has put around it calls it for the cell.
+            nearest = islice(callers, 1 if as_it_is else 1 + _MOST_AROUND)
+            return any(_is_awaiting_cell(each.f_code) for each in nearest)
     return False
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from concmagic.cell import Cell
+from concmagic.interpreter.frames import getframe
 
 
 def cell_of(shell: Any, magic: str, line: str, body: str) -> Cell:
@@ -22,7 +22,7 @@ def cell_of(shell: Any, magic: str, line: str, body: str) -> Cell:
 
 
 def _file_that_runs(names: dict[str, int]) -> str | None:
-    frame = sys._getframe()
+    frame = getframe()
     while frame is not None:
         if frame.f_code.co_filename in names:
             return frame.f_code.co_filename

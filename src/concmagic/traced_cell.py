@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from concmagic import notebook, sentences
 from concmagic.errors import ConcMagicError
+from concmagic.interpreter.reading import running_loop
 from concmagic.usage import or_usage_error, usage_error
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class TracedCell:
 
         if not self._program.is_async:
             return self.run()
-        if asyncio._get_running_loop() is None:
+        if running_loop() is None:
             raise usage_error(sentences.NEEDS_ASYNCIO_RUNNER)
         with Deferred() as interrupts:
             try:

@@ -35,7 +35,7 @@ class HostRecorder:
 
     def start(self) -> None:
         """Stand in for what looks names up."""
-        self._patches.set(_socket, "getaddrinfo", watched(_socket.getaddrinfo, _note))
+        self._patches.wrap(_socket, "getaddrinfo", lambda original: watched(original, _note))
 
     def stop(self) -> None:
         """Put it back, unless somebody has replaced it since."""

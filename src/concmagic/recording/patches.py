@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from concmagic.interpreter import reading
 
 _ABSENT = object()
 
@@ -17,6 +20,13 @@ class Patches:
         """Replace an attribute; an inherited one is put on `owner` itself."""
         self._replaced.append((owner, name, vars(owner).get(name, _ABSENT), value))
         setattr(owner, name, value)
+
+    def wrap(self, owner: Any, name: str, make: Callable[[Any], Any], is_static: bool = False) -> bool:
+        """Replace a function by what `make` makes of it; one that cannot be replaced stays, which is told."""
+        original = reading.replaceable(owner, name, is_static)
+        if original is not None:
+            self.set(owner, name, make(original))
+        return original is not None
 
     def has(self, owner: Any, name: str) -> bool:
         """Whether that attribute is replaced already."""

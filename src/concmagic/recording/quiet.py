@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from concmagic import sentences
+from concmagic.recording.guards import guarded
 
 _failed: dict[str, str] = {}  # by the name of what was called: the first error in noting it
 _losses: dict[str, None] = {}  # sentences, each once
@@ -44,9 +45,12 @@ def watched(original: Any, after: Callable[..., None], before: Callable[[], Any]
     `told` is what `before()` answered. What `after` raises is never the caller's: it is kept for `problems`.
     """
 
+    def note(error: BaseException) -> None:
+        _failed.setdefault(getattr(original, "__qualname__", repr(original)), type(error).__name__)
+
     @functools.wraps(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        told = None if before is None else before()
+        told = None if before is None else guarded(before, note)
         try:
             result = original(*arguments, **options)
         except BaseException as error:
@@ -55,7 +59,7 @@ def watched(original: Any, after: Callable[..., None], before: Callable[[], Any]
         try:
             after(told, result, *arguments, **options)
         except Exception as error:
-            _failed.setdefault(getattr(original, "__qualname__", repr(original)), type(error).__name__)
+            note(error)
         return result
 
     return wrapper

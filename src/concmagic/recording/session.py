@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
+from concmagic.interpreter import reading
 from concmagic.recording import machine, quiet, texts
 from concmagic.recording.guards import guarded
 from concmagic.recording.makers import Wanted, makers
@@ -115,6 +116,7 @@ class RecordingSession:
         for name, recorder in self._recorders.items():
             self._guard(name, partial(self._take_problems, recorder))
         self._problems += quiet.problems()
+        self._problems += reading.losses()
         self._problems += [sentences.texts_cut(many, texts.LONGEST)] if (many := texts.take()) else []
         stopped_ns = end_ns
         begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from concmagic.cell import Outcome, Program
+from concmagic.interpreter.reading import borrowed
 from concmagic.options import Options
 from concmagic.runners.cell_tasks import CellTasks, StopTasks
 from concmagic.runners.interrupts import Interrupts
@@ -65,11 +66,14 @@ def _uncounted(task: asyncio.Task[Any] | None) -> Iterator[None]:
     if task is None:
         yield
         return
-    tasks._unregister_task(task)
+    borrowed(tasks, "_unregister_task", _nothing)(task)
     try:
         yield
     finally:
-        tasks._register_task(task)
+        borrowed(tasks, "_register_task", _nothing)(task)
+
+
+def _nothing(task: object) -> None: ...
 
 
 def _take_over(context: contextvars.Context) -> None:

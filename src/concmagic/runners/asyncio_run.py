@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from concmagic.interpreter import reading
+from concmagic.interpreter.frames import getframe
 from concmagic.on_import import on_import
 
 
 @contextmanager
 def loops_of_the_cell() -> Iterator[None]:
     """Allow loops of the cell's own in this thread until the block ends; outside of a loop, do nothing."""
-    kernel_loop = events._get_running_loop()
+    kernel_loop = reading.running_loop()
     if kernel_loop is None:
         yield
         return
@@ -31,7 +33,7 @@ def loops_of_the_cell() -> Iterator[None]:
         patches.enter_context(_replaced(loop_class, "run_forever", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(loop_class, "_check_running", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(runners, "events", lambda real: _StandIn(real, kernel_loop)))
-        if "_get_running_loop" in tasks.gather.__code__.co_names:  # from 3.14
+        if sys.version_info >= (3, 14):
             patches.enter_context(_replaced(tasks, "events", _events_for_gather(kernel_loop)))
         patches.enter_context(on_import("uvloop", lambda uvloop: _allow_uvloop(uvloop, kernel_loop, patches)))
         patches.enter_context(on_import("anyio", lambda anyio: _allow_anyio(anyio, kernel_loop, patches)))
@@ -98,7 +100,7 @@ def _events_for_gather(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[type
             running = real._get_running_loop()
             if running is not kernel_loop:
                 return running
-            asked = sys._getframe(1).f_locals.get("coros_or_futures", ())
+            asked = getframe(1).f_locals.get("coros_or_futures", ())
             elsewhere = any(asyncio.isfuture(each) and each.get_loop() is not running for each in asked)
             return None if elsewhere else running
 
@@ -136,33 +138,48 @@ def _put_back(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
             events._set_running_loop(loop)
         current = asyncio.current_task(loop)
         if current is not task and current is not None:
-            tasks._leave_task(loop, current)
+            _leave(loop, current)
         if current is not task and task is not None:
-            tasks._enter_task(loop, task)
+            _enter(loop, task)
 
 
 @contextmanager
 def _aside(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     task = asyncio.current_task(loop)
     if task is not None:
-        tasks._leave_task(loop, task)
+        _leave(loop, task)
     events._set_running_loop(None)
     try:
         yield
     finally:
         events._set_running_loop(loop)
         if task is not None:
-            tasks._enter_task(loop, task)
+            _enter(loop, task)
+
+
+def _leave(loop: asyncio.AbstractEventLoop, task: Any) -> None:
+    reading.borrowed(tasks, "_leave_task", _nothing)(loop, task)
+
+
+def _enter(loop: asyncio.AbstractEventLoop, task: Any) -> None:
+    reading.borrowed(tasks, "_enter_task", _nothing)(loop, task)
+
+
+def _nothing(loop: object, task: object) -> None: ...
 
 
 @contextmanager
 def _replaced(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None]:
-    original, inherited = getattr(owner, name), name not in vars(owner)
+    original = getattr(owner, name, None) if isinstance(owner, types.ModuleType) else None
+    if original is None and (original := reading.replaceable(owner, name)) is None:
+        yield
+        return
+    before = vars(owner).get(name, reading.ABSENT)
     setattr(owner, name, wrap(original))
     try:
         yield
     finally:
-        if inherited:
+        if before is reading.ABSENT:
             delattr(owner, name)
         else:
-            setattr(owner, name, original)
+            setattr(owner, name, before)

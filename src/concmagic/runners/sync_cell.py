@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import types
 from typing import Any
 
 from concmagic.cell import Outcome, Program
+from concmagic.interpreter.reading import running_loop
 from concmagic.options import Options
 from concmagic.runners import tracebacks
 from concmagic.runners.asyncio_run import loops_of_the_cell
@@ -30,7 +30,7 @@ def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
 
 def _on_the_running_loop() -> CellTasks | None:
     """The tasks that the cell makes on the kernel's loop, which runs again when the cell is over."""
-    loop = asyncio._get_running_loop()
+    loop = running_loop()
     return None if loop is None else CellTasks(loop)
 
 

@@ -50,6 +50,11 @@ def picture_failed(error: BaseException) -> str:
     return f"concmagic could not draw this cell ({words_of(error)}); the cell itself is unharmed."
 
 
+def borrowed_lost(owner: str, name: str, why: str, serves: str) -> str:
+    """Say what is not seen because a name of Python's or of a library's is not what it was."""
+    return f"{owner}.{name} is {why} here: {serves} may be missing."
+
+
 def runner_failed(error: BaseException) -> str:
     """Say that what of ours runs a cell has failed; the cell ran, or its end is told, as ever."""
     return (

@@ -25,15 +25,16 @@ class GivingUp:
 
     def start(self) -> None:
         """Keep its warning away from the cell's output from now on."""
-        show = vars(warnings)["_showwarnmsg"]
+        self._patches.wrap(warnings, "_showwarnmsg", self._without_its_own)
 
+    def _without_its_own(self, show: Any) -> Any:
         def _showwarnmsg(message: Any) -> None:
             if message.category is RuntimeWarning and str(message.message).startswith(_BEGIN):
                 self.at_ns = monotonic_ns()
             else:
                 show(message)
 
-        self._patches.set(warnings, "_showwarnmsg", _showwarnmsg)
+        return _showwarnmsg
 
     def stop(self) -> None:
         """Put Python's own way to show warnings back."""

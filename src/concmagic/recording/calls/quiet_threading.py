@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.calls import library
 
 _tracers: list[object] = []  # ours, which live as long as the process
@@ -70,9 +71,10 @@ class QuietThreading:
             self._slot.value = id(threading)
             return
         for ident in set(_dummies()) - self._active_before:
-            threading._active.pop(ident, None)  # type: ignore[attr-defined]
+            borrowed(threading, "_active", {}).pop(ident, None)
 
 
 def _dummies() -> list[int]:
-    active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
-    return [ident for ident, thread in list(active.items()) if isinstance(thread, threading._DummyThread)]
+    active: dict[int, threading.Thread] = borrowed(threading, "_active", {})
+    dummy = borrowed(threading, "_DummyThread", ())
+    return [ident for ident, thread in list(active.items()) if isinstance(thread, dummy)]

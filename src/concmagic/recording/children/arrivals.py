@@ -7,13 +7,13 @@ watches would not be seen ending.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from multiprocessing import connection
 from types import FrameType
 from typing import Any, Protocol
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 
@@ -41,8 +41,7 @@ def watch(taker: Taker | None = None, look: Look | None = None) -> None:
     _taker, _look = taker, look
     kind = connection.Connection
     if not _patches.has(kind, "_recv_bytes"):
-        seen = watched(kind._recv_bytes, _arrived, _before_wait)  # type: ignore[attr-defined]
-        _patches.set(kind, "_recv_bytes", seen)
+        _patches.wrap(kind, "_recv_bytes", lambda one: watched(one, _arrived, _before_wait))
 
 
 def unwatch() -> None:
@@ -60,6 +59,6 @@ def _before_wait() -> int:
 
 def _arrived(begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
     if _taker is not None:
-        _taker.received(begun_ns, buffer, end, sys._getframe(2))
+        _taker.received(begun_ns, buffer, end, getframe(2))
     elif _look is not None:
-        _look(end, buffer, sys._getframe(2))
+        _look(end, buffer, getframe(2))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children.groups import command_name
 from concmagic.recording.quiet import unseen
 
@@ -19,13 +20,15 @@ _originals: dict[str, Any] = {}
 def watch(becomes: Callable[[str], None]) -> None:
     """Call `becomes` with the command's name before this process is another program; for good."""
     for name in ("execv", "execve"):
-        original = _originals.setdefault(name, getattr(os, name))
-        setattr(os, name, _watched(original, becomes))
+        original = _originals.get(name) or borrowed(os, name)
+        if original is not None:
+            _originals[name] = original
+            setattr(os, name, _watched(original, becomes))
 
 
 def _watched(original: Any, becomes: Callable[[str], None]) -> Any:
     def execute(path: Any, argv: Any, *env: Any) -> None:
-        with suppress(OSError, TypeError, ValueError):  # the original says what is wrong with them
+        with suppress(Exception):  # the original says what is wrong with what it was given
             if os.access(path, os.X_OK) and not os.path.isdir(path):
                 becomes(command_name(argv))
         original(path, argv, *env)

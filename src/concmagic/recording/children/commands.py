@@ -6,9 +6,11 @@ import os
 import pickle
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children.passport import fields_of
 from concmagic.recording.patches import Patches
@@ -23,22 +25,22 @@ _SCRIPT = Path(__file__).with_name("script.py")
 
 def patch(hooks: Hooks, patches: Patches) -> None:
     """Watch them from now on."""
-    if getattr(subprocess, "_fork_exec", None) is not None:
-        patches.set(subprocess, "_fork_exec", _fork_exec(hooks, subprocess._fork_exec))  # type: ignore[attr-defined]
-        popen = subprocess.Popen
-        patches.set(popen, "_handle_exitstatus", _exit_status(hooks, popen._handle_exitstatus))  # type: ignore[attr-defined]
+    if sys.platform != "win32":
+        patches.wrap(subprocess, "_fork_exec", partial(_fork_exec, hooks))
+        patches.wrap(subprocess.Popen, "_handle_exitstatus", partial(_exit_status, hooks))
     # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
     if hasattr(os, "posix_spawn"):
-        patches.set(os, "posix_spawn", _posix_spawn(hooks, os.posix_spawn))
+        patches.wrap(os, "posix_spawn", partial(_posix_spawn, hooks))
     transports = sys.modules.get("asyncio.base_subprocess")
     if transports is not None:
-        transport = transports.BaseSubprocessTransport
-        patches.set(transport, "_process_exited", _process_exited(hooks, transport._process_exited))
+        transport = borrowed(transports, "BaseSubprocessTransport")
+        patches.wrap(transport, "_process_exited", partial(_process_exited, hooks))
 
 
 def _fork_exec(hooks: Hooks, original: Any) -> Any:
     def fork_exec(arguments: Any, executables: Any, *rest: Any) -> int:
-        name, folder = child_groups.command_name(arguments), rest[2]  # after close_fds and pass_fds
+        name = hooks.guard(partial(child_groups.command_name, arguments)) or "subprocess"
+        folder = rest[2] if len(rest) > 2 else None  # after close_fds and pass_fds
         with hooks.family.expect(name, "subprocess") as child:
             arguments = _recorded(hooks, child, arguments, executables[0], folder)
             pid = int(original(arguments, executables, *rest))
@@ -50,7 +52,8 @@ def _fork_exec(hooks: Hooks, original: Any) -> Any:
 
 def _posix_spawn(hooks: Hooks, original: Any) -> Any:
     def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
-        with hooks.family.expect(child_groups.command_name(argv), "subprocess") as child:
+        name = hooks.guard(partial(child_groups.command_name, argv)) or "subprocess"
+        with hooks.family.expect(name, "subprocess") as child:
             argv = _recorded(hooks, child, argv, path, None)
             pid = int(original(path, argv, env, **options))
             hooks.born(child, pid)
@@ -71,7 +74,7 @@ def _recorded(hooks: Hooks, child: Child, arguments: Any, executable: Any, folde
         hooks.before_child()
         passport = Path(hooks.passport.folder) / f"{child.started_ns}.passport"
         passport.write_bytes(pickle.dumps(fields_of(hooks.passport.for_child(child))))
-    except (OSError, TypeError, ValueError):  # a full disk, or what is refused anyway: it runs as without us
+    except Exception:  # a full disk, or what is refused anyway: it runs as without us
         return arguments
     return [words[0], os.fspath(_SCRIPT), os.fspath(passport), *words[1:]]
 

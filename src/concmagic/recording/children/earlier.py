@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing import process
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children.family import Child
 from concmagic.recording.texts import cut
 
@@ -32,7 +33,7 @@ class Earlier:
 
     def __init__(self, hooks: Hooks, watch: Callable[[int], object] | None) -> None:
         self._hooks = hooks
-        found = (_known(one) for one in list(process._children))  # type: ignore[attr-defined]
+        found = (_known(one) for one in list(borrowed(process, "_children", ())))
         self._known = [one for one in found if one is not None]
         for one in self._known:
             if watch is not None:

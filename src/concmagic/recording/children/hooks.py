@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
+from concmagic import sentences
 from concmagic.on_import import on_import
 from concmagic.recording.children import commands, pickling, starts
 from concmagic.recording.children import groups as child_groups
@@ -18,8 +20,10 @@ from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.passport import Passport
 from concmagic.recording.children.watch import Watcher
+from concmagic.recording.guards import guarded
 from concmagic.recording.patches import Patches
 
+T = TypeVar("T")
 LOKY = ("loky", "joblib.externals.loky")
 
 _active: Hooks | None = None
@@ -31,6 +35,7 @@ class Hooks:
 
     def __init__(self, passport: Passport) -> None:
         self.passport = passport
+        self.problems: list[str] = []
         self.family = Family()
         self.watcher = Watcher(self.family.ended)
         self.groups = child_groups.Groups()
@@ -45,34 +50,49 @@ class Hooks:
     def install(self) -> None:
         """Watch every start and end from now on."""
         global _active
+        _active = self
         _register_once()
-        pickling.install()
-        pickling.courier().shared = self.is_shared
-        starts.patch(self, self._patches)
-        self.pools.patch(self._patches)
-        commands.patch(self, self._patches)
+        for part in (
+            pickling.install,
+            partial(setattr, pickling.courier(), "shared", self.is_shared),
+            partial(starts.patch, self, self._patches),
+            partial(self.pools.patch, self._patches),
+            partial(commands.patch, self, self._patches),
+            self._follow_loky,
+        ):
+            self.guard(part)
+
+    def guard(self, action: Callable[[], T]) -> T | None:
+        """Do something of ours in the midst of what is the user's; if it fails, that is told once."""
+        return guarded(action, self._failed)
+
+    def _failed(self, error: BaseException) -> None:
+        problem = sentences.recorder_failed("children", error)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _follow_loky(self) -> None:
         for package in LOKY:
             self._imports.enter_context(on_import(f"{package}.backend.popen_loky_posix", self._patch_loky))
-        _active = self
 
     def _patch_loky(self, module: Any) -> None:
-        starts.patch_loky(self, self._patches, module)
+        self.guard(partial(starts.patch_loky, self, self._patches, module))
 
     def patch_loaded(self) -> None:
         """Watch what is imported only when it is first used."""
-        starts.patch_loaded(self, self._patches)
-        self.pools.patch_loaded(self._patches)
+        self.guard(partial(starts.patch_loaded, self, self._patches))
+        self.guard(partial(self.pools.patch_loaded, self._patches))
 
     def uninstall(self) -> None:
         """Put everything back; the pickling help is left to the caller."""
         global _active
         _active = None
-        self._imports.close()
-        self._patches.restore()
-        self.watcher.stop()
+        for part in (self._imports.close, self._patches.restore, self.watcher.stop):
+            self.guard(part)
 
     def reset_after_fork(self, passport: Passport, inherited: dict[str, tuple[int, int]] | None) -> None:
         """In a forked child: the hooks stay, the parent's children are not its own."""
+        self.problems = []
         self.passport = passport
         self.inherited = inherited
         self.before_child = lambda: None  # the parent's is done, and its lock may have been held
@@ -85,9 +105,9 @@ class Hooks:
     def born(self, child: Child, pid: int) -> None:
         """A child has come to life."""
         is_new = child.pid != pid
-        self.family.born(child, pid)
+        self.guard(partial(self.family.born, child, pid))
         if is_new:
-            self.watcher.watch(pid)
+            self.guard(partial(self.watcher.watch, pid))
 
     def is_shared(self, value: Any) -> bool:
         """Whether all who may receive this function or class inherited it by fork."""
@@ -106,11 +126,12 @@ def _register_once() -> None:
 
 
 def _before_fork() -> None:
-    if _active is not None:
-        _active.before_fork()
-        child = _active.family.coming
+    hooks = _active
+    if hooks is not None:
+        hooks.guard(hooks.before_fork)
+        child = hooks.family.coming
         if child is not None and child.start_method == "fork":
-            child.inherited = pickling.main_names()
+            child.inherited = hooks.guard(pickling.main_names)
 
 
 def _after_in_child() -> None:
@@ -119,7 +140,7 @@ def _after_in_child() -> None:
         return
     child = hooks.family.coming
     if child is None or child.start_method == "fork":
-        hooks.on_fork(hooks, child)
+        hooks.guard(partial(hooks.on_fork, hooks, child))
 
 
 def active() -> Hooks | None:

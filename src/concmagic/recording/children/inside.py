@@ -12,20 +12,25 @@ import signal
 import sys
 import threading
 import traceback
+from functools import partial
 from multiprocessing import process, util
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.recording.calls import library
 from concmagic.recording.children import pickling, prints
 from concmagic.recording.children.family import Child, Family
+from concmagic.recording.children.files import ChildFile
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.life import Life
 from concmagic.recording.children.passport import Passport
 from concmagic.recording.children.watch import Watcher
 from concmagic.recording.children.worker_start import is_before_jobs, worker_code
+from concmagic.recording.guards import guarded
+from concmagic.recording.patches import Patches
 
 _life: Life | None = None
 
@@ -33,34 +38,37 @@ _life: Life | None = None
 def begin_spawned(fields: dict[str, Any]) -> None:
     """Called in a spawned or forkserver's child while it reads its first message."""
     begun_ns = monotonic_ns()
-    try:
-        passport = Passport(**fields)
-        hooks = Hooks(passport._replace(parent_pid=os.getpid()))
-        hooks.on_fork = begin_forked
-        hooks.install()
-        _live(Life(passport, hooks, begun_ns, begin_again), passport)
+
+    def begin() -> None:
+        _new_life(Passport(**fields), begun_ns)
         _catch_start_errors()
-    except Exception:
-        traceback.print_exc()  # the child itself goes on
+
+    guarded(begin, partial(_not_begun, str(fields.get("folder", ""))))  # the child itself goes on
 
 
 def begin_command(path: str) -> None:
     """Called in a Python script that was started as a command, before it runs."""
     begun_ns = monotonic_ns()
-    try:
+
+    def begin() -> None:
         passport = Passport(**pickle.loads(Path(path).read_bytes()))
-        hooks = Hooks(passport._replace(parent_pid=os.getpid()))
-        hooks.on_fork = begin_forked
-        hooks.install()
-        _live(Life(passport, hooks, begun_ns, begin_again), passport).begin_target()
-    except Exception:
-        traceback.print_exc()
+        _new_life(passport, begun_ns).begin_target()
+
+    guarded(begin, partial(_not_begun, os.path.dirname(path)))
+
+
+def _new_life(passport: Passport, begun_ns: int) -> Life:
+    hooks = Hooks(passport._replace(parent_pid=os.getpid()))
+    hooks.on_fork = begin_forked
+    hooks.install()
+    return _live(Life(passport, hooks, begun_ns, begin_again), passport)
 
 
 def begin_forked(hooks: Hooks, child: Child | None) -> None:
     """Called in a forked child, before anything else of it runs."""
     begun_ns = monotonic_ns()
-    try:
+
+    def begin() -> None:
         _plain_interrupts()
         recorder = sys.modules.get("concmagic.recording.calls.recorder")
         if recorder is not None:
@@ -74,8 +82,8 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
         life = _live(Life(passport, hooks, begun_ns, begin_again), passport)
         if child is None or child.is_bare:
             life.begin_target()  # os.fork: its code simply goes on
-    except Exception:
-        traceback.print_exc()
+
+    guarded(begin, partial(_not_begun, hooks.passport.folder))
 
 
 def begin_again(fields: dict[str, Any]) -> None:
@@ -83,7 +91,8 @@ def begin_again(fields: dict[str, Any]) -> None:
     life = _life
     if life is None or not Path(fields["folder"]).is_dir():
         return
-    try:
+
+    def begin() -> None:
         life.listener.forget()
         passport = life.passport._replace(**fields)
         hooks = life.hooks
@@ -92,8 +101,18 @@ def begin_again(fields: dict[str, Any]) -> None:
         hooks.watcher.stop()
         hooks.watcher = Watcher(hooks.family.ended)
         _live(Life(passport, hooks, monotonic_ns(), begin_again), passport).begin_target()
-    except Exception:
-        traceback.print_exc()
+
+    guarded(begin, partial(_not_begun, str(fields["folder"])))
+
+
+def _not_begun(folder: str, error: BaseException) -> None:
+    """Leave word in the folder that this child is not recorded; where that cannot be, its parent says so."""
+
+    def tell() -> None:
+        file = ChildFile(Path(folder), os.getpid(), monotonic_ns())
+        file.append("lost", sentences.recorder_failed("child", error))
+
+    guarded(tell, _not_noted)
 
 
 def _plain_interrupts() -> None:
@@ -113,41 +132,62 @@ def _passport_after_fork(hooks: Hooks, child: Child | None) -> Passport:
 def _live(life: Life, passport: Passport) -> Life:
     global _life
     _life = life
-    library.know(passport.tracer_file)
+    for part in (
+        partial(library.know, passport.tracer_file),
+        partial(_receive, life, passport),
+        # A command's output may go anywhere.
+        prints.in_whole_lines if passport.start_method != "subprocess" else _nothing,
+        life.begin,
+        life.recorders.load,
+        life.loaded,
+        _watch_bootstrap,
+    ):
+        guarded(part, life.failed)
+    return life
+
+
+def _nothing() -> None: ...
+
+
+def _receive(life: Life, passport: Passport) -> None:
     courier = pickling.courier()
     courier.folder = Path(passport.folder)
     courier.remembers = True
     courier.after_unpack = life.recorders.start_due
     pickling.show_sources(passport.sources or {})
-    if passport.start_method != "subprocess":  # a command's output may go anywhere
-        prints.in_whole_lines()
-    life.begin()
-    life.recorders.load()
-    life.loaded()
-    _watch_bootstrap()
-    return life
 
 
-_bootstrap = process.BaseProcess._bootstrap  # type: ignore[attr-defined]
-_info = util.info
-_print_exc = traceback.print_exc
+_patches = Patches()  # for good; a forked child inherits them
 
 
 def _watch_bootstrap() -> None:
-    process.BaseProcess._bootstrap = _traced_bootstrap  # type: ignore[attr-defined]
+    if _patches.has(process.BaseProcess, "_bootstrap"):
+        return
+    _patches.wrap(process.BaseProcess, "_bootstrap", _traced_bootstrap)
     # It logs this line just before it calls run(): to wrap run() itself would put a frame of ours
     # into every traceback that a child prints, and a subclass may override it.
-    util.info = _info_before_run
-    traceback.print_exc = _print_unless_told
+    _patches.wrap(util, "info", _info_before_run)
+    _patches.wrap(traceback, "print_exc", _printing)
 
 
-def _info_before_run(msg: object, *args: object) -> None:
-    _info(msg, *args)
-    if _life is not None and "calling self.run" in str(msg):
-        _life.begin_target()
+def _info_before_run(info: Any) -> Any:
+    def info_before_run(msg: object, *args: object) -> None:
+        info(msg, *args)
+        if _life is not None and "calling self.run" in str(msg):
+            _life.begin_target()
+
+    return info_before_run
 
 
-def _print_unless_told(*arguments: Any, **options: Any) -> None:
+def _printing(print_exc: Any) -> Any:
+    def print_unless_told(*arguments: Any, **options: Any) -> None:
+        if not guarded(_is_told, _not_noted):
+            print_exc(*arguments, **options)
+
+    return print_unless_told
+
+
+def _is_told() -> bool:
     """multiprocessing prints what ended a child; of a worker that never took a job the pool tells it."""
     error = sys.exc_info()[1]
     if isinstance(
@@ -156,22 +196,30 @@ def _print_unless_told(*arguments: Any, **options: Any) -> None:
         if _life is not None:
             _life.interrupted()
         print("KeyboardInterrupt", file=sys.stderr)
-        return
+        return True
     trace = error.__traceback__ if error is not None else None
     while trace is not None and trace.tb_frame.f_code is not worker_code():
         trace = trace.tb_next
     if _life is not None and error is not None and trace is not None and is_before_jobs(trace.tb_frame):
         _life.fail("".join(traceback.format_exception(error.with_traceback(trace))))
-    else:
-        _print_exc(*arguments, **options)
+        return True
+    return False
 
 
-def _traced_bootstrap(process_obj: Any, *arguments: Any, **options: Any) -> Any:
+def _traced_bootstrap(bootstrap: Any) -> Any:
     """What multiprocessing runs in a child, and after which the child is over."""
-    code = _bootstrap(process_obj, *arguments, **options)
-    if _life is not None:
-        _life.hand_over(code)
-    return code
+
+    def traced_bootstrap(process_obj: Any, *arguments: Any, **options: Any) -> Any:
+        code = bootstrap(process_obj, *arguments, **options)
+        if _life is not None:
+            guarded(partial(_life.hand_over, code), _not_noted)
+        return code
+
+    return traced_bootstrap
+
+
+def _not_noted(error: BaseException) -> None:
+    """What was to be told cannot be, or nobody waits for it: the child goes its way."""
 
 
 def _catch_start_errors() -> None:

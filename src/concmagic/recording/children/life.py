@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic_ns, process_time_ns
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children import becoming, messages, prints, resources
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
@@ -35,6 +37,7 @@ from concmagic.recording.children.passport import Passport, fields_of
 from concmagic.recording.children.recorders import ChildRecorders, load_late
 from concmagic.recording.children.signals import Listener
 from concmagic.recording.children.worker_start import leaves_before_jobs
+from concmagic.recording.guards import guarded
 
 if TYPE_CHECKING:
     from concmagic.recording.raw_calls import CallsPart
@@ -80,17 +83,27 @@ class Life:
         with held(self._turn, _PATIENCE_S) as got:
             if got and self.target_ns is None:
                 self.called_ns = monotonic_ns()
-                self._begin_target(self.called_ns, self.imports.stop())
+                imports = guarded(self.imports.stop, self.failed) or []
+                self._begin_target(self.called_ns, imports)
 
     def _begin_target(self, called_ns: int, imports: list[Stretch]) -> None:
         if not self.recorders.start():
             self.target_ns = called_ns
             return  # the cell was over first: it sleeps already
-        self._hand_over_as_it_runs()
-        resources.watch(self._append_name)
-        self.copies.begin()
+        for part in (
+            self._hand_over_as_it_runs,
+            partial(resources.watch, self._append_name),
+            self.copies.begin,
+        ):
+            guarded(part, self.failed)
         self.target_ns = monotonic_ns()
-        self.file.append("target", (called_ns, self.target_ns, imports))
+        guarded(partial(self.file.append, "target", (called_ns, self.target_ns, imports)), self.failed)
+
+    def failed(self, error: BaseException) -> None:
+        """Something of ours in this child has failed: that is told with all else."""
+        problem = sentences.recorder_failed("child", error)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def loaded(self) -> None:
         """All that we need is imported; what takes time from here on is the child's own."""
@@ -194,13 +207,18 @@ class Life:
             "prints": prints.noted(),
             "changed": self.copies.changed(),
             "children": [child.as_told() for child in self.hooks.family.children],
-            "problems": [*self.problems, *self.recorders.problems],
+            "problems": [*self.problems, *self.hooks.problems, *self.recorders.problems],
         }
 
 
 def main_native_id() -> int:
     """The main thread's; after `os.fork` its Thread object still has the parent's."""
     return os.getpid() if sys.platform == "linux" else threading.main_thread().native_id or 0
+
+
+def _tell_death_at_start(life: Life, status: int) -> None:
+    if status and leaves_before_jobs():
+        life.fail(sentences.died_at_start(life.passport.name, status))
 
 
 class _Exit:
@@ -211,13 +229,14 @@ class _Exit:
     @classmethod
     def install(cls, life: Life) -> None:
         """Pass the gate before the process is gone."""
-        original = cls.original = cls.original or os._exit
+        original = cls.original = cls.original or borrowed(os, "_exit")
+        atexit.register(life.hand_over, None)
+        if original is None:
+            return
 
         def _exit(status: int) -> None:
-            if status and leaves_before_jobs():
-                life.fail(sentences.died_at_start(life.passport.name, status))
-            life.hand_over(status)
+            guarded(partial(_tell_death_at_start, life, status), life.failed)
+            guarded(partial(life.hand_over, status), life.failed)
             original(status)
 
         os._exit = _exit  # type: ignore[assignment]
-        atexit.register(life.hand_over, None)

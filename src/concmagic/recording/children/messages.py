@@ -8,7 +8,6 @@ told later, when the evidence of all processes is together (`trace/import_messag
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.children import arrivals, loky_code
 from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
 from concmagic.recording.patches import Patches
@@ -80,15 +80,17 @@ class MessageRecorder:
         if _current is not None:
             _current._uninstall()  # the parent's, in a forked child
         _current = self
-        kind = connection.Connection
-        patch = self._patches.set
-        patch(kind, "_send_bytes", watched(kind._send_bytes, self._sent, monotonic_ns))  # type: ignore[attr-defined]
-        dumps = vars(ForkingPickler)["dumps"].__func__
-        patch(ForkingPickler, "dumps", classmethod(watched(dumps, self._pickled, monotonic_ns)))
-        patch(ForkingPickler, "loads", staticmethod(watched(ForkingPickler.loads, self._unpickled)))
-        patch(connection, "Pipe", watched(connection.Pipe, self._made_pipe))
+        wrap = self._patches.wrap
+        wrap(connection.Connection, "_send_bytes", lambda one: watched(one, self._sent, monotonic_ns))
+        wrap(ForkingPickler, "dumps", self._dumps)
+        wrap(ForkingPickler, "loads", lambda one: staticmethod(watched(one, self._unpickled)), is_static=True)
+        wrap(connection, "Pipe", lambda one: watched(one, self._made_pipe))
         arrivals.watch(self)
         self._jobs.start(self._watch_loky)
+
+    def _dumps(self, original: Any) -> Any:
+        """Bound to the pickler's class, as the original is; from there it comes bound."""
+        return classmethod(watched(_unbound(original), self._pickled, monotonic_ns))
 
     def stop(self) -> MessageLog:
         """Put everything back, and hand over what was seen."""
@@ -116,10 +118,10 @@ class MessageRecorder:
     def _watch_loky(self, queues: Any) -> None:
         """loky's queues have a pickler of their own."""
         self._file_names.start()
-        self._patches.set(
+        self._patches.wrap(
             queues,
             "dumps",
-            watched(loky_code.sending(queues.dumps), self._pickled, monotonic_ns),
+            lambda one: watched(loky_code.sending(one), self._pickled, monotonic_ns),
         )
 
     def _made_pipe(self, told: None, ends: Any, *arguments: Any, **options: Any) -> None:
@@ -130,15 +132,15 @@ class MessageRecorder:
 
     def _pickled(self, begun_ns: int, data: Any, *arguments: Any, **options: Any) -> None:
         value = arguments[-1] if len(arguments) < 3 else arguments[1]
-        job = self._jobs.job_of(value, sys._getframe(2))
-        outcome = outcome_of(value) if _sends_result(sys._getframe(2)) else ""
+        job = self._jobs.job_of(value, getframe(2))
+        outcome = outcome_of(value) if _sends_result(getframe(2)) else ""
         self._local.pickled = begun_ns, monotonic_ns(), len(data), job, outcome
 
     def _sent(self, begun_ns: int, result: None, end: Any, data: Any) -> None:
         size = len(data)
         pickled = getattr(self._local, "pickled", None)
         self._local.pickled = None
-        kind, job, outcome = _kind(sys._getframe(2)), None, ""
+        kind, job, outcome = _kind(getframe(2)), None, ""
         first_ns = moved_ns = begun_ns
         if kind == "ours":
             return
@@ -177,7 +179,7 @@ class MessageRecorder:
         if row is None or row[_SIZE] != len(data):
             return
         row[_END] = monotonic_ns()
-        frame = sys._getframe(2)
+        frame = getframe(2)
         if _is_in(_WORKERS, frame.f_back, 1) and value is not None:
             row[_KIND] = "job"
             self.on_job()
@@ -218,6 +220,12 @@ def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
     from concmagic.recording.raw_messages import MessageRecord
 
     return tuple(MessageRecord(*row) for row in rows)
+
+
+def _unbound(function: Any) -> Any:
+    """A class method's own function, which is given the class; one that drops it, of what stands for it."""
+    inner = getattr(function, "__func__", None)
+    return (lambda kind, *rest, **more: function(*rest, **more)) if inner is None else inner
 
 
 def _row(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing.pool
 import sys
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +46,14 @@ class Pools:
         executor = sys.modules.get("concurrent.futures.process")
         manager = getattr(executor, "_ExecutorManagerThread", None)
         if manager is not None and not patches.has(manager, "terminate_broken"):
-            patches.set(manager, "terminate_broken", _terminate_broken(self, manager.terminate_broken))
+            patches.wrap(manager, "terminate_broken", partial(_terminate_broken, self))
 
     def patch(self, patches: Patches) -> None:
         """Watch multiprocessing.Pool."""
         kind = multiprocessing.pool.Pool
-        replace = vars(kind)["_repopulate_pool_static"]
-        patches.set(kind, "_repopulate_pool", self._first_workers(vars(kind)["_repopulate_pool"]))
-        patches.set(kind, "_repopulate_pool_static", staticmethod(self._new_workers(replace.__func__)))
+        patches.wrap(kind, "_repopulate_pool", self._first_workers)
+        # From the class it comes as what it is, and not as its static method.
+        patches.wrap(kind, "_repopulate_pool_static", lambda one: staticmethod(self._new_workers(one)))
 
     def close(self) -> None:
         """Let no pool start another worker."""
@@ -86,6 +87,13 @@ class Pools:
                     self._seen.add(key)
         return found
 
+    def deaths_told(self, manager: Any) -> list[str]:
+        """The same of an executor's workers."""
+        return self._hooks.guard(lambda: self.deaths(manager.call_queue)) or []
+
+    def _note(self, pool: Any) -> None:
+        self._pools[id(pool._pool)] = weakref.ref(pool)
+
     def _error_at_start(self, child: Child) -> str:
         """What kept it from starting; "" if it did start, or was ended on purpose."""
         records = child_files.read_child(Path(self._hooks.passport.folder), child.pid)
@@ -98,7 +106,7 @@ class Pools:
 
     def _first_workers(self, original: Any) -> Any:
         def _repopulate_pool(pool: Any) -> Any:
-            self._pools[id(pool._pool)] = weakref.ref(pool)
+            self._hooks.guard(partial(self._note, pool))
             return original(pool)
 
         return _repopulate_pool
@@ -109,7 +117,7 @@ class Pools:
         ) -> None:
             if self._is_closed:
                 return
-            texts = self.deaths(inqueue)
+            texts = self._hooks.guard(partial(self.deaths, inqueue)) or []
             if len(texts) < DEATHS_AT_START:
                 original(ctx, process, processes, workers, inqueue, *rest)
             elif not workers:  # those that did start go on with the jobs
@@ -169,7 +177,7 @@ def _fail_iterator(job: Any, error: BaseException) -> None:
 
 def _terminate_broken(pools: Pools, original: Any) -> Any:
     def terminate_broken(manager: Any, cause: Any) -> None:
-        texts = pools.deaths(manager.call_queue)
+        texts = pools.deaths_told(manager)
         original(manager, [texts[0]] if texts and not cause else cause)
 
     return unseen(terminate_broken)

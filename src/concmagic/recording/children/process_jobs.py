@@ -78,7 +78,7 @@ class ProcessJobs:
         from multiprocessing import pool
 
         for kind in (pool.ApplyResult, pool.IMapIterator):
-            self._patches.set(kind, "__init__", watched(kind.__init__, self._of_a_pool))
+            self._patches.wrap(kind, "__init__", lambda one: watched(one, self._of_a_pool))
         for name in _EXECUTORS:
             self._imports.enter_context(on_import(name, self._watch_executor))
         for name in _LOKY_QUEUES:
@@ -108,10 +108,10 @@ class ProcessJobs:
 
     def _watch_executor(self, module: Any) -> None:
         item, call = getattr(module, "_WorkItem", None), getattr(module, "_CallItem", None)
-        if item is None or call is None:
+        if not isinstance(item, type) or not isinstance(call, type):
             return  # it is being imported just now, or has changed
-        self._patches.set(item, "__init__", watched(item.__init__, self._submitted_to_executor))
-        self._patches.set(call, "__init__", watched(call.__init__, self._queued))
+        self._patches.wrap(item, "__init__", lambda one: watched(one, self._submitted_to_executor))
+        self._patches.wrap(call, "__init__", lambda one: watched(one, self._queued))
 
     def _of_a_pool(
         self, told: None, result: None, job: Any, pool: Any, *arguments: Any, **options: Any

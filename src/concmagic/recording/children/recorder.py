@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class ChildRecorder:
         self._asked: dict[int, Path] = {}
         self._names: list[resources.Name] = []  # that the kernel itself made
         self._was_ended = False
+        self._earlier: Earlier | None = None
 
     def start(self) -> None:
         """Follow the cell into every child that it starts from now on."""
@@ -63,33 +65,39 @@ class ChildRecorder:
             hooks.family.on_born = self._on_born
         pickling.courier().generation += 1
         hooks.install()
-        resources.watch(self._names.append)
-        self._earlier = Earlier(hooks, self._on_born)
-        if _kept:
+        hooks.guard(partial(resources.watch, self._names.append))
+        self._earlier = hooks.guard(partial(Earlier, hooks, self._on_born))
+        hooks.guard(self._call_the_kept)
+
+    def _call_the_kept(self) -> None:
+        """Let children that have outlived an earlier cell record this one."""
+        if _kept and self._hooks is not None:
             self._prepare()
             for folder, pids in _kept:
-                dormant.call(folder, hooks.passport.for_earlier(len(pids)))
+                dormant.call(folder, self._hooks.passport.for_earlier(len(pids)))
 
     def stop(self) -> tuple[ProcessRecord, ...]:
         """Put everything back, and hand over one record per child. Waits for none that lives on."""
         hooks = self._hooks
         if hooks is None or hooks.passport.parent_pid != os.getpid() or hooks is not child_hooks.active():
             return ()  # never started, or this is a forked child, which has its own way out
+        for folder, _ in _kept:
+            hooks.guard(partial(dormant.call_off, folder))
         try:
-            for folder, _ in _kept:
-                dormant.call_off(folder)
-            self._ask_the_living(hooks)
+            hooks.guard(partial(self._ask_the_living, hooks))
         finally:
-            resources.unwatch()
+            hooks.guard(resources.unwatch)
             hooks.uninstall()
+            self.problems += hooks.problems
         for child in hooks.family.living():
             hooks.family.ended_if_gone(child)
         files = child_files.read_all(self._folder) if self._folder is not None else {}
         if self._was_ended:
             resources.unlink(self._orphans(files))
-        records = tuple(self._records(hooks, files))
-        self._clean_up(hooks)
-        return records
+        try:
+            return tuple(self._records(hooks, files))
+        finally:
+            self._clean_up(hooks)
 
     def end_tree(self) -> None:
         """The cell was interrupted: end every process and every fork that it has started, but no command."""
@@ -156,7 +164,9 @@ class ChildRecorder:
                 yield from child_files.parts_of(told, child_files.NAMES_PART)
 
     def _records(self, hooks: child_hooks.Hooks, files: Files) -> Iterator[ProcessRecord]:
-        family = [*hooks.family.children, *self._earlier.that_worked({pid for pid, _ in files})]
+        family = [*hooks.family.children]
+        if self._earlier is not None:
+            family += self._earlier.that_worked({pid for pid, _ in files})
         for told in files.values():
             family.extend(told.get("end", {}).get("children", ()))
         for child in sorted(family, key=lambda one: one.started_ns):

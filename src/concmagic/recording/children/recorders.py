@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 from concmagic import sentences
 from concmagic.bounded import held
+from concmagic.interpreter import reading
 from concmagic.recording import quiet
+from concmagic.recording.guards import guarded
 
 _PATIENCE_S = 4.0  # for whoever starts or stops them: less than a process waits for all that we do at its end
 
@@ -33,10 +35,12 @@ class ChildRecorders:
 
     def __init__(self, detail: str, budget: int) -> None:
         quiet.problems()  # the parent's, in a forked child; an earlier cell's, in one that lives on
+        reading.forget_told()
         self.problems: list[str] = []
         # Whatever the detail, a child records no more than its share of what all may.
         self._of_calls = "auto" if detail == "calls" else detail, budget
         self._running: dict[str, Any] = {}
+        self._have_failed: set[str] = set()
         self._waiting = list(_MODULES)
         self._is_on = self._is_over = False
         # The thread that hands over may stop them while another still starts them. By the same thread
@@ -47,8 +51,7 @@ class ChildRecorders:
         """Import what start() will need, while the child is starting anyway."""
         for name in self._waiting:
             if _is_due(name):
-                with contextlib.suppress(Exception):  # start() meets it again, and tells
-                    self._make(name)
+                guarded(partial(self._make, name), _told_later)
 
     def start(self) -> bool:
         """Start what can be started; False: they have been stopped already, before they could begin."""
@@ -67,12 +70,15 @@ class ChildRecorders:
         due = [name for name in self._waiting if self._is_on and _is_due(name)]
         for name in due:
             self._waiting.remove(name)
-            try:
-                recorder = self._make(name)
-                recorder.start()
-                self._running[name] = recorder
-            except Exception as error:
-                self.problems.append(sentences.recorder_failed(name, error))
+            recorder = guarded(partial(self._make, name), partial(self._failed, name))
+            if recorder is not None:
+                self._running[name] = recorder  # first: one that starts half the way is stopped, too
+                guarded(recorder.start, partial(self._failed, name))
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        if name not in self._have_failed:
+            self._have_failed.add(name)
+            self.problems.append(sentences.recorder_failed(name, error))
 
     def stop(self) -> dict[str, Any]:
         """Stop them, last first, for good; what each saw, by the ProcessRecord's field."""
@@ -86,12 +92,10 @@ class ChildRecorders:
     def _stop(self) -> dict[str, Any]:
         seen = {}
         for name, recorder in reversed(self._running.items()):
-            try:
-                seen[name] = recorder.stop()
-            except Exception as error:
-                self.problems.append(sentences.recorder_failed(name, error))
+            seen[name] = guarded(recorder.stop, partial(self._failed, name))
             self.problems += getattr(recorder, "problems", ())
         self.problems += quiet.problems()
+        self.problems += reading.losses()
         self._running.clear()
         return seen
 
@@ -103,6 +107,10 @@ class ChildRecorders:
         module, kind = _MODULES[name]
         make = getattr(importlib.import_module(f"concmagic.recording.{module}"), kind)
         return make(*self._of_calls) if name == "calls" else make()
+
+
+def _told_later(error: BaseException) -> None:
+    """To start it fails for the same reason."""
 
 
 def load_late() -> None:

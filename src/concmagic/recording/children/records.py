@@ -120,6 +120,8 @@ def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:
 
 
 def _problems(child: Child, told: dict[str, Any]) -> list[str]:
+    if "lost" in told:
+        return [told["lost"]]
     if "end" in told and "failed" not in told:
         return list(told["end"]["problems"])
     if child.origin == "machinery" or child.start_method == "subprocess":

@@ -94,7 +94,7 @@ def _tell(kind: str, name: str) -> None:
 def _watch_memory(module: Any) -> None:
     kind = module.SharedMemory
     if _patches is not None:
-        _patches.set(kind, "__init__", watched(kind.__init__, _made_memory))
+        _patches.wrap(kind, "__init__", lambda one: watched(one, _made_memory))
 
 
 def _made_memory(
@@ -113,7 +113,7 @@ def _made_memory(
 def _watch_semaphores(module: Any) -> None:
     kind = module.SemLock
     if _patches is not None:
-        _patches.set(kind, "__init__", watched(kind.__init__, _made_semaphore))
+        _patches.wrap(kind, "__init__", lambda one: watched(one, _made_semaphore))
 
 
 def _made_semaphore(told: None, result: None, lock: Any, *arguments: Any, **options: Any) -> None:

@@ -13,7 +13,7 @@ del sys.argv[:2]
 sys.path[0] = os.path.dirname(os.path.realpath(_script))
 try:
     from concmagic.recording.children.inside import begin_command
-except ImportError:
+except Exception:  # this Python knows no concmagic, or something else stands where ours imports from
     pass
 else:
     begin_command(_passport)

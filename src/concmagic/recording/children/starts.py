@@ -12,13 +12,16 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from multiprocessing import popen_fork, reduction, spawn, util
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children import pickling
 from concmagic.recording.children.passport import Boarding
+from concmagic.recording.labels import text_of
 from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import unseen, watched
 
@@ -32,14 +35,14 @@ _BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what i
 def patch(hooks: Hooks, patches: Patches) -> None:
     """Watch them from now on."""
     kind: Any = popen_fork.Popen
-    patches.set(kind, "__init__", _popen_init(hooks, kind.__init__))
-    patches.set(kind, "poll", _poll(hooks, kind.poll))
-    patches.set(kind, "wait", watched(kind.wait, _joined(hooks), monotonic_ns))
-    patches.set(kind, "_send_signal", _send_signal(hooks, kind._send_signal))
-    patches.set(util, "spawnv_passfds", _spawnv_passfds(hooks, util.spawnv_passfds))
-    patches.set(os, "fork", _fork(hooks, os.fork))
+    patches.wrap(kind, "__init__", partial(_popen_init, hooks))
+    patches.wrap(kind, "poll", partial(_poll, hooks))
+    patches.wrap(kind, "wait", partial(_waiting, hooks))
+    patches.wrap(kind, "_send_signal", partial(_send_signal, hooks))
+    patches.wrap(util, "spawnv_passfds", partial(_spawnv_passfds, hooks))
+    patches.wrap(os, "fork", partial(_fork, hooks))
     if hasattr(os, "forkpty"):
-        patches.set(os, "forkpty", _forkpty(hooks, os.forkpty))
+        patches.wrap(os, "forkpty", partial(_forkpty, hooks))
     _patch_messages(hooks, patches, spawn, reduction)
 
 
@@ -48,10 +51,10 @@ def patch_loky(hooks: Hooks, patches: Patches, module: Any) -> None:
     kind = getattr(module, "Popen", None)
     if kind is None or patches.has(kind, "poll"):
         return
-    patches.set(kind, "__init__", _popen_init(hooks, kind.__init__))
-    patches.set(kind, "poll", _poll(hooks, kind.poll))
-    patches.set(kind, "wait", watched(kind.wait, _joined(hooks), monotonic_ns))
-    patches.set(kind, "terminate", _terminate(hooks, kind.terminate))
+    patches.wrap(kind, "__init__", partial(_popen_init, hooks))
+    patches.wrap(kind, "poll", partial(_poll, hooks))
+    patches.wrap(kind, "wait", partial(_waiting, hooks))
+    patches.wrap(kind, "terminate", partial(_terminate, hooks))
     _patch_messages(hooks, patches, module.spawn, module.reduction)
 
 
@@ -59,14 +62,14 @@ def patch_loaded(hooks: Hooks, patches: Patches) -> None:
     """Watch what is imported only when it is first used."""
     forkserver = sys.modules.get("multiprocessing.popen_forkserver")
     if forkserver is not None and not patches.has(forkserver.Popen, "poll"):
-        patches.set(forkserver.Popen, "poll", _poll(hooks, forkserver.Popen.poll))
+        patches.wrap(forkserver.Popen, "poll", partial(_poll, hooks))
 
 
 def _patch_messages(hooks: Hooks, patches: Patches, spawning: Any, reducing: Any) -> None:
     """What a child is told at its start: who it is, and what it is to do."""
-    preparing = _preparation_data(hooks, spawning.get_preparation_data)
-    patches.set(spawning, "get_preparation_data", preparing)
-    patches.set(reducing, "dump", watched(reducing.dump, _sent_to_child(hooks), monotonic_ns))
+    patches.wrap(spawning, "get_preparation_data", partial(_preparation_data, hooks))
+    sent = _sent_to_child(hooks)
+    patches.wrap(reducing, "dump", lambda original: watched(original, sent, monotonic_ns))
 
 
 def _sent_to_child(hooks: Hooks) -> Callable[..., None]:
@@ -77,6 +80,10 @@ def _sent_to_child(hooks: Hooks) -> Callable[..., None]:
             child.sent_ns += monotonic_ns() - begun_ns
 
     return sent
+
+
+def _waiting(hooks: Hooks, original: Any) -> Any:
+    return watched(original, _joined(hooks), monotonic_ns)
 
 
 def _joined(hooks: Hooks) -> Callable[..., None]:
@@ -90,15 +97,16 @@ def _joined(hooks: Hooks) -> Callable[..., None]:
 
 def _popen_init(hooks: Hooks, original: Any) -> Any:
     def __init__(popen: Any, process_obj: Any) -> None:
-        hooks.before_child()
+        hooks.guard(hooks.before_child)
         pickling.courier().generation += 1
-        origin, group = hooks.groups.of(process_obj)
-        with hooks.family.expect(process_obj._name, popen.method, origin, group) as child:
+        origin, group = hooks.guard(partial(hooks.groups.of, process_obj)) or ("user", "")
+        name = text_of(borrowed(process_obj, "_name", ""))
+        with hooks.family.expect(name, popen.method, origin, group) as child:
             hooks.patch_loaded()
             try:
                 original(popen, process_obj)
             except Exception as error:
-                _explain(error, process_obj)
+                hooks.guard(partial(_explain, error, process_obj))
                 raise
             hooks.born(child, popen.pid)
 
@@ -148,15 +156,19 @@ def _preparation_data(hooks: Hooks, original: Any) -> Any:
     def get_preparation_data(name: str, *rest: Any) -> dict[str, Any]:
         data: dict[str, Any] = original(name, *rest)
         child = hooks.family.coming
-        if child is not None and child.start_method in _BY_MESSAGE and name == child.name:
-            # The notebook's code goes by value: no file has to be run again as `__main__`.
-            data.pop("init_main_from_path", None)
-            data.pop("init_main_from_name", None)
-            child.is_deaf = child.start_method == "spawn" and not _blocks_interrupts()
-            data["concmagic"] = Boarding(hooks.passport.for_child(child), hears=child.is_deaf)
+        if child is not None and child.start_method in _BY_MESSAGE and text_of(name) == child.name:
+            hooks.guard(partial(_board, hooks, child, data))
         return data
 
     return get_preparation_data
+
+
+def _board(hooks: Hooks, child: Child, data: dict[str, Any]) -> None:
+    # The notebook's code goes by value: no file has to be run again as `__main__`.
+    data.pop("init_main_from_path", None)
+    data.pop("init_main_from_name", None)
+    child.is_deaf = child.start_method == "spawn" and not _blocks_interrupts()
+    data["concmagic"] = Boarding(hooks.passport.for_child(child), hears=child.is_deaf)
 
 
 def _blocks_interrupts() -> bool:
@@ -178,7 +190,7 @@ def interrupts_wait() -> Iterator[None]:
 
 def _spawnv_passfds(hooks: Hooks, original: Any) -> Any:
     def spawnv_passfds(path: Any, args: Any, passfds: Any) -> int:
-        helper = child_groups.helper_of(args)
+        helper = hooks.guard(partial(child_groups.helper_of, args))
         if not helper:
             coming = hooks.family.coming
             with interrupts_wait() if coming is not None and coming.is_deaf else nullcontext():
@@ -196,7 +208,7 @@ def _fork(hooks: Hooks, original: Any) -> Any:
         child = hooks.family.coming
         if child is not None and child.pid == 0 and child.start_method == "fork":
             return _fork_noted(hooks, child, original)
-        hooks.before_child()
+        hooks.guard(hooks.before_child)
         with hooks.family.expect("fork", "fork") as child:
             child.is_bare = True
             return _fork_noted(hooks, child, original)
@@ -206,7 +218,7 @@ def _fork(hooks: Hooks, original: Any) -> Any:
 
 def _forkpty(hooks: Hooks, original: Any) -> Any:
     def forkpty() -> tuple[int, int]:
-        hooks.before_child()
+        hooks.guard(hooks.before_child)
         with hooks.family.expect("fork", "fork") as child, _only_our_threads():
             child.is_bare = True
             pid, file = original()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from types import CodeType, FrameType
 
+from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.reading import code_of
+
 
 def worker_code() -> CodeType | None:
     """What a worker of multiprocessing.Pool runs, if there can be one."""
     module = sys.modules.get("multiprocessing.pool")
-    return module.worker.__code__ if module is not None else None
+    return code_of(module, "worker", at_import=False) if module is not None else None
 
 
 def is_before_jobs(worker: FrameType) -> bool:
@@ -19,7 +22,7 @@ def is_before_jobs(worker: FrameType) -> bool:
 
 def leaves_before_jobs() -> bool:
     """Whether the calling code runs in a pool's worker that is still in its initializer."""
-    frame: FrameType | None = sys._getframe()
+    frame: FrameType | None = getframe()
     while frame is not None and frame.f_code is not worker_code():
         frame = frame.f_back
     return frame is not None and is_before_jobs(frame)

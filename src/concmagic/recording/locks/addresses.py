@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from concmagic.clock import monotonic, monotonic_ns, thread_time
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.frames import Frames, locks_at
@@ -32,7 +33,7 @@ _PAUSE_S = 0.02
 _SHARE = 100  # looking may cost one part in so many
 _MOST = 20_000  # locks, and looks at a thread, that are remembered
 
-_started: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+_started: dict[int, threading.Thread] = borrowed(threading, "_active", {}, at_import=True)
 
 
 def can_tell() -> bool:

@@ -7,12 +7,12 @@ classes, and for the private name by which `threading.RLock` makes one. Who make
 from __future__ import annotations
 
 import functools
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import made_of_locks
 from concmagic.recording.patches import Patches
@@ -31,12 +31,11 @@ class BirthHooks:
 
     def start(self) -> None:
         """Put the stand-ins in place."""
-        maker = getattr(threading, "_CRLock", None)
-        if maker is not None:
-            self._patches.set(threading, "_CRLock", self._noting(maker))
+        if getattr(threading, "_CRLock", None) is not None:
+            self._patches.wrap(threading, "_CRLock", self._noting)
         for kind in (*made_of_locks(), threading.BoundedSemaphore):
             if "__init__" in vars(kind):
-                self._patches.set(kind, "__init__", self._noting(vars(kind)["__init__"]))
+                self._patches.wrap(kind, "__init__", self._noting)
 
     def stop(self) -> None:
         """Put everything back."""
@@ -53,7 +52,7 @@ class BirthHooks:
                 hide_frame(error)
                 raise
             # An `__init__` answers nothing, and is given what it makes.
-            note(args[0] if made is None else made, sys._getframe(1))
+            note(args[0] if made is None else made, getframe(1))
             return made
 
         return make

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.interpreter.reading import code_of
 from concmagic.recording.tasks.origin import place_of
 
 MOST_CALLS = 16  # of one chain
 _FILES = ("threading.py", "queue.py")
-_JOIN, _JOIN_DEPTH = threading.Thread.join.__code__, 2  # until 3.12 it waits in a function of its own
+_JOIN, _JOIN_DEPTH = code_of(threading.Thread, "join"), 2  # until 3.12 it waits in a function of its own
 Row = tuple[CodeType, int]  # a function and the instruction in it
 
 

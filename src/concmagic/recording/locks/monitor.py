@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe
 from concmagic.recording import tool_numbers
 from concmagic.recording.locks import births, methods, semaphores, stack
 from concmagic.recording.locks.kinds import is_lock
@@ -145,14 +146,14 @@ class LockMonitor:
     def _on_return(self, code: CodeType, offset: int, callable: Any, argument: Any) -> None:
         try:
             if not self._has(code, offset, True):
-                self.table.end(callable, code, True, sys._getframe(1))
+                self.table.end(callable, code, True, getframe(1))
         except Exception as error:
             self._fail(error)
 
     def _on_raise(self, code: CodeType, offset: int, callable: Any, argument: Any) -> None:
         try:
             if not self._has(code, offset, False):
-                self.table.end(callable, code, False, sys._getframe(1))
+                self.table.end(callable, code, False, getframe(1))
         except Exception as error:
             self._fail(error)
 
@@ -175,7 +176,7 @@ class LockMonitor:
         try:
             made = self.table.births.after.get((id(code), offset))
             if made is not None and not self.full_ns:
-                self.table.births.returned(self.table.thread(), sys._getframe(1), *made)
+                self.table.births.returned(self.table.thread(), getframe(1), *made)
             known = self._watched.get(id(code))
             happens = known[1].get(offset) if known is not None else None
             if happens is None or self.full_ns:
@@ -183,9 +184,9 @@ class LockMonitor:
             what, slot = happens
             if what == _ENTERED:
                 if not self._has(code, offset, True):
-                    self.table.end(None, code, True, sys._getframe(1))
+                    self.table.end(None, code, True, getframe(1))
                 return None
-            target = stack.value(sys._getframe(1), slot)
+            target = stack.value(getframe(1), slot)
             if what == _ENTERS:
                 if is_lock(target) and not self._take(target):
                     self.table.begin(target, None, code, offset)
@@ -200,7 +201,7 @@ class LockMonitor:
             takes = self._semaphores.get(code)
             if takes is None or self.full_ns or (takes and returned is not True):
                 return
-            given = sys._getframe(1).f_locals
+            given = getframe(1).f_locals
             self.table.permit(given["self"], takes, 1 if takes else given["n"])
         except Exception as error:
             self._fail(error)

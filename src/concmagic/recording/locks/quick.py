@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.locks.table import LockTable
 
 Take = Callable[[Any], bool]
@@ -77,7 +77,7 @@ def quick_ways(table: LockTable, most: int) -> tuple[Take, Take, Has]:
         state = thread.asked
         if state is not None:
             if state.holder is not thread:
-                table.taken_late(thread, code, offset, sys._getframe(2))
+                table.taken_late(thread, code, offset, getframe(2))
             elif not returned:
                 state.holder = None
             thread.asked = None

@@ -12,10 +12,16 @@ from collections import deque
 from types import CodeType
 from typing import Any
 
+from concmagic.interpreter.reading import code_of
 from concmagic.recording.locks.now import MOST_HOLDERS
 
 _MOST_PAST = 64  # holdings of one semaphore that are over
 _PRUNE_AT = 1_000
+_TELLING = (
+    (threading.Semaphore, "acquire", True),
+    (threading.Semaphore, "release", False),
+    (threading.BoundedSemaphore, "release", False),
+)
 
 
 class _Permits:
@@ -70,8 +76,5 @@ class Semaphores:
 
 def codes() -> dict[CodeType, bool]:
     """The functions whose return tells it → whether they take."""
-    return {
-        threading.Semaphore.acquire.__code__: True,
-        threading.Semaphore.release.__code__: False,
-        threading.BoundedSemaphore.release.__code__: False,
-    }
+    found = {code_of(kind, name, at_import=False): takes for kind, name, takes in _TELLING}
+    return {code: takes for code, takes in found.items() if code is not None}

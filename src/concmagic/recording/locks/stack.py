@@ -14,6 +14,7 @@ from types import BuiltinMethodType, CodeType, FrameType, MethodType
 from typing import Any
 
 from concmagic.interpreter import build
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.locks import exception_table
 
 BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)  # from 3.14 on entering is a call like any other
@@ -25,7 +26,7 @@ _SLOTS = 72  # of the data: its variables, then its value stack
 _SLOT = ctypes.sizeof(ctypes.c_void_p)
 _CACHE = 0
 _EXTENDED = dis.EXTENDED_ARG
-_POP_TOP, _START_GENERATOR = dis.opmap["POP_TOP"], dis.opmap.get("RETURN_GENERATOR", -1)
+_POP_TOP, _START_GENERATOR = dis.opmap.get("POP_TOP", -1), dis.opmap.get("RETURN_GENERATOR", -1)
 _PRECALL, _CALL = dis.opmap.get("PRECALL", -1), dis.opmap.get("CALL", -1)
 _JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 _BACKWARD = frozenset(number for name, number in dis.opmap.items() if "BACKWARD" in name)
@@ -143,7 +144,7 @@ class _Probe:
         self.matches = False
 
     def __enter__(self) -> Callable[[], FrameType]:
-        frame = sys._getframe(1)
+        frame = getframe(1)
         code, offset = frame.f_code, frame.f_lasti
         opcode, depth, _ = depths(code)[offset]
         # First what is sure to be an object: the variables, by their number.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import re
-import sys
 import threading
 from _queue import SimpleQueue
 from collections import deque
@@ -16,6 +15,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.locks.arguments import Arguments
 from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import Chains, joined_by
@@ -106,7 +106,7 @@ class LockTable:
             self._drop_left(thread)
         attempt = Attempt(state, callable, code, offset, locked, restores)
         if attempt.contended and callable is not None and not restores:
-            attempt.blocks = self._arguments.block(sys._getframe(2), offset)
+            attempt.blocks = self._arguments.block(getframe(2), offset)
         state.waiting += 1
         pending.append(attempt)
 
@@ -115,7 +115,7 @@ class LockTable:
         thread = self.thread()
         if not thread.is_ours:
             attempt = Attempt(self._ends, callable, code, offset, not handle.is_done(), False)
-            attempt.blocks = self._arguments.block(sys._getframe(2), offset)
+            attempt.blocks = self._arguments.block(getframe(2), offset)
             self._ends.waiting += 1
             thread.pending.append(attempt)
 

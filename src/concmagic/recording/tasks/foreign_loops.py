@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import weakref
 from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.quiet import hide_frame
 from concmagic.recording.tasks.hooks import WAKEUP, Hook, create_task_hook, hide_hook, run_hook, step_type
 from concmagic.recording.tasks.scheduling import future_hooks
@@ -117,7 +117,7 @@ def _call_soon(observer: Observer, original: Hook, run: Hook) -> Hook:
         kind = type(callback)
         if kind is step:
             if id(callback.__self__) not in numbers:
-                observer.scheduled(callback.__self__, self, sys._getframe(1))
+                observer.scheduled(callback.__self__, self, getframe(1))
         elif kind is BuiltinFunctionType:
             if callback.__name__ == WAKEUP:
                 observer.woken(callback.__self__, args[0])

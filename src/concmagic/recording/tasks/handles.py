@@ -9,6 +9,8 @@ from asyncio import events
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter.reading import borrowed
+
 if TYPE_CHECKING:
     from concmagic.recording.tasks.hooks import Hook
 
@@ -16,8 +18,9 @@ _FIELDS = {
     *("_callback", "_args", "_cancelled", "_loop", "_source_traceback", "_repr", "__weakref__", "_context")
 }
 _TIMERS_FIELDS = {*_FIELDS, "_scheduled", "_when"}
-HANDLES_ARE_KNOWN = {*events.Handle.__slots__} == _FIELDS
-TIMERS_ARE_KNOWN = {*events.TimerHandle.__slots__, *events.Handle.__slots__} == _TIMERS_FIELDS
+_SLOTS = {*borrowed(events.Handle, "__slots__", (), at_import=True)}
+HANDLES_ARE_KNOWN = _SLOTS == _FIELDS
+TIMERS_ARE_KNOWN = {*borrowed(events.TimerHandle, "__slots__", (), at_import=True)} | _SLOTS == _TIMERS_FIELDS
 
 
 def handle_maker() -> Hook:

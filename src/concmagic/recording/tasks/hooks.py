@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, CodeType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.reading import code_of
 from concmagic.recording.tasks.step_clock import LONG_NS
 from concmagic.recording.throws import unrecorded
 
@@ -154,7 +155,8 @@ def is_asyncios(function: Hook) -> bool:
 
 
 # What runs a loop's callbacks: what stands outside of it has not called them.
+_RUN = code_of(events.Handle, "_run")
 RUN_CODES: tuple[CodeType, ...] = (
-    events.Handle._run.__code__,
+    *(() if _RUN is None else (_RUN,)),
     *(code for code in run_hook.__code__.co_consts if isinstance(code, CodeType)),
 )

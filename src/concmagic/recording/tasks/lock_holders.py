@@ -14,6 +14,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter.reading import borrowed
+
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
 
@@ -51,7 +53,7 @@ def _mark(function: Callable[..., Any]) -> None:
     if hasattr(inspect, "markcoroutinefunction"):  # from 3.12
         inspect.markcoroutinefunction(function)
     else:
-        marker = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+        marker = borrowed(asyncio.coroutines, "_is_coroutine")
         function._is_coroutine = marker  # type: ignore[attr-defined]
 
 

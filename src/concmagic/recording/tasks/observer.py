@@ -8,11 +8,13 @@ import sys
 import threading
 import weakref
 from asyncio import base_events, events
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.reading import code_of, running_loop
 from concmagic.recording.raw import RawCode
 from concmagic.recording.tasks.births import Births
 from concmagic.recording.tasks.causes import EXECUTOR_RESULT, Callback, name_of
@@ -40,7 +42,7 @@ from concmagic.recording.tasks.waits import WaitBook
 from concmagic.recording.tasks.wakers import is_of_executor
 from concmagic.recording.texts import cut
 
-_CREATE: CodeType = base_events.BaseEventLoop.create_task.__code__
+_CREATE = code_of(base_events.BaseEventLoop, "create_task")
 _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`
 
 
@@ -83,7 +85,7 @@ class Observer:
             self.fail(error)
 
     def _created(self, task: Any, coroutine: Any, loop: Any, begin: int, end: int, named: bool) -> None:
-        frame = sys._getframe(3)  # where create_task was called
+        frame = getframe(3)  # where create_task was called
         current = asyncio.current_task(loop)
         parent = None if current is None else self.meet(current)  # before the child, for the numbers' order
         entry = self.table.entry_of(task)
@@ -174,7 +176,7 @@ class Observer:
         if callback.__name__ != STEP_IN_PYTHON:
             self.woken(task, args[0] if args else None, thread)
         elif id(task) not in self.table.numbers:
-            self.scheduled(task, task.get_loop(), sys._getframe(2))
+            self.scheduled(task, task.get_loop(), getframe(2))
 
     def sent(self, handle: Any, callback: Any, args: tuple[Any, ...], loop: Any) -> None:
         """A handle is about to be queued by call_soon_threadsafe."""
@@ -259,11 +261,11 @@ def _runs_here(loop: Any) -> bool:
     """Whether this thread is the one that runs the loop."""
     if hasattr(loop, "_thread_id"):
         return bool(loop._thread_id == threading.get_ident())
-    return events._get_running_loop() is loop  # uvloop's tells nobody
+    return running_loop() is loop  # uvloop's tells nobody
 
 
 def _current_task() -> Any:
-    loop = events._get_running_loop()
+    loop = running_loop()
     return None if loop is None else asyncio.current_task(loop)
 
 

@@ -10,6 +10,8 @@ import threading
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
+from concmagic.interpreter.reading import borrowed
+
 if TYPE_CHECKING:
     from concmagic.recording.raw_threads import Origin
 
@@ -67,7 +69,7 @@ def _find_place(file: str) -> Place:
 def is_kernels_thread(ident: int) -> bool:
     """Whether the kernel started this thread for itself (its channels, its output)."""
     # Not threading.current_thread(): that would give a thread unknown to it an entry.
-    thread = threading._active.get(ident)  # type: ignore[attr-defined]
+    thread = borrowed(threading, "_active", {}).get(ident)
     target = getattr(thread, "_target", None)
     modules = (type(thread).__module__, getattr(target, "__module__", None) or "")
     return any(module.partition(".")[0] in _KERNEL for module in modules)

@@ -14,12 +14,14 @@ import warnings
 from asyncio import base_events, events
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType, ModuleType
 from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.collection import paused_collection
+from concmagic.interpreter import reading
 from concmagic.on_import import on_import
 from concmagic.recording.patches import Patches
 from concmagic.recording.raw import MergedSteps, TaskLog
@@ -68,9 +70,10 @@ class TaskRecorder:
             for task in asyncio.all_tasks(loop):
                 observer.meet(task)
         for owner, name, make in _HOOKS:
-            self._patches.set(owner, name, make(observer, vars(owner)[name]))
-        for found in scheduling.future_hooks(observer, _Loop):
-            self._patches.set(*found)
+            self._patches.wrap(owner, name, partial(make, observer))
+        if all(reading.replaceable(_Loop, name) for name in ("create_future", "get_debug")):
+            for found in scheduling.future_hooks(observer, _Loop):
+                self._patches.set(*found)
         self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
         _recording.append(self)
         observer.active = True
@@ -138,7 +141,7 @@ def _running_task() -> asyncio.Task[Any] | None:
 
 def _kernel_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that runs a notebook's kernel, where this is one."""
-    return events._get_running_loop() if "ipykernel" in sys.modules else None
+    return reading.running_loop() if "ipykernel" in sys.modules else None
 
 
 def _end_those_of_the_parent() -> None:

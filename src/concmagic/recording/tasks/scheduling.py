@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import users_time
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.tasks.handles import handle_maker
 from concmagic.recording.tasks.hooks import (
     SLEEP_IS_OVER,
@@ -40,10 +41,11 @@ def call_soon_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.call_soon`: notes wake-ups."""
     numbers, step, identity = observer.table.numbers, step_type(), Identity()
     make_handle, notes_sleeper = handle_maker(), sleeper_noter(observer)
+    others = not is_asyncios(original)  # somebody's own: it does what it does, and is called
 
     @functools.wraps(original)
     def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        if self._debug or self._closed:
+        if others or self._debug or self._closed:
             handle = original(self, callback, *args, context=context)
             hide_hook(handle)
         else:
@@ -53,7 +55,7 @@ def call_soon_hook(observer: Observer, original: Hook) -> Hook:
         kind = callback.__class__
         if kind is step:
             if identity[callback.__self__] not in numbers:
-                observer.scheduled(callback.__self__, self, sys._getframe(1))
+                observer.scheduled(callback.__self__, self, getframe(1))
         elif kind is BuiltinFunctionType:
             if callback.__name__ == WAKEUP and not notes_sleeper(callback.__self__, args[0]):
                 observer.woken(callback.__self__, args[0])
@@ -94,7 +96,7 @@ def earlier_hook(observer: Observer, original: Hook) -> Hook:
 
     It notes nothing: it is here because comparing timers, where calls are traced, costs more than all hooks.
     """
-    timer: Any = events.TimerHandle
+    timer: Any = events.TimerHandle if is_asyncios(original) else None
 
     @functools.wraps(original)
     def earlier(self: Any, other: Any) -> Any:
@@ -108,11 +110,11 @@ def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
 
     The handle is built here because it must be noted before the loop's own thread can run it.
     """
-    make_handle = events.Handle
+    make_handle, others = events.Handle, not is_asyncios(original)
 
     @functools.wraps(original)
     def call_soon_threadsafe(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        if not observer.active or self._closed:
+        if others or not observer.active or self._closed:
             return original(self, callback, *args, context=context)
         if self._debug:
             self._check_callback(callback, "call_soon_threadsafe")
@@ -132,7 +134,7 @@ def future_hooks(observer: Observer, loop: Any) -> list[tuple[type, str, Hook]]:
     The first tells those that a loop makes, unless asyncio itself asked it to. Every future asks for the
     debug mode while it is made: so the second tells those made by hand, where the first is not at work.
     """
-    places, make_future, frame_of = known_places, futures.Future, sys._getframe
+    places, make_future, frame_of = known_places, futures.Future, getframe
     births, is_making = observer.births, False
     original_create, original_ask = loop.create_future, loop.get_debug
     alone, alone_asked = is_asyncios(original_create), is_asyncios(original_ask)

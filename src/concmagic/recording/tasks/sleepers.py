@@ -5,17 +5,18 @@ What such a wait is, the book of waits finds out once for every place that sleep
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import tasks
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.reading import code_of
 from concmagic.recording.tasks.hooks import Identity
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
 
-_SLEEP = asyncio.sleep.__code__
+_SLEEP = code_of(tasks, "sleep")
 
 
 def sleeper_noter(observer: Observer) -> Callable[[Any, Any], bool]:

@@ -9,6 +9,7 @@ import functools
 from asyncio import base_events
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.tasks.handles import TIMERS_ARE_KNOWN
 from concmagic.recording.tasks.hooks import Hook, hide_hook, is_asyncios
 from concmagic.recording.tasks.scheduling import timer_maker
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 def call_later_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.call_later`; the original, where a loop's class has its own ideas."""
     make_timer = timer_maker(observer)
-    time, call_at = base_events.BaseEventLoop.time, base_events.BaseEventLoop.call_at
-    numbers = (float, int) if TIMERS_ARE_KNOWN and is_asyncios(time) else ()
+    # Read off the class, which the user may have changed: else a loop's class has its own ideas.
+    time, call_at = (borrowed(base_events.BaseEventLoop, name, None) for name in ("time", "call_at"))
+    alone = all(map(is_asyncios, (original, time, call_at)))
+    numbers = (float, int) if TIMERS_ARE_KNOWN and alone else ()
 
     @functools.wraps(original)
     def call_later(self: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from asyncio import tasks as asyncio_tasks
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import CodeType, CoroutineType
 from typing import Any
 
+from concmagic.interpreter.reading import code_of as code_read
 from concmagic.recording.raw import CodePlace, Wait
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
@@ -35,7 +37,7 @@ from concmagic.recording.tasks.wait_rows import (
 from concmagic.recording.tasks.wakers import Asked, asked_of, cancelled_by, io_of, shielded
 
 _NOWHERE: CodePlace = ("", 0)
-_SLEEP: CodeType = asyncio.sleep.__code__
+_SLEEP: object = code_read(asyncio_tasks, "sleep") or object()  # then nothing is it
 
 
 @dataclass(frozen=True, slots=True)

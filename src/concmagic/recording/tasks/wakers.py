@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.chains import FUTURE_ITERATOR, WRAPPERS, awaited_by, inside
 from concmagic.recording.tasks.hooks import RUN_CODES
@@ -133,7 +133,7 @@ def _inner(callbacks: list[Any]) -> Any:
 
 def _from_stack(ask: Callable[[FrameType], Any], within_steps: bool = False) -> Any:
     """What the first frame tells that can, from here out to the loop's run of a callback."""
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = getframe(2)
     while frame is not None:
         code = frame.f_code
         if code.co_name == "_run" and code in RUN_CODES:

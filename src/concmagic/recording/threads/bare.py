@@ -35,7 +35,7 @@ class BareThreads:
 
     def install(self) -> None:
         """Begin to see bare threads."""
-        self._patches.set(_thread, "start_new_thread", _starting(self._recorder, _thread.start_new_thread))
+        self._patches.wrap(_thread, "start_new_thread", partial(_starting, self._recorder))
 
     def uninstall(self) -> None:
         """Put the function back, unless somebody has put their own over ours."""

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import thread_time_ns
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.texts import cut
 from concmagic.recording.threads import clock as thread_clock
 
@@ -88,7 +89,9 @@ class Life:
 
     def watch_exception(self, thread: threading.Thread) -> None:
         """Note the exception that the thread dies of, on its way to `threading.excepthook`."""
-        invoke = thread._invoke_excepthook  # type: ignore[attr-defined]
+        invoke = borrowed(thread, "_invoke_excepthook")
+        if invoke is None:
+            return
 
         def noting(dying: threading.Thread) -> Any:
             error = sys.exc_info()[1]

@@ -11,9 +11,11 @@ import functools
 import os
 import threading
 import weakref
+from functools import partial
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording.labels import call_label
 from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
@@ -117,9 +119,10 @@ class PoolJobRecorder:
         if _current is not None:
             _current._patches.restore()  # the parent's, in a forked child
         _current = self
-        kind: Any = thread._WorkItem
-        self._patches.set(kind, "__init__", watched(kind.__init__, self._submitted))
-        self._patches.set(kind, "run", _running(self, kind.run))
+        kind: Any = borrowed(thread, "_WorkItem")
+        if isinstance(kind, type):
+            self._patches.wrap(kind, "__init__", lambda original: watched(original, self._submitted))
+            self._patches.wrap(kind, "run", partial(_running, self))
 
     def stop(self) -> tuple[JobRecord, ...]:
         """Put everything back and hand over one record per job or stretch, in the order of submission."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns, thread_time_ns
+from concmagic.interpreter.reading import borrowed
 from concmagic.recording import ours
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import text_of
@@ -125,10 +126,9 @@ class ThreadRecorder:
         self._alive[native_id] = life
 
     def _install(self) -> None:
-        kind, own = threading.Thread, vars(threading.Thread)
-        self._patches.set(kind, "_bootstrap", _Bootstrap(self, own["_bootstrap"]))
-        if "_delete" in own:
-            self._patches.set(kind, "_delete", _deleting(self, own["_delete"]))
+        kind = threading.Thread
+        self._patches.wrap(kind, "_bootstrap", lambda original: _Bootstrap(self, vars(kind)["_bootstrap"]))
+        self._patches.wrap(kind, "_delete", partial(_deleting, self))
         self._bare.install()
 
     def _uninstall(self) -> None:
@@ -142,7 +142,7 @@ class ThreadRecorder:
         life.group = self._pools.group_of(thread, target)
         life.started_ns, life.starter = started_ns, starter
         self.begin(life)
-        life.watch_exception(thread)
+        guarded(partial(life.watch_exception, thread), self.failed)
         return life
 
     def _note_left(self) -> None:
@@ -227,6 +227,6 @@ def _leave(recorder: ThreadRecorder, thread: threading.Thread) -> None:
 
 def _name(thread: threading.Thread, native_id: int, known: str = "") -> str:
     """The name that `threading` knows, but for a stand-in that it made for a thread it did not start."""
-    if isinstance(thread, threading._DummyThread):
+    if isinstance(thread, borrowed(threading, "_DummyThread", ())):
         return known or f"thread {native_id}"
     return cut(text_of(thread.name))

@@ -1,0 +1,37 @@
+"""The calling frame, also where `sys._getframe` was taken away or stands for something else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+
+class _Here(Exception):
+    """Raised to learn from its traceback where it was raised."""
+
+
+def by_traceback(depth: int = 0, /) -> FrameType:
+    """The same as `sys._getframe`, by what Python tells of every exception."""
+    try:
+        raise _Here
+    except _Here as error:
+        frame = error.__traceback__.tb_frame.f_back if error.__traceback__ is not None else None
+    for _ in range(depth):
+        frame = frame.f_back if frame is not None else None
+    if frame is None:
+        raise ValueError("call stack is not deep enough")
+    return frame
+
+
+def _chosen() -> Callable[..., FrameType]:
+    """Python's own function where it answers the frame that calls it, as a wrapper around it would not."""
+    found: Callable[..., FrameType] | None = getattr(sys, "_getframe", None)
+    try:
+        is_right = found is not None and found(0).f_code is _chosen.__code__
+    except Exception:
+        is_right = False
+    return found if found is not None and is_right else by_traceback
+
+
+getframe = _chosen()
