@@ -1,0 +1,105 @@
+"""Which worlds there are, and whether a cell of ours ran there as the plain cell did."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from world import find
+
+from concmagic.interpreter import reading
+from concmagic.interpreter.borrowed import TABLE, Borrowed
+
+WAYS = ("missing", "builtin", "partial", "wrapper", "wraps")
+ON_A_CLASS = (*WAYS, "unbound")
+SEED = 20
+SHARE = 10  # one in so many of the names that are not read at import
+
+
+class World(NamedTuple):
+    """One name and what is done to it."""
+
+    owner: str
+    name: str
+    way: str
+    order: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.owner}.{self.name}-{self.way}-{self.order}"
+
+
+def is_here(row: Borrowed) -> bool:
+    """Whether the name can be taken away from outside, and this Python has it."""
+    if row.inside or not row.since <= sys.version_info[:2] < row.until:
+        return False
+    try:
+        return reading.raw(find(row.owner), row.name) is not reading.ABSENT
+    except (ImportError, AttributeError):
+        return False
+
+
+def ways_of(row: Borrowed) -> tuple[str, ...]:
+    owner = find(row.owner)
+    held = reading.raw(owner, row.name)
+    if not callable(getattr(owner, row.name)):
+        return ("missing",)
+    is_method = isinstance(owner, type) and not isinstance(held, (staticmethod, classmethod))
+    return ON_A_CLASS if is_method else WAYS
+
+
+def worlds_of(rows: list[Borrowed], order: str) -> list[World]:
+    return [World(row.owner, row.name, way, order) for row in rows for way in ways_of(row)]
+
+
+def every_world() -> list[World]:
+    """All; a name that is read at import is also broken when it has been read."""
+    rows = [row for row in TABLE if is_here(row)]
+    return worlds_of(rows, "before") + worlds_of([row for row in rows if row.at_import], "after")
+
+
+def some_worlds() -> list[World]:
+    """Those of names that are read at import, and a share of the others."""
+    rows = [row for row in TABLE if is_here(row)]
+    early = worlds_of([row for row in rows if row.at_import], "before")
+    others = worlds_of([row for row in rows if not row.at_import], "before")
+    return early + random.Random(SEED).sample(others, len(others) // SHARE)
+
+
+def seen(worlds: list[World], at_once: int) -> list[dict[str, Any]]:
+    """What happened in each of them."""
+    script = Path(__file__).with_name("world.py")
+    around = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    asked = json.dumps([list(world) for world in worlds])
+    done = subprocess.run(
+        [sys.executable, str(script), str(at_once)], input=asked, capture_output=True, text=True, env=around
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def faults(told: dict[str, Any]) -> list[str]:
+    """What is not as it should be in one world."""
+    if "failed" in told:
+        return [told["failed"]]
+    owner, name, *_ = told["world"]
+    parts = {row.part for row in TABLE if (row.owner, row.name) == (owner, name)}
+    found = []
+    for model, plain in told["plain"].items():
+        traced = told["traced"][model]
+        found += [
+            f"{model}: {what} plain {plain[what]!r}, traced {traced[what]!r}"
+            for what in ("value", "error", "output")
+            if plain[what] != traced[what]
+        ]
+        if plain["error"] is None:
+            found += [f"{model}: {part} lost" for part in traced["missing"] if part not in parts]
+            if traced["missing"] and not traced["problems"]:
+                found.append(f"{model}: {traced['missing']} lost, and nothing said")
+    return found
