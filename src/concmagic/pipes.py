@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _SIGPIPE: Any = getattr(signal, "SIGPIPE", None)  # Windows has neither it nor masks
+_HIGH = 200
 _CAN_BLOCK = _SIGPIPE is not None and hasattr(signal, "pthread_sigmask")
 
 
@@ -54,6 +55,26 @@ def write(number: int, data: bytes | memoryview) -> int:
     """Write to a pipe, FIFO or socket of ours. Raises OSError, BrokenPipeError where nobody reads."""
     with no_sigpipe():
         return os.write(number, data)
+
+
+def pipe() -> tuple[Owned, Owned]:
+    """A pipe of ours, with high numbers where there are any: its read end and its write end.
+
+    The lowest number that is free is given out first. So where others have closed ours, and C code that was
+    told the number goes on writing there, it is no file of theirs.
+    """
+    return tuple(Owned(_high(number)) for number in os.pipe())  # type: ignore[return-value]
+
+
+def _high(number: int) -> int:
+    try:
+        from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+        high = fcntl(number, F_DUPFD_CLOEXEC, _HIGH)
+    except (ImportError, OSError):  # Windows; a low limit, or all are taken
+        return number
+    os.close(number)
+    return high
 
 
 class Owned:

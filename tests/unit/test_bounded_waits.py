@@ -41,8 +41,8 @@ LIMITED = {
 }
 OF_THE_SAMPLER = ("recording/sampler/process.py", "recording/sampler/view.py")  # a process of its own
 WAITS = {
-    "recording/children/watch.py: epoll.poll()": "in a thread of ours, which the end of the cell wakes",
-    "recording/children/watch.py: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "WNOHANG",
+    "recording/children/tree.py: select.poll()": "makes one",
+    "recording/children/watch.py: os.waitid(kind, whom, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "WNOHANG",
     "recording/children/signals.py: poll.poll()": "in a thread of ours, for as long as the child lives",
     "recording/children/signals.py: select.poll()": "makes one",
     "recording/calls/layout_check.py: lock.acquire()": "a lock made the line before: nobody else knows it",

@@ -16,6 +16,7 @@ import signal
 import threading
 from contextlib import suppress
 
+from concmagic.pipes import pipe
 from concmagic.recording.ours import FAREWELL_S, OwnThread
 
 # From a signal's arrival: long enough for the main thread to have acted, or to stand in its wait.
@@ -38,7 +39,7 @@ class Delivery:
         self._handler = signal.getsignal(signal.SIGINT)
         self._thread = OwnThread(self._run)
         try:
-            self._read, self._write = os.pipe()
+            self._read, self._write = pipe()
         except OSError:
             return  # none to be had: a signal is what it is without us
         try:
@@ -46,8 +47,9 @@ class Delivery:
         except (RuntimeError, MemoryError):
             self._close()
             return
-        os.set_blocking(self._write, False)  # a handler never waits
-        faulthandler.register(signal.SIGINT, file=self._write, all_threads=False, chain=True)
+        os.set_blocking(self._write.number, False)  # a handler never waits
+        # It knows the number only: where the cell closes what it did not open, nobody hears of a signal.
+        faulthandler.register(signal.SIGINT, file=self._write.number, all_threads=False, chain=True)
         self._running = True
 
     def stop(self) -> None:
@@ -60,18 +62,21 @@ class Delivery:
         if now is not self._handler and now is not None:  # the cell's, which has just been overridden
             signal.signal(signal.SIGINT, now)
         self._thread.tell()
-        with suppress(BlockingIOError):  # a pipe full of signals wakes it as well
-            os.write(self._write, _STOP)
+        with suppress(OSError):  # a pipe full of signals wakes it as well, and so does one that is closed
+            self._write.write(_STOP)
         if self._thread.join(FAREWELL_S):  # else it has them to itself for good
             self._close()
 
     def _close(self) -> None:
-        os.close(self._read)
-        os.close(self._write)
+        self._read.close()
+        self._write.close()
 
     def _run(self) -> None:
-        while _STOP not in os.read(self._read, 65536) and not self._thread.pause(0):
-            self._break_the_wait()
+        with suppress(OSError):  # the cell has closed it
+            while (told := os.read(self._read.number, 65536)) and _STOP not in told:
+                if self._thread.pause(0):
+                    return
+                self._break_the_wait()
 
     def _break_the_wait(self) -> None:
         signum = _harmless()

@@ -19,6 +19,7 @@ from concmagic import sentences
 from concmagic.bounded import until
 from concmagic.clock import monotonic, monotonic_ns
 from concmagic.errors import BodyError, ChildStartError
+from concmagic.pipes import no_sigpipe
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
 from concmagic.runners.loop_worker import Body, Done, Parcel, Printed, Ready, unpack_result, work
@@ -98,7 +99,7 @@ class _Pool:
     def join(self) -> None:
         """Let the workers end by themselves, and wait until they have."""
         for worker in self._workers:
-            with suppress(OSError):  # it has died just now: nothing of ours was in it
+            with suppress(OSError), no_sigpipe():  # it has died just now: nothing of ours was in it
                 worker.connection.send_bytes(b"")
         for worker in self._workers:
             while not _is_over(worker):
@@ -154,7 +155,8 @@ class _Pool:
         worker.job = job
         job.pid = job.native_id = worker.process.pid or 0
         job.started_ns, job.outcome = monotonic_ns(), "left running"
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has died: its sentinel tells
+        # It has died: its sentinel tells.
+        with suppress(BrokenPipeError, ConnectionResetError), no_sigpipe():
             worker.connection.send_bytes(message)
 
     def _receive(self, worker: _Worker) -> None:

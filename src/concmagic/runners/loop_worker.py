@@ -20,6 +20,7 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
+from concmagic.pipes import no_sigpipe
 from concmagic.recording.children import pickling, prints
 from concmagic.runners import tracebacks
 from concmagic.runners.loop_unbound import explain_unbound
@@ -160,7 +161,7 @@ class _Sender:
         self._lock = threading.RLock()
 
     def __call__(self, message: Ready | Printed | Done) -> None:
-        with self._lock:
+        with self._lock, no_sigpipe():  # plain data: no code of the user's runs in it
             self._connection.send(message)
 
 

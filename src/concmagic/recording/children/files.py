@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from concmagic import pipes
+
 _LENGTH = struct.Struct("<Q")
 _PREFIX = "concmagic-children-"
 _SUFFIX = ".records"
@@ -122,8 +124,10 @@ def ask_all(folder: Path) -> dict[int, Path]:
         except OSError:
             continue  # nobody listens: it has ended
         try:
-            os.write(file, b"?")
+            pipes.write(file, b"?")
             asked[int(path.stem.partition("-")[0])] = path.with_suffix(_TOLD)
+        except OSError:
+            continue  # it has ended just now
         finally:
             os.close(file)
     return asked

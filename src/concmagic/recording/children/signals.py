@@ -20,8 +20,11 @@ from pathlib import Path
 from types import FrameType
 
 from concmagic import sentences
+from concmagic.pipes import Owned, pipe
 from concmagic.recording import quiet
 from concmagic.recording.ours import OwnThread
+
+_CLOSED = select.POLLNVAL | select.POLLERR | select.POLLHUP  # by code of the user's that did not open it
 
 
 class Listener:
@@ -31,7 +34,7 @@ class Listener:
         self._hand_over = hand_over
         self._asked = asked
         self._path = path
-        self._read = self._write = self._ask = -1
+        self._read, self._write, self._ask = Owned(-1), Owned(-1), Owned(-1)
         self._catches = False
 
     def start(self) -> None:
@@ -39,12 +42,12 @@ class Listener:
         with suppress(OSError):  # the folder is gone: the cell is over, and nobody will ask
             os.mkfifo(self._path, 0o600)
             # For writing, too: so it never reads as ended while nobody asks.
-            self._ask = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._ask = Owned(os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK))
         if threading.current_thread() is threading.main_thread():
             self._catch()
-        if self._ask >= 0 or self._catches:
+        if self._ask.number >= 0 or self._catches:
             try:
-                OwnThread(partial(self._listen, self._read, self._ask)).start()
+                OwnThread(partial(self._listen, self._read.number, self._ask.number)).start()
             except (RuntimeError, MemoryError) as error:  # its end and its parent's question go unheard
                 self.forget()
                 quiet.note_loss(sentences.end_not_heard(error))
@@ -52,24 +55,32 @@ class Listener:
     def _catch(self) -> None:
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
             return
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._write, False)
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._read, self._write = pipe()
+        os.set_blocking(self._write.number, False)
+        # C code writes there at each signal: the read end stays open for as long, so that raises no SIGPIPE.
+        signal.set_wakeup_fd(self._write.number, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_signal)
         self._catches = True
 
     def forget(self) -> None:
         """Put SIGTERM back and close what was opened, once nobody listens: after a fork, or an answer.
 
-        A thread other than the main one leaves SIGTERM's entry in Python as it is.
+        A thread other than the main one leaves SIGTERM's entry in Python as it is, and the pipe open: C code
+        goes on writing there.
         """
         if self._catches and threading.current_thread() is threading.main_thread():
             if signal.getsignal(signal.SIGTERM) == self._on_signal:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.set_wakeup_fd(-1)
-        for file in {self._read, self._write, self._ask} - {-1}:
-            os.close(file)
-        self._read = self._write = self._ask = -1
+            taken_by = signal.set_wakeup_fd(-1)
+            if taken_by != self._write.number:
+                with suppress(OSError, ValueError):  # they have closed it
+                    signal.set_wakeup_fd(taken_by)
+            self._catches = False
+        if not self._catches:
+            self._read.close()
+            self._write.close()
+        self._ask.close()
+        self._read, self._write, self._ask = Owned(-1), Owned(-1), Owned(-1)
         self._catches = False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -77,10 +88,12 @@ class Listener:
 
         Handing over right here could wait for a lock that the interrupted code holds.
         """
-        taken_by = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        if taken_by != self._write:
+        if not self._write.is_ours:
+            return  # somebody has closed it: nobody listens
+        taken_by = signal.set_wakeup_fd(self._write.number, warn_on_full_buffer=False)
+        if taken_by != self._write.number:
             signal.set_wakeup_fd(taken_by)
-            os.write(self._write, bytes([number]))
+            self._write.write(bytes([number]))
 
     def _listen(self, signals: int, ask: int) -> None:
         try:
@@ -95,7 +108,7 @@ class Listener:
     def _take(self, ready: list[tuple[int, int]], signals: int, ask: int) -> bool:
         """What has come; answers whether to go on listening."""
         files = {file for file, _ in ready}
-        if any(event & (select.POLLNVAL | select.POLLERR) for _, event in ready):
+        if any(event & _CLOSED for _, event in ready):
             return False
         if signals in files and signal.SIGTERM in os.read(signals, 64):
             if signal.getsignal(signal.SIGTERM) == self._on_signal:

@@ -1,14 +1,20 @@
-"""Ends the processes that an interrupted cell has started, and theirs: SIGTERM first, then SIGKILL."""
+"""Ends the processes that an interrupted cell has started, and theirs: SIGTERM first, then SIGKILL.
+
+Each is known by a pidfd from when it is first seen: one that has ended meanwhile, and was reaped by the
+cell's own code, has given its number away, and who has it now must not be hit.
+"""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from concmagic.clock import monotonic, sleep
+from concmagic.pipes import Owned
 from concmagic.recording.children.files import is_alive
 
 GRACE_S = 0.3  # after SIGTERM
@@ -20,32 +26,44 @@ def end(roots: Callable[[], list[int]], is_growing: Callable[[], object]) -> Non
 
     Both are asked again and again: a thread, or a child that is not gone yet, may start another.
     """
-    left = _send_to_all(roots, is_growing, signal.SIGTERM)
-    if left:
-        _send_to_all(lambda: left + roots(), is_growing, signal.SIGKILL)
+    known: dict[int, _Process] = {}
+    try:
+        left = _send_to_all(known, roots, is_growing, signal.SIGTERM)
+        if left:
+            _send_to_all(known, lambda: left + roots(), is_growing, signal.SIGKILL)
+    finally:
+        for process in known.values():
+            process.forget()
 
 
 def _send_to_all(
-    roots: Callable[[], list[int]], is_growing: Callable[[], object], number: signal.Signals
+    known: dict[int, _Process],
+    roots: Callable[[], list[int]],
+    is_growing: Callable[[], object],
+    number: signal.Signals,
 ) -> list[int]:
     """Send a signal once to each until all are gone, or for long enough; answers those that still run."""
     told: set[int] = set()
     limit = monotonic() + GRACE_S
     while True:
         grows = is_growing()  # asked first: one that has started since is among the roots
-        new = [pid for pid in _with_descendants(roots()) if pid not in told]
+        new = [pid for pid in _with_descendants(roots(), known) if pid not in told]
         told.update(new)
-        _send(new, number)
-        left = [pid for pid in told if runs(pid)]
+        for pid in new:
+            known.setdefault(pid, _Process(pid)).send(number)
+        left = [pid for pid in told if known[pid].runs()]
         if not (left or new or grows) or monotonic() > limit:
             return left
         sleep(_STEP_S)
 
 
-def _with_descendants(pids: Iterable[int]) -> list[int]:
+def _with_descendants(pids: Iterable[int], known: dict[int, _Process]) -> list[int]:
+    """Those, and what they have started; what has the number now of one that has ended is none of them."""
     found, open_ends = [], list(pids)
     while open_ends:
         pid = open_ends.pop()
+        if pid in known and not known[pid].runs():
+            continue
         found.append(pid)
         with suppress(OSError):  # it, or a thread of it, is gone
             for children in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -53,14 +71,43 @@ def _with_descendants(pids: Iterable[int]) -> list[int]:
     return found
 
 
-def _send(pids: Iterable[int], number: signal.Signals) -> None:
-    for pid in pids:
+class _Process:
+    """One that was just seen to be there: a child that nobody has reaped, or one that its parent lists."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._end: Owned | None = None
+        self._is_gone = False
+        try:
+            self._end = Owned(os.pidfd_open(pid))
+        except ProcessLookupError:
+            self._is_gone = True
+        except (OSError, AttributeError):  # before Linux 5.3, not Linux, or no descriptor is to be had
+            pass
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing to one that has ended."""
         with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
+            if self._end is not None:
+                signal.pidfd_send_signal(self._end.number, number)
+            elif not self._is_gone:
+                os.kill(self._pid, number)
+
+    def runs(self) -> bool:
+        """Whether it is there and no zombie."""
+        if self._end is None:
+            return not self._is_gone and runs(self._pid)
+        poll = select.poll()
+        poll.register(self._end.number, select.POLLIN)
+        return not poll.poll(0)
+
+    def forget(self) -> None:
+        if self._end is not None:
+            self._end.close()
 
 
 def runs(pid: int) -> bool:
-    """Whether it is there and no zombie."""
+    """Whether it is there and no zombie; whoever has that number now."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
