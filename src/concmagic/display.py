@@ -27,9 +27,15 @@ def at_the_end(shell: Any, action: Callable[[], None]) -> None:
 
 
 def show(shell: Any, report: Report) -> None:
-    """Show the picture. Never raises: what goes wrong is one line under the cell."""
+    """Show the picture. Never raises: what goes wrong is one line under the cell, an interrupt too.
+
+    The cell has ended by then, as it would have without us: no click on stop is its any more.
+    """
     try:
         bundle = _bundle(report, _takes_html(shell))
+    except KeyboardInterrupt:
+        tell(sentences.DRAWING_INTERRUPTED)
+        return
     except Exception as error:
         tell(sentences.picture_failed(error))
         return

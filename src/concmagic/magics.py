@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -34,6 +35,15 @@ def load(shell: Any) -> None:
     if shell not in _loaded:
         _loaded[shell] = magics = Magics(shell)
         magics.install()
+        _remove_stale()
+
+
+def _remove_stale() -> None:
+    """Remove what killed kernels have left in the folder for temporary files, if that can be done."""
+    from concmagic.recording.children import stale
+
+    with suppress(Exception):  # no such folder, not readable: a later kernel does it
+        stale.remove()
 
 
 def unload(shell: Any) -> None:

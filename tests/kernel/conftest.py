@@ -102,6 +102,11 @@ class StartedCell:
         self._idle = False
         self._begun = time.monotonic()
 
+    @property
+    def printed(self) -> str:
+        """What it has printed so far, as far as that was waited for."""
+        return self._run.stdout
+
     def wait_for(self, text: str, timeout: float = TIMEOUT_S) -> None:
         """Wait until the cell has printed this."""
         limit = time.monotonic() + timeout

@@ -92,6 +92,27 @@ def test_a_picture_that_cannot_be_made_is_one_line(
     assert kernel.value("hooks()") == before
 
 
+SLOW_DRAWING = """
+import time
+from concmagic.renderers.text import TextRenderer
+real_render = TextRenderer.render
+def render(self, report):
+    print("drawing", flush=True)
+    time.sleep(60)
+TextRenderer.render = render
+"""
+
+
+def test_a_click_while_the_picture_is_drawn_costs_the_picture_only(kernel: Kernel) -> None:
+    """Of a cell that does not await: after an awaiting one ipykernel itself ignores it."""
+    kernel.check(SLOW_DRAWING)
+    run = kernel.interrupted("%%threads\n41 + 1", "drawing")
+    kernel.check("TextRenderer.render = real_render")
+    assert (run.status, run.result_text, run.stdout) == ("ok", "42", "drawing\n")
+    assert run.stderr == sentences.DRAWING_INTERRUPTED + "\n"
+    assert kernel.check("%timeline").displays
+
+
 BORROWED = """
 import gc, threading
 def work():

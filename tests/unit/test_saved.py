@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.trace_text import trace_from_text
 
+import concmagic
 from concmagic.errors import LoadError
 from concmagic.trace.model import Cost, Flow, Function, Hidden, Job, Mark, Slices, Trace
 from concmagic.trace.saved import FORMAT, from_plain, to_plain
@@ -64,6 +71,124 @@ def test_a_later_format_is_refused_in_one_sentence() -> None:
     plain = to_plain(full_trace()) | {"format": FORMAT + 1}
     with pytest.raises(LoadError, match="later concmagic"):
         from_plain(plain)
+
+
+def wrong(change: Callable[[dict[str, Any]], object]) -> str:
+    """What is said of a saved trace with one thing wrong."""
+    plain = json.loads(json.dumps(to_plain(full_trace())))
+    change(plain)
+    with pytest.raises(LoadError) as caught:
+        from_plain(plain)
+    return str(caught.value)
+
+
+def put(place: str, value: object) -> Callable[[dict[str, Any]], None]:
+    """Put a value at a place such as "tracks/1/end_ns"."""
+    *way, last = [int(word) if word.isdecimal() else word for word in place.split("/")]
+
+    def change(plain: Any) -> None:
+        for step in way:
+            plain = plain[step]
+        plain[last] = value
+
+    return change
+
+
+WRONG = {
+    "tracks/1/end_ns": (-5, "tracks[1].end_ns: expected a time that is not before the start"),
+    "tracks/0/id": (1, "tracks[1].id: expected an id that no other track has"),
+    "tracks/0/name": (None, "tracks[0].name: expected a text"),
+    "tracks/0/kind": ("fish", "tracks[0].kind: expected one of process, thread, task, loop, gil"),
+    "tracks/0/start_ns": (1.5, "tracks[0].start_ns: expected a whole number of nanoseconds"),
+    "tracks/0/daemon": (1, "tracks[0].daemon: expected true or false"),
+    "tracks/0/switches": ([1, -1], "tracks[0].switches: expected two whole numbers"),
+    "tracks/0/parent": (0, "tracks[0].parent: the track is drawn under itself"),
+    "tracks/1/parent": (77, "tracks[1].parent: expected the id of a track in this file"),
+    "tracks/0/states/1/0": (-1, "tracks[0].states[1]: expected a start that is not before the end"),
+    "tracks/0/states/0/2": ("asleep", "tracks[0].states[0]: expected start, end, state"),
+    "flows/rows/0/1": (9, "flows.rows[0].source: expected the id of a track in this file"),
+    "marks/rows/1/2": (1, "marks.rows[1].end_ns: expected a time that is not before the start"),
+    "jobs/rows/0": ([1], "jobs.rows[0]: expected a list of "),
+    "jobs/fields": (["index", "index"], "jobs.fields: expected a list of different names"),
+    "slices/function/1": (2, "slices.function[1]: expected the place of a function"),
+    "slices/end_ns/0": (-3, "slices.end_ns[0]: expected a time that is not before the start"),
+    "slices/depth": ([0], "slices.depth: expected 2 values"),
+    "slices/depth/1": (10**6, "slices.depth[1]: expected a whole number from 0 to 100,000"),
+    "slices/track": ([1, True], "slices.track: expected a list of whole numbers"),
+    "slices/start_ns/1": (2**63, "slices.start_ns: expected a list of whole numbers"),
+    "slices/functions/0": (["f"], "slices.functions[0]: expected name, file and line"),
+    "build/cores": (0, "build.cores: expected a whole number from 1 on"),
+    "cost/problems": ([3], "cost.problems: expected a list of texts"),
+    "cpu_s": (-1, "cpu_s: expected a number from 0 on"),
+    "wall_ns": (2**60, "wall_ns: expected a whole number of nanoseconds"),
+    "format": ("1", "format: expected a whole number"),
+}
+
+
+@pytest.mark.parametrize("place", WRONG)
+def test_what_is_wrong_is_named_with_its_place(place: str) -> None:
+    value, said = WRONG[place]
+    assert wrong(put(place, value)).startswith(said)
+
+
+def test_tracks_in_a_circle_are_refused() -> None:
+    def circle(plain: dict[str, Any]) -> None:
+        plain["tracks"][0]["parent"], plain["tracks"][1]["parent"] = 1, 0
+
+    assert "the track is drawn under itself" in wrong(circle)
+
+
+def test_what_is_missing_is_named() -> None:
+    assert wrong(lambda plain: plain["tracks"][1].pop("role")) == "tracks[1].role: it is missing"
+    assert wrong(lambda plain: plain.pop("slices")) == "slices: expected an object"
+
+
+def test_load_names_the_file_and_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "cell.json"
+    plain = to_plain(full_trace())
+    plain["tracks"][0]["line"] = -1
+    path.write_text(json.dumps({"concmagic": plain}))
+    with pytest.raises(LoadError, match=r"cell\.json is no trace .*tracks\[0\]\.line: expected a whole"):
+        concmagic.load(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x1f\x8b", gzip.compress(b"{}")[:-9], b"[" * 200_000, b"\xff\xfe", b"NaN", b"1" * 5000, b"[]"],
+    ids=["empty", "no gzip", "cut off", "nested", "no text", "NaN", "long number", "a list"],
+)
+def test_any_other_file_is_a_load_error_of_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(LoadError, match=r"is no trace that concmagic saved") as caught:
+        concmagic.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe.json"
+    os.mkfifo(fifo)
+    for path in (fifo, tmp_path, tmp_path / "nothing.json"):
+        with pytest.raises(LoadError):
+            concmagic.load(path)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".json.gz"])
+def test_a_file_is_unpacked_up_to_a_limit_that_can_be_raised(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"large{suffix}"
+    text = json.dumps({"concmagic": to_plain(full_trace()), "filling": " " * (2 << 20)}).encode()
+    path.write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    assert (path.stat().st_size < 10_000) == suffix.endswith("gz")
+    assert len(concmagic.load(path).tracks) == 2
+    assert len(concmagic.load(path, limit_mb=3).tracks) == 2
+    tracemalloc.start()
+    try:
+        with pytest.raises(LoadError, match=r"more than 0\.5 MB.*limit_mb=1\)"):
+            concmagic.load(path, limit_mb=0.5)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 @pytest.mark.parametrize("plain", [{}, {"format": 1}, {"format": 1, "title": "x", "tracks": 3}])

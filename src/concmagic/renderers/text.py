@@ -146,7 +146,7 @@ def _lanes(report: Report, lanes: list[Lane], chart: _Chart) -> list[str]:
         shares = shares / (np.diff(edges) * len(lane.tracks))
         cells = [_cell(shares[:, column]) for column in range(chart.plot)]
         for at in on_lane(lane, moments, wall / chart.plot):
-            cells[min(int(at / wall * chart.plot), chart.plot - 1)] = _PRINTED
+            cells[max(0, min(int(at / wall * chart.plot), chart.plot - 1))] = _PRINTED
         rows.append(
             f"{_padded(name, chart.names)} {''.join(cells)} {fit_columns(_end(lane), chart.ends)}".rstrip()
         )

@@ -55,6 +55,11 @@ def borrowed_lost(owner: str, name: str, why: str, serves: str) -> str:
     return f"{owner}.{name} is {why} here: {serves} may be missing."
 
 
+DRAWING_INTERRUPTED = (
+    "The picture was interrupted while it was drawn: %timeline draws it. The cell had ended."
+)
+
+
 def runner_failed(error: BaseException) -> str:
     """Say that what of ours runs a cell has failed; the cell ran, or its end is told, as ever."""
     return (

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from concmagic import pipes
+from concmagic.clock import monotonic_ns
 
 _LENGTH = struct.Struct("<Q")
-_PREFIX = "concmagic-children-"
-_SUFFIX = ".records"
-_ASK, _TOLD = ".ask", ".told"
+PREFIX = "concmagic-children-"
+SUFFIX = ".records"
+ASK, _TOLD = ".ask", ".told"
 # Kinds of records, each followed by a number.
 MESSAGES_PART, CALLS_PART, MARKS_PART, NAMES_PART = "messages-", "calls-", "marks-", "names-"
 _MOST_PARTS = 1_000  # of one writev (IOV_MAX)
@@ -33,8 +34,8 @@ class ChildFile:
     """The file that this child writes its records to."""
 
     def __init__(self, folder: Path, pid: int, begun_ns: int) -> None:
-        self._path = folder / f"{pid}-{begun_ns}{_SUFFIX}"
-        self.ask_path = self._path.with_suffix(_ASK)
+        self._path = folder / f"{pid}-{begun_ns}{SUFFIX}"
+        self.ask_path = self._path.with_suffix(ASK)
 
     def note_told(self) -> None:
         """Say that all has been handed over that its parent asked for."""
@@ -82,7 +83,7 @@ def _write_all(file: int, parts: list[bytes | memoryview]) -> None:
 def read_all(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
     """The records of every child, by pid and begin; of two of a kind the later counts."""
     found = {}
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
         pid, begun_ns = map(int, path.stem.split("-"))
         found[pid, begun_ns] = {"begun_ns": begun_ns, **dict(_records(path))}
     return found
@@ -95,7 +96,7 @@ def parts_of(told: dict[str, Any], kind: str) -> list[Any]:
 
 def read_child(folder: Path, pid: int) -> dict[str, Any]:
     """The records of the latest child of this pid; empty if there are none."""
-    paths = sorted(folder.glob(f"{pid}-*{_SUFFIX}"), key=lambda path: int(path.stem.split("-")[1]))
+    paths = sorted(folder.glob(f"{pid}-*{SUFFIX}"), key=lambda path: int(path.stem.split("-")[1]))
     return dict(_records(paths[-1])) if paths else {}
 
 
@@ -118,7 +119,7 @@ def _records(path: Path) -> Iterator[tuple[str, Any]]:
 def ask_all(folder: Path) -> dict[int, Path]:
     """Ask all children that live to hand over; by pid what will be there when one has done so."""
     asked = {}
-    for path in folder.glob(f"*{_ASK}"):
+    for path in folder.glob(f"*{ASK}"):
         try:
             file = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
@@ -134,8 +135,8 @@ def ask_all(folder: Path) -> dict[int, Path]:
 
 
 def make_folder() -> Path:
-    """A private folder of this process."""
-    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    """A private folder of this process, named so that `stale` can tell whose it is."""
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-{monotonic_ns()}-"))
 
 
 def remove_folder(folder: Path) -> None:
@@ -143,21 +144,8 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_stale() -> None:
-    """Remove what a process that is gone has left behind."""
-    for entry in os.scandir(tempfile.gettempdir()):
-        if not entry.name.startswith(_PREFIX):
-            continue
-        pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
-        if (
-            pid.isdecimal()
-            and not is_alive(int(pid))
-            and entry.stat(follow_symlinks=False).st_uid == os.getuid()
-        ):
-            remove_folder(Path(entry.path))
-
-
 def is_alive(pid: int) -> bool:
+    """Whether there is a process of this number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -12,7 +12,7 @@ from typing import Any
 from concmagic.bounded import held
 from concmagic.clock import monotonic, sleep
 from concmagic.options import Options
-from concmagic.recording.children import dormant, pickling, resources, tree
+from concmagic.recording.children import dormant, pickling, resources, stale, tree
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children import hooks as child_hooks
 from concmagic.recording.children.earlier import Earlier
@@ -134,7 +134,7 @@ class ChildRecorder:
 
             from concmagic.recording.children import pickler as child_pickler  # noqa: F401
 
-            child_files.remove_stale()
+            stale.remove()
             self._folder = child_files.make_folder()
             pickling.courier().folder = self._folder
             assert self._hooks is not None
