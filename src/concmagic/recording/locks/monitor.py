@@ -39,6 +39,7 @@ class LockMonitor:
 
     def __init__(self, table: LockTable) -> None:
         self.table = table
+        table.most = MOST_OPERATIONS
         self.sees_with = stack.BEFORE_WITH < 0 or stack.can_read()
         self.full_ns = 0  # since then locks are no longer watched
         self.failure: Exception | None = None  # why, if not because they were too many
@@ -46,7 +47,7 @@ class LockMonitor:
         self._tool: int | None = None
         self._watched: dict[int, tuple[CodeType, Watched]] = {}
         self._instructed: list[CodeType] = []
-        self._take, self._let_go, self._has = quick_ways(table, MOST_OPERATIONS)
+        self._take, self._let_go, self._has = quick_ways(table)
         self._methods = methods.unbound()
         self._semaphores = semaphores.codes()
         self._makers = births.makers() if stack.can_read() else {}
@@ -208,7 +209,7 @@ class LockMonitor:
 
     def _release(self, target: Any) -> None:
         self.table.release(target)
-        if self.table.operations >= MOST_OPERATIONS:  # more would cost the cell too much
+        if self.table.operations >= self.table.most:  # more would cost the cell too much
             self._watch_no_longer()
 
     def _fail(self, error: Exception) -> None:

@@ -14,10 +14,10 @@ Take = Callable[[Any], bool]
 Has = Callable[[CodeType, int, bool], bool]
 
 
-def quick_ways(table: LockTable, most: int) -> tuple[Take, Take, Has]:
+def quick_ways(table: LockTable) -> tuple[Take, Take, Has]:
     """Functions for: about to take, about to let go, came back. Each answers False where it is no short way.
 
-    From `most` operations on none is. Local names, not attributes: these run with every use of a lock.
+    From `table.most` operations on none is. Local names, not attributes: these run with every use of a lock.
     """
     here: Any = table.here
     states, clock = table.states, monotonic_ns
@@ -55,7 +55,7 @@ def quick_ways(table: LockTable, most: int) -> tuple[Take, Take, Has]:
         except AttributeError:
             return False
         holder: Any = state.holder
-        if table.operations >= most:
+        if table.operations >= table.most:
             return False
         if holder is not thread or thread.pending or state.depth > 1:
             return False

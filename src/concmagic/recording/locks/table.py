@@ -29,6 +29,7 @@ SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
 MOST_WAITS = 20_000  # that are kept one by one
 _PRUNE_AT = 5_000  # locks: then those that are no more are forgotten
+_MEETING = 20  # to meet a lock costs as much as so many uses of one; every future of a pool has one
 _PUTS = 100_000  # that are remembered of one queue
 
 _repr_of_rlock: Any = vars(RLock)["__repr__"]  # a subclass may have its own
@@ -47,6 +48,7 @@ class LockTable:
         self.waits: list[LockWait] = []
         self.merged = 0
         self.operations = 0
+        self.most = 0  # operations, fewer with every lock that was met: that is where the watching ends
         self._arguments = Arguments()
         self.here = _thread._local()  # its attribute `thread` is the calling one
         self._prune_at = _PRUNE_AT
@@ -77,6 +79,7 @@ class LockTable:
                 self.states.pop(key, None)  # another thread may do the same just now
             self._prune_at = len(self.states) + _PRUNE_AT
         state = LockState(lock)
+        self.most -= _MEETING
         if isinstance(lock, SimpleQueue):
             state.puts = deque([(0, 0)] * lock.qsize(), maxlen=_PUTS)
         elif not state.is_lock and lock._is_owned():
