@@ -100,10 +100,10 @@ def test_messages_that_are_too_many_are_counted_and_that_is_said(monkeypatch: py
     with as_before():
         recorder = recorded(sleeps=False)
         here, there = connection.Pipe()
-        for number in range(3):  # each is noted where it is sent, and where it arrives
+        for number in range(5):  # each is noted where it is sent, and where it arrives
             here.send(number)
             assert there.recv() == number
-        assert len(recorder.stop().messages) == 3
-    assert recorder.problems == [sentences.messages_left_out(3, 3)]
+        assert len(recorder.stop().messages) == 6
+    assert recorder.problems == [sentences.messages_left_out(3, 4)]
     here.close()
     there.close()

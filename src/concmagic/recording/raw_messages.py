@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concmagic.recording.raw_threads import JobRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,5 @@ class MessageLog:
     messages: tuple[MessageRecord, ...] = ()
     jobs: tuple[SentJob, ...] = ()
     pairs: tuple[tuple[int, int], ...] = ()  # inodes of the two ends of each socket pair made here
+    later: int = 0  # jobs that this process gave to pools of processes and that are not among `jobs`
+    merged: tuple[JobRecord, ...] = ()  # those that this process ran and that are in none of `messages`

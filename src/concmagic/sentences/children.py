@@ -25,10 +25,15 @@ def argument_cannot_be_sent(place: str, kind: str, variable: str) -> str:
     return f"{which} cannot be sent to a child process: a {kind} cannot be pickled."
 
 
+JOB = "job"
+
+
 def messages_left_out(kept: int, lost: int) -> str:
     """More messages than are kept."""
-    later = count(lost, "later one")
-    return f"The first {kept:,} messages of a process are told; of {later}, and the jobs in them, nothing is known."
+    return (
+        f"The first {kept:,} messages that a process sent and received are told; "
+        f"of {count(lost, 'later one')} nothing is known."
+    )
 
 
 def pool_cannot_start(why: str) -> str:

@@ -54,7 +54,7 @@ def jobs_merged(kept: int, later: int, outcomes: dict[str, int], running_ns: int
     """More jobs of pools than are kept one by one."""
     done = sum(outcomes.values())
     told = f"{count(done, 'later one')} merged, with exact sums: they ran {duration(running_ns)} in all"
-    told += f" and were queued for {duration(queued_ns)}"
+    told += f" and were queued for {duration(queued_ns)}" if queued_ns else ""
     failed = {outcome: many for outcome, many in outcomes.items() if outcome.startswith("raised ")}
     told += "".join(f", {many:,} {outcome}" for outcome, many in sorted(failed.items()))
     left = f"; {later - done:,} did not end" if later > done else ""

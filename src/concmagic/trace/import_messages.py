@@ -13,18 +13,7 @@ from dataclasses import dataclass, field
 from concmagic import sentences
 from concmagic.recording.raw import JobRecord, ProcessRecord
 from concmagic.recording.raw_messages import MessageRecord, SentJob
-
-Place = tuple[int, int]  # pid and native id
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """One message on its way from one thread to another."""
-
-    sender: Place
-    sent: MessageRecord
-    receiver: Place
-    received: MessageRecord
+from concmagic.trace.merged_jobs import Passage, Place, ends_of_jobs, merged_jobs, told_merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +34,8 @@ class Messages:
     passages: tuple[Passage, ...] = ()
     jobs: tuple[ProcessJob, ...] = ()
     by_thread: dict[Place, list[MessageRecord]] = field(default_factory=dict)
+    merged: tuple[JobRecord, ...] = ()  # jobs of which only sums are known
+    problems: tuple[str, ...] = ()
 
 
 def match(processes: Sequence[ProcessRecord]) -> Messages:
@@ -56,7 +47,11 @@ def match(processes: Sequence[ProcessRecord]) -> Messages:
     for messages in by_thread.values():
         messages.sort(key=lambda one: one.moved_ns)
     passages = tuple(_passages(by_thread, _other_ends(processes)))
-    return Messages(passages, tuple(_jobs(processes, by_thread, passages)), dict(by_thread))
+    jobs = tuple(_jobs(processes, by_thread, passages))
+    merged = merged_jobs(processes, by_thread, passages)
+    later = sum(one.messages.later for one in processes if one.messages is not None)
+    problems = (told_merged(len(jobs), later, merged),) if later else ()
+    return Messages(passages, jobs, dict(by_thread), merged, problems)
 
 
 def _other_ends(processes: Iterable[ProcessRecord]) -> dict[int, int]:
@@ -90,7 +85,7 @@ def _jobs(
 ) -> list[ProcessJob]:
     by_pid = {process.pid: process for process in processes}
     results = {id(one.sent): one for one in passages if one.sent.kind == "result"}
-    ends = _ends_of_jobs(by_thread)
+    ends = ends_of_jobs(by_thread)
     found: list[ProcessJob] = []
     for there in passages:
         log = by_pid[there.sender[0]].messages
@@ -118,17 +113,3 @@ def _outcome(end: MessageRecord | None, given: SentJob, worker: ProcessRecord) -
     if end is not None:
         return end.outcome
     return given.outcome or ("left running" if worker.ended_ns is None else sentences.JOB_LOST)
-
-
-def _ends_of_jobs(by_thread: dict[Place, list[MessageRecord]]) -> dict[int, MessageRecord]:
-    """By the id of the message that brought a job: the one that took its result away."""
-    ends: dict[int, MessageRecord] = {}
-    for messages in by_thread.values():
-        job: MessageRecord | None = None
-        for one in messages:
-            if one.kind == "job" and not one.sends:
-                job = one
-            elif one.kind == "result" and one.sends and job is not None:
-                ends[id(job)] = one
-                job = None
-    return ends

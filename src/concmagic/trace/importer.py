@@ -75,8 +75,12 @@ class _Importer:
         self._ids = TrackIds()
         self._messages = match(recording.processes)
         self._own_jobs = known_jobs(recording)  # not those of pools of processes: messages tell of them
-        self._jobs = (*self._own_jobs, *(job.record for job in self._messages.jobs))
-        self._found = _Found(problems=list(recording.problems))
+        self._jobs = (
+            *self._own_jobs,
+            *(job.record for job in self._messages.jobs),
+            *self._messages.merged,
+        )
+        self._found = _Found(problems=[*recording.problems, *self._messages.problems])
         self._holders = self._read_holders()
 
     def run(self) -> Trace:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from concmagic import sentences
 from concmagic.trace.clock import CellClock
-from concmagic.trace.import_messages import Messages, Passage, Place, ProcessJob
+from concmagic.trace.import_messages import Messages, ProcessJob
+from concmagic.trace.merged_jobs import Passage, Place
 from concmagic.trace.model import Flow, State, Track
 from concmagic.trace.task_flows import Step, task_at
 

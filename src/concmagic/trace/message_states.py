@@ -64,11 +64,25 @@ def _idle(messages: Sequence[MessageRecord], process: ProcessRecord, clock: Cell
             free_ns, is_worker = None, True
         elif one.kind == "result" and one.sends:
             free_ns = one.end_ns
-    end_ns = process.done_ns or process.ended_ns
+    for start_ns, end_ns in _merged(messages, process) if is_worker else ():
+        if free_ns is not None:
+            found += _piece(clock, free_ns, start_ns, State.WAITING, "for work")
+        free_ns = end_ns
     if is_worker and free_ns is not None:
-        end_ns = end_ns or clock.start_ns + clock.wall_ns
+        end_ns = process.done_ns or process.ended_ns or clock.start_ns + clock.wall_ns
         found += _piece(clock, free_ns, end_ns, State.WAITING, "for work")
     return found
+
+
+def _merged(messages: Sequence[MessageRecord], process: ProcessRecord) -> list[tuple[int, int]]:
+    """From and to when it had jobs of which only sums are known, after those that messages tell."""
+    merged = process.messages.merged if process.messages is not None else ()
+    last = messages[-1]
+    return sorted(
+        (job.started_ns, job.ended_ns)
+        for job in merged
+        if job.native_id == last.native_id and job.started_ns is not None and job.ended_ns is not None
+    )
 
 
 def _pickling(messages: Sequence[MessageRecord], clock: CellClock) -> list[StateInterval]:

@@ -21,37 +21,31 @@ from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.frames import getframe
 from concmagic.recording.children import arrivals, loky_code
-from concmagic.recording.children.process_jobs import ProcessJobs, outcome_of
+from concmagic.recording.children.message_kinds import (
+    RESULT_READERS,
+    WORKERS,
+    is_in,
+    kind_of,
+    sends_result,
+)
+from concmagic.recording.children.process_jobs import LATER, ProcessJobs, outcome_of
+from concmagic.recording.children.worker_jobs import WorkerJobs
 from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 
 if TYPE_CHECKING:
     from concmagic.recording.raw_messages import MessageLog, MessageRecord
 
-MOST = 50_000  # messages kept of one process; what comes later is counted only
+MOST = 5_000  # messages that one process sent, and as many that it received, are kept; others only counted
 FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
 FLUSH_NS = 5_000_000  # … what the first jobs may, so that of few jobs each is known
-_LOKY = ("loky", "joblib.externals.loky")
-_WORKERS = {
-    ("multiprocessing.pool", "worker"),
-    ("concurrent.futures.process", "_process_worker"),
-    ("concurrent.futures.process", "_sendback_result"),
-    *((f"{loky}.process_executor", "_process_worker") for loky in _LOKY),
-    *((f"{loky}.process_executor", "_sendback_result") for loky in _LOKY),
-}
-_RESULT_READERS = {
-    ("multiprocessing.pool", "_handle_results"),
-    ("concurrent.futures.process", "wait_result_broken_or_wakeup"),
-    *((f"{loky}.process_executor", "wait_result_broken_or_wakeup") for loky in _LOKY),
-}
-_QUEUES = {"multiprocessing.queues", *(f"{loky}.backend.queues" for loky in _LOKY)}
 _DIGESTED = 2_048  # bytes; the number of a pool's job stands before its arguments
-_OURS = "concmagic.runners.loop_"
 
 Row = list[Any]  # the fields of a MessageRecord, in order
 PartTaker = Callable[[Sequence[Row]], None]
 
-_KIND, _END, _SIZE = 2, 6, 7
+_SENDS, _KIND, _END, _SIZE = 1, 2, 6, 7
+_NO_ROW: Row = []  # nothing has arrived that is just being unpickled
 _current: MessageRecorder | None = None
 
 
@@ -63,6 +57,7 @@ class MessageRecorder:
         self.hand_over: PartTaker | None = None  # of a child: it may be killed at any moment
         self.sleeps = False  # of a child: after this recording messages are looked at, and none may be missed
         self._rows: list[Row] = []
+        self._many = [0, 0]  # of those received, of those sent
         self._passed_on = 0
         self._begun_ns = monotonic_ns()
         self._passing_ns = 0
@@ -72,6 +67,7 @@ class MessageRecorder:
         self._patches = Patches()
         self._local = threading.local()
         self._jobs = ProcessJobs()
+        self._at_work = WorkerJobs(self._begun_ns)
         self._file_names = loky_code.FileNames()
 
     def start(self) -> None:
@@ -108,7 +104,13 @@ class MessageRecorder:
         if self._lost:
             self.problems.append(sentences.messages_left_out(MOST, self._lost))
         rows, self._rows = self._rows, []
-        return MessageLog(to_records(rows), self._jobs.records(), tuple(self._pairs))
+        return MessageLog(
+            to_records(rows),
+            self._jobs.records(),
+            tuple(self._pairs),
+            self._jobs.later,
+            self._at_work.records(),
+        )
 
     def _uninstall(self) -> None:
         self._jobs.stop()
@@ -132,22 +134,33 @@ class MessageRecorder:
 
     def _pickled(self, begun_ns: int, data: Any, *arguments: Any, **options: Any) -> None:
         value = arguments[-1] if len(arguments) < 3 else arguments[1]
-        job = self._jobs.job_of(value, getframe(2))
-        outcome = outcome_of(value) if _sends_result(getframe(2)) else ""
+        frame = getframe(2)
+        job, outcome = self._jobs.job_of(value, frame), ""
+        if value is None and self._jobs.later:
+            job = LATER  # the end of a pool's jobs
+        if sends_result(frame):
+            if self._at_work.ended(begun_ns, value):
+                job = LATER
+            else:
+                outcome = outcome_of(value)
         self._local.pickled = begun_ns, monotonic_ns(), len(data), job, outcome
 
     def _sent(self, begun_ns: int, result: None, end: Any, data: Any) -> None:
         size = len(data)
         pickled = getattr(self._local, "pickled", None)
         self._local.pickled = None
-        kind, job, outcome = _kind(getframe(2)), None, ""
+        if pickled is not None and pickled[3] == LATER:
+            return  # neither it nor its job is told one by one
+        kind, job, outcome = kind_of(getframe(2)), None, ""
         first_ns = moved_ns = begun_ns
         if kind == "ours":
             return
         if pickled is not None and pickled[2] == size:
             first_ns, moved_ns, _, job, outcome = pickled
             kind = "result" if outcome else "job" if job is not None else kind
-        self._add(_row(end, True, kind, first_ns, moved_ns, data, job, outcome))
+        # What takes a kept job's result away is kept, too: else nobody knew when that job ended.
+        if outcome or job is not None or self._has_room(True):
+            self._add(_row(end, True, kind, first_ns, moved_ns, data, job, outcome))
 
     def before_wait(self) -> None:
         """Hand over what is new: while it waits, nothing is."""
@@ -163,35 +176,51 @@ class MessageRecorder:
         self._arrived(end, buffer, caller, now_ns, now_ns)
 
     def _arrived(self, end: Any, buffer: Any, caller: FrameType | None, begun_ns: int, now_ns: int) -> None:
-        kind = _kind(caller)
+        kind = kind_of(caller)
         if kind == "ours":
             return
-        row = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer())
-        self._local.arrived = row
-        self._add(row)
+        is_kept = self._has_room(False)
+        if is_kept:
+            row = self._local.arrived = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer())
+            self._add(row)
+        else:
+            self._local.arrived = None
         if kind == "item":
             self.on_job()
             self._pass_on()
 
     def _unpickled(self, told: None, value: Any, data: Any, *arguments: Any, **options: Any) -> None:
-        row = getattr(self._local, "arrived", None)
-        self._local.arrived = None
-        if row is None or row[_SIZE] != len(data):
+        row = getattr(self._local, "arrived", _NO_ROW)
+        self._local.arrived = _NO_ROW
+        if row is _NO_ROW or (row is not None and row[_SIZE] != len(data)):
             return
-        row[_END] = monotonic_ns()
-        frame = getframe(2)
-        if _is_in(_WORKERS, frame.f_back, 1) and value is not None:
-            row[_KIND] = "job"
+        kind, frame = "", getframe(2)
+        if is_in(WORKERS, frame.f_back, 1):
+            kind = "job" if value is not None else "end"
+        if kind == "job":
             self.on_job()
-            self._pass_on()
-        elif _is_in(_RESULT_READERS, frame.f_back, 1):
-            row[_KIND] = "result"
+            self._at_work.taken(value, row is not None)
+        elif not kind and is_in(RESULT_READERS, frame.f_back, 1):
+            kind = "result"
+        if row is not None:
+            row[_END] = monotonic_ns()
+            if kind in ("job", "result"):
+                row[_KIND] = kind
+            if kind == "job":
+                self._pass_on()
+        elif kind:
+            self._lost -= 1  # its job is told by its sums
+
+    def _has_room(self, sends: bool) -> bool:
+        """Whether another one is kept; else it is counted."""
+        if self._many[sends] < MOST:
+            return True
+        self._lost += 1
+        return False
 
     def _add(self, row: Row) -> None:
-        if len(self._rows) < MOST:
-            self._rows.append(row)
-        else:
-            self._lost += 1
+        self._many[row[_SENDS]] += 1
+        self._rows.append(row)
 
     def _pass_on(self) -> None:
         """Hand over what is new, unless that has taken too much time already."""
@@ -242,32 +271,3 @@ def _row(
     now_ns = monotonic_ns()
     native_id = threading.get_native_id()
     return [inode, sends, kind, native_id, begin_ns, moved_ns, now_ns, size, digest, job, outcome]
-
-
-def _kind(caller: FrameType | None) -> str:
-    """Whose message it is, by who is on the stack: a queue's, a loop worker's item, ours, or a pipe's."""
-    kind = "pipe"
-    while caller is not None:
-        module = caller.f_globals.get("__name__", "")
-        if module in _QUEUES:
-            kind = "queue"
-        elif module.startswith(_OURS):
-            return "item" if caller.f_code.co_name == "work" else "ours"
-        elif not module.startswith("multiprocessing."):
-            break
-        caller = caller.f_back
-    return kind
-
-
-def _sends_result(caller: FrameType | None) -> bool:
-    return _is_in(_WORKERS, caller.f_back if caller is not None else None, 1)
-
-
-def _is_in(places: set[tuple[str, str]], frame: FrameType | None, most: int) -> bool:
-    for _ in range(most):
-        if frame is None:
-            return False
-        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in places:
-            return True
-        frame = frame.f_back
-    return False

@@ -30,6 +30,10 @@ _LOKY_QUEUES = ("loky.backend.queues", "joblib.externals.loky.backend.queues")
 _MAPPED = ("mapstar", "starmapstar")
 
 
+MOST_JOBS = 5_000  # that are told one by one; their workers add up what they do of the others
+LATER = -1
+
+
 class _Job:
     """One job, by numbers and text only; its future by weak reference."""
 
@@ -67,6 +71,7 @@ class ProcessJobs:
 
     def __init__(self) -> None:
         self._jobs: list[_Job] = []
+        self.later = 0  # jobs that are only counted
         self._submitted: dict[int, tuple[int, int]] = {}  # number of a Pool's job → when, by whom
         self._by_options: dict[int, int] = {}  # id of a work item's keyword arguments → index
         self._by_call: dict[int, int] = {}  # id of the item in an executor's queue → index
@@ -94,15 +99,15 @@ class ProcessJobs:
         return tuple(job.record() for job in self._jobs)
 
     def job_of(self, value: Any, caller: FrameType | None) -> int | None:
-        """The index of the job that is being pickled, if it is one."""
+        """The index of the job that is being pickled, if it is one; LATER, if it is only counted."""
         kind = type(value)
         if kind.__name__ == "_CallItem":
-            index = self._by_call.pop(id(value), None)
+            index = self._by_call.pop(id(value), LATER if self.later else None)
         elif kind is tuple and len(value) == 5 and _hands_tasks(caller):
             index = self._sent_by_pool(*value)
         else:
             return None
-        if index is not None:
+        if index is not None and index >= 0:
             self._jobs[index].is_sent = True
         return index
 
@@ -116,11 +121,15 @@ class ProcessJobs:
     def _of_a_pool(
         self, told: None, result: None, job: Any, pool: Any, *arguments: Any, **options: Any
     ) -> None:
-        self._submitted[job._job] = monotonic_ns(), threading.get_native_id()
+        if len(self._jobs) < MOST_JOBS:
+            self._submitted[job._job] = monotonic_ns(), threading.get_native_id()
 
     def _submitted_to_executor(
         self, told: None, result: None, item: Any, future: Any, fn: Any, args: Any, kwargs: Any
     ) -> None:
+        if len(self._jobs) >= MOST_JOBS:
+            self.later += 1
+            return
         label = job_label(fn, args, kwargs)
         # Every submission makes a dictionary of its own, and the queue's item has the very same one.
         self._by_options[id(kwargs)] = len(self._jobs)
@@ -136,6 +145,9 @@ class ProcessJobs:
             job.queued_ns, job.queuer = monotonic_ns(), threading.get_native_id()
 
     def _sent_by_pool(self, number: int, part: int, function: Any, args: Any, kwargs: Any) -> int:
+        if len(self._jobs) >= MOST_JOBS:
+            self.later += 1
+            return LATER
         submitted_ns, submitter = self._submitted.get(number, (monotonic_ns(), 0))
         self._jobs.append(_Job(job_label(function, args, kwargs), submitted_ns, submitter))
         return len(self._jobs) - 1

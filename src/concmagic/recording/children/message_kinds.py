@@ -1,0 +1,50 @@
+"""Whose message it is, and what it carries, by who is on the stack when it is sent or received."""
+
+from __future__ import annotations
+
+from types import FrameType
+
+_LOKY = ("loky", "joblib.externals.loky")
+WORKERS = {
+    ("multiprocessing.pool", "worker"),
+    ("concurrent.futures.process", "_process_worker"),
+    ("concurrent.futures.process", "_sendback_result"),
+    *((f"{loky}.process_executor", "_process_worker") for loky in _LOKY),
+    *((f"{loky}.process_executor", "_sendback_result") for loky in _LOKY),
+}
+RESULT_READERS = {
+    ("multiprocessing.pool", "_handle_results"),
+    ("concurrent.futures.process", "wait_result_broken_or_wakeup"),
+    *((f"{loky}.process_executor", "wait_result_broken_or_wakeup") for loky in _LOKY),
+}
+_QUEUES = {"multiprocessing.queues", *(f"{loky}.backend.queues" for loky in _LOKY)}
+_OURS = "concmagic.runners.loop_"
+
+
+def kind_of(caller: FrameType | None) -> str:
+    """Whose message it is, by who is on the stack: a queue's, a loop worker's item, ours, or a pipe's."""
+    kind = "pipe"
+    while caller is not None:
+        module = caller.f_globals.get("__name__", "")
+        if module in _QUEUES:
+            kind = "queue"
+        elif module.startswith(_OURS):
+            return "item" if caller.f_code.co_name == "work" else "ours"
+        elif not module.startswith("multiprocessing."):
+            break
+        caller = caller.f_back
+    return kind
+
+
+def sends_result(caller: FrameType | None) -> bool:
+    return is_in(WORKERS, caller.f_back if caller is not None else None, 1)
+
+
+def is_in(places: set[tuple[str, str]], frame: FrameType | None, most: int) -> bool:
+    for _ in range(most):
+        if frame is None:
+            return False
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in places:
+            return True
+        frame = frame.f_back
+    return False
