@@ -56,6 +56,14 @@ def next_cell(kernel: Kernel, number: int, patience_s: float) -> Iterator[str]:
         yield f"the next cell, {code}: {run.ename} {run.evalue} {run.result_text} {run.stdout!r}"
 
 
+def saved_again(kernel: Kernel, cell: Cell, patience_s: float) -> Iterator[str]:
+    """What differs when the trace of this cell was saved and loaded."""
+    if "-o traced" in cell.source.partition("\n")[0]:
+        differs = kernel.value("_again()", patience_s)
+        if differs is not True:
+            yield f"its trace, saved and loaded, has other {differs}"
+
+
 def leftovers(kernel: Kernel, patience_s: float) -> tuple[object, int]:
     """What was left in the kernel, {} for nothing, and its memory in kB."""
     limit = time.monotonic() + min(SETTLED_S, patience_s)

@@ -84,12 +84,12 @@ class Soak:
         """Run one cell with its fault, and say what was wrong."""
         fault = FAULTS[cell.fault] if cell.fault else Fault()
         broken = [kernels.traced, kernels.plain] if fault.both else [kernels.traced]
-        self._answers(broken, fault.on)
+        self._silently(broken, fault.on)
         plain = kernels.plain.start(cell.plain) if cell.plain else None
         run, clicks, ended_s = self._traced(kernels, cell, fault)
         with self._patience("plain"):
             wanted = plain.wait(self._patience_s) if plain else None
-        self._answers(broken, fault.off)
+        self._silently(broken, fault.off)
         self.tally.note(cell, clicks)
         yield from checks.differences(cell, run, wanted)
         yield from checks.too_late(cell, run, wanted, ended_s)
@@ -136,6 +136,8 @@ class Soak:
     def _afterwards(self, kernels: Kernels, cell: Cell, run: Run) -> Iterator[str]:
         with self._patience("the next cell"):
             yield from checks.next_cell(kernels.traced, cell.number, self._patience_s)
+        with self._patience("saving and loading"):
+            yield from checks.saved_again(kernels.traced, cell, self._patience_s)
         with self._patience("what was left"):
             left, rss_kb = checks.leftovers(kernels.traced, self._patience_s)
         cells = self.tally.cells.total()
@@ -153,6 +155,12 @@ class Soak:
         for kernel in kernels if code else ():
             with self._patience(f"no answer to {code!r}"):
                 kernel.run(code, self._patience_s)
+
+    def _silently(self, kernels: Sequence[Kernel], code: str) -> None:
+        """Outside the history, which needs a thread of its own to be written."""
+        for kernel in kernels if code else ():
+            with self._patience(f"no answer to {code!r}"):
+                kernel.value(f"exec({code!r})", self._patience_s)
 
     @contextmanager
     def _patience(self, words: str) -> Iterator[None]:

@@ -114,8 +114,8 @@ _UNWRITABLE = "temp folder unwritable"
 FAULTS = {
     "sampler killed": Fault(sampler="kill"),
     "sampler killed, SIGPIPE ends": Fault(
-        "signal.signal(signal.SIGPIPE, signal.SIG_DFL);",
-        "signal.signal(signal.SIGPIPE, signal.SIG_IGN);",
+        "signal.signal(signal.SIGPIPE, signal.SIG_DFL)",
+        "signal.signal(signal.SIGPIPE, signal.SIG_IGN)",
         "kill",
         spares=lambda kind: not kind.startswith(("joblib", "processes")),
     ),
@@ -127,7 +127,7 @@ FAULTS = {
         spares=_needs_no_folder,
     ),
     "no threads": Fault(
-        "threading.stack_size(1 << 46);", "threading.stack_size(0);", both=True, spares=_needs_no_thread
+        "threading.stack_size(1 << 46)", "threading.stack_size(0)", both=True, spares=_needs_no_thread
     ),
     "no memory": Fault(
         f"_limit({_MEMORY})",

@@ -52,6 +52,17 @@ _RSS = (
     "def _rss():\n    return int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize() // 1024"
 )
 
+# Whether a trace is the same again when it was saved and loaded; True where the cell got none.
+_AGAIN = """
+import concmagic
+def _again():
+    trace = globals().pop("traced", None)
+    if trace is None: return True
+    loaded = concmagic.load(trace.save(tempfile.gettempdir() + "/again.json.gz"))
+    names = ("tracks", "flows", "slices", "marks", "jobs", "locks", "prints", "cost", "build")
+    return [name for name in names if getattr(loaded, name) != getattr(trace, name)] or True
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
@@ -87,7 +98,7 @@ def kernel_of(folder: Path, *, traced: bool, plants: Sequence[str] = ()) -> Iter
         for code in (STATE, PRELUDE, BREAKING, SHARED, COUNTED, _RSS, *_WARM_UP):
             kernel.check(code)
         if traced:
-            kernel.check("%load_ext concmagic")
+            kernel.check(f"%load_ext concmagic{_AGAIN}")
             for code in _TRACED:
                 kernel.check(code)
             for plant in plants:
