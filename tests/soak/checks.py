@@ -77,7 +77,8 @@ def leftovers(kernel: Kernel, patience_s: float) -> tuple[object, int]:
 
 def of_ours(left: object, cell: Cell, run: Run) -> object:
     """What was left, without what a cell itself leaves when it is stopped before it has tidied up."""
-    if isinstance(left, dict) and cell.may_be_stopped and run.ename == "KeyboardInterrupt":
+    untidy = cell.may_be_stopped or len(cell.clicks) > 1
+    if isinstance(left, dict) and untidy and run.ename == "KeyboardInterrupt":
         return {name: what for name, what in left.items() if name not in _OF_A_CELL}
     return left
 

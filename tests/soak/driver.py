@@ -98,8 +98,8 @@ class Soak:
                 ours, theirs = (each.value(cell.after) for each in (kernels.traced, kernels.plain))
             if ours != theirs:
                 yield f"{cell.after} is {ours} instead of {theirs}"
-        if run.status != "ok":  # another traceback: the last one keeps what is in its frames
-            self._answers([kernels.traced, kernels.plain], "1 / 0")
+        if run.status != "ok":  # what it would have let go, and another traceback
+            self._answers([kernels.traced, kernels.plain], "p = g = t = None\n1 / 0")
         yield from self._afterwards(kernels, cell, run)
 
     def _traced(self, kernels: Kernels, cell: Cell, fault: Fault) -> tuple[Run, int, float]:
