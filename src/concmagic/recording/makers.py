@@ -103,6 +103,12 @@ def _calls(wanted: Wanted, made: Made) -> Any:
     return CallRecorder(wanted.options.detail, wanted.budget)
 
 
+def _profiles(wanted: Wanted, made: Made) -> Any:
+    from concmagic.recording.profiles import ProfileRecorder
+
+    return ProfileRecorder()
+
+
 _ALL: dict[str, Maker] = {
     "sampler": _sampler,
     "children": _children,
@@ -114,6 +120,7 @@ _ALL: dict[str, Maker] = {
     "threads": _threads,
     "tasks": _tasks,
     "locks": _locks,
+    "profiles": _profiles,
     "calls": _calls,  # last: they cost most, and see none of the others
 }
 

@@ -49,9 +49,9 @@ def first_calls_overwritten() -> str:
     return "More calls were made than fit, and the first of them were overwritten."
 
 
-def tracer_evicted() -> str:
-    """The cell itself started another VizTracer or freed its monitoring tool."""
-    return "The cell used another profiler, which ended the recording of calls."
+def tracer_evicted(by: str) -> str:
+    """The cell itself used a profiler; up to Python 3.11 a thread has room for one."""
+    return f"The cell used {by[0].lower() + by[1:]}, which ended the recording of calls."
 
 
 def calls_no_longer_watched(error: BaseException) -> str:

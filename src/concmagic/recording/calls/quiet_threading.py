@@ -21,17 +21,21 @@ from concmagic.interpreter.reading import borrowed
 from concmagic.recording.calls import library
 
 _tracers: list[object] = []  # ours, which live as long as the process
+_installed: list[QuietThreading] = []
 _ours: list[object] = []  # not empty: it is our tracer that is made, starts or stops
 
 
 def _set_profile(hook: Any) -> None:
     """Up to 3.11, from the C code: without effect if it is for us, else as it would be.
 
-    A tracer that is collected takes away whatever hook there is: ours stays.
+    A tracer that is collected takes away whatever hook there is: ours stays. One that is made or started
+    meets the real `threading` from then on, which knows the names of threads.
     """
     present = getattr(threading.getprofile(), "__self__", None)
     if not _ours and (hook is not None or present is None or present not in _tracers):
         threading.setprofile(hook)
+        for quiet in _installed[:] if hook is not None else ():
+            quiet.remove()
 
 
 # Called as current_thread(): a nameless object, which VizTracer accepts.
@@ -50,6 +54,7 @@ class QuietThreading:
     def install(self) -> None:
         if self._slot is not None:
             self._slot.value = id(_STAND_IN)
+            _installed[:] = [self]
         else:
             self._active_before = set(_dummies())
 
@@ -69,6 +74,7 @@ class QuietThreading:
     def remove(self) -> None:
         if self._slot is not None:
             self._slot.value = id(threading)
+            _installed.clear()
             return
         for ident in set(_dummies()) - self._active_before:
             borrowed(threading, "_active", {}).pop(ident, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from _thread import allocate_lock
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.errors import TracerBusyError
 from concmagic.interpreter import build
-from concmagic.recording import ours, throws
+from concmagic.recording import ours, profiles, throws
 from concmagic.recording.calls import library, thread_profiles
 from concmagic.recording.calls.budget import BudgetWatcher
 from concmagic.recording.calls.event_nodes import (
@@ -198,7 +199,8 @@ class CallRecorder:
                 return
             evicted = process.evicted()
             if process.displaced():
-                self._problems.append(sentences.tracer_evicted())
+                self._problems.append(sentences.tracer_evicted(_who_displaced()))
+                self._stopped_ns = profiles.first_ns()
             else:
                 self._gave_up = not process.flaw and not process.head.collecting
             self._giving_up.stop()
@@ -241,6 +243,14 @@ class CallRecorder:
             problems=tuple(self._problems),
             own_threads=self._own_threads(),
         )
+
+
+def _who_displaced() -> str:
+    """The tool that ended the recording by taking its place, as far as that can be told afterwards."""
+    if profiles.first_ns() is not None:
+        return profiles.MODULE
+    hook = sys.getprofile()
+    return "another profiler" if hook is None else sentences.hook_name(hook)
 
 
 def abandon_after_fork() -> None:
