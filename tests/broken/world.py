@@ -131,6 +131,8 @@ _CHANGING = (
     (re.compile(r"<ipython-input-[^>]*>|/tmp/ipykernel_\d+/\d+\.py"), "<cell>"),
     (re.compile(r"(?i)\b(pid|process)[ =]\d+"), r"\1 N"),
 )
+# What asyncio says of an earlier cell's tasks, whenever they are collected.
+_COLLECTED = ("Task was destroyed but it is pending!", "task: <Task ")
 
 
 class Hangs(BaseException):
@@ -167,7 +169,7 @@ def worse(raw: Any, way: str, is_method: bool) -> Any:
     def wrapper(*arguments: Any, **options: Any) -> Any:
         return raw(*arguments, **options)
 
-    return functools.wraps(raw)(wrapper) if way == "wraps" else wrapper
+    return wrapper
 
 
 def break_name(owner: str, name: str, way: str) -> None:
@@ -185,7 +187,8 @@ def steady(text: str) -> list[str]:
     """What was printed, without what differs each time; processes print beside each other."""
     for pattern, instead in _CHANGING:
         text = pattern.sub(instead, text)
-    return sorted(line.rstrip() for line in text.splitlines() if line.strip())
+    lines = (line.rstrip() for line in text.splitlines() if line.strip())
+    return sorted(line for line in lines if not line.startswith(_COLLECTED))
 
 
 class Output:
@@ -293,14 +296,13 @@ def ended(pid: int, file: Any, one: list[str], limit: float) -> dict[str, Any]:
 
 
 def main() -> None:
+    """One line of JSON for each world, as it ends."""
     waiting, running = json.load(sys.stdin), []
     at_once = int(sys.argv[1])
-    found = []
     while waiting or running:
         while waiting and len(running) < at_once:
             running.append((*in_a_fork(waiting.pop(0)), time.monotonic() + WORLD_S))
-        found.append(ended(*running.pop(0)))
-    json.dump(found, sys.stdout)
+        print(json.dumps(ended(*running.pop(0))), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from world import find
 from concmagic.interpreter import reading
 from concmagic.interpreter.borrowed import TABLE, Borrowed
 
-WAYS = ("missing", "builtin", "partial", "wrapper", "wraps")
+WAYS = ("missing", "builtin", "partial", "wrapper")
 ON_A_CLASS = (*WAYS, "unbound")
 SEED = 20
 SHARE = 10  # one in so many of the names that are not read at import
@@ -71,17 +72,20 @@ def some_worlds() -> list[World]:
     return early + random.Random(SEED).sample(others, len(others) // SHARE)
 
 
-def seen(worlds: list[World], at_once: int) -> list[dict[str, Any]]:
-    """What happened in each of them."""
+def seen(worlds: list[World], at_once: int) -> Iterator[dict[str, Any]]:
+    """What happened in each of them, as they end."""
     script = Path(__file__).with_name("world.py")
     around = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    asked = json.dumps([list(world) for world in worlds])
-    done = subprocess.run(
-        [sys.executable, str(script), str(at_once)], input=asked, capture_output=True, text=True, env=around
-    )
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    command = [sys.executable, str(script), str(at_once)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=around
+    ) as running:
+        assert running.stdin is not None and running.stdout is not None
+        json.dump([list(world) for world in worlds], running.stdin)
+        running.stdin.close()
+        for line in running.stdout:
+            yield json.loads(line)
+    assert running.returncode == 0
 
 
 def faults(told: dict[str, Any]) -> list[str]:
