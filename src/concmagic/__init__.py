@@ -39,7 +39,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'concmagic' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    from concmagic.interpreter.shadows import ours_only
+
+    with ours_only():
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def load_ipython_extension(shell: Any) -> None:

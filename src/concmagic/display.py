@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.collection import paused_collection
+from concmagic.interpreter.shadows import ours_only
 
 if TYPE_CHECKING:
     from concmagic.report import Report
@@ -32,7 +33,8 @@ def show(shell: Any, report: Report) -> None:
     The cell has ended by then, as it would have without us: no click on stop is its any more.
     """
     try:
-        bundle = _bundle(report, _takes_html(shell))
+        with ours_only():
+            bundle = _bundle(report, _takes_html(shell))
     except KeyboardInterrupt:
         tell(sentences.DRAWING_INTERRUPTED)
         return

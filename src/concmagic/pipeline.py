@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic.api import Trace
 from concmagic.cell import Cell, Outcome, Program
 from concmagic.collection import paused_collection
+from concmagic.interpreter.shadows import ours_only
 from concmagic.options import Options
 from concmagic.recording.session import RecordingSession
 from concmagic.runners.kept import Kept
@@ -35,14 +36,16 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
     """
 
     def run(program: Program) -> Outcome:
-        from concmagic.runners.sync_cell import run_sync
+        with ours_only():
+            from concmagic.runners.sync_cell import run_sync
 
         with start_method(options.start_method):
             return run_sync(program, options, settings)
 
     session = _session(cell, options, settings)
     try:
-        session.start()
+        with ours_only():
+            session.start()
         outcome = Kept(program).outcome(run, session.runner_failed)
     except BaseException:  # an interrupt as the recording began: the cell's own is an outcome
         session.release()
@@ -57,14 +60,16 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
     """
 
     async def run(program: Program) -> Outcome:
-        from concmagic.runners.async_cell import run_async
+        with ours_only():
+            from concmagic.runners.async_cell import run_async
 
         with start_method(options.start_method):
             return await run_async(program, options, settings, on_task=session.adopt_cell_task)
 
     session = _session(cell, options, settings)
     try:
-        session.start()
+        with ours_only():
+            session.start()
         outcome = await Kept(program).outcome_awaited(run, session.runner_failed)
     except BaseException:
         session.release()
@@ -73,9 +78,10 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
 
 
 def _session(cell: Cell, options: Options, settings: Any) -> RecordingSession:
-    session = RecordingSession(
-        cell, options, budget=settings.budget, sampler=settings.sampler, writers=_writers
-    )
+    with ours_only():
+        session = RecordingSession(
+            cell, options, budget=settings.budget, sampler=settings.sampler, writers=_writers
+        )
     session.check()
     return session
 
@@ -97,10 +103,11 @@ def _finish(
     from concmagic import sentences
 
     try:
-        recording = session.stop(outcome.word, jobs=program.jobs())
-        trace = _read(recording, tuple(settings.lints_off))
-        _tell_who_waited(outcome, trace, options)
-        report = trace.report(question=options.predict, note=program.note)
+        with ours_only():
+            recording = session.stop(outcome.word, jobs=program.jobs())
+            trace = _read(recording, tuple(settings.lints_off))
+            _tell_who_waited(outcome, trace, options)
+            report = trace.report(question=options.predict, note=program.note)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from concmagic import notebook, sentences
 from concmagic.errors import ConcMagicError
+from concmagic.interpreter import shadows
 from concmagic.interpreter.reading import running_loop
+from concmagic.recording.guards import guarded
+from concmagic.runners.kept import Kept
 from concmagic.usage import or_usage_error, usage_error
 
 if TYPE_CHECKING:
-    from concmagic.cell import Cell, Program
+    from concmagic.cell import Cell, Outcome, Program
     from concmagic.options import Options
     from concmagic.pipeline import Traced
     from concmagic.settings import ConcMagic
@@ -27,6 +31,12 @@ class TracedCell:
         self._cell = cell
         self._options = options
         self._program: Program = or_usage_error(self._compiled)
+        self._problem = ""
+        self._pipeline: Any = guarded(_pipeline, self._not_traced)
+
+    def _not_traced(self, error: BaseException) -> None:
+        """What traces cannot be imported: the cell runs untraced, and says so."""
+        self._problem = sentences.picture_failed(error)
 
     def _compiled(self) -> Program:
         try:
@@ -43,13 +53,14 @@ class TracedCell:
 
     def run(self) -> Any:
         """Its value, where nobody awaits us: one that awaits gets a loop of its own."""
-        from concmagic import pipeline
         from concmagic.runners.interrupts import Deferred
 
         program = self._program_here()
+        if self._pipeline is None:
+            return self._ended(self._untraced(Kept(program).outcome(_run_plain, self._not_traced)))
         with Deferred() as interrupts:
             traced = or_usage_error(
-                partial(pipeline.trace_cell, self._cell, program, self._options, self._settings)
+                partial(self._pipeline.trace_cell, self._cell, program, self._options, self._settings)
             )
         return self._ended(_interrupted(traced) if interrupts.noted else traced)
 
@@ -67,29 +78,35 @@ class TracedCell:
 
     async def run_awaited(self) -> Any:
         """Its value, where IPython awaits us: one that awaits runs on the kernel's own loop."""
-        from concmagic import pipeline
         from concmagic.runners.interrupts import Deferred
 
         if not self._program.is_async:
             return self.run()
         if running_loop() is None:
             raise usage_error(sentences.NEEDS_ASYNCIO_RUNNER)
+        if self._pipeline is None:
+            kept = Kept(self._program)
+            return self._ended(self._untraced(await kept.outcome_awaited(_await_plain, self._not_traced)))
         with Deferred() as interrupts:
             try:
-                traced = await pipeline.trace_cell_async(
+                traced = await self._pipeline.trace_cell_async(
                     self._cell, self._program, self._options, self._settings
                 )
             except ConcMagicError as error:
                 raise usage_error(str(error)) from None
         return self._ended(_interrupted(traced) if interrupts.noted else traced)
 
+    def _untraced(self, outcome: Outcome) -> Any:
+        return SimpleNamespace(outcome=outcome, trace=None, report=None, problem=self._problem)
+
     def _ended(self, traced: Traced) -> Any:
         """Bind what was asked for, have the picture drawn last, and end as the cell ended."""
-        from concmagic import api
         from concmagic.runners import tracebacks
 
         outcome, options, namespace = traced.outcome, self._options, self._cell.namespace
         if traced.trace is not None:
+            from concmagic import api
+
             api.remember(traced.trace)
             if options.trace_name:
                 namespace[options.trace_name] = traced.trace
@@ -125,6 +142,25 @@ class TracedCell:
             display.show(self._shell, traced.report)
         if traced.trace is not None and self._options.save:
             save(traced.trace, self._options.save)
+
+
+def _pipeline() -> Any:
+    shadows.look()
+    with shadows.ours_only():
+        from concmagic import pipeline
+    return pipeline
+
+
+def _run_plain(program: Program) -> Outcome:
+    from concmagic.cell import Outcome
+
+    return Outcome(program.run())
+
+
+async def _await_plain(program: Program) -> Outcome:
+    from concmagic.cell import Outcome
+
+    return Outcome(await program.run())
 
 
 def save(trace: Any, path: str) -> None:

@@ -34,8 +34,8 @@ import cloudpickle
 import numpy
 from IPython.core.interactiveshell import InteractiveShell
 
-CELL_S = 12  # then it counts as hanging
-WORLD_S = 100
+CELL_S = 8  # then it counts as hanging
+WORLD_S = 240
 CELLS = {
     "threads": """
 import threading

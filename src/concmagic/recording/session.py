@@ -37,6 +37,10 @@ _active: RecordingSession | None = None  # two at once would each put back what 
 class Recorder(Protocol):
     """What every source of evidence is to the session."""
 
+    def is_left_behind(self) -> bool:
+        """Whether its cell awaited on a loop that has ended in the midst of it, and cannot come to its end."""
+        return self._loop is not None and not self._loop.is_running()
+
     def start(self) -> None: ...
 
     def stop(self) -> Any: ...
@@ -66,6 +70,7 @@ class RecordingSession:
             if recorder is not None:
                 self._recorders[name] = recorder
         self._running: dict[str, Recorder] = {}  # in the order in which they were started
+        self._loop: Any = None  # that ran when it began
         self._start_ns = monotonic_ns()
         self._cpu_ns: tuple[int, int] | None = None
         self._kernel_cpu_ns = 0
@@ -73,7 +78,9 @@ class RecordingSession:
     def check(self) -> None:
         """Raise TracerBusyError if another tool or cell records already; nothing has been touched then."""
         if _active is not None and _active._pid == os.getpid():
-            raise TracerBusyError(sentences.CELL_IN_A_CELL)
+            if not _active.is_left_behind():
+                raise TracerBusyError(sentences.CELL_IN_A_CELL)
+            _active.release()
         if "calls" in self._recorders:
             guarded(self._recorders["calls"].check_free, self._not_checked)
 
@@ -82,10 +89,15 @@ class RecordingSession:
             raise error
         self._tell_failure("calls", error)
 
+    def is_left_behind(self) -> bool:
+        """Whether its cell awaited on a loop that has ended in the midst of it, and cannot come to its end."""
+        return self._loop is not None and not self._loop.is_running()
+
     def start(self) -> None:
         """Start every recorder; the calls last, because they cost most."""
         global _active
         _active = self
+        self._loop = self._guard("tasks", reading.running_loop)
         quiet.problems()  # what came after an earlier cell
         texts.take()
         for name, recorder in self._recorders.items():

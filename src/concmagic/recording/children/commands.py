@@ -72,6 +72,8 @@ def _recorded(hooks: Hooks, child: Child, arguments: Any, executable: Any, folde
         if not os.path.isfile(os.path.join(os.fsdecode(folder or ""), words[1])):
             return arguments
         hooks.before_child()
+        if not hooks.passport.folder:
+            return arguments
         passport = Path(hooks.passport.folder) / f"{child.started_ns}.passport"
         passport.write_bytes(pickle.dumps(fields_of(hooks.passport.for_child(child))))
     except Exception:  # a full disk, or what is refused anyway: it runs as without us

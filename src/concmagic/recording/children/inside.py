@@ -70,6 +70,10 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
 
     def begin() -> None:
         _plain_interrupts()
+        if not hooks.passport.folder:  # there is nowhere to hand over
+            hooks.watcher.forget_after_fork()
+            hooks.uninstall()
+            return
         recorder = sys.modules.get("concmagic.recording.calls.recorder")
         if recorder is not None:
             recorder.abandon_after_fork()

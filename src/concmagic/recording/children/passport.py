@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import concmagic
+from concmagic.interpreter import shadows
 from concmagic.recording.calls import library
 from concmagic.recording.children.family import Child
 from concmagic.recording.texts import cut
@@ -19,11 +20,15 @@ import sys
 if root not in sys.path:
     sys.path.append(root)
 try:
-    from concmagic.recording.children.inside import begin_spawned
+    from concmagic.interpreter import shadows
+    shadows.know(*passport["shadows"])
+    with shadows.ours_only():
+        from concmagic.recording.children.inside import begin_spawned
 except Exception:  # its Python knows no concmagic, or something else stands where ours imports from
     pass
 else:
-    begin_spawned(passport)
+    with shadows.ours_only():
+        begin_spawned(passport)
 if hears:  # the interrupt that came meanwhile
     import signal
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
@@ -51,6 +56,7 @@ class Passport(NamedTuple):
     sources: dict[str, list[str]] | None = None
     tracer_file: str = ""  # where VizTracer's extension module lies
     is_earlier: bool = False  # the child was there before this cell
+    shadows: tuple[list[str], list[str]] = ([], [])  # folders and names of `interpreter.shadows`
 
     def with_folder(self, folder: Path) -> Passport:
         """The same, now that there is a folder."""
@@ -78,6 +84,7 @@ class Passport(NamedTuple):
             budget=_share(self.budget, child.earlier),
             sources=_sources(self.cell_file),
             tracer_file=library.file(),
+            shadows=shadows.known(),
         )
 
 

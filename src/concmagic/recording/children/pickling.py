@@ -15,10 +15,15 @@ import sys
 import types
 import weakref
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
+
+from concmagic.interpreter.reading import lose
+from concmagic.interpreter.shadows import ours_only
+from concmagic.recording.guards import guarded
 
 _MAINS = ("__main__", "__mp_main__")
 _REMEMBERED = 256  # a job may bring a closure of its own each time
@@ -79,6 +84,7 @@ def _reduce(pickler: Any, value: Any) -> Any:
         (kind is types.FunctionType or kind is _CACHED_FUNCTION or isinstance(value, type))
         and getattr(value, "__module__", None) in _MAINS
         and not _courier.shared(value)
+        and _can_pack()
     ):
         return unpack, _pack(value)
     if _courier.previous is not None:
@@ -86,14 +92,28 @@ def _reduce(pickler: Any, value: Any) -> Any:
     return NotImplemented
 
 
+def _can_pack() -> bool:
+    """Whether what packs them can be imported; else they go by name, as without us."""
+    name = "concmagic.recording.children.pickler"
+    if name not in sys.modules:
+        guarded(_import_packer, partial(lose, ForkingPickler, "reducer_override"))
+    return name in sys.modules
+
+
+def _import_packer() -> None:
+    with ours_only():
+        from concmagic.recording.children import pickler  # noqa: F401
+
+
 def _pack(value: Any) -> tuple[str, bytes | str]:
     """The value's token and its bytes, or the file that holds them."""
     known = _courier.packed.get(value)
     if known is not None and known[0] == _courier.generation and not is_spawning():
         return known[1], known[2]
-    from concmagic.recording.children import pickler as child_pickler
+    with ours_only():
+        from concmagic.recording.children import pickler as child_pickler
 
-    data = child_pickler.pack(value)
+        data = child_pickler.pack(value)
     token = child_pickler.token_of(value, data)
     parcel = _store(token, data)
     _courier.packed[value] = (_courier.generation, token, parcel)
@@ -124,7 +144,8 @@ def unpack(token: str, parcel: bytes | str) -> Any:
     if token in _courier.unpacked:
         return _courier.unpacked[token]
     data = Path(parcel).read_bytes() if isinstance(parcel, str) else parcel
-    value, sources = pickle.loads(data)
+    with ours_only():
+        value, sources = pickle.loads(data)
     show_sources(sources)
     _courier.after_unpack()
     if _courier.remembers:

@@ -18,6 +18,7 @@ from concmagic.recording.children import hooks as child_hooks
 from concmagic.recording.children.earlier import Earlier
 from concmagic.recording.children.family import Child
 from concmagic.recording.children.passport import Passport
+from concmagic.recording.children.recorders import load_late
 from concmagic.recording.children.records import record_of
 from concmagic.recording.raw import ProcessRecord
 
@@ -130,14 +131,11 @@ class ChildRecorder:
         with held(self._preparing, _PATIENCE_S) as got:
             if not got or self._folder is not None:
                 return
-            import ctypes  # noqa: F401
-
-            from concmagic.recording.children import pickler as child_pickler  # noqa: F401
-
-            stale.remove()
+            assert self._hooks is not None
+            self._hooks.guard(load_late)
+            self._hooks.guard(stale.remove)
             self._folder = child_files.make_folder()
             pickling.courier().folder = self._folder
-            assert self._hooks is not None
             self._hooks.passport = self._passport.with_folder(self._folder)
 
     def _ask_the_living(self, hooks: child_hooks.Hooks) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.interpreter import reading
+from concmagic.interpreter.shadows import ours_only
 from concmagic.recording import quiet
 from concmagic.recording.guards import guarded
 
@@ -105,8 +106,9 @@ class ChildRecorders:
 
     def _make(self, name: str) -> Any:
         module, kind = _MODULES[name]
-        make = getattr(importlib.import_module(f"concmagic.recording.{module}"), kind)
-        return make(*self._of_calls) if name == "calls" else make()
+        with ours_only():
+            make = getattr(importlib.import_module(f"concmagic.recording.{module}"), kind)
+            return make(*self._of_calls) if name == "calls" else make()
 
 
 def _told_later(error: BaseException) -> None:
@@ -119,11 +121,12 @@ def load_late() -> None:
     Before a fork: while another thread imports a module it is locked, and for a child that is forked then,
     for ever.
     """
-    import ctypes  # noqa: F401
+    with ours_only():
+        import ctypes  # noqa: F401
 
-    from concmagic.recording import raw_calls, raw_locks, raw_messages, raw_threads  # noqa: F401
-    from concmagic.recording.children import pickler  # noqa: F401
-    from concmagic.recording.locks import log  # noqa: F401
+        from concmagic.recording import raw_calls, raw_locks, raw_messages, raw_threads  # noqa: F401
+        from concmagic.recording.children import pickler  # noqa: F401
+        from concmagic.recording.locks import log  # noqa: F401
 
 
 def _is_due(name: str) -> bool:

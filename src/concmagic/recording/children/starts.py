@@ -164,6 +164,8 @@ def _preparation_data(hooks: Hooks, original: Any) -> Any:
 
 
 def _board(hooks: Hooks, child: Child, data: dict[str, Any]) -> None:
+    if not hooks.passport.folder:  # there is nowhere to hand over
+        return
     # The notebook's code goes by value: no file has to be run again as `__main__`.
     data.pop("init_main_from_path", None)
     data.pop("init_main_from_name", None)

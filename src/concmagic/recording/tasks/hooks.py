@@ -148,7 +148,7 @@ def hide_hook(made: Any) -> None:
         del trace[-1]
 
 
-def is_asyncios(function: Hook) -> bool:
+def is_asyncios(function: Hook | None) -> bool:
     """Whether this is asyncio's own, and nobody else stands in for it already."""
     code = getattr(function, "__code__", None)
     return code is not None and os.path.dirname(code.co_filename) == os.path.dirname(events.__file__)

@@ -70,7 +70,10 @@ class TaskRecorder:
             for task in asyncio.all_tasks(loop):
                 observer.meet(task)
         for owner, name, make in _HOOKS:
-            self._patches.wrap(owner, name, partial(make, observer))
+            if name in vars(owner):  # not that of a base, which does less
+                self._patches.wrap(owner, name, partial(make, observer))
+            else:
+                reading.lose(owner, name, "missing")
         if all(reading.replaceable(_Loop, name) for name in ("create_future", "get_debug")):
             for found in scheduling.future_hooks(observer, _Loop):
                 self._patches.set(*found)

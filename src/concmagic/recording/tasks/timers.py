@@ -23,7 +23,8 @@ def call_later_hook(observer: Observer, original: Hook) -> Hook:
     make_timer = timer_maker(observer)
     # Read off the class, which the user may have changed: else a loop's class has its own ideas.
     time, call_at = (borrowed(base_events.BaseEventLoop, name, None) for name in ("time", "call_at"))
-    alone = all(map(is_asyncios, (original, time, call_at)))
+    own = vars(base_events.BaseEventLoop)
+    alone = all(is_asyncios(one) for one in (original, own.get("time"), own.get("call_at")))
     numbers = (float, int) if TIMERS_ARE_KNOWN and alone else ()
 
     @functools.wraps(original)
