@@ -10,7 +10,7 @@ SECONDS ?= 600
 SEED ?= 1
 CELL ?=
 
-.PHONY: demo lab test test-all-pythons test-python test-js lint types soak bench pictures chromium clean help
+.PHONY: demo lab test test-all-pythons test-python test-js lint types soak bench broken-world pictures chromium clean help
 
 help:
 	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-all-pythons   unit and kernel tests on each of Python $(PYTHONS) that is here"
 	@echo "make soak      SECONDS=$(SECONDS) SEED=$(SEED): random cells, interrupts and faults, shared by the same Pythons"
 	@echo "make bench     what tracing costs, beside plain, bare VizTracer and other tools"
+	@echo "make broken-world   cells in interpreters in which a name that concmagic borrows is not what it was"
 	@echo "make pictures  draw sample pictures in light and dark into $(BUILD)/pictures"
 
 # One stamp a set of packages: an environment made for the demo is completed for the tests.
@@ -87,6 +88,10 @@ soak:
 
 bench: $(VENV)/bench
 	$(BIN)/python benchmarks/run.py
+
+# Each borrowed name missing, a builtin, wrapped: a cell of each model there, plain and traced.
+broken-world: $(VENV)/test
+	cd tests/broken && ../../$(BIN)/python run_all.py
 
 pictures: $(VENV)/test chromium
 	$(BIN)/python examples/make_pictures.py $(BUILD)/pictures

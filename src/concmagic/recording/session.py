@@ -37,10 +37,6 @@ _active: RecordingSession | None = None  # two at once would each put back what 
 class Recorder(Protocol):
     """What every source of evidence is to the session."""
 
-    def is_left_behind(self) -> bool:
-        """Whether its cell awaited on a loop that has ended in the midst of it, and cannot come to its end."""
-        return self._loop is not None and not self._loop.is_running()
-
     def start(self) -> None: ...
 
     def stop(self) -> Any: ...
@@ -90,7 +86,7 @@ class RecordingSession:
         self._tell_failure("calls", error)
 
     def is_left_behind(self) -> bool:
-        """Whether its cell awaited on a loop that has ended in the midst of it, and cannot come to its end."""
+        """Whether its cell awaited on a loop that has ended meanwhile, so that it cannot come to its end."""
         return self._loop is not None and not self._loop.is_running()
 
     def start(self) -> None:
