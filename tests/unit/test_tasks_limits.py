@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
+from itertools import pairwise
 
 import pytest
 from recorded_tasks import check, named, record
 
 from concmagic.recording.raw import TaskLog, TaskRecord
+from concmagic.recording.tasks import folding as folding_module
+from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.recorder import TaskRecorder
 from concmagic.recording.tasks.step_clock import StepClock
-from concmagic.recording.tasks.stream import Folding, Stream
+from concmagic.recording.tasks.stream import Stream
 
 
 def steps_of(task: TaskRecord) -> int:
@@ -41,7 +45,8 @@ def test_beyond_the_limit_steps_are_counted_and_summed() -> None:
             assert part.waiting_ns == 0  # it only ever yields
         ends = [*(step[1] for step in task.steps), *(part.end_ns for part in task.merged)]
         assert max(ends) <= (task.ended_ns or 0)
-        assert max(step[1] for step in task.steps) <= task.merged[0].start_ns
+        stretches = sorted([*task.steps, *((part.start_ns, part.end_ns) for part in task.merged)])
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(stretches))
     assert steps_of(named(log, "main")) == 2
     assert sum(len(task.steps) for task in log.tasks) <= 2_000
 
@@ -80,48 +85,73 @@ def test_nothing_is_merged_below_the_limit() -> None:
     assert len(named(log, "main").steps) == 20_001
 
 
-def fold(folding: Folding, *records: tuple[int, int, int]) -> list[int]:
-    from array import array
+def folded(*records: tuple[int, int, int], window: int = 1_000, room: int = 0) -> Folding:
+    folding = Folding(room, window=window)
+    for one in records:
+        folding.fold(array("q", one))
+    folding.finish()
+    return folding
 
-    return folding.fold(array("q", [number for record in records for number in record]))
+
+def kept(folding: Folding) -> list[int]:
+    return [field for part in folding.kept for field in part]
 
 
 def test_a_gap_is_split_at_its_wake_up() -> None:
-    folding = Folding()
-    kept = fold(folding, (5, -1, 1), (10, 20, 1), (50, -1, 1), (60, 65, 1), (70, -1, 1))
-    assert kept == [5, -1, 1]
-    assert folding.close() == [70, -1, 1]
+    folding = folded((5, -1, 1), (10, 20, 1), (50, -1, 1), (60, 65, 1), (70, -1, 1))
+    assert kept(folding) == [5, -1, 1, 70, -1, 1]
     (part,) = folding.merged[1]
     assert (part.start_ns, part.end_ns, part.steps) == (10, 65, 2)
     assert (part.running_ns, part.waiting_ns, part.ready_ns) == (15, 30, 10)
 
 
 def test_a_wake_up_within_ones_own_step_counts_from_its_end() -> None:
-    folding = Folding()
     # Woken at 12 while it runs from 10 to 20: that record comes before the step's own.
-    fold(folding, (1, 5, 1), (7, -1, 1), (12, -1, 1), (10, 20, 1), (30, 40, 1))
-    folding.close()
+    folding = folded((1, 5, 1), (7, -1, 1), (12, -1, 1), (10, 20, 1), (30, 40, 1))
     (part,) = folding.merged[1]
     assert (part.running_ns, part.waiting_ns, part.ready_ns) == (24, 2, 13)
 
 
-def test_windows_bound_the_number_of_stretches() -> None:
-    folding = Folding(window=4)
-    for start in range(0, 80, 10):
-        fold(folding, (start, start + 5, 1))
-    folding.close()
-    assert [part.steps for part in folding.merged[1]] == [4, 4]
-    assert folding.steps == 8
+def test_no_time_is_lost_between_what_was_kept_and_what_was_summed() -> None:
+    folding = folded((0, 4, 1), (6, -1, 1), (10, 20, 1), (30, 40, 1), room=2, window=1)
+    assert kept(folding) == [0, 4, 1, 6, -1, 1]
+    first, second = folding.merged[1]
+    assert (first.start_ns, first.end_ns, second.start_ns, second.end_ns) == (4, 20, 20, 40)
+    assert (first.waiting_ns, first.ready_ns, first.running_ns) == (2, 4, 10)
+    assert (second.waiting_ns, second.ready_ns, second.running_ns) == (0, 10, 10)
+
+
+def test_a_long_step_stays_where_others_are_summed() -> None:
+    folding = folded((0, 1_000, 1), (2_000, -1, 1), (3_000, 2_003_000, 1), (2_004_000, 2_005_000, 1))
+    assert kept(folding) == [2_000, -1, 1, 3_000, 2_003_000, 1]
+    stretches = [(part.start_ns, part.end_ns) for part in folding.merged[1]]
+    assert stretches == [(0, 1_000), (2_003_000, 2_005_000)]
+    assert [part.running_ns for part in folding.of_loops[1]] == [1_000, 1_000]
+
+
+def test_what_lies_within_a_step_of_a_loop_is_not_counted_twice() -> None:
+    folding = folded((10, 20, 1), (30, 40, 2), (5, 50, 3), (60, 65, 1))
+    (part,) = folding.of_loops[1]
+    assert (part.running_ns, part.waiting_ns) == (50, 10)
+
+
+def test_windows_bound_the_number_of_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding_module, "_MOST_STRETCHES", 16)
+    folding = folded(*((start, start + 5, 1) for start in range(0, 8_000, 10)), window=4)
+    assert len(folding.merged[1]) + len(folding.of_loops[1]) <= 20
+    assert sum(part.steps for part in folding.merged[1]) == folding.steps == 800
+    assert sum(part.running_ns for part in folding.merged[1]) == 4_000
+    assert sum(part.ready_ns for part in folding.merged[1]) == 799 * 5
 
 
 def test_kept_records_take_three_words_each() -> None:
-    stream = Stream(100_000)
+    stream = Stream(Folding(100_000), 100_000)
     for start in range(50_000):
         stream.buffer.extend((start, start + 1, 1))
         if start % 1_000 == 0:
             stream.flush()
-    stream.drain()
-    assert sum(len(part) * part.itemsize for part in stream.kept) == 50_000 * 24
+    stream.close()
+    assert sum(len(part) * part.itemsize for part in stream.folding.kept) == 50_000 * 24
     assert list(stream.records())[-1] == (49_999, 50_000, 1)
 
 

@@ -68,6 +68,29 @@ class MergedSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskGroup:
+    """Many alike tasks that are not told one by one: their sums are exact.
+
+    The record of a task with the same number says what they are; its steps are some of theirs.
+    """
+
+    number: int
+    members: int
+    steps: int
+    outcomes: tuple[tuple[str, int], ...]  # how they ended, and how many did
+    exception: str  # of the first one that raised
+    never_retrieved: int
+    begins_ns: int  # the first one's creation
+    ends_ns: int | None  # the last one's end; None: some go on
+    starting_ns: int
+    running_ns: int
+    ready_ns: int
+    waiting_ns: int
+    waits: tuple[tuple[Wait | None, int, bytes], ...]  # for what, how long in all; int64 pairs, not of sleeps
+    pairs: bytes  # int64 pairs: first step and end of each
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRecord:
     """One asyncio task. `steps` are pairs (begin, end), in order.
 
@@ -130,6 +153,7 @@ class TaskLog:
     cell_task: int | None = None  # number of the task that runs an awaiting cell
     unawaited: tuple[RawCode, ...] = ()  # coroutines that were collected and had never been awaited
     long_steps: tuple[LongStep, ...] = ()
+    groups: tuple[TaskGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

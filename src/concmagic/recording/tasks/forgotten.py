@@ -11,7 +11,9 @@ import warnings
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from concmagic.clock import monotonic_ns
 from concmagic.recording.raw import RawCode
+from concmagic.recording.tasks.crowd import ENDED, FIRST
 from concmagic.recording.tasks.origin import code_of, place_of
 
 if TYPE_CHECKING:
@@ -75,13 +77,28 @@ def _note_unawaited(observer: Observer, coroutine: Any) -> None:
 
 def _note_unretrieved(observer: Observer, context: dict[str, Any]) -> None:
     try:
+        if "task" in context:
+            _note_destroyed(observer, context["task"])
         future = context.get("future")
         if future is None or _NEVER_RETRIEVED not in str(context.get("message")):
             return
         # The task is being collected: its number is no longer known, its identity is still its own.
+        crowd, number = observer.table.crowd, observer.table.numbers.get(id(future), 0)
+        if number >= FIRST:
+            crowd.forgotten(number)
+            return
         for entry in reversed([*observer.table.tasks.values()]):
             if entry.ref is not None and entry.ref.identity == id(future):
                 entry.unretrieved = True
                 return
     except Exception as error:
         observer.fail(error)
+
+
+def _note_destroyed(observer: Observer, task: Any) -> None:
+    """A member of a group is collected while it waits; of what is told by itself a weak reference tells."""
+    number = observer.table.numbers.get(id(task), 0)
+    if number >= FIRST and not task.done():
+        del observer.table.numbers[id(task)]
+        outcome = observer.table.crowd.destroyed()
+        observer.stream.buffer.extend((monotonic_ns(), -ENDED - outcome, number))

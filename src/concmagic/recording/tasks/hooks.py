@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import os
-from asyncio import events, futures
+from asyncio import current_task, events, futures
 from collections.abc import Callable
 from types import BuiltinFunctionType, CodeType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.reading import code_of
+from concmagic.recording.tasks.crowd import CREATED, FIRST
 from concmagic.recording.tasks.step_clock import LONG_NS
 from concmagic.recording.throws import unrecorded
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
 
 Hook = Callable[..., Any]
+_OF_GROUP = -FIRST  # the part of a member's number that tells its group
 
 # How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
 # for wake-ups, tasks written in Python two bound methods.
@@ -127,14 +129,27 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
 
 def create_task_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.create_task`: gives the task its number and its parent."""
+    numbers, buffer, identity = observer.table.numbers, observer.stream.buffer, Identity()
+    groups, next_member = observer.table.crowd.by_key, observer.table.crowd.next
 
     @functools.wraps(original)
     def create_task(self: Any, coro: Any, **options: Any) -> Any:
+        nonlocal buffer
         if not observer.active:
             return original(self, coro, **options)
         begin = monotonic_ns()
         task = original(self, coro, **options)
         hide_hook(task)
+        if groups and self._task_factory is None and "eager_start" not in options:
+            try:  # most tasks of very many: another one of a group
+                parent = numbers[identity[current_task(self)]]
+                first = groups[identity[coro.cr_code], parent if parent < FIRST else parent & _OF_GROUP]
+            except (KeyError, AttributeError):  # the first one, or no coroutine of Python's own
+                pass
+            else:
+                numbers[identity[task]] = number = first + next_member()
+                buffer += (begin, -CREATED, number)
+                return task
         observer.created(task, coro, self, begin, options.get("name") is not None)
         return task
 

@@ -209,17 +209,13 @@ class Reader:
         self, loops: dict[int, LoopEntry], merged: dict[int, list[MergedSteps]]
     ) -> tuple[LoopRecord, ...]:
         """Every loop, in the order of their numbers."""
-        folded: dict[int, list[MergedSteps]] = {}
-        for number, stretches in merged.items():
-            if number < 0:
-                folded.setdefault(self._callbacks[-number - 1].loop, []).extend(stretches)
         return tuple(
             LoopRecord(
                 number=loop.number,
                 native_id=loop.native_id,
                 kernel=loop.kernel,
                 callbacks=tuple(self._runs.get(loop.number, ())),
-                merged=tuple(folded.get(loop.number, ())),
+                merged=tuple(merged.get(loop.number, ())),
             )
             for loop in loops.values()
         )

@@ -18,11 +18,14 @@ from concmagic.interpreter.reading import code_of, running_loop
 from concmagic.recording.raw import RawCode
 from concmagic.recording.tasks.births import Births
 from concmagic.recording.tasks.causes import EXECUTOR_RESULT, Callback, name_of
-from concmagic.recording.tasks.ends import note_end
+from concmagic.recording.tasks.crowd import CREATED, ENDED, FIRST
+from concmagic.recording.tasks.ends import exception_text, note_end
+from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.foreign_loops import SeenTimer
 from concmagic.recording.tasks.hooks import RUN_CODES, STEP_IN_PYTHON, stepping_task
 from concmagic.recording.tasks.lock_holders import is_free
 from concmagic.recording.tasks.origin import (
+    code_of,
     creating_frame,
     is_kernels_thread,
     origin_before_cell,
@@ -49,13 +52,14 @@ _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=
 class Observer:
     """Keeps the books of one recording. Its methods are called by the hooks and never raise."""
 
-    def __init__(self, kernel_loop: Any, limit: int) -> None:
+    def __init__(self, kernel_loop: Any, limit: int, told: int) -> None:
         self.active = False
         self.pid = os.getpid()
-        self.table = TaskTable()
-        self.stream = Stream(limit)
+        self.table = TaskTable(told)
+        self.stream = Stream(Folding(limit, self.table.crowd, self._loop_of), limit)
         self.clock = StepClock()
-        self.waits = WaitBook(shown_name, self.table.numbers)
+        self.waits = WaitBook(shown_name, self.table.number_of)
+        self.table.crowd.reason_of, self.table.crowd.text_of = self.waits.reason_of, exception_text
         self.births = Births(self.waits.made, self.fail)
         self.callbacks: list[Callback] = []
         self.problems: list[str] = []
@@ -89,17 +93,42 @@ class Observer:
         current = asyncio.current_task(loop)
         parent = None if current is None else self.meet(current)  # before the child, for the numbers' order
         entry = self.table.entry_of(task)
+        may_have_begun = _EAGER_BY_ITSELF or loop.get_task_factory() is not None
+        has_begun = may_have_begun and (task.done() or _has_begun(coroutine))
+        if entry is None and self.table.is_full and not has_begun:
+            self._join(task, coroutine, (loop, current), begin, frame)
+            return
         if entry is None:
             entry = self.table.add_task(task, coroutine, self._loop(loop).number, begin)
+        elif entry.ref is None:  # it has joined a group already
+            return
         entry.created_ns = begin
         if current is None and _runs_here(loop):
             entry.sender = self._loop(loop).sender
         if named:
             entry.name = user_name(task)
         self._tell_parent(entry, parent, frame)
-        may_have_begun = _EAGER_BY_ITSELF or loop.get_task_factory() is not None
-        if may_have_begun and (task.done() or _has_begun(coroutine)):
+        if has_begun:
             self._began_at_once(entry, task, (begin, end), frame)
+
+    def _join(self, task: Any, coroutine: Any, where: tuple[Any, Any], begin: int, frame: FrameType) -> None:
+        """Put a task into the group of those that run the same code for the same parent."""
+        crowd, (loop, current) = self.table.crowd, where
+        code = code_of(coroutine) or type(coroutine)
+        key = crowd.key(code, 0 if current is None else self.table.numbers.get(id(current), 0))
+        first = crowd.by_key.get(key)
+        if first is None:
+            entry = self.table.new_entry(coroutine, self._loop(loop).number, begin)
+            if current is None and _runs_here(loop):
+                entry.sender = self._loop(loop).sender
+            self._tell_parent(entry, None if current is None else self.meet(current), frame)
+            first = crowd.open(entry, code, key)
+        number = self.table.numbers[id(task)] = first + crowd.next()
+        self.stream.buffer.extend((begin, -CREATED, number))
+
+    def _loop_of(self, number: int) -> int:
+        """The number of the loop of a task, or of what runs a callback."""
+        return self.callbacks[-number - 1].loop if number < 0 else self.table.tasks[number].loop
 
     def _began_at_once(self, entry: TaskEntry, task: Any, step: tuple[int, int], frame: FrameType) -> None:
         creator = creating_frame(frame, RUN_CODES)
@@ -117,9 +146,12 @@ class Observer:
         if not self.active or frame.f_code is _CREATE:  # in the second case `created` tells it all
             return
         try:
+            current = asyncio.current_task(loop)
+            if self.table.is_full and current is not task:
+                self._join(task, task.get_coro(), (loop, current), monotonic_ns(), frame)
+                return
             entry = self.table.add_task(task, task.get_coro(), self._loop(loop).number, monotonic_ns())
             entry.name = user_name(task)
-            current = asyncio.current_task(loop)
             if current is not task:  # else its eager first step; `created` comes after it
                 self._tell_parent(entry, None if current is None else self.meet(current), frame)
         except Exception as error:
@@ -146,7 +178,10 @@ class Observer:
     def ended(self, task: Any, number: int, at_ns: int) -> None:
         """A task has taken its last step."""
         try:
-            note_end(self.table.tasks[number], task, at_ns)
+            if number >= FIRST:
+                self.stream.buffer.extend((at_ns, -ENDED - self.table.crowd.outcome_of(task), number))
+            else:
+                note_end(self.table.tasks[number], task, at_ns)
         except Exception as error:
             self.fail(error)
 
@@ -224,7 +259,8 @@ class Observer:
             group = getattr(callback, "__self__", None)
             if isinstance(group, asyncio.TaskGroup):
                 parent = getattr(group, "_parent_task", None)
-                self.table.tasks[ended].awaiter = self.table.numbers.get(id(parent))
+                if ended < FIRST:
+                    self.table.tasks[ended].awaiter = self.table.number_of(parent)
         loop.sender = thread = self._senders.pop(handle, None) if self._senders else None
         relayed = handle in self._relayed if self._relayed else False
         key = loop.number, name_of(callback), timer, thread, relayed

@@ -24,14 +24,15 @@ from concmagic.collection import paused_collection
 from concmagic.interpreter import reading
 from concmagic.on_import import on_import
 from concmagic.recording.patches import Patches
-from concmagic.recording.raw import MergedSteps, TaskLog
+from concmagic.recording.raw import TaskLog
 from concmagic.recording.tasks import foreign_loops, forgotten, hooks, lock_holders, scheduling, timers
+from concmagic.recording.tasks.crowd import TOLD
 from concmagic.recording.tasks.log import Reader
 from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.table import TaskEntry, user_name
 from concmagic.recording.thread_frames import thread_frames
 
-_KEPT = 1_000_000  # records kept one by one: 24 MB while the cell runs; what comes later is summed up
+_KEPT = 64_000  # records that are told one by one; what comes later is summed up
 
 _Loop = base_events.BaseEventLoop
 _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
@@ -53,9 +54,11 @@ _recording: list[TaskRecorder] = []  # those that have started and not stopped, 
 class TaskRecorder:
     """Watches asyncio from `start()` to `stop()`."""
 
-    def __init__(self, kernel_loop: asyncio.AbstractEventLoop | None = None, kept: int = _KEPT) -> None:
+    def __init__(
+        self, kernel_loop: asyncio.AbstractEventLoop | None = None, kept: int = _KEPT, told: int = TOLD
+    ) -> None:
         self._kernel_loop = kernel_loop
-        self._kept = kept
+        self._kept, self._told = kept, told
         self._observer: Observer | None = None
         self._patches = Patches()
         self._foreign = ExitStack()
@@ -65,7 +68,7 @@ class TaskRecorder:
         """Put the hooks in place. Without a loop given, a kernel's is the one that runs here now."""
         _end_those_of_the_parent()
         loop = self._kernel_loop or _kernel_loop()
-        self._observer = observer = Observer(loop, self._kept)
+        self._observer = observer = Observer(loop, self._kept, self._told)
         if loop is not None:
             for task in asyncio.all_tasks(loop):
                 observer.meet(task)
@@ -105,7 +108,7 @@ class TaskRecorder:
             return None
         if task is None:
             task = _running_task()
-        return None if task is None else self._observer.table.numbers.get(id(task))
+        return None if task is None else self._observer.table.number_of(task)
 
     def stop(self) -> TaskLog:
         """Take the hooks away and tell what they saw."""
@@ -120,7 +123,7 @@ class TaskRecorder:
         for entry in [*observer.table.tasks.values()]:  # a thread may still be creating one
             _look_at_end(observer, entry, self._cell_task)
         with paused_collection():
-            return _build(observer, self._cell_task)
+            return _build(observer, self._cell_task, at_ns)
 
     def _uninstall(self) -> list[str]:
         if self in _recording:
@@ -171,7 +174,7 @@ def _unfinished(observer: Observer, at_ns: int) -> Iterator[int]:
 
 def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) -> None:
     """Note what a task that has not ended waits for, and its name."""
-    task = entry.ref()
+    task = None if entry.ref is None else entry.ref()
     if task is not None and entry.ended_ns is None:
         entry.outcome = "left running"
         entry.name = user_name(task)
@@ -184,23 +187,21 @@ def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) ->
         entry.name = entry.name or "cell"
 
 
-def _build(observer: Observer, cell_task: int | None) -> TaskLog:
+def _build(observer: Observer, cell_task: int | None, stopped_ns: int) -> TaskLog:
     stream, table = observer.stream, observer.table
-    stream.drain()
-    merged: dict[int, list[MergedSteps]] = {}
-    if stream.folding is not None:
-        stream.keep(stream.folding.close())
-        merged = stream.folding.merged
+    stream.close()
+    folding = stream.folding
     reader = Reader(dict(table.tasks), observer.callbacks, observer.waits.ended, observer.stops)
     reader.read(stream.records())
     log = TaskLog(
-        tasks=reader.task_records(merged),
-        loops=reader.loop_records(dict(table.loops), merged),
-        merged=0 if stream.folding is None else stream.folding.steps,
+        tasks=reader.task_records(folding.merged),
+        loops=reader.loop_records(dict(table.loops), folding.of_loops),
+        merged=folding.steps,
         problems=tuple(observer.problems),
         cell_task=cell_task,
         unawaited=tuple(observer.unawaited),
         long_steps=tuple(observer.clock.steps),
+        groups=table.crowd.records(observer.waits.ended, stopped_ns),
     )
     table.close()
     return log

@@ -14,6 +14,7 @@ from typing import Any
 from concmagic.clock import monotonic_ns
 from concmagic.recording.raw import CodeLine, Origin, Wait
 from concmagic.recording.tasks.chains import inside
+from concmagic.recording.tasks.crowd import FIRST, TOLD, Crowd
 from concmagic.recording.tasks.origin import code_of, place_of
 from concmagic.recording.texts import cut
 
@@ -79,8 +80,10 @@ class LoopEntry:
 class TaskTable:
     """Numbers for tasks and loops, from 1, by identity and only while they live."""
 
-    def __init__(self) -> None:
-        self.numbers: dict[int, int] = {}  # id of a living task → its number
+    def __init__(self, told: int = TOLD) -> None:
+        self.numbers: dict[int, int] = {}  # id of a living task → its number, or of one that was in a group
+        self.crowd = Crowd()
+        self._told = told
         self.sleeps: dict[int, int] = {}  # id of a living loop → its callback that ends a `sleep`
         self.tasks: dict[int, TaskEntry] = {}
         self.loops: dict[int, LoopEntry] = {}
@@ -89,8 +92,21 @@ class TaskTable:
         self._next_task = count(1)
         self._next_loop = count(1)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether further tasks are members of groups."""
+        return len(self.tasks) >= self._told
+
     def add_task(self, task: Any, coroutine: Any, loop: int, created_ns: int | None) -> TaskEntry:
         """Give a task its number."""
+        entry = self.new_entry(coroutine, loop, created_ns)
+        entry.ref = ref = _Ref(task, self._when_gone)
+        ref.entry, ref.identity = entry, id(task)
+        self.numbers[ref.identity] = entry.number
+        return entry
+
+    def new_entry(self, coroutine: Any, loop: int, created_ns: int | None) -> TaskEntry:
+        """An entry for what runs this coroutine."""
         code = code_of(coroutine)
         name = getattr(coroutine, "__qualname__", "")
         if (
@@ -100,11 +116,7 @@ class TaskTable:
         name = cut(name or type(coroutine).__qualname__)
         file, line = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
         number = next(self._next_task)
-        entry = TaskEntry(number, name, file, line, loop, created_ns)
-        entry.ref = ref = _Ref(task, self._when_gone)
-        ref.entry, ref.identity = entry, id(task)
-        self.tasks[number] = entry
-        self.numbers[ref.identity] = number
+        entry = self.tasks[number] = TaskEntry(number, name, file, line, loop, created_ns)
         return entry
 
     def _forget(self, ref: Any) -> None:
@@ -127,8 +139,14 @@ class TaskTable:
         self.numbers.clear()
 
     def entry_of(self, task: Any) -> TaskEntry | None:
-        """The entry of a task that has one."""
-        return self.tasks.get(self.numbers.get(id(task), 0))
+        """The entry of a task that has one; of a member of a group the group's."""
+        number = self.number_of(task)
+        return None if number is None else self.tasks.get(number)
+
+    def number_of(self, task: Any) -> int | None:
+        """The number that is told for a task."""
+        number = self.numbers.get(id(task))
+        return number if number is None or number < FIRST else self.crowd.shown(number)
 
     def loop_of(self, loop: Any, native_id: int = 0, kernel: bool = False) -> LoopEntry:
         """The entry of a loop, made where it has none."""

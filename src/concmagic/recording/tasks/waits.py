@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from asyncio import tasks as asyncio_tasks
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import CodeType, CoroutineType
 from typing import Any
@@ -37,6 +37,7 @@ from concmagic.recording.tasks.wait_rows import (
 from concmagic.recording.tasks.wakers import Asked, asked_of, cancelled_by, io_of, shielded
 
 _NOWHERE: CodePlace = ("", 0)
+_MOST_WAITS = 20_000  # that are told apart
 _SLEEP: object = code_read(asyncio_tasks, "sleep") or object()  # then nothing is it
 
 
@@ -101,9 +102,11 @@ _Key = tuple[str, _Said, int, int, int | None, str, bool, int | None, _Said, Cod
 class WaitBook:
     """Every different wait of a cell, by a small number that a record can hold."""
 
-    def __init__(self, name_of_task: Callable[[Any], str], numbers: Mapping[int, int]) -> None:
+    def __init__(
+        self, name_of_task: Callable[[Any], str], number_of_task: Callable[[Any], int | None]
+    ) -> None:
         self._name_of_task = name_of_task
-        self._numbers_of_tasks = numbers
+        self._number_of_task = number_of_task
         self.holders = LockHolders()
         self.made: weakref.WeakKeyDictionary[Any, CodePlace] = weakref.WeakKeyDictionary()  # bare futures
         self.asked: weakref.WeakKeyDictionary[Any, Asked] | None = None  # by what is awaited; of loops in C
@@ -166,7 +169,7 @@ class WaitBook:
                     reason, detail = self._by_future(inner)
                     named = reason == FUTURE.reason
                     made = self.made.get(awaited, _NOWHERE) if named else _NOWHERE
-            about = self._numbers_of_tasks.get(id(awaited)) if reason == "task" else None
+            about = self._number_of_task(awaited) if reason == "task" else None
             if reason == GATHER.reason:
                 tasks = self._ended_of(awaited._children)
             if named:
@@ -186,6 +189,9 @@ class WaitBook:
         named = named and shape.direct
         key = (reason, detail, code, instruction, thread, cancelled, named, about, limit, made, within, tasks)
         number = self._numbers.get(key)
+        if number is None and len(self._waits) >= _MOST_WAITS:  # what they have in common
+            key = (reason, "", code, instruction, thread, cancelled, False, None, None, _NOWHERE, within, ())
+            number = self._numbers.get(key)
         if number is None:
             self._waits.append(key)
             number = self._numbers[key] = len(self._waits)
@@ -193,15 +199,15 @@ class WaitBook:
 
     def _ended_of(self, awaited: Any) -> tuple[int, ...]:
         """The numbers of those tasks that have ended."""
-        number_of = self._numbers_of_tasks.get
-        found = [number_of(id(each)) for each in awaited or () if each.done()]
+        number_of = self._number_of_task
+        found = [number_of(each) for each in awaited or () if each.done()]
         return tuple(dict.fromkeys(number for number in found if number is not None))
 
     def _holder(self, node: Node, task: Any, future: Any) -> int | None:
         """Who had the lock until now; the one that is woken has it from here on."""
         lock = say.local(node, "self")
         holder = self.holders.of(lock)
-        number = self._numbers_of_tasks.get(id(task))
+        number = self._number_of_task(task)
         if number is not None and future is not None and future.done() and not future.cancelled():
             self.holders.took(lock, number)
         return holder
@@ -217,6 +223,10 @@ class WaitBook:
         if hasattr(future, "_children"):
             return GATHER.reason, GATHER.detail(None, future)
         return (FUTURE if asyncio.isfuture(future) else UNKNOWN).reason, ""
+
+    def reason_of(self, number: int) -> str:
+        """What is waited for in the wait of this number; "" for 0, which is not known."""
+        return self._waits[number - 1][0] if number else ""
 
     def ended(self, number: int) -> Ended:
         """The wait of this number, and how it ended."""
