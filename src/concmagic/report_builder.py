@@ -137,6 +137,11 @@ def _calls(trace: Trace) -> str:
     return sentences.calls_kept(until_ns)
 
 
+def _grouped(trace: Trace) -> str:
+    members = sum(group.members for group in trace.groups)
+    return sentences.tasks_grouped(members, len(trace.groups)) if members else ""
+
+
 def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
     """Whole sentences: numbers of the event loop; what is not in the picture, and why."""
     said = [
@@ -146,6 +151,7 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         _calls(trace),
         sentences.steps_without_calls(lost) if (lost := trace.cost.steps_without_calls) else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",
+        _grouped(trace),
         sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",
         _handovers(trace, metrics),
         sentences.NO_GIL if trace.build.free_threaded else "",

@@ -24,9 +24,11 @@ def traced(main: Program, run: Callable[[Any], Any] = asyncio.run) -> Trace:
     return traced_and_recorded(main, run)[0]
 
 
-def traced_and_recorded(main: Program, run: Callable[[Any], Any] = asyncio.run) -> tuple[Trace, TaskLog, int]:
+def traced_and_recorded(
+    main: Program, run: Callable[[Any], Any] = asyncio.run, recorder: TaskRecorder | None = None
+) -> tuple[Trace, TaskLog, int]:
     """The same, what was recorded of the tasks, and when that began."""
-    jobs, threads, tasks = PoolJobRecorder(), ThreadRecorder(), TaskRecorder()
+    jobs, threads, tasks = PoolJobRecorder(), ThreadRecorder(), recorder or TaskRecorder()
     start_ns = time.monotonic_ns()
     for recorder in (jobs, threads, tasks):
         recorder.start()

@@ -19,7 +19,7 @@ from concmagic.analysis.path import PathPart, path_of
 from concmagic.analysis.switches import Switches, is_gil_wait, switches
 from concmagic.trace.columns import Bools, StateColumns, columns_of
 from concmagic.trace.model import State, Trace, Track
-from concmagic.trace.states import OUTSIDE
+from concmagic.trace.states import MERGED, OUTSIDE
 
 # With more than this share of the threads' time unknown, the mean comes from the CPU clock.
 _UNKNOWN_SHARE = 0.05
@@ -89,7 +89,7 @@ class Metrics:
 def compute(trace: Trace) -> Metrics:
     """All numbers of a trace."""
     units = work.units(trace)
-    in_flight = count_at_once((pair for unit in units for pair in unit.pairs), trace.wall_ns)
+    in_flight = count_at_once(work.pairs_of(trace, units), trace.wall_ns)
     counted = _counted(trace)
     mean, peak, source = _parallelism(trace)
     by_track = switches(trace)
@@ -98,7 +98,7 @@ def compute(trace: Trace) -> Metrics:
         concurrency=in_flight.mean(trace.wall_ns),
         concurrency_peak=in_flight.peak,
         unit_peak=count_at_once(
-            (pair for unit in units if unit.kind != "cell" for pair in unit.pairs), trace.wall_ns
+            work.pairs_of(trace, [unit for unit in units if unit.kind != "cell"]), trace.wall_ns
         ).peak,
         parallelism=mean,
         parallelism_peak=peak,
@@ -106,7 +106,7 @@ def compute(trace: Trace) -> Metrics:
         cores=trace.build.cores,
         cpu_s=trace.cpu_s,
         native_threads=_native_threads(trace),
-        **asdict(_sums(columns_of(trace), counted)),
+        **asdict(_sums(trace, counted)),
         by_track=_by_track(trace),
         by_line=_by_line(trace, counted),
         path=path_of(trace),
@@ -129,7 +129,7 @@ def _native_threads(trace: Trace) -> float:
 
 def in_flight_curve(trace: Trace) -> Steps:
     """Units of work begun and not yet ended, over time."""
-    return count_at_once((pair for unit in work.units(trace) for pair in unit.pairs), trace.wall_ns)
+    return count_at_once(work.pairs_of(trace, work.units(trace)), trace.wall_ns)
 
 
 def _counted(trace: Trace) -> Bools:
@@ -142,8 +142,10 @@ def _counted(trace: Trace) -> Bools:
     return counted
 
 
-def _sums(columns: StateColumns, wanted: Bools) -> Sums:
-    return _in_seconds(np.bincount(columns.code[wanted], columns.length_ns[wanted], len(State)))
+def _sums(trace: Trace, wanted: Bools) -> Sums:
+    columns = columns_of(trace)
+    spent_ns = columns.spent_ns(trace.groups)
+    return _in_seconds(np.bincount(columns.code[wanted], spent_ns[wanted], len(State)))
 
 
 def _in_seconds(lengths_ns: npt.NDArray[Any]) -> Sums:
@@ -154,7 +156,7 @@ def _in_seconds(lengths_ns: npt.NDArray[Any]) -> Sums:
 def _by_track(trace: Trace) -> dict[int, Sums]:
     columns = columns_of(trace)
     cells = columns.place * len(State) + columns.code
-    table = np.bincount(cells, columns.length_ns, len(columns.tracks) * len(State))
+    table = np.bincount(cells, columns.spent_ns(trace.groups), len(columns.tracks) * len(State))
     parts = table.reshape(-1, len(State))
     return {track.id: _in_seconds(lengths) for track, lengths in zip(trace.tracks, parts, strict=True)}
 
@@ -203,13 +205,14 @@ def _overlap(trace: Trace, counted: Bools) -> float:
     columns = columns_of(trace)
     outside = columns.in_state(State.WAITING) & columns.for_reason(*OUTSIDE)
     useful = counted & (columns.in_state(State.RUNNING) | outside)
-    return int(columns.length_ns[useful].sum()) / trace.wall_ns
+    of_groups = sum(group.outside_ns for group in trace.groups)
+    return (int(columns.spent_ns(trace.groups)[useful].sum()) + of_groups) / trace.wall_ns
 
 
 def _loop(trace: Trace) -> dict[str, Any]:
     """Shares of the loops' time, the longest step, and how long tasks had to wait for their turn."""
     loops = [track for track in trace.tracks if track.kind == "loop" and track.role == "work"]
-    spent = _sums(columns_of(trace), rows.of_tracks(columns_of(trace), loops))
+    spent = _sums(trace, rows.of_tracks(columns_of(trace), loops))
     length = sum(work.end_of(trace, track) - track.start_ns for track in loops) / 1e9
     if not loops or not length:
         return {}
@@ -218,7 +221,8 @@ def _loop(trace: Trace) -> dict[str, Any]:
     begin, stop, whose = longest_step(loops)
     if task is None or stop - begin > longest[1] - longest[0]:  # a callback that is no task's step
         longest, task = (begin, stop), None
-    delays = tasks.length_ns[tasks.in_state(State.READY) & ~rows.of_steps(tasks)]
+    ready = tasks.in_state(State.READY) & ~tasks.for_reason(MERGED)
+    delays = tasks.length_ns[ready & ~rows.of_steps(tasks)]
     found: dict[str, Any] = {
         "loop_computing": spent.running_s / length,
         "loop_blocked": spent.blocking_s / length,
@@ -286,7 +290,17 @@ def _handovers(trace: Trace, by_track: Mapping[int, Switches]) -> int:
 def _cooperative(trace: Trace) -> int:
     """How often a task gave up the loop at an `await`: its steps, but for the last."""
     tasks = columns_of(trace).only(_tasks(trace))
-    in_step = rows.of_steps(tasks)
-    gave_up = tasks.in_state(*_GAVE_UP) & ~in_step
+    in_step, merged = rows.of_steps(tasks), tasks.for_reason(MERGED)
+    gave_up = (tasks.in_state(*_GAVE_UP) | merged) & ~in_step
     same_task = np.diff(tasks.place) == 0
-    return int((in_step[:-1] & gave_up[1:] & same_task).sum())
+    kept = int((in_step[:-1] & gave_up[1:] & same_task).sum())
+    ended = sum(group.ended for group in trace.groups)
+    return kept + trace.cost.merged - _ends_merged(trace, tasks, merged) - ended
+
+
+def _ends_merged(trace: Trace, tasks: StateColumns, merged: Bools) -> int:
+    """How many tasks have ended, by themselves and not within a group, in steps that were merged."""
+    groups = {group.track for group in trace.groups}
+    single = np.array([one.end_ns is not None and one.id not in groups for one in tasks.tracks], bool)
+    has_rows = np.diff(tasks.bounds) > 0
+    return int(merged[tasks.bounds[1:][single & has_rows] - 1].sum())

@@ -8,6 +8,7 @@ import numpy as np
 
 from concmagic.trace.columns import Bools, StateColumns
 from concmagic.trace.model import Int64s, State, Track
+from concmagic.trace.states import MERGED
 
 _HOLDING = (State.RUNNING, State.BLOCKING, State.UNKNOWN)
 
@@ -22,7 +23,7 @@ def of_tracks(columns: StateColumns, tracks: Iterable[Track]) -> Bools:
 def of_steps(columns: StateColumns) -> Bools:
     """Which rows are part of a step: also while its thread wanted the GIL or a core."""
     kept = columns.in_state(State.READY) & columns.for_reason("GIL", "core")
-    return columns.in_state(*_HOLDING) | kept
+    return (columns.in_state(*_HOLDING) | kept) & ~columns.for_reason(MERGED)
 
 
 def runs(columns: StateColumns, wanted: Bools) -> tuple[Int64s, Int64s]:

@@ -28,10 +28,11 @@ class Unit:
 def units(trace: Trace) -> tuple[Unit, ...]:
     """All units of work. The cell itself is one while it computes, or if there is no other."""
     tracks = {track.id: track for track in trace.tracks}
+    groups = {group.track for group in trace.groups}
     found = [
         Unit(track.kind, track.id, tuple(_in_flight(trace, track)))
         for track in trace.tracks
-        if track.unit and track.role == "work"
+        if track.unit and track.role == "work" and track.id not in groups
     ]
     of_units = {unit.track for unit in found}
     workers = {job.track for job in trace.jobs}
@@ -44,9 +45,17 @@ def units(trace: Trace) -> tuple[Unit, ...]:
         if job.start_ns is not None and job.track not in of_units
     ]
     hosts = [track for track in trace.tracks if track.host]
-    if any(unit.pairs for unit in found):
+    if any(unit.pairs for unit in found) or len(trace.flights):
         return (*found, *(Unit("cell", host.id, tuple(_computing(trace, host))) for host in hosts))
     return (*found, *(Unit("cell", host.id, tuple(_in_flight(trace, host))) for host in hosts))
+
+
+def pairs_of(trace: Trace, found: Sequence[Unit]) -> Int64s:
+    """When these units were in flight, and the tasks that are told as groups: start, end."""
+    pairs = np.array([pair for unit in found for pair in unit.pairs], np.int64).reshape(-1, 2)
+    if not len(trace.flights):
+        return pairs
+    return np.concatenate((pairs, np.column_stack((trace.flights.start_ns, trace.flights.end_ns))))
 
 
 def end_of(trace: Trace, track: Track) -> int:

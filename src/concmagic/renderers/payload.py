@@ -6,6 +6,7 @@ The size is bounded: how many boxes, lanes, words and flows there are depends on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from concmagic.renderers.print_ticks import moments_of, on_lane
 from concmagic.renderers.told import Told, findings_told, notes_told
 from concmagic.report import Report
 from concmagic.trace.columns import StateColumns
-from concmagic.trace.model import Track
+from concmagic.trace.model import Group, Track
 
 MOST_CURVE = 500
 MOST_TOLD = 100  # tracks, each with what the operating system knows of it
@@ -121,7 +122,7 @@ def _lane(placed: Placed, packer: Packer, longest: int, tells_threads: bool) -> 
         placed.parent,
         "" if lane.is_fold else cut(detail, 2 * LONGEST),
         packer.place(where),
-        [packer.units(length) for length in _sums(packer.columns.only(lane.tracks))],
+        [packer.units(length) for length in _sums(packer.columns.only(lane.tracks), packer.groups_of(lane))],
     ]
 
 
@@ -132,9 +133,10 @@ def _of_thread(track: Track) -> str:
     return sentences.of_thread(track.native_id, track.daemon, track.switches)
 
 
-def _sums(columns: StateColumns) -> list[int]:
+def _sums(columns: StateColumns, groups: Sequence[Group]) -> list[int]:
     """Nanoseconds by state, from all intervals, merged or not."""
-    sums: list[int] = np.bincount(columns.code, columns.length_ns, len(ORDER)).astype(np.int64).tolist()
+    spent_ns = columns.spent_ns(groups)
+    sums: list[int] = np.bincount(columns.code, spent_ns, len(ORDER)).astype(np.int64).tolist()
     while sums and not sums[-1]:
         sums.pop()
     return sums

@@ -13,6 +13,7 @@ from concmagic.renderers.payload_lanes import Placed, within_folds
 from concmagic.renderers.spans import Span, merge, resolution_for, stacked
 from concmagic.report import Report
 from concmagic.trace.columns import columns_of
+from concmagic.trace.model import Group
 
 MOST_SEEN = 2_500  # boxes of the lanes seen at first
 MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
@@ -27,6 +28,7 @@ class Packer:
 
     def __init__(self, report: Report) -> None:
         self.columns = columns_of(report.trace)
+        self._groups = {group.track: group for group in report.trace.groups}
         self._jobs = JobLabels(report.trace.jobs, report.trace.tracks)
         self._wall = max(report.trace.wall_ns, 1)
         self.unit_ns = 1
@@ -38,6 +40,12 @@ class Packer:
         self.places = [""]  # where tracks were made: often the same place
         self.resolution_ns = 0.0  # of the lanes seen at first
         self.coarse_ns = 0.0  # of those within folds
+
+    def groups_of(self, lane: Lane) -> list[Group]:
+        """The groups of tasks that a lane stands for."""
+        if not self._groups:
+            return []
+        return [self._groups[track.id] for track in lane.tracks if track.id in self._groups]
 
     def units(self, time_ns: float) -> int:
         """A time in whole units."""

@@ -176,6 +176,12 @@ def steps_merged(how_many: int) -> str:
     return f"{count(how_many, 'short step')} of tasks were summed; totals are exact."
 
 
+def tasks_grouped(how_many: int, lanes: int) -> str:
+    """Say that not every task has a lane of its own."""
+    which = "one lane" if lanes == 1 else f"{lanes:,} lanes"
+    return f"{count(how_many, 'alike task')} share {which}; their number, times and outcomes are exact."
+
+
 def native_threads(cores: float) -> str:
     """CPU time that no Python thread explains."""
     return f"Native threads (BLAS, OpenMP and the like) used {number(cores)} more cores on average."

@@ -82,6 +82,21 @@ def merged_steps(how_many: int) -> str:
     return f"{count(how_many, 'short step')}, summed"
 
 
+def group_of_tasks(name: str, members: int) -> str:
+    """The name of many alike tasks that are one lane: "fetch × 90,000"."""
+    return f"{name} × {members:,}" if members > 1 else name
+
+
+def sums_of_tasks(members: int) -> str:
+    """Say that a state stands for many tasks: how long they were in it together is shown as a share."""
+    return f"share of {count(members, 'task')}"
+
+
+def so_many(how_many: int, outcome: str) -> str:
+    """Write "12 raised ValueError"."""
+    return f"{how_many:,} {outcome}"
+
+
 def message(size: int, pickled_ns: int, job: str = "") -> str:
     """What an arrow carries: "fib(24), 3.2 MB, pickled in 12 ms"."""
     pickled = f"pickled in {duration(pickled_ns)}" if pickled_ns >= 100_000 else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from concmagic.trace.model import Int64s, State, Trace, Track
+from concmagic.trace.model import Group, Int64s, State, Trace, Track
 
 Bools = npt.NDArray[np.bool_]
 
@@ -50,6 +50,17 @@ class StateColumns:
     @property
     def length_ns(self) -> Int64s:
         return self.end_ns - self.start_ns
+
+    def spent_ns(self, groups: Iterable[Group]) -> Int64s:
+        """The length of each row; of a group's rows what its members took, together."""
+        spent = self.length_ns
+        states = tuple(State)
+        for group in groups:
+            place = self.places.get(group.track)
+            if place is not None:
+                rows = slice(self.bounds[place], self.bounds[place + 1])
+                spent[rows] = [group.spent_ns(states[code]) for code in self.code[rows].tolist()]
+        return spent
 
     @property
     def place(self) -> Int64s:

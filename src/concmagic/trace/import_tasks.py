@@ -12,8 +12,9 @@ from concmagic.recording.raw import LoopRecord, TaskLog, TaskRecord, Wake
 from concmagic.trace.clock import CellClock
 from concmagic.trace.cover import cover
 from concmagic.trace.import_calls import BlockedCall
+from concmagic.trace.import_groups import Groups
 from concmagic.trace.loop_holds import Hold, name_holders
-from concmagic.trace.model import Flow, Role, State, StateInterval, Track
+from concmagic.trace.model import Flights, Flow, Group, Role, State, StateInterval, Track
 from concmagic.trace.numbering import TrackIds, numbered, short_name
 from concmagic.trace.places import Places
 from concmagic.trace.step_clocks import StepClocks, ThreadEvidence
@@ -38,6 +39,8 @@ class ImportedTasks:
     by_thread: Mapping[int, tuple[StateInterval, ...]] = field(default_factory=dict)
     steps: Mapping[int, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
     hidden: int = 0
+    groups: tuple[Group, ...] = ()
+    flights: Flights = field(default_factory=Flights)
 
 
 class TaskImporter:
@@ -64,8 +67,10 @@ class TaskImporter:
         self._ids = ids
         self._evidence_until = evidence_until  # per thread: until when its blocking calls are known
         self._loops = {loop.number: loop for loop in log.loops}
-        self._shown = [task for task in log.tasks if show_all or task.origin == "user"]
-        self._by_number = {task.number: task for task in log.tasks}
+        self._groups = Groups({group.number: group for group in log.groups}, clock)
+        tasks = [self._groups.told(task) for task in log.tasks] if log.groups else log.tasks
+        self._shown = [task for task in tasks if show_all or task.origin == "user"]
+        self._by_number = {task.number: task for task in tasks}
         self._shown_numbers = {task.number for task in self._shown}
         self._names = self._all_names()
         told = {*self._shown_numbers, log.cell_task}
@@ -103,13 +108,21 @@ class TaskImporter:
             {native_id: in_order(states) for native_id, states in by_thread.items()},
             {native_id: tuple(sorted(found)) for native_id, found in steps.items()},
             len(self._log.tasks) - len(self._shown),
+            *self._told_groups(),
         )
+
+    def _told_groups(self) -> tuple[tuple[Group, ...], Flights]:
+        groups = [group for group in self._log.groups if group.number in self._shown_numbers]
+        rows = [self._groups.row(group, self._ids.get("task", self._pid, group.number)) for group in groups]
+        users = [group for group in groups if self._by_number[group.number].origin == "user"]
+        return tuple(rows), self._groups.flights(users) if users else Flights()
 
     def _all_names(self) -> dict[int, str]:
         """Names of shown tasks; the hidden ones are told by their coroutine."""
         names = {task.number: task.name or short_name(task.coroutine) for task in self._log.tasks}
         shown = [names[task.number] for task in self._shown]
-        told = numbered(shown, [bool(task.name) for task in self._shown])
+        groups = self._groups.by_number
+        told = numbered(shown, [bool(task.name) or task.number in groups for task in self._shown])
         names.update(zip((task.number for task in self._shown), told, strict=True))
         if self._log.cell_task is not None:
             names[self._log.cell_task] = CELL_NAME
@@ -167,6 +180,9 @@ class TaskImporter:
 
     def _states(self, task: TaskRecord, native_id: int) -> list[StateInterval]:
         """From creation to end: starting, then steps, and between them waiting until woken, then ready."""
+        group = self._groups.by_number.get(task.number)
+        if group is not None:
+            return self._groups.states(group, self._end(task))
         at = self._clock.at
         states: list[StateInterval] = []
         wakes, next_wake = task.wakes, 0
@@ -238,7 +254,7 @@ class TaskImporter:
         return Track(
             id=self._ids.get("task", self._pid, task.number),
             kind="task",
-            name=self._names[task.number],
+            name=self._groups.name(task.number, self._names[task.number]),
             parent=parent,
             role="work" if task.origin == "user" else "machinery",
             start_ns=start,

@@ -14,6 +14,7 @@ from concmagic.trace.call_lines import CallLines
 from concmagic.trace.clock import CellClock
 from concmagic.trace.import_calls import ImportedCalls, import_calls
 from concmagic.trace.import_gil import import_gil
+from concmagic.trace.import_groups import all_flights
 from concmagic.trace.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
 from concmagic.trace.import_locks import ImportedLocks, import_locks, with_locks
 from concmagic.trace.import_messages import match
@@ -27,8 +28,10 @@ from concmagic.trace.import_waits import with_results
 from concmagic.trace.message_flows import message_flows
 from concmagic.trace.message_states import with_messages
 from concmagic.trace.model import (
+    Flights,
     Flow,
     Function,
+    Group,
     Hidden,
     Job,
     Lock,
@@ -60,6 +63,8 @@ class _Found:
     steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
     blocked: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # calls of threads, by track
     unawaited: list[Function] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    flights: list[Flights] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
     hidden_threads: int = 0
     hidden_tasks: int = 0
@@ -113,6 +118,8 @@ class _Importer:
             cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
             unawaited=tuple(found.unawaited),
+            groups=tuple(group for group in found.groups if group.track in known),
+            flights=all_flights(found.flights),
         )
 
     def _add_flows_of_jobs(self, own: Sequence[Job]) -> None:
@@ -186,6 +193,8 @@ class _Importer:
         if process.origin in ("user", "machinery") or self._recording.show_all:
             found.tracks += [track, *gil, *threads, *tasks.tracks]
             found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows]
+            found.groups += tasks.groups
+            found.flights.append(tasks.flights)
             found.flows += locks.flows(pid, self._ids)
             found.locks += locks.locks
         found.slices.append(slices_of(calls, pid, self._ids, tasks.steps, self._places))

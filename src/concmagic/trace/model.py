@@ -198,6 +198,46 @@ class Slices:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A track that stands for many alike tasks: its states show shares, what they took is exact here."""
+
+    track: int
+    members: int
+    ended: int
+    failed: int  # that raised
+    steps: int
+    starting_ns: int
+    running_ns: int
+    ready_ns: int
+    waiting_ns: int
+    outside_ns: int  # the part of it in which they waited for something outside, such as a sleep
+
+    def spent_ns(self, state: State) -> int:
+        """How long its members were in this state, together."""
+        return int(getattr(self, f"{state.value}_ns", 0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flights:
+    """Columns: as many members of groups were in flight at a time as these stretches hold then."""
+
+    start_ns: Int64s = field(default_factory=_no_times)
+    end_ns: Int64s = field(default_factory=_no_times)
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Flights):
+            return NotImplemented
+        same_starts = np.array_equal(self.start_ns, other.start_ns)
+        return same_starts and np.array_equal(self.end_ns, other.end_ns)
+
+    def __hash__(self) -> int:
+        return hash(len(self))
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """What ran: versions and the machine, so that a saved trace explains itself."""
 
@@ -259,6 +299,8 @@ class Trace:
     hidden: Hidden = field(default_factory=Hidden)
     gil_switches: int | None = None  # how often the kernel's GIL went to another thread; None is not known
     unawaited: tuple[Function, ...] = ()  # of each coroutine that was never awaited, its function
+    groups: tuple[Group, ...] = ()
+    flights: Flights = field(default_factory=Flights)
 
     @property
     def wall_s(self) -> float:

@@ -30,6 +30,8 @@ def check(trace: Trace) -> None:
         _check_order(f"jobs.rows[{place}]", job.start_ns, job.end_ns)
     for place, one in enumerate(trace.prints):
         _check_track(f"prints.rows[{place}].track", one.track, by_id)
+    for place, group in enumerate(trace.groups):
+        _check_track(f"groups.rows[{place}].track", group.track, by_id)
     _check_slices(trace.slices, by_id)
 
 

@@ -29,8 +29,10 @@ from concmagic.trace.fields import (
 from concmagic.trace.model import (
     Build,
     Cost,
+    Flights,
     Flow,
     Function,
+    Group,
     Hidden,
     Job,
     Lock,
@@ -52,6 +54,7 @@ _ROWS: dict[str, type[Any]] = {
     "locks": Lock,
     "prints": Print,
     "unawaited": Function,
+    "groups": Group,
 }
 _SINGLE: dict[str, type[Any]] = {"build": Build, "hidden": Hidden, "cost": Cost}
 _COLUMNS = {
@@ -61,6 +64,7 @@ _COLUMNS = {
     "depth": np.int32,
     "function": np.int32,
 }
+_FLIGHTS = ("start_ns", "end_ns")
 _STATE_RULES = (
     TIME,
     TIME,
@@ -85,6 +89,7 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     plain["tracks"] = [_track_to_plain(track) for track in trace.tracks]
     plain |= {name: _rows_to_plain(getattr(trace, name), kind) for name, kind in _ROWS.items()}
     plain["slices"] = _slices_to_plain(trace.slices)
+    plain["flights"] = {name: getattr(trace.flights, name).tolist() for name in _FLIGHTS}
     plain |= {name: asdict(getattr(trace, name)) for name in _SINGLE}
     plain["cost"]["problems"] = list(trace.cost.problems)
     return plain
@@ -105,6 +110,7 @@ def from_plain(plain: Any) -> Trace:
         for place, track in enumerate(list_at(whole.get("tracks"), "tracks"))
     )
     values["slices"] = _slices_from_plain(whole.get("slices"))
+    values["flights"] = _flights_from_plain(whole.get("flights", {name: [] for name in _FLIGHTS}))
     values |= {name: rows_of(kind, whole[name], name) for name, kind in _ROWS.items() if name in whole}
     values |= {name: kind(**values_of(kind, whole.get(name), name)) for name, kind in _SINGLE.items()}
     trace = Trace(**values)
@@ -170,6 +176,14 @@ def _slices_from_plain(plain: Any) -> Slices:
             fail(f"slices.{name}", sentences.as_many_as(length))
     functions = list_at(values.get("functions"), "slices.functions")
     return Slices(**columns, functions=tuple(map(_function, functions, count())))
+
+
+def _flights_from_plain(plain: Any) -> Flights:
+    values = object_at(plain, "flights")
+    start_ns, end_ns = (_column(values.get(name), np.int64, f"flights.{name}") for name in _FLIGHTS)
+    if len(start_ns) != len(end_ns):
+        fail("flights.end_ns", sentences.as_many_as(len(start_ns)))
+    return Flights(start_ns, end_ns)
 
 
 def _column(plain: Any, kind: type[Any], place: str) -> Any:

@@ -147,6 +147,8 @@ OF_LOCKS = frozenset(
     ("Lock", "RLock", "Condition", "Event", "Semaphore", "Barrier", "Queue.get", "Queue.put", "Queue.join")
 )
 
+MERGED = "merged"  # the reason of states that stand for many: they show shares
+
 OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
 
 # Reasons outside the program: while they last, others can be served (section 7, overlap).
