@@ -8,6 +8,7 @@ cell changed. A step stays, whenever it was, if it was long or woke somebody who
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from concmagic.recording.raw import MergedSteps
@@ -59,21 +60,25 @@ class _Busy:
         self.begin = self.end = begin
         self._floor = floor  # what lies before is told already
         self.steps = self.running = 0
-        self.inner: list[tuple[int, int]] = []  # the last ones, which may lie within one that ends later
+        # The last ones, which may lie within one that ends later.
+        self.inner: deque[tuple[int, int]] = deque(maxlen=_NESTED)
 
     def add(self, begin: int, end: int) -> None:
         """A step or callback of the loop has ended; what lies within it is not counted twice."""
+        self.steps += 1
+        inner = self.inner
+        if begin >= self.end:  # what comes after all others, as nearly each does
+            inner.append((begin, end - begin))
+            self.running += end - begin
+            self.end = end
+            return
         begin = max(begin, self._floor)
         self.begin = min(self.begin, begin)
         length = end - begin
-        inner = self.inner
         while inner and inner[-1][0] >= begin:
             length -= inner.pop()[1]
         inner.append((begin, end - begin))
-        if len(inner) > _NESTED:
-            del inner[: _NESTED // 2]
-        self.running += length
-        self.steps += 1
+        self.running += max(length, 0)
         self.end = max(self.end, end)
 
     def result(self) -> MergedSteps:
@@ -105,51 +110,44 @@ class Folding:
         self._long = _MOST_LONG
         self._open: dict[int, _Sums] = {}
         self._busy: dict[int, _Busy] = {}
-        self._told: dict[int, int] = {}  # loop → until when it has been told
+        self._until: dict[int, int] = {}  # loop → until when it has been told
         self._woken: dict[int, int] = {}  # loop → when the last wake-up that stayed was
         self._stretches = 0
 
     def fold(self, part: array[int]) -> None:
         """Take in records, in order."""
-        crowd, room = self._crowd, self._room
-        if crowd is None or not crowd.groups:
-            if not self._is_full and room * FIELDS >= len(part):
-                self._room -= len(part) // FIELDS
-                self.kept.append(part)
-                return
-            if not self._is_full:
-                self.kept.append(part[: room * FIELDS])
-                part = part[room * FIELDS :]
-                self._fill()
-            kept = self._summed(part)
-        else:
-            kept = self._with_members(part, crowd)
+        if not self._is_full:
+            part = self._kept_of(part)
+        kept = self._summed(part) if part else None
         if kept:
             self.kept.append(array("q", kept))
 
-    def _with_members(self, part: array[int], crowd: Crowd) -> list[int]:
-        kept: list[int] = []
+    def _kept_of(self, part: array[int]) -> array[int]:
+        """Keep what there is room for; the rest is handed back."""
+        size = self._room * FIELDS
+        now, rest = (part, part[:0]) if size >= len(part) else (part[:size], part[size:])
+        if self._crowd is not None and self._crowd.groups:
+            now = self._told(now, self._crowd)
+        self.kept.append(now)
+        self._room -= len(now) // FIELDS
+        if rest and not self._room:
+            self._fill()
+        elif rest:  # members have left some room
+            return self._kept_of(rest)
+        return rest
+
+    def _told(self, part: array[int], crowd: Crowd) -> array[int]:
+        """These records with the numbers of groups in place of their members'."""
+        told = array("q")
         numbers = iter(part)
-        note = crowd.note
         for at, end, number in zip(numbers, numbers, numbers, strict=False):
-            told = number
             if number >= FIRST:
-                told = note(at, end, number)
-                if end < 0 or not told:
+                number = crowd.note(at, end, number)
+                if end < 0 or not number:
                     continue
                 self.steps += end > 0
-            if not self._is_full:
-                kept += (at, end, told)
-                self._room -= 1
-                if self._room <= 0:
-                    self.kept.append(array("q", kept))
-                    kept = []
-                    self._fill()
-            elif number >= FIRST:
-                kept += self._of_member(at, end, told)
-            else:
-                kept += self._summed((at, end, number))
-        return kept
+            told.extend((at, end, number))
+        return told
 
     def _fill(self) -> None:
         """The room is used up: every task's stretch begins where what was kept of it ends."""
@@ -167,26 +165,18 @@ class Folding:
                 elif end < 0 and number in self._open:
                     self._open[number].wakes.append((at, end))
 
-    def _of_member(self, at: int, end: int, group: int) -> list[int]:
-        """A member's step, beyond the room: its group stands for it where it must stay."""
-        if end <= 0:
-            return []
-        loop = self._loop_of(group)
-        if self._stays(loop, at, end):
-            self._close_loop(loop)
-            return [at, end, group]
-        self._busy_at(loop, at, end)
-        return []
-
     def _summed(self, part: Iterable[int]) -> list[int]:
         """Add these up; what stays as a record of its own is handed back."""
         kept: list[int] = []
-        opened, loop_of = self._open, self._loop_of
+        opened, loop_of, crowd = self._open, self._loop_of, self._crowd
         numbers = iter(part)
         for at, end, number in zip(numbers, numbers, numbers, strict=False):
-            if end == 0 or number == 0:
+            is_member = number >= FIRST
+            if is_member and crowd is not None:
+                number = crowd.note(at, end, number)
+            if end == 0 or number == 0 or (is_member and end < 0):
                 continue
-            sums = opened.get(number)
+            sums = None if is_member else opened.get(number)
             if end < 0:
                 if sums is None:  # it has not begun: perhaps it was cancelled
                     kept += (at, end, number)
@@ -195,13 +185,14 @@ class Folding:
                     sums.wakes.append((at, end))
                 continue
             loop = loop_of(number)
+            self.steps += is_member
             if self._stays(loop, at, end):
-                if number > 0:
+                if number > 0 and not is_member:
                     kept += self._restart(number, at, end)
                 kept += (at, end, number)
                 self._close_loop(loop)
                 continue
-            if number > 0:
+            if number > 0 and not is_member:
                 if sums is None:
                     opened[number] = sums = _Sums(at)
                 sums.add(at, end)
@@ -234,7 +225,7 @@ class Folding:
     def _busy_at(self, loop: int, at: int, end: int) -> None:
         busy = self._busy.get(loop)
         if busy is None:
-            busy = self._busy[loop] = _Busy(at, self._told.get(loop, 0))
+            busy = self._busy[loop] = _Busy(at, self._until.get(loop, 0))
         busy.add(at, end)
 
     def _result(self, number: int, sums: _Sums) -> None:
@@ -246,7 +237,7 @@ class Folding:
     def _close_loop(self, loop: int) -> None:
         busy = self._busy.pop(loop, None)
         if busy is not None and busy.end > busy.begin:
-            self._told[loop] = busy.end
+            self._until[loop] = busy.end
             self.of_loops.setdefault(loop, []).append(busy.result())
             self._stretches += 1
 

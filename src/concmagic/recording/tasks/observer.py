@@ -8,7 +8,7 @@ import sys
 import threading
 import weakref
 from asyncio import base_events, events
-from types import FrameType
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
 from concmagic import sentences
@@ -24,8 +24,8 @@ from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.foreign_loops import SeenTimer
 from concmagic.recording.tasks.hooks import RUN_CODES, STEP_IN_PYTHON, stepping_task
 from concmagic.recording.tasks.lock_holders import is_free
+from concmagic.recording.tasks.origin import code_of as code_behind
 from concmagic.recording.tasks.origin import (
-    code_of,
     creating_frame,
     is_kernels_thread,
     origin_before_cell,
@@ -68,6 +68,8 @@ class Observer:
         self._kernel_loop = kernel_loop
         self._callback_numbers: dict[tuple[int, str, bool, int | None, bool], int] = {}
         # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
+        # Identities of a callback's code and of its loop → its number, the loop, and the code to keep it.
+        self.known_callbacks: dict[tuple[int, int], tuple[int, LoopEntry, CodeType]] = {}
         self._senders: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._relayed: weakref.WeakSet[Any] = weakref.WeakSet()  # handles of results that are no executor's
 
@@ -114,7 +116,7 @@ class Observer:
     def _join(self, task: Any, coroutine: Any, where: tuple[Any, Any], begin: int, frame: FrameType) -> None:
         """Put a task into the group of those that run the same code for the same parent."""
         crowd, (loop, current) = self.table.crowd, where
-        code = code_of(coroutine) or type(coroutine)
+        code = code_behind(coroutine) or type(coroutine)
         key = crowd.key(code, 0 if current is None else self.table.numbers.get(id(current), 0))
         first = crowd.by_key.get(key)
         if first is None:
@@ -247,6 +249,12 @@ class Observer:
 
     def other(self, handle: Any) -> tuple[Any, int]:
         """Task and number of what this handle runs, where it is no usual step."""
+        kind: Any = handle.__class__
+        if not self._senders and not self._relayed and kind is events.Handle:
+            code, loop = getattr(handle._callback, "__code__", None), handle._loop
+            known = self.known_callbacks.get((id(code), id(loop)))
+            if known is not None and known[1].ref() is loop:
+                return None, self.known_callback(handle, known)
         task = stepping_task(handle._callback)
         return (None, self.callback(handle)) if task is None else (task, self.meet(task).number)
 
@@ -264,7 +272,22 @@ class Observer:
         loop.sender = thread = self._senders.pop(handle, None) if self._senders else None
         relayed = handle in self._relayed if self._relayed else False
         key = loop.number, name_of(callback), timer, thread, relayed
-        return self._callback_numbers.get(key) or self._new_callback(key, handle)
+        number = self._callback_numbers.get(key) or self._new_callback(key, handle)
+        if not timer and thread is None and not relayed and type(callback) in (FunctionType, MethodType):
+            code = callback.__code__
+            self.known_callbacks[id(code), id(handle._loop)] = number, loop, code
+        return number
+
+    def known_callback(self, handle: Any, known: tuple[int, LoopEntry, CodeType]) -> int:
+        """The same for one that was seen before, and that nobody has sent from elsewhere."""
+        args, (number, loop, _) = handle._args, known
+        ended = self.table.numbers.get(id(args[0])) if args else None
+        if ended is not None and args[0].done():
+            if ended < FIRST and type(handle._callback) is MethodType:
+                return self.callback(handle)
+            self.stream.buffer.extend((loop.number, 0, ended))
+        loop.sender = None
+        return number
 
     def _new_callback(self, key: tuple[int, str, bool, int | None, bool], handle: Any) -> int:
         loop, name, timer, thread, relayed = key
