@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from concmagic import sentences
-from concmagic.trace.model import Int64s, State, StateInterval
+from concmagic.trace.model import Int32s, Int64s, State, StateInterval
 
 Hold = tuple[int, int, str]  # begin, end, who
+_BATCH = 4_000  # stretches asked about together
 _SHARE = 0.2  # less of the wait than this: no single one held it
 
 
@@ -20,7 +21,8 @@ class LoopHolds:
         self._holds = sorted(holds)
         self._begin = np.array([hold[0] for hold in self._holds], np.int64)
         self._end = np.maximum.accumulate(np.array([hold[1] for hold in self._holds], np.int64))
-        self._longest = _range_maxima(self._end - self._begin)
+        self._length = self._end - self._begin
+        self._longest = _range_maxima(self._length)
 
     def holders(self, begins: Sequence[int], ends: Sequence[int]) -> list[tuple[str, int]]:
         """For each stretch who held the loop longest in it, "" if no single one did; and how many held it."""
@@ -44,8 +46,8 @@ class LoopHolds:
             longer = inside > length
             best, length = np.where(longer, at, best), np.where(longer, inside, length)
         inner = np.flatnonzero(high - low > 2)
-        at = _argmax(self._longest, low[inner] + 1, high[inner] - 1)
-        full = self._longest[0][0][at]
+        at = _argmax(self._length, self._longest, low[inner] + 1, high[inner] - 1)
+        full = self._length[at]
         longer = full > length[inner]
         best[inner] = np.where(longer, at, best[inner])
         length[inner] = np.where(longer, full, length[inner])
@@ -54,43 +56,51 @@ class LoopHolds:
 
 def name_holders(holds: Sequence[Hold], drafts: Sequence[list[StateInterval]]) -> None:
     """Say of each READY in these drafts who held the loop meanwhile."""
-    places = [
-        (draft, index)
-        for draft in drafts
-        for index, interval in enumerate(draft)
-        if interval.state is State.READY and interval.reason == "loop"
-    ]
-    ready = [draft[index] for draft, index in places]
-    if not ready:
-        return
-    found = LoopHolds(holds).holders([one.start_ns for one in ready], [one.end_ns for one in ready])
-    words = {holders: sentences.held_by(*holders) for holders in set(found)}
-    for (draft, index), one, holders in zip(places, ready, found, strict=True):
-        draft[index] = StateInterval(one.start_ns, one.end_ns, State.READY, "loop", words[holders])
+    loop = LoopHolds(holds)
+    words: dict[tuple[str, int], str] = {}
+    for some in _batches(drafts):
+        ready = [draft[index] for draft, index in some]
+        found = loop.holders([one.start_ns for one in ready], [one.end_ns for one in ready])
+        words.update({one: sentences.held_by(*one) for one in set(found) - words.keys()})
+        for (draft, index), one, holders in zip(some, ready, found, strict=True):
+            draft[index] = StateInterval(one.start_ns, one.end_ns, State.READY, "loop", words[holders])
 
 
-def _range_maxima(values: Int64s) -> list[tuple[Int64s, Int64s]]:
-    """For each power of two the maxima of all ranges of that length, with their places."""
-    levels = [(values, np.arange(len(values), dtype=np.int64))]
+def _batches(drafts: Sequence[list[StateInterval]]) -> Iterator[list[tuple[list[StateInterval], int]]]:
+    """Where the READY ones stand, some thousands at a time: all at once take much memory."""
+    some: list[tuple[list[StateInterval], int]] = []
+    for draft in drafts:
+        some += [
+            (draft, index)
+            for index, interval in enumerate(draft)
+            if interval.state is State.READY and interval.reason == "loop"
+        ]
+        if len(some) >= _BATCH:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _range_maxima(values: Int64s) -> list[Int32s]:
+    """For each power of two the places of the maxima of all ranges of that length."""
+    levels = [np.arange(len(values), dtype=np.int32)]
     width = 1
     while 2 * width <= len(values):
-        value, place = levels[-1]
-        left, right = slice(None, len(value) - width), slice(width, None)
-        bigger = value[right] > value[left]
-        levels.append(
-            (np.where(bigger, value[right], value[left]), np.where(bigger, place[right], place[left]))
-        )
+        place = levels[-1]
+        left, right = place[: len(place) - width], place[width:]
+        levels.append(np.where(values[right] > values[left], right, left))
         width *= 2
     return levels
 
 
-def _argmax(levels: list[tuple[Int64s, Int64s]], low: Int64s, high: Int64s) -> Int64s:
+def _argmax(values: Int64s, levels: list[Int32s], low: Int64s, high: Int64s) -> Int64s:
     """The place of the maximum of each range [low, high), none of them empty."""
     best = low.copy()
     sizes = high - low
-    for level, (value, place) in enumerate(levels):
+    for level, place in enumerate(levels):
         width = 1 << level
         rows = np.flatnonzero((sizes >= width) & ((sizes < 2 * width) | (level == len(levels) - 1)))
-        left, right = low[rows], high[rows] - width
-        best[rows] = np.where(value[right] > value[left], place[right], place[left])
+        left, right = place[low[rows]], place[high[rows] - width]
+        best[rows] = np.where(values[right] > values[left], right, left)
     return best

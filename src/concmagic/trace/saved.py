@@ -89,7 +89,10 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     plain["tracks"] = [_track_to_plain(track) for track in trace.tracks]
     plain |= {name: _rows_to_plain(getattr(trace, name), kind) for name, kind in _ROWS.items()}
     plain["slices"] = _slices_to_plain(trace.slices)
-    plain["flights"] = {name: getattr(trace.flights, name).tolist() for name in _FLIGHTS}
+    if trace.groups:
+        plain["flights"] = {name: getattr(trace.flights, name).tolist() for name in _FLIGHTS}
+    else:
+        del plain["groups"]
     plain |= {name: asdict(getattr(trace, name)) for name in _SINGLE}
     plain["cost"]["problems"] = list(trace.cost.problems)
     return plain

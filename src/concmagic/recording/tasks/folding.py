@@ -19,6 +19,7 @@ _WINDOW = 200_000  # records that go into one stretch per task, at first
 _MOST_STRETCHES = 20_000  # in all; then each two neighbours become one
 _MOST_LONG = 20_000  # steps of more than a millisecond that stay
 _LONG_NS = 1_000_000
+_PER_STEP = 8  # so many callbacks take the room of one step; a wake-up takes none
 _NESTED = 64  # steps of other loops, or eager ones, within one
 
 
@@ -102,7 +103,7 @@ class Folding:
         self.merged: dict[int, list[MergedSteps]] = {}  # by task number
         self.of_loops: dict[int, list[MergedSteps]] = {}
         self.steps = 0  # of tasks, in all
-        self._room = room
+        self._room = room * _PER_STEP
         self._is_full = False
         self._crowd = crowd
         self._loop_of = loop_of
@@ -124,15 +125,17 @@ class Folding:
 
     def _kept_of(self, part: array[int]) -> array[int]:
         """Keep what there is room for; the rest is handed back."""
-        size = self._room * FIELDS
+        size = self._room // _PER_STEP * FIELDS
         now, rest = (part, part[:0]) if size >= len(part) else (part[:size], part[size:])
         if self._crowd is not None and self._crowd.groups:
             now = self._told(now, self._crowd)
         self.kept.append(now)
-        self._room -= len(now) // FIELDS
-        if rest and not self._room:
+        callbacks = sum(map((0).__gt__, now[2::FIELDS]))
+        steps = sum(map((0).__lt__, now[1::FIELDS])) - callbacks
+        self._room -= steps * _PER_STEP + callbacks
+        if rest and self._room < _PER_STEP:
             self._fill()
-        elif rest:  # members have left some room
+        elif rest:  # wake-ups take no room
             return self._kept_of(rest)
         return rest
 

@@ -56,7 +56,7 @@ class Observer:
         self.active = False
         self.pid = os.getpid()
         self.table = TaskTable(told)
-        self.stream = Stream(Folding(limit, self.table.crowd, self._loop_of), limit)
+        self.stream = Stream(Folding(limit, self.table.crowd, self._loop_of))
         self.clock = StepClock()
         self.waits = WaitBook(shown_name, self.table.number_of)
         self.table.crowd.reason_of, self.table.crowd.text_of = self.waits.reason_of, exception_text

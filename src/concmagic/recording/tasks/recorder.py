@@ -32,7 +32,7 @@ from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.table import TaskEntry, user_name
 from concmagic.recording.thread_frames import thread_frames
 
-_KEPT = 64_000  # records that are told one by one; what comes later is summed up
+_KEPT = 24_000  # steps that are told one by one; what comes later is summed up
 
 _Loop = base_events.BaseEventLoop
 _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (

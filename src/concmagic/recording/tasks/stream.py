@@ -12,6 +12,7 @@ did what, and nothing has to be looked up while the cell runs. That a task yield
 from __future__ import annotations
 
 import _thread
+import mmap
 from array import array
 from collections import deque
 from collections.abc import Iterator
@@ -25,17 +26,17 @@ _UNREAD = 400_000  # records of 24 bytes that wait to be read after the cell: th
 class Stream:
     """The records of one cell: in detail up to a limit, from then on as exact sums per task."""
 
-    def __init__(self, folding: Folding, limit: int) -> None:
+    def __init__(self, folding: Folding) -> None:
         self.buffer: list[int] = []
         self.folding = folding
-        self.flush_at = min(FLUSH_AT, limit * FIELDS)
-        self._unread: deque[array[int]] = deque()
+        # Memory of their own, which goes back to the system as soon as it has been read.
+        self._unread: deque[mmap.mmap] = deque()
         self._size = 0  # of those
         self._lock = _thread.allocate_lock()
 
     def flush(self) -> None:
         """Move what was recorded out of the list, whose integers take four times the room."""
-        if len(self.buffer) < self.flush_at or not self._lock.acquire(False):
+        if len(self.buffer) < FLUSH_AT or not self._lock.acquire(False):
             return
         try:
             self._drain()
@@ -48,12 +49,16 @@ class Stream:
         """Move everything, at once; other threads may go on recording meanwhile."""
         size = len(self.buffer)
         if size:
-            self._unread.append(array("q", self.buffer[:size]))
+            part = array("q", self.buffer[:size]).tobytes()
+            self._unread.append(room := mmap.mmap(-1, len(part)))
+            room[:] = part
             del self.buffer[:size]
             self._size += size
 
     def _read(self) -> None:
-        part = self._unread.popleft()
+        part = array("q")
+        with self._unread.popleft() as room:
+            part.frombytes(room[:])
         self._size -= len(part)
         self.folding.fold(part)
 
