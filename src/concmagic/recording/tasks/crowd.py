@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from concmagic.recording.tasks.table import TaskEntry
     from concmagic.recording.tasks.waits import Ended
 
-TOLD = 5_000  # tasks that are known one by one
+TOLD = 2_000  # tasks that are known one by one
 _BITS = 40
 FIRST = 1 << _BITS  # a larger number is a member's: its group, from 1, and which one it is
 _WHICH = FIRST - 1

@@ -68,8 +68,12 @@ class Observer:
         self._kernel_loop = kernel_loop
         self._callback_numbers: dict[tuple[int, str, bool, int | None, bool], int] = {}
         # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
+        self._joined: dict[
+            int, int
+        ] = {}  # identities of tasks that joined a group as they were scheduled: when
         # Identities of a callback's code and of its loop → its number, the loop, and the code to keep it.
         self.known_callbacks: dict[tuple[int, int], tuple[int, LoopEntry, CodeType]] = {}
+        # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
         self._senders: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._relayed: weakref.WeakSet[Any] = weakref.WeakSet()  # handles of results that are no executor's
 
@@ -95,6 +99,12 @@ class Observer:
         current = asyncio.current_task(loop)
         parent = None if current is None else self.meet(current)  # before the child, for the numbers' order
         entry = self.table.entry_of(task)
+        if (
+            entry is not None and entry.ref is None
+        ):  # a member of a group: this task, or one that had its identity
+            if self._joined.pop(id(task), 0) >= begin:
+                return
+            entry = None
         may_have_begun = _EAGER_BY_ITSELF or loop.get_task_factory() is not None
         has_begun = may_have_begun and (task.done() or _has_begun(coroutine))
         if entry is None and self.table.is_full and not has_begun:
@@ -102,8 +112,6 @@ class Observer:
             return
         if entry is None:
             entry = self.table.add_task(task, coroutine, self._loop(loop).number, begin)
-        elif entry.ref is None:  # it has joined a group already
-            return
         entry.created_ns = begin
         if current is None and _runs_here(loop):
             entry.sender = self._loop(loop).sender
@@ -150,7 +158,8 @@ class Observer:
         try:
             current = asyncio.current_task(loop)
             if self.table.is_full and current is not task:
-                self._join(task, task.get_coro(), (loop, current), monotonic_ns(), frame)
+                self._joined[id(task)] = now = monotonic_ns()
+                self._join(task, task.get_coro(), (loop, current), now, frame)
                 return
             entry = self.table.add_task(task, task.get_coro(), self._loop(loop).number, monotonic_ns())
             entry.name = user_name(task)
