@@ -17,7 +17,8 @@ class BenchCell:
     @property
     def timed(self) -> str:
         """The body between two readings of the clock."""
-        return f"import time\nbegan = time.perf_counter()\n{self.body}\nended = time.perf_counter()"
+        began = "import time\ncpu_began = time.process_time()\nbegan = time.perf_counter()"
+        return f"{began}\n{self.body}\nended = time.perf_counter()\ncpu_ended = time.process_time()"
 
 
 THREAD_SLEEPS = BenchCell(
@@ -100,6 +101,79 @@ TASK_SLEEPS = sleeping_tasks(100, 20, 0.005)
 TASK_SWITCHES = sleeping_tasks(100, 200, 0)
 MANY_TASKS = sleeping_tasks(1_000, 20, 0.005)
 GROWTH = tuple((sleeping_tasks(100, steps // 100, 0), steps) for steps in (10_000, 30_000, 100_000))
+
+MANY_STEPS = tuple((sleeping_tasks(100, steps // 100, 0), steps) for steps in (800_000, 10_000_000))
+
+
+def short_tasks(tasks: int, how: str) -> BenchCell:
+    """So many tasks of one millisecond, all at once."""
+    run = {
+        "gather": f"await asyncio.gather(*(f() for _ in range({tasks})))",
+        "TaskGroup": f"""\
+async with asyncio.TaskGroup() as group:
+    for _ in range({tasks}):
+        group.create_task(f())""",
+    }[how]
+    return BenchCell(
+        f"{tasks:,} short tasks ({how})",
+        "asyncio_trace",
+        f"""\
+import asyncio
+async def f():
+    await asyncio.sleep(0.001)
+{run}""",
+        awaits=True,
+    )
+
+
+MANY_SHORT_TASKS = tuple(short_tasks(100_000, how) for how in ("gather", "TaskGroup"))
+
+
+def long_text(what: str, magic: str, body: str) -> BenchCell:
+    """A cell in which something is called by a text of a megabyte."""
+    text = "text = 'ab c.d ' * 150_000"
+    return BenchCell(f"{what} of 1 MB", magic, f"import asyncio, threading\n{text}\n{body}", "await" in body)
+
+
+LONG_TEXTS = (
+    long_text(
+        "a task's name",
+        "asyncio_trace",
+        "await asyncio.create_task(asyncio.sleep(0), name=text)",
+    ),
+    long_text(
+        "a thread's name",
+        "threads",
+        """\
+thread = threading.Thread(target=int, name=text)
+thread.start()
+thread.join()""",
+    ),
+    long_text(
+        "a process's name",
+        "procs",
+        """\
+import multiprocessing
+child = multiprocessing.get_context("fork").Process(target=int, name=text)
+child.start()
+child.join()""",
+    ),
+    long_text(
+        "an exception's text",
+        "asyncio_trace",
+        """\
+async def fails():
+    raise ValueError(text)
+await asyncio.gather(asyncio.create_task(fails()), return_exceptions=True);""",
+    ),
+    long_text(
+        "a mark's label",
+        "threads",
+        """\
+import concmagic
+concmagic.mark(text);""",
+    ),
+)
 
 TEN_TRACKS = BenchCell(
     "ten tasks",

@@ -14,7 +14,8 @@ from cells import BenchCell
 from ways import Way
 
 NAN = float("nan")
-_RESET = "began = ended = reached = load_seconds = float('nan')"
+_RESET = "began = ended = reached = load_seconds = cpu_began = cpu_ended = float('nan')"
+_PEAK = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss / 1000"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Measured:
     html_bytes: int
     sampler: float  # of one core, on average: what the sampler used
     error: str  # the name of the error it ended with, "" is none
+    peak: float = NAN  # MB: the kernel's largest memory until then
+    cpu: float = NAN  # of the cell's own body
 
 
 class BenchKernel:
@@ -68,6 +71,8 @@ class BenchKernel:
             html_bytes,
             self._value("(lambda t: t.cost.sampler_s / t.wall_s)(__import__('concmagic').last())"),
             error,
+            self._value(_PEAK),
+            self._value("cpu_ended - cpu_began"),
         )
 
     def interrupt(self, cell: BenchCell) -> float:

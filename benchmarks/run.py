@@ -19,14 +19,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from cells import (
     CALL_HEAVY,
     CALL_HEAVY_CHILDREN,
     COMPUTING,
     GROWTH,
+    LONG_TEXTS,
     MANY_BUSY_CHILDREN,
     MANY_CHILDREN,
+    MANY_SHORT_TASKS,
+    MANY_STEPS,
     MANY_TASKS,
     ON_EVERY_CORE,
     POOL_OF_PROCESSES,
@@ -174,6 +178,57 @@ def print_threads(repeats: int) -> None:
     print_row(f"{cell.name}, calls, over bare VizTracer", over(locks, CALLS, BARE))
 
 
+def once(cell: BenchCell, repeats: int, way: Way) -> list[Pair]:
+    """The cell as the first one of fresh kernels: only there the peak of memory is its own."""
+    pairs = []
+    for _ in range(repeats):
+        found = []
+        for each in (way, PLAIN):
+            with BenchKernel(each) as kernel:
+                found.append(kernel.measure(cell))
+        pairs.append((found[0], found[1]))
+    return pairs
+
+
+def print_memory(name: str, pairs: Sequence[Pair], limit: float) -> None:
+    """What the kernel took more than for the plain cell, at its peak."""
+    added = statistics.median(ours.peak - plain.peak for ours, plain in pairs)
+    print_row(f"{name}, memory over plain", added, limit, "{:.0f} MB")
+
+
+def print_bounds(repeats: int) -> None:
+    """Very many steps and tasks, very long texts: nothing may collapse. Whole cells of fresh kernels."""
+    for cell, steps in MANY_STEPS:
+        pairs = once(cell, repeats, AUTO)
+        print_memory(cell.name, pairs, min(64 * steps / 1e6, 150))
+        seconds = statistics.median(ours.after - plain.after for ours, plain in pairs)
+        print_row(f"{cell.name}, end to picture", 1000 * seconds, form="{:.0f} ms")
+        print_row(
+            f"{cell.name}, own CPU time, over plain", statistics.median(a.cpu / b.cpu for a, b in pairs)
+        )
+    for cell in MANY_SHORT_TASKS:
+        pairs = once(cell, repeats, AUTO)
+        print_memory(cell.name, pairs, 150)
+        seconds = statistics.median(ours.after - plain.after for ours, plain in pairs)
+        print_row(f"{cell.name}, end to picture", 1000 * seconds, 3000, "{:.0f} ms")
+        print_row(f"{cell.name}, over plain", statistics.median(a.own / b.own for a, b in pairs), 1.15)
+        print_row(
+            f"{cell.name}, own CPU time, over plain", statistics.median(a.cpu / b.cpu for a, b in pairs)
+        )
+    for cell in LONG_TEXTS:
+        print_row(f"{cell.name}, more than one of 1 kB", text_ms(cell, repeats), 10, "{:.0f} ms")
+
+
+def text_ms(cell: BenchCell, repeats: int) -> float:
+    """Milliseconds that a cell with a text of a megabyte takes longer than with one of a kilobyte."""
+    short = replace(cell, name=f"{cell.name}, cut", body=cell.body.replace("150_000", "150"))
+    with BenchKernel(STATES) as kernel:
+        for each in (cell, short):
+            kernel.measure(each)
+        runs = [[kernel.measure(each) for each in (cell, short)] for _ in range(3 * repeats)]
+    return 1000 * statistics.median(long.own + long.after - cut.own - cut.after for long, cut in runs)
+
+
 def print_first(repeats: int) -> None:
     """The first cell of a kernel beside the later ones."""
     names = CALLS.name, PLAIN.name
@@ -262,6 +317,8 @@ def main(repeats: int) -> None:
     print_threads(repeats)
     print_title("How it grows:")
     print_growth(repeats)
+    print_title("Bounds:")
+    print_bounds(min(repeats, 3))
     print_title("Around it:")
     print_imports(repeats)
     print_first(repeats)

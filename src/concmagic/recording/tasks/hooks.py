@@ -140,7 +140,7 @@ def create_task_hook(observer: Observer, original: Hook) -> Hook:
         begin = monotonic_ns()
         task = original(self, coro, **options)
         hide_hook(task)
-        if groups and self._task_factory is None and "eager_start" not in options:
+        if groups and getattr(self, "_task_factory", self) is None and "eager_start" not in options:
             try:  # most tasks of very many: another one of a group
                 parent = numbers[identity[current_task(self)]]
                 first = groups[identity[coro.cr_code], parent if parent < FIRST else parent & _OF_GROUP]
