@@ -92,6 +92,18 @@ def test_a_picture_that_cannot_be_made_is_one_line(
     assert kernel.value("hooks()") == before
 
 
+@pytest.mark.parametrize("cell", ["print('ran')", "import asyncio\nawait asyncio.sleep(0)\nprint('ran')"])
+def test_a_timeout_that_no_thread_can_keep_is_refused_and_nothing_runs(kernel: Kernel, cell: str) -> None:
+    kernel.check("import threading\nsize = threading.stack_size(1 << 46)")  # no thread can have so much
+    try:
+        run = kernel.run(f"%%asyncio_trace --timeout 300\n{cell}")
+    finally:
+        kernel.check("threading.stack_size(size);")
+    assert (run.ename, run.stdout) == ("UsageError", "")
+    assert sentences.NO_TIMEOUT in " ".join(run.stderr.split())
+    assert kernel.check(f"%%asyncio_trace --timeout 300\n{cell}").stdout == "ran\n"
+
+
 SLOW_DRAWING = """
 import time
 from concmagic.renderers.text import TextRenderer

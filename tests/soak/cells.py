@@ -53,6 +53,8 @@ def random_cell(seed: int, number: int) -> Cell:
         if fault and not FAULTS[fault].spares(f"loop of {loop.name}"):
             fault = ""
         line = " ".join(filter(None, (loop.magic, loop.options, _options(rng, whole=False), loop.header)))
+        if fault == "no threads":
+            line = line.replace("--timeout 300 ", "")
         return Cell(
             number,
             f"loop of {loop.name}",
@@ -65,6 +67,8 @@ def random_cell(seed: int, number: int) -> Cell:
         )
     kind, body, plain = _whole(rng, size, fault)
     line = f"{rng.choice(MAGICS)} {_options(rng, whole=True)}".strip()
+    if fault == "no threads":
+        line = line.replace(" --timeout 300", "")  # it is refused where no thread can keep it
     return Cell(number, kind, f"{line}\n{body}", plain, fault=fault, fault_delay_s=delay_s)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from concmagic.cell import Outcome, Program
+from concmagic.errors import NoTimeoutError
 
 Failed = Callable[[BaseException], object]
 
@@ -22,9 +23,14 @@ class Kept:
         self.program = replace(program, run=self._awaited if program.is_async else self._called)
 
     def outcome(self, runner: Callable[[Program], Outcome], failed: Failed) -> Outcome:
-        """What became of the cell: told by the runner or, where that has failed, by the cell's own end."""
+        """What became of the cell: told by the runner or, where that has failed, by the cell's own end.
+
+        Raises NoTimeoutError, by which a runner refuses to run it.
+        """
         try:
             return runner(self.program)
+        except NoTimeoutError:
+            raise
         except BaseException as error:  # not the cell's own, which is an outcome
             if isinstance(error, KeyboardInterrupt):
                 return Outcome(error=error)
@@ -37,6 +43,8 @@ class Kept:
         """The same of a cell that awaits."""
         try:
             return await runner(self.program)
+        except NoTimeoutError:
+            raise
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, CancelledError)):  # somebody means to end it
                 return Outcome(error=error)
