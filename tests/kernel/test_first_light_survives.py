@@ -92,16 +92,23 @@ def test_a_picture_that_cannot_be_made_is_one_line(
     assert kernel.value("hooks()") == before
 
 
-@pytest.mark.parametrize("cell", ["print('ran')", "import asyncio\nawait asyncio.sleep(0)\nprint('ran')"])
+@pytest.mark.parametrize(
+    "cell",
+    ["\nran.append(1)", "\nawait asyncio.sleep(0)\nran.append(1)", " for n in range(1)\nran.append(1)"],
+    ids=["sync", "awaiting", "loop"],
+)
 def test_a_timeout_that_no_thread_can_keep_is_refused_and_nothing_runs(kernel: Kernel, cell: str) -> None:
-    kernel.check("import threading\nsize = threading.stack_size(1 << 46)")  # no thread can have so much
-    try:
-        run = kernel.run(f"%%asyncio_trace --timeout 300\n{cell}")
+    kernel.check("import asyncio, threading\nran = []\nsize = threading.stack_size(1 << 46)")
+    try:  # no thread can have so much
+        run = kernel.run(f"%%asyncio_trace --timeout 300{cell}")
     finally:
-        kernel.check("threading.stack_size(size);")
-    assert (run.ename, run.stdout) == ("UsageError", "")
+        kernel.value("threading.stack_size(size)")
+    assert run.ename == "UsageError"
     assert sentences.NO_TIMEOUT in " ".join(run.stderr.split())
-    assert kernel.check(f"%%asyncio_trace --timeout 300\n{cell}").stdout == "ran\n"
+    kernel.check("for _ in range(9): await asyncio.sleep(0)")  # what was left on the loop would run now
+    assert kernel.value("ran") == []
+    kernel.check(f"%%asyncio_trace --timeout 300{cell}")
+    assert kernel.value("ran") == [1]
 
 
 SLOW_DRAWING = """

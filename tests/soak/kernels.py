@@ -58,7 +58,8 @@ import concmagic
 def _again():
     trace = globals().pop("traced", None)
     if trace is None: return True
-    loaded = concmagic.load(trace.save(tempfile.gettempdir() + "/again.json.gz"))
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = concmagic.load(trace.save(folder + "/again.json.gz"))
     names = ("tracks", "flows", "slices", "marks", "jobs", "locks", "prints", "cost", "build")
     return [name for name in names if getattr(loaded, name) != getattr(trace, name)] or True
 """

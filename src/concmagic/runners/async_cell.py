@@ -30,13 +30,17 @@ async def run_async(
     cell_tasks = CellTasks(loop)
     # Not `create_task`: the user's task factory may start tasks at once, or make something else of them.
     task = asyncio.Task(_contained(program), loop=loop, context=context)
-    if on_task is not None:
-        on_task(task)
-    stop = StopTasks(cell_tasks)
-    with _uncounted(asyncio.current_task()), Interrupts(stop, options.timeout) as interrupts:
-        outcome = await _outcome(task, stop)
-        if settings.cancel_left_running and not interrupts.reason:
-            await cell_tasks.cancel_and_wait()
+    try:
+        if on_task is not None:
+            on_task(task)
+        stop = StopTasks(cell_tasks)
+        with _uncounted(asyncio.current_task()), Interrupts(stop, options.timeout) as interrupts:
+            outcome = await _outcome(task, stop)
+            if settings.cancel_left_running and not interrupts.reason:
+                await cell_tasks.cancel_and_wait()
+    except BaseException:  # of what is around the cell: it must not begin later, beside or instead of this
+        task.cancel()
+        raise
     _take_over(context)
     if not interrupts.reason or not stop.acted:
         return outcome
