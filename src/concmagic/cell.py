@@ -39,6 +39,9 @@ class Outcome:
 
     value: Any = None
     error: BaseException | None = None
+    handled: tuple[
+        tuple[str, int], ...
+    ] = ()  # what the cell's own code handled ("interrupt", "timeout"), when
 
     @property
     def word(self) -> str:

@@ -107,7 +107,8 @@ def _finish(
             recording = session.stop(outcome.word, jobs=program.jobs())
             trace = _read(recording, tuple(settings.lints_off))
             _tell_who_waited(outcome, trace, options)
-            report = trace.report(question=options.predict, note=program.note)
+            note = " ".join(filter(None, (program.note, _handled(outcome, recording))))
+            report = trace.report(question=options.predict, note=note)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -115,6 +116,17 @@ def _finish(
     finally:
         session.release()
     return Traced(outcome, trace, report)
+
+
+def _handled(outcome: Outcome, recording: Recording) -> str:
+    """What an interrupt did that the cell did not end with."""
+    from concmagic import sentences
+
+    if not outcome.handled:
+        return ""
+    what, first_ns = outcome.handled[0]
+    after_ns = [max(when_ns - recording.start_ns, 0) for _, when_ns in outcome.handled]
+    return sentences.handled_by_cell(what, after_ns, max(recording.end_ns - first_ns, 0))
 
 
 def _read(recording: Recording, disabled_lints: tuple[str, ...]) -> Trace:

@@ -1,6 +1,11 @@
-"""One interrupt ends the cell within a second, whatever it does; the next cell works."""
+"""One interrupt ends a cell that does not handle it within a second, a second one any cell; the next works.
+
+What a cell does about an interrupt is in `test_interrupt_cleanup`.
+"""
 
 from __future__ import annotations
+
+import time
 
 import pytest
 from interrupts import ENDED, STILL
@@ -28,18 +33,9 @@ SYNC = {
     "queue": "import queue\n" + HERE + "queue.Queue().get()",
     "simple queue": "import queue\n" + HERE + "queue.SimpleQueue().get()",
     "subprocess": "import subprocess\n" + HERE + "subprocess.run(['sleep', '60'])",
-    "shell": PRINT + "!sleep 60",
-    "swallowed": HERE + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    pass",
-    "turned into another": HERE
-    + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise ValueError('v')",
-    "slow finally": HERE + "try:\n    time.sleep(60)\nfinally:\n    time.sleep(60)",
     "asyncio.run": "async def main():\n    print('here', flush=True)\n    await asyncio.sleep(60)\n"
     "asyncio.run(main())",
     "asyncio.run blocking": "async def main():\n    print('here', flush=True)\n    time.sleep(60)\n"
-    "asyncio.run(main())",
-    "asyncio.run swallowing": "async def main():\n    print('here', flush=True)\n    while True:\n"
-    "        try:\n            await asyncio.sleep(60)\n        except asyncio.CancelledError:\n"
-    "            pass\n"
     "asyncio.run(main())",
     "asyncio.run to_thread": "async def main():\n    print('here', flush=True)\n"
     "    await asyncio.to_thread(time.sleep, 3)\nasyncio.run(main())",
@@ -60,9 +56,6 @@ AWAITING = {
     "group": "async with asyncio.TaskGroup() as g:\n    g.create_task(asyncio.sleep(60))\n"
     "    print('here', flush=True)",
     "gather": HERE + "await asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))",
-    "swallowed": "async def f():\n    while True:\n        try:\n            await asyncio.sleep(1)\n"
-    "        except asyncio.CancelledError:\n            pass\n" + HERE + "await f()",
-    "finally awaits": HERE + "try:\n    await asyncio.sleep(60)\nfinally:\n    await asyncio.sleep(60)",
     "short finally": HERE
     + "try:\n    await asyncio.sleep(60)\nfinally:\n    await asyncio.sleep(0)\n    cleaned = True",
     "to_thread": HERE + "await asyncio.to_thread(time.sleep, 3)",
@@ -115,6 +108,53 @@ def test_awaiting_cell_ends_in_keyboard_interrupt(kernel: Kernel, body: str) -> 
     assert "concmagic" not in run.traceback_text
     assert run.kinds[-1] == "display_data"
     assert seconds < 1
+    check_next_cells(kernel)
+
+
+# These take the first interrupt, print "again" and go on; a plain cell, too, ends at the second.
+TWICE = {
+    "slow finally": "%%threads\n" + HERE + "try:\n    time.sleep(60)\nfinally:\n"
+    "    print('again', flush=True)\n    time.sleep(60)",
+    "swallowed": "%%threads\n" + HERE + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n"
+    "    print('again', flush=True)\ntime.sleep(60)",
+    "asyncio.run swallowing": "%%threads\nasync def main():\n    print('here', flush=True)\n    while True:\n"
+    "        try:\n            await asyncio.sleep(60)\n        except asyncio.CancelledError:\n"
+    "            print('again', flush=True)\n"
+    "asyncio.run(main())",
+    "asyncio.run finally": "%%asyncio_trace\nasync def main():\n    print('here', flush=True)\n"
+    "    try:\n        await asyncio.sleep(60)\n    finally:\n        print('again', flush=True)\n"
+    "        await asyncio.sleep(60)\nasyncio.run(main())",
+    "awaiting, swallowed": "%%asyncio_trace\nasync def f():\n    while True:\n        try:\n"
+    "            await asyncio.sleep(60)\n"
+    "        except asyncio.CancelledError:\n            print('again', flush=True)\n" + HERE + "await f()",
+    "awaiting, swallowed by a task": "%%asyncio_trace\nasync def f():\n    while True:\n        try:\n"
+    "            await asyncio.sleep(60)\n        except asyncio.CancelledError:\n"
+    "            print('again', flush=True)\nt = asyncio.create_task(f())\n"
+    + HERE
+    + "await asyncio.sleep(60)",
+    "awaiting, finally awaits": "%%asyncio_trace\n" + HERE + "try:\n    await asyncio.sleep(60)\nfinally:\n"
+    "    print('again', flush=True)\n    await asyncio.sleep(60)",
+    "awaiting, finally blocks": "%%asyncio_trace\n" + HERE + "try:\n    await asyncio.sleep(60)\nfinally:\n"
+    "    print('again', flush=True)\n    time.sleep(60)",
+    "tasks": "%%asyncio_trace for i in range(2)\ntry:\n    print('here', flush=True)\n"
+    "    await asyncio.sleep(60)\nfinally:\n    print('again', flush=True)\n    await asyncio.sleep(60)",
+}
+
+
+@pytest.mark.parametrize("code", TWICE.values(), ids=TWICE)
+def test_second_interrupt_ends_any_cell(kernel: Kernel, code: str) -> None:
+    cell = kernel.start(code)
+    cell.wait_for("here")
+    kernel.interrupt()
+    cell.wait_for("again")
+    struck_at = time.monotonic()
+    kernel.interrupt()
+    run = cell.wait()
+    assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
+    assert f"Cell In[{run.execution_count}], line" in run.traceback_text or " for " in code
+    assert "concmagic" not in run.traceback_text.replace("%%asyncio_trace", "")
+    assert run.kinds[-1] == "display_data"
+    assert kernel.value("ended") - struck_at < 1
     check_next_cells(kernel)
 
 

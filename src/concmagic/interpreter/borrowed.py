@@ -49,6 +49,10 @@ _POOLS = "why a pool's workers do not start"
 _BY_VALUE = "functions of the notebook in processes that are spawned"
 _SENT = "messages between processes"
 _THREADS = "threads that the cell started"
+_AGAIN = "interrupts that were lost"
+_DROPPED = "jobs that an interrupt drops"
+_THREAD_POOL = "concurrent.futures.thread.ThreadPoolExecutor"
+_PROCESS_POOL = "concurrent.futures.process.ProcessPoolExecutor"
 
 TABLE: tuple[Borrowed, ...] = (
     # What asyncio's loops do
@@ -144,6 +148,17 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("concurrent.futures.thread", "_threads_queues", "notebook", "jobs that an interrupt drops"),
     Borrowed("concurrent.futures.process", "_threads_wakeups", "notebook", "jobs that an interrupt drops"),
     Borrowed("sys", "_current_frames", "locks", "where other threads stand"),
+    # What an interrupt has led to
+    Borrowed("sys", "_current_exceptions", "notebook", _AGAIN),
+    Borrowed("dis", "_parse_exception_table", "notebook", _AGAIN),
+    Borrowed(
+        "asyncio.runners.Runner", "_on_sigint", "notebook", "an interrupt of `asyncio.run` as in a script"
+    ),
+    Borrowed(_THREAD_POOL, "_work_queue", "notebook", _DROPPED, inside=True),
+    Borrowed(_PROCESS_POOL, "_executor_manager_thread", "notebook", _DROPPED, inside=True),
+    Borrowed(_LOOP, "_default_executor", "notebook", _DROPPED, inside=True),
+    Borrowed("asyncio.runners.Runner", "_loop", "notebook", _AGAIN, inside=True),
+    Borrowed("asyncio.runners.Runner", "_interrupt_count", "notebook", _AGAIN, inside=True),
     Borrowed("sys", "_getframe", "calls", _SPEED, at_import=True),
     Borrowed("sys", "_getframemodulename", "tasks", _SPEED, since=(3, 12)),
     Borrowed("sys", "_is_gil_enabled", "calls", _SPEED, since=(3, 13)),

@@ -1,8 +1,9 @@
-"""Every thread's innermost frame.
+"""Every thread's innermost frame, and the exception that a thread handles.
 
 `sys._current_frames` makes its frames while it holds the lock of the list of threads. Where that sets off
 the garbage collector (Python 3.11), and the garbage holds a `threading.local`, whose end takes the same
-lock, the whole process stands still for ever. So nothing is collected meanwhile.
+lock, the whole process stands still for ever. So nothing is collected meanwhile; `sys._current_exceptions`
+makes its tuples under that lock, too.
 """
 
 from __future__ import annotations
@@ -11,16 +12,27 @@ import gc
 import sys
 from operator import call
 from types import FrameType
+from typing import Any
 
 from concmagic.interpreter.reading import borrowed
 
 
 def thread_frames() -> dict[int, FrameType]:
     """The innermost frame of every thread, by its ident."""
-    ask = borrowed(sys, "_current_frames", dict)
+    frames: dict[int, FrameType] = _uncollected(borrowed(sys, "_current_frames", dict))
+    return frames
+
+
+def handled_in(ident: int) -> BaseException | None:
+    """The innermost exception that a thread handles."""
+    found = _uncollected(borrowed(sys, "_current_exceptions", dict)).get(ident)
+    error: BaseException | None = found[1] if isinstance(found, tuple) else found  # a tuple until 3.11
+    return error
+
+
+def _uncollected(ask: Any) -> Any:
     if not gc.isenabled():
-        found: dict[int, FrameType] = ask()
-        return found
+        return ask()
     # One step of C for all three: no other thread can set the collector, or need it, in between.
-    _, frames, _ = map(call, (gc.disable, ask, gc.enable))
-    return frames  # type: ignore[no-any-return]
+    _, answer, _ = map(call, (gc.disable, ask, gc.enable))
+    return answer

@@ -7,6 +7,7 @@ import contextvars
 from asyncio import tasks
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from concmagic.cell import Outcome, Program
@@ -36,7 +37,7 @@ async def run_async(
         stop = StopTasks(cell_tasks)
         with _uncounted(asyncio.current_task()), Interrupts(stop, options.timeout) as interrupts:
             outcome = await _outcome(task, stop)
-            if settings.cancel_left_running and not interrupts.reason:
+            if settings.cancel_left_running:
                 await cell_tasks.cancel_and_wait()
     except BaseException:  # of what is around the cell: it must not begin later, beside or instead of this
         task.cancel()
@@ -44,6 +45,8 @@ async def run_async(
     _take_over(context)
     if not interrupts.reason or not stop.acted:
         return outcome
+    if task.done() and not isinstance(outcome.error, asyncio.CancelledError):
+        return replace(outcome, handled=tuple(interrupts.came))
     return Outcome(error=interrupts.ended(stop.where(task, outcome.error)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import signal
 import sys
 import types
 from asyncio import base_events, events, runners, tasks
@@ -19,6 +20,17 @@ from typing import Any
 from concmagic.interpreter import reading
 from concmagic.interpreter.frames import getframe
 from concmagic.on_import import on_import
+
+# Whose frames an idle loop has: `select`, the loop's own methods, ours (""), the runner. uvloop's has none.
+_IDLE = (
+    "selectors",
+    base_events.__name__,
+    "asyncio.unix_events",
+    "asyncio.windows_events",
+    "",
+    runners.__name__,
+)
+_LOOP = ("_run_once", "run_forever", "run_until_complete")
 
 
 @contextmanager
@@ -63,6 +75,39 @@ def on_a_loop_of_its_own(run: Callable[[], Any]) -> Any:
         return await run()
 
     return asyncio.run(main())
+
+
+def cancels_main_task(frame: types.FrameType | None) -> bool:
+    """Let a loop that stands idle under `asyncio.run` do what a script's does about its first interrupt.
+
+    It cancels its main task, and answers the interrupt as that answers: `False` where there is no such loop,
+    where it knows already, or where a step holds it, which a script would let run to its end.
+    """
+    runner = _idle_runner(frame)
+    if runner is None:
+        return False
+    self, task = runner.f_locals.get("self"), runner.f_locals.get("task")
+    on_signal = reading.borrowed(self, "_on_sigint")
+    if on_signal is None or task is None or task.done() or getattr(self, "_interrupt_count", 1):
+        return False
+    on_signal(signal.SIGINT, frame, task)
+    return True
+
+
+def _idle_runner(frame: types.FrameType | None) -> types.FrameType | None:
+    """The frame of `Runner.run` whose loop waits for something to do."""
+    while frame is not None and _module(frame) in _IDLE:
+        if _module(frame) == runners.__name__:
+            return frame if frame.f_code.co_qualname == "Runner.run" else None
+        if _module(frame) == base_events.__name__ and frame.f_code.co_name not in _LOOP:
+            return None
+        frame = frame.f_back
+    return None
+
+
+def _module(frame: types.FrameType) -> str:
+    name = str(frame.f_globals.get("__name__", ""))
+    return "" if name.startswith("concmagic.") else name
 
 
 class _StandIn(types.ModuleType):

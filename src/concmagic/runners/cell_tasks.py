@@ -1,8 +1,9 @@
 """The tasks that a cell made on the kernel's loop, and how an interrupt stops them.
 
 KeyboardInterrupt in a step would end the kernel's loop. So where a step of the cell holds the loop a signal
-raises CancelledError; where the loop is idle it wakes it. Then all tasks of the cell are cancelled, get a
-moment for their `finally`, and are left behind if they do not end.
+raises CancelledError; where the loop is idle it wakes it. Then the cell's own task is cancelled, as a plain
+cell's is, and once that is over the others, each once: their `finally` may await as long as it needs. A
+second signal cancels again, and what has not ended in a moment is left behind.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from typing import Any
 from concmagic.cell import Outcome
 from concmagic.runners import tracebacks
 from concmagic.runners.pending_jobs import PendingJobs
-
-GRACE_S = 0.4  # with the loop's wake-up this keeps an interrupt under half a second
+from concmagic.runners.reach import GRACE_S, Click
 
 _ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
 # Tasks that the kernel makes for its messages while the cell runs: cancelling one would end the kernel.
@@ -37,10 +37,10 @@ class CellTasks:
     def __contains__(self, task: object) -> bool:
         return isinstance(task, asyncio.Future) and task not in self._before and not _is_kernels(task)
 
-    async def cancel_and_wait(self, spare: set[asyncio.Task[Any]] | None = None) -> None:
+    async def cancel_and_wait(self) -> None:
         """Cancel them, give them a moment to end, and leave those that do not."""
         waiting = self.pending()
-        for task in waiting - (spare or set()):
+        for task in waiting:
             _cancel(task)
         if waiting:
             _, waiting = await asyncio.wait(waiting, timeout=GRACE_S)
@@ -54,34 +54,68 @@ class CellTasks:
 
 
 class StopTasks:
-    """What a signal does to a cell that awaits."""
+    """What an interrupt does to a cell that awaits."""
 
     def __init__(self, cell_tasks: CellTasks) -> None:
         self._tasks = cell_tasks
         self._loop = cell_tasks.loop
-        self._requested: asyncio.Future[None] = self._loop.create_future()
+        self._first: asyncio.Future[None] = self._loop.create_future()
+        self._second: asyncio.Future[None] = self._loop.create_future()
         self._pending = PendingJobs()
         self._struck: set[asyncio.Task[Any]] = set()
-        self.acted = False
+        self._last: Click | None = None
+
+    @property
+    def acted(self) -> bool:
+        """Whether an interrupt came."""
+        return self._last is not None
 
     def __call__(self, frame: types.FrameType | None) -> None:
-        if not self.acted:
-            self.acted = True
-            self._pending.cancel()
-        self._loop.call_soon_threadsafe(self._request)
-        task = asyncio.current_task(self._loop)
-        if _may_raise(frame, task is not None and task in self._tasks):
-            if task is not None:
-                self._struck.add(task)
-            raise asyncio.CancelledError
+        self._last = Click(self._last)
+        self._strike(self._last, frame)
+
+    def needs_again(self, frame: types.FrameType | None, handled: BaseException | None) -> bool:
+        click = self._last
+        return click is not None and (click.is_pending or click.again(frame, handled) is not None)
+
+    def again(self, frame: types.FrameType | None, handled: BaseException | None) -> None:
+        click = self._last
+        if click is not None and click.is_pending:
+            self._strike(click, frame)
+        elif click is not None:
+            found = click.again(frame, handled)
+            if found is not None and isinstance(found.error, asyncio.CancelledError):
+                found.strike()
 
     async def until_over(self, task: asyncio.Task[Outcome]) -> None:
-        """Wait until the cell's task has ended, or a signal has ended the cell."""
-        either: set[asyncio.Future[Any]] = {task, self._requested}
+        """Wait until the cell's task has ended, or a second interrupt lets nobody wait for it."""
+        await self._any_of(task, self._first)
+        if self._first.done() and not task.done():
+            await self._end(task)
+        self._first.cancel()
+        self._second.cancel()
+
+    async def _end(self, task: asyncio.Task[Outcome]) -> None:
+        """After the first interrupt: let the cell's task handle it, then the others."""
+        if task not in self._struck:
+            _cancel(task)
+        await self._any_of(task, self._second)
+        if task.done() and not _is_cancelled(task):  # the cell has caught it: its tasks are its own
+            return
+        self._pending.cancel()
+        waiting = self._tasks.pending()
+        for each in waiting - self._struck:
+            if not each.cancelling():  # else it is on its way out, as a child of `gather` is
+                _cancel(each)
+        while waiting and not self._second.done():
+            await self._any_of(*waiting, self._second)
+            waiting = {each for each in waiting if not each.done()}
+        if waiting:
+            await self._tasks.cancel_and_wait()
+
+    async def _any_of(self, *futures: asyncio.Future[Any]) -> None:
+        either = set(futures)
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if self._requested.done():
-            await self._tasks.cancel_and_wait(spare=self._struck)
-        self._requested.cancel()
 
     def where(self, task: asyncio.Task[Outcome], error: BaseException | None) -> BaseException | None:
         """Something that stands where the cell was when it was ended."""
@@ -89,9 +123,25 @@ class StopTasks:
             return error
         return asyncio.CancelledError().with_traceback(tracebacks.of_frames(_awaiting_frames(task)))
 
-    def _request(self) -> None:
-        if not self._requested.done():
-            self._requested.set_result(None)
+    def _strike(self, click: Click, frame: types.FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._request, click)
+        task = asyncio.current_task(self._loop)
+        if _may_raise(frame, task is not None and task in self._tasks):
+            if task is not None:
+                self._struck.add(task)
+            click.error = asyncio.CancelledError()
+            raise click.error
+
+    def _request(self, click: Click) -> None:
+        if not click.is_told:
+            click.is_told = True
+            asked = self._second if self._first.done() else self._first
+            if not asked.done():
+                asked.set_result(None)
+
+
+def _is_cancelled(task: asyncio.Task[Outcome]) -> bool:
+    return task.cancelled() or isinstance(task.result().error, asyncio.CancelledError)
 
 
 def _cancel(task: asyncio.Task[Any]) -> None:

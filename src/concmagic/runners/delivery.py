@@ -31,6 +31,7 @@ class Delivery:
 
     def __init__(self) -> None:
         self._running = False
+        self._acted = False
 
     def start(self) -> None:
         """Begin, after the handler has been set; it stays what `signal.getsignal` answers."""
@@ -71,16 +72,21 @@ class Delivery:
         self._read.close()
         self._write.close()
 
+    def acted(self) -> None:
+        """Called by the handler: the signals so far were acted on, and no wait has to be broken for them."""
+        self._acted = True
+
     def _run(self) -> None:
         with suppress(OSError):  # the cell has closed it
             while (told := os.read(self._read.number, 65536)) and _STOP not in told:
                 if self._thread.pause(0):
                     return
                 self._break_the_wait()
+                self._acted = False
 
     def _break_the_wait(self) -> None:
         signum = _harmless()
-        if signum is None or self._thread.pause(NUDGES_S[0]):
+        if signum is None or self._thread.pause(NUDGES_S[0]) or self._acted:
             return
         nothing = os.open(os.devnull, os.O_WRONLY)
         faulthandler.register(signum, file=nothing, all_threads=False, chain=True)
@@ -88,7 +94,7 @@ class Delivery:
             for delay_s in NUDGES_S[1:]:
                 with suppress(ProcessLookupError):  # the interpreter ends
                     signal.pthread_kill(threading.main_thread().ident or 0, signum)
-                if self._thread.pause(delay_s):
+                if self._thread.pause(delay_s) or self._acted:
                     return
         finally:
             faulthandler.unregister(signum)

@@ -1,7 +1,8 @@
-"""One interrupt ends the cell, whatever it is doing; `--timeout` goes the same way.
+"""One interrupt ends a cell that does not handle it, whatever it is doing; `--timeout` goes the same way.
 
-While the cell runs SIGINT is ours. The first is repeated from a thread until the cell is over, because one
-exception is not enough: `with ThreadPoolExecutor()` waits for its workers again while it is on its way out.
+While the cell runs SIGINT is ours. Each interrupt is raised once. A thread then looks where the main thread
+stands, and has it raised again where the first was lost, or where a pool's exit waits for jobs that nobody
+wants any more. `reach` tells which these are; whatever the user's own code does about it is left alone.
 """
 
 from __future__ import annotations
@@ -9,23 +10,42 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import sys
+import sysconfig
 import threading
 import types
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, Protocol
 
 from concmagic import sentences
 from concmagic.bounded import held
+from concmagic.clock import monotonic_ns
 from concmagic.errors import NoTimeoutError
 from concmagic.recording.before_end import look_before_end
 from concmagic.recording.ours import FAREWELL_S, OwnThread
+from concmagic.recording.thread_frames import handled_in, thread_frames
 from concmagic.runners.delivery import Delivery
 
-FIRST_REPEAT_S = 0.3
-REPEAT_S = 0.2
+LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
+
+# To read the frames of a thread that runs meanwhile is not safe there: the main thread looks by itself.
+_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 Reason = Literal["", "interrupt", "timeout"]
+
+
+class Stop(Protocol):
+    """What an interrupt does to a cell."""
+
+    def __call__(self, frame: types.FrameType | None) -> None:
+        """One has come, and met the main thread in `frame`; this may raise."""
+
+    def needs_again(self, frame: types.FrameType | None, handled: BaseException | None) -> bool:
+        """Whether the last one has to be raised again; asked in another thread, so it changes nothing."""
+
+    def again(self, frame: types.FrameType | None, handled: BaseException | None) -> None:
+        """Raise it again if that is so."""
 
 
 class Deferred:
@@ -56,21 +76,22 @@ class Deferred:
 
 
 class Interrupts:
-    """SIGINT for the length of a `with` block. `on_signal` says what a signal does to the cell.
+    """SIGINT for the length of a `with` block; `stop` is what it does to the cell.
 
     Outside the main thread Python delivers no signals, and there this does nothing.
     """
 
-    def __init__(self, on_signal: Callable[[types.FrameType | None], None], timeout: float | None) -> None:
-        self._on_signal = on_signal
+    def __init__(self, stop: Stop, timeout: float | None) -> None:
+        self._stop = stop
         self._timeout = timeout
         self._pid = os.getpid()
         self._active = threading.current_thread() is threading.main_thread()
-        self._timer: _Sender | None = None
-        self._repeater: _Sender | None = None
+        self._senders: list[_Sender] = []
         self._delivery = Delivery()
         self._open = True
+        self._is_look = False  # the next signal is no interrupt: the main thread is asked to look
         self.reason: Reason = ""
+        self.came: list[tuple[str, int]] = []  # what, and when
 
     def __enter__(self) -> Interrupts:
         if self._active:
@@ -79,8 +100,8 @@ class Interrupts:
             self._delivery.start()
             self._take_over_from(getattr(self._before, "__self__", None))
             if self._timeout is not None:
-                self._timer = _Sender(self._timeout, None, self._time_is_up)
-                if not self._timer.is_started:
+                self._send(self._timeout, None, self._time_is_up)
+                if not self._senders[-1].is_started:
                     self.__exit__()
                     raise NoTimeoutError(sentences.NO_TIMEOUT)
         return self
@@ -89,9 +110,8 @@ class Interrupts:
         if not self._active:
             return
         self._open = False
-        for sender in (self._timer, self._repeater):
-            if sender is not None:
-                sender.stop()
+        for sender in self._senders:
+            sender.stop()
         os.getppid()  # a system call: a signal sent just now arrives here, at a handler that ignores it
         self._delivery.stop()
         if signal.getsignal(signal.SIGINT) is self._handler:  # else the cell has set one of its own
@@ -109,36 +129,54 @@ class Interrupts:
     def _take_over_from(self, before: object) -> None:
         if isinstance(before, Deferred) and before.noted:
             before.noted = False
-            self.reason = "interrupt"
-            self._repeater = _Sender(0.0, REPEAT_S)
+            self._send(0.0, None, lambda: True)
 
-    def _time_is_up(self) -> None:
+    def _send(self, delay_s: float, repeat_s: float | None, wanted: Callable[[], bool]) -> None:
+        self._senders.append(_Sender(delay_s, repeat_s, wanted))
+
+    def _time_is_up(self) -> bool:
         self.reason = self.reason or "timeout"
+        return True
 
     def _handle(self, signum: int, frame: types.FrameType | None) -> None:
         if os.getpid() != self._pid:  # a forked child inherits the handler, and is no part of this
             signal.default_int_handler(signum, frame)
         if not self._open:
             return
+        self._delivery.acted()
+        if self._is_look:
+            self._is_look = False
+            self._stop.again(frame, sys.exception())
+            return
         self.reason = self.reason or "interrupt"
-        if self._repeater is None:
+        self.came.append(("interrupt" if self.came else self.reason, monotonic_ns()))
+        if len(self.came) == 1:
             look_before_end(frame)
-            self._repeater = _Sender(FIRST_REPEAT_S, REPEAT_S)
-        self._on_signal(frame)
+            self._send(LOOK_S, LOOK_S, self._wants_look)
+        self._stop(frame)
+
+    def _wants_look(self) -> bool:
+        """Called in the sender's thread. What it sees may have changed since: the main thread decides."""
+        try:
+            main = threading.main_thread().ident or 0
+            wants = _FREE_THREADED or self._stop.needs_again(thread_frames().get(main), handled_in(main))
+        except Exception:  # frames of the user's code, with whatever their variables hold
+            return False
+        self._is_look = self._is_look or wants
+        return wants
 
 
 class _Sender:
-    """A thread below `threading` that sends SIGINT to the main thread after a delay, then again and again.
+    """A thread below `threading` that sends SIGINT to the main thread after a delay, then again and again,
+    each time if `wanted()`.
 
     Where no thread is to be had nothing is sent: a click still is what it is in a plain cell.
     """
 
-    def __init__(
-        self, delay_s: float, repeat_s: float | None, before: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, delay_s: float, repeat_s: float | None, wanted: Callable[[], bool]) -> None:
         self._delay_s = delay_s
         self._repeat_s = repeat_s
-        self._before = before
+        self._wanted = wanted
         self._stopped = False
         self._sending = _thread.allocate_lock()
         self._thread = OwnThread(self._send_until_stopped)
@@ -159,9 +197,8 @@ class _Sender:
             with held(self._sending, FAREWELL_S):
                 if self._stopped:
                     return
-                if self._before is not None:
-                    self._before()
-                _interrupt_main()
+                if self._wanted():
+                    _interrupt_main()
             delay_s = self._repeat_s
 
 

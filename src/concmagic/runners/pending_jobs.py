@@ -1,4 +1,8 @@
-"""After an interrupt no job of the cell's pools begins any more: their queues are emptied."""
+"""After an interrupt no job of the cell's pools begins any more: their queues are emptied.
+
+Not before the cell gives its jobs up, by its end or by leaving the `with` of the pool: a cell that catches
+the interrupt may still want them.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +17,49 @@ class PendingJobs:
     """The jobs that pools used since now have not begun. Pools of earlier cells are left alone."""
 
     def __init__(self) -> None:
-        self._queues_before = list(_thread_pools().values())
-        self._managers_before = list(_process_pools())
+        self._before = Workers()
 
     def cancel(self) -> None:
         """Cancel them; safe to call in a signal handler."""
         for jobs in list(_thread_pools().values()):
-            if not any(jobs is known for known in self._queues_before):
+            if not self._before.read(jobs):
                 _cancel_queued(jobs)
         for manager in list(_process_pools()):
-            if not any(manager is known for known in self._managers_before):
+            if not self._before.read(manager):
                 _cancel_pending(manager)
+
+
+class Workers:
+    """The pools of `concurrent.futures` that have workers now."""
+
+    def __init__(self) -> None:
+        self._known = [*_thread_pools().values(), *_process_pools()]
+
+    def read(self, jobs: Any) -> bool:
+        """Whether they read this queue, or this manager fed them."""
+        return any(jobs is known for known in self._known)
+
+    def may_belong_to(self, pool: Any) -> bool:
+        """Whether this pool had workers then, as far as one can tell: one of another make may have had."""
+        jobs = getattr(pool, "_work_queue", None)
+        manager = getattr(pool, "_executor_manager_thread", None)
+        if jobs is None and manager is None:
+            return True
+        return self.read(jobs) or self.read(manager) or not _is_listed(manager)
+
+
+def cancel_jobs_of(pool: Any) -> None:
+    """Cancel what this one pool has not begun; safe to call in a signal handler."""
+    if hasattr(pool, "_work_queue"):
+        _cancel_queued(pool._work_queue)
+    manager = getattr(pool, "_executor_manager_thread", None)
+    if manager is not None:
+        _cancel_pending(manager)
+
+
+def _is_listed(manager: Any) -> bool:
+    """Other makes of process pools (loky) keep lists of their own."""
+    return manager is None or any(manager is known for known in _process_pools())
 
 
 def _thread_pools() -> Any:

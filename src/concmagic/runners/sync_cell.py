@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 from typing import Any
 
 from concmagic.cell import Outcome, Program
 from concmagic.interpreter.reading import running_loop
 from concmagic.options import Options
 from concmagic.runners import tracebacks
-from concmagic.runners.asyncio_run import loops_of_the_cell
+from concmagic.runners.asyncio_run import cancels_main_task, loops_of_the_cell
 from concmagic.runners.cell_tasks import CellTasks
 from concmagic.runners.interrupts import Interrupts
 from concmagic.runners.pending_jobs import PendingJobs
+from concmagic.runners.reach import Click
 
 
 def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
@@ -23,9 +25,12 @@ def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
         outcome = _contained(program)
     if cell_tasks is not None:
         cell_tasks.cancel()
-    if stop.raised is None:
+    if not interrupts.reason:
         return outcome
-    return Outcome(error=interrupts.ended(stop.first()))
+    if not isinstance(outcome.error, KeyboardInterrupt):
+        return replace(outcome, handled=tuple(interrupts.came))
+    stop.drop_jobs()
+    return Outcome(error=interrupts.ended(stop.placed(outcome.error)))
 
 
 def _on_the_running_loop() -> CellTasks | None:
@@ -47,27 +52,53 @@ def _inside(program: Program) -> Any:
 
 
 class _Stop:
-    """What a signal does to the cell: KeyboardInterrupt where it stands, and no new jobs."""
+    """What an interrupt does to the cell: KeyboardInterrupt where it stands."""
 
     def __init__(self) -> None:
         self._pending = PendingJobs()
         self._where: types.TracebackType | None = None
-        self.raised: KeyboardInterrupt | None = None
+        self._first: KeyboardInterrupt | None = None
+        self._last: Click | None = None
 
     def __call__(self, frame: types.FrameType | None) -> None:
+        self._last = Click(self._last)
+        self._strike(self._last, frame)
+
+    def needs_again(self, frame: types.FrameType | None, handled: BaseException | None) -> bool:
+        click = self._last
+        return click is not None and (click.is_pending or click.again(frame, handled) is not None)
+
+    def again(self, frame: types.FrameType | None, handled: BaseException | None) -> None:
+        click = self._last
+        if click is not None and click.is_pending:
+            self._strike(click, frame)
+        elif click is not None and _frames_inside(frame):
+            found = click.again(frame, handled)
+            if found is not None:
+                click.error = found.error
+                found.strike()
+
+    def placed(self, error: BaseException) -> BaseException:
+        """What the cell ended with; the first stands where it met the cell, wherever it came since."""
+        return error.with_traceback(self._where) if error is self._first else error
+
+    def drop_jobs(self) -> None:
+        """The cell is over: of its pools' jobs none begins any more."""
+        self._pending.cancel()
+
+    def _strike(self, click: Click, frame: types.FrameType | None) -> None:
         frames = _frames_inside(frame)
         if not frames:  # the cell has not begun, or is over
             return
+        if cancels_main_task(frame):
+            click.is_told = True
+            return
         error = KeyboardInterrupt()
-        if self.raised is None:
-            self.raised = error
+        click.error = error
+        if self._first is None:
+            self._first = error
             self._where = tracebacks.of_frames(frames)
-            self._pending.cancel()
         raise error
-
-    def first(self) -> BaseException | None:
-        """The first, standing where the signal met the cell, however it was handled on its way up."""
-        return self.raised and self.raised.with_traceback(self._where)
 
 
 def _frames_inside(frame: types.FrameType | None) -> list[types.FrameType]:

@@ -36,6 +36,13 @@ def ran_by(runner: str) -> str:
     return f"This cell was run by {runner}, as %autoawait says: of tasks only those of asyncio are seen."
 
 
+def handled_by_cell(what: str, after_ns: list[int], went_on_ns: int) -> str:
+    """Interrupts that did not end the cell: its own code handled them."""
+    when = " and after ".join(duration(ns) for ns in after_ns[:3])
+    who = "--timeout interrupted the cell" if what == "timeout" else "Interrupted"
+    return f"{who} after {when}: the cell's own code handled it, and went on for {duration(went_on_ns)}."
+
+
 def too_old(name: str, found: str, needed: str) -> str:
     """Say which version of a tool is needed."""
     return f"concmagic needs {name} {needed} or newer, and this is {found}: %pip install -U {name}, then restart."

@@ -81,7 +81,8 @@ def cancelled_by(
         by = None  # the interrupt may have struck in that task's step
     if by is None:
         return ""
-    if isinstance(by, int) and tasks[by].origin == "kernel":  # the one that runs cells ended this one, too
+    if isinstance(by, int) and (tasks[by].origin == "kernel" or _hands_on(tasks[by], tasks, cell_outcome)):
+        # The one that runs cells ended this one, too.
         return sentences.cancelled_by(_STOPPED_CELL.get(cell_outcome, ""))
     if isinstance(by, int):
         return sentences.cancelled_by(names.get(by, ""))
@@ -113,6 +114,13 @@ def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake |
             return source.never_begun_by or source.number
         task = source
     return None
+
+
+def _hands_on(task: TaskRecord, tasks: Mapping[int, TaskRecord], cell_outcome: str) -> bool:
+    """Whether what stopped the cell has cancelled this task, and it cancelled others on its way out."""
+    wake = _cancelling(task)
+    source = tasks.get(wake.task) if wake is not None and wake.task is not None else None
+    return cell_outcome in _STOPPED_CELL and source is not None and source.origin == "kernel"
 
 
 def _cancelling(task: TaskRecord) -> Wake | None:

@@ -1,0 +1,152 @@
+"""Whether an interrupt has to be raised once more, told from where the main thread stands.
+
+Once code of the user's has met the exception nothing is raised again: an `except`, a `finally`, the exit of
+a `with` run to their end, for a plain cell gives them that time, too. It is raised again only where that is
+certain to cut nothing of theirs:
+
+- in the exit of a pool that the exception itself has led to, and that waits for the pool's jobs. The frames
+  tell: such an exit was called with the exception, and no frame of the user's stands inside.
+- in `asyncio.run`, after a second interrupt, where tasks that swallow their cancellation are waited for.
+- where it was lost. Its traceback tells how far it came, for Python adds each frame that it is raised
+  through or caught in (from 3.12 one by one, on 3.11 all at once when it is caught). If the last of them is
+  gone and had no handler for the place, C code has dropped the exception, as it does for `__del__`. If that
+  frame is a library's and stands at the same instruction again, it was caught there to wait on. Both count
+  only while the thread handles no exception at all, or this one might be on its way still.
+
+`sys.exception` and `sys._current_exceptions` tell the innermost exception that is handled, which under an
+event loop may be another one than that further out. So they can say "none", but not "not this one".
+Where the answer is not known it is no: a second click is always there.
+"""
+
+from __future__ import annotations
+
+import dis
+from asyncio import CancelledError, all_tasks
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+from concmagic.clock import monotonic
+from concmagic.interpreter.reading import borrowed
+from concmagic.recording.tasks.origin import place_of
+from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
+
+# Classes whose `with` block is left only when the workers are done, by module and name.
+_POOLS = {
+    ("concurrent.futures._base", "Executor"),
+    ("joblib.parallel", "Parallel"),
+    ("multiprocess.pool", "Pool"),
+    ("multiprocessing.pool", "Pool"),
+    ("pebble.pool.base_pool", "BasePool"),
+}
+
+
+GRACE_S = 0.4  # for tasks that a second interrupt has cancelled again
+
+
+class Again:
+    """An exception that is to be raised again, and the pool whose exit that ends."""
+
+    def __init__(self, error: BaseException, pool: Any = None) -> None:
+        self.error = error
+        self.pool = pool
+
+    def strike(self) -> None:
+        """Raise it; jobs that the pool has not begun never begin."""
+        cancel_jobs_of(self.pool)
+        raise self.error.with_traceback(None)
+
+
+class Click:
+    """One interrupt, and how far it came; `before` is the one before it in this cell."""
+
+    def __init__(self, before: Click | None) -> None:
+        self._at_s = monotonic()
+        self._is_first = before is None
+        self.error: BaseException | None = None  # what was raised
+        self.is_told = False  # an event loop knows, and cancels
+        self._workers = Workers()
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether nothing has come of it yet."""
+        return self.error is None and not self.is_told
+
+    def again(self, frame: FrameType | None, handled: BaseException | None) -> Again | None:
+        """What has to be raised again in `frame`, where the main thread stands and handles `handled`."""
+        found = _at_exit_of_pool(frame)
+        if found is not None:  # a pool that had no workers then is part of a clean-up
+            return found if self._workers.may_belong_to(found.pool) else None
+        if not self._is_first and monotonic() > self._at_s + GRACE_S and _waits_for_tasks(frame):
+            return Again(KeyboardInterrupt())
+        if self.error is not None and not self.is_told and _is_lost(self.error, frame, handled):
+            return Again(self.error)
+        return None
+
+
+def _at_exit_of_pool(frame: FrameType | None) -> Again | None:
+    """The pool's exit that an interrupt has led to and in which nothing of the user's runs, if it is one."""
+    while frame is not None and place_of(frame.f_code.co_filename) != "user":
+        found = _exit_at(frame) or _end_of_loop_at(frame)
+        if found is not None:
+            return found
+        frame = frame.f_back
+    return None
+
+
+def _exit_at(frame: FrameType) -> Again | None:
+    code = frame.f_code
+    if code.co_name != "__exit__" or not code.co_varnames:
+        return None
+    names = frame.f_locals
+    pool = names.get(code.co_varnames[0])
+    if not any((kind.__module__, kind.__name__) in _POOLS for kind in type(pool).__mro__):
+        return None
+    errors = (value for value in _flat(names) if isinstance(value, (KeyboardInterrupt, CancelledError)))
+    error = next(errors, None)
+    return None if error is None else Again(error, pool)
+
+
+def _flat(names: Any) -> Iterator[Any]:
+    """The arguments, also those of `*exception`."""
+    for value in [*names.values()]:
+        yield from value if isinstance(value, tuple) else (value,)
+
+
+def _end_of_loop_at(frame: FrameType) -> Again | None:
+    """`asyncio.run` on its way out, where it waits for the threads of the loop's own executor."""
+    if frame.f_code.co_name != "close" or frame.f_globals.get("__name__") != "asyncio.runners":
+        return None
+    loop = getattr(frame.f_locals.get("self"), "_loop", None)
+    tasks = all_tasks(loop) if loop is not None else ()
+    if [getattr(task.get_coro(), "__name__", "") for task in tasks] != ["shutdown_default_executor"]:
+        return None
+    return Again(KeyboardInterrupt(), getattr(loop, "_default_executor", None))
+
+
+def _waits_for_tasks(frame: FrameType | None) -> bool:
+    """Whether `asyncio.run` is on its way out, and waits for tasks that it has cancelled."""
+    while frame is not None and place_of(frame.f_code.co_filename) != "user":
+        if frame.f_code.co_name == "_cancel_all_tasks":
+            return frame.f_globals.get("__name__") == "asyncio.runners"
+        frame = frame.f_back
+    return False
+
+
+def _is_lost(error: BaseException, frame: FrameType | None, handled: BaseException | None) -> bool:
+    last = error.__traceback__
+    if last is None or handled is not None:
+        return False
+    while frame is not None and frame is not last.tb_frame:
+        frame = frame.f_back
+    if frame is None:
+        return not _has_handler(last.tb_frame.f_code, last.tb_lasti)
+    return frame.f_lasti == last.tb_lasti and place_of(frame.f_code.co_filename) != "user"
+
+
+def _has_handler(code: CodeType, place: int) -> bool:
+    """Whether an exception raised there meets an `except`, `finally` or `with`; True where unknown."""
+    parse = borrowed(dis, "_parse_exception_table")
+    if parse is None:
+        return True
+    return any(entry.start <= place < entry.end for entry in parse(code))
