@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from concmagic import sentences
+from concmagic.recording.sampler import helper
 from concmagic.recording.sampler import recorder as sampler
 from concmagic.recording.sampler.patience import MOST_LOOKS, Patience, StandsStillError
 from concmagic.recording.sampler.recorder import Sampler
@@ -212,6 +213,7 @@ def test_the_notebooks_default_for_sockets_is_not_ours() -> None:
 
 DEADLY = """
 import os, select, signal, sys
+from concmagic.recording.sampler import helper
 from concmagic.recording.sampler import recorder as sampler
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 def gone():
@@ -242,3 +244,23 @@ watching = sampler.Sampler(os.getpid())
 def test_with_sigpipe_at_its_default_a_dead_helper_ends_nobody(program: str, said: str) -> None:
     run = subprocess.run([sys.executable, "-c", DEADLY + program], capture_output=True, text=True)
     assert (run.returncode, run.stdout.strip()) == (0, said), run.stderr
+
+
+def test_the_process_in_the_middle_is_no_zombie_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine it can end after it was waited for: then the next cell asks for it again."""
+    spawned: list[int] = []
+
+    def spawn(control: int) -> int:
+        spawned.append(real_spawn(control))
+        return spawned[-1]
+
+    real_spawn, real_wait = helper._spawn, helper.gone_within
+    sampler.close()
+    monkeypatch.setattr(helper, "_spawn", spawn)
+    monkeypatch.setattr(helper, "gone_within", lambda is_gone, seconds: False)  # it takes too long
+    assert one_cell() == []
+    monkeypatch.setattr(helper, "gone_within", real_wait)
+    os.waitid(os.P_PID, spawned[0], os.WEXITED | os.WNOWAIT)  # it is a zombie now
+    assert one_cell() == []
+    with pytest.raises(ChildProcessError):
+        os.waitpid(spawned[0], os.WNOHANG)

@@ -32,6 +32,7 @@ class Helper:
         self._buffer = b""
         self._pidfd: Owned | None = None
         self._is_known = False
+        self._unreaped: int | None = None  # the process in the middle, as long as it is a zombie or runs
         self._socket, theirs = socket.socketpair()
         self._end = Owned(self._socket.fileno())
         try:
@@ -41,7 +42,7 @@ class Helper:
                 theirs.setblocking(True)
                 self.pid = middle = _spawn(theirs.fileno())
             self.pid = int(self.line(Patience(middle, may_sleep=True)).removeprefix("ready "))
-            _reap(middle)
+            self._unreaped = None if _is_reaped(middle) else middle
             with suppress(OSError, AttributeError):  # before Linux 5.3
                 self._pidfd = Owned(os.pidfd_open(self.pid))
         except BaseException:
@@ -70,6 +71,8 @@ class Helper:
         while b"\n" not in self._buffer:
             self._buffer += self._receive(1 << 16, patience)
         line, _, self._buffer = self._buffer.partition(b"\n")
+        if self._unreaped is not None and self.owner == os.getpid() and _is_reaped(self._unreaped, 0):
+            self._unreaped = None
         # It lives, so its number was its own when the pidfd was opened.
         self._is_known = self._pidfd is not None
         return line.decode(errors="replace")
@@ -142,11 +145,14 @@ def _spawn(control: int) -> int:
     )
 
 
-def _reap(middle: int) -> None:
+def _is_reaped(middle: int, seconds: float = _REAPING_S) -> bool:
     """The process in the middle forks and ends at once: when the fork has spoken it is over, or nearly.
 
     It is this process's child, so its number is its own until it is reaped. A SIGCHLD setting, or a thread
-    of the user's in `os.wait()`, may have done that already. One that was stopped is not waited for.
+    of the user's in `os.wait()`, may have done that already. One that was stopped, or that a busy machine
+    lets wait, is not waited for, and looked at again at the next cell.
     """
-    with suppress(ChildProcessError):
-        gone_within(lambda: os.waitpid(middle, os.WNOHANG) != (0, 0), _REAPING_S)
+    try:
+        return gone_within(lambda: os.waitpid(middle, os.WNOHANG) != (0, 0), seconds)
+    except ChildProcessError:
+        return True
