@@ -35,9 +35,8 @@ from concmagic.recording.patches import Patches
 _life: Life | None = None
 
 
-def begin_spawned(fields: dict[str, Any]) -> None:
-    """Called in a spawned or forkserver's child while it reads its first message."""
-    begun_ns = monotonic_ns()
+def begin_spawned(fields: dict[str, Any], begun_ns: int) -> None:
+    """Called in a spawned or forkserver's child while it reads its first message, from `begun_ns` on."""
 
     def begin() -> None:
         _new_life(Passport(**fields), begun_ns)

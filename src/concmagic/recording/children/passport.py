@@ -16,7 +16,8 @@ from concmagic.recording.texts import cut
 # It runs in the child before anything else of multiprocessing's message is used. The child's
 # Python may know no concmagic at all (`set_executable`): then it runs as it would without us.
 _ABOARD = """
-import sys
+import sys, time
+begun_ns = time.monotonic_ns()
 if root not in sys.path:
     sys.path.append(root)
 try:
@@ -28,7 +29,7 @@ except Exception:  # its Python knows no concmagic, or something else stands whe
     pass
 else:
     with shadows.ours_only():
-        begin_spawned(passport)
+        begin_spawned(passport, begun_ns)
 if hears:  # the interrupt that came meanwhile
     import signal
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

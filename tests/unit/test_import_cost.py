@@ -1,0 +1,78 @@
+"""What tracing cost: children side by side count once, children one after the other are summed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from concmagic.recording.raw import ProcessRecord, RawCalls, Recording
+from concmagic.trace.clock import CellClock
+from concmagic.trace.import_cost import cost
+
+MS = 1_000_000
+
+
+def child(pid: int, start_ms: int, method: str = "spawn") -> ProcessRecord:
+    """It takes 10 ms to be born, 20 for our imports, 5 for the tracer and 40 from its end to its exit."""
+    at = [(start_ms + each) * MS for each in (0, 10, 12, 32, 33, 38, 60, 100)]
+    started, born, begun, loaded, called, target, done, ended = at
+    return ProcessRecord(
+        pid=pid,
+        parent_pid=1,
+        name=f"Process-{pid}",
+        start_method=method,
+        origin="user",
+        started_ns=started,
+        born_ns=born,
+        begun_ns=begun,
+        loaded_ns=loaded,
+        called_ns=called,
+        target_ns=target,
+        done_ns=done,
+        ended_ns=ended,
+        exit_code=0,
+        main_native_id=pid,
+    )
+
+
+def told_ms(*children: ProcessRecord, wall_ms: int = 10_000) -> float:
+    kernel = replace(child(1, 0), parent_pid=None)
+    recording = Recording(
+        title="",
+        model="procs",
+        source="",
+        cell_file="",
+        cells={},
+        start_ns=0,
+        end_ns=wall_ms * MS,
+        main_native_id=1,
+        processes=(kernel, *children),
+    )
+    return cost(recording, CellClock(0, wall_ms * MS), 0, ()).seconds * 1000
+
+
+def test_children_one_after_another_cost_the_sum() -> None:
+    assert told_ms(child(2, 0)) == pytest.approx(20 + 5 + 0.85 * 40)
+    assert told_ms(*(child(2 + n, 100 * n) for n in range(20))) == pytest.approx(20 * 59)
+
+
+def test_children_side_by_side_cost_as_much_as_one() -> None:
+    assert told_ms(child(2, 0), child(3, 0), child(4, 0)) == pytest.approx(59)
+
+
+def test_of_a_fork_a_part_of_the_fork_itself_is_ours() -> None:
+    assert told_ms(child(2, 0, "fork")) == pytest.approx(0.6 * 10 + 59)
+
+
+def test_what_comes_after_the_cell_costs_it_nothing() -> None:
+    assert told_ms(child(2, 0), wall_ms=70) == pytest.approx(20 + 5 + 0.85 * 10)
+
+
+def test_calls_of_children_one_after_another_are_summed_too() -> None:
+    calls = RawCalls(b"", {}, {}, ((0, 0), (0, 0)), 1_000_000)
+    one = replace(child(2, 0), calls=calls)
+    two = replace(child(3, 200), calls=calls)
+    alone = told_ms(one)
+    assert told_ms(one, two) == pytest.approx(2 * alone)
+    assert told_ms(one, replace(child(3, 50), calls=calls)) < 2 * alone - 59
