@@ -203,7 +203,9 @@ def _from_threads(threads: Sequence[Track], says_which: bool) -> list[StateInter
             piece = _strongest(before, at, active)
             states += [piece] if piece is not None else []
             before = at
-        of_state, key = active[interval.state], (interval.reason, name)
+        # Only of those that run it is told which: of the others there may be thousands at once.
+        key = (interval.reason, name if interval.state is State.RUNNING else "")
+        of_state = active[interval.state]
         many = of_state.get(key, 0) + (1 if begins else -1)
         if many:
             of_state[key] = many

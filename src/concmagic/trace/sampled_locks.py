@@ -115,8 +115,8 @@ class SampledWaits:
         """Whether a stretch is the same wait: not if the thread has let go meanwhile what it waited for."""
         if one.address != address or start_ns - one.end_ns > self._near_ns:
             return False
-        between = self._between(self._clock.at(one.end_ns) - self._near_ns, self._clock.at(start_ns))
-        return all(who != one.native_id for who, _ in between)
+        who, _ = self._between(self._clock.at(one.end_ns) - self._near_ns, self._clock.at(start_ns))
+        return not bool((who == one.native_id).any())
 
     def _wait(self, one: _Slept, number: int, stood: Standing | None, is_last: bool) -> FoundWait:
         start, end = self._clock.at(one.start_ns), self._clock.at(one.end_ns)
@@ -139,13 +139,16 @@ class SampledWaits:
         Not before the wait began: a sample saw it go on after that.
         """
         since = max(start_ns, end_ns - self._near_ns)
-        near = [one for one in self._between(since, end_ns + self._near_ns) if one[0] != waiter]
-        return near[-1] if len({who for who, _ in near}) == 1 else (None, 0)
+        who, moments = self._between(since, end_ns + self._near_ns)
+        others = np.flatnonzero(who != waiter)
+        if not len(others) or (who[others] != who[others[0]]).any():
+            return None, 0
+        return int(who[others[0]]), int(moments[others[-1]])
 
-    def _between(self, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
-        """Who let a lock go between two moments, and when."""
+    def _between(self, start_ns: int, end_ns: int) -> tuple[Int64s, Int64s]:
+        """Who let a lock go between two moments, and when; thousands of threads may at once."""
         first, last = np.searchsorted(self._moments, (start_ns, end_ns), "left")
-        return list(zip(self._who[first:last].tolist(), self._moments[first:last].tolist(), strict=True))
+        return self._who[first:last], self._moments[first:last]
 
 
 def _with_stop(one: FoundWait, reader: LockReader, clock: CellClock) -> FoundWait:
