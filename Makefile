@@ -10,7 +10,7 @@ SECONDS ?= 600
 SEED ?= 1
 CELL ?=
 
-.PHONY: demo lab test test-all-pythons test-python test-js lint types soak bench broken-world pictures chromium clean help
+.PHONY: demo lab test test-all-pythons test-python test-js lint types soak stress bench broken-world pictures chromium clean help
 
 help:
 	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make test      lint, types, all tests (unit, kernel, browser, JavaScript)"
 	@echo "make test-all-pythons   unit and kernel tests on each of Python $(PYTHONS) that is here"
 	@echo "make soak      SECONDS=$(SECONDS) SEED=$(SEED): random cells, interrupts and faults, shared by the same Pythons"
+	@echo "make stress    500 cells of every kind in ten kernels, most past the budget of calls: what dies is printed"
 	@echo "make bench     what tracing costs, beside plain, bare VizTracer and other tools"
 	@echo "make broken-world   cells in interpreters in which a name that concmagic borrows is not what it was"
 	@echo "make pictures  draw sample pictures in light and dark into $(BUILD)/pictures"
@@ -81,6 +82,10 @@ test-all-pythons:
 	if [ -n "$$failed" ]; then echo "failed on:$$failed"; exit 1; fi
 
 test: lint types test-js test-python
+
+# The default Python; for another say PYTHON=, or run the script by that Python.
+stress: $(VENV)/test
+	$(BIN)/python tests/stress/many_cells.py --seed $(SEED)
 
 # `make soak SEED=3 CELL=17` runs one cell again. A Python given as a path is used as it is, with its packages.
 soak:

@@ -56,3 +56,39 @@ def test_one_that_is_stopped_in_the_cell_costs_its_evidence_and_a_sentence(noteb
     assert "stopped" in problems[0]
     notebook.check("%%threads -o trace\ntime.sleep(0.05)")
     assert notebook.value(ASKED) == (True, [])
+
+
+CHILDREN = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+def deadly():
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+def work(n):
+    return n + 1
+def is_deadly(_):
+    return signal.getsignal(signal.SIGPIPE) == signal.SIG_DFL
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_that_outlive_their_cell_are_asked_and_ended(notebook: Kernel, method: str) -> None:
+    notebook.check(CHILDREN)
+    made = f"ProcessPoolExecutor(2, multiprocessing.get_context({method!r}), deadly)"
+    notebook.check(f"%%procs -o trace\nkept = {made}\nassert all(kept.map(is_deadly, range(4)))")
+    for _ in range(2):  # they sleep, are woken by the next cell's jobs, and asked to hand over again
+        assert (
+            notebook.check("%%procs -o trace\nlist(kept.map(work, range(4)))").result_text == "[1, 2, 3, 4]"
+        )
+        assert notebook.value("[one for one in trace.cost.problems]") == []
+    notebook.check("kept.shutdown()")
+    pool = f"with multiprocessing.get_context({method!r}).Pool(2, deadly) as pool:"
+    cell = f"%%procs\n{pool}\n    found = pool.map(work, [1, 2])\nfound"
+    assert notebook.check(cell).result_text == "[2, 3]"  # ended by SIGTERM
+    assert notebook.is_alive
+
+
+def test_a_worker_of_a_loop_that_dies_is_told_as_ever(notebook: Kernel) -> None:
+    notebook.check("import os, signal")
+    run = notebook.run("%%procs -w 2 --keep-going for n in range(6)\nif n == 1: os.kill(os.getpid(), 9)\nn")
+    assert (run.ename, run.evalue) == ("ExceptionGroup", "1 of 6 items failed (1 sub-exception)")
+    assert notebook.check("%%procs -w 2 for n in range(4)\nn").result_text == "[0, 1, 2, 3]"

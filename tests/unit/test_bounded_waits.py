@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 import concmagic
+from concmagic import sentences
 from concmagic.bounded import gone_within, held, until
+from concmagic.recording import quiet
 from concmagic.recording.ours import OwnThread, contains
 
 ROOT = Path(concmagic.__file__).parent
@@ -202,3 +204,15 @@ def test_a_thread_of_ours_ends_when_it_is_told() -> None:
     assert thread.end(60)
     assert not contains(thread.native_id)
     assert thread.end(60)
+
+
+def test_a_thread_of_ours_that_fails_prints_nothing_and_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise KeyError("nothing today")
+
+    quiet.problems()
+    thread = OwnThread(fail)
+    thread.start()
+    assert thread.end(60)
+    assert quiet.problems() == [sentences.own_thread_failed(KeyError("nothing today"))]
+    assert capfd.readouterr() == ("", "")

@@ -10,6 +10,9 @@ import _thread
 import ctypes
 from collections.abc import Callable
 
+from concmagic import sentences
+from concmagic.recording import quiet
+
 FAREWELL_S = 2.0  # that a thread of ours gets to end: it waits for nothing, but the cores may be taken
 
 _native_ids: set[int] = set()
@@ -98,9 +101,10 @@ class OwnThread:
         try:
             hide()
             self._run()
+        except Exception as error:  # raised, it would be printed into the cell
+            quiet.note_loss(sentences.own_thread_failed(error))
         finally:
-            self._run = (
-                _nothing  # its owner has this object: both, and what they hold, would wait for the collector
-            )
+            # Its owner has this object: both, and what they hold, would wait for the collector.
+            self._run = _nothing
             remove(self.native_id)
             self._living.release()

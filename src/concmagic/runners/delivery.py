@@ -92,8 +92,10 @@ class Delivery:
         faulthandler.register(signum, file=nothing, all_threads=False, chain=True)
         try:
             for delay_s in NUDGES_S[1:]:
+                ident = threading.main_thread().ident  # it lives as long as the process
                 with suppress(ProcessLookupError):  # the interpreter ends
-                    signal.pthread_kill(threading.main_thread().ident or 0, signum)
+                    if ident:  # 0 is no thread, and to signal it ends the process
+                        signal.pthread_kill(ident, signum)
                 if self._thread.pause(delay_s) or self._acted:
                     return
         finally:

@@ -29,6 +29,12 @@ def call_not_noted(name: str, error: str) -> str:
     return f"Not every call of {name} could be noted, what it would tell is missing ({error})."
 
 
+def own_thread_failed(error: BaseException) -> str:
+    """Say that one of our own threads came to an end before its time; the cell ran as ever."""
+    kind = type(error).__name__
+    return f"A thread of concmagic's own failed, what it would have noted is missing ({kind}: {error})."
+
+
 def thread_not_recorded(error: BaseException) -> str:
     """Say that a thread is missing; it ran as ever."""
     return f"One of the cell's threads could not be recorded ({words_of(error)})."

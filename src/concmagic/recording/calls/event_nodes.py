@@ -131,7 +131,11 @@ def copy_nodes(head: TracerHead, passed: int = 0) -> bytes:
 
 
 def copy_part(head: TracerHead, start: int, end: int) -> bytes:
-    """Copy the events between two places of the buffer."""
+    """Copy the events between two places of the buffer.
+
+    It lasts until the tracer is emptied, which who reads does afterwards. While it is recorded into, this is
+    one call that keeps the GIL, and who writes has the GIL.
+    """
     return ctypes.string_at(head.buffer + start * NODE_BYTES, (end - start) * NODE_BYTES)
 
 

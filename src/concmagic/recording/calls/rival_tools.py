@@ -27,6 +27,9 @@ def _idle_tracer(hook: object) -> bool:
 
 
 def current_tracer() -> int:
-    """Address of the VizTracer tracer that collects now, 0 is none or that it cannot be told."""
+    """Address of the VizTracer tracer that collects now, 0 is none or that it cannot be told.
+
+    Only compared: it may be freed already.
+    """
     slot = library.pointer(library.file(), "curr_tracer") if library.loaded() is not None else None
     return 0 if slot is None else slot.value or 0

@@ -145,7 +145,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process of this number."""
+    """Whether there is a process of this number; where it is another's by now, something is kept longer."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic_ns, process_time_ns
 from concmagic.interpreter.reading import borrowed
+from concmagic.pipes import no_sigpipe
 from concmagic.recording.children import becoming, messages, prints, resources
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
@@ -179,7 +181,8 @@ class Life:
                 self.file.append("ending", monotonic_ns())
             self.file.append("end", self._evidence(exit_code))
         except Exception as error:
-            print(sentences.recorder_failed("child", error), file=sys.stderr)
+            with suppress(Exception), no_sigpipe():  # nobody reads what it says
+                print(sentences.recorder_failed("child", error), file=sys.stderr)
         finally:
             self._over.release()
 

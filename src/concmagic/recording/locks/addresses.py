@@ -161,4 +161,5 @@ class LockAddresses:
 
 
 def _address(lock: Any) -> int:
+    # It lives: the caller holds it. What the word says is only compared, never followed.
     return ctypes.c_ulong.from_address(id(lock) + _WORD).value

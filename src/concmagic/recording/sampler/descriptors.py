@@ -44,6 +44,7 @@ class Descriptors:
             return first
         if call not in _BY_ARRAY.get(_MACHINE, ()) or second != 1:
             return -1
+        # The thread may have gone on: then this, and the name, are of something else. Only words come of it.
         memory = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         try:
             (number,) = struct.unpack("=i", os.pread(memory, 4, first))

@@ -64,7 +64,7 @@ def _holder(address: int, size: int) -> tuple[int, int]:
     own = ctypes.pythonapi.PyThreadState_Get
     own.restype = ctypes.c_void_p
     state = own()
-    memory = ctypes.string_at(address, size)
+    memory = ctypes.string_at(address, size)  # static: it lasts as long as the process; others may write
     words = struct.pack("=QQ", round(sys.getswitchinterval() * 1e6), state)
     found = memory.find(words)
     if found < 0 or memory.find(words, found + 1) >= 0 or memory[found + 16] != 1:

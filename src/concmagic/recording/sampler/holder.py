@@ -33,6 +33,8 @@ class Holder:
         if not self.holder_at or not self.process.gil_start or self.process.mode != "syscall":
             return
         try:
+            # The file stays that of the memory it was opened for: where that is gone it reads as nothing. A
+            # thread state that was freed meanwhile tells a number that is none, or an earlier thread's.
             if self.memory < 0:
                 self.memory = os.open(f"/proc/{self.process.pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
             native_id = self.read()

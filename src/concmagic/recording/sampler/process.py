@@ -261,7 +261,10 @@ def serve(kernel: int, cores: int) -> None:
 
 
 def detach() -> None:
-    """Become nobody's child: a user's `os.wait()` and interrupts of the kernel's group miss it."""
+    """Become nobody's child: a user's `os.wait()` and interrupts of the kernel's group miss it.
+
+    A fork of a process with one thread, which has no children and runs no code but ours.
+    """
     os.closerange(CONTROL + 1, 1 << 12)
     os.chdir("/")
     os.setsid()

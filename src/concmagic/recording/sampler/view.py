@@ -76,7 +76,11 @@ class Process:
         return (GIL, 0) if inside else (FUTEX, first)
 
     def list_threads(self, room: int, rows: Rows) -> bool:
-        """Take in new threads; forget those that are gone."""
+        """Take in new threads; forget those that are gone.
+
+        A file of /proc stays its thread's: of one that has ended it reads as nothing, whoever has its number.
+        Where a process has ended and another has its number, that one's are listed: nobody asks for them.
+        """
         try:
             tids = {int(name) for name in os.listdir(self.folder)}
         except OSError:

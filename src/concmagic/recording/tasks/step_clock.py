@@ -12,6 +12,7 @@ from contextlib import suppress
 from threading import get_ident, get_native_id
 
 from concmagic.clock import monotonic_ns, thread_time_ns
+from concmagic.pipes import Owned
 from concmagic.recording.raw import LongStep
 
 LONG_NS = 1_000_000  # a step from this length on is looked at
@@ -26,6 +27,7 @@ class StepClock:
         self.steps: list[LongStep] = []
         self._last: dict[int, tuple[int, int, int]] = {}  # thread → when, its CPU time, its wait for a core
         self._files: dict[int, int] = {}
+        self._opened: list[Owned] = []
         self._closed = False
 
     def read(self) -> int:
@@ -54,7 +56,7 @@ class StepClock:
         """How long this thread has wanted a core and not had one; 0 where the system does not tell."""
         file = self._files.get(ident, -1 if self._closed else None)
         if file is None:
-            file = self._files[ident] = _open_schedstat()
+            file = self._files[ident] = self._open_schedstat()
         if file < 0:
             return 0
         try:
@@ -65,16 +67,17 @@ class StepClock:
     def close(self) -> None:
         """Close the files; what was noted stays."""
         self._closed = True  # the step in which this happens has yet to end
-        files, self._files = [*self._files.values()], {}
+        opened, self._opened, self._files = self._opened, [], {}
         self._last.clear()
-        for file in files:
-            if file >= 0:
-                with suppress(OSError):  # closed by somebody else already: all that was wanted
-                    os.close(file)
+        for each in opened:
+            with suppress(OSError):  # closed by somebody else already: all that was wanted
+                each.close()
 
-
-def _open_schedstat() -> int:
-    try:
-        return os.open(f"/proc/self/task/{get_native_id()}/schedstat", os.O_RDONLY)
-    except OSError:
-        return -1
+    def _open_schedstat(self) -> int:
+        """It stays this thread's: one that gets the same number later is not read."""
+        try:
+            file = os.open(f"/proc/self/task/{get_native_id()}/schedstat", os.O_RDONLY)
+        except OSError:
+            return -1
+        self._opened.append(Owned(file))
+        return file
