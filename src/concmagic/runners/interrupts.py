@@ -203,7 +203,8 @@ class _Sender:
 
 
 def _interrupt_main() -> None:
-    if hasattr(signal, "pthread_kill"):  # a real signal: it ends system calls, too
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    ident = threading.main_thread().ident  # it lives as long as the process; 0 would be no thread, and deadly
+    if hasattr(signal, "pthread_kill") and ident:  # a real signal: it ends system calls, too
+        signal.pthread_kill(ident, signal.SIGINT)
     else:
         _thread.interrupt_main()
