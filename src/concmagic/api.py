@@ -50,11 +50,11 @@ class Trace(model.Trace):
 
         return find(self, self.metrics, disabled=self.disabled_lints)
 
-    def report(self, question: str = "", note: str = "") -> Report:
+    def report(self, question: str = "", note: str = "", first: str = "") -> Report:
         """All that the renderers draw."""
         from concmagic.report_builder import build_report
 
-        return build_report(self, self.metrics, self.findings, question=question, note=note)
+        return build_report(self, self.metrics, self.findings, question=question, note=note, first=first)
 
     def to_pandas(self, table: Table = "states") -> pandas.DataFrame:
         """One table of the trace as a DataFrame; times in nanoseconds from the cell's start.

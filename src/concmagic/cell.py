@@ -42,6 +42,7 @@ class Outcome:
     handled: tuple[
         tuple[str, int], ...
     ] = ()  # what the cell's own code handled ("interrupt", "timeout"), when
+    notes: tuple[str, ...] = ()  # sentences of the runner's for the picture
 
     @property
     def word(self) -> str:

@@ -50,7 +50,7 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
     except BaseException:  # an interrupt as the recording began: the cell's own is an outcome
         session.release()
         raise
-    return _finish(session, outcome, program, options, settings)
+    return _finish(session, outcome, cell, program, options, settings)
 
 
 async def trace_cell_async(cell: Cell, program: Program, options: Options, settings: Any) -> Traced:
@@ -74,7 +74,7 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
     except BaseException:
         session.release()
         raise
-    return _finish(session, outcome, program, options, settings)
+    return _finish(session, outcome, cell, program, options, settings)
 
 
 def _session(cell: Cell, options: Options, settings: Any) -> RecordingSession:
@@ -94,21 +94,28 @@ def _writers() -> list[tuple[type, str]]:
 
 @paused_collection()
 def _finish(
-    session: RecordingSession, outcome: Outcome, program: Program, options: Options, settings: Any
+    session: RecordingSession,
+    outcome: Outcome,
+    cell: Cell,
+    program: Program,
+    options: Options,
+    settings: Any,
 ) -> Traced:
     """Stop recording before anything else, so that nothing of ours is timed; then derive the data to draw.
 
     Whatever fails here costs the picture, and is told in one line; the outcome is the cell's all the same.
     """
     from concmagic import sentences
+    from concmagic.runners.refused_loop import remedy
 
     try:
         with ours_only():
             recording = session.stop(outcome.word, jobs=program.jobs())
             trace = _read(recording, tuple(settings.lints_off))
             _tell_who_waited(outcome, trace, options)
-            note = " ".join(filter(None, (program.note, _handled(outcome, recording))))
-            report = trace.report(question=options.predict, note=note)
+            note = " ".join(filter(None, (program.note, *outcome.notes, _handled(outcome, recording))))
+            first = remedy(outcome.error, (cell.file, *cell.notebook))
+            report = trace.report(question=options.predict, note=note, first=first)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

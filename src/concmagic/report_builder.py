@@ -25,16 +25,21 @@ _SOON_NS = 50_000_000  # after the last call that was recorded
 
 
 def build_report(
-    trace: Trace, metrics: Metrics, findings: Sequence[Finding], question: str = "", note: str = ""
+    trace: Trace,
+    metrics: Metrics,
+    findings: Sequence[Finding],
+    question: str = "",
+    note: str = "",
+    first: str = "",
 ) -> Report:
-    """All that is drawn of one trace. `note` is a sentence of the runner's for the footer."""
+    """All that is drawn of one trace. `note` is a sentence for the footer, `first` one that answers alone."""
     cost, is_high = _cost(metrics)
     return Report(
         trace=trace,
-        headline=headline(trace, metrics, findings),
+        headline=first or headline(trace, metrics, findings),
         chips=(_concurrency(metrics), _parallelism(metrics)),
         findings=tuple(findings),
-        no_findings="" if findings else sentences.NO_FINDINGS,
+        no_findings="" if findings or first else sentences.NO_FINDINGS,
         band=_band(metrics),
         curves=(
             _curve(sentences.IN_FLIGHT, in_flight_curve(trace)),

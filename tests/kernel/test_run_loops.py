@@ -78,14 +78,6 @@ def test_asyncio_run_in_a_running_loop_fails_as_in_a_script(kernel: Kernel) -> N
     assert "cannot be called from a running event loop" in run.evalue
 
 
-def test_kernels_own_loop_cannot_be_run_again(kernel: Kernel) -> None:
-    run = kernel.run(
-        f"%%asyncio_trace\n{MAIN}c = main()\ntry:\n"
-        "    asyncio.get_running_loop().run_until_complete(c)\nfinally:\n    c.close()"
-    )
-    assert (run.ename, run.evalue) == ("RuntimeError", "This event loop is already running")
-
-
 def test_task_created_before_asyncio_run_is_on_the_kernels_loop(kernel: Kernel) -> None:
     kernel.check(
         f"%%asyncio_trace\n{MAIN}mine = asyncio.get_running_loop()\n"

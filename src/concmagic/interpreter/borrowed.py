@@ -44,6 +44,7 @@ _WAKES = "who woke a task, and why it had waited"
 _PARENTS = "which task made which"
 _FUTURES = "where futures were made"
 _SPEED = ""  # only the short way is lost
+_CELLS_RUN = "the notebook's own loop, run by the cell"
 _ENDS = "when a child process started or ended"
 _POOLS = "why a pool's workers do not start"
 _BY_VALUE = "functions of the notebook in processes that are spawned"
@@ -72,6 +73,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed(_LOOP, "call_exception_handler", "tasks", "exceptions that nobody asked for"),
     Borrowed(_LOOP, "run_forever", "tasks", "loops of the cell's own"),
     Borrowed(_LOOP, "_check_running", "tasks", "loops of the cell's own"),
+    Borrowed(_LOOP, "run_until_complete", "tasks", _CELLS_RUN),
     Borrowed("asyncio.locks.Lock", "acquire", "tasks", "which task had a lock"),
     Borrowed("asyncio.tasks", "sleep", "tasks", _SPEED, at_import=True),
     Borrowed("asyncio.tasks", "events", "tasks", "`gather` outside of a loop", since=(3, 14)),
@@ -94,6 +96,14 @@ TABLE: tuple[Borrowed, ...] = (
         )
     ),
     *(Borrowed(_TIMER, name, "tasks", _STEPS, inside=True) for name in ("_when", "_scheduled")),
+    *(
+        Borrowed(_LOOP, name, "notebook", _CELLS_RUN, inside=True)
+        for name in (
+            *("_run_once", "_stopping", "_signal_handlers"),
+            *("_executor_shutdown_called", "_asyncgens_shutdown_called"),
+        )
+    ),
+    Borrowed(_THREAD_POOL, "_shutdown", "notebook", _CELLS_RUN, inside=True),
     *(
         Borrowed(_LOOP, name, "tasks", _WAKES, inside=True)
         for name in ("_ready", "_scheduled", "_debug", "_closed", "_thread_id", "_selector", "_write_to_self")

@@ -20,6 +20,7 @@ from typing import Any
 from concmagic.interpreter import reading
 from concmagic.interpreter.frames import getframe
 from concmagic.on_import import on_import
+from concmagic.runners.kernel_loop import KernelLoop, kernel_loop_of_the_cell
 
 # Whose frames an idle loop has: `select`, the loop's own methods, ours (""), the runner. uvloop's has none.
 _IDLE = (
@@ -34,22 +35,26 @@ _LOOP = ("_run_once", "run_forever", "run_until_complete")
 
 
 @contextmanager
-def loops_of_the_cell() -> Iterator[None]:
-    """Allow loops of the cell's own in this thread until the block ends; outside of a loop, do nothing."""
+def loops_of_the_cell() -> Iterator[KernelLoop | None]:
+    """Allow loops of the cell's own in this thread until the block ends; outside of a loop, do nothing.
+
+    The kernel's own, too, may be run by the cell: the block is given what stands for it.
+    """
     kernel_loop = reading.running_loop()
     if kernel_loop is None:
-        yield
+        yield None
         return
     with _put_back(kernel_loop), ExitStack() as patches:
         loop_class = base_events.BaseEventLoop
         patches.enter_context(_replaced(loop_class, "run_forever", _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(loop_class, "_check_running", _stepping_aside(kernel_loop)))
+        patches.enter_context(_replaced(loop_class, "run_until_complete", _where_it_belongs(kernel_loop)))
         patches.enter_context(_replaced(runners, "events", lambda real: _StandIn(real, kernel_loop)))
         if sys.version_info >= (3, 14):
             patches.enter_context(_replaced(tasks, "events", _events_for_gather(kernel_loop)))
         patches.enter_context(on_import("uvloop", lambda uvloop: _allow_uvloop(uvloop, kernel_loop, patches)))
         patches.enter_context(on_import("anyio", lambda anyio: _allow_anyio(anyio, kernel_loop, patches)))
-        yield
+        yield patches.enter_context(kernel_loop_of_the_cell(kernel_loop))
 
 
 def _allow_uvloop(uvloop: Any, kernel_loop: asyncio.AbstractEventLoop, patches: ExitStack) -> None:
@@ -154,6 +159,26 @@ def _events_for_gather(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[type
         return stand_in
 
     return make
+
+
+def _where_it_belongs(kernel_loop: Any) -> Callable[[Any], Any]:
+    """Make `run_until_complete` run the kernel's loop for a task that is the kernel's.
+
+    A script makes another loop the current one, and `ensure_future` or `gather` puts the task there; in a
+    notebook they put it on the loop that is running.
+    """
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def run_until_complete(self: Any, future: Any) -> Any:
+            is_kernels = asyncio.isfuture(future) and future.get_loop() is kernel_loop
+            if is_kernels and events._get_running_loop() is kernel_loop:
+                self = kernel_loop
+            return original(self, future)
+
+        return run_until_complete
+
+    return wrap
 
 
 def _stepping_aside(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[Any], Any]:

@@ -13,6 +13,7 @@ from concmagic.runners import tracebacks
 from concmagic.runners.asyncio_run import cancels_main_task, loops_of_the_cell
 from concmagic.runners.cell_tasks import CellTasks
 from concmagic.runners.interrupts import Interrupts
+from concmagic.runners.kernel_loop import KernelLoop
 from concmagic.runners.pending_jobs import PendingJobs
 from concmagic.runners.reach import Click
 
@@ -21,8 +22,11 @@ def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
     """Run the cell once. Never raises: what ends the cell is in the outcome."""
     stop = _Stop()
     cell_tasks = _on_the_running_loop() if settings.cancel_left_running else None
-    with Interrupts(stop, options.timeout) as interrupts, loops_of_the_cell():
+    with Interrupts(stop, options.timeout) as interrupts, loops_of_the_cell() as kernel_loop:
+        stop.kernel_loop = kernel_loop
         outcome = _contained(program)
+    if kernel_loop is not None:
+        outcome = replace(outcome, notes=kernel_loop.notes())
     if cell_tasks is not None:
         cell_tasks.cancel()
     if not interrupts.reason:
@@ -30,7 +34,7 @@ def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
     if not isinstance(outcome.error, KeyboardInterrupt):
         return replace(outcome, handled=tuple(interrupts.came))
     stop.drop_jobs()
-    return Outcome(error=interrupts.ended(stop.placed(outcome.error)))
+    return replace(outcome, error=interrupts.ended(stop.placed(outcome.error)))
 
 
 def _on_the_running_loop() -> CellTasks | None:
@@ -59,6 +63,7 @@ class _Stop:
         self._where: types.TracebackType | None = None
         self._first: KeyboardInterrupt | None = None
         self._last: Click | None = None
+        self.kernel_loop: KernelLoop | None = None
 
     def __call__(self, frame: types.FrameType | None) -> None:
         self._last = Click(self._last)
@@ -89,6 +94,9 @@ class _Stop:
     def _strike(self, click: Click, frame: types.FrameType | None) -> None:
         frames = _frames_inside(frame)
         if not frames:  # the cell has not begun, or is over
+            return
+        if self.kernel_loop is not None and self.kernel_loop.defers(frame):
+            click.is_told = True
             return
         if cancels_main_task(frame):
             click.is_told = True

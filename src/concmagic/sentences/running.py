@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from concmagic.sentences.numbers import duration
 
 NO_TIMEOUT = (
@@ -29,6 +31,26 @@ NO_BODY = "There is no code under this magic's line; -h shows the options."
 def cell_timed_out(seconds: float) -> str:
     """Say that --timeout ended the cell."""
     return f"the cell was ended after {duration(seconds * 1e9)} (--timeout)"
+
+
+PLAIN_CELLS_REFUSE_LOOP = (
+    "A plain notebook cell refuses this code, as it runs the event loop that the notebook itself runs on:"
+    " here that loop ran on inside the cell."
+)
+
+
+def loop_refused(call: str, argument: str) -> str:
+    """Say why a loop could not be run, and what to write: `argument` is what the call was given, if anything."""
+    instead = (
+        f"write `await {argument}`" if argument else "await what is to end it, `await asyncio.Event().wait()`"
+    )
+    return f"This cell calls {call} while the loop that the notebook itself runs on is running: {instead} instead."
+
+
+def loop_left_alone(calls: Sequence[str]) -> str:
+    """Say what the cell called on the notebook's own loop that did nothing."""
+    names = " and ".join(f"loop.{name}()" for name in calls)
+    return f"{names} did nothing: the loop is the notebook's own, and goes on."
 
 
 def ran_by(runner: str) -> str:

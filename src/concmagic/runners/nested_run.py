@@ -1,0 +1,186 @@
+"""Run an event loop on inside one of its own callbacks, and leave it as the outer run expects it.
+
+The outer run counts the callbacks of its round before it begins and takes that many from the queue: so at
+the end at least those are there that were there at the beginning. The task whose step this is must not be the
+current one meanwhile, or no other could take a step.
+
+Steps of the kernel's own tasks wait until the end: the next cell must not begin inside this one, and several
+of them share one context, which cannot be entered twice. Its sockets are read, so that nothing spins.
+
+An interrupt is not raised in the loop's bookkeeping, where a callback taken from the queue would be lost,
+perhaps one of the kernel's: it is raised between two rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import types
+from asyncio import events, tasks
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from concmagic.interpreter.reading import borrowed
+from concmagic.recording.tasks.hooks import RUN_CODES
+from concmagic.runners.cell_tasks import _may_raise
+
+_KERNEL_PACKAGES = frozenset({"ipykernel", "IPython"})  # not tornado: servers of the user's are made of it
+
+
+class HiddenTasks:
+    """The kernel's own tasks on a loop, kept out of `asyncio.all_tasks()`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._hidden: list[asyncio.Task[Any]] = []
+
+    def hide_all(self) -> None:
+        """Hide those that are there."""
+        for task in asyncio.all_tasks(self._loop):
+            if _is_kernels(task):
+                self.hide(task)
+
+    def hide(self, task: asyncio.Task[Any]) -> None:
+        """Hide this one."""
+        borrowed(tasks, "_unregister_task", _left_alone)(task)
+        self._hidden.append(task)
+
+    def show_all(self) -> None:
+        """Show again what has not ended."""
+        while self._hidden:
+            task = self._hidden.pop()
+            if not task.done():
+                borrowed(tasks, "_register_task", _left_alone)(task)
+
+
+class NestedRun:
+    """One run of a loop inside a callback of its own; `kernel_stops`: the outer run is to end, too."""
+
+    def __init__(self, loop: Any, hidden: HiddenTasks, by_tornado: bool) -> None:
+        self._loop = loop
+        self._hidden = hidden
+        self._interrupted = False
+        self.by_tornado = by_tornado  # started by `IOLoop.start`, which ends it by `IOLoop.stop`
+        self.kernel_stops = bool(loop._stopping)
+
+    def run(self) -> None:
+        """Run until the loop is stopped, or an exception ends it that ends loops."""
+        loop = self._loop
+        outer: deque[events.Handle] = loop._ready
+        expected, task = len(outer), asyncio.current_task(loop)
+        if task is not None:
+            tasks._leave_task(loop, task)
+        loop._ready = ready = _Ready(outer, self._hidden)
+        try:
+            self._rounds(ready)
+        finally:
+            loop._ready = outer
+            ready.close()
+            while len(outer) < expected:
+                outer.append(_nothing(loop))
+            loop._stopping = self.kernel_stops
+            if task is not None:
+                tasks._enter_task(loop, task)
+
+    def defers(self, frame: types.FrameType | None) -> bool:
+        """Whether an interrupt in this frame is raised later, as it was not met in code of the cell's."""
+        if _may_raise(frame, asyncio.current_task(self._loop) is not None) or _is_in_c_function(frame):
+            return False
+        self._interrupted = True
+        self._loop._write_to_self()
+        return True
+
+    def _rounds(self, ready: _Ready) -> None:
+        while True:
+            ready.take_over()
+            self._loop._run_once()
+            self.raise_interrupt()
+            if self._loop._stopping:
+                return
+
+    def raise_interrupt(self) -> None:
+        """Raise what was deferred."""
+        if self._interrupted:
+            self._interrupted = False
+            raise KeyboardInterrupt
+
+
+class _Ready(deque[events.Handle]):
+    """The queue of a loop during a nested run: the kernel's tasks wait aside."""
+
+    def __init__(self, outer: deque[events.Handle], hidden: HiddenTasks) -> None:
+        super().__init__()
+        self._outer = outer
+        self._hidden = hidden
+        self._aside: deque[events.Handle] = deque()
+        self._fresh: list[asyncio.Task[Any]] = []  # made just now: to be hidden
+        self._open = True
+
+    def take_over(self) -> None:
+        """Take what another thread has put into the outer queue, as it knew no other."""
+        while self._outer:
+            self.append(self._outer.popleft())
+
+    def close(self) -> None:
+        """Give everything back, the kernel's first; what arrives from now on goes there, too."""
+        self._open = False
+        self._outer.extendleft(reversed(self._aside))
+        while self:
+            self._outer.append(super().popleft())
+
+    def append(self, handle: events.Handle) -> None:
+        """Add a callback; every way in comes here."""
+        task: Any = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+        if not self._open:
+            self._outer.append(handle)
+        elif isinstance(task, asyncio.Task) and _is_kernels(task):
+            self._aside.append(handle)
+            self._fresh.append(task)
+        else:
+            super().append(handle)
+
+    def extend(self, handles: Iterable[events.Handle]) -> None:
+        """Add several."""
+        for handle in handles:
+            self.append(handle)
+
+    def __iadd__(self, handles: Iterable[events.Handle]) -> _Ready:
+        self.extend(handles)
+        return self
+
+    def popleft(self) -> events.Handle:
+        """Take the next, after what may ask for all tasks must not see the kernel's."""
+        while self._fresh:
+            self._hidden.hide(self._fresh.pop())
+        return super().popleft()
+
+
+def _is_kernels(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and _is_of_kernel(code.co_filename)
+
+
+@functools.cache
+def _is_of_kernel(file: str) -> bool:
+    return not _KERNEL_PACKAGES.isdisjoint(file.replace(os.sep, "/").split("/"))
+
+
+def _left_alone(task: object) -> None: ...
+
+
+def _is_in_c_function(frame: types.FrameType | None) -> bool:
+    """Whether the loop itself has called a function written in C, as `call_soon(time.sleep, 1)` has it."""
+    if frame is None or frame.f_code not in RUN_CODES:
+        return False
+    callback: Any = getattr(frame.f_locals.get("self"), "_callback", None)
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    return isinstance(callback, types.BuiltinFunctionType) and isinstance(callback.__self__, types.ModuleType)
+
+
+def _nothing(loop: Any) -> events.Handle:
+    handle = events.Handle(int, (), loop)
+    handle.cancel()
+    return handle
