@@ -338,3 +338,61 @@ for child in children:
 for child in children:
     child.join()""",
 )
+
+THREADS_AT_ONCE = BenchCell(
+    "3,000 threads at once",
+    "threads",
+    """\
+import threading
+gate = threading.Event()
+threads = [threading.Thread(target=gate.wait) for _ in range(3_000)]
+for thread in threads:
+    thread.start()
+gate.set()
+for thread in threads:
+    thread.join()""",
+)
+
+JOBS_IN_THREADS = BenchCell(
+    "100,000 jobs in threads",
+    "threads",
+    """\
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor() as pool:
+    for _ in range(100_000):
+        pool.submit(int)""",
+)
+
+
+def jobs_in_a_pool(how: str, body: str) -> BenchCell:
+    """50,000 jobs that do nothing, given to a Pool of two."""
+    return BenchCell(
+        f"50,000 jobs in a Pool, {how}",
+        "procs",
+        f"""\
+import multiprocessing
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    {body}""",
+    )
+
+
+JOBS_IN_A_POOL = (
+    jobs_in_a_pool("map", "pool.map(int, [1] * 50_000)"),
+    jobs_in_a_pool("imap", "list(pool.imap(int, [1] * 50_000))"),
+    jobs_in_a_pool("apply_async", "[job.get() for job in [pool.apply_async(int) for _ in range(50_000)]]"),
+)
+
+
+def one_by_one(method: str) -> BenchCell:
+    """Twenty processes, each started when the one before has been joined."""
+    return BenchCell(
+        f"20 processes one by one ({method})",
+        "procs",
+        f"""\
+import multiprocessing
+context = multiprocessing.get_context("{method}")
+for _ in range(20):
+    child = context.Process(target=int)
+    child.start()
+    child.join()""",
+    )

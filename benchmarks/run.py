@@ -26,6 +26,8 @@ from cells import (
     CALL_HEAVY_CHILDREN,
     COMPUTING,
     GROWTH,
+    JOBS_IN_A_POOL,
+    JOBS_IN_THREADS,
     LONG_TEXTS,
     MANY_BUSY_CHILDREN,
     MANY_CHILDREN,
@@ -42,9 +44,11 @@ from cells import (
     TASK_SWITCHES,
     TEN_TRACKS,
     THREAD_SLEEPS,
+    THREADS_AT_ONCE,
     BenchCell,
     child_start,
     locked,
+    one_by_one,
 )
 from kernel import BenchKernel, Measured
 from ways import AUTO, BARE, BARE_CHILDREN, CALLS, COMPARED, PLAIN, STATES, Way
@@ -219,6 +223,33 @@ def print_bounds(repeats: int) -> None:
         print_row(f"{cell.name}, more than one of 1 kB", text_ms(cell, repeats), 10, "{:.0f} ms")
 
 
+def print_crowds(repeats: int) -> None:
+    """Very many threads and jobs: the whole cell, picture included, in a kernel that has run it once."""
+    for cell, limit in (
+        (THREADS_AT_ONCE, 2.5),
+        (JOBS_IN_THREADS, 2.0),
+        *((cell, 2.0) for cell in JOBS_IN_A_POOL),
+    ):
+        pairs = all_pairs(cell, repeats, ((AUTO, PLAIN),))
+        whole = median(pairs, AUTO, PLAIN, lambda a, b: a.whole / b.whole)
+        print_row(f"{cell.name}, whole, over plain", whole, limit)
+        print_row(f"{cell.name}, over plain", over(pairs, AUTO, PLAIN))
+        print_row(f"{cell.name}, end to picture", after_ms(pairs, AUTO), form="{:.0f} ms")
+        print_memory(cell.name, once(cell, repeats, AUTO), 150)
+
+
+def print_told(repeats: int) -> None:
+    """What the picture says that tracing cost, over what it did cost: under 1 is too little."""
+    for method in ("fork", "spawn", "forkserver"):
+        cell = one_by_one(method)
+        pairs = all_pairs(cell, repeats, ((AUTO, PLAIN),))
+        added = 1000 / 20 * median(pairs, AUTO, PLAIN, lambda a, b: a.own - b.own)
+        told = median(pairs, AUTO, PLAIN, lambda a, b: a.told / (a.own - b.own))
+        print_row(f"{cell.name}, added to each", added, form="{:+.0f} ms")
+        print_row(f"{cell.name}, cost told over cost", told, 1.5)
+        print_row(f"{cell.name}, cost over cost told", 1 / told, 1.5)
+
+
 def text_ms(cell: BenchCell, repeats: int) -> float:
     """Milliseconds that a cell with a text of a megabyte takes longer than with one of a kilobyte."""
     short = replace(cell, name=f"{cell.name}, cut", body=cell.body.replace("150_000", "150"))
@@ -319,6 +350,8 @@ def main(repeats: int) -> None:
     print_growth(repeats)
     print_title("Bounds:")
     print_bounds(min(repeats, 3))
+    print_crowds(min(repeats, 3))
+    print_told(min(repeats, 3))
     print_title("Around it:")
     print_imports(repeats)
     print_first(repeats)
