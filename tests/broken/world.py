@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import io
 import json
 import multiprocessing.pool
 import multiprocessing.popen_fork
@@ -35,7 +34,8 @@ import numpy
 from IPython.core.interactiveshell import InteractiveShell
 
 CELL_S = 8  # then it counts as hanging
-WORLD_S = 240
+AGAIN_S = 2.0  # what ends a loop runs it once more
+WORLD_S = 90
 CELLS = {
     "threads": """
 import threading
@@ -56,7 +56,7 @@ with ThreadPoolExecutor(2, thread_name_prefix="pool") as pool:
 print(sorted(seen), squares)
 sum(squares)""",
     "await": """
-import asyncio
+import asyncio, time
 async def nap(n):
     await asyncio.sleep(0.005)
     return n
@@ -64,7 +64,10 @@ first = asyncio.create_task(nap(1), name="first")
 turn = asyncio.Lock()
 async with turn:
     second = await asyncio.gather(first, nap(2))
-third = await asyncio.get_running_loop().run_in_executor(None, sum, second)
+def add():
+    time.sleep(0.05)
+    return sum(second)
+third = await asyncio.get_running_loop().run_in_executor(None, add)
 print(second)
 third""",
     "run": """
@@ -214,7 +217,7 @@ def run(shell: Any, code: str, output: Output) -> dict[str, Any]:
         raise Hangs
 
     signal.signal(signal.SIGALRM, hang)
-    signal.alarm(CELL_S)
+    signal.setitimer(signal.ITIMER_REAL, CELL_S, AGAIN_S)
     value = error = None
     try:
         result = shell.run_cell(code)
@@ -224,7 +227,7 @@ def run(shell: Any, code: str, output: Output) -> dict[str, Any]:
     except BaseException as raised:  # IPython itself could not run it
         error = f"outside: {type(raised).__name__}: {raised}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
     for child in multiprocessing.active_children():
         child.kill()
         child.join()
@@ -282,27 +285,29 @@ def in_a_fork(one: list[str]) -> tuple[int, Any, list[str]]:
     return pid, file, one
 
 
-def ended(pid: int, file: Any, one: list[str], limit: float) -> dict[str, Any]:
-    told = os.pidfd_open(pid)
-    is_over = select.select([told], [], [], max(0.0, limit - time.monotonic()))[0]
-    os.close(told)
-    with contextlib.suppress(ProcessLookupError):  # whatever it has left behind
+def told_by(pid: int, file: Any, one: list[str]) -> dict[str, Any]:
+    """What a world that has ended, or has to end, has written."""
+    with contextlib.suppress(ProcessLookupError):  # and whatever it has left behind
         os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    file.seek(0, io.SEEK_SET)
+    file.seek(0)
     text = file.read()
-    failed = {"failed": "it did not end" if not is_over else "it ended without a word"}
-    return {"world": one} | (json.loads(text) if text else failed)
+    return {"world": one} | (json.loads(text) if text else {"failed": "it did not come to its end"})
 
 
 def main() -> None:
     """One line of JSON for each world, as it ends."""
-    waiting, running = json.load(sys.stdin), []
-    at_once = int(sys.argv[1])
+    waiting, at_once = json.load(sys.stdin), int(sys.argv[1])
+    running: dict[int, tuple[float, tuple[int, Any, list[str]]]] = {}
     while waiting or running:
         while waiting and len(running) < at_once:
-            running.append((*in_a_fork(waiting.pop(0)), time.monotonic() + WORLD_S))
-        print(json.dumps(ended(*running.pop(0))), flush=True)
+            begun = in_a_fork(waiting.pop(0))
+            running[os.pidfd_open(begun[0])] = time.monotonic() + WORLD_S, begun
+        ended = select.select(list(running), [], [], 1.0)[0]
+        late = [file for file, (limit, _) in running.items() if time.monotonic() > limit]
+        for file in {*ended, *late}:
+            os.close(file)
+            print(json.dumps(told_by(*running.pop(file)[1])), flush=True)
 
 
 if __name__ == "__main__":

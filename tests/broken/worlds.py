@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +52,8 @@ def ways_of(row: Borrowed) -> tuple[str, ...]:
     if not callable(getattr(owner, row.name)):
         return ("missing",)
     is_method = isinstance(owner, type) and not isinstance(held, (staticmethod, classmethod))
-    return ON_A_CLASS if is_method else WAYS
+    ways = ON_A_CLASS if is_method else WAYS
+    return ways if row.name in vars(owner) else ways[1:]  # what a base has cannot be taken away here
 
 
 def worlds_of(rows: list[Borrowed], order: str) -> list[World]:
@@ -99,9 +101,12 @@ def faults(told: dict[str, Any]) -> list[str]:
         traced = told["traced"][model]
         found += [
             f"{model}: {what} plain {plain[what]!r}, traced {traced[what]!r}"
-            for what in ("value", "error", "output")
+            for what in ("value", "error")
             if plain[what] != traced[what]
         ]
+        lacks, more = Counter(plain["output"]), Counter(traced["output"])
+        if lacks != more:
+            found.append(f"{model}: lacks {[*(lacks - more)]}, has beside {[*(more - lacks)]}")
         if plain["error"] is None:
             found += [f"{model}: {part} lost" for part in traced["missing"] if part not in parts]
             if traced["missing"] and not traced["problems"]:
