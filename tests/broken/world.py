@@ -247,7 +247,9 @@ def looked_at(shell: Any, model: str) -> dict[str, Any]:
 def world(owner: str, name: str, way: str, order: str) -> dict[str, Any]:
     """Run the cells; `order` "after" breaks the name when a first traced cell has run."""
     output = Output()
-    warnings.filterwarnings("ignore", message=".*never awaited")  # comes whenever it is collected
+    # What is said of something that is collected comes whenever that happens.
+    warnings.filterwarnings("ignore", message=".*never awaited")
+    sys.unraisablehook = lambda told: None
     shell = InteractiveShell()
     shell.colors = "NoColor"
     shell.showtraceback = lambda *arguments, **options: None

@@ -39,14 +39,22 @@ def hide_frame(error: BaseException, frames: int = 1) -> None:
     error.__traceback__ = trace
 
 
+def noter(function: Any) -> Callable[[BaseException], None]:
+    """What keeps for `problems` that a call of this function could not be noted."""
+
+    def note(error: BaseException) -> None:
+        _failed.setdefault(getattr(function, "__qualname__", repr(function)), type(error).__name__)
+
+    return note
+
+
 def watched(original: Any, after: Callable[..., None], before: Callable[[], Any] | None = None) -> Any:
     """A function that does what `original` does, and then calls `after(told, result, *arguments)`.
 
     `told` is what `before()` answered. What `after` raises is never the caller's: it is kept for `problems`.
     """
 
-    def note(error: BaseException) -> None:
-        _failed.setdefault(getattr(original, "__qualname__", repr(original)), type(error).__name__)
+    note = noter(original)
 
     @functools.wraps(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:

@@ -73,11 +73,9 @@ class TaskRecorder:
             for task in asyncio.all_tasks(loop):
                 observer.meet(task)
         for owner, name, make in _HOOKS:
-            if name in vars(owner):  # not that of a base, which does less
+            if owner is not _Loop or _is_own(name):
                 self._patches.wrap(owner, name, partial(make, observer))
-            else:
-                reading.lose(owner, name, "missing")
-        if all(reading.replaceable(_Loop, name) for name in ("create_future", "get_debug")):
+        if all(_is_own(name) for name in ("create_future", "get_debug")):
             for found in scheduling.future_hooks(observer, _Loop):
                 self._patches.set(*found)
         self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
@@ -136,6 +134,13 @@ class TaskRecorder:
 def number_of(task: asyncio.Task[Any] | None = None) -> int | None:
     """The number of a task (by default the running one) in the recording that is under way, if one is."""
     return _recording[-1].number_of(task) if _recording else None
+
+
+def _is_own(name: str) -> bool:
+    """Whether asyncio's loops have this function themselves, and not from a base, where it does less."""
+    if name not in vars(_Loop):
+        reading.lose(_Loop, name, "missing")
+    return name in vars(_Loop) and reading.replaceable(_Loop, name) is not None
 
 
 def _running_task() -> asyncio.Task[Any] | None:

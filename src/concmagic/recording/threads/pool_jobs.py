@@ -16,9 +16,10 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.reading import borrowed
+from concmagic.recording.guards import guarded
 from concmagic.recording.labels import call_label
 from concmagic.recording.patches import Patches
-from concmagic.recording.quiet import watched
+from concmagic.recording.quiet import noter, watched
 from concmagic.recording.raw_threads import JobRecord
 from concmagic.recording.texts import cut
 from concmagic.recording.threads import recorder as threads
@@ -182,18 +183,20 @@ class PoolJobRecorder:
 
 
 def _running(recorder: PoolJobRecorder, original: Any) -> Any:
+    note = noter(original)
+
     @functools.wraps(original)
     def run(item: Any, *args: Any, **kwargs: Any) -> Any:
-        job = recorder.taken(item)
+        job = guarded(partial(recorder.taken, item), note)
         if job is None:
             return original(item, *args, **kwargs)
         if isinstance(job, int):
             return recorder.run_merged(original, item, job, args, kwargs)
-        job.begin()
+        guarded(job.begin, note)
         try:
             return original(item, *args, **kwargs)
         finally:
-            job.end()
+            guarded(job.end, note)
 
     return run
 
