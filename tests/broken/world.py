@@ -254,7 +254,7 @@ def world(owner: str, name: str, way: str, order: str) -> dict[str, Any]:
     shell.colors = "NoColor"
     shell.showtraceback = lambda *arguments, **options: None
     if order == "after":
-        shell.run_line_magic("load_ext", "concmagic")
+        shell.extension_manager.load_extension("concmagic")
         shell.run_cell("%%timeline -q\nimport asyncio\nasyncio.run(asyncio.sleep(0))")
         output.taken()
     if way != "whole":
@@ -263,7 +263,7 @@ def world(owner: str, name: str, way: str, order: str) -> dict[str, Any]:
     for model, code in CELLS.items():
         told["plain"][model] = run(shell, "#\n" + code.lstrip("\n"), output)
     if order == "before":
-        shell.run_line_magic("load_ext", "concmagic")
+        shell.extension_manager.load_extension("concmagic")
         output.taken()
     for model, code in CELLS.items():
         cell = f"%%{MAGICS[model]} -q -o traced\n" + code.lstrip("\n")

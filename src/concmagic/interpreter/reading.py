@@ -81,8 +81,11 @@ def _nobody() -> None:
 
 
 def raw(owner: Any, name: str) -> Any:
-    """The attribute as the module, or the class or a base of it, holds it: no method is bound."""
-    for space in getattr(owner, "__mro__", (owner,)):
+    """The attribute as the module, or the class or a base of it, holds it: no method is bound.
+
+    What every object has does not count: it does nothing of what is looked for.
+    """
+    for space in (each for each in getattr(owner, "__mro__", (owner,)) if each is not object):
         found = vars(space).get(name, ABSENT)
         if found is not ABSENT:
             return found
