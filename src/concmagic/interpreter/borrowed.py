@@ -106,7 +106,10 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed(_THREAD_POOL, "_shutdown", "notebook", _CELLS_RUN, inside=True),
     *(
         Borrowed(_LOOP, name, "tasks", _WAKES, inside=True)
-        for name in ("_ready", "_scheduled", "_debug", "_closed", "_thread_id", "_selector", "_write_to_self")
+        for name in (
+            *("_ready", "_scheduled", "_debug", "_closed", "_thread_id"),
+            *("_selector", "_write_to_self", "_task_factory"),
+        )
     ),
     *(
         Borrowed("asyncio.futures.Future", name, "tasks", _WAKES, inside=True)

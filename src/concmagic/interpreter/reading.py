@@ -72,8 +72,8 @@ def _folder(file: str) -> str:
 
 def running_loop() -> Any:
     """The loop that runs in this thread; None if none does, or if asyncio does not tell."""
-    ask = borrowed(sys.modules.get("asyncio.events"), "_get_running_loop", _nobody)
-    return ask()
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else borrowed(events, "_get_running_loop", _nobody)()
 
 
 def _nobody() -> None:

@@ -55,7 +55,7 @@ class Deferred:
     """
 
     def __init__(self) -> None:
-        self._active = threading.current_thread() is threading.main_thread()
+        self._active = threading.get_ident() == threading.main_thread().ident
         self._handler = self._note
         self._pid = os.getpid()
         self.noted = False
@@ -85,7 +85,7 @@ class Interrupts:
         self._stop = stop
         self._timeout = timeout
         self._pid = os.getpid()
-        self._active = threading.current_thread() is threading.main_thread()
+        self._active = threading.get_ident() == threading.main_thread().ident
         self._senders: list[_Sender] = []
         self._delivery = Delivery()
         self._open = True

@@ -102,7 +102,7 @@ class _Interrupts:
 
     def __init__(self) -> None:
         self.may_raise = False
-        if threading.current_thread() is threading.main_thread():
+        if threading.get_ident() == threading.main_thread().ident:
             signal.signal(signal.SIGINT, self._handle)
 
     def _handle(self, signum: int, frame: types.FrameType | None) -> None:

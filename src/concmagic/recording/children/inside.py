@@ -122,7 +122,7 @@ def _plain_interrupts() -> None:
     """The notebook's handler is inherited, and is the kernel's: here an interrupt is a plain one."""
     handler = signal.getsignal(signal.SIGINT)
     module = type(getattr(handler, "__self__", None)).__module__
-    if module.startswith("concmagic.") and threading.current_thread() is threading.main_thread():
+    if module.startswith("concmagic.") and threading.get_ident() == threading.main_thread().ident:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

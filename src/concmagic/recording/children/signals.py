@@ -43,7 +43,7 @@ class Listener:
             os.mkfifo(self._path, 0o600)
             # For writing, too: so it never reads as ended while nobody asks.
             self._ask = Owned(os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK))
-        if threading.current_thread() is threading.main_thread():
+        if threading.get_ident() == threading.main_thread().ident:
             self._catch()
         if self._ask.number >= 0 or self._catches:
             try:
@@ -68,7 +68,7 @@ class Listener:
         A thread other than the main one leaves SIGTERM's entry in Python as it is, and the pipe open: C code
         goes on writing there.
         """
-        if self._catches and threading.current_thread() is threading.main_thread():
+        if self._catches and threading.get_ident() == threading.main_thread().ident:
             if signal.getsignal(signal.SIGTERM) == self._on_signal:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
             taken_by = signal.set_wakeup_fd(-1)
