@@ -79,7 +79,8 @@ def test_children_that_outlive_their_cell_are_asked_and_ended(notebook: Kernel, 
         assert (
             notebook.check("%%procs -o trace\nlist(kept.map(work, range(4)))").result_text == "[1, 2, 3, 4]"
         )
-        assert notebook.value("[one for one in trace.cost.problems]") == []
+        problems = notebook.value("trace.cost.problems")
+        assert [one for one in problems if "frames cannot be read" not in one] == []  # on a build without GIL
     notebook.check("kept.shutdown()")
     pool = f"with multiprocessing.get_context({method!r}).Pool(2, deadly) as pool:"
     cell = f"%%procs\n{pool}\n    found = pool.map(work, [1, 2])\nfound"

@@ -30,7 +30,7 @@ PROGRAMS = {
     "the watch of children": """
 from concmagic.recording.children.watch import Watcher
 watcher = Watcher(lambda *_: None)
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 child.stdin = None
 watcher.watch(child.pid)
 close_and_open()
@@ -41,7 +41,7 @@ child.kill()
     "the watch of children, in a fork": """
 from concmagic.recording.children.watch import Watcher
 watcher = Watcher(lambda *_: None)
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 watcher.watch(child.pid)
 if not (pid := os.fork()):
     close_and_open()
@@ -110,7 +110,7 @@ import os, signal, subprocess, sys
 from concmagic.recording.children.watch import Watcher
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 before = set(os.listdir("/proc/self/fd"))
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 watcher = Watcher(lambda *_: None)
 watcher.watch(child.pid)
 def is_read_end(name):

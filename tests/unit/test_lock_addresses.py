@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from concmagic.interpreter import build
 from concmagic.recording.locks import addresses
 
 FUTEX_CALL = {"x86_64": "202", "aarch64": "98"}[os.uname().machine]
@@ -37,3 +38,8 @@ def test_a_thread_waits_at_the_address_that_is_read_off_its_lock(kind: Callable[
     finally:
         lock.release()
         waiting.join()
+
+
+def test_on_a_free_threaded_build_it_cannot_be_told() -> None:
+    """There the word is the lock itself, and who waits sleeps elsewhere."""
+    assert not (build.FREE_THREADED and addresses.can_tell())

@@ -11,7 +11,6 @@ import _thread
 import os
 import signal
 import sys
-import sysconfig
 import threading
 import types
 from collections.abc import Callable
@@ -22,15 +21,13 @@ from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic_ns
 from concmagic.errors import NoTimeoutError
+from concmagic.interpreter import build
 from concmagic.recording.before_end import look_before_end
 from concmagic.recording.ours import FAREWELL_S, OwnThread
 from concmagic.recording.thread_frames import handled_in, thread_frames
 from concmagic.runners.delivery import Delivery
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
-
-# To read the frames of a thread that runs meanwhile is not safe there: the main thread looks by itself.
-_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 Reason = Literal["", "interrupt", "timeout"]
 
@@ -159,7 +156,8 @@ class Interrupts:
         """Called in the sender's thread. What it sees may have changed since: the main thread decides."""
         try:
             main = threading.main_thread().ident or 0
-            wants = _FREE_THREADED or self._stop.needs_again(thread_frames().get(main), handled_in(main))
+            # On such a build it is not safe to read the frames of a thread that runs: it looks by itself.
+            wants = build.FREE_THREADED or self._stop.needs_again(thread_frames().get(main), handled_in(main))
         except Exception:  # frames of the user's code, with whatever their variables hold
             return False
         self._is_look = self._is_look or wants

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from concmagic.clock import monotonic, monotonic_ns, thread_time
+from concmagic.interpreter import build
 from concmagic.interpreter.reading import borrowed
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains, joined_by
@@ -38,7 +39,9 @@ _started: dict[int, threading.Thread] = borrowed(threading, "_active", {}, at_im
 
 def can_tell() -> bool:
     """Whether a lock's address is that of its futex here."""
-    return sys.platform == "linux" and sys.version_info < (3, 14) and sys.implementation.name == "cpython"
+    if sys.platform != "linux" or sys.implementation.name != "cpython" or build.FREE_THREADED:
+        return False  # a free-threaded build's threads sleep at addresses of their own, not of the lock's
+    return sys.version_info < (3, 14)
 
 
 class LockAddresses:
