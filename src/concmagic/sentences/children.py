@@ -41,6 +41,13 @@ def pool_cannot_start(why: str) -> str:
     return f"the workers of this pool cannot start: {why}"
 
 
+def still_clean_up(names: list[str]) -> str:
+    """Children that handle an interrupt when their parent's cell is over."""
+    verb = "was" if len(names) == 1 else "were"
+    who = ", ".join(names[:5])
+    return f"{who} {verb} still cleaning up after the interrupt when the cell was over, and may finish that."
+
+
 CHILDREN_ENDED = "the cell was interrupted, and the processes that had this job were ended."
 
 

@@ -116,8 +116,11 @@ def _records(path: Path) -> Iterator[tuple[str, Any]]:
         at += length
 
 
-def ask_all(folder: Path) -> dict[int, Path]:
-    """Ask all children that live to hand over; by pid what will be there when one has done so."""
+def ask_all(folder: Path, question: bytes = b"?") -> dict[int, Path]:
+    """Ask all children that live to hand over; by pid what will be there when one has done so.
+
+    Or ask another question; what answers it has the same name but for its suffix.
+    """
     asked = {}
     for path in folder.glob(f"*{ASK}"):
         try:
@@ -125,7 +128,7 @@ def ask_all(folder: Path) -> dict[int, Path]:
         except OSError:
             continue  # nobody listens: it has ended
         try:
-            pipes.write(file, b"?")
+            pipes.write(file, question)
             asked[int(path.stem.partition("-")[0])] = path.with_suffix(_TOLD)
         except OSError:
             continue  # it has ended just now

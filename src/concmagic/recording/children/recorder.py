@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic, sleep
 from concmagic.options import Options
-from concmagic.recording.children import dormant, pickling, resources, stale, tree
+from concmagic.recording.children import cleaning, dormant, pickling, resources, stale, tree
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children import hooks as child_hooks
 from concmagic.recording.children.earlier import Earlier
-from concmagic.recording.children.family import Child
+from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.passport import Passport
 from concmagic.recording.children.recorders import load_late
 from concmagic.recording.children.records import record_of
@@ -52,6 +53,7 @@ class ChildRecorder:
         self._asked: dict[int, Path] = {}
         self._names: list[resources.Name] = []  # that the kernel itself made
         self._was_ended = False
+        self._spared: set[int] = set()
         self._earlier: Earlier | None = None
 
     def start(self) -> None:
@@ -101,14 +103,26 @@ class ChildRecorder:
             self._clean_up(hooks)
 
     def end_tree(self) -> None:
-        """The cell was interrupted: end every process and every fork that it has started, but no command."""
+        """The cell was interrupted: end every process and every fork that it has started, but no command.
+
+        What still cleans up after the interrupt is left to it, as it is behind a plain cell.
+        """
         if self._hooks is not None and self._hooks is child_hooks.active():
             self._was_ended = True
             pools, family = self._hooks.pools, self._hooks.family
             pools.close()
-            tree.end(self._next_to_end, lambda: family.starting)
+            self._hooks.guard(partial(self._spare_those_that_clean_up, family))
+            tree.end(self._next_to_end, lambda: family.starting, self._spared)
             pools.free()
             pools.fail_jobs()
+
+    def _spare_those_that_clean_up(self, family: Family) -> None:
+        if self._folder is None:
+            return
+        self._spared = cleaning.ask(self._folder)
+        names = [child.name for child in family.living() if child.pid in self._spared]
+        if names:
+            self.problems.append(sentences.still_clean_up(names))
 
     def _next_to_end(self) -> list[int]:
         """Those of them that live; a thread of the cell may have started one only now."""
@@ -117,6 +131,7 @@ class ChildRecorder:
             child
             for child in self._hooks.family.living()
             if child.origin != "machinery" and child.start_method != "subprocess"
+            if child.pid not in self._spared
         ]
         for child in living:
             child.is_interrupted = True

@@ -4,7 +4,7 @@ A handler written in Python may never run: the signal can land just before a blo
 So the interpreter writes the signal's number to a pipe (`signal.set_wakeup_fd`), a thread of ours
 reads it, hands over, sets SIGTERM back to its default through libc, and sends it again. A handler
 or a wakeup descriptor that the user installs in the child wins. The parent asks through a FIFO that
-the same thread listens to.
+the same thread listens to, also whether the child still cleans up after an interrupt.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from types import FrameType
 from concmagic import sentences
 from concmagic.pipes import Owned, pipe
 from concmagic.recording import quiet
+from concmagic.recording.children import cleaning
 from concmagic.recording.ours import OwnThread
 
 _CLOSED = select.POLLNVAL | select.POLLERR | select.POLLHUP  # by code of the user's that did not open it
@@ -114,7 +115,9 @@ class Listener:
             if signal.getsignal(signal.SIGTERM) == self._on_signal:
                 self._end()
         elif ask in files:
-            os.read(ask, 64)
+            if os.read(ask, 64) == cleaning.QUESTION:
+                cleaning.answer(self._path)
+                return True
             if signal.getsignal(signal.SIGTERM) == self._on_signal:
                 _default_sigterm()  # nobody listens from here on
             self._asked()

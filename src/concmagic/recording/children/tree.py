@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,16 +21,20 @@ GRACE_S = 0.3  # after SIGTERM
 _STEP_S = 0.005
 
 
-def end(roots: Callable[[], list[int]], is_growing: Callable[[], object]) -> None:
+def end(
+    roots: Callable[[], list[int]], is_growing: Callable[[], object], spared: Container[int] = ()
+) -> None:
     """Let none of them live, nor what they have started; each is left for its parent to reap.
+
+    Those that are spared live, and so does what they have started.
 
     Both are asked again and again: a thread, or a child that is not gone yet, may start another.
     """
     known: dict[int, _Process] = {}
     try:
-        left = _send_to_all(known, roots, is_growing, signal.SIGTERM)
+        left = _send_to_all(known, roots, is_growing, signal.SIGTERM, spared)
         if left:
-            _send_to_all(known, lambda: left + roots(), is_growing, signal.SIGKILL)
+            _send_to_all(known, lambda: left + roots(), is_growing, signal.SIGKILL, spared)
     finally:
         for process in known.values():
             process.forget()
@@ -41,13 +45,14 @@ def _send_to_all(
     roots: Callable[[], list[int]],
     is_growing: Callable[[], object],
     number: signal.Signals,
+    spared: Container[int],
 ) -> list[int]:
     """Send a signal once to each until all are gone, or for long enough; answers those that still run."""
     told: set[int] = set()
     limit = monotonic() + GRACE_S
     while True:
         grows = is_growing()  # asked first: one that has started since is among the roots
-        new = [pid for pid in _with_descendants(roots(), known) if pid not in told]
+        new = [pid for pid in _with_descendants(roots(), known, spared) if pid not in told]
         told.update(new)
         for pid in new:
             known.setdefault(pid, _Process(pid)).send(number)
@@ -57,12 +62,12 @@ def _send_to_all(
         sleep(_STEP_S)
 
 
-def _with_descendants(pids: Iterable[int], known: dict[int, _Process]) -> list[int]:
+def _with_descendants(pids: Iterable[int], known: dict[int, _Process], spared: Container[int]) -> list[int]:
     """Those, and what they have started; what has the number now of one that has ended is none of them."""
     found, open_ends = [], list(pids)
     while open_ends:
         pid = open_ends.pop()
-        if pid in known and not known[pid].runs():
+        if pid in spared or (pid in known and not known[pid].runs()):
             continue
         found.append(pid)
         with suppress(OSError):  # it, or a thread of it, is gone
