@@ -54,7 +54,23 @@ def _cancellations() -> tuple[type[BaseException], ...]:
 
 def _cleans_up() -> bool:
     main = threading.main_thread().ident or 0
-    return _handles_interrupt(handled_in(main)) or _is_cancelled(thread_frames().get(main))
+    frame = thread_frames().get(main)
+    return _is_users(frame) and (_handles_interrupt(handled_in(main)) or _is_cancelled(frame))
+
+
+def _is_users(frame: FrameType | None) -> bool:
+    """Whether code of the user's runs; multiprocessing's own, on its way out, may wait for children for ever.
+
+    Below that lie the frames of the parent, where it was forked.
+    """
+    from concmagic.recording.tasks.origin import place_of
+
+    while frame is not None and frame.f_code.co_name != "_bootstrap":
+        file = frame.f_code.co_filename
+        if place_of(file) == "user" and not file.startswith("<"):  # the command that a spawned child is given
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_cancelled(frame: FrameType | None) -> bool:
