@@ -69,7 +69,17 @@ def random_cell(seed: int, number: int) -> Cell:
     line = f"{rng.choice(MAGICS)} {_options(rng, whole=True)}".strip()
     if fault == "no threads":
         line = line.replace(" --timeout 300", "")  # it is refused where no thread can keep it
-    return Cell(number, kind, f"{line}\n{body}", plain, fault=fault, fault_delay_s=delay_s)
+    plain, error = _known(kind, plain)
+    source = f"{line}\n{body}"
+    return Cell(number, kind, source, plain, fault=fault, fault_delay_s=delay_s, error=error)
+
+
+def _known(kind: str, plain: str) -> tuple[str, str]:
+    """The plain cell, "" where ours is known to end otherwise, and the error by which it then ends.
+
+    A StopIteration cannot leave what awaits a magic's coroutine: it is told, and ends in another error.
+    """
+    return ("", "RuntimeError") if kind.startswith("awaiting") and kind.endswith("stop") else (plain, "")
 
 
 def _stopped(rng: Random, number: int) -> Cell:
@@ -78,13 +88,15 @@ def _stopped(rng: Random, number: int) -> Cell:
         clicks = [("begun", rng.uniform(0, 0.3)), ("", rng.uniform(0, 0.3))][: rng.choice((1, 1, 2))]
         source = f"{rng.choice(MAGICS)} {_options(rng, whole=True)}".strip() + "\n"
         begun = "print('begun', flush=True)\n"
+        plain, error = _known(kind, begun + plain)
         return Cell(
             number,
             f"clicked {kind}",
             source + begun + body,
-            begun + plain,
+            plain,
             clicks=tuple(clicks),
             may_be_stopped=True,
+            error=error,
         )
     stop = random_stop(rng)
     line = " ".join(filter(None, (stop.magic, _options(rng, whole=False), stop.header)))

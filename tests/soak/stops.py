@@ -35,7 +35,7 @@ _ENDLESS = {
     "computing task": _BEGUN + "async def busy():\n    while True: spin(3)\nawait busy()",
     "asyncio.run": "async def main():\n    print('begun', flush=True)\n    await asyncio.sleep(60)\n"
     "asyncio.run(main())",
-    "to_thread": _BEGUN + "await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.3) for _ in range(2000)))",
+    "to_thread": _BEGUN + "await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.3) for _ in range(200)))",
     "executor": _BEGUN + "with cf.ThreadPoolExecutor(2) as p: list(p.map(time.sleep, [0.2] * 300))",
     "thread pool": _BEGUN + "with ThreadPool(2) as p: p.map(time.sleep, [0.2] * 300, 1)",
     "pool": "try:\n    with mp.get_context('fork').Pool(2) as p:\n        print('begun', flush=True)\n"
