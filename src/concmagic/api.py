@@ -72,7 +72,7 @@ class Trace(model.Trace):
         """
         from concmagic.renderers.files import write
 
-        return write(self.report(), Path(path))
+        return write(self.report(), Path(path).expanduser())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         from concmagic.renderers.html import HtmlRenderer

@@ -48,7 +48,12 @@ def show(shell: Any, report: Report) -> None:
 
 def tell(sentence: str) -> None:
     """One line under the cell that is no part of its output."""
-    print(sentence, file=sys.stderr)
+    if sys.stderr is None:
+        return
+    try:
+        print(sentence, file=sys.stderr)
+    except Exception:  # the cell has closed or replaced it: then there is nowhere to say so
+        return
 
 
 def writers() -> list[tuple[type, str]]:

@@ -57,7 +57,7 @@ def _name(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    if not text.endswith(SUFFIXES):
+    if not text.lower().endswith(SUFFIXES):
         raise ValueError
     return text
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from concmagic import sentences
 from concmagic.cell import Outcome, Program
 from concmagic.interpreter.reading import borrowed
 from concmagic.options import Options
@@ -55,6 +56,8 @@ async def _contained(program: Program) -> Outcome:
     try:
         return Outcome(await program.run())
     except BaseException as error:
+        if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+            error.add_note(sentences.STOP_ITERATION_LEFT)
         return Outcome(error=error)
 
 

@@ -78,3 +78,6 @@ def saved(path: object) -> str:
 def not_saved(path: object, error: BaseException) -> str:
     """Say why --save wrote nothing."""
     return f"concmagic could not save {path} ({type(error).__name__}: {error})."
+
+
+STOP_ITERATION_LEFT = "A plain cell raises StopIteration itself: a traced one that awaits is one coroutine, which makes this of it."

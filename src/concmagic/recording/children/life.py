@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,7 +21,6 @@ from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic_ns, process_time_ns
 from concmagic.interpreter.reading import borrowed
-from concmagic.pipes import no_sigpipe
 from concmagic.recording.children import becoming, messages, prints, resources
 from concmagic.recording.children.copies import Copies
 from concmagic.recording.children.dormant import Sleep, Wake
@@ -180,9 +178,8 @@ class Life:
             if is_ending:
                 self.file.append("ending", monotonic_ns())
             self.file.append("end", self._evidence(exit_code))
-        except Exception as error:
-            with suppress(Exception), no_sigpipe():  # nobody reads what it says
-                print(sentences.recorder_failed("child", error), file=sys.stderr)
+        except Exception:  # a full disk, a folder that is gone: its parent says that nothing came
+            return
         finally:
             self._over.release()
 
