@@ -228,9 +228,10 @@ def run(shell: Any, code: str, output: Output) -> dict[str, Any]:
         error = f"outside: {type(raised).__name__}: {raised}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    for child in multiprocessing.active_children():
-        child.kill()
-        child.join()
+    with contextlib.suppress(Exception):  # what they are ended by may be missing
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
     return {"value": value, "error": error, "output": steady(output.taken())}
 
 

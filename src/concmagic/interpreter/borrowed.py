@@ -43,6 +43,7 @@ _STEPS = "steps of asyncio's tasks"
 _WAKES = "who woke a task, and why it had waited"
 _PARENTS = "which task made which"
 _FUTURES = "where futures were made"
+_DROPPED = "jobs that an interrupt drops"
 _SPEED = ""  # only the short way is lost
 _CELLS_RUN = "the notebook's own loop, run by the cell"
 _ENDS = "when a child process started or ended"
@@ -158,8 +159,9 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("concurrent.futures.thread", "_WorkItem", "jobs", "jobs of thread pools"),
     Borrowed("concurrent.futures.thread._WorkItem", "__init__", "jobs", "jobs of thread pools"),
     Borrowed("concurrent.futures.thread._WorkItem", "run", "jobs", "jobs of thread pools"),
-    Borrowed("concurrent.futures.thread", "_threads_queues", "notebook", "jobs that an interrupt drops"),
-    Borrowed("concurrent.futures.process", "_threads_wakeups", "notebook", "jobs that an interrupt drops"),
+    # Read as an interrupt comes.
+    Borrowed("concurrent.futures.thread", "_threads_queues", "notebook", _DROPPED, inside=True),
+    Borrowed("concurrent.futures.process", "_threads_wakeups", "notebook", _DROPPED, inside=True),
     Borrowed("sys", "_current_frames", "locks", "where other threads stand"),
     # What an interrupt has led to
     Borrowed("sys", "_current_exceptions", "notebook", _AGAIN),

@@ -68,6 +68,9 @@ class OwnThread:
         except (RuntimeError, MemoryError):
             self._living.release()
             raise
+        except AttributeError as error:  # somebody has taken it away
+            self._living.release()
+            raise RuntimeError(str(error)) from error
 
     def pause(self, seconds: float) -> bool:
         """In the thread: wait for so long, or until it shall end; answers whether it shall."""

@@ -12,7 +12,7 @@ from concmagic.recording.locks.callers import made_of_locks
 _MOST_ITEMS = 1_000  # of one container that are looked at
 _MOST_LOOKED = 50_000  # things, over all
 _HIDDEN = ("In", "Out")  # IPython's own names; they hold what the user's names hold
-_PLAIN = (str, bytes, int, float, complex, bool, type(None), type, ModuleType, type(_thread.start_new_thread))
+_PLAIN = (str, bytes, int, float, complex, bool, type(None), type, ModuleType, type(_thread.allocate_lock))
 
 
 def names_of(wanted: Iterable[int], namespace: Mapping[str, Any]) -> dict[int, str]:

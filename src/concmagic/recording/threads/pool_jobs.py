@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.reading import borrowed, lose
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import call_label
 from concmagic.recording.patches import Patches
@@ -124,6 +124,8 @@ class PoolJobRecorder:
         if isinstance(kind, type):
             self._patches.wrap(kind, "__init__", lambda original: watched(original, self._submitted))
             self._patches.wrap(kind, "run", partial(_running, self))
+        elif kind is not None:
+            lose(thread, "_WorkItem", "no class")
 
     def stop(self) -> tuple[JobRecord, ...]:
         """Put everything back and hand over one record per job or stretch, in the order of submission."""
