@@ -34,6 +34,7 @@ MOST_ROWS = 1_500_000
 SLEEPS_ALREADY = 100  # samples that agree, as if they had been taken
 LATE_NS = 3_000_000  # between two readings, which take a few microseconds
 NAMED_AFTER = 3  # samples in one call: what it waits at is worth looking up
+DEAR_NS = 4_000_000  # a tick of hundreds of threads: then new ones wait for the next
 LIST_S, CHILDREN_S = 0.005, 0.1
 # What can go wrong: words for which the kernel has sentences (`sentences/sampler.py`).
 NO_CALLS, MANY_THREADS, FULL, NO_GIL = "no-calls", f"many-threads {MOST_THREADS}", "full", "no-gil"
@@ -56,7 +57,7 @@ class Session:
         self.executable = executable_of(pid)
         self.next_list = self.next_children = 0.0
         self.list_again = False  # where there is one new thread there are others soon
-        self.lists = 0
+        self.lists, self.next_tick = 0, 0.0
         self.pid, self.asked_ns = pid, 0
         self.watch(pid, gil_start)
         self.budget.used_ns = process_time_ns()  # opening all files is no tick
@@ -82,6 +83,22 @@ class Session:
 
     def room(self) -> int:
         return MOST_THREADS - sum(len(process.threads) for process in self.processes.values())
+
+    def look(self) -> bool:
+        """There is a new thread. Whether it is worth a tick: not where one costs milliseconds."""
+        if self.budget.tick_ns > DEAR_NS:
+            return False
+        self.next_list, self.list_again = 0.0, True
+        return True
+
+    def take_when_due(self, at_once: bool) -> float:
+        """One tick, if it is time for it. Returns seconds until the next."""
+        left = self.next_tick - monotonic()
+        if not at_once and left > 0:
+            return left
+        pause = self.take()
+        self.next_tick = monotonic() + pause
+        return pause
 
     def take(self) -> float:
         """One tick: read who is due. Returns seconds until the next."""
@@ -238,6 +255,7 @@ def serve(kernel: int, cores: int) -> None:
     gil_start = 0
     send(f"ready {os.getpid()}\n".encode())
     while (lines := control.wait(pause)) is not None:
+        at_once = True
         for line in lines:
             word, _, rest = line.partition(" ")
             if word == "on":
@@ -251,13 +269,13 @@ def serve(kernel: int, cores: int) -> None:
             elif word == "watch" and session:
                 session.watch(int(rest))
             elif word == "look" and session:
-                session.next_list, session.list_again = 0.0, True
+                at_once = session.look()
             elif word == "off" and session:
                 data, session = session.finish(), None
                 send(data)
             elif word == "quit":
                 return
-        pause = session.take() if session else None
+        pause = session.take_when_due(at_once) if session else None
 
 
 def detach() -> None:
