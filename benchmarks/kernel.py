@@ -114,7 +114,7 @@ class BenchKernel:
             if message["msg_type"] == "error":
                 told.append(content["ename"])
 
-        reply = self._client.execute_interactive(code, timeout=300, output_hook=take)
+        reply = self._client.execute_interactive(code, timeout=1800, output_hook=take)
         return reply["content"].get("ename", "") or "".join(told[:1]), sum(html)
 
     def _value(self, expression: str) -> float:
