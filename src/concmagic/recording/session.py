@@ -153,7 +153,8 @@ class RecordingSession:
             show_all=self._options.show_all,
             outcome=texts.cut(outcome),
             start_method=self._options.start_method,
-            problems=tuple(texts.cut(problem, _LONGEST_PROBLEM) for problem in self._problems),
+            # Two recorders may miss the same thing: one sentence is enough.
+            problems=tuple(dict.fromkeys(texts.cut(problem, _LONGEST_PROBLEM) for problem in self._problems)),
         )
 
     def _take_problems(self, recorder: Any) -> None:

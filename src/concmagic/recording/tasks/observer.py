@@ -67,10 +67,8 @@ class Observer:
         self.unawaited: list[RawCode] = []
         self._kernel_loop = kernel_loop
         self._callback_numbers: dict[tuple[int, str, bool, int | None, bool], int] = {}
-        # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
-        self._joined: dict[
-            int, int
-        ] = {}  # identities of tasks that joined a group as they were scheduled: when
+        # Identities of tasks that joined a group as they were scheduled, and when.
+        self._joined: dict[int, int] = {}
         # Identities of a callback's code and of its loop → its number, the loop, and the code to keep it.
         self.known_callbacks: dict[tuple[int, int], tuple[int, LoopEntry, CodeType]] = {}
         # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
@@ -99,9 +97,7 @@ class Observer:
         current = asyncio.current_task(loop)
         parent = None if current is None else self.meet(current)  # before the child, for the numbers' order
         entry = self.table.entry_of(task)
-        if (
-            entry is not None and entry.ref is None
-        ):  # a member of a group: this task, or one that had its identity
+        if entry is not None and entry.ref is None:  # of a group: this task, or one that had its identity
             if self._joined.pop(id(task), 0) >= begin:
                 return
             entry = None
