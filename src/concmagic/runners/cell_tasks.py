@@ -14,6 +14,7 @@ import types
 from typing import Any
 
 from concmagic.cell import Outcome
+from concmagic.recording.children.forking import is_forking
 from concmagic.runners import tracebacks
 from concmagic.runners.pending_jobs import PendingJobs
 from concmagic.runners.reach import GRACE_S, Click
@@ -172,8 +173,8 @@ def _is_kernels(task: asyncio.Future[Any]) -> bool:
 
 def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
     """Whether the code that holds the loop is the cell's: its task, or a callback written in the notebook."""
-    if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame):
-        return False  # in the loop's own bookkeeping; the signal comes again
+    if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame) or is_forking():
+        return False  # in the loop's own bookkeeping, or where it would be lost; the signal comes again
     while frame is not None and not _is_loop(frame):
         if of_cell or frame.f_globals.get("__name__") == "__main__":
             return True

@@ -9,6 +9,7 @@ from typing import Any
 from concmagic.cell import Outcome, Program
 from concmagic.interpreter.reading import running_loop
 from concmagic.options import Options
+from concmagic.recording.children.forking import is_forking
 from concmagic.runners import tracebacks
 from concmagic.runners.asyncio_run import cancels_main_task, loops_of_the_cell
 from concmagic.runners.cell_tasks import CellTasks
@@ -77,7 +78,7 @@ class _Stop:
         click = self._last
         if click is not None and click.is_pending:
             self._strike(click, frame)
-        elif click is not None and _frames_inside(frame):
+        elif click is not None and _frames_inside(frame) and not is_forking():
             found = click.again(frame, handled)
             if found is not None:
                 click.error = found.error
@@ -93,7 +94,7 @@ class _Stop:
 
     def _strike(self, click: Click, frame: types.FrameType | None) -> None:
         frames = _frames_inside(frame)
-        if not frames:  # the cell has not begun, or is over
+        if not frames or is_forking():  # the cell has not begun, or is over; what is raised in a fork is lost
             return
         if self.kernel_loop is not None and self.kernel_loop.defers(frame):
             click.is_told = True

@@ -21,7 +21,7 @@ from typing import Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.recording.calls import library
-from concmagic.recording.children import pickling, prints
+from concmagic.recording.children import forking, pickling, prints
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.files import ChildFile
 from concmagic.recording.children.hooks import Hooks
@@ -85,6 +85,8 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
         life = _live(Life(passport, hooks, begun_ns, begin_again), passport)
         if child is None or child.is_bare:
             life.begin_target()  # os.fork: its code simply goes on
+        elif _patches.has(process.BaseProcess, "_bootstrap"):
+            forking.keep_until_let_in()
 
     guarded(begin, partial(_not_begun, hooks.passport.folder))
 
@@ -213,6 +215,12 @@ def _traced_bootstrap(bootstrap: Any) -> Any:
     """What multiprocessing runs in a child, and after which the child is over."""
 
     def traced_bootstrap(process_obj: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            forking.let_in()
+        except KeyboardInterrupt:  # it came as this child was forked; here multiprocessing ends the child
+            if _life is not None:
+                guarded(_life.interrupted, _not_noted)
+            raise
         code = bootstrap(process_obj, *arguments, **options)
         if _life is not None:
             guarded(partial(_life.hand_over, code), _not_noted)

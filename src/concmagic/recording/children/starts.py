@@ -20,6 +20,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children import pickling
+from concmagic.recording.children.forking import Forking
 from concmagic.recording.children.passport import Boarding
 from concmagic.recording.labels import text_of
 from concmagic.recording.patches import Patches
@@ -223,7 +224,8 @@ def _forkpty(hooks: Hooks, original: Any) -> Any:
         hooks.guard(hooks.before_child)
         with hooks.family.expect("fork", "fork") as child, _only_our_threads():
             child.is_bare = True
-            pid, file = original()
+            with Forking():
+                pid, file = original()
             if pid:
                 hooks.born(child, pid)
             return pid, file
@@ -232,7 +234,7 @@ def _forkpty(hooks: Hooks, original: Any) -> Any:
 
 
 def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
-    with _only_our_threads():
+    with _only_our_threads(), Forking():
         pid = int(original())
     if pid:
         hooks.born(child, pid)

@@ -1,0 +1,92 @@
+"""An interrupt that comes while a process forks is raised when that is over, in the parent and in the child.
+
+The callbacks of a fork send it themselves: then it comes exactly there.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import Kernel
+
+SETUP = """
+import multiprocessing, os, signal, threading, time
+from concurrent.futures import ProcessPoolExecutor
+fork = multiprocessing.get_context("fork")
+armed = ""
+def strike(where):
+    global armed
+    if armed == where:
+        armed = ""
+        os.kill(os.getpid(), signal.SIGINT)
+        sum(range(1000))  # Python looks for signals here at the latest
+os.register_at_fork(before=lambda: strike("before"), after_in_parent=lambda: strike("after in the parent"),
+                    after_in_child=lambda: strike("after in the child"))
+def arm(where):
+    global armed
+    armed = where
+"""
+
+
+@pytest.fixture(scope="module")
+def forking(kernel: Kernel) -> Kernel:
+    kernel.check(SETUP)
+    kernel.check("%%procs -q\np = fork.Process(target=int)\np.start()\np.join()")
+    return kernel
+
+
+PROCESSES = {
+    "process": "p = fork.Process(target=time.sleep, args=(60,))\np.start()\np.join()",
+    "executor": "with ProcessPoolExecutor(2, fork) as pool:\n    list(pool.map(time.sleep, [0.5] * 200))",
+    "pool": "with fork.Pool(2) as pool:\n    pool.map(time.sleep, [0.5] * 200)",
+    "os.fork": "pid = os.fork()\nif not pid:\n    time.sleep(60)\n    os._exit(0)\nos.waitpid(pid, 0)",
+}
+
+
+@pytest.mark.parametrize("where", ["before", "after in the parent"])
+@pytest.mark.parametrize("body", PROCESSES.values(), ids=PROCESSES)
+def test_it_ends_the_cell(forking: Kernel, body: str, where: str) -> None:
+    run = forking.run(f"%%procs\narm({where!r})\n{body}")
+    assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
+    assert "Exception ignored" not in run.stderr
+    assert "concmagic" not in run.stderr + run.traceback_text
+    assert forking.check("6 * 7").result_text == "42"
+
+
+def test_an_awaiting_cell_is_ended_too(forking: Kernel) -> None:
+    body = "import asyncio\nawait asyncio.sleep(0)\narm('before')\n" + PROCESSES["process"]
+    run = forking.run(f"%%asyncio_trace\n{body}\nawait asyncio.sleep(60)")
+    assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
+    assert "Exception ignored" not in run.stderr
+    assert forking.check("await asyncio.sleep(0, 'woken')").result_text == "'woken'"
+
+
+def test_a_child_of_multiprocessing_is_ended_before_its_target(forking: Kernel) -> None:
+    body = "p = fork.Process(target=print, args=('ran',))\np.start()\np.join()\np.exitcode"
+    run = forking.check(f"%%procs\narm('after in the child')\n{body}")
+    forking.check("arm('')")  # the child has disarmed its own copy only
+    assert (run.result_text, run.stdout) == ("1", "")
+    assert "Exception ignored" not in run.stderr
+
+
+def test_the_child_of_a_bare_fork_gets_it_as_its_fork_returns(forking: Kernel) -> None:
+    body = (
+        "try:\n    pid = os.fork()\nexcept KeyboardInterrupt:\n    os._exit(3)\n"
+        "os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
+    )
+    run = forking.check(f"%%procs\narm('after in the child')\n{body}")
+    forking.check("arm('')")
+    assert run.result_text == "3"
+    assert "Exception ignored" not in run.stderr
+
+
+def test_children_can_be_interrupted_afterwards(forking: Kernel) -> None:
+    body = (
+        "here = fork.Event()\ndef work():\n    try:\n        here.set()\n        time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n        os._exit(7)\n"
+        "p = fork.Process(target=work)\np.start()\nhere.wait()\n"
+        "os.kill(p.pid, signal.SIGINT)\np.join()\np.exitcode"
+    )
+    assert forking.check(f"%%procs\n{body}").result_text == "7"
+    blocked = "signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())"
+    assert forking.value(blocked) is False
