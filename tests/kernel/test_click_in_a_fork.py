@@ -50,6 +50,23 @@ def test_it_ends_the_cell(forking: Kernel, body: str, where: str) -> None:
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
     assert "Exception ignored" not in run.stderr
     assert "concmagic" not in run.stderr + run.traceback_text
+    assert forking.value("multiprocessing.active_children()") == []
+    assert forking.check("6 * 7").result_text == "42"
+
+
+@pytest.mark.parametrize("magic", ["%%procs", "%%threads", "%%timeline"])
+@pytest.mark.parametrize("where", ["before", "after in the parent"])
+def test_another_thread_may_take_it(forking: Kernel, magic: str, where: str) -> None:
+    """Then Python's handler runs in the main thread, although the signal is kept from that."""
+    body = (
+        "def strike(where):\n    global armed\n    if armed == where:\n        armed = ''\n"
+        "        taker = threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), 2))\n"
+        "        taker.start()\n        taker.join()\n        sum(range(1000))\n"
+    )
+    run = forking.run(f"{magic}\nbefore = strike\n{body}arm({where!r})\n{PROCESSES['process']}")
+    forking.check("strike = before")
+    assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
+    assert "Exception ignored" not in run.stderr
     assert forking.check("6 * 7").result_text == "42"
 
 

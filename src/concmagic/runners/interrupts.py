@@ -23,6 +23,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.errors import NoTimeoutError
 from concmagic.interpreter import build
 from concmagic.recording.before_end import look_before_end
+from concmagic.recording.children import forking
 from concmagic.recording.ours import FAREWELL_S, OwnThread
 from concmagic.recording.thread_frames import handled_in, thread_frames
 from concmagic.runners.delivery import Delivery
@@ -141,6 +142,8 @@ class Interrupts:
         if not self._open:
             return
         self._delivery.acted()
+        if forking.is_forking():  # nothing is raised now
+            forking.when_over(self._look)
         if self._is_look:
             self._is_look = False
             self._stop.again(frame, sys.exception())
@@ -151,6 +154,10 @@ class Interrupts:
             look_before_end(frame)
             self._send(LOOK_S, LOOK_S, self._wants_look)
         self._stop(frame)
+
+    def _look(self) -> None:
+        self._is_look = True
+        signal.raise_signal(signal.SIGINT)
 
     def _wants_look(self) -> bool:
         """Called in the sender's thread. What it sees may have changed since: the main thread decides."""

@@ -2,10 +2,10 @@
 
 Python runs callbacks before and after a fork (of logging, threading, IPython, ours), prints what they raise
 and goes on: an interrupt that meets one is lost, and a callback that was to let go of a lock has not. What is
-raised in the child as `os.fork` returns is worse: the user's code would go on twice. So SIGINT is kept from the
-thread that forks. Another thread may take it: then Python's handler, which runs in the main thread, asks
-`is_forking`. A child of multiprocessing lets it in where multiprocessing can end the child, any other as its
-fork returns.
+raised in the child as `os.fork` returns is worse: the user's code would go on twice. So SIGINT is kept from
+the thread that forks. Another thread may take it: then Python's handler, which runs in the main thread, asks
+`is_forking` and says what to do `when_over`. A child of multiprocessing lets it in where multiprocessing can
+end the child, any other as its fork returns.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 _CAN_BLOCK = hasattr(signal, "pthread_sigmask")
 
 _forking: set[int] = set()  # idents of threads
+_then: list[Callable[[], object]] = []  # one at most
 _is_kept = False  # in a child: it will let interrupts in itself
 _will_let_in = False
 
@@ -24,6 +26,11 @@ _will_let_in = False
 def is_forking() -> bool:
     """Whether the calling thread is in the middle of a fork."""
     return threading.get_ident() in _forking
+
+
+def when_over(action: Callable[[], object]) -> None:
+    """Call this, once, as soon as the calling thread's fork is over in the parent."""
+    _then[:] = [action]
 
 
 def keep_until_let_in() -> None:
@@ -64,8 +71,13 @@ class Forking:
         _forking.discard(threading.get_ident())
         if os.getpid() != self._pid:
             _forking.clear()  # other threads of its parent
+            _then.clear()
             if _will_let_in and not self._was_blocked:
                 _is_kept = True
                 return
-        if not self._was_blocked:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        try:
+            if not self._was_blocked:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        finally:
+            if _then and threading.get_ident() == threading.main_thread().ident:
+                _then.pop()()

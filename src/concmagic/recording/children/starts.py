@@ -226,8 +226,8 @@ def _forkpty(hooks: Hooks, original: Any) -> Any:
             child.is_bare = True
             with Forking():
                 pid, file = original()
-            if pid:
-                hooks.born(child, pid)
+                if pid:  # first: an interrupt that is raised as this ends must find it there
+                    hooks.born(child, pid)
             return pid, file
 
     return unseen(forkpty)
@@ -236,8 +236,8 @@ def _forkpty(hooks: Hooks, original: Any) -> Any:
 def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
     with _only_our_threads(), Forking():
         pid = int(original())
-    if pid:
-        hooks.born(child, pid)
+        if pid:  # first: an interrupt that is raised as this ends must find it there
+            hooks.born(child, pid)
     return pid
 
 
