@@ -33,9 +33,11 @@ import cloudpickle
 import numpy
 from IPython.core.interactiveshell import InteractiveShell
 
-CELL_S = 8  # then it counts as hanging
-AGAIN_S = 2.0  # what ends a loop runs it once more
-WORLD_S = 90
+CELL_S = 8  # from then on it is looked whether it hangs
+AGAIN_S = 2.0  # as often; and what ends a loop runs it once more
+IDLE_S = 0.1  # of CPU time in between: it only waits
+CELL_LIMIT_S = 60
+WORLD_S = 200
 CELLS = {
     "threads": """
 import threading
@@ -213,10 +215,15 @@ class Output:
 
 
 def run(shell: Any, code: str, output: Output) -> dict[str, Any]:
-    def hang(*_: object) -> None:
-        raise Hangs
+    last, limit = time.process_time(), time.monotonic() + CELL_LIMIT_S
 
-    signal.signal(signal.SIGALRM, hang)
+    def look(*_: object) -> None:
+        nonlocal last
+        before, last = last, time.process_time()
+        if last - before < IDLE_S or time.monotonic() > limit:
+            raise Hangs
+
+    signal.signal(signal.SIGALRM, look)
     signal.setitimer(signal.ITIMER_REAL, CELL_S, AGAIN_S)
     value = error = None
     try:
