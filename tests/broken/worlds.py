@@ -110,7 +110,12 @@ def faults(told: dict[str, Any]) -> list[str]:
         if lacks != more:
             found.append(f"{model}: lacks {[*(lacks - more)]}, has beside {[*(more - lacks)]}")
         if plain["error"] is None:
-            found += [f"{model}: {part} lost" for part in traced["missing"] if part not in parts]
+            told_of = " ".join(traced["problems"])
+            found += [
+                f"{model}: {part} lost"
+                for part in traced["missing"]
+                if part not in parts and f"The {part} recorder failed" not in told_of
+            ]
             if traced["missing"] and not traced["problems"]:
                 found.append(f"{model}: {traced['missing']} lost, and nothing said")
     return found
