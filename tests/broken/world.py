@@ -267,9 +267,10 @@ def world(owner: str, name: str, way: str, order: str) -> dict[str, Any]:
         output.taken()
     if way != "whole":
         break_name(owner, name, way)
-    told: dict[str, Any] = {"plain": {}, "traced": {}}
+    told: dict[str, Any] = {"plain": {}, "again": {}, "traced": {}}
     for model, code in CELLS.items():
-        told["plain"][model] = run(shell, "#\n" + code.lstrip("\n"), output)
+        for time_of_it in ("plain", "again"):  # what differs by itself tells nothing
+            told[time_of_it][model] = run(shell, "#\n" + code.lstrip("\n"), output)
     if order == "before":
         shell.extension_manager.load_extension("concmagic")
         output.taken()

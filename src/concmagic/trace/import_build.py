@@ -16,7 +16,7 @@ def build(recording: Recording) -> Build:
         python=platform.python_version(),
         implementation=platform.python_implementation(),
         free_threaded=free_threaded(),
-        platform=platform.platform(terse=True),
+        platform=_platform(),
         concmagic=__version__,
         viztracer=_version_of("viztracer"),
         cores=recording.cores,
@@ -48,3 +48,11 @@ def _version_of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
+
+
+def _platform() -> str:
+    """The operating system in words. The library asks a command of it, which may not be startable."""
+    try:
+        return platform.platform(terse=True)
+    except Exception:
+        return sys.platform
