@@ -31,12 +31,11 @@ from concmagic.interpreter.reading import borrowed
 from concmagic.recording.tasks.origin import place_of
 from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
 
-# Classes whose `with` block is left only when the workers are done, by module and name.
+# Classes whose `with` block is left only when the workers are done, by module and name. The Pool of
+# multiprocessing is none: its exit ends the workers, and must not be cut before it has.
 _POOLS = {
     ("concurrent.futures._base", "Executor"),
     ("joblib.parallel", "Parallel"),
-    ("multiprocess.pool", "Pool"),
-    ("multiprocessing.pool", "Pool"),
     ("pebble.pool.base_pool", "BasePool"),
 }
 
