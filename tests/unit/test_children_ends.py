@@ -586,3 +586,24 @@ connection.Pipe = real
         sentences.marks_left_out(10),
         sentences.call_not_noted("Pipe", "AttributeError"),
     ]
+
+
+def test_once_all_is_handed_over_a_child_that_ends_is_ended_as_ever(tmp_path: Path) -> None:
+    """A thread that would hand over while the interpreter ends could keep it from ending."""
+    program = """
+import os, select, signal, sys
+from pathlib import Path
+from concmagic.recording.children.signals import Listener
+ask = Path(sys.argv[1])
+listener = Listener(lambda: print("handed over", flush=True), lambda: None, ask)
+listener.start()
+listener.leave()
+print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, signal.set_wakeup_fd(-1), flush=True)
+try: os.open(ask, os.O_WRONLY | os.O_NONBLOCK)
+except OSError as error: print(type(error).__name__, error.errno, flush=True)
+os.kill(os.getpid(), signal.SIGTERM)
+select.select([], [], [])
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "ask")]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (-15, "True -1\nOSError 6\n"), run.stderr

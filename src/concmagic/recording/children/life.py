@@ -221,6 +221,11 @@ def _tell_death_at_start(life: Life, status: int) -> None:
         life.fail(sentences.died_at_start(life.passport.name, status))
 
 
+def _leave(life: Life) -> None:
+    life.hand_over(None)
+    guarded(life.listener.leave, life.failed)
+
+
 class _Exit:
     """`os._exit` by which forked children leave, and by which a user's code may."""
 
@@ -230,7 +235,7 @@ class _Exit:
     def install(cls, life: Life) -> None:
         """Pass the gate before the process is gone."""
         original = cls.original = cls.original or borrowed(os, "_exit")
-        atexit.register(life.hand_over, None)
+        atexit.register(_leave, life)
         if original is None:
             return
 

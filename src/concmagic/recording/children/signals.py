@@ -9,6 +9,7 @@ the same thread listens to, also whether the child still cleans up after an inte
 
 from __future__ import annotations
 
+import _thread
 import os
 import select
 import signal
@@ -25,6 +26,7 @@ from concmagic.recording import quiet
 from concmagic.recording.children import cleaning
 from concmagic.recording.ours import OwnThread
 
+_PATIENCE_S = 2.0
 _CLOSED = select.POLLNVAL | select.POLLERR | select.POLLHUP  # by code of the user's that did not open it
 
 
@@ -37,6 +39,9 @@ class Listener:
         self._path = path
         self._read, self._write, self._ask = Owned(-1), Owned(-1), Owned(-1)
         self._catches = False
+        self._turn = (
+            _thread.allocate_lock()
+        )  # of what the thread does; taken for good once nobody is to listen
 
     def start(self) -> None:
         """Listen from now on; SIGTERM is left alone if somebody catches it already."""
@@ -84,6 +89,16 @@ class Listener:
         self._read, self._write, self._ask = Owned(-1), Owned(-1), Owned(-1)
         self._catches = False
 
+    def leave(self) -> None:
+        """The interpreter ends, and all has been handed over: SIGTERM is what it was, and nobody listens.
+
+        A thread that runs on then is stopped for good, with whatever locks of the interpreter it has. Without
+        the GIL (3.13) the main thread may wait for one of them, and the process never ends. So it comes to
+        its end first, or does not begin any more.
+        """
+        self._turn.acquire(True, _PATIENCE_S)
+        self.forget()
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """The thread was told already, unless the user has taken the wakeup descriptor: then tell it.
 
@@ -108,6 +123,14 @@ class Listener:
 
     def _take(self, ready: list[tuple[int, int]], signals: int, ask: int) -> bool:
         """What has come; answers whether to go on listening."""
+        if not self._turn.acquire(blocking=False):
+            return False  # the interpreter ends
+        try:
+            return self._act(ready, signals, ask)
+        finally:
+            self._turn.release()
+
+    def _act(self, ready: list[tuple[int, int]], signals: int, ask: int) -> bool:
         files = {file for file, _ in ready}
         if any(event & _CLOSED for _, event in ready):
             return False
