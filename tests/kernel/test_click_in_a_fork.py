@@ -59,9 +59,11 @@ def test_it_ends_the_cell(forking: Kernel, body: str, where: str) -> None:
 def test_another_thread_may_take_it(forking: Kernel, magic: str, where: str) -> None:
     """Then Python's handler runs in the main thread, although the signal is kept from that."""
     body = (
+        "ask, told = threading.Event(), threading.Event()\n"
+        "def take():\n    ask.wait()\n    signal.pthread_kill(threading.get_ident(), 2)\n    told.set()\n"
+        "taker = threading.Thread(target=take)\ntaker.start()\n"
         "def strike(where):\n    global armed\n    if armed == where:\n        armed = ''\n"
-        "        taker = threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), 2))\n"
-        "        taker.start()\n        taker.join()\n        sum(range(1000))\n"
+        "        ask.set()\n        told.wait()\n        sum(range(1000))\n"
     )
     run = forking.run(f"{magic}\nbefore = strike\n{body}arm({where!r})\n{PROCESSES['process']}")
     forking.check("strike = before")
