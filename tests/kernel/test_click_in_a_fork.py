@@ -6,6 +6,7 @@ The callbacks of a fork send it themselves: then it comes exactly there.
 from __future__ import annotations
 
 import pytest
+from leftovers import STATE
 
 from conftest import Kernel
 
@@ -52,6 +53,19 @@ def test_it_ends_the_cell(forking: Kernel, body: str, where: str) -> None:
     assert "concmagic" not in run.stderr + run.traceback_text
     assert forking.value("multiprocessing.active_children()") == []
     assert forking.check("6 * 7").result_text == "42"
+
+
+@pytest.mark.parametrize("where", ["before", "after in the parent"])
+def test_it_ends_a_loop_of_processes(forking: Kernel, where: str) -> None:
+    left = "(sum(children().values()), sum(n for f, n in open_files().items() if f.startswith('pipe')))"
+    forking.check(STATE)
+    forking.check("%%procs -q -w 2 --start-method fork for n in range(2)\nn")
+    before = forking.value(left)
+    forking.check(f"arm({where!r})")
+    run = forking.run("%%procs -w 2 --start-method fork for n in range(4)\ntime.sleep(60)")
+    assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
+    assert "Exception ignored" not in run.stderr
+    assert forking.value(left) == before
 
 
 @pytest.mark.parametrize("magic", ["%%procs", "%%threads", "%%timeline"])

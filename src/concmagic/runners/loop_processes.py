@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from multiprocessing import connection as pipes
 from multiprocessing.connection import Connection
@@ -20,6 +20,7 @@ from concmagic.bounded import until
 from concmagic.clock import monotonic, monotonic_ns
 from concmagic.errors import BodyError, ChildStartError
 from concmagic.pipes import no_sigpipe
+from concmagic.recording.children.forking import Forking
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
 from concmagic.runners.loop_worker import Body, Done, Parcel, Printed, Ready, unpack_result, work
@@ -134,7 +135,9 @@ class _Pool:
         worker = _Worker(process, ours)
         self._workers.append(worker)  # first: an interrupt just after the start must find it there
         try:
-            process.start()
+            # An interrupt as it starts would leave a process that nobody has, and its pipes.
+            with Forking() if self._is_fork else nullcontext():
+                process.start()
         except Exception:
             self._workers.remove(worker)
             ours.close()

@@ -21,7 +21,7 @@ from typing import Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.pipes import no_sigpipe
-from concmagic.recording.children import pickling, prints
+from concmagic.recording.children import forking, pickling, prints
 from concmagic.runners import tracebacks
 from concmagic.runners.loop_unbound import explain_unbound
 
@@ -76,6 +76,7 @@ def work(connection: Connection, inherited: list[Connection], file: str, body: B
     for each in inherited:
         each.close()
     interrupts = _Interrupts()
+    forking.let_in()
     send = _Sender(connection)
     sys.stdout, sys.stderr = _Printer("stdout", send), _Printer("stderr", send)
     try:

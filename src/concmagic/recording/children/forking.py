@@ -17,9 +17,8 @@ from collections.abc import Callable
 
 _CAN_BLOCK = hasattr(signal, "pthread_sigmask")
 
-_forking: set[int] = set()  # idents of threads
+_forking: dict[int, bool] = {}  # by threads' idents whether SIGINT was kept from them anyway
 _then: list[Callable[[], object]] = []  # one at most
-_is_kept = False  # in a child: it will let interrupts in itself
 _will_let_in = False
 
 
@@ -40,44 +39,49 @@ def keep_until_let_in() -> None:
 
 
 def let_in() -> None:
-    """In such a child: interrupts are raised from here on, also one that came meanwhile."""
-    global _is_kept
-    if _is_kept:
-        _is_kept = False
+    """Raise interrupts from here on, also one that came meanwhile. Harmless where none is kept."""
+    if not _forking.pop(threading.get_ident(), True):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 class Forking:
-    """A `with` block around the fork itself, in whichever thread."""
+    """A `with` block around the fork itself, or around all that must be done once it has happened.
 
-    __slots__ = ("_pid", "_was_blocked")
+    Of two, one in the other, the outer one counts.
+    """
+
+    __slots__ = ("_is_inner", "_pid")
 
     def __enter__(self) -> None:
         global _will_let_in
         self._pid = os.getpid()
+        self._is_inner = is_forking()
+        if self._is_inner or not _CAN_BLOCK:
+            return
         _will_let_in = False
-        _forking.add(threading.get_ident())
-        self._was_blocked = True
-        if _CAN_BLOCK:
-            try:
-                self._was_blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-            except BaseException:  # one that came just before is acted on now
-                self.__exit__()
-                raise
+        _forking[threading.get_ident()] = True
+        try:  # each call may raise one that came just before, after it did its work
+            was_kept = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            _forking[threading.get_ident()] = was_kept
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *exception: object) -> None:
-        global _is_kept
-        _forking.discard(threading.get_ident())
         if os.getpid() != self._pid:
-            _forking.clear()  # other threads of its parent
-            _then.clear()
-            if _will_let_in and not self._was_blocked:
-                _is_kept = True
-                return
-        try:
-            if not self._was_blocked:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-        finally:
-            if _then and threading.get_ident() == threading.main_thread().ident:
-                _then.pop()()
+            self._in_child()
+        elif not self._is_inner:
+            try:
+                let_in()
+            finally:
+                if _then and threading.get_ident() == threading.main_thread().ident:
+                    _then.pop()()
+
+    def _in_child(self) -> None:
+        kept = _forking.get(threading.get_ident(), True)
+        _forking.clear()  # its parent's other threads are not its own
+        _then.clear()
+        _forking[threading.get_ident()] = kept
+        if not _will_let_in:
+            let_in()
