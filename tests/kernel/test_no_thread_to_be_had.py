@@ -78,6 +78,14 @@ def test_what_is_lost_is_said(limited: Kernel) -> None:
     assert "ends of child processes" in " ".join(picture.split())
 
 
+def test_nothing_is_kept_for_a_child_that_was_reaped_unseen(limited: Kernel) -> None:
+    kept = "'reducer_override' in vars(__import__('multiprocessing.reduction').reduction.ForkingPickler)"
+    limited.check("import os")
+    run = limited.check("%%procs\npid = os.fork()\nif not pid:\n    os._exit(0)\nos.waitpid(pid, 0)[1]")
+    assert run.result_text == "0"
+    assert limited.value(kept) is False
+
+
 def test_a_timeout_that_cannot_be_kept_is_said_before_the_cell_runs(limited: Kernel) -> None:
     run = limited.run("%%threads --timeout 60\nprint('ran')")
     assert (run.status, run.stdout) == ("error", "")

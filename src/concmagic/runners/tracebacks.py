@@ -12,6 +12,7 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
@@ -103,12 +104,9 @@ class _PlainFailure:
 
     def _render_under_other_magics(self) -> None:
         """Another magic around ours (`%%time` of IPython 8) may show the exception by itself."""
-
-        def render() -> Any:
-            return self._shell.InteractiveTB.structured_traceback(
-                type(self._error), self._error, self._of_cell, tb_offset=0
-            )
-
+        # No function of ours: a click while it is formatted shows where it came.
+        format = self._shell.InteractiveTB.structured_traceback
+        render = partial(format, type(self._error), self._error, self._of_cell, tb_offset=0)
         with suppress(AttributeError, TypeError):  # an exception that takes no attributes goes without
             self._error._render_traceback_ = render  # type: ignore[attr-defined]
 

@@ -13,6 +13,7 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from concmagic.clock import monotonic_ns
+from concmagic.recording.children.files import is_alive
 from concmagic.recording.children.watch import exit_code_of
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Family:
     def ended_if_gone(self, child: Child) -> None:
         """Look once more at one that nobody has seen ending."""
         code = exit_code_of(child.pid)
-        if code is not None:
+        if code is not None or not is_alive(child.pid):  # in the second case it was reaped unseen
             self.ended(child.pid, code)
 
     def living(self) -> list[Child]:
