@@ -47,8 +47,10 @@ PROCESSES = {
 @pytest.mark.parametrize("where", ["before", "after in the parent"])
 @pytest.mark.parametrize("body", PROCESSES.values(), ids=PROCESSES)
 def test_it_ends_the_cell(forking: Kernel, body: str, where: str) -> None:
+    forking.check(STATE)
     run = forking.run(f"%%procs\narm({where!r})\n{body}")
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
+    assert forking.value("dict(children())") == {}
     assert "Exception ignored" not in run.stderr
     assert "concmagic" not in run.stderr + run.traceback_text
     assert forking.value("multiprocessing.active_children()") == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,7 @@ class Child:
         self.is_ending = False  # a signal was sent to it
         self.signal_sent = 0  # which, by the cell or by its pool
         self.is_interrupted = False  # the cell was, and so it was ended
+        self.is_nobodys = False  # an interrupt came as it was started, so that nobody will reap it
         self.started_ns = started_ns
         self.born_ns: int | None = None  # it had a pid
         self.ended_ns: int | None = None
@@ -127,6 +128,14 @@ class Family:
         code = exit_code_of(child.pid)
         if code is not None or not is_alive(child.pid):  # in the second case it was reaped unseen
             self.ended(child.pid, code)
+
+    def reap_nobodys(self) -> None:
+        """Reap those that have ended and that nobody knows but us: their numbers are their own until then."""
+        for child in self.children:
+            if child.is_nobodys and exit_code_of(child.pid) is not None:
+                self.ended_if_gone(child)
+                with suppress(ChildProcessError):  # somebody waits for all children
+                    os.waitpid(child.pid, os.WNOHANG)
 
     def living(self) -> list[Child]:
         """Those that have not ended, as far as is known."""

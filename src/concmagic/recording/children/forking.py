@@ -14,6 +14,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concmagic.recording.children.family import Child
 
 _CAN_BLOCK = hasattr(signal, "pthread_sigmask")
 
@@ -47,10 +51,14 @@ def let_in() -> None:
 class Forking:
     """A `with` block around the fork itself, or around all that must be done once it has happened.
 
-    Of two, one in the other, the outer one counts.
+    Of two, one in the other, the outer one counts. Where an interrupt is raised as it ends, nobody gets to
+    know the child: it is noted there.
     """
 
-    __slots__ = ("_is_inner", "_pid")
+    __slots__ = ("_child", "_is_inner", "_pid")
+
+    def __init__(self, child: Child | None = None) -> None:
+        self._child = child
 
     def __enter__(self) -> None:
         global _will_let_in
@@ -73,10 +81,18 @@ class Forking:
             self._in_child()
         elif not self._is_inner:
             try:
-                let_in()
-            finally:
-                if _then and threading.get_ident() == threading.main_thread().ident:
-                    _then.pop()()
+                self._let_in()
+            except BaseException:
+                if self._child is not None:
+                    self._child.is_nobodys = True
+                raise
+
+    def _let_in(self) -> None:
+        try:
+            let_in()
+        finally:
+            if _then and threading.get_ident() == threading.main_thread().ident:
+                _then.pop()()
 
     def _in_child(self) -> None:
         kept = _forking.get(threading.get_ident(), True)

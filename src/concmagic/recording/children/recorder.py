@@ -115,6 +115,7 @@ class ChildRecorder:
             tree.end(self._next_to_end, lambda: family.starting, self._spared)
             pools.free()
             pools.fail_jobs()
+            family.reap_nobodys()
 
     def _spare_those_that_clean_up(self, family: Family) -> None:
         if self._folder is None:

@@ -104,12 +104,14 @@ def _popen_init(hooks: Hooks, original: Any) -> Any:
         name = text_of(borrowed(process_obj, "_name", ""))
         with hooks.family.expect(name, popen.method, origin, group) as child:
             hooks.patch_loaded()
-            try:
-                original(popen, process_obj)
-            except Exception as error:
-                hooks.guard(partial(_explain, error, process_obj))
-                raise
-            hooks.born(child, popen.pid)
+            # An interrupt in the middle would leave its pipes to nobody.
+            with Forking(child) if popen.method == "fork" else nullcontext():
+                try:
+                    original(popen, process_obj)
+                except Exception as error:
+                    hooks.guard(partial(_explain, error, process_obj))
+                    raise
+                hooks.born(child, popen.pid)
 
     return unseen(__init__)
 
@@ -224,7 +226,7 @@ def _forkpty(hooks: Hooks, original: Any) -> Any:
         hooks.guard(hooks.before_child)
         with hooks.family.expect("fork", "fork") as child, _only_our_threads():
             child.is_bare = True
-            with Forking():
+            with Forking(child):
                 pid, file = original()
                 if pid:  # first: an interrupt that is raised as this ends must find it there
                     hooks.born(child, pid)
@@ -234,7 +236,7 @@ def _forkpty(hooks: Hooks, original: Any) -> Any:
 
 
 def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
-    with _only_our_threads(), Forking():
+    with _only_our_threads(), Forking(child):
         pid = int(original())
         if pid:  # first: an interrupt that is raised as this ends must find it there
             hooks.born(child, pid)

@@ -23,6 +23,8 @@ _SCRIPT = Path(__file__).with_name("process.py")
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _REAPING_S = 0.2
 
+_unreaped: list[int] = []  # processes in the middle that ended late, also of helpers that are gone
+
 
 class Helper:
     """This process's end of the conversation."""
@@ -32,7 +34,6 @@ class Helper:
         self._buffer = b""
         self._pidfd: Owned | None = None
         self._is_known = False
-        self._unreaped: int | None = None  # the process in the middle, as long as it is a zombie or runs
         self._socket, theirs = socket.socketpair()
         self._end = Owned(self._socket.fileno())
         try:
@@ -42,7 +43,8 @@ class Helper:
                 theirs.setblocking(True)
                 self.pid = middle = _spawn(theirs.fileno())
             self.pid = int(self.line(Patience(middle, may_sleep=True)).removeprefix("ready "))
-            self._unreaped = None if _is_reaped(middle) else middle
+            if not _is_reaped(middle):
+                _unreaped.append(middle)
             with suppress(OSError, AttributeError):  # before Linux 5.3
                 self._pidfd = Owned(os.pidfd_open(self.pid))
         except BaseException:
@@ -71,8 +73,8 @@ class Helper:
         while b"\n" not in self._buffer:
             self._buffer += self._receive(1 << 16, patience)
         line, _, self._buffer = self._buffer.partition(b"\n")
-        if self._unreaped is not None and self.owner == os.getpid() and _is_reaped(self._unreaped, 0):
-            self._unreaped = None
+        if self.owner == os.getpid():
+            _unreaped[:] = [middle for middle in _unreaped if not _is_reaped(middle, 0)]
         # It lives, so its number was its own when the pidfd was opened.
         self._is_known = self._pidfd is not None
         return line.decode(errors="replace")
