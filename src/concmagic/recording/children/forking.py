@@ -44,8 +44,13 @@ def keep_until_let_in() -> None:
 
 def let_in() -> None:
     """Raise interrupts from here on, also one that came meanwhile. Harmless where none is kept."""
-    if not _forking.pop(threading.get_ident(), True):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    ident = threading.get_ident()
+    try:
+        # While it still counts as forking: raised after that and before this, it would be kept for good.
+        if not _forking.get(ident, True):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    finally:
+        _forking.pop(ident, None)
 
 
 class Forking:
