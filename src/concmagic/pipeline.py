@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from concmagic.api import Trace
@@ -42,7 +44,7 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
         with start_method(options.start_method):
             return run_sync(program, options, settings)
 
-    session = _session(cell, options, settings)
+    session = _session(cell, options, settings, "sync_cell")
     try:
         with ours_only():
             session.start()
@@ -66,7 +68,7 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
         with start_method(options.start_method):
             return await run_async(program, options, settings, on_task=session.adopt_cell_task)
 
-    session = _session(cell, options, settings)
+    session = _session(cell, options, settings, "async_cell")
     try:
         with ours_only():
             session.start()
@@ -77,8 +79,10 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
     return _finish(session, outcome, cell, program, options, settings)
 
 
-def _session(cell: Cell, options: Options, settings: Any) -> RecordingSession:
+def _session(cell: Cell, options: Options, settings: Any, runner: str) -> RecordingSession:
     with ours_only():
+        with suppress(Exception):  # whoever runs the cell meets it again, and tells it
+            import_module(f"concmagic.runners.{runner}")  # now: later it would be the cell's time
         session = RecordingSession(
             cell, options, budget=settings.budget, sampler=settings.sampler, writers=_writers
         )

@@ -20,7 +20,7 @@ def fib(n):
     return n if n < 2 else fib(n - 1) + fib(n - 2)
 
 def spin(n):
-    return sum(range(n * 1_000_000))  # computes long enough to outweigh what the pool does between jobs
+    return sum(range(n * 3_000_000))  # computes long enough to outweigh what the pool does between jobs
 
 def echo(data):
     return data

@@ -1,7 +1,8 @@
 """What the picture says of threads against the machine's own accounts, read by the cell itself.
 
-The witness is read in the same run as what it judges: `getrusage` for what the process computed, each
-thread's own CPU clock, and the wall clock. A busy machine changes both sides alike.
+The witness is read in the same run as what it judges: each thread's own CPU clock, the scheduler's account of
+it, and the wall clock. A busy machine changes both sides alike. (Not the CPU time of the process: what the
+kernel's other threads and tracing compute is in it, and a busy machine makes that any share of a sleep.)
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ PROGRAMS = {
     "mixed": "def work():\n    spin(0.15); hashing(0.15); time.sleep(0.1)\n",
 }
 HELPERS = """
-import hashlib, resource, threading, time
-delays = {}
+import hashlib, threading, time
+delays, computed = {}, {}
 lock = threading.Lock()
 data = bytes(1 << 20)
 
@@ -40,12 +41,13 @@ def hashing(seconds):
 def watched():
     threading.current_thread().began = time.monotonic()
     work()
-    number = threading.get_native_id()  # the second number: how long it had no core, in nanoseconds
+    number = threading.get_native_id()
+    computed[number] = time.thread_time()
+    # The second number: how long it had no core, in nanoseconds.
     delays[number] = int(open(f"/proc/self/task/{number}/schedstat").read().split()[1]) / 1e9
 
 def used():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime, time.monotonic()
+    return time.thread_time() + sum(computed.values()), time.monotonic()
 """
 CELL = """
 %%threads -q -o trace

@@ -43,6 +43,7 @@ LIMITED = {
 }
 OF_THE_SAMPLER = ("recording/sampler/process.py", "recording/sampler/view.py")  # a process of its own
 WAITS = {
+    "recording/children/family.py: os.waitpid(child.pid, os.WNOHANG)": "WNOHANG",
     "recording/children/tree.py: select.poll()": "makes one",
     "recording/children/watch.py: os.waitid(kind, whom, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "WNOHANG",
     "recording/children/signals.py: poll.poll()": "in a thread of ours, for as long as the child lives",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
-from concmagic.clock import process_time_ns
+from concmagic.clock import process_time_ns, thread_time_ns
 
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
@@ -58,7 +59,16 @@ def _own_tasks() -> list[Path]:
         return []
 
 
-def cpu_ns() -> tuple[int, int]:
-    """CPU time in nanoseconds: this process's own, and that of its children that were waited for."""
+class CpuClocks(NamedTuple):
+    """CPU times in nanoseconds, read at one moment."""
+
+    process: int
+    reaped: int  # of its children that were waited for
+    caller: int  # of the thread that asks
+
+
+def cpu_clocks() -> CpuClocks:
+    """The CPU clocks of this process, of its reaped children and of the calling thread, now."""
     times = os.times()
-    return process_time_ns(), int((times.children_user + times.children_system) * 1e9)
+    reaped = int((times.children_user + times.children_system) * 1e9)
+    return CpuClocks(process_time_ns(), reaped, thread_time_ns())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from concmagic.cell import Cell
     from concmagic.options import Options
     from concmagic.recording.prints import Writer
+    from concmagic.recording.raw_threads import ThreadRecord
 
 T = TypeVar("T")
 
@@ -68,7 +70,7 @@ class RecordingSession:
         self._running: dict[str, Recorder] = {}  # in the order in which they were started
         self._loop: Any = None  # that ran when it began
         self._start_ns = monotonic_ns()
-        self._cpu_ns: tuple[int, int] | None = None
+        self._clocks: machine.CpuClocks | None = None
         self._kernel_cpu_ns = 0
 
     def check(self) -> None:
@@ -101,7 +103,7 @@ class RecordingSession:
             self._running[name] = recorder
             self._guard(name, recorder.start)
         self._kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
-        self._cpu_ns = self._guard("CPU time", machine.cpu_ns)
+        self._clocks = self._guard("CPU time", machine.cpu_clocks)
         self._start_ns = monotonic_ns()
 
     def runner_failed(self, error: BaseException) -> None:
@@ -116,7 +118,7 @@ class RecordingSession:
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
         end_ns = monotonic_ns()
-        cpu_ns = self._guard("CPU time", machine.cpu_ns)
+        clocks = self._guard("CPU time", machine.cpu_clocks)
         kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
         if outcome == "interrupted" and "children" in self._recorders:
             self._guard("children", self._recorders["children"].end_tree)
@@ -131,6 +133,9 @@ class RecordingSession:
         # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.
         beside_ns = (begin_ns - self._start_ns) + (stopped_ns - end_ns)
         own = self._own_process(evidence)
+        if self._clocks and clocks:
+            edges = (self._start_ns, self._clocks.caller), (stopped_ns, clocks.caller)
+            own = replace(own, threads=_by_its_clock(own.threads, edges, beside_ns))
         children: tuple[ProcessRecord, ...] = evidence.get("children") or ()
         return Recording(
             title=_title(self._options),
@@ -146,7 +151,7 @@ class RecordingSession:
             marks=evidence.get("marks") or (),
             prints=evidence.get("prints") or (),
             samples=evidence.get("sampler"),
-            cpu_ns=max(_cpu_ns(self._cpu_ns, cpu_ns, children) - beside_ns, 0),
+            cpu_ns=max(_cpu_ns(self._clocks, clocks, children) - beside_ns, 0),
             kernel_cpu_ns=max(kernel_cpu_ns - self._kernel_cpu_ns, 0),
             cores=self._guard("CPU time", machine.usable_cores) or 1,
             detail=self._options.detail,
@@ -221,12 +226,38 @@ class RecordingSession:
 
 
 def _cpu_ns(
-    before: tuple[int, int] | None, after: tuple[int, int] | None, children: tuple[ProcessRecord, ...]
+    before: machine.CpuClocks | None, after: machine.CpuClocks | None, children: tuple[ProcessRecord, ...]
 ) -> int:
     """CPU time of the cell, its children included; 0 is unknown."""
     if before is None or after is None:
         return 0
-    return after[0] - before[0] + _children_cpu_ns(children, after[1] - before[1])
+    return after.process - before.process + _children_cpu_ns(children, after.reaped - before.reaped)
+
+
+def _by_its_clock(
+    threads: Sequence[ThreadRecord], edges: tuple[tuple[int, int], tuple[int, int]], beside_ns: int
+) -> tuple[ThreadRecord, ...]:
+    """The threads, the one that ran the cell with its CPU time of the cell alone.
+
+    It also starts and stops the recorders: its own first and last readings lie outside the cell. `edges`
+    are those of the cell's begin and end, each a moment and its CPU clock.
+    """
+    (begin_ns, before), (end_ns, after) = edges
+    caller = threading.get_native_id()
+    return tuple(
+        one
+        if one.native_id != caller
+        else replace(
+            one,
+            cpu_ns=max(after - before - beside_ns, 0),
+            cpu_by_moment=(
+                edges[0],
+                *(reading for reading in one.cpu_by_moment if begin_ns < reading[0] < end_ns),
+                edges[1],
+            ),
+        )
+        for one in threads
+    )
 
 
 def _children_cpu_ns(children: tuple[ProcessRecord, ...], reaped_ns: int) -> int:
