@@ -82,9 +82,21 @@ def test_stop_iteration(kernel: Kernel) -> None:
     assert picture(traced)
 
 
-def test_stop_iteration_of_a_cell_that_awaits_is_another_error_and_a_sentence(kernel: Kernel) -> None:
+AWAITED = {
+    "a step": "await asyncio.sleep(0)",
+    # From 3.12 on what leaves awaiting code after this is its value, and no error at all.
+    "a timeout": (
+        "try:\n    async with asyncio.timeout(0.01): await asyncio.sleep(20)\nexcept TimeoutError: pass"
+    ),
+}
+
+
+@pytest.mark.parametrize("awaited", AWAITED)
+def test_stop_iteration_of_a_cell_that_awaits_is_another_error_and_a_sentence(
+    kernel: Kernel, awaited: str
+) -> None:
     kernel.check(SETUP)
-    traced = kernel.run("%%asyncio_trace\nawait asyncio.sleep(0)\nraise StopIteration(3)")
+    traced = kernel.run(f"%%asyncio_trace\n{AWAITED[awaited]}\nraise StopIteration(3)")
     assert traced.ename == "RuntimeError"
     assert sentences.STOP_ITERATION_LEFT in traced.traceback_text
     assert kernel.check("6 * 7").result_text == "42"

@@ -58,7 +58,11 @@ def watched(original: Any, after: Callable[..., None], before: Callable[[], Any]
 
     @functools.wraps(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        told = None if before is None else guarded(before, note)
+        try:
+            told = None if before is None else guarded(before, note)
+        except BaseException as error:  # an interrupt
+            error.__traceback__ = None
+            raise
         try:
             result = original(*arguments, **options)
         except BaseException as error:
@@ -68,6 +72,10 @@ def watched(original: Any, after: Callable[..., None], before: Callable[[], Any]
             after(told, result, *arguments, **options)
         except Exception as error:
             note(error)
+        except BaseException as error:
+            # An interrupt: frames of ours would also keep the caller's data for as long as it is looked at.
+            error.__traceback__ = None
+            raise
         return result
 
     return wrapper

@@ -6,7 +6,7 @@ import ast
 import difflib
 import inspect
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
@@ -89,7 +89,34 @@ def _assigned(nodes: list[ast.stmt]) -> list[ast.stmt]:
 def _compile(parts: list[tuple[ast.AST, str]], file: str, shell: Any) -> list[tuple[CodeType, str]]:
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if shell.autoawait else 0
     with shell.compile.extra_flags(flags):
-        return [(shell.compile(tree, file, mode), mode) for tree, mode in parts]
+        codes = []
+        for tree, mode in parts:
+            code = shell.compile(tree, file, mode)
+            if isinstance(tree, ast.Module) and len(tree.body) > 1 and _awaits(code):
+                codes += [(code, mode) for code in _statement_by_statement(tree, file, shell)]
+            else:
+                codes.append((code, mode))
+        return codes
+
+
+def _statement_by_statement(tree: ast.Module, file: str, shell: Any) -> Iterator[CodeType]:
+    """As IPython runs a cell; statements in a row of which none awaits stay together.
+
+    From Python 3.12 on no StopIteration becomes another error where it leaves awaiting code without a
+    function, and once an exception was thrown into that code (a timeout, say) it ends the code as its value.
+    """
+    together: list[ast.stmt] = []
+    for node in tree.body:
+        code = shell.compile(ast.Module([node], tree.type_ignores), file, "exec")
+        if not _awaits(code):
+            together.append(node)
+            continue
+        if together:
+            yield shell.compile(ast.Module(together, tree.type_ignores), file, "exec")
+            together = []
+        yield code
+    if together:
+        yield shell.compile(ast.Module(together, tree.type_ignores), file, "exec")
 
 
 def _awaits(code: CodeType) -> bool:

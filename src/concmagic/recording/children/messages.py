@@ -181,7 +181,8 @@ class MessageRecorder:
             return
         is_kept = self._has_room(False)
         if is_kept:
-            row = self._local.arrived = _row(end, False, kind, begun_ns, now_ns, buffer.getbuffer())
+            with buffer.getbuffer() as data:
+                row = self._local.arrived = _row(end, False, kind, begun_ns, now_ns, data)
             self._add(row)
         else:
             self._local.arrived = None
