@@ -21,8 +21,11 @@ def at_the_end(shell: Any, action: Callable[[], None]) -> None:
     """
 
     def once() -> None:
-        shell.events.unregister("post_execute", once)
-        action()
+        try:
+            shell.events.unregister("post_execute", once)
+            action()
+        except KeyboardInterrupt:  # IPython would tell it as an error in a callback
+            tell(sentences.DRAWING_INTERRUPTED)
 
     shell.events.register("post_execute", once)
 

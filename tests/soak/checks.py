@@ -14,6 +14,8 @@ SETTLED_S = 20.0  # only ever reached where something was left
 _IN_A_FORK = re.compile(
     r"Exception ignored in(?: atfork callback|: <function _(?:after|before|release|acquire))"
 )
+# What IPython prints, likewise, where a click meets a callback of its kernel's.
+_IN_A_CALLBACK = re.compile(r"Error in callback <bound method DisplayPublisher\._on_post_execute .*\n")
 _OF_A_CELL = ("active children", "children", "open files", "threads", "native threads", "tasks")
 _STOPPED_S = 5.0  # from a click to the end of what does not clean up: a second, and a busy machine
 _LATE_S = 4.0  # the picture, children that load what records, and a busy machine
@@ -35,7 +37,7 @@ def differences(cell: Cell, run: Run, plain: Run | None) -> Iterator[str]:
     if run.result_text != value and wanted is not run:
         yield f"value {run.result_text} instead of {value}"
     stdout = wanted.stdout if plain is not None else cell.stdout
-    if stdout is not None and run.stdout != stdout:
+    if stdout is not None and _IN_A_CALLBACK.sub("", run.stdout) != stdout:
         yield f"stdout {run.stdout!r} instead of {stdout!r}"
     yield from _strange_words(run, wanted)
 

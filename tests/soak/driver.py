@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Empty
 
 from tests.kernel.conftest import Kernel, Run, StartedCell
-from tests.soak import checks, memory
+from tests.soak import checks, memory, stuck
 from tests.soak.cells import Cell, random_cell
 from tests.soak.faults import FAULTS, Fault, let_go, strike_sampler
 from tests.soak.kernels import Kernels, started
@@ -56,10 +56,10 @@ class Soak:
                 for words in self._one(kernels, cell):
                     self._fail(cell, words)
             except Broken as error:
-                dead = (
-                    "" if kernels.traced.is_alive else f"the kernel died: {kernels.log.read_text()[-2000:]}"
-                )
-                self._fail(cell, dead or str(error))
+                if kernels.traced.is_alive:
+                    self._fail(cell, f"{error}\n{stuck.told(kernels.pid, kernels.log)}")
+                else:
+                    self._fail(cell, f"the kernel died: {kernels.log.read_text()[-4000:]}")
                 self._stack.close()
                 self._kernels = None
         grown = memory.grows(self.memory)

@@ -16,6 +16,7 @@ from tests.soak.loops import SHARED
 from tests.soak.parts import PRELUDE
 from tests.soak.plants import PLANTS
 from tests.soak.stops import COUNTED
+from tests.soak.stuck import TELLING
 
 # A disk of the kernel's own, so that it can be full: where this machine allows one, and for root only,
 # because in a user's namespace the kernel could not be reached from outside. Else it is a plain folder.
@@ -96,7 +97,7 @@ def kernel_of(folder: Path, *, traced: bool, plants: Sequence[str] = ()) -> Iter
     folder.mkdir()
     starter = _STARTER if _can_mount() else _WITHOUT_DISK
     with running_kernel(folder, ("sh", "-c", starter, "sh", str(folder / LOG))) as kernel:
-        for code in (STATE, PRELUDE, BREAKING, SHARED, COUNTED, _RSS, *_WARM_UP):
+        for code in (TELLING, STATE, PRELUDE, BREAKING, SHARED, COUNTED, _RSS, *_WARM_UP):
             kernel.check(code)
         if traced:
             kernel.check(f"%load_ext concmagic{_AGAIN}")
