@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from concmagic import sentences
@@ -264,3 +265,16 @@ def test_the_process_in_the_middle_is_no_zombie_for_long(monkeypatch: pytest.Mon
     assert one_cell() == []
     with pytest.raises(ChildProcessError):
         os.waitpid(spawned[0], os.WNOHANG)
+
+
+def test_one_that_ends_before_it_has_spoken_leaves_no_zombie(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Killed as it starts: the process that was to start it is this process's child."""
+    silent = tmp_path / "silent.py"
+    silent.write_text("")
+    monkeypatch.setattr(helper, "_SCRIPT", silent)
+    before = {child.pid for child in psutil.Process().children()}
+    assert one_cell() != []
+    helper.reap_late()
+    assert {child.pid for child in psutil.Process().children()} <= before

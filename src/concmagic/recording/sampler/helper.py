@@ -23,7 +23,16 @@ _SCRIPT = Path(__file__).with_name("process.py")
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _REAPING_S = 0.2
 
-_unreaped: list[int] = []  # processes in the middle that ended late, also of helpers that are gone
+# Processes in the middle that ended late, also of helpers that are gone: their parent and their number.
+_unreaped: list[tuple[int, int]] = []
+
+
+def reap_late() -> None:
+    """Look once more at what should have ended and had not; nothing is waited for."""
+    me = os.getpid()
+    _unreaped[:] = [
+        (parent, middle) for parent, middle in _unreaped if parent == me and not _is_reaped(middle, 0)
+    ]
 
 
 class Helper:
@@ -36,6 +45,7 @@ class Helper:
         self._is_known = False
         self._socket, theirs = socket.socketpair()
         self._end = Owned(self._socket.fileno())
+        middle: int | None = None
         try:
             with theirs:
                 # Whatever `socket.setdefaulttimeout` says.
@@ -43,13 +53,14 @@ class Helper:
                 theirs.setblocking(True)
                 self.pid = middle = _spawn(theirs.fileno())
             self.pid = int(self.line(Patience(middle, may_sleep=True)).removeprefix("ready "))
-            if not _is_reaped(middle):
-                _unreaped.append(middle)
             with suppress(OSError, AttributeError):  # before Linux 5.3
                 self._pidfd = Owned(os.pidfd_open(self.pid))
         except BaseException:
             self.close()
             raise
+        finally:  # also where it was killed before it could speak
+            if middle is not None and not _is_reaped(middle):
+                _unreaped.append((self.owner, middle))
 
     def send(self, command: str) -> None:
         """Send a line; what it has not read must make room first."""
@@ -73,8 +84,7 @@ class Helper:
         while b"\n" not in self._buffer:
             self._buffer += self._receive(1 << 16, patience)
         line, _, self._buffer = self._buffer.partition(b"\n")
-        if self.owner == os.getpid():
-            _unreaped[:] = [middle for middle in _unreaped if not _is_reaped(middle, 0)]
+        reap_late()
         # It lives, so its number was its own when the pidfd was opened.
         self._is_known = self._pidfd is not None
         return line.decode(errors="replace")

@@ -16,7 +16,7 @@ from concmagic import sentences
 from concmagic.clock import monotonic
 from concmagic.recording import hosts
 from concmagic.recording.raw import SampleLog
-from concmagic.recording.sampler.helper import Helper
+from concmagic.recording.sampler.helper import Helper, reap_late
 from concmagic.recording.sampler.patience import StandsStillError
 
 _COLUMNS = 5
@@ -86,6 +86,7 @@ class Sampler:
 
     def stop(self) -> SampleLog | None:
         """End sampling and hand the samples over; None if there are none."""
+        reap_late()
         helper, self._running = self._running, None
         if helper is None:
             return None
