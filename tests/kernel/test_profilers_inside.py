@@ -13,7 +13,12 @@ from conftest import Kernel, Run
 MONITORING = sys.version_info >= (3, 12)
 
 SETUP = """
-import cProfile, pstats, sys, threading
+import cProfile, gc, pstats, sys, threading
+
+# A tracer of the user's, of another test, takes its hook away when it is collected: at any moment.
+tracer = None
+gc.collect()
+threading.setprofile(None)
 
 def leaf(n):
     return n + 1

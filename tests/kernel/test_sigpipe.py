@@ -61,8 +61,10 @@ def test_one_that_is_stopped_in_the_cell_costs_its_evidence_and_a_sentence(noteb
 CHILDREN = """
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-def deadly():
+def deadly(both=None):
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if both:
+        both.wait()  # until then no job is done: one that starts late would not be seen by the first cell
 def work(n):
     return n + 1
 def is_deadly(_):
@@ -73,8 +75,10 @@ def is_deadly(_):
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_that_outlive_their_cell_are_asked_and_ended(notebook: Kernel, method: str) -> None:
     notebook.check(CHILDREN)
-    made = f"ProcessPoolExecutor(2, multiprocessing.get_context({method!r}), deadly)"
-    notebook.check(f"%%procs -o trace\nkept = {made}\nassert all(kept.map(is_deadly, range(4)))")
+    notebook.check(f"context = multiprocessing.get_context({method!r})")
+    made = "ProcessPoolExecutor(2, context, deadly, (context.Barrier(2),))"
+    jobs = "[kept.submit(is_deadly, n) for n in range(4)]"
+    notebook.check(f"%%procs -o trace\nkept = {made}\nassert all(job.result() for job in {jobs})")
     for _ in range(2):  # they sleep, are woken by the next cell's jobs, and asked to hand over again
         assert (
             notebook.check("%%procs -o trace\nlist(kept.map(work, range(4)))").result_text == "[1, 2, 3, 4]"
