@@ -10,9 +10,10 @@ from tests.kernel.conftest import Kernel, Run
 from tests.soak.cells import Cell
 
 SETTLED_S = 20.0  # only ever reached where something was left
-# What Python prints, also in a plain kernel, where a click meets a callback of `os.fork`, which cannot raise.
+# What Python prints, also in a plain kernel, where a click meets a callback of `os.fork` or a destructor:
+# neither can raise.
 _IN_A_FORK = re.compile(
-    r"Exception ignored in(?: atfork callback|: <function _(?:after|before|release|acquire))"
+    r"Exception ignored in(?: atfork callback|: <function (?:_(?:after|before|release|acquire)|\w+\.__del__))"
 )
 # What IPython prints, likewise, where a click meets a callback of its kernel's.
 _IN_A_CALLBACK = re.compile(r"Error in callback <bound method DisplayPublisher\._on_post_execute .*\n")

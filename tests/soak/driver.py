@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ from tests.soak.faults import FAULTS, Fault, let_go, strike_sampler
 from tests.soak.kernels import Kernels, started
 from tests.soak.tally import Tally
 
+_CAUGHT = b"KeyboardInterrupt caught in kernel"
 _GLANCE_S = 2.0  # after which a kernel is asked whether it lives
 
 
@@ -93,6 +94,8 @@ class Soak:
             wanted = plain.wait(self._patience_s) if plain else None
         self._silently(broken, fault.off)
         self.tally.note(cell, clicks)
+        if run is None:
+            return
         yield from checks.differences(cell, run, wanted)
         yield from checks.too_late(cell, run, wanted, ended_s)
         if cell.after and run.status == "ok":
@@ -104,8 +107,13 @@ class Soak:
             self._answers([kernels.traced, kernels.plain], "p = g = t = None\n1 / 0")
         yield from self._afterwards(kernels, cell, run)
 
-    def _traced(self, kernels: Kernels, cell: Cell, fault: Fault) -> tuple[Run, int, float]:
-        """What the cell did, how often it was clicked, and how long after the last click it ended."""
+    def _traced(self, kernels: Kernels, cell: Cell, fault: Fault) -> tuple[Run | None, int, float]:
+        """What the cell did, how often it was clicked, and how long after the last click it ended.
+
+        None where a click met ipykernel as it was answering, a millisecond after the cell's end: it says
+        so in its log, and the answer is lost, as it is in a plain kernel.
+        """
+        said = kernels.log.stat().st_size
         struck = None if cell.fault_delay_s else strike_sampler(kernels.pid, fault.sampler)
         running = kernels.traced.start(cell.source)
         if cell.fault_delay_s:
@@ -120,18 +128,25 @@ class Soak:
             time.sleep(delay_s)
             kernels.traced.interrupt()
             clicks, since = clicks + 1, time.monotonic()
+
+        def is_lost() -> bool:
+            return clicks > 0 and _CAUGHT in kernels.log.read_bytes()[said:]
+
         try:
-            run = self._end_of(kernels.traced, running)
+            run = self._end_of(kernels.traced, running, is_lost)
         finally:
             let_go(struck)
+        self.tally.lost_replies += run is None
         return run, clicks, time.monotonic() - since
 
-    def _end_of(self, kernel: Kernel, running: StartedCell) -> Run:
+    def _end_of(self, kernel: Kernel, running: StartedCell, is_lost: Callable[[], bool]) -> Run | None:
         limit = time.monotonic() + self._patience_s
         while True:
             try:
                 return running.wait(_GLANCE_S)
             except (AssertionError, Empty, RuntimeError) as error:
+                if kernel.is_alive and is_lost():
+                    return None
                 if not kernel.is_alive or time.monotonic() > limit:
                     raise Broken(f"did not end: {error!r}") from error
 

@@ -22,6 +22,7 @@ class Tally:
     failed: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[Cell | None, str]] = field(default_factory=list)
     kernels: int = 0
+    lost_replies: int = 0  # by clicks that met ipykernel, not the cell
 
     def note(self, cell: Cell, clicks: int) -> None:
         """Count a cell that was run, with as many clicks as were made."""
@@ -41,7 +42,8 @@ class Tally:
         cells, clicks = self.cells.total(), self.interrupts.total()
         lines = [
             f"{cells} cells in {seconds:.0f} s, {self.faults.total()} with a fault, {clicks} interrupted, "
-            f"{self.kernels} kernels, {len(self.failures)} failures"
+            f"{self.kernels} kernels, {self.lost_replies} replies lost by ipykernel, "
+            f"{len(self.failures)} failures"
         ]
         for title, counted in (("kind", self.cells), ("fault", self.faults), ("interrupt", self.interrupts)):
             lines += [f"  {title:<10} {name:<34} {number:>5}" for name, number in sorted(counted.items())]
