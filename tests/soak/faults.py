@@ -154,14 +154,21 @@ def group_of(fault: str) -> str:
 
 
 def sampler_of(kernel_pid: int) -> int | None:
-    """The process that samples this kernel, found as a user would find it: by its command line."""
+    """The process that samples this kernel, found as a user would find it: by its command line.
+
+    Not the one that starts it and ends at once: stopped, it would be the kernel's child until it goes on.
+    """
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (folder / "cmdline").read_bytes().split(b"\0")
             ours = any(word.endswith(b"/sampler/process.py") for word in words)
-            if ours and str(kernel_pid).encode() in words:
+            if ours and str(kernel_pid).encode() in words and _parent_of(folder) != kernel_pid:
                 return int(folder.name)
     return None
+
+
+def _parent_of(folder: Path) -> int:
+    return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
 
 
 def strike_sampler(kernel_pid: int, how: SamplerFault) -> int | None:

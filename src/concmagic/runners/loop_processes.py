@@ -7,6 +7,8 @@ beside the notebook's.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -23,9 +25,11 @@ from concmagic.pipes import no_sigpipe
 from concmagic.recording.children.forking import Forking
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
-from concmagic.runners.loop_worker import Body, Done, Parcel, Printed, Ready, unpack_result, work
+from concmagic.runners.loop_worker import Body, Done, Interrupted, Parcel, Printed, Ready, unpack_result, work
 
-_GRACE_S = 0.4  # for a worker to end after SIGTERM, before it is killed
+_GRACE_S = 0.4  # for a worker to end after SIGTERM, before it is killed; and for an interrupt to be raised
+_PASSED_ON_S = 0.1  # after which a worker is sent an interrupt that has not come to it by itself
+_LOOK_S = 0.05
 
 
 def run_in_processes(
@@ -43,6 +47,10 @@ def run_in_processes(
         while pool.is_busy:
             pool.take()
         pool.join()
+    except KeyboardInterrupt:
+        run.stopped = True
+        pool.let_clean_up()
+        raise
     finally:
         run.stopped = True
         pool.terminate()
@@ -56,6 +64,7 @@ class _Worker:
         self.connection = connection
         self.job: Job | None = None
         self.is_ready = False
+        self.is_interrupted = False  # an interrupt was raised in its item
 
 
 class _Pool:
@@ -107,6 +116,43 @@ class _Pool:
                 self._print_more(worker)
             until(partial(_is_gone, worker))
 
+    def let_clean_up(self) -> None:
+        """Wait for items that were interrupted: their `finally` may put something to rest.
+
+        An interrupt reaches the workers by itself, or is passed on. One in which nothing comes of it is not
+        waited for; another interrupt ends the wait.
+        """
+        start = monotonic()
+        passed_on: set[int] = set()
+        with suppress(KeyboardInterrupt):
+            while busy := [one for one in self._workers if one.job is not None and one.is_ready]:
+                waited = monotonic() - start
+                if waited > _GRACE_S and not any(worker.is_interrupted for worker in busy):
+                    return
+                if waited > _PASSED_ON_S:
+                    _pass_on([one for one in busy if not one.is_interrupted], passed_on)
+                handles = [one.connection for one in busy] + [one.process.sentinel for one in busy]
+                ready = pipes.wait(handles, _LOOK_S)
+                for worker in busy:
+                    if worker.connection in ready or worker.process.sentinel in ready:
+                        self._take_last(worker)
+
+    def _take_last(self, worker: _Worker) -> None:
+        """What comes from a worker after the run was interrupted."""
+        try:
+            if not worker.connection.poll():
+                raise EOFError
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.is_ready = False  # it has ended
+            return
+        if isinstance(message, Printed):
+            getattr(sys, message.stream).write(message.text)
+        elif isinstance(message, Interrupted):
+            worker.is_interrupted = True
+        elif isinstance(message, Done) and worker.job is not None:
+            self._finish(worker, worker.job, message)
+
     def terminate(self) -> None:
         """End what is left of them. An interrupt that comes again and again must not keep us from it."""
         left = [worker.process for worker in self._workers if _quietly(worker.process.is_alive)]
@@ -155,7 +201,7 @@ class _Pool:
             error.add_note(sentences.ITEM_CANNOT_BE_SENT)
             self._settle(job, None, error)
             return
-        worker.job = job
+        worker.job, worker.is_interrupted = job, False
         job.pid = job.native_id = worker.process.pid or 0
         job.started_ns, job.outcome = monotonic_ns(), "left running"
         # It has died: its sentinel tells.
@@ -176,6 +222,8 @@ class _Pool:
             worker.is_ready = not message.problem
             if message.problem:
                 self._refuse(worker, message.problem)
+        elif isinstance(message, Interrupted):
+            worker.is_interrupted = True
         elif isinstance(message, Done) and worker.job is not None:
             self._finish(worker, worker.job, message)
 
@@ -228,6 +276,16 @@ def _is_over(worker: _Worker) -> bool:
 def _is_gone(worker: _Worker, seconds: float) -> bool:
     worker.process.join(seconds)
     return worker.process.exitcode is not None
+
+
+def _pass_on(workers: list[_Worker], passed_on: set[int]) -> None:
+    """Interrupt each, once."""
+    for worker in workers:
+        number = worker.process.pid
+        if number is not None and number not in passed_on and worker.process.exitcode is None:
+            passed_on.add(number)
+            with suppress(OSError):  # a child of ours: the number is its own until it is reaped
+                os.kill(number, signal.SIGINT)
 
 
 def _parcel(body: Body) -> Parcel:

@@ -14,6 +14,7 @@ import traceback
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -52,6 +53,11 @@ class Printed:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """An interrupt was raised in the item that runs; from here on it cleans up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """One item is over. Value and error are pickled apart: what cannot be read must not cost the times."""
 
@@ -77,7 +83,8 @@ def work(connection: Connection, inherited: list[Connection], file: str, body: B
         each.close()
     interrupts = _Interrupts()
     forking.let_in()
-    send = _Sender(connection)
+    send = _Sender(connection, interrupts)
+    interrupts.tell = partial(send, Interrupted())
     sys.stdout, sys.stderr = _Printer("stdout", send), _Printer("stderr", send)
     try:
         function = _unpacked(body)
@@ -99,16 +106,42 @@ def _unpacked(body: Body | Parcel) -> Body:
 
 
 class _Interrupts:
-    """An interrupt reaches every process of the kernel: it ends the item, and leaves the worker be."""
+    """An interrupt reaches every process of the kernel: it ends the item, and leaves the worker be.
+
+    One that comes while a message is sent waits for its end: half a message could not be read.
+    """
 
     def __init__(self) -> None:
         self.may_raise = False
-        if threading.get_ident() == threading.main_thread().ident:
+        self.tell: Callable[[], None] = _nothing
+        self._main = threading.main_thread().ident
+        self._sending = 0
+        self._waits = False
+        if threading.get_ident() == self._main:
             signal.signal(signal.SIGINT, self._handle)
 
     def _handle(self, signum: int, frame: types.FrameType | None) -> None:
-        if self.may_raise:
+        if self._sending:
+            self._waits = True
+        elif self.may_raise:
+            self.tell()
+            self._waits = False  # one that came as it was told
             raise KeyboardInterrupt
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == self._main:
+            self._sending += 1
+
+    def __exit__(self, *exception: object) -> None:
+        if threading.get_ident() != self._main:
+            return
+        self._sending -= 1
+        if self._waits and not self._sending:
+            self._waits = False
+            self._handle(signal.SIGINT, None)
+
+
+def _nothing() -> None: ...
 
 
 def _run(body: Body, message: bytes, file: str, interrupts: _Interrupts) -> Done:
@@ -157,12 +190,14 @@ def _packed_error(error: BaseException) -> bytes:
 class _Sender:
     """The worker's end of its pipe; threads of the body may print while the item's result is sent."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, interrupts: _Interrupts) -> None:
         self._connection = connection
+        self._interrupts = interrupts
         self._lock = threading.RLock()
 
-    def __call__(self, message: Ready | Printed | Done) -> None:
-        with self._lock, no_sigpipe():  # plain data: no code of the user's runs in it
+    def __call__(self, message: Ready | Printed | Interrupted | Done) -> None:
+        # Plain data: no code of the user's runs in it.
+        with self._interrupts, self._lock, no_sigpipe():
             self._connection.send(message)
 
 
