@@ -66,12 +66,3 @@ def test_an_item_in_which_nothing_comes_of_the_click_is_ended(kernel: Kernel) ->
     run = kernel.interrupted(f"%%procs -w 2 for n in range(3){STUBBORN}", "here 0", "here 1")
     assert run.ename == "KeyboardInterrupt"
     assert kernel.value("__import__('multiprocessing').active_children()") == []
-
-
-def test_a_click_as_items_print_much_tears_no_message(kernel: Kernel) -> None:
-    """Each line is longer than what a pipe takes at once."""
-    body = "\nprint('here', n, flush=True)\nwhile True: print(str(n) * 200_000, flush=True)"
-    for _ in range(5):
-        run = kernel.interrupted(f"%%procs -w 2 for n in range(4){body}", "here 0", "here 1")
-        assert run.ename == "KeyboardInterrupt"
-        assert {len(set(line)) for line in run.stdout.splitlines() if "here" not in line} <= {1}
