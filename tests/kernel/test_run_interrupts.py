@@ -33,7 +33,7 @@ SYNC = {
     "queue": "import queue\n" + HERE + "queue.Queue().get()",
     "simple queue": "import queue\n" + HERE + "queue.SimpleQueue().get()",
     "subprocess": "import subprocess\n" + HERE + "subprocess.run(['sleep', '60'])",
-    "asyncio.run": "async def main():\n    print('here', flush=True)\n    await asyncio.sleep(60)\n"
+    "asyncio.run": "async def main():\n    say_when_still()\n    await asyncio.sleep(60)\n"
     "asyncio.run(main())",
     "asyncio.run blocking": "async def main():\n    print('here', flush=True)\n    time.sleep(60)\n"
     "asyncio.run(main())",
@@ -117,11 +117,11 @@ TWICE = {
     "    print('again', flush=True)\n    time.sleep(60)",
     "swallowed": "%%threads\n" + HERE + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n"
     "    print('again', flush=True)\ntime.sleep(60)",
-    "asyncio.run swallowing": "%%threads\nasync def main():\n    print('here', flush=True)\n    while True:\n"
+    "asyncio.run swallowing": "%%threads\nasync def main():\n    say_when_still()\n    while True:\n"
     "        try:\n            await asyncio.sleep(60)\n        except asyncio.CancelledError:\n"
     "            print('again', flush=True)\n"
     "asyncio.run(main())",
-    "asyncio.run finally": "%%asyncio_trace\nasync def main():\n    print('here', flush=True)\n"
+    "asyncio.run finally": "%%asyncio_trace\nasync def main():\n    say_when_still()\n"
     "    try:\n        await asyncio.sleep(60)\n    finally:\n        print('again', flush=True)\n"
     "        await asyncio.sleep(60)\nasyncio.run(main())",
     "awaiting, swallowed": "%%asyncio_trace\nasync def f():\n    while True:\n        try:\n"
@@ -136,7 +136,7 @@ TWICE = {
     "    print('again', flush=True)\n    await asyncio.sleep(60)",
     "awaiting, finally blocks": "%%asyncio_trace\n" + HERE + "try:\n    await asyncio.sleep(60)\nfinally:\n"
     "    print('again', flush=True)\n    time.sleep(60)",
-    "tasks": "%%asyncio_trace for i in range(2)\ntry:\n    print('here', flush=True)\n"
+    "tasks": "%%asyncio_trace for i in range(2)\ntry:\n    say_when_still()\n"
     "    await asyncio.sleep(60)\nfinally:\n    print('again', flush=True)\n    await asyncio.sleep(60)",
 }
 

@@ -82,12 +82,17 @@ def _known(kind: str, plain: str) -> tuple[str, str]:
     return ("", "RuntimeError") if kind.startswith("awaiting") and kind.endswith("stop") else (plain, "")
 
 
+_CLOSED = "finally:\n            p.close()"
+
+
 def _stopped(rng: Random, number: int) -> Cell:
     if rng.random() < 0.25:  # a click at any moment of a cell that would end by itself
         kind, body, plain = _whole(rng, rng.choice(parts.SIZES), "")
         clicks = [("begun", rng.uniform(0, 0.3)), ("", rng.uniform(0, 0.3))][: rng.choice((1, 1, 2))]
         source = f"{rng.choice(MAGICS)} {_options(rng, whole=True)}".strip() + "\n"
         begun = "print('begun', flush=True)\n"
+        # A closed pool waits for the job of a worker that the click has ended: also in a plain cell.
+        body, plain = (text.replace(_CLOSED, _CLOSED.replace("close", "terminate")) for text in (body, plain))
         plain, error = _known(kind, begun + plain)
         return Cell(
             number,

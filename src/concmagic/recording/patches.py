@@ -32,6 +32,13 @@ class Patches:
         """Whether that attribute is replaced already."""
         return any(one[0] is owner and one[1] == name for one in self._replaced)
 
+    def stands(self, owner: Any, name: str) -> bool:
+        """Whether that attribute is ours at this moment: nobody has replaced it since."""
+        return any(
+            one[0] is owner and one[1] == name and vars(owner).get(name, _ABSENT) is one[3]
+            for one in self._replaced
+        )
+
     def restore(self) -> list[str]:
         """Put everything back, last first. Returns what another tool has replaced since, and keeps."""
         left = []

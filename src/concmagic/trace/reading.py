@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from concmagic import sentences
 from concmagic.errors import LoadError
 
-LIMIT_MB = 128.0  # more than a large trace has; a cell's calls have a budget
+LIMIT_MB = 256.0  # twice what a cell has that fills the buffer of `--detail calls`
 _MB = 1 << 20
 _GZIP = b"\x1f\x8b"
 

@@ -178,8 +178,14 @@ def _watch_bootstrap() -> None:
 def _info_before_run(info: Any) -> Any:
     def info_before_run(msg: object, *args: object) -> None:
         info(msg, *args)
-        if _life is not None and "calling self.run" in str(msg):
-            _life.begin_target()
+        if "calling self.run" in str(msg):
+            try:
+                if _life is not None:
+                    _life.begin_target()
+            finally:
+                # Not earlier: until here multiprocessing takes its parent's children for its own, and would
+                # wait for them as it ends; and VizTracer, interrupted as it starts, prints that.
+                forking.let_in()
 
     return info_before_run
 
@@ -215,12 +221,8 @@ def _traced_bootstrap(bootstrap: Any) -> Any:
     """What multiprocessing runs in a child, and after which the child is over."""
 
     def traced_bootstrap(process_obj: Any, *arguments: Any, **options: Any) -> Any:
-        try:
+        if not _patches.stands(util, "info"):  # else that lets them in
             forking.let_in()
-        except KeyboardInterrupt:  # it came as this child was forked; here multiprocessing ends the child
-            if _life is not None:
-                guarded(_life.interrupted, _not_noted)
-            raise
         code = bootstrap(process_obj, *arguments, **options)
         if _life is not None:
             guarded(partial(_life.hand_over, code), _not_noted)
