@@ -125,8 +125,10 @@ def test_two_equal_threads_want_the_gil_while_the_other_has_it(kernel: Kernel) -
         life_s = sum(spent.values())
         assert life_s > 0.4
         wanted_s = life_s - cpu_s - delayed_s  # nothing else keeps this thread
-        assert spent["ready GIL"] == pytest.approx(wanted_s, abs=0.07 * life_s)
-        assert spent["ready GIL"] == pytest.approx(0.5 * life_s, abs=0.07 * life_s + delays_s)
+        # Three standard deviations of a sum of samples: on a busy machine they are few.
+        by_chance_s = 1.5 * (life_s * told.sampling_ns / 1e9) ** 0.5
+        assert spent["ready GIL"] == pytest.approx(wanted_s, abs=0.07 * life_s + by_chance_s)
+        assert spent["ready GIL"] == pytest.approx(0.5 * life_s, abs=0.07 * life_s + by_chance_s + delays_s)
 
 
 def test_two_equal_threads_are_concurrent_and_not_parallel(kernel: Kernel) -> None:

@@ -134,7 +134,7 @@ def test_who_holds_the_gil_is_read_and_how_often_it_went_on() -> None:
         known = 1 - held[UNTOLD] / (seen.end_ns - seen.start_ns)
         known *= held.total() / (seen.end_ns - seen.start_ns)
         # It computed with the GIL, and had no core with it or without.
-        assert 0.7 * known * seen.cpu_ns < held[thread.native_id or 0] < 1.3 * (seen.cpu_ns + seen.delay_ns)
+        assert 0.6 * known * seen.cpu_ns < held[thread.native_id or 0] < 1.3 * (seen.cpu_ns + seen.delay_ns)
     assert logs[0].gil_switches is not None
     assert logs[0].gil_switches > 20
 
