@@ -114,6 +114,9 @@ AS_PLAIN = {
     "exit stack": "with contextlib.ExitStack() as stack:\n    stack.enter_context(Rest())\n"
     "    stack.callback(print, 'first')\n    say_when_still()\n    time.sleep(60)",
     "generator": "with resting():\n    say_when_still()\n    time.sleep(60)",
+    "printed by the cell": "import traceback\n" + HERE + "try:\n    time.sleep(60)\n"
+    "except KeyboardInterrupt as error:\n    rest()\n    where = traceback.extract_tb(error.__traceback__)\n"
+    "    print(len(where), where[-1].line)",
     "another error": HERE + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    rest()\n"
     "    raise ValueError('v')",
     "another error handled": HERE + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    try:\n"

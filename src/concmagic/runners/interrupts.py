@@ -137,6 +137,14 @@ class Interrupts:
         return True
 
     def _handle(self, signum: int, frame: types.FrameType | None) -> None:
+        try:
+            self._act(signum, frame)
+        except BaseException as error:
+            # The cell may print where it was interrupted. A bare raise adds no entry for this frame.
+            error.__traceback__ = None
+            raise
+
+    def _act(self, signum: int, frame: types.FrameType | None) -> None:
         if os.getpid() != self._pid:  # a forked child inherits the handler, and is no part of this
             signal.default_int_handler(signum, frame)
         if not self._open:

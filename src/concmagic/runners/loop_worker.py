@@ -126,7 +126,11 @@ class _Interrupts:
         elif self.may_raise:
             self.tell()
             self._waits = False  # one that came as it was told
-            raise KeyboardInterrupt
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as error:
+                error.__traceback__ = None  # an item may print where it was interrupted
+                raise
 
     def __enter__(self) -> None:
         if threading.get_ident() == self._main:

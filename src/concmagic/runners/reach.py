@@ -8,7 +8,8 @@ certain to cut nothing of theirs:
   tell: such an exit was called with the exception, and no frame of the user's stands inside.
 - in `asyncio.run`, after a second interrupt, where tasks that swallow their cancellation are waited for.
 - where it was lost. Its traceback tells how far it came, for Python adds each frame that it is raised
-  through or caught in (from 3.12 one by one, on 3.11 all at once when it is caught). If the last of them is
+  through or caught in (from 3.12 one by one, on 3.11 all at once when it is caught; the handler's own are
+  taken out). If the last of them is
   gone and had no handler for the place, C code has dropped the exception, as it does for `__del__`. If that
   frame is a library's and stands at the same instruction again, it was caught there to wait on. Both count
   only while the thread handles no exception at all, or this one might be on its way still.
