@@ -57,7 +57,8 @@ class AwaitTransformer:
 
     def _awaits(self, body: str) -> bool:
         translated = self._shell.input_transformer_manager.transform_cell(body)
-        code = compile(translated, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        # The name by which IPython asks the same of a plain cell: it stands in a warning.
+        code = compile(translated, "<>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         return bool(code.co_flags & inspect.CO_COROUTINE)
 
     def _could_await(self) -> bool:

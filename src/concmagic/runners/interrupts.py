@@ -73,6 +73,14 @@ class Deferred:
         self.noted = True
 
 
+_running: list[Interrupts] = []
+
+
+def by_timeout() -> bool:
+    """Whether the cell that runs was interrupted by its `--timeout`, of which no other process knows."""
+    return any(one.reason == "timeout" for one in _running)
+
+
 class Interrupts:
     """SIGINT for the length of a `with` block; `stop` is what it does to the cell.
 
@@ -93,6 +101,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if self._active:
+            _running[:] = [self]
             self._handler = self._handle  # one object: `signal.getsignal` is compared with it later
             self._before = signal.signal(signal.SIGINT, self._handler)
             self._delivery.start()
@@ -108,6 +117,7 @@ class Interrupts:
         if not self._active:
             return
         self._open = False
+        _running.clear()
         for sender in self._senders:
             sender.stop()
         os.getppid()  # a system call: a signal sent just now arrives here, at a handler that ignores it

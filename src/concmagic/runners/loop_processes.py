@@ -23,12 +23,12 @@ from concmagic.clock import monotonic, monotonic_ns
 from concmagic.errors import BodyError, ChildStartError
 from concmagic.pipes import no_sigpipe
 from concmagic.recording.children.forking import Forking
+from concmagic.runners.interrupts import by_timeout
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
 from concmagic.runners.loop_worker import Body, Done, Interrupted, Parcel, Printed, Ready, unpack_result, work
 
 _GRACE_S = 0.4  # for a worker to end after SIGTERM, before it is killed; and for an interrupt to be raised
-_PASSED_ON_S = 0.1  # after which a worker is sent an interrupt that has not come to it by itself
 _LOOK_S = 0.05
 
 
@@ -119,18 +119,17 @@ class _Pool:
     def let_clean_up(self) -> None:
         """Wait for items that were interrupted: their `finally` may put something to rest.
 
-        An interrupt reaches the workers by itself, or is passed on. One in which nothing comes of it is not
-        waited for; another interrupt ends the wait.
+        A click reaches the workers by itself; that of `--timeout` is passed on. One in which nothing comes of
+        it is not waited for; another interrupt ends the wait.
         """
         start = monotonic()
-        passed_on: set[int] = set()
         with suppress(KeyboardInterrupt):
+            if by_timeout():
+                _pass_on(self._workers)
             while busy := [one for one in self._workers if one.job is not None and one.is_ready]:
                 waited = monotonic() - start
                 if waited > _GRACE_S and not any(worker.is_interrupted for worker in busy):
                     return
-                if waited > _PASSED_ON_S:
-                    _pass_on([one for one in busy if not one.is_interrupted], passed_on)
                 handles = [one.connection for one in busy] + [one.process.sentinel for one in busy]
                 ready = pipes.wait(handles, _LOOK_S)
                 for worker in busy:
@@ -278,14 +277,11 @@ def _is_gone(worker: _Worker, seconds: float) -> bool:
     return worker.process.exitcode is not None
 
 
-def _pass_on(workers: list[_Worker], passed_on: set[int]) -> None:
-    """Interrupt each, once."""
+def _pass_on(workers: list[_Worker]) -> None:
     for worker in workers:
-        number = worker.process.pid
-        if number is not None and number not in passed_on and worker.process.exitcode is None:
-            passed_on.add(number)
+        if worker.job is not None and worker.process.exitcode is None:
             with suppress(OSError):  # a child of ours: the number is its own until it is reaped
-                os.kill(number, signal.SIGINT)
+                os.kill(worker.process.pid, signal.SIGINT)
 
 
 def _parcel(body: Body) -> Parcel:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import sys
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -30,14 +31,17 @@ class PendingJobs:
 
 
 class Workers:
-    """The pools of `concurrent.futures` that have workers now."""
+    """The pools of `concurrent.futures` that have workers now.
+
+    They are not kept alive: the traceback that a notebook keeps leads here, and each next one to the last.
+    """
 
     def __init__(self) -> None:
-        self._known = [*_thread_pools().values(), *_process_pools()]
+        self._known = [weakref.ref(pool) for pool in (*_thread_pools().values(), *_process_pools())]
 
     def read(self, jobs: Any) -> bool:
         """Whether they read this queue, or this manager fed them."""
-        return any(jobs is known for known in self._known)
+        return jobs is not None and any(jobs is known() for known in self._known)
 
     def may_belong_to(self, pool: Any) -> bool:
         """Whether this pool had workers then, as far as one can tell: one of another make may have had."""

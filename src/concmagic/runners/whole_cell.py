@@ -6,6 +6,7 @@ import ast
 import difflib
 import inspect
 import linecache
+import warnings
 from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
@@ -106,17 +107,23 @@ def _statement_by_statement(tree: ast.Module, file: str, shell: Any) -> Iterator
     function, and once an exception was thrown into that code (a timeout, say) it ends the code as its value.
     """
     together: list[ast.stmt] = []
+
+    def compiled(nodes: list[ast.stmt]) -> CodeType:
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # the whole has given them
+            code: CodeType = shell.compile(ast.Module(nodes, tree.type_ignores), file, "exec")
+        return code
+
     for node in tree.body:
-        code = shell.compile(ast.Module([node], tree.type_ignores), file, "exec")
+        code = compiled([node])
         if not _awaits(code):
             together.append(node)
             continue
         if together:
-            yield shell.compile(ast.Module(together, tree.type_ignores), file, "exec")
+            yield compiled(together)
             together = []
         yield code
     if together:
-        yield shell.compile(ast.Module(together, tree.type_ignores), file, "exec")
+        yield compiled(together)
 
 
 def _awaits(code: CodeType) -> bool:

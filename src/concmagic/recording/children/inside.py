@@ -20,6 +20,7 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe
 from concmagic.recording.calls import library
 from concmagic.recording.children import forking, pickling, prints
 from concmagic.recording.children.family import Child, Family
@@ -192,7 +193,9 @@ def _info_before_run(info: Any) -> Any:
 
 def _printing(print_exc: Any) -> Any:
     def print_unless_told(*arguments: Any, **options: Any) -> None:
-        if not guarded(_is_told, _not_noted):
+        by_whom = getframe(1).f_globals.get("__name__")
+        # Only multiprocessing's own call, at a child's end: any other is the user's.
+        if arguments or options or by_whom != process.__name__ or not guarded(_is_told, _not_noted):
             print_exc(*arguments, **options)
 
     return print_unless_told

@@ -58,10 +58,12 @@ def _written(told: None, result: int, text: str) -> None:
 
 def flush() -> None:
     """Let out the beginning of a line that has no end."""
-    streams: tuple[Any, ...] = (*_lines, *_unbuffered)
-    for each in streams:
+    for lines in _lines:
+        with suppress(Exception):
+            lines.let_out()
+    for stream in _unbuffered:
         with suppress(Exception):  # closed, or a stream of the user's own making
-            each.flush()
+            stream.flush()
 
 
 class _Descriptor:
@@ -82,7 +84,9 @@ class _Lines:
 
     def __init__(self, stream: Any) -> None:
         self._write, self._flush = type(stream).write.__get__(stream), type(stream).flush.__get__(stream)
-        if getattr(stream, "watch_fd_thread", None) is not None:
+        self._has_written = False  # through the stream, by this process
+        self._by_stream = getattr(stream, "watch_fd_thread", None) is None
+        if not self._by_stream:
             # The kernel reads the descriptor, too, where lines keep their order: of its messages each has a
             # connection of its own.
             self._write = _Descriptor(2 if stream.name == "stderr" else 1).write
@@ -97,13 +101,26 @@ class _Lines:
             self._kept = kept
             if newline:
                 note()
-                self._write(lines + newline)
+                self._send(lines + newline)
         return len(text)
 
     def flush(self) -> None:
         """Send everything now."""
+        self._end_line()
+        self._flush()
+
+    def let_out(self) -> None:
+        """Send what this process has written, and nothing that its parent had not sent when it forked."""
+        self._end_line()
+        if self._has_written:
+            self._flush()
+
+    def _end_line(self) -> None:
         with held(self._lock, _PATIENCE_S):
             kept, self._kept = self._kept, ""
             if kept:
-                self._write(kept)
-        self._flush()
+                self._send(kept)
+
+    def _send(self, text: str) -> None:
+        self._has_written = self._has_written or self._by_stream
+        self._write(text)
