@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from conftest import Kernel, Run
@@ -96,3 +98,18 @@ def test_warnings_of_an_awaiting_cell_come_once(kernel: Kernel) -> None:
     assert traced.result_text == plain.result_text
     assert traced.stderr.count("SyntaxWarning") == plain.stderr.count("SyntaxWarning") > 0
     assert "<cell>" not in traced.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns of a fork beside threads from 3.12 on")
+@pytest.mark.parametrize("call", ["os.fork()", "os.forkpty()[0]"])
+def test_the_warning_of_a_fork_beside_threads_is_the_cells(fresh_kernel: Kernel, call: str) -> None:
+    fresh_kernel.check("%load_ext concmagic")
+    body = f"import os\nchild = {call}\nif not child: os._exit(0)\nos.waitpid(child, 0)[1]"
+    plain = fresh_kernel.check(f"# as the line of the magic\n{body}")
+    traced = fresh_kernel.check(f"%%timeline\n{body}")
+    told = [line for line in plain.stderr.splitlines() if "multi-threaded" in line]
+    assert len(told) == 1
+    assert [line.partition(":")[2] for line in traced.stderr.splitlines() if "multi-threaded" in line] == [
+        line.partition(":")[2] for line in told
+    ]
+    assert "child = " in traced.stderr

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import FrameType
+from functools import partial
+from types import FrameType, FunctionType
+from typing import Any
 
 
 class _Here(Exception):
@@ -35,3 +37,15 @@ def _chosen() -> Callable[..., FrameType]:
 
 
 getframe = _chosen()
+
+
+def standing_at(frame: FrameType, function: Callable[[], Any]) -> Callable[[], Any]:
+    """The function, called from the line where `frame` stands: C code that warns tells its caller's."""
+    name = getattr(function, "__name__", "call")
+    code = _CALL.__code__.replace(
+        co_filename=frame.f_code.co_filename, co_firstlineno=frame.f_lineno, co_name=name, co_qualname=name
+    )
+    return partial(FunctionType(code, frame.f_globals), function)
+
+
+_CALL: Callable[[Callable[[], Any]], Any] = lambda function: function()  # on one line, the first  # noqa: E731

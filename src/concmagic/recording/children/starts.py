@@ -17,6 +17,7 @@ from multiprocessing import popen_fork, reduction, spawn, util
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe, standing_at
 from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children import pickling
@@ -210,24 +211,26 @@ def _spawnv_passfds(hooks: Hooks, original: Any) -> Any:
 
 def _fork(hooks: Hooks, original: Any) -> Any:
     def fork() -> int:
+        forked = standing_at(getframe(1), original) if sys.version_info >= (3, 12) else original
         child = hooks.family.coming
         if child is not None and child.pid == 0 and child.start_method == "fork":
-            return _fork_noted(hooks, child, original)
+            return _fork_noted(hooks, child, forked)
         hooks.guard(hooks.before_child)
         with hooks.family.expect("fork", "fork") as child:
             child.is_bare = True
-            return _fork_noted(hooks, child, original)
+            return _fork_noted(hooks, child, forked)
 
     return fork
 
 
 def _forkpty(hooks: Hooks, original: Any) -> Any:
     def forkpty() -> tuple[int, int]:
+        forked = standing_at(getframe(2), original) if sys.version_info >= (3, 12) else original
         hooks.guard(hooks.before_child)
         with hooks.family.expect("fork", "fork") as child, _only_our_threads():
             child.is_bare = True
             with Forking(child):
-                pid, file = original()
+                pid, file = forked()
                 if pid:  # first: an interrupt that is raised as this ends must find it there
                     hooks.born(child, pid)
             return pid, file
