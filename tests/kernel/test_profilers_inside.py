@@ -195,3 +195,13 @@ if MONITORING:
         kernel.check("import concmagic; trace = concmagic.last()")
         assert kernel.value("trace.cost.calls_until_ns") is None
         assert kernel.value("not any('profiler' in problem for problem in trace.cost.problems)")
+
+
+def test_a_profile_that_goes_on_into_the_next_cell(kernel: Kernel) -> None:
+    kernel.check(SETUP)
+    counted = []
+    for magic in ("", "%%timeline\n"):
+        kernel.check(f"{magic}profile = cProfile.Profile()\nprofile.enable()\nleaf(1)")
+        kernel.check("leaf(2)\nprofile.disable()")
+        counted.append(kernel.value("own(pstats.Stats(profile))[0]"))
+    assert counted[0] == counted[1] == {"leaf": 2}

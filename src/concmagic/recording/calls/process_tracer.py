@@ -204,10 +204,18 @@ class ProcessTracer:
             self.quiet.remove()
             if thread_profiles.NEEDED:
                 self._leave_threads(evicted)
-                if callable(hook):  # the cell's own: VizTracer's tracer is not callable
-                    sys.setprofile(hook)
+                self._set_again(hook)
             elif self.place is not None:
                 self.place.leave(self.tracer)
+
+    def _set_again(self, hook: Any) -> None:
+        """The cell's own profiler goes on after the cell; what VizTracer sets is not callable."""
+        if callable(hook):
+            sys.setprofile(hook)
+        elif hook is not None and not isinstance(hook, self._tracer_type):
+            enable = getattr(hook, "enable", None)  # cProfile's: with the options it had
+            if callable(enable):
+                enable()
 
     def _leave_threads(self, evicted: bool) -> None:
         if not evicted:
