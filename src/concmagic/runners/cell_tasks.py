@@ -17,7 +17,7 @@ from concmagic.cell import Outcome
 from concmagic.recording.children.forking import is_forking
 from concmagic.runners import tracebacks
 from concmagic.runners.pending_jobs import PendingJobs
-from concmagic.runners.reach import GRACE_S, Click
+from concmagic.runners.reach import GRACE_S, Click, is_noting_lock
 
 _ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
 # Tasks that the kernel makes for its messages while the cell runs: cancelling one would end the kernel.
@@ -173,8 +173,14 @@ def _is_kernels(task: asyncio.Future[Any]) -> bool:
 
 def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
     """Whether the code that holds the loop is the cell's: its task, or a callback written in the notebook."""
-    if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame) or is_forking():
-        return False  # in the loop's own bookkeeping, or where it would be lost; the signal comes again
+    if (
+        frame is None
+        or tracebacks.is_ours(frame)
+        or _is_asyncio(frame)
+        or is_forking()
+        or is_noting_lock(frame)
+    ):
+        return False  # where it would be lost, or do harm
     while frame is not None and not _is_loop(frame):
         if of_cell or frame.f_globals.get("__name__") == "__main__":
             return True

@@ -27,8 +27,10 @@ from concmagic.recording.children import forking
 from concmagic.recording.ours import FAREWELL_S, OwnThread
 from concmagic.recording.thread_frames import handled_in, thread_frames
 from concmagic.runners.delivery import Delivery
+from concmagic.runners.reach import is_noting_lock
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
+_SOON_S = 0.002  # where it could not be raised for a moment
 
 Reason = Literal["", "interrupt", "timeout"]
 
@@ -172,6 +174,8 @@ class Interrupts:
             look_before_end(frame)
             self._send(LOOK_S, LOOK_S, self._wants_look)
         self._stop(frame)
+        if is_noting_lock(frame):
+            self._send(_SOON_S, None, self._wants_look)
 
     def _look(self) -> None:
         self._is_look = True

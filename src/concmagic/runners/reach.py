@@ -40,6 +40,7 @@ _POOLS = {
     ("pebble.pool.base_pool", "BasePool"),
 }
 
+_LOCKS, _MOST_NOTING = "concmagic.recording.locks.monitor", 12  # frames
 
 GRACE_S = 0.4  # for tasks that a second interrupt has cancelled again
 
@@ -82,6 +83,20 @@ class Click:
         if self.error is not None and not self.is_told and _is_lost(self.error, frame, handled):
             return Again(self.error)
         return None
+
+
+def is_noting_lock(frame: FrameType | None) -> bool:
+    """Whether a lock that is about to be taken or let go is being noted there, from Python 3.12 on.
+
+    What is raised in between keeps the lock from being let go, in code where Python itself raises nothing.
+    """
+    for _ in range(_MOST_NOTING):
+        if frame is None:
+            return False
+        if frame.f_globals.get("__name__") == _LOCKS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _at_exit_of_pool(frame: FrameType | None) -> Again | None:

@@ -16,7 +16,7 @@ from concmagic.runners.cell_tasks import CellTasks
 from concmagic.runners.interrupts import Interrupts
 from concmagic.runners.kernel_loop import KernelLoop
 from concmagic.runners.pending_jobs import PendingJobs
-from concmagic.runners.reach import Click
+from concmagic.runners.reach import Click, is_noting_lock
 
 
 def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
@@ -78,7 +78,7 @@ class _Stop:
         click = self._last
         if click is not None and click.is_pending:
             self._strike(click, frame)
-        elif click is not None and _frames_inside(frame) and not is_forking():
+        elif click is not None and _frames_inside(frame) and not is_forking() and not is_noting_lock(frame):
             found = click.again(frame, handled)
             if found is not None:
                 click.error = found.error
@@ -95,6 +95,8 @@ class _Stop:
     def _strike(self, click: Click, frame: types.FrameType | None) -> None:
         frames = _frames_inside(frame)
         if not frames or is_forking():  # the cell has not begun, or is over; what is raised in a fork is lost
+            return
+        if is_noting_lock(frame):  # it comes again in a moment
             return
         if self.kernel_loop is not None and self.kernel_loop.defers(frame):
             click.is_told = True

@@ -58,12 +58,10 @@ def _written(told: None, result: int, text: str) -> None:
 
 def flush() -> None:
     """Let out the beginning of a line that has no end."""
-    for lines in _lines:
-        with suppress(Exception):
-            lines.let_out()
-    for stream in _unbuffered:
+    streams: tuple[Any, ...] = (*_lines, *_unbuffered)
+    for each in streams:
         with suppress(Exception):  # closed, or a stream of the user's own making
-            stream.flush()
+            each.flush()
 
 
 class _Descriptor:
@@ -105,21 +103,13 @@ class _Lines:
         return len(text)
 
     def flush(self) -> None:
-        """Send everything now."""
-        self._end_line()
-        self._flush()
-
-    def let_out(self) -> None:
-        """Send what this process has written, and nothing that its parent had not sent when it forked."""
-        self._end_line()
-        if self._has_written:
-            self._flush()
-
-    def _end_line(self) -> None:
+        """Send now what this process has written, and nothing that its parent had not sent when it forked."""
         with held(self._lock, _PATIENCE_S):
             kept, self._kept = self._kept, ""
             if kept:
                 self._send(kept)
+        if self._has_written:
+            self._flush()
 
     def _send(self, text: str) -> None:
         self._has_written = self._has_written or self._by_stream
