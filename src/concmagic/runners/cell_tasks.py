@@ -14,10 +14,9 @@ import types
 from typing import Any
 
 from concmagic.cell import Outcome
-from concmagic.recording.children.forking import is_forking
 from concmagic.runners import tracebacks
 from concmagic.runners.pending_jobs import PendingJobs
-from concmagic.runners.reach import GRACE_S, Click, is_noting_lock
+from concmagic.runners.reach import GRACE_S, Again, Click, Clicks, may_raise_at
 
 _ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
 # Tasks that the kernel makes for its messages while the cell runs: cancelling one would end the kernel.
@@ -54,39 +53,22 @@ class CellTasks:
             _cancel(task)
 
 
-class StopTasks:
+class StopTasks(Clicks):
     """What an interrupt does to a cell that awaits."""
 
     def __init__(self, cell_tasks: CellTasks) -> None:
+        super().__init__()
         self._tasks = cell_tasks
         self._loop = cell_tasks.loop
         self._first: asyncio.Future[None] = self._loop.create_future()
         self._second: asyncio.Future[None] = self._loop.create_future()
         self._pending = PendingJobs()
         self._struck: set[asyncio.Task[Any]] = set()
-        self._last: Click | None = None
 
     @property
     def acted(self) -> bool:
         """Whether an interrupt came."""
         return self._last is not None
-
-    def __call__(self, frame: types.FrameType | None) -> None:
-        self._last = Click(self._last)
-        self._strike(self._last, frame)
-
-    def needs_again(self, frame: types.FrameType | None, handled: BaseException | None) -> bool:
-        click = self._last
-        return click is not None and (click.is_pending or click.again(frame, handled) is not None)
-
-    def again(self, frame: types.FrameType | None, handled: BaseException | None) -> None:
-        click = self._last
-        if click is not None and click.is_pending:
-            self._strike(click, frame)
-        elif click is not None:
-            found = click.again(frame, handled)
-            if found is not None and isinstance(found.error, asyncio.CancelledError):
-                found.strike()
 
     async def until_over(self, task: asyncio.Task[Outcome]) -> None:
         """Wait until the cell's task has ended, or a second interrupt lets nobody wait for it."""
@@ -133,6 +115,10 @@ class StopTasks:
             click.error = asyncio.CancelledError()
             raise click.error
 
+    def _strike_again(self, click: Click, found: Again, frame: types.FrameType | None) -> None:
+        if isinstance(found.error, asyncio.CancelledError):
+            found.strike()
+
     def _request(self, click: Click) -> None:
         if not click.is_told:
             click.is_told = True
@@ -173,14 +159,8 @@ def _is_kernels(task: asyncio.Future[Any]) -> bool:
 
 def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
     """Whether the code that holds the loop is the cell's: its task, or a callback written in the notebook."""
-    if (
-        frame is None
-        or tracebacks.is_ours(frame)
-        or _is_asyncio(frame)
-        or is_forking()
-        or is_noting_lock(frame)
-    ):
-        return False  # where it would be lost, or do harm
+    if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame) or not may_raise_at(frame):
+        return False  # in the loop's own bookkeeping, or where it would be lost; the signal comes again
     while frame is not None and not _is_loop(frame):
         if of_cell or frame.f_globals.get("__name__") == "__main__":
             return True

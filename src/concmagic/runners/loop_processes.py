@@ -134,23 +134,9 @@ class _Pool:
                 ready = pipes.wait(handles, _LOOK_S)
                 for worker in busy:
                     if worker.connection in ready or worker.process.sentinel in ready:
-                        self._take_last(worker)
-
-    def _take_last(self, worker: _Worker) -> None:
-        """What comes from a worker after the run was interrupted."""
-        try:
-            if not worker.connection.poll():
-                raise EOFError
-            message = worker.connection.recv()
-        except (EOFError, OSError):
-            worker.is_ready = False  # it has ended
-            return
-        if isinstance(message, Printed):
-            getattr(sys, message.stream).write(message.text)
-        elif isinstance(message, Interrupted):
-            worker.is_interrupted = True
-        elif isinstance(message, Done) and worker.job is not None:
-            self._finish(worker, worker.job, message)
+                        message = _next_message(worker)
+                        worker.is_ready = message is not None  # else it has ended
+                        self._note(worker, message)
 
     def terminate(self) -> None:
         """End what is left of them. An interrupt that comes again and again must not keep us from it."""
@@ -208,13 +194,13 @@ class _Pool:
             worker.connection.send_bytes(message)
 
     def _receive(self, worker: _Worker) -> None:
-        try:
-            if not worker.connection.poll():
-                raise EOFError
-            message = worker.connection.recv()
-        except (EOFError, OSError):
+        message = _next_message(worker)
+        if message is None:
             self._bury(worker)
-            return
+        else:
+            self._note(worker, message)
+
+    def _note(self, worker: _Worker, message: Any) -> None:
         if isinstance(message, Printed):
             getattr(sys, message.stream).write(message.text)
         elif isinstance(message, Ready):
@@ -264,6 +250,14 @@ class _Pool:
     def _settle(self, job: Job, value: Any, error: BaseException | None) -> None:
         job.settle(value, error)
         self._run.ended(job)
+
+
+def _next_message(worker: _Worker) -> Any:
+    """What a worker has sent; None where it has ended."""
+    try:
+        return worker.connection.recv() if worker.connection.poll() else None
+    except (EOFError, OSError):
+        return None
 
 
 def _is_over(worker: _Worker) -> bool:

@@ -29,6 +29,7 @@ from typing import Any
 
 from concmagic.clock import monotonic
 from concmagic.interpreter.reading import borrowed
+from concmagic.recording.children.forking import is_forking
 from concmagic.recording.tasks.origin import place_of
 from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
 
@@ -83,6 +84,43 @@ class Click:
         if self.error is not None and not self.is_told and _is_lost(self.error, frame, handled):
             return Again(self.error)
         return None
+
+
+class Clicks:
+    """What interrupts do to a cell, whatever runs it: a `Stop` of `Interrupts`."""
+
+    def __init__(self) -> None:
+        self._last: Click | None = None
+
+    def __call__(self, frame: FrameType | None) -> None:
+        self._last = Click(self._last)
+        self._strike(self._last, frame)
+
+    def needs_again(self, frame: FrameType | None, handled: BaseException | None) -> bool:
+        click = self._last
+        return click is not None and (click.is_pending or click.again(frame, handled) is not None)
+
+    def again(self, frame: FrameType | None, handled: BaseException | None) -> None:
+        click = self._last
+        if click is not None and click.is_pending:
+            self._strike(click, frame)
+        elif click is not None and may_raise_at(frame):
+            found = click.again(frame, handled)
+            if found is not None:
+                self._strike_again(click, found, frame)
+
+    def _strike(self, click: Click, frame: FrameType | None) -> None:
+        """Raise it where the main thread stands, or have it told; else it stays pending."""
+        raise NotImplementedError
+
+    def _strike_again(self, click: Click, found: Again, frame: FrameType | None) -> None:
+        """Raise once more what was found to be needed."""
+        raise NotImplementedError
+
+
+def may_raise_at(frame: FrameType | None) -> bool:
+    """Whether what is raised there reaches the cell, and leaves nothing half done on its way."""
+    return not is_forking() and not is_noting_lock(frame)
 
 
 def is_noting_lock(frame: FrameType | None) -> bool:

@@ -9,14 +9,13 @@ from typing import Any
 from concmagic.cell import Outcome, Program
 from concmagic.interpreter.reading import running_loop
 from concmagic.options import Options
-from concmagic.recording.children.forking import is_forking
 from concmagic.runners import tracebacks
 from concmagic.runners.asyncio_run import cancels_main_task, loops_of_the_cell
 from concmagic.runners.cell_tasks import CellTasks
 from concmagic.runners.interrupts import Interrupts
 from concmagic.runners.kernel_loop import KernelLoop
 from concmagic.runners.pending_jobs import PendingJobs
-from concmagic.runners.reach import Click, is_noting_lock
+from concmagic.runners.reach import Again, Click, Clicks, may_raise_at
 
 
 def run_sync(program: Program, options: Options, settings: Any) -> Outcome:
@@ -56,33 +55,15 @@ def _inside(program: Program) -> Any:
     return program.run()
 
 
-class _Stop:
+class _Stop(Clicks):
     """What an interrupt does to the cell: KeyboardInterrupt where it stands."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._pending = PendingJobs()
         self._where: types.TracebackType | None = None
         self._first: KeyboardInterrupt | None = None
-        self._last: Click | None = None
         self.kernel_loop: KernelLoop | None = None
-
-    def __call__(self, frame: types.FrameType | None) -> None:
-        self._last = Click(self._last)
-        self._strike(self._last, frame)
-
-    def needs_again(self, frame: types.FrameType | None, handled: BaseException | None) -> bool:
-        click = self._last
-        return click is not None and (click.is_pending or click.again(frame, handled) is not None)
-
-    def again(self, frame: types.FrameType | None, handled: BaseException | None) -> None:
-        click = self._last
-        if click is not None and click.is_pending:
-            self._strike(click, frame)
-        elif click is not None and _frames_inside(frame) and not is_forking() and not is_noting_lock(frame):
-            found = click.again(frame, handled)
-            if found is not None:
-                click.error = found.error
-                found.strike()
 
     def placed(self, error: BaseException) -> BaseException:
         """What the cell ended with; the first stands where it met the cell, wherever it came since."""
@@ -94,9 +75,7 @@ class _Stop:
 
     def _strike(self, click: Click, frame: types.FrameType | None) -> None:
         frames = _frames_inside(frame)
-        if not frames or is_forking():  # the cell has not begun, or is over; what is raised in a fork is lost
-            return
-        if is_noting_lock(frame):  # it comes again in a moment
+        if not frames or not may_raise_at(frame):  # in the first case the cell has not begun, or is over
             return
         if self.kernel_loop is not None and self.kernel_loop.defers(frame):
             click.is_told = True
@@ -110,6 +89,11 @@ class _Stop:
             self._first = error
             self._where = tracebacks.of_frames(frames)
         raise error
+
+    def _strike_again(self, click: Click, found: Again, frame: types.FrameType | None) -> None:
+        if _frames_inside(frame):
+            click.error = found.error
+            found.strike()
 
 
 def _frames_inside(frame: types.FrameType | None) -> list[types.FrameType]:
