@@ -129,7 +129,7 @@ AS_PLAIN = {
     "    p.wait()\nfinally:\n    p.terminate()\n    print(p.wait())\n    rest()",
     "clean-up of a library": "a_library.measure(rest, say_when_still)",
     "a library that handles it": "a_library.fit(rest, say_when_still)",
-    "shell": "print('here', flush=True)\n!sleep 60\n7",
+    "shell": "!echo here; sleep 60\n7",  # not as it starts: IPython itself raises another error then
     "pool is shut down": "gate = threading.Event()\npool = ThreadPoolExecutor(2)\ntry:\n"
     "    fs = [pool.submit(hold_on, gate) for _ in range(9)]\n    gate.wait()\n    say_when_still()\n"
     "    wait(fs)\nexcept KeyboardInterrupt:\n    pool.shutdown(wait=False, cancel_futures=True)\n"
