@@ -17,6 +17,8 @@ _IN_A_FORK = re.compile(
 )
 # What IPython prints, likewise, where a click meets a callback of its kernel's.
 _IN_A_CALLBACK = re.compile(r"Error in callback <bound method DisplayPublisher\._on_post_execute .*\n")
+# And where a second click meets it as it formats the traceback of the first: this, and its own traceback.
+_IN_A_TRACEBACK = "Unexpected exception formatting exception. Falling back to standard exception\n"
 _OF_A_CELL = ("active children", "children", "open files", "threads", "native threads", "tasks")
 _STOPPED_S = 5.0  # from a click to the end of what does not clean up: a second, and a busy machine
 _LATE_S = 4.0  # the picture, children that load what records, and a busy machine
@@ -38,9 +40,14 @@ def differences(cell: Cell, run: Run, plain: Run | None) -> Iterator[str]:
     if run.result_text != value and wanted is not run:
         yield f"value {run.result_text} instead of {value}"
     stdout = wanted.stdout if plain is not None else cell.stdout
-    if stdout is not None and _IN_A_CALLBACK.sub("", run.stdout) != stdout:
+    if stdout is not None and _without_ipythons(cell, run) != stdout:
         yield f"stdout {run.stdout!r} instead of {stdout!r}"
-    yield from _strange_words(run, wanted)
+    yield from _strange_words(cell, run, wanted)
+
+
+def _without_ipythons(cell: Cell, run: Run) -> str:
+    stdout = _IN_A_CALLBACK.sub("", run.stdout)
+    return stdout.replace(_IN_A_TRACEBACK, "") if len(cell.clicks) > 1 else stdout
 
 
 def _executor_in_pieces(cell: Cell, run: Run) -> bool:
@@ -53,10 +60,11 @@ def _error(run: Run) -> str:
     return f"{run.ename} ({run.evalue})" if run.ename else "none"
 
 
-def _strange_words(run: Run, wanted: Run) -> Iterator[str]:
+def _strange_words(cell: Cell, run: Run, wanted: Run) -> Iterator[str]:
     if "/concmagic/" in run.traceback_text:
         yield f"a frame of ours in the traceback: {run.traceback_text}"
-    if _IN_A_FORK.search(run.stderr) and run.ename == "KeyboardInterrupt":
+    ipythons = len(cell.clicks) > 1 and _IN_A_TRACEBACK in run.stdout
+    if ipythons or (_IN_A_FORK.search(run.stderr) and run.ename == "KeyboardInterrupt"):
         return
     for word in ("concmagic/", "Traceback (most"):
         if word in run.stderr and word not in wanted.stderr:

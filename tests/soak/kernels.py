@@ -49,11 +49,23 @@ _TRACED = (
     "%%procs -w 2 --start-method fork for k in range(3)\nk",
     f"%%procs\n{_METHODS}",
 )
-# What the C library keeps of memory that was freed is no leak: it is given back first, where it can be.
+# No leak, and given up first: memory that was freed and that the C library keeps, and the syntax trees of
+# every file that a traceback ever went through, which IPython keeps. The plain kernel, whose outcome of
+# interrupted cells is known, sees fewer of them.
 _RSS = """
-import ctypes
+import ctypes, executing, gc, stack_data
+_OF_TRACEBACKS = {"executing.executing", "stack_data.core", "asttokens.asttokens", "asttokens.util"}
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)
+def _forget_sources():
+    for source in (executing.Source, stack_data.Source):
+        for name in ("__source_cache_with_lines", "__executing_cache"):
+            vars(source).get(name, {}).clear()
+    for cache in gc.get_objects():  # of methods, whose keys hold their Source
+        if isinstance(cache, functools._lru_cache_wrapper) and cache.__module__ in _OF_TRACEBACKS:
+            cache.cache_clear()
 def _rss():
+    _forget_sources()
+    gc.collect()
     _trim(0)
     return int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize() // 1024
 """
