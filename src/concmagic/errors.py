@@ -4,7 +4,7 @@ ConcMagicError
 ├── OptionError        a wrong option or header: nothing has run
 ├── BodyError          a loop body that cannot be one: nothing has run
 ├── NoTimeoutError     --timeout cannot be kept: nothing has run
-├── TracerBusyError    another tool holds what VizTracer needs: nothing has run
+├── TracerBusyError    another cell is recorded already: nothing has run
 ├── ChildStartError    a child process could not start
 ├── ChildEndedError    an interrupt ended the child processes that had this job
 └── LoadError          a file that is no saved trace
@@ -30,7 +30,7 @@ class NoTimeoutError(ConcMagicError):
 
 
 class TracerBusyError(ConcMagicError):
-    """Another tool records already; the message names it."""
+    """Another cell is recorded already, of which this one is a part."""
 
 
 class ChildStartError(ConcMagicError):

@@ -34,7 +34,7 @@ class Traced:
 def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) -> Traced:
     """Run a cell that does not await, recorded.
 
-    Raises TracerBusyError, before the cell has run, if another tool records already.
+    Raises TracerBusyError, before the cell has run, if another cell is recorded already.
     """
 
     def run(program: Program) -> Outcome:
@@ -58,7 +58,7 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
 async def trace_cell_async(cell: Cell, program: Program, options: Options, settings: Any) -> Traced:
     """Run a cell that awaits on the loop that is running, recorded.
 
-    Raises TracerBusyError, before the cell has run, if another tool records already.
+    Raises TracerBusyError, before the cell has run, if another cell is recorded already.
     """
 
     async def run(program: Program) -> Outcome:

@@ -205,3 +205,30 @@ def test_a_profile_that_goes_on_into_the_next_cell(kernel: Kernel) -> None:
         kernel.check("leaf(2)\nprofile.disable()")
         counted.append(kernel.value("own(pstats.Stats(profile))[0]"))
     assert counted[0] == counted[1] == {"leaf": 2}
+
+
+@pytest.mark.parametrize("kind", ["profile", "VizTracer"])
+def test_a_cell_under_a_profiler_of_an_earlier_cell_runs(kernel: Kernel, kind: str) -> None:
+    kernel.check(SETUP)
+    made = {
+        "profile": ("profile = cProfile.Profile()", "profile.enable()", "profile.disable()"),
+        "VizTracer": (
+            "from viztracer import VizTracer\nprofile = VizTracer(verbose=0, tracer_entries=10_000)",
+            "profile.start()",
+            "profile.stop()",
+        ),
+    }[kind]
+    counted = []
+    for magic in ("", "%%timeline\n"):
+        kernel.check(f"{made[0]}\n{made[1]}")
+        traced = kernel.check(f"{magic}in_threads()\nleaf(3)\nwork(10)")
+        kernel.check(made[2])
+        if kind == "profile":
+            counted.append(kernel.value("own(pstats.Stats(profile))[0].get('leaf')"))
+        assert (traced.result_text, traced.stderr) == ("55", "")
+    assert len(set(counted)) < 2
+    told = "was recording calls when the cell began" in picture(traced)
+    assert told == (kind == "VizTracer" or not MONITORING)
+    assert "MainThread" in picture(traced)
+    again = kernel.check("%%timeline\nwork(10)")
+    assert "was recording calls" not in picture(again)

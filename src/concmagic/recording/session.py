@@ -74,18 +74,11 @@ class RecordingSession:
         self._kernel_cpu_ns = 0
 
     def check(self) -> None:
-        """Raise TracerBusyError if another tool or cell records already; nothing has been touched then."""
+        """Raise TracerBusyError if another cell is recorded already; nothing has been touched then."""
         if _active is not None and _active._pid == os.getpid():
             if not _active.is_left_behind():
                 raise TracerBusyError(sentences.CELL_IN_A_CELL)
             _active.release()
-        if "calls" in self._recorders:
-            guarded(self._recorders["calls"].check_free, self._not_checked)
-
-    def _not_checked(self, error: BaseException) -> None:
-        if isinstance(error, TracerBusyError):
-            raise error
-        self._tell_failure("calls", error)
 
     def is_left_behind(self) -> bool:
         """Whether its cell awaited on a loop that has ended meanwhile, so that it cannot come to its end."""

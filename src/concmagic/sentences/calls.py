@@ -12,8 +12,8 @@ RECORDING_NOT_ENDED = "another thread is ending the recording, and does not come
 
 
 def tool_is_busy(name: str) -> str:
-    """Another tool records in this process, so the cell has not run."""
-    return f"{name} is recording in this process, and only one tool can. Stop it first: the cell has not run."
+    """Another tool recorded calls in this process when the cell began, and goes on."""
+    return f"{name} was recording calls when the cell began, and only one tool can: there are none here."
 
 
 NO_PLACE_FOR_CALLS = "Other tools have taken every place in sys.monitoring: calls are not recorded."

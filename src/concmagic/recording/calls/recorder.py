@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from concmagic import sentences
 from concmagic.bounded import held
-from concmagic.errors import TracerBusyError
 from concmagic.interpreter import build
 from concmagic.recording import ours, profiles, throws
 from concmagic.recording.calls import library, thread_profiles
@@ -69,19 +68,15 @@ class CallRecorder:
         self._result: RawCalls | None = None
         self._live: LiveCalls | None = None
 
-    def check_free(self) -> None:
-        """Raise TracerBusyError if another tool records in this process. Changes nothing."""
-        rival = find_rival() if self._active else ""
-        if rival:
-            raise TracerBusyError(sentences.tool_is_busy(rival))
-
     def start(self) -> None:
-        """Record every thread's calls from here on. Raises TracerBusyError like `check_free`."""
+        """Record every thread's calls from here on; none, and a problem, where another tool records them."""
         if not self._active:
             return
         if any(process.pid != os.getpid() for process in _process_tracers):
             abandon_after_fork()
-        self.check_free()
+        if rival := find_rival():
+            self.problems.append(sentences.tool_is_busy(rival))
+            return
         process = _process_tracer()
         if not process.take_place():
             self.problems.append(sentences.NO_PLACE_FOR_CALLS)
