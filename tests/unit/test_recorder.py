@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -539,7 +540,9 @@ def test_a_forked_child_makes_a_recorder_of_its_own() -> None:
     calls = CallRecorder("auto")
     calls.start()
     fib(3)
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a thread of ours runs; from 3.15 on it raises
+        child = os.fork()
     if child == 0:
         try:
             os.write(writer, _in_child(calls).encode())
@@ -565,6 +568,22 @@ def _in_child(inherited: CallRecorder) -> str:
     if inherited.stop() is not None:
         return "the parent's events were handed over"
     return "ok"
+
+
+def test_a_recording_whose_end_failed_is_ended_as_the_next_begins() -> None:
+    def fails(budget_used: bool) -> None:
+        raise TimeoutError
+
+    left = CallRecorder("auto")
+    left.start()
+    left._halt = fails  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError):
+        left.stop()
+    assert left._process is not None and left._process.head.collecting
+    assert names(decode(record(lambda: fib(3)))).count("fib") == 5
+    assert left._watcher is not None
+    left._watcher.stop()
+    assert_nothing_left()
 
 
 def test_a_viztracer_still_running_at_the_end_is_the_cells_own_and_goes_on() -> None:

@@ -8,6 +8,9 @@ CALLS_ASKED_FOR_IN_VAIN = (
     "--detail calls recorded no calls: on a free-threaded Python it can end the kernel to stop recording them; "
     "states are whole."
 )
+EARLIER_RECORDING_GOES_ON = (
+    "The recording of an earlier cell's calls could not be ended: there are none here."
+)
 RECORDING_NOT_ENDED = "another thread is ending the recording, and does not come to an end"
 
 

@@ -131,6 +131,15 @@ class ProcessTracer:
             new_buffer(self.head, entries)
         return self._enter_threads() if thread_profiles.NEEDED else True
 
+    def end_forgotten(self) -> bool:
+        """End a recording that nobody ended, as its end failed; False: it goes on, and fills its buffer.
+
+        That buffer must not be freed under it: the next call of any function would write there.
+        """
+        if not self.flaw and self.head.collecting:
+            self.halt(self.evicted())
+        return bool(self.flaw) or not self.head.collecting
+
     def start(self, step_back: tool_numbers.StepBack) -> None:
         """Collect from now on, until who asks for our place gets it after `step_back`."""
         self.left_out = 0

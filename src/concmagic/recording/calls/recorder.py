@@ -78,6 +78,9 @@ class CallRecorder:
             self.problems.append(sentences.tool_is_busy(rival))
             return
         process = _process_tracer()
+        if not process.end_forgotten():
+            self.problems.append(sentences.EARLIER_RECORDING_GOES_ON)
+            return
         if not process.take_place():
             self.problems.append(sentences.NO_PLACE_FOR_CALLS)
             return
