@@ -158,6 +158,15 @@ def test_cprofile(kernel: Kernel, cell: str) -> None:
         assert "Calls were recorded for the first" in picture(traced)
 
 
+def test_profiling_tracing(kernel: Kernel) -> None:
+    if importlib.util.find_spec("profiling") is None:
+        pytest.skip("profiling.tracing is new in 3.15")
+    compared(
+        kernel,
+        WITH.replace("cProfile.", "profiling.tracing.").replace("\n", "\nimport profiling.tracing\n", 1),
+    )
+
+
 def test_a_profile_that_is_read_in_a_later_cell_has_nothing_of_ours(kernel: Kernel) -> None:
     kernel.check(SETUP)
     kernel.check("%%threads\nprofile = cProfile.Profile()\nprofile.enable()\nin_threads()\nprofile.disable()")
