@@ -9,13 +9,15 @@ PYTHONS ?= 3.11 3.12 3.13 3.14
 SECONDS ?= 600
 SEED ?= 1
 CELL ?=
+PART ?= unit
 
-.PHONY: demo lab test test-all-pythons test-python test-js lint types soak stress bench broken-world pictures chromium clean help
+.PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types soak stress bench broken-world pictures chromium clean help
 
 help:
 	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
 	@echo "make lab       open the tour in JupyterLab"
 	@echo "make test      lint, types, all tests (unit, kernel, browser, JavaScript)"
+	@echo "make test-busy PART=unit|kernel|browser   a part beside eight busy loops; appends to $(BUILD)/busy.log"
 	@echo "make test-all-pythons   unit and kernel tests on each of Python $(PYTHONS) that is here"
 	@echo "make soak      SECONDS=$(SECONDS) SEED=$(SEED): random cells, interrupts and faults, shared by the same Pythons"
 	@echo "make stress    500 cells of every kind in ten kernels, most past the budget of calls: what dies is printed"
@@ -80,6 +82,9 @@ test-all-pythons:
 	  $$python -m pytest tests/unit tests/kernel || failed="$$failed $$version"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "failed on:$$failed"; exit 1; fi
+
+test-busy: $(VENV)/test chromium
+	$(BIN)/python tests/run_busy.py $(PART) $(BUILD)/busy.log
 
 test: lint types test-js test-python
 
