@@ -86,3 +86,19 @@ def test_states_cover_the_same_time_in_the_same_order(text: str, cpu_ms: int, co
     assert (fitted[0].start_ns, fitted[-1].end_ns) == (states[0].start_ns, states[-1].end_ns)
     assert all(one.end_ns == after.start_ns for one, after in pairwise(fitted))
     assert all(one.length_ns > 0 for one in fitted)
+
+
+def test_what_edges_without_room_cannot_give_comes_from_those_with_room() -> None:
+    """On a busy machine most pieces on a core are shorter than what each would have to give."""
+    ends, kinds = [5.0], ["C"]
+    for length in [0.1] * 40 + [60.0]:
+        ends += [ends[-1] + length, ends[-1] + length + 5]
+        kinds += ["R", "C"]
+    states = [
+        StateInterval(round(begin * MS), round(end * MS), *KINDS[kind])
+        for begin, end, kind in zip([0.0, *ends], ends, kinds, strict=False)
+    ]
+    core_ns = sum(one.length_ns for one in states if one.state is State.READY)
+    fitted = fit_to_clock(states, 44 * MS, core_ns + 20 * MS, (), 20 * MS)
+    on_core_ns = sum(one.length_ns for one in fitted if one.state is State.RUNNING)
+    assert on_core_ns == pytest.approx(44 * MS, rel=0.01)

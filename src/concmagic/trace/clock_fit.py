@@ -14,7 +14,7 @@ from concmagic.trace.cover import cut
 from concmagic.trace.model import State, StateInterval
 
 LEAST_NS = 5_000_000  # less is not worth more pieces
-_ROUNDS = 4
+_ROUNDS = 12  # each is left to those that still have room
 _MOST_OF_ONE = 0.45  # of the shorter neighbour: both its ends can move, and something is left of it
 _NEVER_SAMPLED = (State.STARTING, State.BLOCKING)
 
@@ -80,17 +80,20 @@ def _fit(
     counted = [counts(one) for one in states]
     signs = [_sign(states, counted, index, exact) for index in range(len(edges))]
     moved = [0] * len(edges)
+    movable = [index for index, sign in enumerate(signs) if sign]
     for _ in range(_ROUNDS):
         wrong = total_ns - sum(edges[i + 1] - edges[i] for i, yes in enumerate(counted) if yes)
-        movable = [index for index, sign in enumerate(signs) if sign and abs(moved[index]) < gap_ns]
-        if not movable or abs(wrong) < len(movable):
+        if abs(wrong) < max(len(movable), 1):
             break
+        free = []  # who could move as far as it was to: the next round is theirs
         for index in movable:
-            step = signs[index] * round(wrong / len(movable))
+            wanted = signs[index] * round(wrong / len(movable))
             low, high = _room(edges, index)
-            step = max(low, min(high, step, gap_ns - moved[index]), -gap_ns - moved[index])
+            step = max(low, min(high, wanted, gap_ns - moved[index]), -gap_ns - moved[index])
             edges[index] += step
             moved[index] += step
+            free += [index] if step == wanted else []
+        movable = free or movable
     return [cut(one, edges[index], edges[index + 1]) for index, one in enumerate(states)]
 
 
