@@ -9,8 +9,7 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
-from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
-from concmagic.trace.model import (
+from concmagic.model.trace import (
     Build,
     Cost,
     Flow,
@@ -24,6 +23,7 @@ from concmagic.trace.model import (
     Track,
     TrackKind,
 )
+from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
 
 MS = 1_000_000
 _LETTERS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from concmagic.trace.model import Build, State, StateInterval, Trace, Track, TrackKind
+from concmagic.model.trace import Build, State, StateInterval, Trace, Track, TrackKind
 
 STATES = {
     "R": State.RUNNING,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from concmagic import sentences
 from concmagic.errors import ConcMagicError, LoadError
-from concmagic.trace import model
-from concmagic.trace.reading import LIMIT_MB
+from concmagic.model import trace as model
+from concmagic.model.reading import LIMIT_MB
 
 if TYPE_CHECKING:
     import pandas
@@ -61,7 +61,7 @@ class Trace(model.Trace):
 
         Raises ConcMagicError if pandas is not installed or there is no such table.
         """
-        from concmagic.trace.tables import to_pandas
+        from concmagic.model.tables import to_pandas
 
         return to_pandas(self, table)
 
@@ -107,9 +107,9 @@ def load(path: str | Path, limit_mb: float = LIMIT_MB) -> Trace:
     Raises LoadError if the file holds none, with the place where it is wrong, or if it unpacks to more
     than `limit_mb` megabytes.
     """
-    from concmagic.trace.fields import WrongPlaceError
-    from concmagic.trace.reading import read_document
-    from concmagic.trace.saved import from_plain
+    from concmagic.model.fields import WrongPlaceError
+    from concmagic.model.reading import read_document
+    from concmagic.model.saved import from_plain
 
     document = read_document(Path(path), limit_mb)
     try:

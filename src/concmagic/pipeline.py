@@ -17,7 +17,7 @@ from concmagic.runners.kept import Kept
 from concmagic.runners.start_method import start_method
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw import Recording
+    from concmagic.records.recording import Recording
     from concmagic.report import Report
 
 
@@ -141,7 +141,7 @@ def _handled(outcome: Outcome, recording: Recording) -> str:
 
 
 def _read(recording: Recording, disabled_lints: tuple[str, ...]) -> Trace:
-    from concmagic.trace.importer import import_recording
+    from concmagic.importing.importer import import_recording
 
     return Trace.of(import_recording(recording), disabled_lints)
 

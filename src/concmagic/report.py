@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concmagic.analysis.findings import Finding
-from concmagic.trace.model import State, Trace
+from concmagic.model.trace import State, Trace
 
 
 @dataclass(frozen=True, slots=True)

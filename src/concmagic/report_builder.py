@@ -12,9 +12,9 @@ from concmagic.analysis.intervals import Steps
 from concmagic.analysis.metrics import Metrics, in_flight_curve
 from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.analysis.path import summarised
+from concmagic.model.trace import State, Trace
 from concmagic.report import BandPart, Chip, Curve, Report, StateTotal
 from concmagic.report_lanes import lane_summaries
-from concmagic.trace.model import State, Trace
 
 HIGH_COST = 0.10
 SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to spare

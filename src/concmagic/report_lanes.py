@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from concmagic import sentences
 from concmagic.analysis.intervals import total, union
 from concmagic.analysis.switches import is_gil_wait
+from concmagic.model.trace import Job, State, Trace, Track
 from concmagic.report import LaneSummary
-from concmagic.trace.model import Job, State, Trace, Track
 
 _WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said
 _MAIN_REASON = 0.8  # of all waits: then it alone is said

@@ -71,7 +71,7 @@ def test_a_recorder_that_fails_costs_its_evidence_only(
     ("owner", "method"),
     [
         ("concmagic.recording.session.RecordingSession", "_own_process"),
-        ("concmagic.trace.importer", "import_recording"),
+        ("concmagic.importing.importer", "import_recording"),
         ("concmagic.api.Trace", "report"),
     ],
 )
@@ -200,7 +200,7 @@ def test_a_thread_that_fails_beside_a_good_cell_is_said(kernel: Kernel) -> None:
 def test_a_short_awaiting_cell_has_no_gap(kernel: Kernel) -> None:
     kernel.check("%%asyncio_trace -q -o traced\nimport asyncio\nawait asyncio.sleep(0)")
     kernel.check(
-        "from concmagic.trace.model import State\n"
+        "from concmagic.model.trace import State\n"
         "from concmagic.analysis.path import path_of\n"
         "gap = sum(part.length_ns for part in path_of(traced) if part.state is State.UNKNOWN)\n"
         "starting = [one for track in traced.tracks if track.host for one in track.states "

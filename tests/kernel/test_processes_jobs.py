@@ -14,7 +14,7 @@ SETUP = r"""
 import asyncio, os, re, signal, sys, time
 import multiprocessing as mp
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from concmagic.trace.model import State
+from concmagic.model.trace import State
 
 def fib(n):
     return n if n < 2 else fib(n - 1) + fib(n - 2)

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from concmagic.recording.raw import ProcessRecord, Recording, TaskLog
+from concmagic.importing.importer import import_recording
+from concmagic.model.trace import State, Trace, Track
 from concmagic.recording.tasks.recorder import TaskRecorder
 from concmagic.recording.threads.pool_jobs import PoolJobRecorder
 from concmagic.recording.threads.recorder import ThreadRecorder
-from concmagic.trace.importer import import_recording
-from concmagic.trace.model import State, Trace, Track
+from concmagic.records.recording import ProcessRecord, Recording, TaskLog
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
 

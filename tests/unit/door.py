@@ -36,7 +36,7 @@ COMPARING = frozenset({"startswith", "endswith", "match", "fullmatch", "search",
 FOREIGN_NAMES = frozenset(row.name for row in borrowed.TABLE)
 OWN_TEXTS = ("sentences/",)  # what users read
 # No interpreter is near them: texts that they compare are of this package.
-AFTERWARDS = ("analysis/", "trace/", "model/", "importing/", "renderers/", "report")
+AFTERWARDS = ("analysis/", "model/", "importing/", "renderers/", "report")
 OWN_WORDS = frozenset({"left running"})
 
 Found = tuple[str, int]  # what, and in which line

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from concmagic.recording.locks.recorder import LockRecorder
-from concmagic.recording.raw_locks import LockLog
+from concmagic.records.locks import LockLog
 
 EXACT = sys.version_info >= (3, 12)
 WAIT_S = 30  # only ever reached by a test that fails

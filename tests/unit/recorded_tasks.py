@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
 
-from concmagic.recording.raw import TaskLog, TaskRecord
 from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.records.recording import TaskLog, TaskRecord
 
 
 def record(

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from concmagic.recording.calls.columns import Calls
-from concmagic.recording.raw import (
+from concmagic.importing.calls.columns import Calls
+from concmagic.records.recording import (
     LoopRecord,
     ProcessRecord,
     RawCode,

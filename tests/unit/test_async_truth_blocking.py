@@ -12,12 +12,12 @@ import time
 import pytest
 from async_truth import order, traced, track
 
-from concmagic.recording.raw import LongStep
+from concmagic.importing.calls.import_calls import BlockedCall
+from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.tasks.step_clocks import StepClocks, ThreadEvidence
+from concmagic.model.trace import State, StateInterval
 from concmagic.recording.tasks.recorder import TaskRecorder
-from concmagic.trace.clock import CellClock
-from concmagic.trace.import_calls import BlockedCall
-from concmagic.trace.model import State, StateInterval
-from concmagic.trace.step_clocks import StepClocks, ThreadEvidence
+from concmagic.records.recording import LongStep
 
 MS = 1_000_000
 

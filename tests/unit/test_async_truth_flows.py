@@ -16,8 +16,8 @@ from async_truth import flows, order, traced, traced_and_recorded, track, waits
 from recorded_tasks import line_of
 
 from concmagic.analysis.metrics import compute
-from concmagic.trace.model import State, Trace
-from concmagic.trace.task_words import cancelled_by
+from concmagic.importing.tasks.task_words import cancelled_by
+from concmagic.model.trace import State, Trace
 
 
 def test_to_thread_is_one_story_of_task_and_thread() -> None:

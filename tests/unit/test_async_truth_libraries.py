@@ -16,7 +16,7 @@ from async_programs import RUNS, SIZE, exchange, turns
 from async_truth import flows, order, traced, track, waits
 from recorded_tasks import line_of
 
-from concmagic.trace.model import State
+from concmagic.model.trace import State
 
 
 def names(trace: Any) -> set[str]:

@@ -12,11 +12,11 @@ from async_programs import turns
 from async_truth import traced
 
 from concmagic.analysis.metrics import compute
+from concmagic.importing.tasks.step_states import MOST_TOLD
+from concmagic.model.trace import State
 from concmagic.renderers.text import TextRenderer
 from concmagic.report_builder import build_report
 from concmagic.sentences import duration
-from concmagic.trace.model import State
-from concmagic.trace.step_states import MOST_TOLD
 
 
 def test_the_longest_step_has_its_task_and_place_and_kept_others_waiting() -> None:

@@ -21,7 +21,7 @@ from async_programs import RUNS, SIZE, exchange, turns
 from async_truth import flows, traced, track, waits
 from recorded_tasks import line_of
 
-from concmagic.trace.model import State
+from concmagic.model.trace import State
 
 
 class Shared:

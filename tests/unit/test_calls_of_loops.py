@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.recording.calls.decode import decode
+from concmagic.importing.calls.decode import decode
 from concmagic.recording.calls.recorder import CallRecorder
 from concmagic.recording.tasks.recorder import TaskRecorder
 

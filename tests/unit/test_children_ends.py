@@ -136,7 +136,7 @@ def test_a_child_of_a_child_never_waits_for_a_module_that_its_parent_was_importi
     """What threads of the recording import late is there before the fork: none can be amid an import then."""
     cell = f"""
 def late():
-    return {{name for name in sys.modules if name.startswith("concmagic.recording.raw_")}}
+    return {{name for name in sys.modules if name.startswith("concmagic.records.")}}
 def forks(queue):
     before = late()
     pid = os.fork()
@@ -157,7 +157,7 @@ if "{method}" != "fork":  # a forked child has what the notebook had
 """
     book = run_cells(SETUP, cell)
     assert book.last.error == ""
-    parts = {"raw_calls", "raw_locks", "raw_messages", "raw_threads"}
+    parts = {"calls", "locks", "messages", "threads"}
     assert parts <= {name.rpartition(".")[2] for name in book.last.answer}
 
 

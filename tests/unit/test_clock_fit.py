@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concmagic.trace.clock_fit import fit_to_clock
-from concmagic.trace.model import State, StateInterval
+from concmagic.importing.threads.clock_fit import fit_to_clock
+from concmagic.model.trace import State, StateInterval
 
 MS = 1_000_000
 KINDS = {

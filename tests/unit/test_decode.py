@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concmagic.recording.calls.columns import ANONYMOUS, Calls, take
-from concmagic.recording.calls.decode import decode
-from concmagic.recording.calls.event_nodes import (
+from concmagic.importing.calls.columns import ANONYMOUS, Calls, take
+from concmagic.importing.calls.decode import decode
+from concmagic.importing.calls.select import collapse_imports, own_functions, select_own_code
+from concmagic.interpreter.event_nodes import (
     C_CLOSED,
     C_OPEN,
     FUNCTION_NODE,
@@ -23,8 +24,7 @@ from concmagic.recording.calls.event_nodes import (
     EventNode,
 )
 from concmagic.recording.calls.recorder import CallRecorder
-from concmagic.recording.calls.select import collapse_imports, own_functions, select_own_code
-from concmagic.recording.raw import RawCalls, RawCode
+from concmagic.records.recording import RawCalls, RawCode
 
 MINE, LIBRARY = "/home/me/cell.py", "/usr/lib/python/json/decoder.py"
 CODES = {

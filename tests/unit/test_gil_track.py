@@ -12,16 +12,16 @@ from tests.trace_text import MS, trace_from_text
 from tests.unit.recordings import CELL, MAIN, PID, at, calls, kernel, recording, thread
 
 from concmagic.analysis.metrics import compute
-from concmagic.recording.raw import SampleLog
+from concmagic.call_lines import CallLines
+from concmagic.importing import import_build
+from concmagic.importing.calls.import_calls import import_calls
+from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.importer import import_recording
+from concmagic.importing.places import Places
+from concmagic.importing.threads.import_gil import GilEvidence, gil_track
+from concmagic.model.trace import State, StateInterval, Trace, Track
+from concmagic.records.recording import SampleLog
 from concmagic.report_builder import build_report
-from concmagic.trace import import_build
-from concmagic.trace.call_lines import CallLines
-from concmagic.trace.clock import CellClock
-from concmagic.trace.import_calls import import_calls
-from concmagic.trace.import_gil import GilEvidence, gil_track
-from concmagic.trace.importer import import_recording
-from concmagic.trace.model import State, StateInterval, Trace, Track
-from concmagic.trace.places import Places
 
 CORE, GIL, FUTEX = -1, -3, -4
 

@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import pytest
 from packed_boxes import unpacked
 
+from concmagic.model.trace import Flow, Mark
 from concmagic.renderers.html import HtmlRenderer
 from concmagic.renderers.payload import payload
 from concmagic.renderers.svg import SvgRenderer
-from concmagic.trace.model import Flow, Mark
 from sample_reports import HOSTILE, SAMPLES, asyncio_blocker, many_tasks, ten_long_tracks, thousand_tasks
 
 

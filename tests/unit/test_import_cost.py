@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from concmagic.recording.raw import ProcessRecord, RawCalls, Recording
-from concmagic.trace.clock import CellClock
-from concmagic.trace.import_cost import cost
+from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.import_cost import cost
+from concmagic.records.recording import ProcessRecord, RawCalls, Recording
 
 MS = 1_000_000
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tests.unit.recordings import CELL, MAIN, MS, at, calls, kernel, recording, thread
 
-from concmagic.recording.raw import RawCalls, SampleLog
-from concmagic.recording.raw_locks import CallSite, HeldAtStop, LockLog, LockObject, LockWait, Standing
-from concmagic.trace.importer import import_recording
-from concmagic.trace.model import Lock, State, Trace
+from concmagic.importing.importer import import_recording
+from concmagic.model.trace import Lock, State, Trace
+from concmagic.records.locks import CallSite, HeldAtStop, LockLog, LockObject, LockWait, Standing
+from concmagic.records.recording import RawCalls, SampleLog
 
 A, B, C = 41, 42, 43
 THREADS = (
@@ -34,7 +34,7 @@ FUTEX, RUNS, GIL = -4, -1, -3
 @pytest.fixture(autouse=True)
 def library(monkeypatch: pytest.MonkeyPatch) -> None:
     """The standard library stands where these recordings have it."""
-    monkeypatch.setattr("concmagic.trace.places._LIBRARY", ("/usr/lib/python3.12/",))
+    monkeypatch.setattr("concmagic.importing.places._LIBRARY", ("/usr/lib/python3.12/",))
 
 
 def wait(who: int, begin: float, end: float | None, **more: Any) -> LockWait:
@@ -123,7 +123,7 @@ def test_a_flow_leads_from_who_let_it_go_to_who_got_it() -> None:
 
 
 def test_totals_of_a_lock_stand_in_the_trace_and_in_its_file() -> None:
-    from concmagic.trace.saved import from_plain, to_plain
+    from concmagic.model.saved import from_plain, to_plain
 
     trace = of(exact(wait(A, 10, 30, holders=(B,))))
     assert trace.locks == (Lock("cache", "Lock", 5, 1, 7 * MS),)
@@ -137,7 +137,7 @@ def test_after_the_lock_was_let_go_a_thread_waits_for_the_gil() -> None:
 
 
 def with_calls(monkeypatch: pytest.MonkeyPatch, drawn: Any) -> RawCalls:
-    monkeypatch.setattr("concmagic.recording.calls.decode.decode", lambda raw: drawn)
+    monkeypatch.setattr("concmagic.importing.calls.decode.decode", lambda raw: drawn)
     return RawCalls(b"", {}, {}, ((0, 0), (1, 1)), events=1)
 
 

@@ -9,16 +9,16 @@ import threading
 import pytest
 from tests.unit.recordings import CELL, MAIN, MS, PID, START, calls
 
-from concmagic.recording.calls.columns import Calls
-from concmagic.trace import states
-from concmagic.trace.call_lines import CallLines, call_text
-from concmagic.trace.clock import CellClock
-from concmagic.trace.import_calls import ImportedCalls, import_calls
-from concmagic.trace.import_slices import slices_of, together
-from concmagic.trace.import_waits import without_turns
-from concmagic.trace.model import State, StateInterval
-from concmagic.trace.numbering import TrackIds
-from concmagic.trace.places import Places
+from concmagic.call_lines import CallLines, call_text
+from concmagic.importing.calls.columns import Calls
+from concmagic.importing.calls.import_calls import ImportedCalls, import_calls
+from concmagic.importing.calls.import_slices import slices_of, together
+from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.numbering import TrackIds
+from concmagic.importing.places import Places
+from concmagic.importing.threads.import_waits import without_turns
+from concmagic.model import states
+from concmagic.model.trace import State, StateInterval
 
 THREADING = threading.__file__
 SOURCE = """\

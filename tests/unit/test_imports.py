@@ -1,70 +1,104 @@
-"""Who may import whom (the stages know only what comes before them)."""
+"""Who may import whom (the stages know only what comes before them), and where which module may run."""
 
 from __future__ import annotations
 
-import ast
-from pathlib import Path
+import sys
 
 import pytest
+from import_graph import MODULES, imported, loaded_with, part
 
-import concmagic
+from concmagic.recording.children.recorders import _MODULES, _OBSERVED
 
-ROOT = Path(concmagic.__file__).parent
-OUTER = ("concmagic.runners", "concmagic.recording", "concmagic.magics", "concmagic.display", "IPython")
-# What each part may not import: not even inside a function.
-FORBIDDEN = {
-    "analysis": (*OUTER, "concmagic.renderers", "concmagic.report", "concmagic.trace.importer"),
-    "renderers": (*OUTER, "concmagic.trace.importer"),
-    "report.py": (*OUTER, "concmagic.renderers"),
-    "report_builder.py": (*OUTER, "concmagic.renderers"),
-    "report_lanes.py": (*OUTER, "concmagic.renderers"),
-    "trace": (
-        "concmagic.runners",
-        "concmagic.renderers",
-        "concmagic.analysis",
-        "concmagic.report",
-        "IPython",
+# What of ours each part may import besides itself, at the start or late.
+HARMLESS = ("errors", "sentences")
+SEES = {
+    "records": (),
+    "model": HARMLESS,
+    "cell": HARMLESS,
+    "options": HARMLESS,
+    "errors": HARMLESS,
+    "sentences": (),
+    "interpreter": ("bounded", "clock", *HARMLESS),
+    "importing": (
+        "_version",
+        "call_lines",
+        "interpreter.build",
+        "interpreter.event_nodes",  # how the bytes of a RawCalls lie
+        "model",
+        "records",
+        *HARMLESS,
     ),
+    "analysis": ("call_lines", "model", *HARMLESS),
+    "report": ("analysis", "model", *HARMLESS),
+    "report_lanes": ("analysis", "model", "report", *HARMLESS),
+    "report_builder": ("analysis", "model", "report", "report_lanes", *HARMLESS),
+    "renderers": ("analysis.findings", "model", "report", *HARMLESS),
 }
-NOTHING_OF_OURS = ("trace/model.py", "cell.py", "options.py", "errors.py")
-# The contracts that import nothing of ours but errors and sentences.
-HARMLESS = ("concmagic.errors", "concmagic.sentences")
+# Of what comes after the cell, and of the notebook.
+HEAVY = {"numpy", "pandas", "IPython", "traitlets"}
+OF_A_CHILD = ("records", "recording", "interpreter", "runners", "sentences")
+OF_IPYTHON = {"concmagic.magics", "concmagic.display", "concmagic.usage"}
 
 
-def imported(path: Path) -> set[str]:
-    """Every module named in an import, and the names taken from it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+def of_ours(module: str) -> set[str]:
+    """What it imports of the package: modules, not the names in them."""
+    return {name for name in imported(module) if name in MODULES and name != "concmagic"}
 
 
-def modules(part: str) -> list[Path]:
-    path = ROOT / part
-    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+def packages(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("part", FORBIDDEN)
-def test_a_stage_sees_only_what_comes_before_it(part: str) -> None:
-    assert modules(part)
-    for path in modules(part):
-        for name in imported(path):
-            for forbidden in FORBIDDEN[part]:
-                assert name != forbidden and not name.startswith(f"{forbidden}."), (
-                    f"{path.name} imports {name}"
-                )
-
-
-@pytest.mark.parametrize("module", NOTHING_OF_OURS)
-def test_the_contracts_import_nothing_of_ours(module: str) -> None:
-    ours = {name for name in imported(ROOT / module) if name.startswith("concmagic")}
-    assert {name for name in ours if not name.startswith(HARMLESS)} - {"concmagic"} == set()
+@pytest.mark.parametrize("name", SEES)
+def test_a_stage_sees_only_what_comes_before_it(name: str) -> None:
+    allowed = tuple(f"concmagic.{each}" for each in (name, *SEES[name]))
+    assert part(name)
+    for module in part(name):
+        for seen in of_ours(module):
+            assert any(seen == each or f"{seen}.".startswith(f"{each}.") for each in allowed), (
+                f"{module} imports {seen}"
+            )
 
 
 def test_only_the_recorders_know_the_tracer() -> None:
-    for path in ROOT.rglob("*.py"):
-        if path.parent != ROOT / "recording" / "calls":
-            assert not any(name.partition(".")[0] == "viztracer" for name in imported(path)), path.name
+    for module in MODULES:
+        if not module.startswith("concmagic.recording.calls."):
+            assert "viztracer" not in packages(set(imported(module))), module
+
+
+@pytest.mark.parametrize("name", OF_A_CHILD)
+def test_what_may_run_in_a_child_knows_no_array_and_no_notebook(name: str) -> None:
+    for module in part(name):
+        assert not packages(set(imported(module))) & HEAVY, module
+
+
+def test_only_the_edges_know_the_notebook() -> None:
+    for module in set(MODULES) - OF_IPYTHON:
+        assert "IPython" not in packages(set(imported(module))), module
+
+
+def test_what_a_child_loads_before_its_target_is_light() -> None:
+    # Some recorders wait until the child has imported what they observe.
+    recorders = [module for name, (module, _) in _MODULES.items() if name not in _OBSERVED]
+    loaded = loaded_with(
+        "concmagic.recording.children.inside", *(f"concmagic.recording.{module}" for module in recorders)
+    )
+    assert not packages(loaded) & {*HEAVY, "cloudpickle", "dataclasses", "inspect", "asyncio", "viztracer"}
+    later = ("concmagic.importing", "concmagic.model", "concmagic.analysis", "concmagic.renderers")
+    assert not [module for module in loaded if module.startswith(later)]
+
+
+def test_the_sampler_needs_nothing_but_the_standard_library() -> None:
+    loaded = loaded_with("concmagic.recording.sampler.process")
+    assert packages(loaded) <= {"concmagic", *sys.stdlib_module_names}
+    ours = {module for module in loaded if module in MODULES and MODULES[module].name != "__init__.py"}
+    own = {module for module in ours if module.startswith("concmagic.recording.sampler.")}
+    assert ours - own == {"concmagic._version", "concmagic.clock"}
+
+
+def test_each_folder_says_what_it_is_and_where_it_runs() -> None:
+    places = ("after the cell", "kernel", "child", "read")
+    for module, path in MODULES.items():
+        if path.name == "__init__.py" and module.count(".") == 1 and module != "concmagic.sentences":
+            first = path.read_text(encoding="utf-8").lower()
+            assert "runs" in first and any(place in first for place in places), module

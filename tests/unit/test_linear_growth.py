@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from concmagic.api import Trace
-from concmagic.recording.raw import JobRecord, ProcessJoin, ProcessRecord, Recording, ThreadRecord
+from concmagic.importing.importer import import_recording
+from concmagic.model import trace as model
+from concmagic.records.recording import JobRecord, ProcessJoin, ProcessRecord, Recording, ThreadRecord
 from concmagic.renderers.html import HtmlRenderer
-from concmagic.trace import model
-from concmagic.trace.importer import import_recording
 
 MS = 1_000_000
 PID, MAIN = 40, 40

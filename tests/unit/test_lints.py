@@ -10,7 +10,7 @@ from tests.trace_text import MS, trace_from_text
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import LINTS, Lint, find
 from concmagic.analysis.metrics import Metrics, compute
-from concmagic.trace.model import Job, State, StateInterval, Trace, Track
+from concmagic.model.trace import Job, State, StateInterval, Trace, Track
 
 
 def found(trace: Trace, name: str) -> list[Finding]:

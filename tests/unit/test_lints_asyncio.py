@@ -12,8 +12,8 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import chains, sentences_of
-from concmagic.trace.model import Flow, Function, State, Trace
-from concmagic.trace.saved import from_plain, to_plain
+from concmagic.model.saved import from_plain, to_plain
+from concmagic.model.trace import Flow, Function, State, Trace
 
 
 def found(trace: Trace, name: str) -> list[Finding]:

@@ -12,7 +12,7 @@ from concmagic.analysis.lint_gil import gil_held_while_waiting
 from concmagic.analysis.lint_threads import few_cores, gil_bound, uneven_work
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.on_core import on_a_core_curve
-from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.model.trace import State, StateInterval, Trace, Track
 
 
 def drawn(text: str, held: str = "", cores: int = 2) -> Trace:

@@ -12,8 +12,8 @@ from concmagic.analysis.lints import find
 from concmagic.analysis.lock_waits import split, wait_by_lock
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import sentences_of
-from concmagic.trace.cover import cover
-from concmagic.trace.model import Build, State, StateInterval, Trace, Track
+from concmagic.model.cover import cover
+from concmagic.model.trace import Build, State, StateInterval, Trace, Track
 
 Wait = tuple[float, float, str, str, int]
 WALL = 400 * MS

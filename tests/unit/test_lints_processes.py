@@ -8,7 +8,7 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
-from concmagic.trace.model import Build, Job, State, StateInterval, Trace, Track
+from concmagic.model.trace import Build, Job, State, StateInterval, Trace, Track
 
 MS = 1_000_000
 

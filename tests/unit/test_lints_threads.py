@@ -10,7 +10,7 @@ from tests.trace_text import MS, trace_from_text
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
-from concmagic.trace.model import Job, State, StateInterval, Trace, Track
+from concmagic.model.trace import Job, State, StateInterval, Trace, Track
 
 
 def of_threads(text: str, cores: int = 2, **more: object) -> Trace:

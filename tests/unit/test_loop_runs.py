@@ -15,8 +15,8 @@ from IPython.lib.pretty import pretty
 from loop_notebook import Notebook, notebook
 
 from concmagic.cell import Program
-from concmagic.recording.raw import TaskLog
 from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.records.recording import TaskLog
 from concmagic.runners.loop_labels import item_label, length_of
 from concmagic.runners.loop_results import Results
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from concmagic.model.state_columns import StateColumns
+from concmagic.model.trace import State, StateInterval, Track
 from concmagic.renderers.loupe import TURNS, Stretch, typical_stretch
-from concmagic.trace.columns import StateColumns
-from concmagic.trace.model import State, StateInterval, Track
 
 MS = 1_000_000
 

@@ -14,7 +14,7 @@ import concmagic
 from concmagic import sentences
 from concmagic.recording import marks
 from concmagic.recording.marks import MarkRecorder, mark
-from concmagic.recording.raw import MarkRecord
+from concmagic.records.recording import MarkRecord
 
 
 @contextmanager

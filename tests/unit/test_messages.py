@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from recordings import at, kernel
 
 from concmagic import sentences
-from concmagic.recording.raw import ProcessRecord
-from concmagic.recording.raw_messages import MessageLog, MessageRecord, SentJob
-from concmagic.trace.import_messages import Messages, match
+from concmagic.importing.processes.import_messages import Messages, match
+from concmagic.records.messages import MessageLog, MessageRecord, SentJob
+from concmagic.records.recording import ProcessRecord
 
 PIPE = 7
 MAIN, FEEDER, WORKER, OTHER = 40, 41, 50, 60

@@ -11,7 +11,7 @@ from tests.trace_text import MS, trace_from_text
 from concmagic.analysis import intervals, work
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.on_core import on_a_core_curve
-from concmagic.trace.model import Cost, Flow, Job, Trace
+from concmagic.model.trace import Cost, Flow, Job, Trace
 
 
 def test_concurrency_is_the_mean_of_units_in_flight() -> None:

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import pytest
 
+from concmagic.model.trace import State
 from concmagic.renderers.palette import ORDER, THEMES, Theme
-from concmagic.trace.model import State
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0: linear RGB as the three kinds of vision see it.
 _VISION = {

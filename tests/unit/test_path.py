@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.trace_text import MS, trace_from_text
 
 from concmagic.analysis.path import path_of, summarised
-from concmagic.trace.model import Flow, FlowKind, State, Trace
+from concmagic.model.trace import Flow, FlowKind, State, Trace
 
 
 def told(trace: Trace) -> list[tuple[str, str, int]]:

@@ -9,11 +9,11 @@ import pytest
 from packed_boxes import Box, unpacked
 
 from concmagic import sentences
+from concmagic.model.trace import Function
 from concmagic.renderers.html import HtmlRenderer, _code
 from concmagic.renderers.payload import payload
 from concmagic.renderers.payload_calls import DEEPEST, MOST_FOLDED, MOST_OF_ONE, MOST_SEEN
 from concmagic.report import Report
-from concmagic.trace.model import Function
 from sample_reports import (
     MS,
     SAMPLES,

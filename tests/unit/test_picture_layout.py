@@ -9,6 +9,8 @@ import pytest
 from tests.trace_text import trace_from_text
 
 from concmagic.analysis.metrics import compute
+from concmagic.model.state_columns import StateColumns, columns_of
+from concmagic.model.trace import Flow, Job, State, StateInterval, Trace
 from concmagic.renderers import payload_flows
 from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible
 from concmagic.renderers.layout import JobLabels, labels_of, lay_out
@@ -17,8 +19,6 @@ from concmagic.renderers.palette import ORDER
 from concmagic.renderers.scale import tick_label, ticks
 from concmagic.renderers.spans import merge, resolution_for, shares_over, stacked
 from concmagic.report_builder import build_report
-from concmagic.trace.columns import StateColumns, columns_of
-from concmagic.trace.model import Flow, Job, State, StateInterval, Trace
 from sample_reports import (
     MS,
     SAMPLES,

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from concmagic.recording.labels import call_label, shorten, value_label
-from concmagic.recording.raw import JobRecord
-from concmagic.recording.threads.job_stretches import MOST_JOBS
 from concmagic.recording.threads.pool_jobs import PoolJobRecorder
+from concmagic.records.job_stretches import MOST_JOBS
+from concmagic.records.recording import JobRecord
 
 WAIT_S = 30  # only ever reached by a test that fails
 

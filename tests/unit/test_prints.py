@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from recordings import at, kernel, log, recording, task, thread
 
+from concmagic.importing.importer import import_recording
+from concmagic.model.trace import Print, Trace
 from concmagic.recording.prints import PrintRecorder
 from concmagic.renderers.html import HtmlRenderer
 from concmagic.renderers.payload import payload
 from concmagic.renderers.perfetto import PerfettoRenderer
 from concmagic.renderers.svg import SvgRenderer
 from concmagic.renderers.text import TextRenderer
-from concmagic.trace.importer import import_recording
-from concmagic.trace.model import Print, Trace
 from sample_reports import MS, report, track
 
 

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 import pytest
 
 from concmagic import sentences
+from concmagic.importing.calls.decode import ANONYMOUS, Calls, decode
 from concmagic.recording import ours
 from concmagic.recording.calls import process_tracer, recorder
-from concmagic.recording.calls.decode import ANONYMOUS, Calls, decode
 from concmagic.recording.calls.recorder import CallRecorder
-from concmagic.recording.raw import RawCalls
+from concmagic.records.recording import RawCalls
 
 MONITORING = sys.version_info >= (3, 12)
 

@@ -15,9 +15,9 @@ import time
 
 import pytest
 
+from concmagic.importing.calls.decode import Calls, decode
+from concmagic.interpreter.event_nodes import ThreadNode
 from concmagic.recording.calls import recorder
-from concmagic.recording.calls.decode import Calls, decode
-from concmagic.recording.calls.event_nodes import ThreadNode
 from concmagic.recording.calls.recorder import CallRecorder
 
 
@@ -115,7 +115,7 @@ def test_a_collected_class_leaves_no_name_and_no_other_is_put_in_its_place() -> 
 TRAP = """
     import gc, sys
     from concmagic.recording.calls.recorder import CallRecorder
-    from concmagic.recording.calls.decode import decode
+    from concmagic.importing.calls.decode import decode
 
     for turn in range(30):
         calls = CallRecorder("auto")

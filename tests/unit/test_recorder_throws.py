@@ -12,8 +12,8 @@ import pytest
 
 from concmagic.recording import throws
 from concmagic.recording.calls.recorder import CallRecorder
-from concmagic.recording.raw import RawCalls, TaskLog
 from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.records.recording import RawCalls, TaskLog
 
 Program = Callable[[], Awaitable[None]]
 

@@ -12,9 +12,9 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.headline import headline
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
+from concmagic.model.trace import Cost, Hidden, Job, State, Trace
 from concmagic.report import Report
 from concmagic.report_builder import build_report
-from concmagic.trace.model import Cost, Hidden, Job, State, Trace
 
 
 def report_of(trace: Trace, note: str = "") -> Report:

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from concmagic.recording.raw import SampleLog
 from concmagic.recording.sampler import gil_address
 from concmagic.recording.sampler import recorder as sampler
 from concmagic.recording.sampler.recorder import Sampler
 from concmagic.recording.sampler.thread import Rows, Thread
 from concmagic.recording.sampler.view import decode_state
+from concmagic.records.recording import SampleLog
 
 RUNNING, GIL, FUTEX, ASLEEP, CORE, HOLDER = -1, -3, -4, -5, -6, -7
 SLEEP_CALL = {"x86_64": 230, "aarch64": 115}[os.uname().machine]

@@ -17,8 +17,8 @@ from tests.trace_text import trace_from_text
 
 import concmagic
 from concmagic.errors import LoadError
-from concmagic.trace.model import Cost, Flow, Function, Hidden, Job, Mark, Slices, Trace
-from concmagic.trace.saved import FORMAT, from_plain, to_plain
+from concmagic.model.saved import FORMAT, from_plain, to_plain
+from concmagic.model.trace import Cost, Flow, Function, Hidden, Job, Mark, Slices, Trace
 
 
 def full_trace() -> Trace:

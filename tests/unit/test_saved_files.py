@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from concmagic.errors import OptionError
+from concmagic.model.saved import from_plain
 from concmagic.renderers.files import SUFFIXES, write
-from concmagic.trace.saved import from_plain
 from sample_reports import SAMPLES
 
 

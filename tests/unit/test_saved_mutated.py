@@ -13,7 +13,7 @@ from tests.mutations import mutated
 
 import concmagic
 from concmagic.errors import LoadError
-from concmagic.trace.saved import to_plain
+from concmagic.model.saved import to_plain
 
 SAVED = sorted((Path(__file__).parents[1] / "data" / "saved").glob("*.json.gz"))
 MUTATIONS = 1_000

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from concmagic.errors import ConcMagicError
-from concmagic.trace.model import Flow, Function, Slices, State, StateInterval, Trace, Track
-from concmagic.trace.tables import to_pandas
+from concmagic.model.tables import to_pandas
+from concmagic.model.trace import Flow, Function, Slices, State, StateInterval, Trace, Track
 
 
 def make_trace() -> Trace:

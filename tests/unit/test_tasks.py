@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 import pytest
 from recorded_tasks import causes, check, line_of, named, reasons, record
 
-from concmagic.recording.raw import TaskLog
 from concmagic.recording.tasks import recorder as tasks
 from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.records.recording import TaskLog
 
 
 def test_a_task_group_gives_a_tree_with_names_and_places() -> None:

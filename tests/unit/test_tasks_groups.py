@@ -16,9 +16,9 @@ from recorded_tasks import check
 
 from concmagic.analysis.metrics import compute
 from concmagic.api import Trace
-from concmagic.recording.raw import TaskGroup, TaskLog
+from concmagic.model.trace import State
 from concmagic.recording.tasks.recorder import TaskRecorder
-from concmagic.trace.model import State
+from concmagic.records.recording import TaskGroup, TaskLog
 
 
 def record(main: Callable[[], Coroutine[Any, Any, Any]], told: int = 5, kept: int = 100_000) -> TaskLog:

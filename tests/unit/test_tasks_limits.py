@@ -9,12 +9,12 @@ from itertools import pairwise
 import pytest
 from recorded_tasks import check, named, record
 
-from concmagic.recording.raw import TaskLog, TaskRecord
 from concmagic.recording.tasks import folding as folding_module
 from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.recorder import TaskRecorder
 from concmagic.recording.tasks.step_clock import StepClock
 from concmagic.recording.tasks.stream import Stream
+from concmagic.records.recording import TaskLog, TaskRecord
 
 
 def steps_of(task: TaskRecord) -> int:

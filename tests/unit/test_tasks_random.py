@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_tasks import check
 
-from concmagic.recording.raw import TaskLog
+from concmagic.importing.tasks.step_states import LOOP_OVERHEAD_NS
+from concmagic.model.trace import State, StateInterval, Trace, Track
 from concmagic.recording.tasks.recorder import TaskRecorder
-from concmagic.trace.model import State, StateInterval, Trace, Track
-from concmagic.trace.step_states import LOOP_OVERHEAD_NS
+from concmagic.records.recording import TaskLog
 
 THINGS = 3
 ACTIONS = st.one_of(

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from recorded_tasks import named
 
-from concmagic.recording.raw import TaskLog
 from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.records.recording import TaskLog
 
 Loop = base_events.BaseEventLoop
 PLACES = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from concmagic.model.trace import State
 from concmagic.renderers.measure import columns
 from concmagic.renderers.palette import LETTERS
 from concmagic.renderers.text import WIDTH, TextRenderer
-from concmagic.trace.model import State
 from sample_reports import HOSTILE, SAMPLES, asyncio_blocker, ten_long_tracks, thousand_tasks
 
 

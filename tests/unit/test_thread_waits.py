@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from recordings import CELL, MAIN, MS, at, kernel, recording, thread
 
-from concmagic.recording.raw import JobRecord, SampleLog
-from concmagic.trace.clock import CellClock
-from concmagic.trace.import_samples import import_holders, import_samples
-from concmagic.trace.import_waits import End, for_whom, joined, to_their_ends, with_places, without_turns
-from concmagic.trace.importer import import_recording
-from concmagic.trace.model import State, StateInterval, Track
+from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.importer import import_recording
+from concmagic.importing.threads.import_samples import import_holders, import_samples
+from concmagic.importing.threads.import_waits import (
+    End,
+    for_whom,
+    joined,
+    to_their_ends,
+    with_places,
+    without_turns,
+)
+from concmagic.model.trace import State, StateInterval, Track
+from concmagic.records.recording import JobRecord, SampleLog
 
 CORE_WAIT, HOLDER, LOCK = -6, -7, -4
 

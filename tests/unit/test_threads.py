@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 
 from concmagic.recording import ours
-from concmagic.recording.raw import ThreadRecord
 from concmagic.recording.threads import clock as thread_clock
 from concmagic.recording.threads.pool_jobs import PoolJobRecorder
 from concmagic.recording.threads.recorder import ThreadRecorder
+from concmagic.records.recording import ThreadRecord
 
 WAIT_S = 30  # only ever reached by a test that fails
 

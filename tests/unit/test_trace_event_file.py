@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from concmagic.model.trace import Function, Slices
 from concmagic.renderers.perfetto import PerfettoRenderer
 from concmagic.report import Report
-from concmagic.trace.model import Function, Slices
 from sample_reports import SAMPLES, asyncio_blocker, calling_threads, process_pool
 
 

@@ -1,1 +1,4 @@
-"""What the recorded facts amount to: numbers and findings."""
+"""What a Trace amounts to: numbers and findings.
+
+Runs after the cell, or wherever a saved trace is read.
+"""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from concmagic.trace.call_lines import parsed
+from concmagic.call_lines import parsed
 
 _Function = ast.AsyncFunctionDef
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)

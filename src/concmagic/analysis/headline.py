@@ -8,8 +8,8 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.path import summarised
-from concmagic.trace.model import State, Trace
-from concmagic.trace.states import OUTSIDE
+from concmagic.model.states import OUTSIDE
+from concmagic.model.trace import State, Trace
 
 _FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answer
 _BLOCKS = ("blocked-event-loop", "many-small-blocks")

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from concmagic.trace.model import Int64s
+from concmagic.model.trace import Int64s
 
 Pair = tuple[int, int]
 _END = itemgetter(1)

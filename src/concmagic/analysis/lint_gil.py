@@ -10,7 +10,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.switches import is_gil_wait
-from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.model.trace import State, StateInterval, Trace, Track
 
 SHORTEST_NS = 20_000_000  # four switch intervals: being shorter off its core happens to every holder
 PERIODS = 4  # the holder and what it does are two samples, which may differ at both ends

@@ -10,7 +10,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import total, union
 from concmagic.analysis.lock_waits import LockUse, wait_by_lock
 from concmagic.analysis.metrics import Metrics
-from concmagic.trace.model import Trace
+from concmagic.model.trace import Trace
 
 CONVOY_SHARE = 0.2  # of the cell in which somebody must have waited for the lock
 CONVOY_WAITS = 10  # fewer are a hand-over or two

@@ -14,9 +14,9 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.rows import runs
-from concmagic.trace.call_lines import call_text
-from concmagic.trace.columns import columns_of
-from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.call_lines import call_text
+from concmagic.model.state_columns import columns_of
+from concmagic.model.trace import State, StateInterval, Trace, Track
 
 LONG_STEP_NS = 50_000_000  # a step from here on blocks the loop …
 LONG_STEP_SHARE = 0.10  # … in a short cell from this share of it on …

@@ -9,7 +9,7 @@ from concmagic.analysis import work
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, meets, total, union
 from concmagic.analysis.metrics import Metrics
-from concmagic.trace.model import State, Trace, Track
+from concmagic.model.trace import State, Trace, Track
 
 SHORTEST_NS = 100_000_000  # of a shorter cell a single time slice of another program is a large part
 LOST_SHARE = 0.2  # of the cell

@@ -10,7 +10,7 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.work import end_of
-from concmagic.trace.model import Job, State, Trace, Track
+from concmagic.model.trace import Job, State, Trace, Track
 
 OVERHEAD_SHARE = (
     0.2  # of the time that the pool took: start-up and pickling, from which on they are worth a word

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
-from concmagic.trace.call_lines import parsed
-from concmagic.trace.model import Trace
+from concmagic.call_lines import parsed
+from concmagic.model.trace import Trace
 
 
 def never_awaited(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.switches import is_gil_wait
-from concmagic.trace.model import State, Trace, Track
+from concmagic.model.trace import State, Trace, Track
 
 SHORTEST_NS = 100_000_000  # of a shorter cell starting a process would take the most part
 CONTENDED_SHARE = 0.2  # of the cell

@@ -11,8 +11,8 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import chains
-from concmagic.trace.call_lines import parsed
-from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.call_lines import parsed
+from concmagic.model.trace import State, StateInterval, Trace, Track
 
 CAPPED_SHARE = 0.05  # of the cell that somebody must have queued for
 BUSY_SHARE = 0.8  # with a loop that is busier than this a larger bound would not help

@@ -22,7 +22,7 @@ from concmagic.analysis.lint_results import exception_never_retrieved, never_awa
 from concmagic.analysis.lint_threads import few_cores, gil_bound, oversubscribed, uneven_work
 from concmagic.analysis.lint_waits import concurrency_capped, deadlock
 from concmagic.analysis.metrics import Metrics
-from concmagic.trace.model import Trace
+from concmagic.model.trace import Trace
 
 NOTE_SHARE = 0.05  # what costs less of the cell than this is a note
 NOTE_S = 0.050  # … or less than this

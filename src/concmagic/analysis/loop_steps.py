@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from concmagic.trace.model import State, Track
+from concmagic.model.trace import State, Track
 
 _COMPUTING = (State.RUNNING, State.BLOCKING)
 _HELD = (State.BLOCKING, State.READY, State.UNKNOWN)  # a step's own, too: it wanted the GIL, or is not known

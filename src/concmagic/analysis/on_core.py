@@ -7,7 +7,7 @@ import numpy as np
 from concmagic.analysis import work
 from concmagic.analysis.intervals import Steps, count_at_once, union
 from concmagic.analysis.switches import is_gil_wait
-from concmagic.trace.model import Int64s, Trace
+from concmagic.model.trace import Int64s, Trace
 
 PERIODS = 2  # between two samples: an overlap at a hand-over that is shorter may be none
 _ROUNDS = 4  # an overlap may stand on another one

@@ -12,8 +12,8 @@ from concmagic.analysis.path_index import Index
 from concmagic.analysis.path_parts import PathPart, summarised
 from concmagic.analysis.path_releases import Releases
 from concmagic.analysis.path_tracks import host_of, main_threads
-from concmagic.trace.model import State, StateInterval, Trace, Track
-from concmagic.trace.states import JOINING
+from concmagic.model.states import JOINING
+from concmagic.model.trace import State, StateInterval, Trace, Track
 
 __all__ = ["PathPart", "path_of", "summarised"]
 

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from concmagic.trace.model import Flow, State, StateInterval, Trace, Track
+from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
 
 
 class Index:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from concmagic.trace.model import State
+from concmagic.model.trace import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from concmagic.analysis.path_index import Index
 from concmagic.analysis.path_tracks import children_of, started_by
-from concmagic.trace.model import Flow, State, StateInterval, Trace, Track
-from concmagic.trace.states import IDLE, JOINING
+from concmagic.model.states import IDLE, JOINING
+from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
 
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.
 _RELEASES = ("wake", "join", "result", "release", "send", "submit")

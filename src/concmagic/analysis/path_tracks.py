@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from concmagic.trace.model import Trace, Track
+from concmagic.model.trace import Trace, Track
 
 
 def host_of(trace: Trace) -> Track | None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from concmagic.trace.columns import Bools, StateColumns
-from concmagic.trace.model import Int64s, State, Track
-from concmagic.trace.states import MERGED
+from concmagic.model.state_columns import Bools, StateColumns
+from concmagic.model.states import MERGED
+from concmagic.model.trace import Int64s, State, Track
 
 _HOLDING = (State.RUNNING, State.BLOCKING, State.UNKNOWN)
 

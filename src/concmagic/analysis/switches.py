@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from concmagic.analysis.intervals import Pair, Steps, count_at_once
-from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.model.trace import State, StateInterval, Trace, Track
 
 _RAN = (State.RUNNING, State.UNKNOWN)
 

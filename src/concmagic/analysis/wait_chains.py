@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from concmagic import sentences
 from concmagic.analysis import lock_waits
-from concmagic.trace.model import State, StateInterval, Trace, Track
+from concmagic.model.trace import State, StateInterval, Trace, Track
 
 STOPPED_SHARE = 0.05  # a wait that ended within this last part of the cell ended because the cell did …
 STOPPED_NS = 600_000_000  # … which takes tasks no longer than this

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from concmagic.analysis.intervals import Pair, minus, union
-from concmagic.trace.columns import columns_of
-from concmagic.trace.model import Int64s, Job, State, Trace, Track
-from concmagic.trace.states import IDLE, JOINING
+from concmagic.model.state_columns import columns_of
+from concmagic.model.states import IDLE, JOINING
+from concmagic.model.trace import Int64s, Job, State, Trace, Track
 
 _WORKING = (State.RUNNING, State.BLOCKING, State.READY)
 

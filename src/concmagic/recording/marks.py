@@ -13,7 +13,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.recording.texts import cut
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_threads import MarkRecord
+    from concmagic.records.threads import MarkRecord
 
 
 _MOST_MARKS = 100_000  # a mark in a hot loop must not cost the memory
@@ -107,7 +107,7 @@ class MarkRecorder:
 
     def stop(self) -> tuple[MarkRecord, ...]:
         """Hand the marks over; a stretch that is still open ends now."""
-        from concmagic.recording.raw_threads import MarkRecord  # its class is made late: a child waits
+        from concmagic.records.threads import MarkRecord  # its class is made late: a child waits
 
         global _current
         now_ns = monotonic_ns()

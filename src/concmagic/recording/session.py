@@ -19,7 +19,7 @@ from concmagic.interpreter import reading
 from concmagic.recording import machine, quiet, texts
 from concmagic.recording.guards import guarded
 from concmagic.recording.makers import Wanted, makers
-from concmagic.recording.raw import JobRecord, ProcessRecord, Recording, TaskLog
+from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from concmagic.cell import Cell
     from concmagic.options import Options
     from concmagic.recording.prints import Writer
-    from concmagic.recording.raw_threads import ThreadRecord
+    from concmagic.records.threads import ThreadRecord
 
 T = TypeVar("T")
 

@@ -1,1 +1,4 @@
-"""Report → text, SVG, HTML, Trace Event Format."""
+"""Report → text, SVG, HTML, Trace Event Format.
+
+Runs after the cell, or wherever a saved trace is read.
+"""

@@ -6,9 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from concmagic import sentences
+from concmagic.model.trace import Track
 from concmagic.renderers.measure import one_line
 from concmagic.report import LaneSummary, Report
-from concmagic.trace.model import Track
 
 MOST_LANES = 14  # at first; 440 px
 KEPT = 3  # of a fold, the slowest ones stay

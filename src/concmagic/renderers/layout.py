@@ -8,6 +8,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from concmagic import sentences
+from concmagic.model.state_columns import StateColumns, columns_of
+from concmagic.model.trace import Flow, Job, State, StateInterval, Track
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.loupe import Stretch, typical_stretch
 from concmagic.renderers.measure import one_line
@@ -15,8 +17,6 @@ from concmagic.renderers.print_ticks import Moments, moments_of, on_lane
 from concmagic.renderers.scale import Scale, ticks
 from concmagic.renderers.spans import Shares, Span, merge, resolution_for, stacked
 from concmagic.report import Report
-from concmagic.trace.columns import StateColumns, columns_of
-from concmagic.trace.model import Flow, Job, State, StateInterval, Track
 
 FINEST_PX = 1.5  # what is narrower is merged
 MOST_SPANS = 700  # of one static picture: its size is bounded, whatever the trace

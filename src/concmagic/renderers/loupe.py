@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from concmagic.model.cover import within
+from concmagic.model.state_columns import StateColumns
+from concmagic.model.trace import State, Track
 from concmagic.renderers.spans import shares_over
-from concmagic.trace.columns import StateColumns
-from concmagic.trace.cover import within
-from concmagic.trace.model import State, Track
 
 TURNS = 16  # about so many are seen in the stretch
 MOST_LANES = 6

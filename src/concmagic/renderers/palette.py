@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from concmagic.trace.model import State
+from concmagic.model.trace import State
 
 Hatch = Literal["", "cross", "diagonal", "dots"]
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
+from concmagic.model.state_columns import StateColumns
+from concmagic.model.trace import Group, Track
 from concmagic.renderers.curves import thinned
 from concmagic.renderers.lanes import arrange
 from concmagic.renderers.loupe import typical_stretch
@@ -25,8 +27,6 @@ from concmagic.renderers.payload_lanes import Placed, lane_of_track, place, plac
 from concmagic.renderers.print_ticks import moments_of, on_lane
 from concmagic.renderers.told import Told, findings_told, notes_told
 from concmagic.report import Report
-from concmagic.trace.columns import StateColumns
-from concmagic.trace.model import Group, Track
 
 MOST_CURVE = 500
 MOST_TOLD = 100  # tracks, each with what the operating system knows of it

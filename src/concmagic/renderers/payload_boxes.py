@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from concmagic import sentences
+from concmagic.model.state_columns import columns_of
+from concmagic.model.trace import Group
 from concmagic.renderers.lanes import Lane
 from concmagic.renderers.layout import NO_JOB, JobLabels, labels_of
 from concmagic.renderers.measure import one_line
@@ -12,8 +14,6 @@ from concmagic.renderers.palette import ORDER
 from concmagic.renderers.payload_lanes import Placed, within_folds
 from concmagic.renderers.spans import Span, merge, resolution_for, stacked
 from concmagic.report import Report
-from concmagic.trace.columns import columns_of
-from concmagic.trace.model import Group
 
 MOST_SEEN = 2_500  # boxes of the lanes seen at first
 MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from concmagic import sentences
+from concmagic.model.trace import Int32s, Int64s, Slices, Trace
 from concmagic.renderers.measure import fit_columns, one_line
-from concmagic.trace.model import Int32s, Int64s, Slices, Trace
 
 DEEPEST = 6  # rows under a lane
 MOST_OF_ONE = 300  # boxes of one track

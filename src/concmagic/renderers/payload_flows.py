@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 
-from concmagic.trace.model import Flow, Trace, Track
+from concmagic.model.trace import Flow, Trace, Track
 
 MOST = 800
 _ENDED_NS = 1_000_000  # a wait that goes on for no longer was ended: sampled ones end a moment late

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from concmagic import sentences
+from concmagic.model.trace import State, Trace, Track
 from concmagic.renderers.layout import end_of, labels_of
 from concmagic.renderers.measure import one_line
 from concmagic.report import Report
-from concmagic.trace.model import State, Trace, Track
 
 Event = dict[str, Any]
 Plain = Callable[[Trace], Any]
@@ -62,7 +62,7 @@ class PerfettoRenderer:
     def _plain(self, trace: Trace) -> Any:
         if self._to_plain is not None:
             return self._to_plain(trace)
-        from concmagic.trace.saved import to_plain
+        from concmagic.model.saved import to_plain
 
         return to_plain(trace)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from concmagic.model.trace import Trace
 from concmagic.renderers.lanes import Lane
-from concmagic.trace.model import Trace
 
 Moments = Mapping[int, Sequence[int]]  # by track
 

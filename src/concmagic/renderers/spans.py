@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from concmagic.model.state_columns import StateColumns
+from concmagic.model.trace import Int64s, StateInterval
 from concmagic.renderers.palette import ORDER
-from concmagic.trace.columns import StateColumns
-from concmagic.trace.model import Int64s, StateInterval
 
 Floats = npt.NDArray[np.float64]
 Shares = tuple[float, ...]  # one per state, in the order of `palette.ORDER`; they sum to 1 at most

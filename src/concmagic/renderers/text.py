@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from concmagic import sentences
+from concmagic.model.state_columns import columns_of
+from concmagic.model.trace import State
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line
 from concmagic.renderers.palette import LETTERS, ORDER
@@ -16,8 +18,6 @@ from concmagic.renderers.scale import ticks
 from concmagic.renderers.spans import shares_over
 from concmagic.renderers.told import findings_told, notes_told
 from concmagic.report import Report
-from concmagic.trace.columns import columns_of
-from concmagic.trace.model import State
 
 WIDTH = 80
 _NAMES = 19

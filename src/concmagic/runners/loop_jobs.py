@@ -9,8 +9,8 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
-from concmagic.recording.raw import JobRecord
 from concmagic.recording.texts import cut
+from concmagic.records.recording import JobRecord
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_labels import item_label
 from concmagic.runners.loop_results import Results

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 from collections.abc import Callable
 
-from concmagic.recording.calls.event_nodes import used
+from concmagic.interpreter.event_nodes import used
 from concmagic.recording.calls.process_tracer import ProcessTracer
 from concmagic.recording.ours import FAREWELL_S, OwnThread
 

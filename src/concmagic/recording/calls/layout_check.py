@@ -12,7 +12,7 @@ from _thread import LockType, allocate_lock
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording.calls.event_nodes import (
+from concmagic.interpreter.event_nodes import (
     C_CLOSED,
     FUNCTION_NODE,
     NODE_BYTES,

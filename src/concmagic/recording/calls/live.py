@@ -12,7 +12,7 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording.calls.event_nodes import (
+from concmagic.interpreter.event_nodes import (
     C_CLOSED,
     C_OPEN,
     PY_CLOSED,
@@ -27,7 +27,7 @@ from concmagic.recording.calls.open_calls import as_events, main_thread, open_ca
 from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_calls import CallsPart, RawCode
+    from concmagic.records.calls import CallsPart, RawCode
 
 EVERY_NS = 50_000_000
 MOST = 20_000  # new events in that time: more is a busy program. And no part is larger.
@@ -76,7 +76,7 @@ class LiveCalls:
         return not self.is_over and self.passed_on < used(self._process.head)
 
     def _pass_on(self, until: int) -> None:
-        from concmagic.recording.raw_calls import CallsPart  # its class is made late: a child waits
+        from concmagic.records.calls import CallsPart  # its class is made late: a child waits
 
         head = self._process.head
         info = main_thread(head) if head.collecting else None
@@ -110,6 +110,6 @@ def code_at(address: int) -> RawCode:
 
 def raw_code(code: object) -> RawCode:
     """A code object as plain data."""
-    from concmagic.recording.raw_calls import RawCode
+    from concmagic.records.calls import RawCode
 
     return RawCode(code.co_qualname, code.co_filename, code.co_firstlineno)  # type: ignore[attr-defined]

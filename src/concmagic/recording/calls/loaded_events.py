@@ -11,8 +11,8 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
-from concmagic.recording.calls.event_nodes import FUNCTION_NODE, PY_CLOSED, PY_OPEN
-from concmagic.recording.raw import RawCalls, RawCode
+from concmagic.interpreter.event_nodes import FUNCTION_NODE, PY_CLOSED, PY_OPEN
+from concmagic.records.recording import RawCalls, RawCode
 
 _NODE = struct.Struct("@iqLPPPPPiqP")  # EventNode, field by field
 _NAME = re.compile(r"(?s)(.*) \((.*):(\d+)\)\Z")

@@ -21,7 +21,7 @@ import types
 from collections.abc import Iterable, Iterator
 
 from concmagic.clock import builtin_time
-from concmagic.recording.calls.event_nodes import C_CLOSED, C_OPEN, object_at
+from concmagic.interpreter.event_nodes import C_CLOSED, C_OPEN, object_at
 
 _HEAD_BYTES = object.__basicsize__
 _TYPE_NAME_AT = _HEAD_BYTES + ctypes.sizeof(ctypes.c_ssize_t)  # PyVarObject, then tp_name

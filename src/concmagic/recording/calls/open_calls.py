@@ -15,7 +15,7 @@ from operator import attrgetter
 from types import CodeType
 from typing import Any
 
-from concmagic.recording.calls.event_nodes import (
+from concmagic.interpreter.event_nodes import (
     FUNCTION_NODE,
     PY_OPEN,
     EventNode,

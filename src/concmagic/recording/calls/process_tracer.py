@@ -16,15 +16,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording import tool_numbers
-from concmagic.recording.calls import layout_check, thread_profiles
-from concmagic.recording.calls.event_nodes import (
+from concmagic.interpreter.event_nodes import (
     ThreadInfo,
     ThreadNode,
     TracerHead,
     free_buffer,
     new_buffer,
 )
+from concmagic.recording import tool_numbers
+from concmagic.recording.calls import layout_check, thread_profiles
 from concmagic.recording.calls.library import pointer
 from concmagic.recording.calls.quiet_threading import QuietThreading
 from concmagic.recording.calls.tool_place import ToolPlace

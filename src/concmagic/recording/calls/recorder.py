@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING
 from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.interpreter import build
-from concmagic.recording import ours, profiles, throws
-from concmagic.recording.calls import library, thread_profiles
-from concmagic.recording.calls.budget import BudgetWatcher
-from concmagic.recording.calls.event_nodes import (
+from concmagic.interpreter.event_nodes import (
     PY_CLOSED,
     PY_OPEN,
     ThreadNode,
@@ -23,6 +20,9 @@ from concmagic.recording.calls.event_nodes import (
     signatures,
     used,
 )
+from concmagic.recording import ours, profiles, throws
+from concmagic.recording.calls import library, thread_profiles
+from concmagic.recording.calls.budget import BudgetWatcher
 from concmagic.recording.calls.giving_up import GivingUp
 from concmagic.recording.calls.limit import BUFFER_LIMIT as BUFFER_LIMIT
 from concmagic.recording.calls.limit import limit_of
@@ -32,7 +32,7 @@ from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
 from concmagic.recording.calls.rival_tools import find_rival
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_calls import RawCalls
+    from concmagic.records.calls import RawCalls
 
 # The ring is larger than the limit by what threads can add before the watcher gets its turn. Its
 # pages cost nothing until they are written.
@@ -217,7 +217,7 @@ class CallRecorder:
             throws.unrecorded.remove(process.unrecorded)
 
     def _read(self, process: ProcessTracer) -> RawCalls:
-        from concmagic.recording.raw_calls import RawCalls  # its class is made late: a child waits
+        from concmagic.records.calls import RawCalls  # its class is made late: a child waits
 
         end = self._end_pair or self._start_pair
         if process.flaw:

@@ -17,7 +17,7 @@ from concmagic.recording.children.files import is_alive
 from concmagic.recording.children.watch import exit_code_of
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_threads import Origin
+    from concmagic.records.threads import Origin
 
 
 class Child:

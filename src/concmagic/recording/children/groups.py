@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_threads import Origin
+    from concmagic.records.threads import Origin
 
 
 _HELPERS = {

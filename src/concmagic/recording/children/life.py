@@ -40,7 +40,7 @@ from concmagic.recording.children.worker_start import leaves_before_jobs
 from concmagic.recording.guards import guarded
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_calls import CallsPart
+    from concmagic.records.calls import CallsPart
 
 _PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does not wait
 

@@ -2,7 +2,7 @@
 
 Queues, pools and executors are made of such pipes. A pipe is told by its inode, which all who have
 an end of it share; a socket pair's two are noted where it is made. Which message arrived as which is
-told later, when the evidence of all processes is together (`trace/import_messages.py`).
+told later, when the evidence of all processes is together (`importing/processes/import_messages.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_messages import MessageLog, MessageRecord
+    from concmagic.records.messages import MessageLog, MessageRecord
 
 MOST = 5_000  # messages that one process sent, and as many that it received, are kept; others only counted
 FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
@@ -90,7 +90,7 @@ class MessageRecorder:
 
     def stop(self) -> MessageLog:
         """Put everything back, and hand over what was seen."""
-        from concmagic.recording.raw_messages import MessageLog  # its class is made late: a child waits
+        from concmagic.records.messages import MessageLog  # its class is made late: a child waits
 
         global _current
         self._uninstall()
@@ -247,7 +247,7 @@ def of_this_process() -> MessageRecorder | None:
 
 def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
     """As plain frozen data."""
-    from concmagic.recording.raw_messages import MessageRecord
+    from concmagic.records.messages import MessageRecord
 
     return tuple(MessageRecord(*row) for row in rows)
 

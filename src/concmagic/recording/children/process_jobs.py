@@ -19,7 +19,7 @@ from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_messages import SentJob
+    from concmagic.records.messages import SentJob
 
 _EXECUTORS = (
     "concurrent.futures.process",
@@ -49,7 +49,7 @@ class _Job:
 
     def record(self) -> SentJob:
         """What is known of it now."""
-        from concmagic.recording.raw_messages import SentJob  # its class is made late: a child waits
+        from concmagic.records.messages import SentJob  # its class is made late: a child waits
 
         outcome = self._by_future()
         return SentJob(self.label, self.submitted_ns, self.submitter, outcome, self.queued_ns, self.queuer)

@@ -21,7 +21,7 @@ from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.passport import Passport
 from concmagic.recording.children.recorders import load_late
 from concmagic.recording.children.records import record_of
-from concmagic.recording.raw import ProcessRecord
+from concmagic.records.recording import ProcessRecord
 
 GRACE_S = 0.3  # for children that have ended and still write
 _STEP_S = 0.005

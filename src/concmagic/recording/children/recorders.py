@@ -124,9 +124,9 @@ def load_late() -> None:
     with ours_only():
         import ctypes  # noqa: F401
 
-        from concmagic.recording import raw_calls, raw_locks, raw_messages, raw_threads  # noqa: F401
         from concmagic.recording.children import pickler  # noqa: F401
         from concmagic.recording.locks import log  # noqa: F401
+        from concmagic.records import calls, locks, messages, threads  # noqa: F401
 
 
 def _is_due(name: str) -> bool:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from concmagic import sentences
-from concmagic.recording.calls.event_nodes import NODE_BYTES
+from concmagic.interpreter.event_nodes import NODE_BYTES
 from concmagic.recording.children.family import Child
 from concmagic.recording.children.files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of
-from concmagic.recording.raw import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
-from concmagic.recording.raw_messages import MessageLog, MessageRecord
-from concmagic.recording.raw_threads import MarkRecord
 from concmagic.recording.texts import cut
+from concmagic.records.messages import MessageLog, MessageRecord
+from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
+from concmagic.records.threads import MarkRecord
 
 _LONGEST_PROBLEM = 2_000  # characters: it may quote an error's text
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)

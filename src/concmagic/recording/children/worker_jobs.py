@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.recording.children.process_jobs import job_label, outcome_of
-from concmagic.recording.threads.job_stretches import JobStretches
+from concmagic.records.job_stretches import JobStretches
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_threads import JobRecord
+    from concmagic.records.threads import JobRecord
 
 _KEPT = -1  # instead of its start: the messages tell it
 

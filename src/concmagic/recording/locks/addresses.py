@@ -25,9 +25,9 @@ from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.frames import Frames, locks_at
 from concmagic.recording.locks.kinds import Lock, RLock
-from concmagic.recording.raw_lock_waits import HeldAtStop, Standing
 from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.thread_frames import thread_frames
+from concmagic.records.lock_waits import HeldAtStop, Standing
 
 _WORD = object.__basicsize__  # bytes into the lock, behind its head: the address of its semaphore
 _PAUSE_S = 0.02

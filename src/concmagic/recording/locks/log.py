@@ -15,14 +15,14 @@ from concmagic.recording.sources import Sources
 from concmagic.recording.tasks.origin import place_of
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_locks import CallSite, LockLog
+    from concmagic.records.locks import CallSite, LockLog
 
 
 def make_log(
     table: LockTable, addresses: LockAddresses | None, namespace: Mapping[str, Any], exact_until_ns: int
 ) -> LockLog:
     """All that is known, at the end of a recording."""
-    from concmagic.recording.raw_locks import LockLog, LockObject  # made late: a child that starts waits
+    from concmagic.records.locks import LockLog, LockObject  # made late: a child that starts waits
 
     chains = table.chains
     of_address: dict[int, int] = {}
@@ -110,7 +110,7 @@ def _told_apart(names: list[str], order: list[int]) -> list[str]:
 
 
 def _site(row: Row) -> CallSite:
-    from concmagic.recording.raw_locks import CallSite
+    from concmagic.records.locks import CallSite
 
     code, offset = row
     return CallSite(code.co_qualname, code.co_filename, line_of(code, offset))

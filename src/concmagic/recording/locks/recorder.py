@@ -17,7 +17,7 @@ from concmagic.recording.locks.table import LockTable
 
 if TYPE_CHECKING:
     from concmagic.recording.locks.addresses import LockAddresses
-    from concmagic.recording.raw_locks import LockLog
+    from concmagic.records.locks import LockLog
 
 _EXACT = sys.version_info >= (3, 12)
 _current: LockRecorder | None = None  # after a fork the parent's, until the child has its own

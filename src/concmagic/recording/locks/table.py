@@ -22,8 +22,8 @@ from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.kinds import RLock
 from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during, standing_at
 from concmagic.recording.locks.semaphores import Semaphores
-from concmagic.recording.raw_lock_waits import LockWait
 from concmagic.recording.tasks.origin import place_of
+from concmagic.records.lock_waits import LockWait
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong

@@ -15,9 +15,9 @@ from typing import Literal
 from concmagic import sentences
 from concmagic.clock import monotonic
 from concmagic.recording import hosts
-from concmagic.recording.raw import SampleLog
 from concmagic.recording.sampler.helper import Helper, reap_late
 from concmagic.recording.sampler.patience import StandsStillError
+from concmagic.records.recording import SampleLog
 
 _COLUMNS = 5
 _LOOK_S = 0.002

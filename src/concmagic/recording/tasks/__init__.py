@@ -1,1 +1,1 @@
-"""What asyncio did: tasks, their steps, their wake-ups, and why they waited."""
+"""What asyncio did: tasks, their steps, their wake-ups, why they waited. In the kernel and in children."""

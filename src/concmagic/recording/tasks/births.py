@@ -15,8 +15,8 @@ from types import FrameType
 from typing import Any
 
 from concmagic.interpreter import build
-from concmagic.recording.raw import CodePlace
 from concmagic.recording.tasks.origin import place_of
+from concmagic.records.recording import CodePlace
 
 _MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
 _MOST_LOOKED_THROUGH = 5_000  # objects since the last collection, all of which are listed: 20 µs

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from concmagic.recording.raw import TaskGroup
 from concmagic.recording.texts import cut
+from concmagic.records.recording import TaskGroup
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.table import TaskEntry

@@ -6,10 +6,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from concmagic.recording.raw import CodeLine
 from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.tasks.table import TaskEntry, user_name
 from concmagic.recording.texts import cut
+from concmagic.records.recording import CodeLine
 
 _LONGEST_TEXT = 200  # of an exception's text
 _FRAMES_AT_EACH_END = 10  # of a traceback: endless recursion has a thousand

@@ -11,8 +11,8 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from concmagic.recording.raw import MergedSteps
 from concmagic.recording.tasks.crowd import FIRST, Crowd
+from concmagic.records.recording import MergedSteps
 
 FIELDS = 3
 _WINDOW = 200_000  # records that go into one stretch per task, at first

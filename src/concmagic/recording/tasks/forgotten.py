@@ -12,9 +12,9 @@ from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording.raw import RawCode
 from concmagic.recording.tasks.crowd import ENDED, FIRST
 from concmagic.recording.tasks.origin import code_of, place_of
+from concmagic.records.recording import RawCode
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.hooks import Hook

@@ -7,11 +7,11 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from concmagic.recording.raw import LoopRecord, MergedSteps, TaskRecord, Wait, Wake
 from concmagic.recording.tasks.causes import CANCEL_NOBODY, Callback, Cause
 from concmagic.recording.tasks.table import LoopEntry, TaskEntry, named_by_library
 from concmagic.recording.tasks.waits import Ended
 from concmagic.recording.tasks.wakers import END_OF_RUN
+from concmagic.records.recording import LoopRecord, MergedSteps, TaskRecord, Wait, Wake
 
 Step = tuple[int, int]
 _LEAVES_THE_LOOP = ("raised KeyboardInterrupt", "raised SystemExit")

@@ -15,7 +15,6 @@ from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.reading import code_of, running_loop
-from concmagic.recording.raw import RawCode
 from concmagic.recording.tasks.births import Births
 from concmagic.recording.tasks.causes import EXECUTOR_RESULT, Callback, name_of
 from concmagic.recording.tasks.crowd import CREATED, ENDED, FIRST
@@ -44,6 +43,7 @@ from concmagic.recording.tasks.table import (
 from concmagic.recording.tasks.waits import WaitBook
 from concmagic.recording.tasks.wakers import is_of_executor
 from concmagic.recording.texts import cut
+from concmagic.records.recording import RawCode
 
 _CREATE = code_of(base_events.BaseEventLoop, "create_task")
 _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`

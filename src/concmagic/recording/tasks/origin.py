@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from concmagic.interpreter.reading import borrowed
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_threads import Origin
+    from concmagic.records.threads import Origin
 
 
 Place = Literal["stdlib", "kernel", "library", "ours", "user"]

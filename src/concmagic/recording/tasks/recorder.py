@@ -24,13 +24,13 @@ from concmagic.collection import paused_collection
 from concmagic.interpreter import reading
 from concmagic.on_import import on_import
 from concmagic.recording.patches import Patches
-from concmagic.recording.raw import TaskLog
 from concmagic.recording.tasks import foreign_loops, forgotten, hooks, lock_holders, scheduling, timers
 from concmagic.recording.tasks.crowd import TOLD
 from concmagic.recording.tasks.log import Reader
 from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.table import TaskEntry, user_name
 from concmagic.recording.thread_frames import thread_frames
+from concmagic.records.recording import TaskLog
 
 _KEPT = 24_000  # steps that are told one by one; what comes later is summed up
 

@@ -13,7 +13,7 @@ from threading import get_ident, get_native_id
 
 from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.pipes import Owned
-from concmagic.recording.raw import LongStep
+from concmagic.records.recording import LongStep
 
 LONG_NS = 1_000_000  # a step from this length on is looked at
 _FRESH_NS = 500_000  # a reading older than this is taken again before a step

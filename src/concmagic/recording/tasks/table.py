@@ -12,11 +12,11 @@ from itertools import count
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording.raw import CodeLine, Origin, Wait
 from concmagic.recording.tasks.chains import inside
 from concmagic.recording.tasks.crowd import FIRST, TOLD, Crowd
 from concmagic.recording.tasks.origin import code_of, place_of
 from concmagic.recording.texts import cut
+from concmagic.records.recording import CodeLine, Origin, Wait
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
 # What returned an awaitable of an asynchronous generator.

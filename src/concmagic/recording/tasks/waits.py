@@ -15,7 +15,6 @@ from types import CodeType, CoroutineType
 from typing import Any
 
 from concmagic.interpreter.reading import code_of as code_read
-from concmagic.recording.raw import CodePlace, Wait
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
 from concmagic.recording.tasks.chains import FUTURE_ITERATOR, chain
@@ -35,6 +34,7 @@ from concmagic.recording.tasks.wait_rows import (
     Row,
 )
 from concmagic.recording.tasks.wakers import Asked, asked_of, cancelled_by, io_of, shielded
+from concmagic.records.recording import CodePlace, Wait
 
 _NOWHERE: CodePlace = ("", 0)
 _MOST_WAITS = 20_000  # that are told apart

@@ -12,7 +12,7 @@ from concmagic.recording.texts import cut
 from concmagic.recording.threads import clock as thread_clock
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_threads import Origin, ThreadRecord
+    from concmagic.records.threads import Origin, ThreadRecord
 
 _MOST_MOMENTS = 2000  # pairs of a thread's clock that are kept
 _MOST_FRAMES = 1000
@@ -113,7 +113,7 @@ class Life:
 
     def record(self, origin: Origin) -> ThreadRecord:
         """What is known of it now."""
-        from concmagic.recording.raw_threads import ThreadRecord  # its class is made late: a child waits
+        from concmagic.records.threads import ThreadRecord  # its class is made late: a child waits
 
         used = None
         if self.cpu_start_ns is not None and self.cpu_end_ns is not None and len(self.moments) > 1:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic.recording.texts import cut
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_threads import Origin
+    from concmagic.records.threads import Origin
 
 
 # The packages that a notebook's kernel is made of, and the debugger it carries.

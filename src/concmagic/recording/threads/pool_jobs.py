@@ -20,10 +20,10 @@ from concmagic.recording.guards import guarded
 from concmagic.recording.labels import call_label
 from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import noter, watched
-from concmagic.recording.raw_threads import JobRecord
 from concmagic.recording.texts import cut
 from concmagic.recording.threads import recorder as threads
-from concmagic.recording.threads.job_stretches import MOST_JOBS, JobStretches, outcomes_of
+from concmagic.records.job_stretches import MOST_JOBS, JobStretches, outcomes_of
+from concmagic.records.threads import JobRecord
 
 _CANCELLED = ("CANCELLED", "CANCELLED_AND_NOTIFIED")
 _current: PoolJobRecorder | None = None

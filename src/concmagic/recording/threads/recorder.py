@@ -28,7 +28,7 @@ from concmagic.recording.threads.bare import BareThreads
 from concmagic.recording.threads.life import Life
 
 if TYPE_CHECKING:
-    from concmagic.recording.raw_threads import Origin, ThreadRecord
+    from concmagic.records.threads import Origin, ThreadRecord
 
 _current: ThreadRecorder | None = None
 

@@ -1,0 +1,1 @@
+"""Function calls: events as numpy columns, and what they tell of threads. After the cell."""

@@ -1,0 +1,295 @@
+"""From a Recording to a Trace: one process after the other, then what lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import nan
+from typing import cast
+
+from concmagic import sentences
+from concmagic.call_lines import CallLines
+from concmagic.importing import import_build, import_cost
+from concmagic.importing.calls.import_calls import ImportedCalls, import_calls
+from concmagic.importing.calls.import_slices import slices_of, together
+from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
+from concmagic.importing.import_prints import import_prints
+from concmagic.importing.locks.import_locks import ImportedLocks, import_locks, with_locks
+from concmagic.importing.numbering import TrackIds
+from concmagic.importing.places import Places
+from concmagic.importing.processes.import_messages import match
+from concmagic.importing.processes.import_processes import process_spawn, process_track, with_life
+from concmagic.importing.processes.message_flows import message_flows
+from concmagic.importing.processes.message_states import with_messages
+from concmagic.importing.tasks.import_groups import all_flights
+from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter
+from concmagic.importing.tasks.step_inputs import blocking_in_steps, evidence_of_threads
+from concmagic.importing.tasks.task_flows import Step, with_jobs_of_tasks
+from concmagic.importing.threads.import_gil import import_gil
+from concmagic.importing.threads.import_samples import Holding, Samples, import_holders, import_samples
+from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
+from concmagic.importing.threads.import_waits import with_results
+from concmagic.importing.threads.process_joins import process_joins
+from concmagic.model.trace import (
+    Flights,
+    Flow,
+    Function,
+    Group,
+    Hidden,
+    Job,
+    Lock,
+    Model,
+    Slices,
+    Trace,
+    Track,
+)
+from concmagic.records.recording import ProcessRecord, Recording
+
+
+def import_recording(recording: Recording) -> Trace:
+    """Build the Trace; evidence that cannot be read costs itself and a sentence in `cost.problems`."""
+    return _Importer(recording).run()
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has been imported so far."""
+
+    tracks: list[Track] = field(default_factory=list)
+    flows: list[Flow] = field(default_factory=list)
+    slices: list[Slices] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
+    blocked: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # calls of threads, by track
+    unawaited: list[Function] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    flights: list[Flights] = field(default_factory=list)
+    locks: list[Lock] = field(default_factory=list)
+    hidden_threads: int = 0
+    hidden_tasks: int = 0
+    events: int = 0
+
+
+class _Importer:
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._clock = CellClock(recording.start_ns, max(recording.end_ns - recording.start_ns, 0))
+        self._places = Places(recording.cell_file, recording.cells)
+        self._lines = CallLines(recording.source, recording.cell_file)
+        self._ids = TrackIds()
+        self._messages = match(recording.processes)
+        self._own_jobs = known_jobs(recording)  # not those of pools of processes: messages tell of them
+        self._jobs = (
+            *self._own_jobs,
+            *(job.record for job in self._messages.jobs),
+            *self._messages.merged,
+        )
+        self._found = _Found(problems=[*recording.problems, *self._messages.problems])
+        self._holders = self._read_holders()
+
+    def run(self) -> Trace:
+        recording, found = self._recording, self._found
+        samples = self._read_samples()
+        for process in recording.processes:  # ids first: children are named as parents of each other
+            self._ids.get("process", process.pid, 0)
+        for process in recording.processes:
+            self._import_process(process, samples)
+        jobs = import_jobs(self._jobs, self._clock, self._ids)
+        self._add_flows_of_jobs(jobs[: len(self._own_jobs)])
+        known = {track.id for track in found.tracks}
+        return Trace(
+            title=recording.title,
+            model=cast("Model", recording.model),
+            wall_ns=self._clock.wall_ns,
+            tracks=_with_hosts(found.tracks),
+            flows=tuple(flow for flow in found.flows if flow.source in known and flow.target in known),
+            marks=import_marks(recording, self._clock, self._ids),
+            jobs=jobs,
+            locks=tuple(found.locks),
+            prints=import_prints(recording, self._clock, self._ids, found.steps),
+            gil_switches=None if recording.samples is None else recording.samples.gil_switches,
+            slices=together(found.slices),
+            source=recording.source,
+            outcome=recording.outcome,
+            cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else nan,
+            python_cpu_s=import_cost.python_cpu_s(recording),
+            build=import_build.build(recording),
+            cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
+            hidden=Hidden(found.hidden_threads, found.hidden_tasks),
+            unawaited=tuple(found.unawaited),
+            groups=tuple(group for group in found.groups if group.track in known),
+            flights=all_flights(found.flights),
+        )
+
+    def _add_flows_of_jobs(self, own: Sequence[Job]) -> None:
+        found = self._found
+        of_jobs = job_flows(self._own_jobs, self._clock, self._ids)
+        found.tracks, of_waits = with_results(found.tracks, own, found.blocked)
+        found.flows += message_flows(self._messages, found.tracks, found.steps, self._clock)
+        found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
+
+    def _read_samples(self) -> Samples:
+        try:
+            return import_samples(self._recording.samples, self._clock)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("samples", error))
+            return {}
+
+    def _read_holders(self) -> Mapping[int, Sequence[Holding]]:
+        try:
+            return import_holders(self._recording.samples, self._clock)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("GIL", error))
+            return {}
+
+    def _read_calls(self, process: ProcessRecord) -> ImportedCalls:
+        if process.calls is None:
+            return ImportedCalls()
+        from concmagic.importing.calls.decode import decode
+
+        self._found.events += process.calls.events
+        try:
+            return import_calls(decode(process.calls), self._clock, self._places, self._lines)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("calls", error))
+            return ImportedCalls()
+
+    def _read_locks(self, process: ProcessRecord, calls: ImportedCalls) -> ImportedLocks:
+        recording = self._recording
+        period_ns = import_build.sampling_ns(recording)
+        try:
+            return import_locks(process, calls, recording.samples, self._clock, self._places, period_ns)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("locks", error))
+            return ImportedLocks()
+
+    def _import_process(self, process: ProcessRecord, samples: Samples) -> None:
+        found, pid = self._found, process.pid
+        is_interrupted = self._recording.outcome == "interrupted" or process.ended_by == "interrupt"
+        found.problems += _problems_of(process, is_interrupted)
+        calls = self._read_calls(process)
+        locks = self._read_locks(process, calls)
+        calls = with_locks(calls, locks, samples)
+        context = self._thread_context(process, calls, samples)
+        for record in process.threads:
+            if shown(record, context):
+                self._ids.get("thread", pid, record.native_id)
+        tasks = self._read_tasks(process, calls, samples)
+        joins = process_joins(process, self._recording.processes, self._clock, self._ids)
+        context = replace(context, loops=tasks.by_thread, process_joins=joins)
+        threads, flows = import_threads(process.threads, context)
+        if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
+            threads = [replace(thread, role="machinery", unit=False) for thread in threads]
+        found.blocked |= blocked_calls(context)
+        threads = [self._with_messages(thread, process) for thread in threads]
+        threads, gil = self._read_gil(process, with_life(process, threads, self._clock), calls, context)
+        of_process = samples.get(pid, ()) if not threads else ()
+        is_group = any(job.pid == pid for job in self._jobs)
+        track = process_track(
+            process, threads, of_process, self._clock, self._ids, is_group, context.sampling_ns
+        )
+        spawn = process_spawn(process, self._clock, self._ids)
+        if process.origin in ("user", "machinery") or self._recording.show_all:
+            found.tracks += [track, *gil, *threads, *tasks.tracks]
+            found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows]
+            found.groups += tasks.groups
+            found.flights.append(tasks.flights)
+            found.flows += locks.flows(pid, self._ids)
+            found.locks += locks.locks
+        found.slices.append(slices_of(calls, pid, self._ids, tasks.steps, self._places))
+        found.hidden_threads += sum(
+            record.origin != "ours" and not shown(record, context) for record in process.threads
+        )
+        found.hidden_tasks += tasks.hidden
+        for native_id, steps in tasks.steps.items():
+            thread = self._ids.known("thread", pid, native_id)
+            if thread is not None:
+                found.steps[thread] = steps
+
+    def _with_messages(self, thread: Track, process: ProcessRecord) -> Track:
+        messages = self._messages.by_thread.get((process.pid, thread.native_id), ())
+        return with_messages(thread, messages, process, self._clock) if messages else thread
+
+    def _read_tasks(self, process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> ImportedTasks:
+        if process.tasks is None:
+            return ImportedTasks()
+        self._found.unawaited += [
+            Function(code.name, self._places.short(code.file), code.line) for code in process.tasks.unawaited
+        ]
+        blocked, known_until = blocking_in_steps(process, calls, samples, self._clock)
+        return TaskImporter(
+            process.tasks,
+            process.pid,
+            self._clock,
+            self._places,
+            self._ids,
+            blocked,
+            known_until,
+            self._recording.show_all,
+            evidence_of_threads(process, calls, samples),
+            {record.native_id: record.group or record.name for record in process.threads},
+            self._recording.outcome if process.parent_pid is None else "",
+        ).run()
+
+    def _read_gil(
+        self, process: ProcessRecord, threads: list[Track], calls: ImportedCalls, context: ThreadContext
+    ) -> tuple[list[Track], list[Track]]:
+        """The threads with the holder on their waits, and the GIL's own track where it kept them waiting."""
+        if import_build.free_threaded():
+            return threads, []
+        try:
+            return import_gil(process, threads, calls.threads, context)
+        except Exception as error:
+            self._found.problems.append(sentences.evidence_unreadable("GIL", error))
+            return threads, []
+
+    def _thread_context(
+        self, process: ProcessRecord, calls: ImportedCalls, samples: Samples
+    ) -> ThreadContext:
+        workers = {job.native_id for job in self._jobs if job.pid == process.pid}
+        return ThreadContext(
+            pid=process.pid,
+            parent=self._ids.get("process", process.pid, 0),
+            main_native_id=process.main_native_id,
+            clock=self._clock,
+            ids=self._ids,
+            calls=calls.threads,
+            loops={},
+            samples=samples,
+            job_groups=frozenset(
+                record.group for record in process.threads if record.group and record.native_id in workers
+            ),
+            main_outcome=self._recording.outcome,
+            is_kernel=process.parent_pid is None,
+            show_all=self._recording.show_all,
+            places=self._places,
+            born_ns=_born(process, self._clock),
+            sampling_ns=import_build.sampling_ns(self._recording),
+            holders=self._holders.get(process.pid, ()),
+            died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
+        )
+
+
+def _born(process: ProcessRecord, clock: CellClock) -> int:
+    """When a process's first thread can have begun."""
+    moment = process.started_ns if process.begun_ns is None else process.begun_ns
+    return 0 if moment is None else clock.at(moment)
+
+
+def _problems_of(process: ProcessRecord, is_interrupted: bool) -> list[str]:
+    own = list(process.problems)
+    if process.calls is not None and process.calls.gave_up and not is_interrupted:
+        own.append(sentences.tracer_gave_up())
+    for part in (process.calls, process.tasks):
+        own += part.problems if part is not None else ()
+    return own
+
+
+def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:
+    """The cell's own task stands for its thread: the main thread is host only where there is none."""
+    if not any(track.host and track.kind == "task" for track in tracks):
+        return tuple(tracks)
+    return tuple(
+        replace(track, host=False) if track.host and track.kind == "thread" else track for track in tracks
+    )

@@ -1,0 +1,1 @@
+"""Waits for locks: for which, and who had it. After the cell."""

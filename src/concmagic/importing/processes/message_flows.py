@@ -1,0 +1,128 @@
+"""Arrows between processes: every message, and of a pool's jobs the submission and the result."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from concmagic import sentences
+from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.processes.import_messages import Messages, ProcessJob
+from concmagic.importing.processes.merged_jobs import Passage, Place
+from concmagic.importing.tasks.task_flows import Step, task_at
+from concmagic.model.trace import Flow, State, Track
+
+_NOTICED_NS = 2_000_000  # from the end of a wait to reading what ended it
+_POLLED_NS = 50_000_000  # joblib looks for results every 10 ms, or a little later on a busy machine
+
+
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """Tracks of threads by pid and native id, with the starts of their states."""
+
+    tracks: Mapping[Place, Track]
+    starts: Mapping[int, Sequence[int]]
+    steps: Mapping[int, Sequence[Step]]
+
+    def submitter(self, job: ProcessJob, clock: CellClock) -> int | None:
+        """The track of the task, else of the thread, that submitted a job."""
+        thread = self.tracks.get((job.giver, job.given.submitter))
+        if thread is None:
+            return None
+        task = task_at(self.steps.get(thread.id, ()), clock.at(job.given.submitted_ns))
+        return thread.id if task is None else task
+
+    def end_of_wait(self, place: Place, at: int) -> int:
+        """When the wait was over that a thread was in just before it read something; else that moment."""
+        track = self.tracks[place]
+        index = bisect_left(self.starts[track.id], at) - 1
+        for one in reversed(track.states[max(index - 2, 0) : index + 1]):
+            if one.state is State.WAITING and at - one.end_ns <= _NOTICED_NS:
+                return min(one.end_ns, at)
+        return at
+
+    def noticed(self, place: Place, at: int) -> int:
+        """When a thread noticed what came at that moment: at once, or with its next look."""
+        track = self.tracks[place]
+        index = bisect_left(self.starts[track.id], at) - 1
+        one = track.states[index] if index >= 0 else None
+        if one is None or one.state is not State.WAITING or one.reason != "result":
+            return at
+        return one.end_ns if at <= one.end_ns <= at + _POLLED_NS else at
+
+
+def message_flows(
+    messages: Messages, tracks: Sequence[Track], steps: Mapping[int, Sequence[Step]], clock: CellClock
+) -> list[Flow]:
+    """Flows between the threads that have tracks, none backwards in time.
+
+    A job that a task submitted is the task's; `steps` are those of tasks, by their thread's track.
+    """
+    threads = _threads(tracks, steps)
+    flows = [flow for job in messages.jobs for flow in _of_job(job, threads, clock)]
+    # Of two flows that end a wait the path follows the later in this list: a helper tells more.
+    flows += [flow for job in messages.jobs for flow in _through_helpers(job, threads, clock)]
+    of_jobs = {id(one) for job in messages.jobs for one in (job.there, job.back)}
+    for passage in messages.passages:
+        flows += _of_passage(passage, threads, clock, is_job=id(passage) in of_jobs)
+    return flows
+
+
+def _threads(tracks: Sequence[Track], steps: Mapping[int, Sequence[Step]]) -> _Threads:
+    by_place = {(track.pid, track.native_id): track for track in tracks if track.kind == "thread"}
+    starts = {track.id: [one.start_ns for one in track.states] for track in tracks}
+    return _Threads(by_place, starts, steps)
+
+
+def _of_passage(passage: Passage, threads: _Threads, clock: CellClock, is_job: bool) -> list[Flow]:
+    tracks = threads.tracks
+    if passage.sender not in tracks or passage.receiver not in tracks or passage.sender == passage.receiver:
+        return []
+    source, target = tracks[passage.sender], tracks[passage.receiver]
+    if is_job and source.role == target.role:
+        return []  # no helper between: the job's own arrow says it all
+    written, arrived = clock.at(passage.sent.end_ns), clock.at(passage.received.moved_ns)
+    noticed = max(threads.end_of_wait(passage.receiver, arrived), clock.at(passage.sent.moved_ns))
+    detail = sentences.message(passage.sent.size, passage.sent.moved_ns - passage.sent.begin_ns)
+    return [Flow("send", source.id, min(written, noticed), target.id, noticed, detail)]
+
+
+def _of_job(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
+    source, runner = threads.submitter(job, clock), job.there.receiver
+    if source is None or runner not in threads.tracks:
+        return []
+    target = threads.tracks[runner].id
+    sent, at = job.there.sent, clock.at
+    detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
+    flows = [
+        Flow("submit", source, at(job.record.submitted_ns), target, at(job.record.started_ns or 0), detail)
+    ]
+    if job.back is None:
+        return flows
+    sent, read_ns = job.back.sent, at(job.back.received.end_ns)
+    detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
+    noticed = threads.noticed((job.giver, job.given.submitter), read_ns)
+    return [*flows, Flow("result", target, min(at(sent.begin_ns), read_ns), source, noticed, detail)]
+
+
+def _through_helpers(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
+    """To the thread that pickles and sends it, which may have waited; from the one that reads results."""
+    submitter, queuer, helper = (
+        (job.giver, job.given.submitter),
+        (job.giver, job.given.queuer),
+        job.there.sender,
+    )
+    tracks, flows = threads.tracks, []
+    if queuer != helper and queuer in tracks and helper in tracks:
+        queued = clock.at(job.given.queued_ns)
+        noticed = max(threads.end_of_wait(helper, clock.at(job.there.sent.begin_ns)), queued)
+        flows.append(Flow("submit", tracks[queuer].id, queued, tracks[helper].id, noticed, job.record.label))
+    if job.back is not None and job.back.receiver != submitter:
+        reader = tracks.get(job.back.receiver)
+        target = threads.submitter(job, clock)
+        if reader is not None and target is not None:
+            read_ns = clock.at(job.back.received.end_ns)
+            noticed = threads.noticed(submitter, read_ns)
+            flows.append(Flow("result", reader.id, read_ns, target, noticed, job.record.label))
+    return flows

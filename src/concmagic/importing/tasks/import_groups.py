@@ -1,0 +1,127 @@
+"""Many alike tasks as one track: shares to look at, sums that are exact, and when they were in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from concmagic import sentences
+from concmagic.importing.cell_clock import CellClock
+from concmagic.model.states import IDLE, JOINING, MERGED, OUTSIDE
+from concmagic.model.trace import Flights, Group, Int64s, State, StateInterval
+from concmagic.records.recording import TaskGroup, TaskRecord
+
+_RAISED, _RETURNED = "raised ", "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups of one process's tasks, by the number of the task that stands for each."""
+
+    by_number: Mapping[int, TaskGroup]
+    clock: CellClock
+
+    def told(self, task: TaskRecord) -> TaskRecord:
+        """The record of a task; one that stands for a group begins and ends as its members did."""
+        group = self.by_number.get(task.number)
+        if group is None:
+            return task
+        outcome = _outcome(group)
+        return replace(
+            task,
+            name="",
+            created_ns=group.begins_ns,
+            ended_ns=group.ends_ns,
+            outcome=outcome,
+            exception=_all_outcomes(group),
+            unretrieved=group.never_retrieved > 0,
+        )
+
+    def name(self, number: int, name: str) -> str:
+        """How it is called: "fetch × 90,000"."""
+        group = self.by_number.get(number)
+        return name if group is None else sentences.group_of_tasks(name, group.members)
+
+    def states(self, group: TaskGroup, end: int) -> list[StateInterval]:
+        """The shares of its members' time, one after the other."""
+        spent = (
+            (State.STARTING, group.starting_ns),
+            (State.RUNNING, group.running_ns),
+            (State.READY, group.ready_ns),
+            (State.WAITING, group.waiting_ns),
+        )
+        whole = sum(length for _, length in spent)
+        begin = at = self.clock.at(group.begins_ns)
+        detail = sentences.sums_of_tasks(group.members)
+        states, done = [], 0
+        for state, length in spent:
+            done += length
+            until = begin + (end - begin) * done // max(whole, 1)
+            if until > at:
+                states.append(StateInterval(at, until, state, MERGED, detail))
+            at = max(at, until)
+        return states
+
+    def row(self, group: TaskGroup, track: int) -> Group:
+        """Its exact sums."""
+        known = [(wait.reason, length) for wait, length, _ in group.waits if wait is not None]
+        return Group(
+            track=track,
+            members=group.members,
+            ended=sum(many for word, many in group.outcomes if word != "left running"),
+            failed=sum(many for word, many in group.outcomes if word.startswith(_RAISED)),
+            steps=group.steps,
+            starting_ns=group.starting_ns,
+            running_ns=group.running_ns,
+            ready_ns=group.ready_ns,
+            waiting_ns=group.waiting_ns,
+            outside_ns=sum(length for reason, length in known if reason in OUTSIDE),
+        )
+
+    def flights(self, groups: Sequence[TaskGroup]) -> Flights:
+        """When members were in flight: from the first step to the end, but for waits for what they started.
+
+        How many were at a time is told by all beginnings and all ends, whosever they are.
+        """
+        begins, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for group in groups:
+            start_ns, end_ns = self._pairs(group.pairs)
+            begins.append(start_ns)
+            ends.append(end_ns)
+            for wait, _, gaps in group.waits:
+                if wait is not None and (wait.reason in JOINING or wait.reason in IDLE):
+                    start_ns, end_ns = self._pairs(gaps)
+                    begins.append(end_ns)
+                    ends.append(start_ns)
+        start, end = np.sort(np.concatenate(begins)), np.sort(np.concatenate(ends))
+        return Flights(start[end > start], end[end > start])
+
+    def _pairs(self, pairs: bytes) -> tuple[Int64s, Int64s]:
+        table = np.frombuffer(pairs, np.int64).reshape(-1, 2) - self.clock.start_ns
+        table = np.clip(table, 0, self.clock.wall_ns)
+        return table[:, 0], table[:, 1]
+
+
+def all_flights(found: Sequence[Flights]) -> Flights:
+    """Those of all processes."""
+    found = [one for one in found if len(one)]
+    if len(found) <= 1:
+        return found[0] if found else Flights()
+    start_ns = np.concatenate([one.start_ns for one in found])
+    return Flights(start_ns, np.concatenate([one.end_ns for one in found]))
+
+
+def _outcome(group: TaskGroup) -> str:
+    """That of most, where none raised."""
+    raised = [(many, word) for word, many in group.outcomes if word.startswith(_RAISED)]
+    return max(raised or [(many, word) for word, many in group.outcomes])[1]
+
+
+def _all_outcomes(group: TaskGroup) -> str:
+    """How many ended how, where that differs."""
+    if len(group.outcomes) == 1:
+        return group.exception
+    told = ", ".join(sentences.so_many(many, word) for word, many in group.outcomes)
+    return f"{told}: {group.exception}" if group.exception else told

@@ -1,0 +1,148 @@
+"""Who made which task, who woke it, and which job a thread did for it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.numbering import TrackIds
+from concmagic.model.trace import Flow, FlowKind
+from concmagic.records.recording import TaskRecord, Wake
+
+Step = tuple[int, int, int]  # begin, end, the task's track
+
+
+# Waits for tasks: one that has ended and so woke who waits has handed its result over.
+_FOR_TASKS = ("task", "gather", "TaskGroup", "wait", "wait_for", "as_completed")
+
+
+def task_flows(tasks: Sequence[TaskRecord], pid: int, clock: CellClock, ids: TrackIds) -> list[Flow]:
+    """Spawn and wake flows between tasks, results to who awaited them, wakes from threads and callbacks.
+
+    What a wait says itself (a sleep is over, a socket is ready) is no flow: a callback has a name to tell.
+    """
+    at = clock.at
+    flows: list[Flow] = []
+    shown = {task.number: task for task in tasks}
+    for task in tasks:
+        me = ids.get("task", pid, task.number)
+        maker = ids.known("task", pid, task.parent) if task.parent in shown else None
+        if maker is None:
+            maker = ids.known("thread", pid, task.sender)
+        if maker is not None and task.created_ns is not None:
+            first = task.steps[0][0] if task.steps else task.created_ns
+            flows.append(Flow("spawn", maker, at(task.created_ns), me, at(first)))
+        for wake in task.wakes:
+            source = shown.get(wake.task or 0)
+            source_id = None if source is None else ids.known("task", pid, source.number)
+            if source_id is None and wake.thread is not None:
+                source_id = ids.known("thread", pid, wake.thread)
+            if source_id is None and wake.cause in ("callback", "timer", "io") and wake.detail:
+                source_id = ids.known("loop", pid, task.loop)
+            if source_id is not None and source_id != me:
+                moment = at(wake.at_ns)
+                kind: FlowKind = "wake"
+                begin = moment
+                if source is not None and _hands_over(source, wake):
+                    kind = "result"
+                    begin = moment if source.ended_ns is None else min(moment, at(source.ended_ns))
+                flows.append(Flow(kind, source_id, begin, me, moment, wake.detail))
+    for child, awaiter, moment in _results_of_others(shown):
+        ended = at(child.ended_ns or 0)
+        target = ids.get("task", pid, awaiter)
+        flows.append(Flow("result", ids.get("task", pid, child.number), ended, target, at(moment)))
+    return flows
+
+
+def _hands_over(source: TaskRecord, wake: Wake) -> bool:
+    """Whether a task woke another one by having ended, which that had waited for."""
+    if wake.wait is None or wake.wait.reason not in _FOR_TASKS:
+        return False
+    # Who awaits a task itself is woken at the very end of its last step.
+    itself = wake.wait.task == source.number
+    return itself or (source.ended_ns is not None and source.ended_ns <= wake.at_ns)
+
+
+def _results_of_others(shown: Mapping[int, TaskRecord]) -> Iterator[tuple[TaskRecord, int, int]]:
+    """Tasks that had ended in a wait for several before the one that ended the wait: who got it, and when.
+
+    What was there before the wait began is handed over at its beginning.
+    """
+    groups = _tasks_of_groups(shown)
+    for task in shown.values():
+        members = groups.get(task.number, [])
+        for wake in task.wakes:
+            awaited = [shown[number] for number in _several(wake) if number in shown]
+            if wake.wait is not None and wake.wait.reason == "TaskGroup":
+                awaited = [child for child in members if (child.ended_ns or 0) <= wake.at_ns]
+                members = members[len(awaited) :]
+            for child in awaited:
+                if child.number not in (wake.task, task.number) and child.ended_ns is not None:
+                    yield child, task.number, max(child.ended_ns, _begin(task, wake))
+
+
+def _several(wake: Wake) -> tuple[int, ...]:
+    return () if wake.wait is None else wake.wait.tasks
+
+
+def _tasks_of_groups(shown: Mapping[int, TaskRecord]) -> dict[int, list[TaskRecord]]:
+    """By the task that waits for them, in the order of their ends."""
+    groups: dict[int, list[TaskRecord]] = defaultdict(list)
+    for task in shown.values():
+        if task.awaiter is not None and task.ended_ns is not None:
+            groups[task.awaiter].append(task)
+    for members in groups.values():
+        members.sort(key=lambda task: task.ended_ns or 0)
+    return groups
+
+
+def _begin(task: TaskRecord, wake: Wake) -> int:
+    """When the wait began that a wake-up ended: with the end of the step before it."""
+    index = bisect_right(task.steps, wake.at_ns, key=lambda step: step[1]) - 1
+    return task.steps[index][1] if index >= 0 else wake.at_ns
+
+
+def with_jobs_of_tasks(
+    jobs: Sequence[Flow], flows: Sequence[Flow], steps: Mapping[int, Sequence[Step]]
+) -> list[Flow]:
+    """All flows, with a job that a task gave to a pool told as that task's, not as its thread's.
+
+    `jobs` go from thread to thread, each result after its submit; `steps` are by the thread's track.
+    """
+    woken: dict[tuple[int, int], list[Flow]] = defaultdict(list)
+    for flow in flows:
+        if flow.kind == "wake":
+            woken[flow.source, flow.target].append(flow)
+    told: list[Flow] = []
+    replaced: set[int] = set()
+    owner: int | None = None
+    began_ns = 0
+    for flow in jobs:
+        if flow.kind == "submit":
+            began_ns = flow.target_ns
+            owner = task_at(steps.get(flow.source, ()), flow.source_ns)
+            told.append(flow if owner is None else replace(flow, source=owner))
+        elif owner is None:
+            told.append(flow)
+        else:
+            # The thread hands its result over a moment before the job counts as ended.
+            wake = _first_from(woken.get((flow.source, owner), ()), began_ns)
+            if wake is not None:
+                replaced.add(id(wake))
+                moment = wake.target_ns
+                told.append(replace(flow, source_ns=moment, target=owner, target_ns=moment))
+    return [*told, *(flow for flow in flows if id(flow) not in replaced)]
+
+
+def task_at(steps: Sequence[Step], moment: int) -> int | None:
+    """The track of the task that had a step at that moment."""
+    index = bisect_right(steps, moment, key=lambda step: step[0]) - 1
+    return steps[index][2] if index >= 0 and moment <= steps[index][1] else None
+
+
+def _first_from(wakes: Sequence[Flow], moment: int) -> Flow | None:
+    index = bisect_left(wakes, moment, key=lambda flow: flow.target_ns)
+    return wakes[index] if index < len(wakes) else None

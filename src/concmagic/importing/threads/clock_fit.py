@@ -1,0 +1,115 @@
+"""States whose RUNNING sums to what the thread's CPU clock says: samples tell where, the clock how much.
+
+A change that lies between two samples was put half-way between them. It is moved within that gap, each
+as far as the others, until the sum is right; what is known exactly, the ends of calls, is not moved.
+First the time in which the thread could compute is fitted, then what of it was spent on a core: how long
+it waited for one is known from the kernel's own sum, and stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from concmagic.model.cover import cut
+from concmagic.model.trace import State, StateInterval
+
+LEAST_NS = 5_000_000  # less is not worth more pieces
+_ROUNDS = 12  # each is left to those that still have room
+_MOST_OF_ONE = 0.45  # of the shorter neighbour: both its ends can move, and something is left of it
+_NEVER_SAMPLED = (State.STARTING, State.BLOCKING)
+
+
+def fit_to_clock(
+    states: Sequence[StateInterval], cpu_ns: int, core_ns: int, exact: Collection[int], gap_ns: int
+) -> list[StateInterval]:
+    """The same states with their inexact edges moved, by less than `gap_ns` each.
+
+    `cpu_ns` is what the thread computed in them, `core_ns` how long it waited for a core.
+    """
+    fitted = _fit(_with_core(states, core_ns), could_compute, cpu_ns + core_ns, exact, gap_ns)
+    if not any(map(could_compute, (one for one in fitted if not on_core(one)))):
+        return fitted
+    return _fit(fitted, on_core, cpu_ns, exact, gap_ns)
+
+
+def _with_core(states: Sequence[StateInterval], core_ns: int) -> list[StateInterval]:
+    """The ends of waits for the GIL as waits for a core, where those are less than the kernel's sum.
+
+    Stronger evidence has covered them: a thread's calls tell exactly when it did not compute, and not why.
+    Who has got the GIL needs a core next, so that is what comes last.
+    """
+    missing = core_ns - sum(one.length_ns for one in states if could_compute(one) and not on_core(one))
+    wanted = [_is_gil(one) and index + 1 < len(states) for index, one in enumerate(states)]
+    room = sum(one.length_ns for one, yes in zip(states, wanted, strict=True) if yes)
+    if missing < LEAST_NS or not room:
+        return list(states)
+    share = min(missing / room, 1.0)
+    out = []
+    for one, yes in zip(states, wanted, strict=True):
+        until = one.end_ns - round(share * one.length_ns) if yes else one.end_ns
+        if until > one.start_ns:
+            out.append(cut(one, one.start_ns, until))
+        if until < one.end_ns:
+            out.append(StateInterval(until, one.end_ns, State.READY, "core"))
+    return out
+
+
+def _is_gil(one: StateInterval) -> bool:
+    return one.state is State.READY and one.reason == "GIL"
+
+
+def on_core(one: StateInterval) -> bool:
+    """Whether it computed."""
+    return one.state is State.RUNNING
+
+
+def could_compute(one: StateInterval) -> bool:
+    """Whether it computed, or would have if a core had been free."""
+    return one.state is State.RUNNING or (one.state is State.READY and one.reason == "core")
+
+
+def _fit(
+    states: Sequence[StateInterval],
+    counts: Callable[[StateInterval], bool],
+    total_ns: int,
+    exact: Collection[int],
+    gap_ns: int,
+) -> list[StateInterval]:
+    """Move the edges of what counts until it sums to a total."""
+    edges = [states[0].start_ns, *(one.end_ns for one in states)] if states else []
+    counted = [counts(one) for one in states]
+    signs = [_sign(states, counted, index, exact) for index in range(len(edges))]
+    moved = [0] * len(edges)
+    movable = [index for index, sign in enumerate(signs) if sign]
+    for _ in range(_ROUNDS):
+        wrong = total_ns - sum(edges[i + 1] - edges[i] for i, yes in enumerate(counted) if yes)
+        if abs(wrong) < max(len(movable), 1):
+            break
+        free = []  # who could move as far as it was to: the next round is theirs
+        for index in movable:
+            wanted = signs[index] * round(wrong / len(movable))
+            low, high = _room(edges, index)
+            step = max(low, min(high, wanted, gap_ns - moved[index]), -gap_ns - moved[index])
+            edges[index] += step
+            moved[index] += step
+            free += [index] if step == wanted else []
+        movable = free or movable
+    return [cut(one, edges[index], edges[index + 1]) for index, one in enumerate(states)]
+
+
+def _sign(
+    states: Sequence[StateInterval], counted: Sequence[bool], index: int, exact: Collection[int]
+) -> int:
+    """1 where what counts ends, -1 where it begins, 0 where the edge is exact or none of its."""
+    if not 0 < index < len(states) or states[index].start_ns in exact:
+        return 0
+    before, after = states[index - 1], states[index]
+    if before.state in _NEVER_SAMPLED or after.state in _NEVER_SAMPLED:
+        return 0
+    return counted[index - 1] - counted[index]
+
+
+def _room(edges: Sequence[int], index: int) -> tuple[int, int]:
+    """How far an edge can move down and up."""
+    below, above = edges[index] - edges[index - 1], edges[index + 1] - edges[index]
+    return -int(_MOST_OF_ONE * below), int(_MOST_OF_ONE * above)

@@ -1,0 +1,199 @@
+"""What the waits of threads lack by themselves: at what, for whom, and where they turned into READY."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from concmagic import sentences
+from concmagic.importing.threads.process_joins import Join, inside, with_process_joins
+from concmagic.model.cover import cut
+from concmagic.model.trace import Flow, FlowKind, Job, State, StateInterval, Track
+
+_AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
+_NO_WAIT = (State.READY, State.RUNNING)
+_SAMPLED_NS = 10_000_000  # at least so long after a wait that samples tell may have ended what it was for
+_LATE_NS = 1_000_000  # a worker notes its job's end after it has handed the result over
+JOIN, RESULT = ("join",), ("result",)
+
+
+Pair = tuple[int, int]
+Calls = Mapping[int, Sequence[Pair]]  # by track: from and to when its calls blocked, in order
+
+
+def without_turns(
+    blocked: Sequence[StateInterval], samples: Sequence[StateInterval], gap_ns: int = 0
+) -> list[StateInterval]:
+    """Blocking calls without the time at their end in which the thread, by samples, was READY.
+
+    What it waited for was over then; the call was not, for it needs the GIL and a core to return. Of a
+    `time.sleep(0)` nothing else is left.
+    """
+    ends = [one.end_ns for one in samples]
+    kept = []
+    for call in blocked:
+        begin = _ready_from(samples, bisect_left(ends, call.end_ns - gap_ns), call)
+        if begin is None:
+            kept.append(call)
+        elif begin > call.start_ns:
+            kept.append(cut(call, call.start_ns, begin))
+    return kept
+
+
+def _ready_from(samples: Sequence[StateInterval], index: int, call: StateInterval) -> int | None:
+    """From when on to a call's end the thread did not wait any more, if it was READY then; else None.
+
+    One that wants the GIL looks for it every few milliseconds, so there is some RUNNING in it, too; and where
+    samples were far apart it slept one knows not where, before it was seen to want it still.
+    """
+    while index + 1 < len(samples) and samples[index + 1].start_ns < call.end_ns:
+        index += 1
+    if index >= len(samples) or samples[index].start_ns >= call.end_ns:
+        return None
+    begin, ready = None, False
+    while index >= 0 and samples[index].end_ns > call.start_ns and samples[index].state in _NO_WAIT:
+        ready = ready or samples[index].state is State.READY
+        begin = samples[index].start_ns
+        index -= 1
+        if ready and index > 0 and _slept_between(samples[index - 1], samples[index], call):
+            index -= 1
+    return begin if ready else None
+
+
+def _slept_between(before: StateInterval, between: StateInterval, call: StateInterval) -> bool:
+    """Whether a sleep of which nothing is known follows on a wait for the GIL, both in one call."""
+    slept = between.state is State.WAITING and not between.reason
+    return (
+        slept and before.state is State.READY and before.reason == "GIL" and before.start_ns >= call.start_ns
+    )
+
+
+def to_their_ends(waits: Sequence[StateInterval], samples: Sequence[StateInterval]) -> list[StateInterval]:
+    """Waits whose end was not recorded, with the end that samples saw: as long as the thread did not move."""
+    found = list(waits)
+    for one in samples:
+        if found and one.state is State.WAITING and one.start_ns < found[-1].end_ns < one.end_ns:
+            found[-1] = cut(found[-1], found[-1].start_ns, one.end_ns)
+    return found
+
+
+def with_places(waits: Sequence[StateInterval], samples: Sequence[StateInterval]) -> list[StateInterval]:
+    """The waits with the address or file that samples saw in them."""
+    told = [one for one in samples if one.detail]
+    begins = [one.start_ns for one in told]
+    found = []
+    for wait in waits:
+        detail = ""
+        if wait.reason in _AT_SOMETHING and not wait.detail:
+            index = bisect_right(begins, wait.start_ns) - 1
+            inside = [one for one in told[max(index, 0) : index + 4] if _shared(one, wait) > 0]
+            detail = max(inside, key=lambda one: _shared(one, wait)).detail if inside else ""
+        found.append(replace(wait, detail=detail) if detail else wait)
+    return found
+
+
+def _shared(one: StateInterval, other: StateInterval) -> int:
+    return min(one.end_ns, other.end_ns) - max(one.start_ns, other.start_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a wait can have been for: it ended at a moment, on a track."""
+
+    at_ns: int
+    track: int
+    name: str
+    begun_ns: int  # nobody waited for it before
+
+
+def for_whom(
+    tracks: Sequence[Track],
+    ends: Sequence[End],
+    calls: Calls,
+    reasons: Sequence[str],
+    kind: FlowKind,
+    late_ns: int = 0,
+    near_ns: int = _SAMPLED_NS,
+    processes: Sequence[Join] = (),
+) -> tuple[list[Track], list[Flow]]:
+    """Waits of a kind with what they were for, the last that ended in that time; and the flows from there.
+
+    Not those for `processes`, which are known already.
+    """
+    ordered = sorted(ends, key=lambda end: end.at_ns)
+    moments = [end.at_ns for end in ordered]
+    by_words: dict[str, list[End]] = defaultdict(list)
+    for one in ordered:
+        by_words[sentences.wait_of(one.name)].append(one)
+    told, flows = [], []
+    for track in tracks:
+        states = list(track.states)
+        in_process_joins = inside(processes, track.id)
+        for index, wait in enumerate(states):
+            if wait.state is not State.WAITING or wait.reason not in reasons:
+                continue
+            if in_process_joins(wait):
+                continue
+            until = _returned(wait, calls.get(track.id, ()))
+            # Whom a sampled wait was for may have been seen; when it was over is only nearly known.
+            named = by_words.get(wait.detail, ()) if wait.detail else ()
+            if named:
+                end = _last(named, [end.at_ns for end in named], wait.start_ns, until + near_ns, track.id)
+            else:
+                end = _last(ordered, moments, wait.start_ns, until + late_ns, track.id)
+            if end is not None:
+                flows.append(Flow(kind, end.track, end.at_ns, track.id, max(until, end.at_ns), end.name))
+                states[index] = replace(wait, detail=sentences.wait_of(end.name)) if not wait.detail else wait
+        told.append(replace(track, states=tuple(states)) if flows else track)
+    return told, flows
+
+
+def _returned(wait: StateInterval, calls: Sequence[Pair]) -> int:
+    """When the wait's call returned, which is later than it waited where it was kept READY."""
+    index = bisect_right(calls, (wait.start_ns, 1 << 62)) - 1
+    return (
+        max(wait.end_ns, calls[index][1]) if index >= 0 and calls[index][1] > wait.start_ns else wait.end_ns
+    )
+
+
+def _last(ends: Sequence[End], moments: Sequence[int], start: int, until: int, own: int) -> End | None:
+    index = bisect_right(moments, until) - 1
+    while index >= 0 and moments[index] >= start:
+        if ends[index].track != own and ends[index].begun_ns <= until:
+            return ends[index]
+        index -= 1
+    return None
+
+
+def joined(
+    tracks: Sequence[Track], calls: Calls, sampling_ns: int = 0, processes: Sequence[Join] = ()
+) -> tuple[list[Track], list[Flow]]:
+    """Waits in `join`, with the thread or process that was joined."""
+    tracks, flows = with_process_joins(tracks, processes)
+    ends = [
+        End(track.end_ns, track.id, track.name, track.start_ns)
+        for track in tracks
+        if track.end_ns is not None and track.role == "work"
+    ]
+    near_ns = max(2 * sampling_ns, _SAMPLED_NS)
+    told, of_threads = for_whom(tracks, ends, calls, JOIN, "join", near_ns=near_ns, processes=processes)
+    return told, [*flows, *of_threads]
+
+
+def with_results(
+    tracks: Sequence[Track], jobs: Sequence[Job], calls: Calls
+) -> tuple[list[Track], list[Flow]]:
+    """Waits for a job's result, with the job."""
+    ends = [
+        End(job.end_ns, job.track, job.label, job.submit_ns)
+        for job in jobs
+        if job.end_ns is not None and job.track is not None and job.count == 1
+    ]
+    threads = [track for track in tracks if track.kind == "thread"]
+    if not ends:
+        return list(tracks), []
+    told, flows = for_whom(threads, ends, calls, RESULT, "result", _LATE_NS)
+    by_id = {track.id: track for track in told}
+    return [by_id.get(track.id, track) for track in tracks], flows

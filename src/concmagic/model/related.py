@@ -1,0 +1,90 @@
+"""Whether what a saved trace tells fits together: ids, parents, order. Each part alone was read before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from concmagic import sentences
+from concmagic.model.fields import fail
+from concmagic.model.trace import Slices, Trace, Track
+
+MOST_DEPTH = 100_000
+
+
+def check(trace: Trace) -> None:
+    """Raise LoadError, with the place in the file, where two parts contradict each other."""
+    by_id = _by_id(trace.tracks)
+    _check_parents(trace.tracks, by_id)
+    for place, track in enumerate(trace.tracks):
+        _check_order(f"tracks[{place}]", track.start_ns, track.end_ns)
+    for place, flow in enumerate(trace.flows):
+        _check_track(f"flows.rows[{place}].source", flow.source, by_id)
+        _check_track(f"flows.rows[{place}].target", flow.target, by_id)
+    for place, mark in enumerate(trace.marks):
+        _check_track(f"marks.rows[{place}].track", mark.track, by_id)
+        _check_order(f"marks.rows[{place}]", mark.start_ns, mark.end_ns)
+    for place, job in enumerate(trace.jobs):
+        _check_track(f"jobs.rows[{place}].track", job.track, by_id)
+        _check_order(f"jobs.rows[{place}]", job.start_ns, job.end_ns)
+    for place, one in enumerate(trace.prints):
+        _check_track(f"prints.rows[{place}].track", one.track, by_id)
+    for place, group in enumerate(trace.groups):
+        _check_track(f"groups.rows[{place}].track", group.track, by_id)
+    _check_slices(trace.slices, by_id)
+
+
+def _by_id(tracks: Iterable[Track]) -> dict[int, Track]:
+    found: dict[int, Track] = {}
+    for place, track in enumerate(tracks):
+        if track.id in found:
+            fail(f"tracks[{place}].id", sentences.NOT_TWICE)
+        found[track.id] = track
+    return found
+
+
+def _check_parents(tracks: Iterable[Track], by_id: Mapping[int, Track]) -> None:
+    """Every parent is there, and nobody is their own ancestor."""
+    settled: set[int] = set()
+    for place, track in enumerate(tracks):
+        chain: set[int] = set()
+        one = track
+        while one.id not in settled:
+            chain.add(one.id)
+            if one.parent is None:
+                break
+            if one.parent not in by_id:
+                fail(f"tracks[{place}].parent", sentences.NO_SUCH_TRACK)
+            if one.parent in chain:
+                fail(f"tracks[{place}].parent", sentences.OWN_ANCESTOR)
+            one = by_id[one.parent]
+        settled |= chain
+
+
+def _check_track(place: str, track: int | None, by_id: Mapping[int, Track]) -> None:
+    if track is not None and track not in by_id:
+        fail(place, sentences.NO_SUCH_TRACK)
+
+
+def _check_order(place: str, start_ns: int | None, end_ns: int | None) -> None:
+    if start_ns is not None and end_ns is not None and end_ns < start_ns:
+        fail(f"{place}.end_ns", sentences.BEFORE_ITS_START)
+
+
+def _check_slices(slices: Slices, by_id: Mapping[int, Track]) -> None:
+    """The columns as wholes; of what is wrong the first is named."""
+    ids = np.fromiter(by_id, np.int64, len(by_id))
+    _check_all("track", np.isin(slices.track, ids), sentences.NO_SUCH_TRACK)
+    _check_all("end_ns", slices.end_ns >= slices.start_ns, sentences.BEFORE_ITS_START)
+    _check_all("depth", (slices.depth >= 0) & (slices.depth <= MOST_DEPTH), sentences.A_DEPTH)
+    known = (slices.function >= 0) & (slices.function < len(slices.functions))
+    _check_all("function", known, sentences.NO_SUCH_FUNCTION)
+    same_track = slices.track[1:] == slices.track[:-1]
+    sorted_rows = ~same_track | (slices.start_ns[1:] >= slices.start_ns[:-1])
+    _check_all("start_ns", np.append(True, sorted_rows), sentences.NOT_SORTED)
+
+
+def _check_all(column: str, right: np.ndarray[tuple[int], np.dtype[np.bool_]], words: str) -> None:
+    if not right.all():
+        fail(f"slices.{column}[{int(np.argmin(right))}]", words)

@@ -1,0 +1,209 @@
+"""A Trace as plain data for JSON, and back: what stands under "concmagic" in a saved file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from itertools import count
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from concmagic import sentences
+from concmagic.errors import LoadError
+from concmagic.model.fields import (
+    COUNT,
+    MOST_NS,
+    TEXT,
+    TIME,
+    Rule,
+    fail,
+    list_at,
+    object_at,
+    one_of,
+    read,
+    rows_of,
+    values_of,
+)
+from concmagic.model.related import check
+from concmagic.model.trace import (
+    Build,
+    Cost,
+    Flights,
+    Flow,
+    Function,
+    Group,
+    Hidden,
+    Job,
+    Lock,
+    Mark,
+    Print,
+    Slices,
+    State,
+    StateInterval,
+    Trace,
+    Track,
+)
+
+FORMAT = 1
+_ROWS: dict[str, type[Any]] = {
+    "flows": Flow,
+    "marks": Mark,
+    "jobs": Job,
+    "locks": Lock,
+    "prints": Print,
+    "unawaited": Function,
+    "groups": Group,
+}
+_SINGLE: dict[str, type[Any]] = {"build": Build, "hidden": Hidden, "cost": Cost}
+_COLUMNS = {
+    "track": np.int32,
+    "start_ns": np.int64,
+    "end_ns": np.int64,
+    "depth": np.int32,
+    "function": np.int32,
+}
+_FLIGHTS = ("start_ns", "end_ns")
+_STATE_RULES = (
+    TIME,
+    TIME,
+    one_of([state.value for state in State]),
+    TEXT,
+    TEXT,
+    TEXT,
+    COUNT,
+)
+_FUNCTION_RULES = (TEXT, TEXT, COUNT)
+_PLAIN = ("title", "model", "wall_ns", "source", "outcome")
+_NUMBERS = ("cpu_s", "python_cpu_s")
+_TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name != "states")
+
+
+def to_plain(trace: Trace) -> dict[str, Any]:
+    """The whole trace as dicts, lists, strings and numbers; NaN is None."""
+    plain: dict[str, Any] = {"format": FORMAT}
+    plain |= {name: getattr(trace, name) for name in _PLAIN}
+    plain |= {name: _number_to_plain(getattr(trace, name)) for name in _NUMBERS}
+    plain["gil_switches"] = trace.gil_switches
+    plain["tracks"] = [_track_to_plain(track) for track in trace.tracks]
+    plain |= {name: _rows_to_plain(getattr(trace, name), kind) for name, kind in _ROWS.items()}
+    plain["slices"] = _slices_to_plain(trace.slices)
+    if trace.groups:
+        plain["flights"] = {name: getattr(trace.flights, name).tolist() for name in _FLIGHTS}
+    else:
+        del plain["groups"]
+    plain |= {name: asdict(getattr(trace, name)) for name in _SINGLE}
+    plain["cost"]["problems"] = list(trace.cost.problems)
+    return plain
+
+
+def from_plain(plain: Any) -> Trace:
+    """The trace that `to_plain` wrote.
+
+    Raises LoadError, with the place in the file, for a later format and for what is no saved trace.
+    """
+    whole = object_at(plain, "")
+    number = read(COUNT, whole.get("format"), "format")
+    if number > FORMAT:
+        raise LoadError(sentences.newer_format(number))
+    values = values_of(Trace, {name: value for name, value in whole.items() if value is not None}, "")
+    values["tracks"] = tuple(
+        _track_from_plain(track, f"tracks[{place}]")
+        for place, track in enumerate(list_at(whole.get("tracks"), "tracks"))
+    )
+    values["slices"] = _slices_from_plain(whole.get("slices"))
+    values["flights"] = _flights_from_plain(whole.get("flights", {name: [] for name in _FLIGHTS}))
+    values |= {name: rows_of(kind, whole[name], name) for name, kind in _ROWS.items() if name in whole}
+    values |= {name: kind(**values_of(kind, whole.get(name), name)) for name, kind in _SINGLE.items()}
+    trace = Trace(**values)
+    check(trace)
+    return trace
+
+
+def _number_to_plain(number: float) -> float | None:
+    return None if isnan(number) else number
+
+
+def _track_to_plain(track: Track) -> dict[str, Any]:
+    plain = {name: getattr(track, name) for name in _TRACK_FIELDS}
+    plain["states"] = [
+        [one.start_ns, one.end_ns, one.state.value, one.reason, one.detail, one.file, one.line]
+        for one in track.states
+    ]
+    return plain
+
+
+def _track_from_plain(plain: Any, place: str) -> Track:
+    states = _states_from_plain(object_at(plain, place).get("states"), f"{place}.states")
+    return Track(**values_of(Track, plain, place), states=states)
+
+
+def _states_from_plain(plain: Any, place: str) -> tuple[StateInterval, ...]:
+    found: list[StateInterval] = []
+    last = -MOST_NS
+    for number, row in enumerate(list_at(plain, place)):
+        if type(row) is not list or len(row) != len(_STATE_RULES):
+            fail(f"{place}[{number}]", sentences.A_STATE_ROW)
+        for rule, value in zip(_STATE_RULES, row, strict=True):
+            if not rule.fits(value):
+                fail(f"{place}[{number}]", f"{sentences.A_STATE_ROW}; {rule.words}")
+        start, end, state, *more = row
+        if start < last:
+            fail(f"{place}[{number}]", sentences.BEFORE_THE_ONE_BEFORE)
+        if end < start:
+            fail(f"{place}[{number}]", sentences.BEFORE_ITS_START)
+        last = end
+        found.append(StateInterval(start, end, State(state), *more))
+    return tuple(found)
+
+
+def _rows_to_plain(rows: Sequence[Any], kind: type[Any]) -> dict[str, Any]:
+    """Columns: the names once, not with every row."""
+    names = [field.name for field in fields(kind)]
+    return {"fields": names, "rows": [[getattr(row, name) for name in names] for row in rows]}
+
+
+def _slices_to_plain(slices: Slices) -> dict[str, Any]:
+    plain: dict[str, Any] = {name: getattr(slices, name).tolist() for name in _COLUMNS}
+    plain["functions"] = [[one.name, one.file, one.line] for one in slices.functions]
+    return plain
+
+
+def _slices_from_plain(plain: Any) -> Slices:
+    values = object_at(plain, "slices")
+    columns = {name: _column(values.get(name), kind, f"slices.{name}") for name, kind in _COLUMNS.items()}
+    length = len(columns["start_ns"])
+    for name, column in columns.items():
+        if len(column) != length:
+            fail(f"slices.{name}", sentences.as_many_as(length))
+    functions = list_at(values.get("functions"), "slices.functions")
+    return Slices(**columns, functions=tuple(map(_function, functions, count())))
+
+
+def _flights_from_plain(plain: Any) -> Flights:
+    values = object_at(plain, "flights")
+    start_ns, end_ns = (_column(values.get(name), np.int64, f"flights.{name}") for name in _FLIGHTS)
+    if len(start_ns) != len(end_ns):
+        fail("flights.end_ns", sentences.as_many_as(len(start_ns)))
+    return Flights(start_ns, end_ns)
+
+
+def _column(plain: Any, kind: type[Any], place: str) -> Any:
+    """A column of whole numbers that its type can hold."""
+    values = list_at(plain, place)
+    limits = np.iinfo(kind)
+    most = min(int(limits.max), MOST_NS)
+    if not all(type(value) is int and -most <= value <= most for value in values):
+        fail(place, sentences.WHOLE_NUMBERS)
+    return np.array(values, kind)
+
+
+def _function(row: Any, place: int) -> Function:
+    if type(row) is not list or len(row) != 3 or not all(map(_fits, _FUNCTION_RULES, row)):
+        fail(f"slices.functions[{place}]", sentences.A_FUNCTION_ROW)
+    return Function(*row)
+
+
+def _fits(rule: Rule, value: Any) -> bool:
+    return rule.fits(value)
