@@ -53,16 +53,21 @@ _TRACED = (
 # every file that a traceback ever went through, which IPython keeps. The plain kernel, whose outcome of
 # interrupted cells is known, sees fewer of them.
 _RSS = """
-import ctypes, executing, gc, stack_data
-_OF_TRACEBACKS = {"executing.executing", "stack_data.core", "asttokens.asttokens", "asttokens.util"}
+import ast, ctypes, executing, gc, stack_data
+_OF_TRACEBACKS = ("executing", "stack_data", "asttokens")
+# One object each for all trees: it keeps the last one, to whose node it is told to belong.
+_SHARED = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)
 def _forget_sources():
     for source in (executing.Source, stack_data.Source):
         for name in ("__source_cache_with_lines", "__executing_cache"):
             vars(source).get(name, {}).clear()
-    for cache in gc.get_objects():  # of methods, whose keys hold their Source
-        if isinstance(cache, functools._lru_cache_wrapper) and cache.__module__ in _OF_TRACEBACKS:
-            cache.cache_clear()
+    for one in gc.get_objects():
+        if isinstance(one, functools._lru_cache_wrapper):  # of methods, whose keys hold their Source
+            if str(getattr(one, "__module__", "")).startswith(_OF_TRACEBACKS):
+                one.cache_clear()
+        elif isinstance(one, _SHARED):
+            vars(one).pop("parent", None)
 def _rss():
     _forget_sources()
     gc.collect()

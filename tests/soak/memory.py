@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 # 5,000 cells of a long day would then cost 100 MB.
 BOUND_KB = 20.0
 ENOUGH = 200  # cells; over fewer, steps of the allocator look like a slope
+_PARTS = 8  # whose ends are printed
 _WARM_UP = 0.25  # of the cells, at the beginning: caches fill
 
 
@@ -44,5 +45,6 @@ def told(memory: Memory) -> str:
     ours, theirs = slope_kb(memory.traced), slope_kb(memory.plain)
     if ours is None or theirs is None:
         return "memory: too few cells to tell"
-    ends = f"{memory.traced[0][1] / 1024:.0f} to {memory.traced[-1][1] / 1024:.0f} MB"
-    return f"memory: {ours:+.1f} kB a cell (plain {theirs:+.1f}, bound {BOUND_KB:.0f} more), {ends}"
+    last = len(memory.traced) - 1
+    course = ", ".join(f"{memory.traced[last * part // _PARTS][1] / 1024:.0f}" for part in range(_PARTS + 1))
+    return f"memory: {ours:+.1f} kB a cell (plain {theirs:+.1f}, bound {BOUND_KB:.0f} more): {course} MB"
