@@ -1,5 +1,5 @@
 # concmagic: `make demo` shows it, `make test` checks it, `make lab` opens it.
-# Each needs only Python 3.11+, pip and make; `make test` also apt (for Chromium) and node.
+# Each needs only Python 3.11+, pip and make; `make test` also apt (for Chromium), node and npm.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ SEED ?= 1
 CELL ?=
 PART ?= unit
 
-.PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types soak stress bench broken-world pictures chromium clean help
+.PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types types-js scripts-js schema soak stress bench broken-world pictures chromium clean help
 
 help:
 	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
@@ -67,8 +67,24 @@ types: $(VENV)/test
 test-python: $(VENV)/test chromium
 	$(BIN)/python -m pytest
 
-test-js:
+# TypeScript, at the version of the lock file; it only checks.
+node_modules/made: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The picture's scripts as one, as they stand in an output.
+scripts-js: $(VENV)/test
+	@$(BIN)/python tests/js/write_scripts.py $(BUILD)/js
+
+types-js: scripts-js node_modules/made
+	node_modules/.bin/tsc --project tsconfig.json
+
+test-js: scripts-js node_modules/made
 	node --test tests/js/*.test.js
+
+# The fields of the picture's payload for its scripts, from renderers/schema.py.
+schema: $(VENV)/test
+	$(BIN)/python tests/picture_schema.py
 
 # Every Python that is here, each in an environment of its own; a lost test of one does not stop the others.
 test-all-pythons:
@@ -86,7 +102,7 @@ test-all-pythons:
 test-busy: $(VENV)/test chromium
 	$(BIN)/python tests/run_busy.py $(PART) $(BUILD)/busy.log
 
-test: lint types test-js test-python
+test: lint types types-js test-js test-python
 
 # The default Python; for another say PYTHON=, or run the script by that Python.
 stress: $(VENV)/test

@@ -3,14 +3,14 @@ const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const path = require("node:path");
 const test = require("node:test");
-const zlib = require("node:zlib");
+const { root, load } = require("./scripts.js");
 
-const root = path.join(__dirname, "..", "..");
-const model = require(path.join(root, "src/concmagic/renderers/html_resources/timeline_model.js"));
+const model = load("boxesIn", "boxAt", "callName", "callsIn", "duration", "firstAbove", "flowsOf", "laneAt", "panned", "seenLanes",
+  "stackLanes", "tickLabel", "tickStep", "toTime", "toX", "unpackRow", "zoomed");
 const shared = JSON.parse(fs.readFileSync(path.join(root, "tests/data/timeline_model.json"), "utf8"));
 
 const RUNNING = 1, WAITING = 2, MIXED = 3;
-const kinds = [[-1], [0, "running"], [3, "sleep"], [-2, [8, 0, 0, 8, 0, 0]]];
+const kinds = [{ code: -1 }, { code: 0, full: "running" }, { code: 3, full: "sleep" }, { code: -2, shares: [0.5, 0, 0, 0.5, 0, 0] }];
 
 test("durations are written as in Python", () => {
   for (const [length, words] of shared.durations) assert.equal(model.duration(length), words);
@@ -24,18 +24,6 @@ test("ticks are written as in Python", () => {
     assert.deepEqual(written, labels);
   }
   for (const [time, step, end, label] of shared.labels) assert.equal(model.tickLabel(time, step, end), label);
-});
-
-test("what was packed is unpacked, whatever letters it holds", async () => {
-  const data = { headline: "10 µs </script> ✓", lanes: [[1, 2], []] };
-  const packed = zlib.deflateSync(JSON.stringify(data)).toString("base64");
-  assert.deepEqual(await model.unpack(packed), data);
-  await assert.rejects(model.unpack(packed.slice(0, 20)));
-});
-
-test("rows are unpacked, gaps left out", () => {
-  const row = model.unpackRow([5, 0, 10, RUNNING, 20, WAITING]);
-  assert.deepEqual([[...row.start], [...row.end], [...row.kind]], [[5, 15], [15, 35], [RUNNING, WAITING]]);
 });
 
 test("the binary search finds the first value above a limit", () => {
@@ -115,18 +103,6 @@ test("the flows of a stretch are those that begin or end in it", () => {
   assert.deepEqual(model.flowsOf(flows, 1, 80, 100), [2]);
 });
 
-test("differences add up", () => {
-  assert.deepEqual(model.undelta([5, 0, 3]), [5, 5, 8]);
-});
-
-test("the calls of a lane are unpacked row by row", () => {
-  const calls = model.unpackCalls([[7, 3, [5, 0, 10, 1], [6, 0, 2, 2, 1, 0, 4, 1]]]);
-  assert.deepEqual([...calls.keys()], [7]);
-  assert.equal(calls.get(7).deeper, 3);
-  assert.deepEqual(calls.get(7).rows.map((row) => [[...row.start], [...row.end], [...row.kind]]),
-    [[[5], [15], [1]], [[6, 9], [8, 13], [2, 1]]]);
-});
-
 test("lanes stand one below the other, whatever their height", () => {
   const tops = model.stackLanes([4, 2, 9], (lane) => (lane === 2 ? 80 : 29));
   assert.deepEqual(tops, [0, 29, 109, 138]);
@@ -160,8 +136,8 @@ test("calls too narrow to be told apart become one box, long ones stay", () => {
 });
 
 test("a box of calls has a name, or how many it stands for", () => {
-  const words = ["{n} × {name}", "{n} shorter calls"];
-  assert.equal(model.callName(["parse", "line 2"], words), "parse");
-  assert.equal(model.callName(["par$&se", "line 2", 1200, "3 ms"], words), "1,200 × par$&se");
-  assert.equal(model.callName(["", "", 12, "3 ms"], words), "12 shorter calls");
+  const words = { several: "{n} × {name}", shorter: "{n} shorter calls" };
+  assert.equal(model.callName({ name: "parse", calls: 0 }, words), "parse");
+  assert.equal(model.callName({ name: "par$&se", calls: 1200 }, words), "1,200 × par$&se");
+  assert.equal(model.callName({ name: "", calls: 12 }, words), "12 shorter calls");
 });

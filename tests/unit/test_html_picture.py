@@ -141,14 +141,14 @@ def test_ever_new_words_flows_and_marks_are_bounded() -> None:
 
 
 def test_the_packed_boxes_are_the_tracks_states() -> None:
-    data = json.loads(json.dumps(payload(asyncio_blocker())))
-    number = next(index for index, lane in enumerate(data["lanes"]) if lane[0] == "victim-0")
+    data = payload(asyncio_blocker())
+    number = next(index for index, lane in enumerate(data["lanes"]) if lane.name == "victim-0")
     victim = next(one for one in asyncio_blocker().trace.tracks if one.name == "victim-0")
     boxes = unpacked(data["rows"][number], data["kinds"])
     assert [(start * data["unit"], end * data["unit"]) for start, end, _ in boxes] == [
         (i.start_ns, i.end_ns) for i in victim.states
     ]
-    assert boxes[3][2][1] == "ready, loop held by blocker"
+    assert boxes[3][2].full == "ready, loop held by blocker"
 
 
 def test_merging_is_said() -> None:
@@ -161,5 +161,5 @@ def test_sums_do_not_suffer_from_merging() -> None:
     data = payload(report)
     worker = report.trace.tracks[1]
     running = sum(i.length_ns for i in worker.states if i.state.value == "running")
-    lane = next(lane for lane in data["lanes"] if lane[0] == worker.name)
-    assert abs(lane[8][0] * data["unit"] - running) <= data["unit"]
+    lane = next(lane for lane in data["lanes"] if lane.name == worker.name)
+    assert abs(lane.sums[0] * data["unit"] - running) <= data["unit"]

@@ -10,9 +10,10 @@ from packed_boxes import Box, unpacked
 
 from concmagic import sentences
 from concmagic.model.trace import Function
-from concmagic.renderers.html import HtmlRenderer, _code
+from concmagic.renderers.html import HtmlRenderer
 from concmagic.renderers.payload import payload
 from concmagic.renderers.payload_calls import DEEPEST, MOST_FOLDED, MOST_OF_ONE, MOST_SEEN
+from concmagic.renderers.schema import CallKind, CallsKind
 from concmagic.report import Report
 from sample_reports import (
     MS,
@@ -31,13 +32,17 @@ def _rows(report: Report) -> dict[str, list[list[Box]]]:
     data = payload(report)
     calls = data["calls"]
     return {
-        data["lanes"][lane][0]: [unpacked(row, calls["kinds"]) for row in rows]
-        for lane, _deeper, *rows in calls["lanes"]
+        data["lanes"][one.lane].name: [unpacked(row, calls["kinds"]) for row in one.rows]
+        for one in calls["lanes"]
     }
 
 
+def _calls_in(kind: CallKind | CallsKind) -> int:
+    return kind.calls if isinstance(kind, CallsKind) else 1
+
+
 def _how_many(report: Report) -> dict[int, int]:
-    return {lane: sum(len(row) // 2 for row in rows) for lane, _, *rows in payload(report)["calls"]["lanes"]}
+    return {one.lane: sum(len(row) // 2 for row in one.rows) for one in payload(report)["calls"]["lanes"]}
 
 
 def test_long_calls_are_drawn_one_by_one_with_name_and_place() -> None:
@@ -46,17 +51,17 @@ def test_long_calls_are_drawn_one_by_one_with_name_and_place() -> None:
     assert [(start * unit, end * unit) for start, end, _ in load] == [
         ((5 + 50 * turn) * MS, (55 + 50 * turn) * MS) for turn in range(4)
     ]
-    assert [kind for _, _, kind in load] == [["load", "line 6"]] * 4
-    assert [kind[0] for _, _, kind in below] == ["time.sleep", "parse"] * 4
+    assert [kind for _, _, kind in load] == [("load", "line 6")] * 4
+    assert [kind.name for _, _, kind in below] == ["time.sleep", "parse"] * 4
 
 
 def test_short_calls_are_merged_with_exact_count_and_sum() -> None:
     short = _rows(calling_threads())["loader-1"][2]
     assert len(short) < MOST_OF_ONE
-    assert all(kind[:2] == ["number_of", "text.py:88"] for _, _, kind in short)
-    assert sum(kind[2] if len(kind) > 2 else 1 for _, _, kind in short) == 4_000
+    assert all(kind[:2] == ("number_of", "text.py:88") for _, _, kind in short)
+    assert sum(_calls_in(kind) for _, _, kind in short) == 4_000
     for _, _, kind in short:
-        assert len(kind) == 2 or kind[3] == sentences.duration(kind[2] * 20_000)
+        assert _calls_in(kind) == 1 or kind.spent == sentences.duration(kind.calls * 20_000)
 
 
 def test_different_functions_merged_have_no_name() -> None:
@@ -64,7 +69,7 @@ def test_different_functions_merged_have_no_name() -> None:
     report = asyncio_blocker()
     made = slices(calls, (Function("one", "", 1), Function("other", "", 2)))
     (row,) = _rows(replace(report, trace=replace(report.trace, slices=made)))["blocker"]
-    assert {kind[0] for _, _, kind in row} == {""} and sum(kind[2] for _, _, kind in row) == 2_000
+    assert {kind.name for _, _, kind in row} == {""} and sum(kind.calls for _, _, kind in row) == 2_000
 
 
 def test_a_lane_without_calls_has_no_rows() -> None:
@@ -80,8 +85,8 @@ def test_where_calls_end_is_told() -> None:
 
 def test_deep_calls_are_counted_not_drawn() -> None:
     report = with_many_calls(ten_long_tracks(400), 80)
-    for _lane, deeper, *rows in payload(report)["calls"]["lanes"]:
-        assert len(rows) == DEEPEST and deeper == 80 * 2 // 8
+    for one in payload(report)["calls"]["lanes"]:
+        assert len(one.rows) == DEEPEST and one.deeper == 80 * 2 // 8
 
 
 @pytest.mark.parametrize("of_each", [1, 8, 100, 5_000])
@@ -105,7 +110,7 @@ def test_boxes_never_overlap_and_sums_are_whole() -> None:
     for name, rows in _rows(report).items():
         for row in rows:
             assert all(before[1] <= after[0] for before, after in pairwise(row)), name
-        counted = [sum(kind[2] if len(kind) > 2 else 1 for _, _, kind in row) for row in rows]
+        counted = [sum(_calls_in(kind) for _, _, kind in row) for row in rows]
         assert counted == [625] * DEEPEST
 
 
@@ -113,10 +118,3 @@ def test_calls_of_a_childs_only_thread_are_on_its_lane() -> None:
     report = SAMPLES["process_pool"]()
     made = slices([(11, 200, 300, 0, 0)], (Function("count", "", 2),))
     assert list(_rows(replace(report, trace=replace(report.trace, slices=made)))) == ["worker 0"]
-
-
-def test_the_scripts_lose_their_comments_only() -> None:
-    code = _code()
-    assert "@param" not in code and "/**" not in code and "\n//" not in code
-    for kept in ("function concmagicUpgrade(", "function callsIn(", 'addEventListener("wheel"'):
-        assert kept in code

@@ -122,9 +122,7 @@ def test_ticks_stand_on_the_lane_that_printed() -> None:
     assert svg.count("h6l-3 5Z") == 3
     assert ">printed<" in svg
     packed = payload(printing())
-    assert packed["prints"] == [
-        [0, 10 * packed["wall"] // 100, 40 * packed["wall"] // 100, 40 * packed["wall"] // 100]
-    ]
+    assert packed["prints"] == [(0, [packed["wall"] * share // 100 for share in (10, 40, 40)])]
     assert PerfettoRenderer().render(printing()).count('"print"') == 4
 
 

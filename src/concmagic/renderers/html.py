@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import secrets
 import zlib
-from functools import cache
 from html import escape
-from importlib import resources
 from typing import Any
 
 from concmagic import sentences
 from concmagic.renderers.measure import one_line
 from concmagic.renderers.payload import payload
+from concmagic.renderers.script_text import resource, shipped
 from concmagic.renderers.svg import SvgRenderer
 from concmagic.renderers.svg_page import WIDTH
 from concmagic.report import Report
-
-_SCRIPTS = (
-    "timeline_model.js",
-    "timeline_paint.js",
-    "timeline_head.js",
-    "timeline_calls.js",
-    "timeline_panels.js",
-    "timeline_view.js",
-)
-_COMMENT = re.compile(r"/\*\*.*?\*/ ?|^\s*// .*?$", re.DOTALL | re.MULTILINE)
 
 
 class HtmlRenderer:
@@ -71,21 +59,9 @@ def _closed(question: str, picture: str) -> str:
 
 
 def _script(report: Report, identity: str) -> str:
-    code, style = _code(), _resource("timeline.css")
+    code, style = shipped(), resource("timeline.css")
     call = f"concmagicUpgrade({_json(identity)}, {_json(_packed(payload(report)))}, {_json(style)});"
     return f"<script>(() => {{\n{code}\n{call}\n}})();</script>"
-
-
-@cache
-def _code() -> str:
-    """The scripts as one, without comments and indentation: it stands in every output."""
-    whole = _COMMENT.sub("", "\n".join(_resource(name) for name in _SCRIPTS))
-    return "\n".join(line.strip() for line in whole.splitlines() if line.strip())
-
-
-def _resource(name: str) -> str:
-    folder = resources.files("concmagic.renderers") / "html_resources"
-    return (folder / name).read_text(encoding="utf-8")
 
 
 def _json(value: Any) -> str:

@@ -7,7 +7,7 @@ The size is bounded: how many boxes, lanes, words and flows there are depends on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.model.state_columns import StateColumns
 from concmagic.model.trace import Group, Track
+from concmagic.renderers import schema
 from concmagic.renderers.curves import thinned
 from concmagic.renderers.lanes import arrange
 from concmagic.renderers.loupe import typical_stretch
@@ -34,7 +35,7 @@ MOST_PRINTS = 250  # of one lane, four times as many of all
 _TOO_FINE = 1 / 300  # of the cell: a turn that is shorter cannot be seen at first
 
 
-def payload(report: Report) -> dict[str, Any]:
+def payload(report: Report) -> schema.Payload:
     """All that the script needs, as plain data for JSON."""
     placed, left_out = place(arrange(report))
     packer = Packer(report)
@@ -49,7 +50,20 @@ def payload(report: Report) -> dict[str, Any]:
     packed_calls = calls.pack(*places_of_calls(placed, numbers))
     notes += [sentences.calls_left_out(calls.left_out)] if calls.left_out else []
     return {
-        **_sentences(report, notes),
+        "headline": report.headline,
+        "chips": [schema.Chip(chip.label, chip.value, chip.note, chip.help) for chip in report.chips],
+        "band": [
+            schema.BandPart(
+                part.length_ns, sentences.band_label(part.length_ns, part.text), CODES[part.state]
+            )
+            for part in report.band
+        ],
+        "legend": [
+            schema.LegendEntry(CODES[total.state], total.label, sentences.duration(total.length_ns))
+            for total in report.legend
+        ],
+        "cost": schema.Cost(report.cost, report.cost_is_high),
+        "notes": notes,
         "unit": packer.unit_ns,
         "wall": packer.units(report.trace.wall_ns),
         "lanes": _lanes(report, placed, packer),
@@ -63,7 +77,7 @@ def payload(report: Report) -> dict[str, Any]:
             for finding, told in zip(report.findings, findings_told(report), strict=True)
         ],
         "marks": [
-            [cut(mark.label), packer.units(mark.start_ns), packer.units(mark.end_ns)]
+            schema.Mark(cut(mark.label), packer.units(mark.start_ns), packer.units(mark.end_ns))
             for mark in report.trace.marks[:500]
         ],
         "prints": _prints(report, placed, packer),
@@ -72,23 +86,7 @@ def payload(report: Report) -> dict[str, Any]:
         "source": _source(report),
         "themes": [as_plain(theme) for theme in THEMES],
         "font": FONT,
-        "words": sentences.PICTURE_WORDS,
-    }
-
-
-def _sentences(report: Report, notes: list[str]) -> dict[str, Any]:
-    return {
-        "headline": report.headline,
-        "chips": [[chip.label, chip.value, chip.note, chip.help] for chip in report.chips],
-        "band": [
-            [part.length_ns, sentences.band_label(part.length_ns, part.text), CODES[part.state]]
-            for part in report.band
-        ],
-        "legend": [
-            [CODES[total.state], total.label, sentences.duration(total.length_ns)] for total in report.legend
-        ],
-        "cost": [report.cost, report.cost_is_high],
-        "notes": notes,
+        "words": cast("schema.Words", sentences.PICTURE_WORDS),  # its lists are read as the schema says
     }
 
 
@@ -97,15 +95,14 @@ def _room_for_names(lanes: int) -> int:
     return min(max(30_000 // max(lanes, 1), 24), LONGEST)
 
 
-def _lanes(report: Report, placed: list[Placed], packer: Packer) -> list[list[Any]]:
+def _lanes(report: Report, placed: list[Placed], packer: Packer) -> list[schema.Lane]:
     longest, tells_threads = _room_for_names(len(placed)), len(report.trace.tracks) <= MOST_TOLD
     return [_lane(one, packer, longest, tells_threads) for one in placed]
 
 
-def _lane(placed: Placed, packer: Packer, longest: int, tells_threads: bool) -> list[Any]:
+def _lane(placed: Placed, packer: Packer, longest: int, tells_threads: bool) -> schema.Lane:
     lane = placed.lane
-    flags = lane.is_group + 2 * lane.is_fold + 4 * lane.machinery
-    outcome = {True: 1, False: 2, None: 0}[lane.ok]
+    flags = schema.GROUP * lane.is_group + schema.FOLD * lane.is_fold + schema.MACHINERY * lane.machinery
     track = lane.tracks[0]
     said = "" if track.outcome == "returned" else track.outcome  # the script has that word
     detail = ": ".join(word for word in (said, track.outcome_detail) if word)
@@ -113,17 +110,18 @@ def _lane(placed: Placed, packer: Packer, longest: int, tells_threads: bool) -> 
     if tells_threads and not lane.is_fold:
         detail = " · ".join(word for word in (detail, _of_thread(track)) if word)
     where = "" if lane.is_fold else cut(sentences.place(track.file, track.line))
-    return [
-        fit_columns_middle(one_line(lane.name), longest),
-        lane.depth,
-        flags,
-        outcome,
-        cut(lane.text),
-        placed.parent,
-        "" if lane.is_fold else cut(detail, 2 * LONGEST),
-        packer.place(where),
-        [packer.units(length) for length in _sums(packer.columns.only(lane.tracks), packer.groups_of(lane))],
-    ]
+    sums = _sums(packer.columns.only(lane.tracks), packer.groups_of(lane))
+    return schema.Lane(
+        name=fit_columns_middle(one_line(lane.name), longest),
+        depth=lane.depth,
+        flags=flags,
+        ending={True: schema.ENDED_WELL, False: schema.ENDED_BADLY, None: 0}[lane.ok],
+        text=cut(lane.text),
+        parent=placed.parent,
+        detail="" if lane.is_fold else cut(detail, 2 * LONGEST),
+        place=packer.place(where),
+        sums=[packer.units(length) for length in sums],
+    )
 
 
 def _of_thread(track: Track) -> str:
@@ -142,26 +140,34 @@ def _sums(columns: StateColumns, groups: Sequence[Group]) -> list[int]:
     return sums
 
 
-def _finding(finding: Finding, told: Told, numbers: dict[int, int], packer: Packer) -> list[Any]:
+def _finding(finding: Finding, told: Told, numbers: dict[int, int], packer: Packer) -> schema.Finding:
     lanes = [numbers[track] for track in finding.tracks[:50] if track in numbers]
     start, end = packer.units(finding.start_ns), packer.units(finding.end_ns)
-    return [finding.severity, told.message, told.hint, finding.lint, start, end, lanes]
+    return schema.Finding(
+        severity=finding.severity,
+        message=told.message,
+        hint=told.hint,
+        lint=finding.lint,
+        start=start,
+        end=end,
+        lanes=lanes,
+    )
 
 
-def _prints(report: Report, placed: list[Placed], packer: Packer) -> list[list[int]]:
-    """Of each lane that printed: its number, then when, as differences."""
+def _prints(report: Report, placed: list[Placed], packer: Packer) -> list[schema.Prints]:
+    """When each lane printed that did, as differences."""
     moments = moments_of(report.trace)
     finest = max(report.trace.wall_ns, 1) / MOST_PRINTS
-    found: list[list[int]] = []
+    found: list[schema.Prints] = []
     for number, one in enumerate(placed):
         times = [packer.units(at) for at in on_lane(one.lane, moments, finest)]
-        if times and sum(map(len, found)) < 4 * MOST_PRINTS:
+        if times and sum(1 + len(prints.steps) for prints in found) < 4 * MOST_PRINTS:
             steps = [after - before for before, after in zip([0, *times], times, strict=False)]
-            found.append([number, *steps])
+            found.append(schema.Prints(number, steps))
     return found
 
 
-def _loupe(report: Report, placed: list[Placed], packer: Packer) -> list[Any]:
+def _loupe(report: Report, placed: list[Placed], packer: Packer) -> list[schema.Stretch]:
     """From when to when a typical stretch reaches, and its name; nothing where the whole shows it."""
     hidden, wall = within_folds(placed), max(report.trace.wall_ns, 1)
     seen = [one.lane for index, one in enumerate(placed) if index not in hidden and not one.lane.is_fold]
@@ -170,10 +176,11 @@ def _loupe(report: Report, placed: list[Placed], packer: Packer) -> list[Any]:
     if stretch is None:
         return []
     start, end = packer.units(stretch.start_ns), packer.units(stretch.end_ns)
-    return [start, end, sentences.typical(sentences.duration(stretch.end_ns - stretch.start_ns))]
+    label = sentences.typical(sentences.duration(stretch.end_ns - stretch.start_ns))
+    return [schema.Stretch(start, end, label)]
 
 
-def _curve(report: Report, index: int, packer: Packer) -> list[Any]:
+def _curve(report: Report, index: int, packer: Packer) -> schema.Curve:
     curve = report.curves[index]
     peak = max(curve.values, default=0)
     cores = report.trace.build.cores if index == 1 else 0
@@ -181,7 +188,13 @@ def _curve(report: Report, index: int, packer: Packer) -> list[Any]:
     times = [packer.units(time) for time, _ in points]
     steps = [after - before for before, after in zip([0, *times], times, strict=False)]
     values = [round(value, 2) if value % 1 else int(value) for _, value in points]
-    return [curve.label, steps, values, max(peak, cores, 1), sentences.peak_of(peak, cores)]
+    return schema.Curve(
+        label=curve.label,
+        steps=steps,
+        values=values,
+        top=max(peak, cores, 1),
+        note=sentences.peak_of(peak, cores),
+    )
 
 
 def _source(report: Report) -> dict[str, str]:

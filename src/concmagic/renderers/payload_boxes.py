@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from concmagic import sentences
 from concmagic.model.state_columns import columns_of
 from concmagic.model.trace import Group
+from concmagic.renderers import schema
 from concmagic.renderers.lanes import Lane
 from concmagic.renderers.layout import NO_JOB, JobLabels, labels_of
 from concmagic.renderers.measure import one_line
@@ -21,6 +20,7 @@ MOST_KINDS = 1_500
 FOLD_BINS = 240
 LONGEST = 160  # characters of one name or label
 CODES = {state: code for code, state in enumerate(ORDER)}
+_NOTHING = schema.BoxKind(schema.NOTHING, full="", short="", place="", line=0)  # kind 0
 
 
 class Packer:
@@ -34,8 +34,8 @@ class Packer:
         self.unit_ns = 1
         while self._wall / self.unit_ns > 1_000_000:
             self.unit_ns *= 10
-        self.kinds: list[list[Any]] = [[-1, "", "", "", []]]  # 0: nothing is drawn
-        self._numbers: dict[tuple[Any, ...], int] = {}
+        self.kinds: list[schema.BoxKind | schema.MixedKind] = [_NOTHING]
+        self._numbers: dict[tuple[object, ...], int] = {}
         self._place_numbers = {"": 0}
         self.places = [""]  # where tracks were made: often the same place
         self.resolution_ns = 0.0  # of the lanes seen at first
@@ -97,22 +97,32 @@ class Packer:
         job = NO_JOB if lane.is_fold else self._jobs.at(lane.tracks[0].id, interval)
         code = CODES[interval.state]
         if len(self.kinds) >= MOST_KINDS:  # ever new details: keep the state, let the details go
-            return self._number((code, interval.state.value, interval.state.value, "", 0))
+            word = interval.state.value
+            return self._number(schema.BoxKind(code, full=word, short=word, place="", line=0))
         labels = labels_of(interval, job)
         full, short = labels[0], job.label or (labels[-2] if len(labels) > 1 else labels[0])
-        place = sentences.place(interval.file, interval.line)
-        return self._number((code, cut(full), cut(short), cut(place), 0 if interval.file else interval.line))
+        return self._number(
+            schema.BoxKind(
+                code,
+                full=cut(full),
+                short=cut(short),
+                place=cut(sentences.place(interval.file, interval.line)),
+                line=0 if interval.file else interval.line,
+            )
+        )
 
     def _shares(self, span: Span) -> int:
         """Shares in sixteenths: what is there at all stays visible, and few kinds are enough."""
-        fine = 16 if len(self.kinds) < MOST_KINDS else 4
-        parts = tuple(max(round(share * fine), 1) * (16 // fine) if share > 0 else 0 for share in span.shares)
-        return self._number((-2, parts))
+        fine = schema.SIXTEENTHS if len(self.kinds) < MOST_KINDS else 4
+        size = schema.SIXTEENTHS // fine
+        parts = [max(round(share * fine), 1) * size if share > 0 else 0 for share in span.shares]
+        return self._number(schema.MixedKind(schema.MIXED, parts))
 
-    def _number(self, key: tuple[Any, ...]) -> int:
+    def _number(self, kind: schema.BoxKind | schema.MixedKind) -> int:
+        key = (kind.code, *kind.shares) if isinstance(kind, schema.MixedKind) else kind
         if key not in self._numbers:
             self._numbers[key] = len(self.kinds)
-            self.kinds.append([-2, list(key[1])] if key[0] == -2 else list(key))
+            self.kinds.append(kind)
         return self._numbers[key]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.model.trace import Int32s, Int64s, Slices, Trace
+from concmagic.renderers import schema
 from concmagic.renderers.measure import fit_columns, one_line
 
 DEEPEST = 6  # rows under a lane
@@ -25,6 +26,7 @@ _BIN = 3  # bins wider than the resolution, as for states
 _LONGEST = 80  # characters of a name
 
 Place = tuple[int, int]  # number of the lane, id of its track
+_Kind = schema.CallKind | schema.CallsKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,17 +51,17 @@ class CallPacker:
         self._until_ns = trace.cost.calls_until_ns
         self._units = units
         self._unit_ns = unit_ns
-        self._kinds: list[Any] = [0]  # 0: nothing is drawn
-        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._kinds: list[_Kind] = [schema.CallKind("", "")]  # 0: nothing is drawn
+        self._numbers: dict[_Kind, int] = {}
         self.left_out = 0  # tracks that have calls, but no room for them
 
-    def pack(self, seen: Sequence[Place], folded: Sequence[Place]) -> dict[str, Any]:
-        """The kinds of boxes, and per lane its number, how many calls are deeper, and its rows."""
+    def pack(self, seen: Sequence[Place], folded: Sequence[Place]) -> schema.Calls:
+        """The kinds of boxes, and the rows of each lane."""
         lanes = [*self._lanes(seen, MOST_SEEN), *self._lanes(folded, MOST_FOLDED)]
         until = -1 if self._until_ns is None else self._units(self._until_ns)
         return {"kinds": self._kinds, "lanes": lanes, "until": until}
 
-    def _lanes(self, places: Sequence[Place], most: int) -> Iterator[list[Any]]:
+    def _lanes(self, places: Sequence[Place], most: int) -> Iterator[schema.LaneCalls]:
         ranges = [(lane, *_range_of(self._slices, track)) for lane, track in places]
         with_calls = [one for one in ranges if one[2] > one[1]]
         kept = with_calls[: most // _LEAST]
@@ -67,7 +69,8 @@ class CallPacker:
         room = min(most // max(len(kept), 1), MOST_OF_ONE)
         for lane, first, end in kept:
             calls = _calls_of(self._slices, first, end, min(DEEPEST, room))
-            yield [lane, calls.deeper, *self._rows(calls, _group_starts(calls, room, self._unit_ns))]
+            rows = self._rows(calls, _group_starts(calls, room, self._unit_ns))
+            yield schema.LaneCalls(lane, calls.deeper, rows)
 
     def _rows(self, calls: _Calls, starts: Int64s) -> list[list[int]]:
         """Per depth: length, kind, length, kind, …; kind 0 is a gap."""
@@ -88,19 +91,19 @@ class CallPacker:
         same = bool((calls.function[first:end] == calls.function[first]).all())
         name, place = self._named(int(calls.function[first])) if same else ("", "")
         if end - first == 1:
-            return self._number((name, place))
+            return self._number(schema.CallKind(name, place))
         spent = int((calls.end_ns[first:end] - calls.start_ns[first:end]).sum())
-        return self._number((name, place, end - first, sentences.duration(spent)))
+        return self._number(schema.CallsKind(name, place, end - first, sentences.duration(spent)))
 
     def _named(self, function: int) -> tuple[str, str]:
         called = self._slices.functions[function]
         name = fit_columns(one_line(called.name), _LONGEST)
         return name, fit_columns(one_line(sentences.place(called.file, called.line)), _LONGEST)
 
-    def _number(self, kind: tuple[Any, ...]) -> int:
+    def _number(self, kind: _Kind) -> int:
         if kind not in self._numbers:
             self._numbers[kind] = len(self._kinds)
-            self._kinds.append(list(kind))
+            self._kinds.append(kind)
         return self._numbers[kind]
 
 

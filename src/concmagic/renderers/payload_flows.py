@@ -6,14 +6,15 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from concmagic.model.trace import Flow, Trace, Track
+from concmagic.renderers import schema
 
 MOST = 800
 _ENDED_NS = 1_000_000  # a wait that goes on for no longer was ended: sampled ones end a moment late
 KINDS = ("spawn", "wake", "submit", "result", "send", "release", "join")
 
 
-def packed_flows(trace: Trace, lane_of: dict[int, int], units: Callable[[float], int]) -> list[list[int]]:
-    """Columns: kind, source lane, source time, target lane, target time; times as differences."""
+def packed_flows(trace: Trace, lane_of: dict[int, int], units: Callable[[float], int]) -> schema.Flows:
+    """The flows between lanes, as columns; times as differences."""
     flows = [flow for flow in trace.flows if flow.source in lane_of and flow.target in lane_of]
     if len(flows) > MOST:
         tracks = {track.id: track for track in trace.tracks}
@@ -22,13 +23,13 @@ def packed_flows(trace: Trace, lane_of: dict[int, int], units: Callable[[float],
         flows = flows[:MOST]
     flows.sort(key=lambda flow: flow.target_ns)
     times = [units(flow.target_ns) for flow in flows]
-    return [
-        [KINDS.index(flow.kind) for flow in flows],
-        [lane_of[flow.source] for flow in flows],
-        [time - units(flow.source_ns) for flow, time in zip(flows, times, strict=True)],
-        [lane_of[flow.target] for flow in flows],
-        [after - before for before, after in zip([0, *times], times, strict=False)],
-    ]
+    return schema.Flows(
+        kind=[KINDS.index(flow.kind) for flow in flows],
+        source=[lane_of[flow.source] for flow in flows],
+        ago=[time - units(flow.source_ns) for flow, time in zip(flows, times, strict=True)],
+        target=[lane_of[flow.target] for flow in flows],
+        steps=[after - before for before, after in zip([0, *times], times, strict=False)],
+    )
 
 
 def _wait_ended(flow: Flow, target: Track, starts: list[int]) -> int:

@@ -2,32 +2,38 @@
 
 const CALL = 18, CALL_BOX = 16, CALLS_END = 7;
 
-/** How high a lane is, with its calls if they are open. @param {any} scene @param {number} lane */
-function laneHeight(scene, lane) {
-  return scene.lanes[lane].callsOpen ? ROW + scene.calls.get(lane).rows.length * CALL + CALLS_END : ROW;
+/** The rows of a lane's calls, none where it has none. @param {Scene} scene @param {number} lane */
+function callRows(scene, lane) {
+  return scene.calls.get(lane)?.rows || [];
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {any} scene @param {number} lane @param {number} y */
+/** How high a lane is, with its calls if they are open. @param {Scene} scene @param {number} lane */
+function laneHeight(scene, lane) {
+  return scene.lanes[lane].callsOpen ? ROW + callRows(scene, lane).length * CALL + CALLS_END : ROW;
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} lane @param {number} y */
 function paintCalls(ctx, scene, lane, y) {
-  const { rows } = scene.calls.get(lane);
-  const look = { size: 11.5, colour: scene.theme.muted, align: "right", room: scene.left - 14 };
+  const rows = callRows(scene, lane);
+  /** @type {Writing} */ const look = { size: 11.5, colour: scene.theme.muted, align: "right", room: scene.left - 14 };
   write(ctx, scene, scene.data.words.callsOf, scene.left - 10, y + CALL_BOX / 2, look);
   ctx.save();
   ctx.beginPath();
   ctx.rect(scene.left - 1, y, scene.plot + 2, rows.length * CALL + CALLS_END);
   ctx.clip();
   paintNoCalls(ctx, scene, y, rows.length * CALL - 2);
-  rows.forEach((/** @type {Row} */ row, /** @type {number} */ depth) => {
+  rows.forEach((row, depth) => {
     for (const one of callsIn(row, scene.view, scene.left, scene.plot)) paintCall(ctx, scene, lane, depth, one, y + depth * CALL);
   });
   ctx.restore();
 }
 
-function paintCall(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ lane, /** @type {number} */ depth,
-  /** @type {{x: number, width: number, index: number}} */ one, /** @type {number} */ y) {
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} lane @param {number} depth
+ * @param {{x: number, width: number, index: number}} one @param {number} y */
+function paintCall(ctx, scene, lane, depth, one, y) {
   const { theme, data } = scene;
-  const kind = one.index < 0 ? null : data.calls.kinds[scene.calls.get(lane).rows[depth].kind[one.index]];
-  const several = !kind || kind.length > 3;
+  const kind = one.index < 0 ? null : data.calls.kinds[callRows(scene, lane)[depth].kind[one.index]];
+  const several = !kind || kind.calls > 0;
   const narrow = one.width < (several ? 22 : 3); // no outline: a row of them is one grey band, not a comb
   ctx.globalAlpha = narrow && several ? 0.45 : 1;
   ctx.fillStyle = narrow ? theme.muted : several ? theme.grid : theme.panel;
@@ -41,8 +47,9 @@ function paintCall(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {
   write(ctx, scene, callName(kind, data.words.calls), one.x + 5, y + CALL_BOX / 2 + 0.5, look);
 }
 
-function paintChosenCall(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ lane, /** @type {number} */ depth,
-  /** @type {{x: number, width: number, index: number}} */ one, /** @type {number} */ y) {
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} lane @param {number} depth
+ * @param {{x: number, width: number, index: number}} one @param {number} y */
+function paintChosenCall(ctx, scene, lane, depth, one, y) {
   const chosen = scene.selected;
   if (!chosen || chosen.lane !== lane || !chosen.call || chosen.call.depth !== depth || chosen.call.index !== one.index) return;
   ctx.strokeStyle = scene.theme.accent;
@@ -51,12 +58,13 @@ function paintChosenCall(/** @type {any} */ ctx, /** @type {any} */ scene, /** @
   ctx.lineWidth = 1;
 }
 
-/** From where on only states were recorded. */
-function paintNoCalls(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ y, /** @type {number} */ height) {
+/** From where on only states were recorded. @param {CanvasRenderingContext2D} ctx @param {Scene} scene
+ * @param {number} y @param {number} height */
+function paintNoCalls(ctx, scene, y, height) {
   const { data, theme, view, left, plot } = scene;
   if (data.calls.until < 0 || data.calls.until >= view.end) return;
   const x = Math.max(toX(view, left, plot, data.calls.until), left);
-  ctx.fillStyle = theme.states[5].stroke;
+  ctx.fillStyle = theme.states[UNKNOWN].stroke;
   ctx.fillRect(x, y, 1, height);
   const room = left + plot - x - 12;
   if (room > 60) write(ctx, scene, data.words.noCalls, x + 7, y + CALL_BOX / 2, { size: 11.5, colour: theme.muted, room });

@@ -1,13 +1,15 @@
 // Painting what stands above the lanes: the band "where it went", the curves, the axis and the marks.
 
-function paintBand(/** @type {any} */ ctx, /** @type {any} */ scene) {
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
+function paintBand(ctx, scene) {
   if (!scene.data.band.length) return;
   const { theme, left, plot, bandTop } = scene;
   const total = scene.data.wall * scene.data.unit || 1;
   write(ctx, scene, scene.data.words.where, left - 10, bandTop + BAND / 2, { colour: theme.muted, align: "right", room: left - 12 });
   let x = left;
   const outside = [];
-  for (const [length, label, code] of scene.data.band) {
+  for (const part of scene.data.band) {
+    const { length, label, code } = part;
     const width = length / total * plot;
     box(ctx, scene, code, x, bandTop, width, BAND);
     ctx.font = `650 13px ${scene.data.font}`;
@@ -16,13 +18,13 @@ function paintBand(/** @type {any} */ ctx, /** @type {any} */ scene) {
       if (theme.states[code].hatch === "dots") halo(ctx, theme.states[code], inside, x + 7, bandTop + BAND / 2 + 1);
       write(ctx, scene, inside, x + 7, bandTop + BAND / 2 + 1, { bold: true, colour: theme.states[code].ink });
     }
-    if (inside !== label) outside.push([length, label]);
+    if (inside !== label) outside.push(part);
     x += width;
   }
-  outside.sort((a, b) => b[0] - a[0]);
+  outside.sort((a, b) => b.length - a.length);
   const room = scene.ends - 14;
   if (room < 80) return;
-  outside.slice(0, 2).forEach(([, label], i) => {
+  outside.slice(0, 2).forEach(({ label }, i) => {
     const more = i === 1 && outside.length > 2 ? ` + ${outside.length - 2}` : "";
     const y = bandTop + (outside.length > 1 ? 6 + 15 * i : BAND / 2);
     ctx.font = `12px ${scene.data.font}`;
@@ -31,8 +33,9 @@ function paintBand(/** @type {any} */ ctx, /** @type {any} */ scene) {
   });
 }
 
-function paintCurve(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {any[]} */ curve, /** @type {number} */ i) {
-  const [label, , values, top, note] = curve;
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {Curve} curve @param {number} i */
+function paintCurve(ctx, scene, curve, i) {
+  const { label, values, top, note } = curve;
   const { theme, left, plot, view } = scene;
   const base = scene.curvesTop + i * 28 + CURVES[0];
   const times = scene.curveTimes[i];
@@ -45,7 +48,7 @@ function paintCurve(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type 
     ctx.lineTo(at(k + 1 < times.length ? times[k + 1] : scene.data.wall), y);
   }
   ctx.lineTo(left + plot, base);
-  const look = theme.states[i ? 0 : 3];
+  const look = theme.states[i ? RUNNING : WAITING];
   ctx.fillStyle = look.fill;
   ctx.strokeStyle = look.stroke;
   ctx.fill();
@@ -54,7 +57,8 @@ function paintCurve(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type 
   if (scene.ends > 80) write(ctx, scene, note, left + plot + 12, base - 8, { colour: theme.muted, room: scene.ends - 14 });
 }
 
-function paintAxis(/** @type {any} */ ctx, /** @type {any} */ scene) {
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
+function paintAxis(ctx, scene) {
   const { data, theme, left, plot, view, axisTop, height } = scene;
   const unit = data.unit;
   const step = tickStep((view.end - view.start) * unit, Math.max(Math.floor(plot / 96), 1));
@@ -65,10 +69,10 @@ function paintAxis(/** @type {any} */ ctx, /** @type {any} */ scene) {
     if (scene.width - x > 50) write(ctx, scene, tickLabel(k * step, step, view.end * unit), x + 5, axisTop + 12, { size: 12, colour: theme.muted });
   }
   const free = [0, 0];
-  for (const [label, from, to] of data.marks) {
-    if (to < view.start || from > view.end) continue;
-    const x = toX(view, left, plot, Math.max(from, view.start));
-    const end = toX(view, left, plot, Math.min(to, view.end));
+  for (const { label, start, end: until } of data.marks) {
+    if (until < view.start || start > view.end) continue;
+    const x = toX(view, left, plot, Math.max(start, view.start));
+    const end = toX(view, left, plot, Math.min(until, view.end));
     const level = free.findIndex((at) => x >= at);
     const y = axisTop - 17 * (Math.min(data.marks.length, 2) - Math.max(level, 0));
     ctx.strokeStyle = theme.muted;

@@ -2,37 +2,9 @@
 // Python has derived everything; this only scales and selects. Tested with node --test.
 
 /** @typedef {{start: number, end: number}} View  the visible stretch of time, in units */
-/** @typedef {{start: Float64Array, end: Float64Array, kind: Uint16Array}} Row  boxes of one lane */
 /** @typedef {{x: number, width: number, kind: number, index: number, shares: number[] | null}} Box */
 
-const STATES = 6;
 const FINEST = 1.5; // pixels: what is narrower is merged into shares
-
-/** JSON out of base64 of its zlib stream. @param {string} packed @returns {Promise<any>} */
-async function unpack(packed) {
-  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return JSON.parse(await new Response(stream).text());
-}
-
-/** Unpack one lane's boxes from [length, kind, length, kind, …]; kind 0 is a gap.
- * @param {number[]} packed @returns {Row} */
-function unpackRow(packed) {
-  const start = [], end = [], kind = [];
-  let at = 0;
-  for (let i = 0; i < packed.length; i += 2) {
-    const next = at + packed[i];
-    if (packed[i + 1]) { start.push(at); end.push(next); kind.push(packed[i + 1]); }
-    at = next;
-  }
-  return { start: Float64Array.from(start), end: Float64Array.from(end), kind: Uint16Array.from(kind) };
-}
-
-/** Running sums: differences back to values. @param {number[]} steps @returns {number[]} */
-function undelta(steps) {
-  let at = 0;
-  return steps.map((step) => (at += step));
-}
 
 /** The first index whose value is above `limit`, in ascending values.
  * @param {ArrayLike<number>} values @param {number} limit */
@@ -75,7 +47,7 @@ function held(start, span, wall) {
 }
 
 /** The boxes to draw: those in view, runs of too narrow ones merged per few pixels into shares.
- * @param {Row} row @param {any[][]} kinds @param {View} view @param {number} left @param {number} width
+ * @param {Row} row @param {Kind[]} kinds @param {View} view @param {number} left @param {number} width
  * @returns {Box[]} */
 function boxesIn(row, kinds, view, left, width) {
   const boxes = [];
@@ -87,7 +59,7 @@ function boxesIn(row, kinds, view, left, width) {
     if (!run) return;
     const total = Math.max(run.end - run.x, 0.01);
     boxes.push(run.one >= 0
-      ? { x: run.x, width: total, kind: row.kind[run.one], index: run.one, shares: sharesOf(kinds[row.kind[run.one]]) }
+      ? { x: run.x, width: total, kind: row.kind[run.one], index: run.one, shares: kinds[row.kind[run.one]].shares }
       : { x: run.x, width: total, kind: 0, index: -1, shares: run.sums.map((sum) => sum / total) });
     run = null;
   };
@@ -96,7 +68,7 @@ function boxesIn(row, kinds, view, left, width) {
     const end = left + (Math.min(row.end[i], view.end) - view.start) * scale;
     if (end - x >= FINEST) {
       flush();
-      boxes.push({ x, width: end - x, kind: row.kind[i], index: i, shares: sharesOf(kinds[row.kind[i]]) });
+      boxes.push({ x, width: end - x, kind: row.kind[i], index: i, shares: kinds[row.kind[i]].shares });
       continue;
     }
     const bin = Math.floor(x / (2 * FINEST));
@@ -110,16 +82,10 @@ function boxesIn(row, kinds, view, left, width) {
   return boxes;
 }
 
-/** The shares of a merged kind, null of a plain one. @param {any[]} kind @returns {number[] | null} */
-function sharesOf(kind) {
-  return kind[0] === -2 ? kind[1].map((/** @type {number} */ part) => part / 16) : null;
-}
-
-/** @param {number[]} sums @param {any[]} kind @param {number} length */
-function addShares(sums, kind, length) {
-  const shares = sharesOf(kind);
-  if (shares) shares.forEach((share, code) => { sums[code] += share * length; });
-  else if (kind[0] >= 0) sums[kind[0]] += length;
+/** @param {number[]} sums @param {Kind} kind @param {number} length */
+function addShares(sums, { code, shares }, length) {
+  if (shares) shares.forEach((share, i) => { sums[i] += share * length; });
+  else if (code !== NOTHING) sums[code] += length;
 }
 
 /** The box of a lane at a time, or the nearest one within `reach`; -1 for none.
@@ -134,19 +100,14 @@ function boxAt(row, time, reach) {
 /** The lanes to draw: a lane is seen when all above it are open.
  * @param {{parent: number, open: boolean}[]} lanes @returns {number[]} */
 function seenLanes(lanes) {
-  const seen = [], shown = [];
+  /** @type {number[]} */ const seen = [];
+  /** @type {boolean[]} */ const shown = [];
   for (let i = 0; i < lanes.length; i++) {
     const parent = lanes[i].parent;
     shown[i] = parent < 0 || (shown[parent] && lanes[parent].open);
     if (shown[i]) seen.push(i);
   }
   return seen;
-}
-
-/** The calls of each lane that has any: rows by depth, and how many calls are deeper than the last row.
- * @param {any[][]} lanes @returns {Map<number, {deeper: number, rows: Row[]}>} */
-function unpackCalls(lanes) {
-  return new Map(lanes.map(([lane, deeper, ...rows]) => [lane, { deeper, rows: rows.map(unpackRow) }]));
 }
 
 /** The upper edges of the lanes seen, one below the other, and the lower edge of the last.
@@ -186,14 +147,14 @@ function callsIn(row, view, left, width) {
 }
 
 /** What a box of calls is called: a name, "12 × name" or "12 shorter calls".
- * @param {any[]} kind  [name, place], or [name or "", place, how many, time in all] @param {string[]} words */
-function callName(kind, words) {
-  if (kind.length < 4) return kind[0];
-  return (kind[0] ? words[0] : words[1]).replace("{n}", () => kind[2].toLocaleString("en")).replace("{name}", () => kind[0]);
+ * @param {CallBox} kind @param {CallWords} words */
+function callName({ name, calls }, words) {
+  if (!calls) return name;
+  return (name ? words.several : words.shorter).replace("{n}", () => calls.toLocaleString("en")).replace("{name}", () => name);
 }
 
 /** The flows that begin or end in a stretch of one lane.
- * @param {{source: number[], target: number[], sourceAt: number[], targetAt: number[]}} flows
+ * @param {Arrows} flows
  * @param {number} lane @param {number} start @param {number} end @returns {number[]} */
 function flowsOf(flows, lane, start, end) {
   const found = [];
@@ -205,7 +166,7 @@ function flowsOf(flows, lane, start, end) {
   return found;
 }
 
-/** A length of time as a reader writes it; the same words as in Python. @param {number} ns */
+/** A length of time as a reader writes it; the same words as in Python. @param {number} ns @returns {string} */
 function duration(ns) {
   if (ns < 0) return "-" + duration(-ns);
   if (ns < 999.5) return `${ns.toFixed(0)} ns`;
@@ -232,15 +193,7 @@ function tickStep(span, most) {
 /** A tick's time, in the unit that fits the axis' end, as exact as the step needs.
  * @param {number} time @param {number} step @param {number} end  all in ns */
 function tickLabel(time, step, end) {
-  const units = /** @type {[number, string][]} */ ([[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]]);
-  const [size, unit] = units.find((pair) => end >= pair[0]) || units[3];
+  /** @type {[number, string]} */ const [size, unit] = end >= 1e9 ? [1e9, "s"] : end >= 1e6 ? [1e6, "ms"] : end >= 1e3 ? [1e3, "µs"] : [1, "ns"];
   const decimals = Math.max(0, -Math.floor(Math.log10(step / size) + 1e-9));
   return time ? `${(time / size).toFixed(decimals)} ${unit}` : `0 ${unit}`;
-}
-
-if (typeof module !== "undefined" && module.exports) {
-  module.exports = {
-    unpack, unpackRow, undelta, firstAbove, toX, toTime, zoomed, panned, boxesIn, boxAt, seenLanes, flowsOf,
-    unpackCalls, stackLanes, laneAt, callsIn, callName, duration, tickStep, tickLabel,
-  };
 }

@@ -2,8 +2,10 @@
 
 const ROW = 29, TALL = 23, THIN = 15, BAND = 26, CURVES = [24, 18];
 
+/** @typedef {{size?: number, bold?: boolean, colour?: string, align?: CanvasTextAlign, room?: number, fit?: typeof fitted}} Writing */
+
 /** Where things stand for a width: names left, outcomes right, the lanes between.
- * @param {any} scene @param {number} width */
+ * @param {Scene} scene @param {number} width */
 function measureScene(scene, width) {
   scene.width = width;
   scene.left = Math.min(Math.max(width * 0.175, 84), 170);
@@ -15,7 +17,7 @@ function measureScene(scene, width) {
   scene.top = scene.axisTop + 24;
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {any} scene */
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
 function paint(ctx, scene) {
   const { theme } = scene;
   ctx.setTransform(scene.dpr, 0, 0, scene.dpr, 0, 0);
@@ -24,7 +26,7 @@ function paint(ctx, scene) {
   ctx.textBaseline = "middle";
   ctx.lineWidth = 1;
   paintBand(ctx, scene);
-  scene.data.curves.forEach((/** @type {any} */ curve, /** @type {number} */ i) => paintCurve(ctx, scene, curve, i));
+  scene.data.curves.forEach((curve, i) => paintCurve(ctx, scene, curve, i));
   paintAxis(ctx, scene);
   ctx.save();
   ctx.beginPath();
@@ -37,13 +39,13 @@ function paint(ctx, scene) {
   ctx.restore();
 }
 
-/** The upper edge of a lane. @param {any} scene @param {number} row */
+/** The upper edge of a lane. @param {Scene} scene @param {number} row */
 function rowTop(scene, row) {
   return scene.top + scene.tops[row] - scene.scroll;
 }
 
-/** @param {any} ctx @param {any} scene @param {string} text @param {number} x @param {number} y
- * @param {{size?: number, bold?: boolean, colour?: string, align?: string, room?: number, fit?: typeof fitted}} look */
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {string} text @param {number} x @param {number} y
+ * @param {Writing} look */
 function write(ctx, scene, text, x, y, look = {}) {
   ctx.font = `${look.bold ? "650 " : ""}${look.size || 13}px ${scene.data.font}`;
   ctx.fillStyle = look.colour || scene.theme.text;
@@ -51,7 +53,7 @@ function write(ctx, scene, text, x, y, look = {}) {
   ctx.fillText(look.room === undefined ? text : (look.fit || fitted)(ctx, text, look.room), x, y);
 }
 
-/** @param {any} ctx @param {string} text @param {number} room */
+/** @param {CanvasRenderingContext2D} ctx @param {string} text @param {number} room */
 function fitted(ctx, text, room) {
   if (ctx.measureText(text).width <= room) return text;
   let low = 0, high = Math.min(text.length, 80);
@@ -63,7 +65,7 @@ function fitted(ctx, text, room) {
 }
 
 /** A name shortened in its middle: what tells it from its siblings is at the end.
- * @param {any} ctx @param {string} text @param {number} room */
+ * @param {CanvasRenderingContext2D} ctx @param {string} text @param {number} room */
 function fittedName(ctx, text, room) {
   if (ctx.measureText(text).width <= room) return text;
   let low = 0, high = Math.min(text.length, 60);
@@ -76,17 +78,16 @@ function fittedName(ctx, text, room) {
   return low ? shown(low) : "";
 }
 
-/** What a state is filled with: a colour or a hatching. @param {any} scene @param {number} code */
+/** What a state is filled with: a colour or a hatching. @param {Scene} scene @param {number} code */
 function fillOf(scene, code) {
   const look = scene.theme.states[code];
   if (!look.hatch) return look.fill;
-  if (!scene.patterns[code]) scene.patterns[code] = hatching(look, scene.dpr);
-  return scene.patterns[code];
+  return (scene.patterns[code] ||= hatching(look, look.hatch, scene.dpr));
 }
 
-/** @param {any} look @param {number} dpr */
-function hatching(look, dpr) {
-  const size = look.hatch === "dots" ? 5 : 8;
+/** @param {Look} look @param {"cross" | "diagonal" | "dots"} hatch @param {number} dpr */
+function hatching(look, hatch, dpr) {
+  const size = hatch === "dots" ? 5 : 8;
   const tile = document.createElement("canvas");
   tile.width = tile.height = Math.round(size * dpr);
   const ctx = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
@@ -94,17 +95,17 @@ function hatching(look, dpr) {
   ctx.fillStyle = look.fill;
   ctx.fillRect(0, 0, size, size);
   ctx.strokeStyle = look.hatch_colour;
-  ctx.lineWidth = look.hatch === "diagonal" ? 2 : 1.3;
+  ctx.lineWidth = hatch === "diagonal" ? 2 : 1.3;
   const shape = { cross: "M0 0L8 8M8 0L0 8", diagonal: "M-2 2L2 -2M0 8L8 0M6 10L10 6", dots: "M2 2h1.5" };
-  ctx.stroke(new Path2D(shape[/** @type {"cross"} */ (look.hatch)]));
+  ctx.stroke(new Path2D(shape[hatch]));
   const pattern = /** @type {CanvasPattern} */ (ctx.createPattern(tile, "repeat"));
   pattern.setTransform(new DOMMatrix().scale(size / tile.width));
   return pattern;
 }
 
-/** A filled, outlined rectangle in a state's look. */
-function box(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ code,
-  /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ width, /** @type {number} */ height) {
+/** A filled, outlined rectangle in a state's look. @param {CanvasRenderingContext2D} ctx @param {Scene} scene
+ * @param {number} code @param {number} x @param {number} y @param {number} width @param {number} height */
+function box(ctx, scene, code, x, y, width, height) {
   ctx.fillStyle = fillOf(scene, code);
   ctx.strokeStyle = scene.theme.states[code].stroke;
   ctx.beginPath();
@@ -114,14 +115,17 @@ function box(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number
   if (width > 3) ctx.stroke();
 }
 
-function line(/** @type {any} */ ctx, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ toX, /** @type {number} */ toY) {
+/** @param {CanvasRenderingContext2D} ctx @param {number} x @param {number} y @param {number} toX
+ * @param {number} toY */
+function line(ctx, x, y, toX, toY) {
   ctx.beginPath();
   ctx.moveTo(x, y);
   ctx.lineTo(toX, toY);
   ctx.stroke();
 }
 
-function paintLane(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ row) {
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} row */
+function paintLane(ctx, scene, row) {
   const { theme, left, plot } = scene;
   const number = scene.seen[row];
   const lane = scene.lanes[number];
@@ -151,11 +155,13 @@ function paintLane(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {
   ctx.restore();
 }
 
-function paintEnd(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {any} */ lane, /** @type {number} */ middle) {
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {Scene["lanes"][number]} lane
+ * @param {number} middle */
+function paintEnd(ctx, scene, lane, middle) {
   const { theme } = scene;
   const end = scene.left + scene.plot;
-  const failed = lane.outcome === 2;
-  const sign = ["", "✓", "✗"][lane.isFold && !failed ? 0 : lane.outcome];
+  const { failed } = lane;
+  const sign = failed ? "✗" : lane.ending === ENDED_WELL && !lane.isFold ? "✓" : "";
   const at = lane.isFold && !failed ? end + 12 : end + 30;
   const room = scene.width - at - 2;
   write(ctx, scene, sign, end + 12, middle, { size: 14, bold: true, colour: failed ? theme.bad : theme.good });
@@ -164,30 +170,33 @@ function paintEnd(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {a
   const size = lane.isFold ? 11.5 : 12.5;
   ctx.font = `${size}px ${scene.data.font}`;
   const isTooLong = lane.isFold && ctx.measureText(lane.text).width > room;
-  const text = isTooLong ? lane.text.split(" · ").pop() : lane.text; // of p50 · p95 · max, the last
+  const text = isTooLong ? lane.text.replace(/.* · /, "") : lane.text; // of p50 · p95 · max, the last
   write(ctx, scene, text, at, middle, { size, bold: failed, colour, room });
 }
 
-/** Quiet states first, then the loud ones over them: a sliver of work is not painted over. */
-function paintBoxes(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ number, /** @type {number} */ y) {
+/** Quiet states first, then the loud ones over them: a sliver of work is not painted over.
+ * @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} number @param {number} y */
+function paintBoxes(ctx, scene, number, y) {
   const { theme, kinds } = scene;
   const boxes = boxesIn(scene.rows[number], kinds, scene.view, scene.left, scene.plot);
   const loud = [];
   for (const one of boxes) {
     if (one.shares) paintShares(ctx, scene, one, y);
-    else if (theme.states[kinds[one.kind][0]].thin) paintPlain(ctx, scene, number, one, y);
+    else if (theme.states[kinds[one.kind].code].thin) paintPlain(ctx, scene, number, one, y);
     else loud.push(one);
   }
   for (const one of loud) paintPlain(ctx, scene, number, one, y);
   ctx.globalAlpha = 1;
 }
 
-function paintPlain(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {number} */ number, /** @type {Box} */ one, /** @type {number} */ y) {
-  const kind = scene.kinds[one.kind];
-  const look = scene.theme.states[kind[0]];
+/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} number @param {Box} one
+ * @param {number} y */
+function paintPlain(ctx, scene, number, one, y) {
+  const { code, full, short } = scene.kinds[one.kind];
+  const look = scene.theme.states[code];
   const height = look.thin ? THIN : TALL;
-  ctx.globalAlpha = scene.highlight < 0 || scene.highlight === kind[0] ? 1 : 0.16;
-  box(ctx, scene, kind[0], one.x, y + (ROW - height) / 2, one.width, height);
+  ctx.globalAlpha = scene.highlight < 0 || scene.highlight === code ? 1 : 0.16;
+  box(ctx, scene, code, one.x, y + (ROW - height) / 2, one.width, height);
   const chosen = scene.selected;
   if (chosen && chosen.lane === number && chosen.index === one.index && one.index >= 0) {
     ctx.strokeStyle = scene.theme.accent;
@@ -198,14 +207,15 @@ function paintPlain(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type 
   if (one.width < 26) return;
   const size = look.thin ? 11.5 : 13;
   ctx.font = `${look.thin ? "" : "650 "}${size}px ${scene.data.font}`;
-  const label = [kind[1], kind[2], scene.data.words.states[kind[0]]].find((words) => ctx.measureText(words).width <= one.width - 12);
+  const label = [full, short, scene.data.words.states[code]].find((words) => ctx.measureText(words).width <= one.width - 12);
   if (!label) return;
   if (look.hatch === "dots") halo(ctx, look, label, one.x + 7, y + ROW / 2 + 0.5);
   write(ctx, scene, label, one.x + 7, y + ROW / 2 + 0.5, { size, bold: !look.thin, colour: look.ink });
 }
 
-/** Dots behind letters make them hard to read. */
-function halo(/** @type {any} */ ctx, /** @type {any} */ look, /** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y) {
+/** Dots behind letters make them hard to read. @param {CanvasRenderingContext2D} ctx @param {Look} look
+ * @param {string} text @param {number} x @param {number} y */
+function halo(ctx, look, text, x, y) {
   ctx.textAlign = "left";
   ctx.strokeStyle = look.fill;
   ctx.lineWidth = 4;
@@ -214,8 +224,9 @@ function halo(/** @type {any} */ ctx, /** @type {any} */ look, /** @type {string
   ctx.lineWidth = 1;
 }
 
-/** Shares as a stack, the loud states from the base line up. */
-function paintShares(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type {Box} */ one, /** @type {number} */ y) {
+/** Shares as a stack, the loud states from the base line up. @param {CanvasRenderingContext2D} ctx
+ * @param {Scene} scene @param {Box} one @param {number} y */
+function paintShares(ctx, scene, one, y) {
   let at = y + (ROW + TALL) / 2;
   const from = Math.round(one.x * scene.dpr) / scene.dpr; // whole device pixels: no seams between neighbours
   const to = Math.round((one.x + one.width) * scene.dpr) / scene.dpr;
@@ -229,8 +240,8 @@ function paintShares(/** @type {any} */ ctx, /** @type {any} */ scene, /** @type
   });
 }
 
-/** Who woke whom, for what is selected. */
-function paintArrows(/** @type {any} */ ctx, /** @type {any} */ scene) {
+/** Who woke whom, for what is selected. @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
+function paintArrows(ctx, scene) {
   const { theme, flows } = scene;
   ctx.strokeStyle = ctx.fillStyle = theme.text;
   ctx.lineWidth = 1.6;
