@@ -134,9 +134,17 @@ function recolour(picture) {
 }
 
 /** An element that begins something whenever it comes into a document (a notebook takes cells out and puts them back),
- * and aborts it when it leaves. Its class is one for the page: it can never be taken back.
- * @param {(ended: AbortSignal) => void} begin */
+ * and aborts it when it leaves. @param {(ended: AbortSignal) => void} begin */
 function lifeline(begin) {
+  let life = new AbortController();
+  const element = document.createElement(lifelineName());
+  element.addEventListener("joined", () => { life = new AbortController(); begin(life.signal); });
+  element.addEventListener("left", () => life.abort());
+  return element;
+}
+
+/** The name of its class, which is one for the page and can never be taken back: it must refer to no picture. */
+function lifelineName() {
   const name = "concmagic-lifeline";
   if (!customElements.get(name)) {
     customElements.define(name, class extends HTMLElement {
@@ -144,11 +152,7 @@ function lifeline(begin) {
       disconnectedCallback() { this.dispatchEvent(new Event("left")); }
     });
   }
-  let life = new AbortController();
-  const element = document.createElement(name);
-  element.addEventListener("joined", () => { life = new AbortController(); begin(life.signal); });
-  element.addEventListener("left", () => life.abort());
-  return element;
+  return name;
 }
 
 /** Follow the page's theme and the room there is, until it has ended. @param {Picture} picture @param {AbortSignal} ended */
@@ -164,5 +168,5 @@ function follow(picture, ended) {
     for (const one of [room, sight, theme]) one.disconnect();
     cancelAnimationFrame(picture.pending);
     picture.pending = 0;
-  });
+  }, { once: true });
 }
