@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cells import BenchCell
-from concmagic.recording.calls.process_tracer import LEFT_OUT
+from concmagic.interpreter.viztracer_tracer import LEFT_OUT
 from concmagic.recording.calls.recorder import BUFFER_LIMIT, SPARE_ENTRIES
 
 # Those that concmagic itself gives its tracer.

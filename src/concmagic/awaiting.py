@@ -15,7 +15,13 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.reading import code_of, running_loop
+from concmagic.interpreter.notebook_internals import (
+    code_as_it_is,
+    code_that_calls_magics,
+    code_that_runs_cells,
+    code_that_runs_code,
+)
+from concmagic.interpreter.reading import running_loop
 from concmagic.runners.users_runner import uses_asyncio
 
 _MOST_AROUND = 2  # frames of wrappers around IPython's own function
@@ -66,21 +72,20 @@ class AwaitTransformer:
         and not where `%autoawait` names another runner, which our own code could not run under."""
         if not self._shell.autoawait or not uses_asyncio(self._shell):
             return False
-        kind = type(self._shell)
         callers = {frame.f_code for frame in _callers(getframe())}
-        if code_of(kind, "run_code", at_import=False) in callers:
+        if code_that_runs_code(self._shell) in callers:
             return False
-        by_run_cell = code_of(kind, "_run_cell", at_import=False) in callers
+        by_run_cell = code_that_runs_cells(self._shell) in callers
         return not (by_run_cell and running_loop() is not None)
 
 
 def was_awaited(shell: Any) -> bool:
     """Called in a magic: whether the cell's code awaits what the magic answers."""
-    magic_call = code_of(type(shell), "run_cell_magic", at_import=False)
+    magic_call = code_that_calls_magics(shell)
     callers = _callers(getframe())
     for frame in callers:
         if frame.f_code is magic_call or (magic_call is None and frame.f_code.co_name == "run_cell_magic"):
-            as_it_is = getattr(type(shell).run_cell_magic, "__code__", None) is frame.f_code
+            as_it_is = code_as_it_is(shell) is frame.f_code
             # What somebody has put around it calls it for the cell.
             nearest = islice(callers, 1 if as_it_is else 1 + _MOST_AROUND)
             return any(_is_awaiting_cell(each.f_code) for each in nearest)

@@ -6,11 +6,12 @@ from typing import Any
 
 from concmagic.cell import Cell
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.notebook_internals import cell_numbers
 
 
 def cell_of(shell: Any, magic: str, line: str, body: str) -> Cell:
     """The cell whose magic runs right now."""
-    names: dict[str, int] = getattr(shell.compile, "_filename_map", {})
+    names = cell_numbers(shell)
     file = _file_that_runs(names)
     raw = _raw_text(shell)
     if file is None or not _ends_with(raw, body):  # the magic was called by code: its text is its own

@@ -19,8 +19,6 @@ _IN_A_FORK = re.compile(
 _IN_A_CALLBACK = re.compile(r"Error in callback <bound method DisplayPublisher\._on_post_execute .*\n")
 # And where a second click meets it as it formats the traceback of the first: this, and its own traceback.
 _IN_A_TRACEBACK = "Unexpected exception formatting exception. Falling back to standard exception\n"
-# And a worker that goes on, as the click met it in a job, after another was met half-way through a message.
-_HALF_A_MESSAGE = re.compile(r"_ForkingPickler\.loads\(res\)[^A-Z]*(EOFError|_pickle\.UnpicklingError)")
 _OF_A_CELL = ("active children", "children", "open files", "threads", "native threads", "tasks")
 _STOPPED_S = 5.0  # from a click to the end of what does not clean up: a second, and a busy machine
 _LATE_S = 4.0  # the picture, children that load what records, and a busy machine
@@ -66,8 +64,7 @@ def _strange_words(cell: Cell, run: Run, wanted: Run) -> Iterator[str]:
     if "/concmagic/" in run.traceback_text:
         yield f"a frame of ours in the traceback: {run.traceback_text}"
     ipythons = len(cell.clicks) > 1 and _IN_A_TRACEBACK in run.stdout
-    pythons = _IN_A_FORK.search(run.stderr) or _HALF_A_MESSAGE.search(run.stderr)
-    if ipythons or (pythons and run.ename == "KeyboardInterrupt"):
+    if ipythons or (_IN_A_FORK.search(run.stderr) and run.ename == "KeyboardInterrupt"):
         return
     for word in ("concmagic/", "Traceback (most"):
         if word in run.stderr and word not in wanted.stderr:

@@ -48,7 +48,7 @@ WAITS = {
     "recording/children/watch.py: os.waitid(kind, whom, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "WNOHANG",
     "recording/children/signals.py: poll.poll()": "in a thread of ours, for as long as the child lives",
     "recording/children/signals.py: select.poll()": "makes one",
-    "recording/calls/layout_check.py: lock.acquire()": "a lock made the line before: nobody else knows it",
+    "interpreter/viztracer_check.py: lock.acquire()": "a lock made the line before: nobody else knows it",
     "recording/sampler/helper.py: select.poll()": "makes one",
     "recording/sampler/helper.py: self._socket.recv(most)": "the socket does not block",
     "recording/sampler/helper.py: os.waitpid(middle, os.WNOHANG)": "WNOHANG",
@@ -125,7 +125,7 @@ def test_every_wait_of_ours_has_a_limit() -> None:
 def test_locks_are_taken_by_one_helper() -> None:
     found = {f"{file}: {text}" for file, tree in sources() for text in plain_withs(tree)}
     probes = {  # no locks
-        "recording/locks/stack.py: probe",  # it looks at who enters it
+        "interpreter/value_stack.py: probe",  # it looks at who enters it
         "runners/loop_worker.py: self._interrupts",  # keeps interrupts away
     }
     assert found - probes == set(PLAIN_WITH)

@@ -15,7 +15,7 @@ import multiprocessing.spawn, multiprocessing.queues, multiprocessing.synchroniz
 before = set(sys.modules)
 from concmagic.recording.children import inside
 from concmagic.recording.children.recorders import ChildRecorders
-from concmagic.recording.calls import library
+from concmagic.interpreter import viztracer_library as library
 library.know({file!r})
 recorders = ChildRecorders("auto", 300_000)
 recorders.load()
@@ -32,7 +32,7 @@ print(json.dumps([started, seen["calls"].events, viztracer.snaptrace.Tracer is l
 _WITH_TRIO = """
 import json, sys
 {first}
-from concmagic.recording.calls import library
+from concmagic.interpreter import viztracer_library as library
 from concmagic.recording.calls.recorder import CallRecorder
 {known}
 calls = CallRecorder("auto")

@@ -55,7 +55,7 @@ def test_no_other_module_reads_a_clock(module: str) -> None:
 
 def test_only_what_stands_in_for_the_loops_own_timer_sees_the_users_time() -> None:
     asking = {module for module in MODULES if "users_time" in (ROOT / module).read_text(encoding="utf-8")}
-    assert asking == {"clock.py", "recording/tasks/scheduling.py"}
+    assert asking == {"clock.py", "interpreter/task_scheduling.py"}
 
 
 @pytest.mark.parametrize("order", ["frozen before", "frozen after"])

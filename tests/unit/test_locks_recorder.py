@@ -27,11 +27,11 @@ import pytest
 from tests.unit.lock_programs import EXACT, READS_STACKS, Seen, check, recorded, until, until_asleep
 
 from concmagic import sentences
+from concmagic.interpreter import value_stack as stack
+from concmagic.interpreter.foreign_frames import Frames, locks_at
 from concmagic.recording import before_end
-from concmagic.recording.locks import stack
 from concmagic.recording.locks.addresses import LockAddresses
 from concmagic.recording.locks.callers import Chains
-from concmagic.recording.locks.frames import Frames, locks_at
 from concmagic.recording.locks.naming import names_of
 from concmagic.recording.locks.recorder import LockRecorder
 

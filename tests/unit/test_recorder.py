@@ -16,8 +16,9 @@ import pytest
 
 from concmagic import sentences
 from concmagic.importing.calls.decode import ANONYMOUS, Calls, decode
+from concmagic.interpreter import viztracer_tracer as process_tracer
 from concmagic.recording import ours
-from concmagic.recording.calls import process_tracer, recorder
+from concmagic.recording.calls import recorder
 from concmagic.recording.calls.recorder import CallRecorder
 from concmagic.records.recording import RawCalls
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from concmagic.recording.sampler import gil_address
+from concmagic.interpreter import gil
 from concmagic.recording.sampler import recorder as sampler
 from concmagic.recording.sampler.recorder import Sampler
 from concmagic.recording.sampler.thread import Rows, Thread
@@ -213,7 +213,7 @@ def test_where_system_calls_are_not_shown_there_are_state_letters():
 
 
 def test_gil_lies_where_the_interpreters_own_waits_are_seen():
-    place = gil_address.find()
+    place = gil.find()
     assert place is not None
     base = next(
         int(line.partition("-")[0], 16)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, open_files, rows_of, sampled, together, until
 
-from concmagic.recording.sampler import gil_address
+from concmagic.interpreter import gil
 from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors, _address
 from concmagic.recording.sampler.holder import UNTOLD
@@ -149,7 +149,7 @@ def test_a_holder_off_the_cores_is_seen_too() -> None:
 
 
 def test_the_holders_words_are_found_once_in_this_interpreter() -> None:
-    place = gil_address.find()
+    place = gil.find()
     assert place is not None
     assert place.holder > 0 and place.native > 0
 
@@ -270,7 +270,7 @@ def test_a_busy_cell_is_sampled_500_times_a_second_but_for_what_the_machine_take
         while not enough.is_set():
             sum(range(500))
 
-    place = gil_address.find()
+    place = gil.find()
     assert place is not None
     where = [str(os.getpid()), *map(str, (place.offset, place.size, place.holder, place.native)), place.file]
     threads = [threading.Thread(target=computing) for _ in range(2)]

@@ -6,6 +6,7 @@ import platform
 import sys
 
 from concmagic._version import __version__
+from concmagic.interpreter.build import runs_without_gil
 from concmagic.model.trace import Build
 from concmagic.records.recording import Recording
 
@@ -15,7 +16,7 @@ def build(recording: Recording) -> Build:
     return Build(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
-        free_threaded=free_threaded(),
+        free_threaded=runs_without_gil(),
         platform=_platform(),
         concmagic=__version__,
         viztracer=_version_of("viztracer"),
@@ -25,11 +26,6 @@ def build(recording: Recording) -> Build:
         sampling_asked_ns=_period_ns(recording.samples.asked_hz) if recording.samples is not None else 0,
         gil_asked=recording.samples is not None and recording.samples.knows_gil,
     )
-
-
-def free_threaded() -> bool:
-    """Whether this interpreter runs without the GIL."""
-    return not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def sampling_ns(recording: Recording) -> int:

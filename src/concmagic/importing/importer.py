@@ -31,6 +31,7 @@ from concmagic.importing.threads.import_samples import Holding, Samples, import_
 from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
 from concmagic.importing.threads.import_waits import with_results
 from concmagic.importing.threads.process_joins import process_joins
+from concmagic.interpreter.build import runs_without_gil
 from concmagic.model.trace import (
     Flights,
     Flow,
@@ -236,7 +237,7 @@ class _Importer:
         self, process: ProcessRecord, threads: list[Track], calls: ImportedCalls, context: ThreadContext
     ) -> tuple[list[Track], list[Track]]:
         """The threads with the holder on their waits, and the GIL's own track where it kept them waiting."""
-        if import_build.free_threaded():
+        if runs_without_gil():
             return threads, []
         try:
             return import_gil(process, threads, calls.threads, context)

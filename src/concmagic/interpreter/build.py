@@ -11,3 +11,8 @@ from typing import Final
 
 # The documented text of `python -VV`. `sysconfig` knows it as Py_GIL_DISABLED, and costs a child up to 9 ms.
 FREE_THREADED: Final = "free-threading build" in sys.version
+
+
+def runs_without_gil() -> bool:
+    """Whether this interpreter runs without the GIL at this moment."""
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()

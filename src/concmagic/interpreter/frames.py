@@ -1,4 +1,4 @@
-"""The calling frame, also where `sys._getframe` was taken away or stands for something else."""
+"""The calling frame, also where `sys._getframe` is missing or something else; frames of ours hidden."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ def _chosen() -> Callable[..., FrameType]:
 
 
 getframe = _chosen()
+
+
+def hide_frame(error: BaseException, frames: int = 1) -> None:
+    """Take the calling frame out of what an error tells, or more of the outermost; then raise it bare.
+
+    For wrappers that do more than those below: a bare `raise` adds no entry again.
+    """
+    trace = error.__traceback__
+    for _ in range(frames):
+        if trace is not None:
+            trace = trace.tb_next
+    error.__traceback__ = trace
 
 
 def standing_at(frame: FrameType, function: Callable[[], Any]) -> Callable[[], Any]:

@@ -7,12 +7,12 @@ connections may have been made in this one.
 
 from __future__ import annotations
 
-import _socket
 import os
 from contextlib import suppress
 from typing import Any
 
-from concmagic.recording.patches import Patches
+from concmagic.interpreter import c_calls
+from concmagic.interpreter.patches import Patches
 from concmagic.recording.quiet import watched
 
 _MOST = 1_000  # addresses
@@ -35,7 +35,7 @@ class HostRecorder:
 
     def start(self) -> None:
         """Stand in for what looks names up."""
-        self._patches.wrap(_socket, "getaddrinfo", lambda original: watched(original, _note))
+        self._patches.wrap(*c_calls.host_lookup(), lambda original: watched(original, _note))
 
     def stop(self) -> None:
         """Put it back, unless somebody has replaced it since."""

@@ -7,10 +7,10 @@ them as the user's.
 from __future__ import annotations
 
 import _thread
-import ctypes
 from collections.abc import Callable
 
 from concmagic import sentences
+from concmagic.interpreter.c_calls import hide
 from concmagic.recording import quiet
 
 FAREWELL_S = 2.0  # that a thread of ours gets to end: it waits for nothing, but the cores may be taken
@@ -26,19 +26,6 @@ def add(native_id: int) -> None:
 def remove(native_id: int) -> None:
     """Call last thing in it: the operating system gives the number out again."""
     _native_ids.discard(native_id)
-
-
-def hide() -> None:
-    """In a thread of ours: from here on no profiler or tracer is told of what it does, ours neither.
-
-    A profiler that takes the calls of all threads for those of one, as cProfile does from Python 3.12 on,
-    would else take the user's functions for what ours called.
-    """
-    state = ctypes.pythonapi["PyThreadState_Get"]
-    state.restype, state.argtypes = ctypes.c_void_p, ()
-    enter = ctypes.pythonapi["PyThreadState_EnterTracing"]
-    enter.restype, enter.argtypes = None, (ctypes.c_void_p,)
-    enter(state())
 
 
 def contains(native_id: int) -> bool:

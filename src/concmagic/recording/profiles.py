@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import hide_frame
+from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
-from concmagic.recording.patches import Patches
-from concmagic.recording.quiet import hide_frame
 
 MODULE = "cProfile"
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep

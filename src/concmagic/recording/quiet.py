@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from concmagic import sentences
+from concmagic.interpreter.frames import hide_frame
 from concmagic.recording.guards import guarded
 
 _failed: dict[str, str] = {}  # by the name of what was called: the first error in noting it
@@ -25,18 +26,6 @@ def problems() -> list[str]:
 def note_loss(sentence: str) -> None:
     """Keep a sentence for `problems`, where what failed runs in the user's thread and has nobody to tell."""
     _losses[sentence] = None
-
-
-def hide_frame(error: BaseException, frames: int = 1) -> None:
-    """Take the calling frame out of what an error tells, or more of the outermost; then raise it bare.
-
-    For wrappers that do more than those below: a bare `raise` adds no entry again.
-    """
-    trace = error.__traceback__
-    for _ in range(frames):
-        if trace is not None:
-            trace = trace.tb_next
-    error.__traceback__ = trace
 
 
 def noter(function: Any) -> Callable[[BaseException], None]:

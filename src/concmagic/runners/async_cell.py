@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from asyncio import tasks
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.cell import Outcome, Program
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.running_loops import hide_task, show_task
 from concmagic.options import Options
 from concmagic.runners.cell_tasks import CellTasks, StopTasks
 from concmagic.runners.interrupts import Interrupts
@@ -76,14 +75,11 @@ def _uncounted(task: asyncio.Task[Any] | None) -> Iterator[None]:
     if task is None:
         yield
         return
-    borrowed(tasks, "_unregister_task", _nothing)(task)
+    hide_task(task)
     try:
         yield
     finally:
-        borrowed(tasks, "_register_task", _nothing)(task)
-
-
-def _nothing(task: object) -> None: ...
+        show_task(task)
 
 
 def _take_over(context: contextvars.Context) -> None:

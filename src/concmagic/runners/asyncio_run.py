@@ -12,13 +12,25 @@ import functools
 import signal
 import sys
 import types
-from asyncio import base_events, events, runners, tasks
+from asyncio import base_events, runners, tasks
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from concmagic.interpreter import reading
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.running_loops import (
+    CHECK_RUNNING,
+    LOOP_METHODS,
+    RUNNING_LOOP,
+    UVLOOPS_ASYNCIO,
+    asked_of,
+    enter_task,
+    leave_task,
+    running_loop,
+    set_running_loop,
+    signal_handler,
+)
 from concmagic.on_import import on_import
 from concmagic.runners.kernel_loop import KernelLoop, kernel_loop_of_the_cell
 
@@ -31,7 +43,6 @@ _IDLE = (
     "",
     runners.__name__,
 )
-_LOOP = ("_run_once", "run_forever", "run_until_complete")
 
 
 @contextmanager
@@ -47,7 +58,7 @@ def loops_of_the_cell() -> Iterator[KernelLoop | None]:
     with _put_back(kernel_loop), ExitStack() as patches:
         loop_class = base_events.BaseEventLoop
         patches.enter_context(_replaced(loop_class, "run_forever", _stepping_aside(kernel_loop)))
-        patches.enter_context(_replaced(loop_class, "_check_running", _stepping_aside(kernel_loop)))
+        patches.enter_context(_replaced(loop_class, CHECK_RUNNING, _stepping_aside(kernel_loop)))
         patches.enter_context(_replaced(loop_class, "run_until_complete", _where_it_belongs(kernel_loop)))
         patches.enter_context(_replaced(runners, "events", lambda real: _StandIn(real, kernel_loop)))
         if sys.version_info >= (3, 14):
@@ -62,9 +73,8 @@ def _allow_uvloop(uvloop: Any, kernel_loop: asyncio.AbstractEventLoop, patches: 
     if not hasattr(uvloop, "Loop"):
         return
     patches.enter_context(_replaced(uvloop.Loop, "run_forever", _stepping_aside(kernel_loop)))
-    asks = "__asyncio"  # on 3.11 `uvloop.run` itself asks asyncio whether a loop runs
-    if hasattr(uvloop, asks):
-        patches.enter_context(_replaced(uvloop, asks, lambda real: _StandIn(real, kernel_loop)))
+    if hasattr(uvloop, UVLOOPS_ASYNCIO):
+        patches.enter_context(_replaced(uvloop, UVLOOPS_ASYNCIO, lambda real: _StandIn(real, kernel_loop)))
 
 
 def _allow_anyio(anyio: Any, kernel_loop: asyncio.AbstractEventLoop, patches: ExitStack) -> None:
@@ -92,8 +102,8 @@ def cancels_main_task(frame: types.FrameType | None) -> bool:
     if runner is None:
         return False
     self, task = runner.f_locals.get("self"), runner.f_locals.get("task")
-    on_signal = reading.borrowed(self, "_on_sigint")
-    if on_signal is None or task is None or task.done() or getattr(self, "_interrupt_count", 1):
+    on_signal = signal_handler(self)
+    if on_signal is None or task is None or task.done():
         return False
     on_signal(signal.SIGINT, frame, task)
     return True
@@ -104,7 +114,7 @@ def _idle_runner(frame: types.FrameType | None) -> types.FrameType | None:
     while frame is not None and _module(frame) in _IDLE:
         if _module(frame) == runners.__name__:
             return frame if frame.f_code.co_qualname == "Runner.run" else None
-        if _module(frame) == base_events.__name__ and frame.f_code.co_name not in _LOOP:
+        if _module(frame) == base_events.__name__ and frame.f_code.co_name not in LOOP_METHODS:
             return None
         frame = frame.f_back
     return None
@@ -125,16 +135,17 @@ class _StandIn(types.ModuleType):
         super().__init__(real.__name__)
         self._real = real
         self._kernel_loop = kernel_loop
+        setattr(self, RUNNING_LOOP, self._asked)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def _get_running_loop(self) -> asyncio.AbstractEventLoop | None:
-        running: asyncio.AbstractEventLoop | None = self._real._get_running_loop()
+    def _asked(self) -> asyncio.AbstractEventLoop | None:
+        running: asyncio.AbstractEventLoop | None = asked_of(self._real)
         return None if running is self._kernel_loop else running
 
     def set_event_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        if self._real._get_running_loop() is not self._kernel_loop:
+        if asked_of(self._real) is not self._kernel_loop:
             self._real.set_event_loop(loop)
 
 
@@ -146,16 +157,16 @@ def _events_for_gather(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[type
     """
 
     def make(real: types.ModuleType) -> types.ModuleType:
-        def _get_running_loop() -> Any:
-            running = real._get_running_loop()
+        def asked() -> Any:
+            running = asked_of(real)
             if running is not kernel_loop:
                 return running
-            asked = getframe(1).f_locals.get("coros_or_futures", ())
-            elsewhere = any(asyncio.isfuture(each) and each.get_loop() is not running for each in asked)
+            given = getframe(1).f_locals.get("coros_or_futures", ())
+            elsewhere = any(asyncio.isfuture(each) and each.get_loop() is not running for each in given)
             return None if elsewhere else running
 
         stand_in = types.ModuleType(real.__name__)
-        vars(stand_in).update(vars(real), _get_running_loop=_get_running_loop)
+        vars(stand_in).update(vars(real), **{RUNNING_LOOP: asked})
         return stand_in
 
     return make
@@ -172,7 +183,7 @@ def _where_it_belongs(kernel_loop: Any) -> Callable[[Any], Any]:
         @functools.wraps(original)
         def run_until_complete(self: Any, future: Any) -> Any:
             is_kernels = asyncio.isfuture(future) and future.get_loop() is kernel_loop
-            if is_kernels and events._get_running_loop() is kernel_loop:
+            if is_kernels and running_loop() is kernel_loop:
                 self = kernel_loop
             return original(self, future)
 
@@ -187,7 +198,7 @@ def _stepping_aside(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[Any], A
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def function(first: Any, /, *args: Any, **options: Any) -> Any:
-            if first is kernel_loop or events._get_running_loop() is not kernel_loop:
+            if first is kernel_loop or running_loop() is not kernel_loop:
                 return original(first, *args, **options)
             with _aside(kernel_loop):
                 return original(first, *args, **options)
@@ -204,38 +215,27 @@ def _put_back(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     try:
         yield
     finally:
-        if events._get_running_loop() is not loop:
-            events._set_running_loop(loop)
+        if running_loop() is not loop:
+            set_running_loop(loop)
         current = asyncio.current_task(loop)
         if current is not task and current is not None:
-            _leave(loop, current)
+            leave_task(loop, current)
         if current is not task and task is not None:
-            _enter(loop, task)
+            enter_task(loop, task)
 
 
 @contextmanager
 def _aside(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     task = asyncio.current_task(loop)
     if task is not None:
-        _leave(loop, task)
-    events._set_running_loop(None)
+        leave_task(loop, task)
+    set_running_loop(None)
     try:
         yield
     finally:
-        events._set_running_loop(loop)
+        set_running_loop(loop)
         if task is not None:
-            _enter(loop, task)
-
-
-def _leave(loop: asyncio.AbstractEventLoop, task: Any) -> None:
-    reading.borrowed(tasks, "_leave_task", _nothing)(loop, task)
-
-
-def _enter(loop: asyncio.AbstractEventLoop, task: Any) -> None:
-    reading.borrowed(tasks, "_enter_task", _nothing)(loop, task)
-
-
-def _nothing(loop: object, task: object) -> None: ...
+            enter_task(loop, task)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import types
 from typing import Any
 
 from concmagic.cell import Outcome
+from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.runners import tracebacks
 from concmagic.runners.pending_jobs import PendingJobs
 from concmagic.runners.reach import GRACE_S, Again, Click, Clicks, may_raise_at
@@ -141,8 +142,8 @@ def _cancel(task: asyncio.Task[Any]) -> None:
 
 def _wake_cancelled(task: asyncio.Task[Any]) -> None:
     """Wake a task as if what it awaits had been cancelled, and leave that alone."""
-    awaited: Any = getattr(task, "_fut_waiter", None)
-    for callback, context in [*(getattr(awaited, "_callbacks", None) or ())]:
+    awaited: Any = asyncio_fields.awaited(task)
+    for callback, context in asyncio_fields.callbacks(awaited):
         if getattr(callback, "__self__", None) is task:
             awaited.remove_done_callback(callback)
             instead = task.get_loop().create_future()
@@ -169,7 +170,7 @@ def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
 
 
 def _is_loop(frame: types.FrameType) -> bool:
-    return frame.f_code.co_name in ("_run_once", "run_forever") and _is_asyncio(frame)
+    return frame.f_code.co_name in running_loops.LOOP_METHODS[:2] and _is_asyncio(frame)
 
 
 def _is_asyncio(frame: types.FrameType) -> bool:

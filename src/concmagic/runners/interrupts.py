@@ -22,10 +22,10 @@ from concmagic.bounded import held
 from concmagic.clock import monotonic_ns
 from concmagic.errors import NoTimeoutError
 from concmagic.interpreter import build
+from concmagic.interpreter.thread_frames import handled_in, thread_frames
 from concmagic.recording.before_end import look_before_end
 from concmagic.recording.children import forking
 from concmagic.recording.ours import FAREWELL_S, OwnThread
-from concmagic.recording.thread_frames import handled_in, thread_frames
 from concmagic.runners.delivery import Delivery
 from concmagic.runners.reach import is_noting_lock
 

@@ -21,15 +21,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import types
-from asyncio import tasks
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from concmagic import sentences
+from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.reading import running_loop
-from concmagic.recording.tasks.hooks import is_asyncios
+from concmagic.interpreter.task_steps import is_asyncios
 from concmagic.runners.nested_run import HiddenTasks, NestedRun
 
 
@@ -42,7 +42,7 @@ class KernelLoop:
         self._hidden = HiddenTasks(loop)
         self._run: NestedRun | None = None
         self._over = False
-        self._signals = set(getattr(loop, "_signal_handlers", ()))
+        self._signals = asyncio_fields.signals_handled(loop)
         self._did_nothing: list[str] = []
         self.was_run = False
 
@@ -60,7 +60,9 @@ class KernelLoop:
     def run_forever(self) -> None:
         """Run the loop on inside the cell, until it is stopped."""
         if not self._is_free():
-            self._original("_check_running")()  # 3.13.0 finds that out too late, and ends the outer run
+            self._original(
+                running_loops.CHECK_RUNNING
+            )()  # 3.13.0 finds that out too late, and ends the outer run
             return self._original("run_forever")()  # type: ignore[no-any-return]
         self.was_run = True
         self._hidden.hide_all()
@@ -72,9 +74,9 @@ class KernelLoop:
             run.raise_interrupt()  # one that arrived since the last round
         return None
 
-    def _check_running(self) -> None:
+    def _refuse_if_running(self) -> None:
         if not self._is_free():
-            self._original("_check_running")()
+            self._original(running_loops.CHECK_RUNNING)()
 
     def stop(self) -> None:
         """End the nested run; where there is none, nothing: it would end the kernel."""
@@ -94,8 +96,8 @@ class KernelLoop:
 
     def begin(self) -> None:
         """Put ours before those of the loop's class, for this loop alone."""
-        for name in _NAMES:
-            setattr(self._loop, name, getattr(self, name))
+        for name, own in _NAMES.items():
+            setattr(self._loop, name, getattr(self, own))
 
     def end(self) -> None:
         """Take ours away, and put right what the cell has ended or left."""
@@ -119,7 +121,13 @@ class KernelLoop:
             self._did_nothing.append(name)
 
 
-_NAMES = ("run_forever", "_check_running", "stop", "close")
+# Methods of a loop, and what stands in for them.
+_NAMES = {
+    "run_forever": "run_forever",
+    running_loops.CHECK_RUNNING: "_refuse_if_running",
+    "stop": "stop",
+    "close": "close",
+}
 
 
 @contextmanager
@@ -138,20 +146,13 @@ def kernel_loop_of_the_cell(loop: asyncio.AbstractEventLoop) -> Iterator[KernelL
 
 def _can_be_run_on(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether all is there that a nested run reads and replaces, and `nest_asyncio` is not at work."""
-    run_once = getattr(type(loop), "_run_once", None)
-    has_all = all(hasattr(loop, name) for name in (*_NAMES, "_ready", "_stopping", "_write_to_self"))
-    steps = hasattr(tasks, "_enter_task") and hasattr(tasks, "_leave_task")
-    return run_once is not None and is_asyncios(run_once) and has_all and steps
+    return is_asyncios(running_loops.can_nest(loop))
 
 
 def _put_right(loop: Any, signals: set[int]) -> None:
     """A script's last lines have shut down what the next cell needs; its handlers ended with the script."""
-    if getattr(loop, "_executor_shutdown_called", False) or getattr(
-        loop._default_executor, "_shutdown", False
-    ):
-        loop._executor_shutdown_called, loop._default_executor = False, None
-    loop._asyncgens_shutdown_called = False
-    for signum in set(getattr(loop, "_signal_handlers", ())) - signals:
+    asyncio_fields.open_again(loop)
+    for signum in asyncio_fields.signals_handled(loop) - signals:
         with suppress(ValueError, RuntimeError):  # not in the main thread
             loop.remove_signal_handler(signum)
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from concmagic import sentences
-
-_UNBOUND = re.compile(r"local variable '(\w+)'")
+from concmagic.interpreter.told_in_texts import unbound_name
 
 
 def explain_unbound(error: BaseException, file: str) -> None:
     """A name that the body reads and assigns: say that `global` would make it the notebook's."""
     if not isinstance(error, UnboundLocalError) or not _is_raised_by_body(error, file):
         return
-    found = _UNBOUND.search(str(error))
-    if found is not None:
-        error.add_note(sentences.is_local_to_item(found[1]))
+    name = unbound_name(error)
+    if name:
+        error.add_note(sentences.is_local_to_item(name))
 
 
 def _is_raised_by_body(error: BaseException, file: str) -> bool:

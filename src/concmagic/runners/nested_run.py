@@ -17,13 +17,13 @@ import asyncio
 import functools
 import os
 import types
-from asyncio import events, tasks
+from asyncio import events
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from concmagic.interpreter.reading import borrowed
-from concmagic.recording.tasks.hooks import RUN_CODES
+from concmagic.interpreter import asyncio_fields, running_loops
+from concmagic.interpreter.task_steps import RUN_CODES
 from concmagic.runners.cell_tasks import _may_raise
 
 _KERNEL_PACKAGES = frozenset({"ipykernel", "IPython"})  # not tornado: servers of the user's are made of it
@@ -44,7 +44,7 @@ class HiddenTasks:
 
     def hide(self, task: asyncio.Task[Any]) -> None:
         """Hide this one."""
-        borrowed(tasks, "_unregister_task", _left_alone)(task)
+        running_loops.hide_task(task)
         self._hidden.append(task)
 
     def show_all(self) -> None:
@@ -52,7 +52,7 @@ class HiddenTasks:
         while self._hidden:
             task = self._hidden.pop()
             if not task.done():
-                borrowed(tasks, "_register_task", _left_alone)(task)
+                running_loops.show_task(task)
 
 
 class NestedRun:
@@ -63,41 +63,42 @@ class NestedRun:
         self._hidden = hidden
         self._interrupted = False
         self.by_tornado = by_tornado  # started by `IOLoop.start`, which ends it by `IOLoop.stop`
-        self.kernel_stops = bool(loop._stopping)
+        self.kernel_stops = asyncio_fields.is_stopping(loop)
 
     def run(self) -> None:
         """Run until the loop is stopped, or an exception ends it that ends loops."""
         loop = self._loop
-        outer: deque[events.Handle] = loop._ready
+        outer: deque[events.Handle] = asyncio_fields.ready_of(loop)
         expected, task = len(outer), asyncio.current_task(loop)
         if task is not None:
-            tasks._leave_task(loop, task)
-        loop._ready = ready = _Ready(outer, self._hidden)
+            running_loops.leave_task(loop, task)
+        ready = _Ready(outer, self._hidden)
+        asyncio_fields.set_ready(loop, ready)
         try:
             self._rounds(ready)
         finally:
-            loop._ready = outer
+            asyncio_fields.set_ready(loop, outer)
             ready.close()
             while len(outer) < expected:
                 outer.append(_nothing(loop))
-            loop._stopping = self.kernel_stops
+            asyncio_fields.set_stopping(loop, self.kernel_stops)
             if task is not None:
-                tasks._enter_task(loop, task)
+                running_loops.enter_task(loop, task)
 
     def defers(self, frame: types.FrameType | None) -> bool:
         """Whether an interrupt in this frame is raised later, as it was not met in code of the cell's."""
         if _may_raise(frame, asyncio.current_task(self._loop) is not None) or _is_in_c_function(frame):
             return False
         self._interrupted = True
-        self._loop._write_to_self()
+        asyncio_fields.wake(self._loop)
         return True
 
     def _rounds(self, ready: _Ready) -> None:
         while True:
             ready.take_over()
-            self._loop._run_once()
+            running_loops.run_once(self._loop)
             self.raise_interrupt()
-            if self._loop._stopping:
+            if asyncio_fields.is_stopping(self._loop):
                 return
 
     def raise_interrupt(self) -> None:
@@ -132,7 +133,7 @@ class _Ready(deque[events.Handle]):
 
     def append(self, handle: events.Handle) -> None:
         """Add a callback; every way in comes here."""
-        task: Any = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+        task: Any = getattr(asyncio_fields.callback_of(handle), "__self__", None)
         if not self._open:
             self._outer.append(handle)
         elif isinstance(task, asyncio.Task) and _is_kernels(task):
@@ -167,14 +168,11 @@ def _is_of_kernel(file: str) -> bool:
     return not _KERNEL_PACKAGES.isdisjoint(file.replace(os.sep, "/").split("/"))
 
 
-def _left_alone(task: object) -> None: ...
-
-
 def _is_in_c_function(frame: types.FrameType | None) -> bool:
     """Whether the loop itself has called a function written in C, as `call_soon(time.sleep, 1)` has it."""
     if frame is None or frame.f_code not in RUN_CODES:
         return False
-    callback: Any = getattr(frame.f_locals.get("self"), "_callback", None)
+    callback: Any = asyncio_fields.running_callback(frame)
     while isinstance(callback, functools.partial):
         callback = callback.func
     return isinstance(callback, types.BuiltinFunctionType) and isinstance(callback.__self__, types.ModuleType)

@@ -7,11 +7,12 @@ the interrupt may still want them.
 from __future__ import annotations
 
 import queue
-import sys
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+
+from concmagic.interpreter import executor_internals
 
 
 class PendingJobs:
@@ -22,10 +23,10 @@ class PendingJobs:
 
     def cancel(self) -> None:
         """Cancel them; safe to call in a signal handler."""
-        for jobs in list(_thread_pools().values()):
+        for jobs in list(executor_internals.thread_pools().values()):
             if not self._before.read(jobs):
                 _cancel_queued(jobs)
-        for manager in list(_process_pools()):
+        for manager in list(executor_internals.process_pools()):
             if not self._before.read(manager):
                 _cancel_pending(manager)
 
@@ -37,7 +38,10 @@ class Workers:
     """
 
     def __init__(self) -> None:
-        self._known = [weakref.ref(pool) for pool in (*_thread_pools().values(), *_process_pools())]
+        self._known = [
+            weakref.ref(pool)
+            for pool in (*executor_internals.thread_pools().values(), *executor_internals.process_pools())
+        ]
 
     def read(self, jobs: Any) -> bool:
         """Whether they read this queue, or this manager fed them."""
@@ -45,8 +49,8 @@ class Workers:
 
     def may_belong_to(self, pool: Any) -> bool:
         """Whether this pool had workers then, as far as one can tell: one of another make may have had."""
-        jobs = getattr(pool, "_work_queue", None)
-        manager = getattr(pool, "_executor_manager_thread", None)
+        jobs = executor_internals.queue_of(pool)
+        manager = executor_internals.manager_of(pool)
         if jobs is None and manager is None:
             return True
         return self.read(jobs) or self.read(manager) or not _is_listed(manager)
@@ -54,26 +58,17 @@ class Workers:
 
 def cancel_jobs_of(pool: Any) -> None:
     """Cancel what this one pool has not begun; safe to call in a signal handler."""
-    if hasattr(pool, "_work_queue"):
-        _cancel_queued(pool._work_queue)
-    manager = getattr(pool, "_executor_manager_thread", None)
+    jobs = executor_internals.queue_of(pool)
+    if jobs is not None:
+        _cancel_queued(jobs)
+    manager = executor_internals.manager_of(pool)
     if manager is not None:
         _cancel_pending(manager)
 
 
 def _is_listed(manager: Any) -> bool:
     """Other makes of process pools (loky) keep lists of their own."""
-    return manager is None or any(manager is known for known in _process_pools())
-
-
-def _thread_pools() -> Any:
-    module = sys.modules.get("concurrent.futures.thread")
-    return getattr(module, "_threads_queues", {})
-
-
-def _process_pools() -> Any:
-    module = sys.modules.get("concurrent.futures.process")
-    return getattr(module, "_threads_wakeups", {})
+    return manager is None or any(manager is known for known in executor_internals.process_pools())
 
 
 def _cancel_queued(jobs: Any) -> None:

@@ -21,25 +21,18 @@ Where the answer is not known it is no: a second click is always there.
 
 from __future__ import annotations
 
-import dis
 from asyncio import CancelledError, all_tasks
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 from concmagic.clock import monotonic
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter import executor_internals, running_loops
+from concmagic.interpreter.asyncio_fields import default_executor
+from concmagic.interpreter.exception_table import has_handler
 from concmagic.recording.children.forking import is_forking
 from concmagic.recording.tasks.origin import place_of
 from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
-
-# Classes whose `with` block is left only when the workers are done, by module and name. The Pool of
-# multiprocessing is none: its exit ends the workers, and must not be cut before it has.
-_POOLS = {
-    ("concurrent.futures._base", "Executor"),
-    ("joblib.parallel", "Parallel"),
-    ("pebble.pool.base_pool", "BasePool"),
-}
 
 _LOCKS, _MOST_NOTING = "concmagic.recording.locks.monitor", 12  # frames
 
@@ -153,7 +146,7 @@ def _exit_at(frame: FrameType) -> Again | None:
         return None
     names = frame.f_locals
     pool = names.get(code.co_varnames[0])
-    if not any((kind.__module__, kind.__name__) in _POOLS for kind in type(pool).__mro__):
+    if not any((kind.__module__, kind.__name__) in executor_internals.POOLS for kind in type(pool).__mro__):
         return None
     errors = (value for value in _flat(names) if isinstance(value, (KeyboardInterrupt, CancelledError)))
     error = next(errors, None)
@@ -170,17 +163,17 @@ def _end_of_loop_at(frame: FrameType) -> Again | None:
     """`asyncio.run` on its way out, where it waits for the threads of the loop's own executor."""
     if frame.f_code.co_name != "close" or frame.f_globals.get("__name__") != "asyncio.runners":
         return None
-    loop = getattr(frame.f_locals.get("self"), "_loop", None)
+    loop = running_loops.runners_loop(frame.f_locals.get("self"))
     tasks = all_tasks(loop) if loop is not None else ()
     if [getattr(task.get_coro(), "__name__", "") for task in tasks] != ["shutdown_default_executor"]:
         return None
-    return Again(KeyboardInterrupt(), getattr(loop, "_default_executor", None))
+    return Again(KeyboardInterrupt(), default_executor(loop))
 
 
 def _waits_for_tasks(frame: FrameType | None) -> bool:
     """Whether `asyncio.run` is on its way out, and waits for tasks that it has cancelled."""
     while frame is not None and place_of(frame.f_code.co_filename) != "user":
-        if frame.f_code.co_name == "_cancel_all_tasks":
+        if frame.f_code.co_name == running_loops.CANCEL_ALL:
             return frame.f_globals.get("__name__") == "asyncio.runners"
         frame = frame.f_back
     return False
@@ -193,13 +186,5 @@ def _is_lost(error: BaseException, frame: FrameType | None, handled: BaseExcepti
     while frame is not None and frame is not last.tb_frame:
         frame = frame.f_back
     if frame is None:
-        return not _has_handler(last.tb_frame.f_code, last.tb_lasti)
+        return not has_handler(last.tb_frame.f_code, last.tb_lasti)
     return frame.f_lasti == last.tb_lasti and place_of(frame.f_code.co_filename) != "user"
-
-
-def _has_handler(code: CodeType, place: int) -> bool:
-    """Whether an exception raised there meets an `except`, `finally` or `with`; True where unknown."""
-    parse = borrowed(dis, "_parse_exception_table")
-    if parse is None:
-        return True
-    return any(entry.start <= place < entry.end for entry in parse(code))

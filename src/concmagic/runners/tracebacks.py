@@ -15,6 +15,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from concmagic.interpreter import notebook_internals
+
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
@@ -52,7 +54,7 @@ class _PlainFailure:
         self._before = (shell.custom_exceptions, shell.CustomTB)
         self._hook = (type(error),), self._show
         shell.custom_exceptions, shell.CustomTB = self._hook
-        self._renders = not hasattr(error, "_render_traceback_")
+        self._renders = not notebook_internals.renders_itself(error)
         if self._renders:
             self._render_under_other_magics()
 
@@ -94,7 +96,7 @@ class _PlainFailure:
         if self._renders:
             self._renders = False
             with suppress(AttributeError):
-                del self._error._render_traceback_  # type: ignore[attr-defined]
+                notebook_internals.render_as_usual(self._error)
 
     def _correct_what_debuggers_see(self) -> None:
         """SystemExit never reaches the hook; `%tb` and `%debug` read `sys.last_traceback`."""
@@ -108,7 +110,7 @@ class _PlainFailure:
         format = self._shell.InteractiveTB.structured_traceback
         render = partial(format, type(self._error), self._error, self._of_cell, tb_offset=0)
         with suppress(AttributeError, TypeError):  # an exception that takes no attributes goes without
-            self._error._render_traceback_ = render  # type: ignore[attr-defined]
+            notebook_internals.render_by(self._error, render)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,7 +6,7 @@ import _thread
 from collections.abc import Callable
 
 from concmagic.interpreter.event_nodes import used
-from concmagic.recording.calls.process_tracer import ProcessTracer
+from concmagic.interpreter.viztracer_tracer import ProcessTracer
 from concmagic.recording.ours import FAREWELL_S, OwnThread
 
 # The fastest code makes some six million events a second: half of what remains at that pace.

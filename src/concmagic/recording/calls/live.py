@@ -22,9 +22,9 @@ from concmagic.interpreter.event_nodes import (
     signatures,
     used,
 )
-from concmagic.recording.calls.native_names import name_functions
-from concmagic.recording.calls.open_calls import as_events, main_thread, open_calls
-from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
+from concmagic.interpreter.native_names import name_functions
+from concmagic.interpreter.viztracer_stack import as_events, main_thread, open_calls
+from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer
 
 if TYPE_CHECKING:
     from concmagic.records.calls import CallsPart, RawCode

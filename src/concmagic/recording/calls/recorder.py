@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from concmagic import sentences
 from concmagic.bounded import held
-from concmagic.interpreter import build
+from concmagic.interpreter import build, thread_profiles
+from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.event_nodes import (
     PY_CLOSED,
     PY_OPEN,
@@ -20,15 +21,14 @@ from concmagic.interpreter.event_nodes import (
     signatures,
     used,
 )
+from concmagic.interpreter.native_names import name_functions
+from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer
+from concmagic.interpreter.viztracer_warning import GivingUp
 from concmagic.recording import ours, profiles, throws
-from concmagic.recording.calls import library, thread_profiles
 from concmagic.recording.calls.budget import BudgetWatcher
-from concmagic.recording.calls.giving_up import GivingUp
 from concmagic.recording.calls.limit import BUFFER_LIMIT as BUFFER_LIMIT
 from concmagic.recording.calls.limit import limit_of
 from concmagic.recording.calls.live import LiveCalls, PartTaker, code_at
-from concmagic.recording.calls.native_names import name_functions
-from concmagic.recording.calls.process_tracer import ClockPair, ProcessTracer
 from concmagic.recording.calls.rival_tools import find_rival
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import sys
 import threading
 
 from concmagic import sentences
-from concmagic.recording.calls import library
+from concmagic.interpreter import viztracer_library as library
 
 
 def find_rival() -> str:
     """Name what is recording in this process already; "" is nothing. Imports nothing."""
-    if current_tracer():
+    if library.current_tracer():
         return "VizTracer"
     if sys.version_info >= (3, 12):  # who is in `sys.monitoring` is no hindrance
         return ""
@@ -24,12 +24,3 @@ def _idle_tracer(hook: object) -> bool:
     module = library.loaded()
     owner = getattr(hook, "__self__", hook)
     return module is not None and isinstance(owner, module.Tracer)
-
-
-def current_tracer() -> int:
-    """Address of the VizTracer tracer that collects now, 0 is none or that it cannot be told.
-
-    Only compared: it may be freed already.
-    """
-    slot = library.pointer(library.file(), "curr_tracer") if library.loaded() is not None else None
-    return 0 if slot is None else slot.value or 0

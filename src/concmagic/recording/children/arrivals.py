@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.frames import getframe
-from concmagic.recording.patches import Patches
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.process_start import RECEIVE
 from concmagic.recording.quiet import watched
 
 Look = Callable[[Any, Any, FrameType | None], None]  # the pipe's end, the message, who received it
@@ -40,8 +41,8 @@ def watch(taker: Taker | None = None, look: Look | None = None) -> None:
     global _taker, _look
     _taker, _look = taker, look
     kind = connection.Connection
-    if not _patches.has(kind, "_recv_bytes"):
-        _patches.wrap(kind, "_recv_bytes", lambda one: watched(one, _arrived, _before_wait))
+    if not _patches.has(kind, RECEIVE):
+        _patches.wrap(kind, RECEIVE, lambda one: watched(one, _arrived, _before_wait))
 
 
 def unwatch() -> None:

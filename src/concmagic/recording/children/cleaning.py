@@ -12,8 +12,9 @@ from pathlib import Path
 from types import FrameType
 
 from concmagic.clock import monotonic, sleep
+from concmagic.interpreter.process_start import is_bootstrap
+from concmagic.interpreter.thread_frames import handled_in, thread_frames
 from concmagic.recording.children import files
-from concmagic.recording.thread_frames import handled_in, thread_frames
 
 QUESTION = b"c"
 _YES, _NO = ".cleans", ".calm"  # what the child leaves beside the pipe through which it was asked
@@ -65,7 +66,7 @@ def _is_users(frame: FrameType | None) -> bool:
     """
     from concmagic.recording.tasks.origin import place_of
 
-    while frame is not None and frame.f_code.co_name != "_bootstrap":
+    while frame is not None and not is_bootstrap(frame.f_code):
         file = frame.f_code.co_filename
         if place_of(file) == "user" and not file.startswith("<"):  # the command that a spawned child is given
             return True

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter import process_start
+from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children.passport import fields_of
-from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import unseen
 
 if TYPE_CHECKING:
@@ -26,15 +27,15 @@ _SCRIPT = Path(__file__).with_name("script.py")
 def patch(hooks: Hooks, patches: Patches) -> None:
     """Watch them from now on."""
     if sys.platform != "win32":
-        patches.wrap(subprocess, "_fork_exec", partial(_fork_exec, hooks))
-        patches.wrap(subprocess.Popen, "_handle_exitstatus", partial(_exit_status, hooks))
+        patches.wrap(subprocess, process_start.FORK_EXEC, partial(_fork_exec, hooks))
+        patches.wrap(subprocess.Popen, process_start.EXIT_STATUS, partial(_exit_status, hooks))
     # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
     if hasattr(os, "posix_spawn"):
         patches.wrap(os, "posix_spawn", partial(_posix_spawn, hooks))
     transports = sys.modules.get("asyncio.base_subprocess")
     if transports is not None:
         transport = borrowed(transports, "BaseSubprocessTransport")
-        patches.wrap(transport, "_process_exited", partial(_process_exited, hooks))
+        patches.wrap(transport, process_start.PROCESS_EXITED, partial(_process_exited, hooks))
 
 
 def _fork_exec(hooks: Hooks, original: Any) -> Any:

@@ -53,4 +53,4 @@ def _length(value: Any) -> int:
 
 def _given_by_us() -> dict[str, Any]:
     pickler = sys.modules.get("concmagic.recording.children.pickler")
-    return pickler._given if pickler is not None else {}
+    return pickler.given if pickler is not None else {}

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from multiprocessing import process
 from typing import TYPE_CHECKING, Any
 
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.process_start import living_children
 from concmagic.recording.children.family import Child
 from concmagic.recording.texts import cut
 
@@ -33,7 +32,7 @@ class Earlier:
 
     def __init__(self, hooks: Hooks, watch: Callable[[int], object] | None) -> None:
         self._hooks = hooks
-        found = (_known(one) for one in list(borrowed(process, "_children", ())))
+        found = (_known(one) for one in living_children())
         self._known = [one for one in found if one is not None]
         for one in self._known:
             if watch is not None:

@@ -7,20 +7,11 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter import process_start
+from concmagic.interpreter.worker_places import MANAGER, WORKER_TARGETS
+
 if TYPE_CHECKING:
     from concmagic.records.threads import Origin
-
-
-_HELPERS = {
-    "from multiprocessing.resource_tracker import main": "resource tracker",
-    "from multiprocessing.forkserver import main": "forkserver",
-}
-_WORKERS = {
-    "multiprocessing.pool": ("worker", "Pool"),
-    "concurrent.futures.process": ("_process_worker", "ProcessPoolExecutor"),
-    "loky.process_executor": ("_process_worker", "loky"),
-    "joblib.externals.loky.process_executor": ("_process_worker", "joblib"),
-}
 
 
 class Groups:
@@ -32,13 +23,12 @@ class Groups:
 
     def of(self, process_obj: Any) -> tuple[Origin, str]:
         """Origin and group of a process that is about to start."""
-        target = getattr(process_obj, "_target", None)
-        if getattr(target, "__qualname__", "") == "BaseManager._run_server":
+        target = process_start.target_of(process_obj)
+        if getattr(target, "__qualname__", "") == MANAGER:
             return "machinery", ""
         family = family_of(target)
-        if not family or not process_obj._args:
-            return "user", ""
-        return "user", self.name_of(process_obj._args[0], family)
+        arguments = process_start.arguments_of(process_obj)[0] if family else ()
+        return "user", self.name_of(arguments[0], family) if arguments else ""
 
     def known(self, queue: Any) -> str:
         """The name of the pool that has this queue, if any of its workers were started here."""
@@ -56,18 +46,14 @@ class Groups:
 def family_of(target: Any) -> str:
     """ "Pool", "ProcessPoolExecutor" for the function that a worker runs, else ""."""
     module = getattr(target, "__module__", "")
-    function, family = _WORKERS.get(module, ("", ""))
+    function, family = WORKER_TARGETS.get(module, ("", ""))
     return family if function and getattr(target, "__name__", "") == function else ""
 
 
 def helper_of(arguments: Any) -> str:
     """The name of multiprocessing's helper process with this command line, else ""."""
-    for argument in arguments:
-        text = os.fsdecode(argument).removeprefix("import sys; ")  # before the forkserver's, since 3.14
-        for beginning, name in _HELPERS.items():
-            if text.startswith(beginning):
-                return name
-    return ""
+    names = (process_start.helper_with(os.fsdecode(argument)) for argument in arguments)
+    return next((name for name in names if name), "")
 
 
 def command_name(arguments: Any) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from concmagic import sentences
+from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
 from concmagic.recording.children import commands, pickling, starts
 from concmagic.recording.children import groups as child_groups
@@ -21,7 +22,6 @@ from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.passport import Passport
 from concmagic.recording.children.watch import Watcher
 from concmagic.recording.guards import guarded
-from concmagic.recording.patches import Patches
 
 T = TypeVar("T")
 LOKY = ("loky", "joblib.externals.loky")

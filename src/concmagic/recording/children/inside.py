@@ -20,8 +20,10 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.frames import getframe
-from concmagic.recording.calls import library
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.process_start import BOOTSTRAP, is_before_jobs, is_before_run, worker_code
 from concmagic.recording.children import forking, pickling, prints
 from concmagic.recording.children.family import Child, Family
 from concmagic.recording.children.files import ChildFile
@@ -29,9 +31,7 @@ from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.life import Life
 from concmagic.recording.children.passport import Passport
 from concmagic.recording.children.watch import Watcher
-from concmagic.recording.children.worker_start import is_before_jobs, worker_code
 from concmagic.recording.guards import guarded
-from concmagic.recording.patches import Patches
 
 _life: Life | None = None
 
@@ -86,7 +86,7 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
         life = _live(Life(passport, hooks, begun_ns, begin_again), passport)
         if child is None or child.is_bare:
             life.begin_target()  # os.fork: its code simply goes on
-        elif _patches.has(process.BaseProcess, "_bootstrap"):
+        elif _patches.has(process.BaseProcess, BOOTSTRAP):
             forking.keep_until_let_in()
 
     guarded(begin, partial(_not_begun, hooks.passport.folder))
@@ -167,9 +167,9 @@ _patches = Patches()  # for good; a forked child inherits them
 
 
 def _watch_bootstrap() -> None:
-    if _patches.has(process.BaseProcess, "_bootstrap"):
+    if _patches.has(process.BaseProcess, BOOTSTRAP):
         return
-    _patches.wrap(process.BaseProcess, "_bootstrap", _traced_bootstrap)
+    _patches.wrap(process.BaseProcess, BOOTSTRAP, _traced_bootstrap)
     # It logs this line just before it calls run(): to wrap run() itself would put a frame of ours
     # into every traceback that a child prints, and a subclass may override it.
     _patches.wrap(util, "info", _info_before_run)
@@ -179,7 +179,7 @@ def _watch_bootstrap() -> None:
 def _info_before_run(info: Any) -> Any:
     def info_before_run(msg: object, *args: object) -> None:
         info(msg, *args)
-        if "calling self.run" in str(msg):
+        if is_before_run(msg):
             try:
                 if _life is not None:
                     _life.begin_target()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic_ns, process_time_ns
+from concmagic.interpreter.process_start import leaves_before_jobs
 from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children import becoming, messages, prints, resources
 from concmagic.recording.children.copies import Copies
@@ -36,7 +37,6 @@ from concmagic.recording.children.import_times import ImportTimes, Stretch
 from concmagic.recording.children.passport import Passport, fields_of
 from concmagic.recording.children.recorders import ChildRecorders, load_late
 from concmagic.recording.children.signals import Listener
-from concmagic.recording.children.worker_start import leaves_before_jobs
 from concmagic.recording.guards import guarded
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ user's own code gives to cloudpickle comes out as ever. A receiver needs nothing
 from __future__ import annotations
 
 import operator
-import sys
 import threading
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from concmagic.recording.quiet import hide_frame
+from concmagic.interpreter.frames import hide_frame
+from concmagic.interpreter.pickle_table import dispatch_table
 
 _local = threading.local()
 
@@ -28,8 +28,7 @@ class FileNames:
 
     def start(self) -> None:
         """Change it where it is loaded, once."""
-        engine = sys.modules.get("cloudpickle.cloudpickle")
-        table = getattr(getattr(engine, "Pickler", None), "_dispatch_table", None)
+        table = dispatch_table()
         if self._table is not None or table is None or CodeType not in table:
             return
         self._table, self._original = table, table[CodeType]

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from types import FrameType
 
-_LOKY = ("loky", "joblib.externals.loky")
-WORKERS = {
-    ("multiprocessing.pool", "worker"),
-    ("concurrent.futures.process", "_process_worker"),
-    ("concurrent.futures.process", "_sendback_result"),
-    *((f"{loky}.process_executor", "_process_worker") for loky in _LOKY),
-    *((f"{loky}.process_executor", "_sendback_result") for loky in _LOKY),
-}
-RESULT_READERS = {
-    ("multiprocessing.pool", "_handle_results"),
-    ("concurrent.futures.process", "wait_result_broken_or_wakeup"),
-    *((f"{loky}.process_executor", "wait_result_broken_or_wakeup") for loky in _LOKY),
-}
-_QUEUES = {"multiprocessing.queues", *(f"{loky}.backend.queues" for loky in _LOKY)}
+from concmagic.interpreter.worker_places import QUEUES, WORKERS
+
 _OURS = "concmagic.runners.loop_"
 
 
@@ -26,7 +14,7 @@ def kind_of(caller: FrameType | None) -> str:
     kind = "pipe"
     while caller is not None:
         module = caller.f_globals.get("__name__", "")
-        if module in _QUEUES:
+        if module in QUEUES:
             kind = "queue"
         elif module.startswith(_OURS):
             return "item" if caller.f_code.co_name == "work" else "ours"

@@ -20,17 +20,13 @@ from typing import TYPE_CHECKING, Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.process_start import SEND
+from concmagic.interpreter.worker_places import RESULT_READERS, WORKERS
 from concmagic.recording.children import arrivals, loky_code
-from concmagic.recording.children.message_kinds import (
-    RESULT_READERS,
-    WORKERS,
-    is_in,
-    kind_of,
-    sends_result,
-)
+from concmagic.recording.children.message_kinds import is_in, kind_of, sends_result
 from concmagic.recording.children.process_jobs import LATER, ProcessJobs, outcome_of
 from concmagic.recording.children.worker_jobs import WorkerJobs
-from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 
 if TYPE_CHECKING:
@@ -77,7 +73,7 @@ class MessageRecorder:
             _current._uninstall()  # the parent's, in a forked child
         _current = self
         wrap = self._patches.wrap
-        wrap(connection.Connection, "_send_bytes", lambda one: watched(one, self._sent, monotonic_ns))
+        wrap(connection.Connection, SEND, lambda one: watched(one, self._sent, monotonic_ns))
         wrap(ForkingPickler, "dumps", self._dumps)
         wrap(ForkingPickler, "loads", lambda one: staticmethod(watched(one, self._unpickled)), is_static=True)
         wrap(connection, "Pipe", lambda one: watched(one, self._made_pipe))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import concmagic
 from concmagic.interpreter import shadows
-from concmagic.recording.calls import library
+from concmagic.interpreter import viztracer_library as library
 from concmagic.recording.children.family import Child
 from concmagic.recording.texts import cut
 

@@ -20,13 +20,14 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import cloudpickle
-from cloudpickle import cloudpickle as engine
 
 from concmagic import sentences
+from concmagic.interpreter import pickle_engine as engine
+from concmagic.interpreter import process_start
 from concmagic.recording.children import pickling
 
 _NOTHING = object()
-_given: dict[str, Any] = {}  # what was put into this process's `__main__`, by name
+given: dict[str, Any] = {}  # what was put into this process's `__main__`, by name
 _complete: weakref.WeakSet[type] = weakref.WeakSet()  # classes that this process has whole
 
 
@@ -40,7 +41,7 @@ class NotebookPickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: io.BytesIO) -> None:
         own = {types.CodeType: _reduce_code}
         # Before the base's __init__, which reads it once.
-        self.dispatch_table = ChainMap(own, ForkingPickler._extra_reducers, self.dispatch_table)  # type: ignore[attr-defined,has-type]
+        self.dispatch_table = ChainMap(own, engine.extra_reducers(), self.dispatch_table)  # type: ignore[has-type]
         super().__init__(file)
         main = vars(sys.modules["__main__"])
         # A filled stand-in, so that cloudpickle adds nothing of its own to it.
@@ -78,7 +79,7 @@ class NotebookPickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def _reduce_code(code: types.CodeType) -> Any:
-    make, arguments = engine._code_reduce(code)
+    make, arguments = engine.reduced_code(code)
     return make_code, (make, arguments, code.co_filename)
 
 
@@ -122,7 +123,7 @@ def _culprit(value: Any) -> tuple[str, str] | None:
 
 def blame(process_obj: Any) -> str:
     """Which argument of a Process cannot be sent, as a sentence; "" if all can."""
-    named = {"its target": process_obj._target, **_arguments(process_obj)}
+    named = {"its target": process_start.target_of(process_obj), **_arguments(process_obj)}
     for name, held in named.items():
         try:
             ForkingPickler.dumps(held)
@@ -134,8 +135,9 @@ def blame(process_obj: Any) -> str:
 
 
 def _arguments(process_obj: Any) -> dict[str, Any]:
-    by_place = {f"argument {place}": held for place, held in enumerate(process_obj._args, 1)}
-    return {**by_place, **{f"argument {name}": held for name, held in process_obj._kwargs.items()}}
+    arguments, options = process_start.arguments_of(process_obj)
+    by_place = {f"argument {place}": held for place, held in enumerate(arguments, 1)}
+    return {**by_place, **{f"argument {name}": held for name, held in options.items()}}
 
 
 def _notebook_name(value: Any) -> str:
@@ -151,9 +153,9 @@ def _variables(value: Any, seen: set[int]) -> dict[str, Any]:
     seen.add(id(value))
     found: dict[str, Any] = {}
     for function in _functions_of(value):
-        names = engine._extract_code_globals(function.__code__)
+        names = engine.global_names(function.__code__)
         used = {name: function.__globals__[name] for name in names if name in function.__globals__}
-        used.update(_closure(function))
+        used.update(engine.closure_of(function))
         for name, held in used.items():
             inner = _variables(held, seen) if pickling._is_sendable(held) else {}
             found.update(inner)
@@ -167,12 +169,6 @@ def _functions_of(value: Any) -> list[types.FunctionType]:
     value = getattr(value, "__wrapped__", value)
     candidates = vars(value).values() if isinstance(value, type) else [value]
     return [one for one in candidates if isinstance(one, types.FunctionType)]
-
-
-def _closure(function: types.FunctionType) -> dict[str, Any]:
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    values = ((name, engine._get_cell_contents(cell)) for name, cell in cells)
-    return {name: held for name, held in values if held is not engine._empty_cell_value}
 
 
 def _type_name(value: Any) -> str:
@@ -203,7 +199,7 @@ def make_cached(function: Any, maxsize: int | None, typed: bool) -> Any:
 
 def make_class(token: str, make: Any, arguments: tuple[Any, ...]) -> Any:
     """The class itself where this process has it, else an empty one to be filled."""
-    known = engine._DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+    known = engine.known_class(token)
     return make(*arguments) if known is None else known
 
 
@@ -211,7 +207,7 @@ def fill_class(made: type, state: Any) -> type:
     """Give a class its attributes, unless it has them."""
     if made not in _complete:
         _complete.add(made)
-        engine._class_setstate(made, state)
+        engine.set_class_state(made, state)
     return made
 
 
@@ -220,14 +216,14 @@ def fill_function(function: types.FunctionType, state: Any) -> None:
     attributes, slots = state
     if function.__globals__ is main_space():
         slots = {**slots, "__globals__": _new_names(function.__globals__, slots["__globals__"])}
-    engine._function_setstate(function, (attributes, slots))
+    engine.set_function_state(function, (attributes, slots))
 
 
 def _new_names(space: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
     new = {
         name: value
         for name, value in sent.items()
-        if name not in space or space[name] is _given.get(name, _NOTHING)
+        if name not in space or space[name] is given.get(name, _NOTHING)
     }
-    _given.update(new)
+    given.update(new)
     return new

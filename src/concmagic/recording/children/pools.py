@@ -7,24 +7,22 @@ at once, but does not say why. After the second death at the start both get the 
 from __future__ import annotations
 
 import multiprocessing.pool
-import sys
 import weakref
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic import errors, sentences
-from concmagic.bounded import held
+from concmagic.interpreter import executor_internals, pool_internals
+from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import files as child_files
 from concmagic.recording.children.family import Child
-from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import unseen
 
 if TYPE_CHECKING:
     from concmagic.recording.children.hooks import Hooks
 
 DEATHS_AT_START = 2
-_PATIENCE_S = 1.0
 
 
 class Pools:
@@ -43,17 +41,16 @@ class Pools:
 
     def patch_loaded(self, patches: Patches) -> None:
         """Watch ProcessPoolExecutor too, as soon as it is imported."""
-        executor = sys.modules.get("concurrent.futures.process")
-        manager = getattr(executor, "_ExecutorManagerThread", None)
-        if manager is not None and not patches.has(manager, "terminate_broken"):
-            patches.wrap(manager, "terminate_broken", partial(_terminate_broken, self))
+        manager = executor_internals.manager_class()
+        if manager is not None and not patches.has(manager, executor_internals.BREAK):
+            patches.wrap(manager, executor_internals.BREAK, partial(_terminate_broken, self))
 
     def patch(self, patches: Patches) -> None:
         """Watch multiprocessing.Pool."""
         kind = multiprocessing.pool.Pool
-        patches.wrap(kind, "_repopulate_pool", self._first_workers)
+        patches.wrap(kind, pool_internals.FIRST_WORKERS, self._first_workers)
         # From the class it comes as what it is, and not as its static method.
-        patches.wrap(kind, "_repopulate_pool_static", lambda one: staticmethod(self._new_workers(one)))
+        patches.wrap(kind, pool_internals.MORE_WORKERS, lambda one: staticmethod(self._new_workers(one)))
 
     def close(self) -> None:
         """Let no pool start another worker."""
@@ -64,13 +61,13 @@ class Pools:
         for known in list(self._pools.values()):
             pool = known()
             if pool is not None:
-                _break(pool, errors.ChildEndedError(sentences.CHILDREN_ENDED))
+                pool_internals.break_pool(pool, errors.ChildEndedError(sentences.CHILDREN_ENDED))
 
     def free(self) -> None:
         """The workers are gone: let go of the locks that they died with, or the pools could not be closed."""
         for known in list(self._pools.values()):
             pool = known()
-            for lock in _workers_locks(pool) if pool is not None else ():
+            for lock in pool_internals.workers_locks(pool) if pool is not None else ():
                 lock.acquire(block=False)
                 lock.release()
 
@@ -92,7 +89,7 @@ class Pools:
         return self._hooks.guard(lambda: self.deaths(manager.call_queue)) or []
 
     def _note(self, pool: Any) -> None:
-        self._pools[id(pool._pool)] = weakref.ref(pool)
+        self._pools[id(pool_internals.workers_of(pool))] = weakref.ref(pool)
 
     def _error_at_start(self, child: Child) -> str:
         """What kept it from starting; "" if it did start, or was ended on purpose."""
@@ -123,29 +120,9 @@ class Pools:
             elif not workers:  # those that did start go on with the jobs
                 pool = self._pools.get(id(workers), lambda: None)()
                 if pool is not None:
-                    _break(pool, start_error(texts[0]))
+                    pool_internals.break_pool(pool, start_error(texts[0]))
 
         return _repopulate_pool_static
-
-
-def _break(pool: Any, error: BaseException) -> None:
-    """Fail every job of this Pool, and let no new one in."""
-
-    def _check_running() -> None:
-        raise error
-
-    pool._check_running = _check_running
-    handler = getattr(pool, "_worker_handler", None)
-    if handler is not None:  # else it was interrupted as it was made
-        handler._state = multiprocessing.pool.TERMINATE
-    for job in list(pool._cache.values()):
-        _fail(job, error)
-
-
-def _workers_locks(pool: Any) -> list[Any]:
-    """Those that a worker holds while it reads a job, or sends a result."""
-    locks = getattr(pool._inqueue, "_rlock", None), getattr(pool._outqueue, "_wlock", None)
-    return [lock for lock in locks if lock is not None]
 
 
 def start_error(text: str) -> errors.ChildStartError:
@@ -154,25 +131,6 @@ def start_error(text: str) -> errors.ChildStartError:
     error = errors.ChildStartError(sentences.pool_cannot_start(last))
     error.__cause__ = multiprocessing.pool.RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[attr-defined]
     return error
-
-
-def _fail(job: Any, error: BaseException) -> None:
-    """End a job of a Pool that nobody will do."""
-    if isinstance(job, multiprocessing.pool.IMapIterator):
-        _fail_iterator(job, error)
-        return
-    if isinstance(job, multiprocessing.pool.MapResult):
-        job._number_left = 1  # type: ignore[attr-defined]
-    job._set(0, (False, error))
-
-
-def _fail_iterator(job: Any, error: BaseException) -> None:
-    job._set(job._index, (False, error))
-    with held(job._cond, _PATIENCE_S):  # the pool's threads have it for moments only
-        job._cache.pop(job._job, None)
-        # The pool's thread may still tell the length, and then takes the job out of its cache.
-        job._cache = {job._job: job}
-        job._length = job._index
 
 
 def _terminate_broken(pools: Pools, original: Any) -> Any:

@@ -13,9 +13,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter import executor_internals, pool_internals
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.worker_places import hands_tasks, is_chunk
 from concmagic.on_import import on_import
 from concmagic.recording.labels import call_label
-from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 
 if TYPE_CHECKING:
@@ -101,9 +103,9 @@ class ProcessJobs:
     def job_of(self, value: Any, caller: FrameType | None) -> int | None:
         """The index of the job that is being pickled, if it is one; LATER, if it is only counted."""
         kind = type(value)
-        if kind.__name__ == "_CallItem":
+        if executor_internals.is_sent_item(value):
             index = self._by_call.pop(id(value), LATER if self.later else None)
-        elif kind is tuple and len(value) == 5 and _hands_tasks(caller):
+        elif kind is tuple and len(value) == 5 and hands_tasks(caller):
             index = self._sent_by_pool(*value)
         else:
             return None
@@ -112,9 +114,10 @@ class ProcessJobs:
         return index
 
     def _watch_executor(self, module: Any) -> None:
-        item, call = getattr(module, "_WorkItem", None), getattr(module, "_CallItem", None)
-        if not isinstance(item, type) or not isinstance(call, type):
+        classes = executor_internals.item_classes(module)
+        if classes is None:
             return  # it is being imported just now, or has changed
+        item, call = classes
         self._patches.wrap(item, "__init__", lambda one: watched(one, self._submitted_to_executor))
         self._patches.wrap(call, "__init__", lambda one: watched(one, self._queued))
 
@@ -122,7 +125,7 @@ class ProcessJobs:
         self, told: None, result: None, job: Any, pool: Any, *arguments: Any, **options: Any
     ) -> None:
         if len(self._jobs) < MOST_JOBS:
-            self._submitted[job._job] = monotonic_ns(), threading.get_native_id()
+            self._submitted[pool_internals.number_of(job)] = monotonic_ns(), threading.get_native_id()
 
     def _submitted_to_executor(
         self, told: None, result: None, item: Any, future: Any, fn: Any, args: Any, kwargs: Any
@@ -184,14 +187,8 @@ def _calls_in(function: Any, args: Any) -> list[tuple[Any, Any]]:
     if name in _MAPPED and len(args) == 1:
         inner, items = args[0]
         return [(inner, (item,) if name == "mapstar" else item) for item in items]
-    inner = getattr(getattr(function, "func", None), "__name__", "")
-    if inner == "_process_chunk" and len(args) == 1:
+    if is_chunk(getattr(function, "func", None)) and len(args) == 1:
         return [(function.args[0], item) for item in args[0]]
     if type(function).__name__ == "BatchedCalls":
         return [(item[0], item[1]) for item in function.items]
     return []
-
-
-def _hands_tasks(caller: FrameType | None) -> bool:
-    frame = caller.f_back if caller is not None else None
-    return frame is not None and frame.f_code.co_name == "_handle_tasks"

@@ -122,8 +122,7 @@ def load_late() -> None:
     for ever.
     """
     with ours_only():
-        import ctypes  # noqa: F401
-
+        from concmagic.interpreter import c_calls  # noqa: F401
         from concmagic.recording.children import pickler  # noqa: F401
         from concmagic.recording.locks import log  # noqa: F401
         from concmagic.records import calls, locks, messages, threads  # noqa: F401

@@ -7,15 +7,21 @@ kernel itself made stays as long as an object of it is there: it may still be us
 
 from __future__ import annotations
 
-import gc
-import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from typing import Any
 
+from concmagic.interpreter.named_resources import (
+    in_use,
+    is_tracked,
+    memory_name,
+    remove,
+    semaphore_name,
+    tracker,
+)
+from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
-from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import watched
 
 MEMORY, SEMAPHORE = "shared_memory", "semaphore"  # as the resource tracker calls them
@@ -53,42 +59,17 @@ def unlink(names: Iterable[Name]) -> None:
 
     A tracker that is not this process's sees itself that its processes are gone.
     """
-    mine = [(kind, name) for kind, name, tracker in names if tracker and tracker == _tracker()]
-    used = _in_use() if mine else set()
+    mine = [(kind, name) for kind, name, by in names if by and by == tracker()]
+    used = in_use() if mine else set()
     for kind, name in mine:
         if name not in used:
             with suppress(OSError):  # it was unlinked by who made it
-                _remove(kind, name)
-
-
-def _remove(kind: str, name: str) -> None:
-    from multiprocessing import resource_tracker
-
-    resource_tracker._CLEANUP_FUNCS[kind](name)  # type: ignore[attr-defined]
-    resource_tracker.unregister(name, kind)
-
-
-def _in_use() -> set[str]:
-    memories, locks = _kind("shared_memory", "SharedMemory"), _kind("synchronize", "SemLock")
-    found = gc.get_objects()
-    names = {one._name for one in found if issubclass(type(one), memories)}
-    return names | {one._semlock.name for one in found if issubclass(type(one), locks)}
-
-
-def _kind(module: str, name: str) -> Any:
-    return getattr(sys.modules.get(f"multiprocessing.{module}"), name, ())
-
-
-def _tracker() -> int:
-    """What this process and all who share its resource tracker know it by; 0 is none."""
-    module = sys.modules.get("multiprocessing.resource_tracker")
-    file = getattr(getattr(module, "_resource_tracker", None), "_fd", None)
-    return 0 if file is None else os.fstat(file).st_ino
+                remove(kind, name)
 
 
 def _tell(kind: str, name: str) -> None:
     if _taker is not None:
-        _taker((kind, name, _tracker()))
+        _taker((kind, name, tracker()))
 
 
 def _watch_memory(module: Any) -> None:
@@ -106,8 +87,8 @@ def _made_memory(
     *more: Any,
     **options: Any,
 ) -> None:
-    if create and getattr(memory, "_track", True):
-        _tell(MEMORY, memory._name)
+    if create and is_tracked(memory):
+        _tell(MEMORY, memory_name(memory))
 
 
 def _watch_semaphores(module: Any) -> None:
@@ -117,5 +98,6 @@ def _watch_semaphores(module: Any) -> None:
 
 
 def _made_semaphore(told: None, result: None, lock: Any, *arguments: Any, **options: Any) -> None:
-    if lock._semlock.name is not None:
-        _tell(SEMAPHORE, lock._semlock.name)
+    name = semaphore_name(lock)
+    if name is not None:
+        _tell(SEMAPHORE, name)

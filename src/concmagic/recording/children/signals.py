@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from concmagic import sentences
+from concmagic.interpreter.c_calls import default_signal
 from concmagic.pipes import Owned, pipe
 from concmagic.recording import quiet
 from concmagic.recording.children import cleaning
@@ -142,7 +143,7 @@ class Listener:
                 cleaning.answer(self._path)
                 return True
             if signal.getsignal(signal.SIGTERM) == self._on_signal:
-                _default_sigterm()  # nobody listens from here on
+                default_signal(signal.SIGTERM)  # nobody listens from here on
             self._asked()
             return False
         return True
@@ -151,11 +152,5 @@ class Listener:
         try:
             self._hand_over()
         finally:
-            _default_sigterm()
+            default_signal(signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _default_sigterm() -> None:
-    import ctypes
-
-    ctypes.CDLL(None).signal(int(signal.SIGTERM), 0)  # signal.signal() works in the main thread only

@@ -17,14 +17,14 @@ from multiprocessing import popen_fork, reduction, spawn, util
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter import process_start
 from concmagic.interpreter.frames import getframe, standing_at
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import groups as child_groups
 from concmagic.recording.children import pickling
 from concmagic.recording.children.forking import Forking
 from concmagic.recording.children.passport import Boarding
 from concmagic.recording.labels import text_of
-from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import unseen, watched
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def patch(hooks: Hooks, patches: Patches) -> None:
     patches.wrap(kind, "__init__", partial(_popen_init, hooks))
     patches.wrap(kind, "poll", partial(_poll, hooks))
     patches.wrap(kind, "wait", partial(_waiting, hooks))
-    patches.wrap(kind, "_send_signal", partial(_send_signal, hooks))
-    patches.wrap(util, "spawnv_passfds", partial(_spawnv_passfds, hooks))
+    patches.wrap(kind, process_start.SEND_SIGNAL, partial(_send_signal, hooks))
+    patches.wrap(util, process_start.SPAWN, partial(_spawnv_passfds, hooks))
     patches.wrap(os, "fork", partial(_fork, hooks))
     if hasattr(os, "forkpty"):
         patches.wrap(os, "forkpty", partial(_forkpty, hooks))
@@ -69,7 +69,7 @@ def patch_loaded(hooks: Hooks, patches: Patches) -> None:
 
 def _patch_messages(hooks: Hooks, patches: Patches, spawning: Any, reducing: Any) -> None:
     """What a child is told at its start: who it is, and what it is to do."""
-    patches.wrap(spawning, "get_preparation_data", partial(_preparation_data, hooks))
+    patches.wrap(spawning, process_start.PREPARATION, partial(_preparation_data, hooks))
     sent = _sent_to_child(hooks)
     patches.wrap(reducing, "dump", lambda original: watched(original, sent, monotonic_ns))
 
@@ -102,7 +102,7 @@ def _popen_init(hooks: Hooks, original: Any) -> Any:
         hooks.guard(hooks.before_child)
         pickling.courier().generation += 1
         origin, group = hooks.guard(partial(hooks.groups.of, process_obj)) or ("user", "")
-        name = text_of(borrowed(process_obj, "_name", ""))
+        name = text_of(process_start.name_of(process_obj))
         with hooks.family.expect(name, popen.method, origin, group) as child:
             hooks.patch_loaded()
             # An interrupt in the middle would leave its pipes to nobody.
@@ -253,5 +253,5 @@ def _only_our_threads() -> Iterator[None]:
         yield
         return
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        warnings.filterwarnings("ignore", process_start.FORK_BESIDE_THREADS, DeprecationWarning)
         yield

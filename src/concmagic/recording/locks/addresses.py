@@ -9,39 +9,25 @@ and lines.
 from __future__ import annotations
 
 import _thread
-import ctypes
 import gc
-import sys
-import threading
 import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from concmagic.clock import monotonic, monotonic_ns, thread_time
-from concmagic.interpreter import build
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.foreign_frames import Frames, locks_at
+from concmagic.interpreter.lock_words import Lock, RLock, address_of
+from concmagic.interpreter.thread_frames import thread_frames
+from concmagic.interpreter.thread_internals import started
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains, joined_by
-from concmagic.recording.locks.frames import Frames, locks_at
-from concmagic.recording.locks.kinds import Lock, RLock
 from concmagic.recording.tasks.origin import place_of
-from concmagic.recording.thread_frames import thread_frames
 from concmagic.records.lock_waits import HeldAtStop, Standing
 
-_WORD = object.__basicsize__  # bytes into the lock, behind its head: the address of its semaphore
 _PAUSE_S = 0.02
 _SHARE = 100  # looking may cost one part in so many
 _MOST = 20_000  # locks, and looks at a thread, that are remembered
-
-_started: dict[int, threading.Thread] = borrowed(threading, "_active", {}, at_import=True)
-
-
-def can_tell() -> bool:
-    """Whether a lock's address is that of its futex here."""
-    if sys.platform != "linux" or sys.implementation.name != "cpython" or build.FREE_THREADED:
-        return False  # a free-threaded build's threads sleep at addresses of their own, not of the lock's
-    return sys.version_info < (3, 14)
 
 
 class LockAddresses:
@@ -52,7 +38,7 @@ class LockAddresses:
         self.objects: dict[int, int] = {}  # address → number of what was seen waited for
         self.stopped: list[HeldAtStop] = []
         self.standing: list[Standing] = []
-        self._before = frozenset(_started)  # threads: most of them the kernel's own
+        self._before = frozenset(started)  # threads: most of them the kernel's own
         self._seen: set[int] = set()  # what frames were about to enter at the last look
         self._chains = chains
         self._frames = Frames()
@@ -75,7 +61,7 @@ class LockAddresses:
         for one in gc.get_objects():
             kind = type(one)
             if (kind is Lock or kind is RLock) and len(self.found) < _MOST:
-                self.found[_address(one)] = weakref.ref(one)
+                self.found[address_of(one)] = weakref.ref(one)
 
     def look(self) -> None:
         """Note where the threads of `threading` stand now, and which locks they enter in a `with`."""
@@ -84,7 +70,7 @@ class LockAddresses:
     def _look_at_frames(self) -> list[tuple[FrameType, int]]:
         """Note where they stand. Returns the frames that enter something, and the address of that."""
         from_ns = monotonic_ns()
-        native_ids = {ident: thread.native_id for ident, thread in list(_started.items())}
+        native_ids = {ident: thread.native_id for ident, thread in list(started.items())}
         frames = list(thread_frames().items())
         with self._frames.open():
             entering = [(at, address) for _, at in frames if (address := self._frames.entered(at))]
@@ -134,14 +120,14 @@ class LockAddresses:
     def _note(self, frame: FrameType, lock: Any) -> int:
         """The number of what a frame waits for, of which this is the lock."""
         chain, made = self._chains.of(frame, frame.f_lasti)
-        address = _address(lock)
+        address = address_of(lock)
         self.found[address] = reference = weakref.ref(lock)
         number = self._chains.object_of(made, reference, None, chain)
         self.objects[address] = number
         return number
 
     def _number(self, lock: Any, chain: int) -> int:
-        known = self.objects.get(_address(lock))
+        known = self.objects.get(address_of(lock))
         return self._chains.object_of(None, weakref.ref(lock), None, chain) if known is None else known
 
     def _look_again_and_again(self) -> None:
@@ -161,8 +147,3 @@ class LockAddresses:
             self._search(entering)
             self._search_at = monotonic() + _SHARE * (thread_time() - looked)
         return max(_PAUSE_S, _SHARE * (looked - began))
-
-
-def _address(lock: Any) -> int:
-    # It lives: the caller holds it. What the word says is only compared, never followed.
-    return ctypes.c_ulong.from_address(id(lock) + _WORD).value

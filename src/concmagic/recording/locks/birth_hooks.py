@@ -12,14 +12,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.frames import getframe, hide_frame
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.thread_internals import MAKE_RLOCK, is_rlock_maker, makes_rlocks
 from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import made_of_locks
-from concmagic.recording.patches import Patches
-from concmagic.recording.quiet import hide_frame
 from concmagic.recording.tasks.origin import place_of
-
-_RLOCK = getattr(threading.RLock, "__code__", None)  # a function, which calls what is replaced
 
 
 class BirthHooks:
@@ -31,8 +29,8 @@ class BirthHooks:
 
     def start(self) -> None:
         """Put the stand-ins in place."""
-        if getattr(threading, "_CRLock", None) is not None:
-            self._patches.wrap(threading, "_CRLock", self._noting)
+        if makes_rlocks():
+            self._patches.wrap(threading, MAKE_RLOCK, self._noting)
         for kind in (*made_of_locks(), threading.BoundedSemaphore):
             if "__init__" in vars(kind):
                 self._patches.wrap(kind, "__init__", self._noting)
@@ -58,7 +56,7 @@ class BirthHooks:
         return make
 
     def _note(self, made: Any, frame: FrameType | None) -> None:
-        if frame is not None and frame.f_code is _RLOCK:
+        if frame is not None and is_rlock_maker(frame.f_code):
             frame = frame.f_back
         while frame is not None and place_of(frame.f_code.co_filename) == "user":
             if frame.f_code.co_name != "__init__":

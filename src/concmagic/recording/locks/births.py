@@ -6,24 +6,20 @@ No event tells what a call returned. It lies on the frame's stack, though, when 
 from __future__ import annotations
 
 import _thread
-import dis
 import sys
 import threading
 import weakref
-from _queue import SimpleQueue
 from collections import Counter
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from concmagic.recording.locks import stack
+from concmagic.interpreter import value_stack as stack
+from concmagic.interpreter.lock_words import Lock, RLock, SimpleQueue, is_lock
 from concmagic.recording.locks.callers import Row, made_of_locks
-from concmagic.recording.locks.kinds import Lock, RLock, is_lock
 from concmagic.recording.locks.now import Thread
 from concmagic.recording.tasks.origin import place_of
 
-_CALL, _CALL_KW = dis.opmap.get("CALL", -1), dis.opmap.get("CALL_KW", -1)
-_BELOW = 2  # the function, and what it is bound to
 _MOST = 5_000  # that are remembered
 Birth = tuple[Row, int]
 
@@ -59,10 +55,10 @@ class Births:
         return known is not None
 
     def _look(self, code: CodeType, offset: int) -> Row | None:
-        opcode, depth, following = stack.depths(code).get(offset, (-1, 0, 0))
-        if opcode not in (_CALL, _CALL_KW) or place_of(code.co_filename) != "user":
+        result = stack.result_of_call(code, offset) if place_of(code.co_filename) == "user" else None
+        if result is None:
             return None
-        slot = stack.variables(code) + depth - code.co_code[offset + 1] - _BELOW - (opcode == _CALL_KW)
+        following, slot = result
         self.after[id(code), following] = (code, offset), slot
         return code, offset
 

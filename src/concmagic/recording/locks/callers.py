@@ -14,12 +14,12 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from concmagic.interpreter.reading import code_of
+from concmagic.interpreter.thread_internals import is_join
 from concmagic.recording.tasks.origin import place_of
 
 MOST_CALLS = 16  # of one chain
 _FILES = ("threading.py", "queue.py")
-_JOIN, _JOIN_DEPTH = code_of(threading.Thread, "join"), 2  # until 3.12 it waits in a function of its own
+_JOIN_DEPTH = 2  # until 3.12 it waits in a function of its own
 Row = tuple[CodeType, int]  # a function and the instruction in it
 
 
@@ -118,7 +118,7 @@ class Chains:
 def joined_by(frame: FrameType | None) -> int:
     """The native id of the thread whose end a frame waits for; 0 if it waits for none."""
     for _ in range(_JOIN_DEPTH):
-        if frame is not None and frame.f_code is _JOIN:
+        if frame is not None and is_join(frame.f_code):
             return getattr(frame.f_locals.get("self"), "native_id", None) or 0
         frame = None if frame is None else frame.f_back
     return 0

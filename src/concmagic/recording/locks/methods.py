@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import _thread
-from _queue import SimpleQueue
 from types import FunctionType, MethodDescriptorType, MethodType
 from typing import Any
 
-from concmagic.recording.locks.kinds import Lock, RLock
+from concmagic.interpreter.lock_words import Lock, RLock, SimpleQueue
+from concmagic.interpreter.thread_internals import ACQUIRE_RESTORE, RELEASE_SAVE, Handle
 
 TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT, JOIN = range(7)
-Handle: Any = getattr(
-    _thread, "_ThreadHandle", None
-)  # of a thread, from 3.13 on; before, `join` takes a lock
 _OF_LOCKS = {
     "acquire": TAKE,
     "acquire_lock": TAKE,
     "__enter__": TAKE,
-    "_acquire_restore": RESTORE,
+    ACQUIRE_RESTORE: RESTORE,
     "release": LET_GO,
     "release_lock": LET_GO,
     "__exit__": LET_GO,
-    "_release_save": LET_GO_ENTIRELY,
+    RELEASE_SAVE: LET_GO_ENTIRELY,
 }
 _OF_HANDLES = {"join": JOIN}
 _OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}

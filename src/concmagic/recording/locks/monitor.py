@@ -14,10 +14,11 @@ from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter import tool_numbers
+from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.frames import getframe
-from concmagic.recording import tool_numbers
-from concmagic.recording.locks import births, methods, semaphores, stack
-from concmagic.recording.locks.kinds import is_lock
+from concmagic.interpreter.lock_words import is_lock
+from concmagic.recording.locks import births, methods, semaphores
 from concmagic.recording.locks.quick import quick_ways
 from concmagic.recording.locks.table import LockTable
 

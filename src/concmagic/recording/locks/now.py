@@ -10,9 +10,9 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.lock_words import Lock
+from concmagic.interpreter.thread_frames import thread_frames
 from concmagic.recording import ours
-from concmagic.recording.locks.kinds import Lock
-from concmagic.recording.thread_frames import thread_frames
 
 MOST_HOLDERS = 8  # that one wait names
 

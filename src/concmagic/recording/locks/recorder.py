@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter import lock_words
+from concmagic.interpreter import value_stack as stack
 from concmagic.recording import before_end
-from concmagic.recording.locks import stack
 from concmagic.recording.locks.birth_hooks import BirthHooks
 from concmagic.recording.locks.table import LockTable
 
@@ -39,7 +40,7 @@ class LockRecorder:
         if sampled or not _EXACT:  # else it is not needed, and its import takes a child's time
             from concmagic.recording.locks import addresses
 
-            if addresses.can_tell():
+            if lock_words.can_tell():
                 repeat = sampled and not _EXACT
                 self._addresses = addresses.LockAddresses(self._table.chains, repeat, self._look_failed)
 

@@ -6,20 +6,19 @@ let it go; from a number of waits on they too are only counted.
 
 from __future__ import annotations
 
-import _thread
 import re
 import threading
-from _queue import SimpleQueue
 from collections import deque
 from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.call_arguments import Arguments
 from concmagic.interpreter.frames import getframe
-from concmagic.recording.locks.arguments import Arguments
+from concmagic.interpreter.lock_words import RLock, SimpleQueue
+from concmagic.interpreter.thread_internals import Local, is_owned
 from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import Chains, joined_by
-from concmagic.recording.locks.kinds import RLock
 from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during, standing_at
 from concmagic.recording.locks.semaphores import Semaphores
 from concmagic.recording.tasks.origin import place_of
@@ -50,7 +49,7 @@ class LockTable:
         self.operations = 0
         self.most = 0  # operations, fewer with every lock that was met: that is where the watching ends
         self._arguments = Arguments()
-        self.here = _thread._local()  # its attribute `thread` is the calling one
+        self.here = Local()  # its attribute `thread` is the calling one
         self._prune_at = _PRUNE_AT
         self._ends = LockState(self)  # of threads: who joins waits for no lock, and nobody has it
         self._ends.ref = _nothing
@@ -82,7 +81,7 @@ class LockTable:
         self.most -= _MEETING
         if isinstance(lock, SimpleQueue):
             state.puts = deque([(0, 0)] * lock.qsize(), maxlen=_PUTS)
-        elif not state.is_lock and lock._is_owned():
+        elif not state.is_lock and is_owned(lock):
             told = _COUNT.search(_repr_of_rlock(lock))  # nothing else tells how often it is held
             state.holder, state.depth = self.thread(), int(told[2]) if told else 1
         return state
@@ -161,7 +160,7 @@ class LockTable:
         """Whether it was taken: the answer of `acquire` is not told, but who had it and let it go is."""
         if not state.is_lock:
             lock = state.ref()
-            return lock is not None and lock._is_owned()
+            return lock is not None and is_owned(lock)
         lock = state.ref()
         if state.holder is not None or lock is None or not lock.locked():
             return False

@@ -14,6 +14,7 @@ from typing import Literal
 
 from concmagic import sentences
 from concmagic.clock import monotonic
+from concmagic.interpreter import c_calls
 from concmagic.recording import hosts
 from concmagic.recording.sampler.helper import Helper, reap_late
 from concmagic.recording.sampler.patience import StandsStillError
@@ -164,9 +165,9 @@ def _can_sample() -> bool:
 
 
 def _gil() -> str:
-    from concmagic.recording.sampler import gil_address
+    from concmagic.interpreter import gil
 
-    place = gil_address.find()
+    place = gil.find()
     if place is None:
         return _NO_GIL
     return f"{place.offset} {place.size} {place.holder} {place.native} {place.file}"
@@ -179,7 +180,4 @@ def _allow(helper: int) -> None:
     """
     if not Path("/proc/sys/kernel/yama/ptrace_scope").exists():
         return
-    import ctypes
-
-    set_ptracer = 0x59616D61  # PR_SET_PTRACER
-    ctypes.CDLL(None).prctl(set_ptracer, ctypes.c_ulong(helper), 0, 0, 0)
+    c_calls.let_trace(helper)

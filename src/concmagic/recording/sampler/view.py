@@ -13,7 +13,7 @@ from concmagic.recording.sampler.thread import ACTIVE, ASLEEP, FUTEX, GIL, RUNNI
 
 FUTEX_CALLS = {"x86_64": (b"202",), "aarch64": (b"98",), "riscv64": (b"98",), "ppc64le": (b"221",)}
 # Where the GIL is: the structure's offset and size, the holder's offset in it, the native id's offset in a
-# thread state, and the file that holds it (`gil_address.py`).
+# thread state, and the file that holds it (`interpreter/gil.py`).
 Gil = tuple[int, int, int, int, str]
 _AGREED = 3
 _EVERYBODY = 8  # each so many looks

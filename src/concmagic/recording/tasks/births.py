@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from concmagic.interpreter import build
+from concmagic.interpreter.asyncio_fields import own_loop
 from concmagic.recording.tasks.origin import place_of
 from concmagic.records.recording import CodePlace
 
@@ -67,5 +68,5 @@ def newest_future(loop: Any) -> Any:
         kind: Any = type(thing)
         if issubclass(kind, asyncio.Future) and kind.__hash__ is object.__hash__:
             is_task = hasattr(kind, "get_coro")
-            return None if is_task or thing._loop is not loop or thing.done() else thing
+            return None if is_task or own_loop(thing) is not loop or thing.done() else thing
     return None

@@ -6,46 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from concmagic.interpreter.callback_names import EXECUTOR_RESULT, OF_DESCRIPTORS, OF_TIMERS
 from concmagic.recording.texts import cut
 
 Cause = Literal["task", "callback", "timer", "io", "thread", "self", "unknown"]
-
-# A file descriptor became ready: the last part of the callback's qualified name.
-_IO = frozenset(
-    {
-        "_accept_connection",
-        "_call_connection_lost",
-        "_do_wait",  # a child process ended, told by its pidfd
-        "_loop_reading",
-        "_loop_writing",
-        "_read_from_self",
-        "_read_ready",
-        "_sendto_ready",
-        "_set_result_unless_cancelled",  # not as a timer: a connection is ready for use
-        "_sock_accept",
-        "_sock_connect_cb",
-        "_sock_recv",
-        "_sock_recv_into",
-        "_sock_recvfrom",
-        "_sock_recvfrom_into",
-        "_sock_sendall",
-        "_sock_sendto",
-        "_write_ready",
-    }
-)
-
-# A timer that only carries out what `sleep` and `timeout` asked for: its name would tell nothing.
-_TIMERS = {
-    "_set_result_unless_cancelled": "",
-    "Timeout._on_timeout": "timeout",
-    "_release_waiter": "timeout",
-}
-
-# A future of an executor hands its result over; run in the loop's thread on behalf of the other one.
-EXECUTOR_RESULT = "_chain_future.<locals>._set_state"
-
-# Callbacks that only make a future done: none of them cancels a task.
-CANCEL_NOBODY = frozenset({"_set_result_unless_cancelled", "BaseSelectorEventLoop._read_from_self"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +44,13 @@ class Callback:
 
     @property
     def _is_asyncios_io(self) -> bool:
-        return self.name.rpartition(".")[2] in _IO
+        return self.name.rpartition(".")[2] in OF_DESCRIPTORS
 
     @property
     def detail(self) -> str:
         """A word more on the cause, "" where it says all."""
         if self.timer:
-            return _TIMERS.get(self.name, self.name)
+            return OF_TIMERS.get(self.name, self.name)
         return "" if self.by_thread or self.relayed or self._is_asyncios_io else self.name
 
 

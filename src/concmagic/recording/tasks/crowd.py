@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter.asyncio_fields import error_of
 from concmagic.recording.texts import cut
 from concmagic.records.recording import TaskGroup
 
@@ -84,7 +85,7 @@ class Crowd:
 
     def outcome_of(self, task: Any) -> int:
         """The place of the outcome of a task that has ended."""
-        error = None if task.cancelled() else getattr(task, "_exception", None)
+        error = None if task.cancelled() else error_of(task)
         if error is None:
             return self._place_of("cancelled") if task.cancelled() else 0
         outcome = self._place_of(f"raised {cut(type(error).__name__)}")

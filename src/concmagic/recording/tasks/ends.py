@@ -6,6 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from concmagic.interpreter.asyncio_fields import error_of
 from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.tasks.table import TaskEntry, user_name
 from concmagic.recording.texts import cut
@@ -25,7 +26,7 @@ def note_end(entry: TaskEntry, task: Any, at_ns: int) -> None:
         entry.was_cancelled = cancelling is not None and cancelling() > 0
         return
     # Not task.exception(): that would silence asyncio's warning that nobody retrieved it.
-    error = getattr(task, "_exception", None)
+    error = error_of(task)
     if error is None:
         entry.outcome = "returned"
         return

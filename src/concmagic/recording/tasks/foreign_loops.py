@@ -14,10 +14,11 @@ from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from concmagic.interpreter.frames import getframe
-from concmagic.recording.quiet import hide_frame
-from concmagic.recording.tasks.hooks import WAKEUP, Hook, create_task_hook, hide_hook, run_hook, step_type
-from concmagic.recording.tasks.scheduling import future_hooks
+from concmagic.interpreter.frames import getframe, hide_frame
+from concmagic.interpreter.loop_handles import SeenHandle, SeenTimer, call_handle
+from concmagic.interpreter.task_scheduling import future_hooks
+from concmagic.interpreter.task_steps import WAKEUP, create_task_hook, hide_hook, run_hook, step_type
+from concmagic.interpreter.watching import Hook
 from concmagic.recording.tasks.wait_rows import OF_LOOPS
 from concmagic.recording.tasks.wakers import Asked
 
@@ -27,42 +28,10 @@ if TYPE_CHECKING:
 PACKAGE = "uvloop"
 
 
-class SeenHandle:
-    """A callback on its way through a foreign loop; everything else about it is the callback's own."""
-
-    __slots__ = ("__weakref__", "_args", "_callback", "_loop", "_run")
-    timer = False
-
-    def __init__(self, run: Hook, loop: Any, callback: Any) -> None:
-        self._run, self._loop, self._callback = run, loop, callback
-        self._args: tuple[Any, ...] = ()
-
-    def __call__(self, *args: Any) -> Any:
-        self._args = args
-        return self._run(self)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._callback, name)
-
-    def __repr__(self) -> str:
-        return repr(self._callback)
-
-
-class SeenTimer(SeenHandle):
-    """The same for one that a timer runs."""
-
-    __slots__ = ()
-    timer = True
-
-
-def _call(handle: Any) -> Any:
-    return handle._callback(*handle._args)
-
-
 def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, Hook]]:
     """The class, name and stand-in of each function of the package's loop that is replaced."""
     loop = module.Loop
-    run = run_hook(observer, _call)
+    run = run_hook(observer, call_handle)
     observer.waits.asked = weakref.WeakKeyDictionary()
     found: list[tuple[type, str, Hook]] = []
     for name, make in (

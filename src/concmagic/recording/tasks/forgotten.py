@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import functools
 import warnings
-from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter import told_in_texts
+from concmagic.interpreter.asyncio_fields import will_warn
 from concmagic.recording.tasks.crowd import ENDED, FIRST
 from concmagic.recording.tasks.origin import code_of, place_of
 from concmagic.records.recording import RawCode
 
 if TYPE_CHECKING:
-    from concmagic.recording.tasks.hooks import Hook
+    from concmagic.interpreter.watching import Hook
     from concmagic.recording.tasks.observer import Observer
     from concmagic.recording.tasks.table import TaskEntry
 
-_NEVER_RETRIEVED = "exception was never retrieved"
 _MOST_KEPT = 10_000  # coroutines that were not awaited: a loop may forget a million
 
 
 def unawaited_hook(observer: Observer, original: Hook) -> Hook:
     """The stand-in for what the interpreter calls to warn of a coroutine that was never awaited.
 
-    It is the same code with another `warn`: a function around it would shift the place that is warned of.
+    A function around it would shift the place that is warned of.
     """
 
     def warn(message: Any, category: Any = None, stacklevel: int = 1, source: Any = None) -> None:
@@ -36,16 +36,8 @@ def unawaited_hook(observer: Observer, original: Hook) -> Hook:
             _note_unawaited(observer, source)
         warnings.warn(message, category, stacklevel=stacklevel + 1, source=source)
 
-    if not isinstance(original, FunctionType):  # somebody else's: it stays, and is only called
-        return original
-    names = {
-        **original.__globals__,
-        "warn": warn,
-        "_wm": SimpleNamespace(warn=warn),
-    }  # from 3.14 it is `_wm.warn`
-    code, defaults, closure = original.__code__, original.__defaults__, original.__closure__
-    made = FunctionType(code, names, original.__name__, defaults, closure)
-    return functools.update_wrapper(made, original)
+    replaced: Hook = told_in_texts.with_other_warn(original, warn)
+    return replaced
 
 
 def exception_handler_hook(observer: Observer, original: Hook) -> Hook:
@@ -62,7 +54,7 @@ def exception_handler_hook(observer: Observer, original: Hook) -> Hook:
 
 def look_at_end(entry: TaskEntry, task: Any) -> None:
     """Note whether a task's exception has been asked for; looking counts as nothing."""
-    entry.unretrieved = bool(getattr(task, "_log_traceback", False))
+    entry.unretrieved = will_warn(task)
 
 
 def _note_unawaited(observer: Observer, coroutine: Any) -> None:
@@ -80,7 +72,7 @@ def _note_unretrieved(observer: Observer, context: dict[str, Any]) -> None:
         if "task" in context:
             _note_destroyed(observer, context["task"])
         future = context.get("future")
-        if future is None or _NEVER_RETRIEVED not in str(context.get("message")):
+        if future is None or not told_in_texts.is_never_retrieved(context):
             return
         # The task is being collected: its number is no longer known, its identity is still its own.
         crowd, number = observer.table.crowd, observer.table.numbers.get(id(future), 0)

@@ -7,14 +7,13 @@ the stack while the lock's own code runs.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.asyncio_fields import mark_coroutine_function
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer
@@ -53,11 +52,4 @@ def _mark(function: Callable[..., Any]) -> None:
     if hasattr(inspect, "markcoroutinefunction"):  # from 3.12
         inspect.markcoroutinefunction(function)
     else:
-        marker = borrowed(asyncio.coroutines, "_is_coroutine")
-        function._is_coroutine = marker  # type: ignore[attr-defined]
-
-
-def is_free(lock: Any) -> bool:
-    """Whether `acquire` would take this lock at once."""
-    waiters = lock._waiters
-    return not lock._locked and (waiters is None or all(waiter.cancelled() for waiter in waiters))
+        mark_coroutine_function(function)

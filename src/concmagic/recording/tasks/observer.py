@@ -7,30 +7,40 @@ import os
 import sys
 import threading
 import weakref
-from asyncio import base_events, events
+from asyncio import events
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.asyncio_fields import (
+    callback_of,
+    handle_parts,
+    is_free,
+    own_loop,
+    parent_of_group,
+    runs_here,
+    selector_of,
+)
+from concmagic.interpreter.callback_names import EXECUTOR_RESULT, SLEEP_TIMER
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.reading import code_of, running_loop
+from concmagic.interpreter.loop_handles import SeenTimer
+from concmagic.interpreter.reading import running_loop
+from concmagic.interpreter.task_steps import RUN_CODES, is_create_task, is_step, stepping_task
 from concmagic.recording.tasks.births import Births
-from concmagic.recording.tasks.causes import EXECUTOR_RESULT, Callback, name_of
+from concmagic.recording.tasks.causes import Callback, name_of
 from concmagic.recording.tasks.crowd import CREATED, ENDED, FIRST
 from concmagic.recording.tasks.ends import exception_text, note_end
 from concmagic.recording.tasks.folding import Folding
-from concmagic.recording.tasks.foreign_loops import SeenTimer
-from concmagic.recording.tasks.hooks import RUN_CODES, STEP_IN_PYTHON, stepping_task
-from concmagic.recording.tasks.lock_holders import is_free
 from concmagic.recording.tasks.origin import code_of as code_behind
 from concmagic.recording.tasks.origin import (
     creating_frame,
     is_kernels_thread,
+    known_places,
     origin_before_cell,
     origin_of,
 )
-from concmagic.recording.tasks.step_clock import StepClock
+from concmagic.recording.tasks.step_clock import LONG_NS, StepClock
 from concmagic.recording.tasks.stream import Stream
 from concmagic.recording.tasks.table import (
     LoopEntry,
@@ -43,14 +53,17 @@ from concmagic.recording.tasks.table import (
 from concmagic.recording.tasks.waits import WaitBook
 from concmagic.recording.tasks.wakers import is_of_executor
 from concmagic.recording.texts import cut
+from concmagic.recording.throws import unrecorded
 from concmagic.records.recording import RawCode
 
-_CREATE = code_of(base_events.BaseEventLoop, "create_task")
 _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`
 
 
 class Observer:
     """Keeps the books of one recording. Its methods are called by the hooks and never raise."""
+
+    first_member, created_mark, long_ns = FIRST, CREATED, LONG_NS
+    known_places, unrecorded = known_places, unrecorded
 
     def __init__(self, kernel_loop: Any, limit: int, told: int) -> None:
         self.active = False
@@ -109,7 +122,7 @@ class Observer:
         if entry is None:
             entry = self.table.add_task(task, coroutine, self._loop(loop).number, begin)
         entry.created_ns = begin
-        if current is None and _runs_here(loop):
+        if current is None and runs_here(loop):
             entry.sender = self._loop(loop).sender
         if named:
             entry.name = user_name(task)
@@ -125,7 +138,7 @@ class Observer:
         first = crowd.by_key.get(key)
         if first is None:
             entry = self.table.new_entry(coroutine, self._loop(loop).number, begin)
-            if current is None and _runs_here(loop):
+            if current is None and runs_here(loop):
                 entry.sender = self._loop(loop).sender
             self._tell_parent(entry, None if current is None else self.meet(current), frame)
             first = crowd.open(entry, code, key)
@@ -149,7 +162,7 @@ class Observer:
 
     def scheduled(self, task: Any, loop: Any, frame: FrameType) -> None:
         """A task that is not known yet asks for a step: a new one, perhaps made without `create_task`."""
-        if not self.active or frame.f_code is _CREATE:  # in the second case `created` tells it all
+        if not self.active or is_create_task(frame.f_code):  # in the second case `created` tells it all
             return
         try:
             current = asyncio.current_task(loop)
@@ -215,7 +228,7 @@ class Observer:
         task = stepping_task(callback)
         if task is None:
             return
-        if callback.__name__ != STEP_IN_PYTHON:
+        if not is_step(callback):
             self.woken(task, args[0] if args else None, thread)
         elif id(task) not in self.table.numbers:
             self.scheduled(task, task.get_loop(), getframe(2))
@@ -225,7 +238,7 @@ class Observer:
         try:
             if getattr(callback, "__qualname__", "") == EXECUTOR_RESULT and not is_of_executor():
                 self._relayed.add(handle)
-            if not _runs_here(loop):
+            if not runs_here(loop):
                 self._senders[handle] = thread = threading.get_native_id()
                 self.bound(callback, args, thread)
         except Exception as error:
@@ -246,7 +259,7 @@ class Observer:
     def first(self, handle: Any) -> tuple[Any, int]:
         """The same for a task or loop that is seen for the first time."""
         try:
-            task = getattr(handle._callback, "__self__", None)
+            task = getattr(callback_of(handle), "__self__", None)
             return (task, self.meet(task).number) if is_task(task) else (None, self.callback(handle))
         except Exception as error:
             self.fail(error)
@@ -256,22 +269,24 @@ class Observer:
         """Task and number of what this handle runs, where it is no usual step."""
         kind: Any = handle.__class__
         if not self._senders and not self._relayed and kind is events.Handle:
-            code, loop = getattr(handle._callback, "__code__", None), handle._loop
+            callback, _, loop = handle_parts(handle)
+            code = getattr(callback, "__code__", None)
             known = self.known_callbacks.get((id(code), id(loop)))
             if known is not None and known[1].ref() is loop:
                 return None, self.known_callback(handle, known)
-        task = stepping_task(handle._callback)
+        task = stepping_task(callback_of(handle))
         return (None, self.callback(handle)) if task is None else (task, self.meet(task).number)
 
     def callback(self, handle: Any) -> int:
         """Minus the number of the kind of callback that this handle runs."""
-        callback, args, loop = handle._callback, handle._args, self._loop(handle._loop)
+        callback, args, where = handle_parts(handle)
+        loop = self._loop(where)
         timer = isinstance(handle, (events.TimerHandle, SeenTimer))
         if args and (ended := self.table.numbers.get(id(args[0]))) and args[0].done():
             self.stream.buffer.extend((loop.number, 0, ended))
             group = getattr(callback, "__self__", None)
             if isinstance(group, asyncio.TaskGroup):
-                parent = getattr(group, "_parent_task", None)
+                parent = parent_of_group(group)
                 if ended < FIRST:
                     self.table.tasks[ended].awaiter = self.table.number_of(parent)
         loop.sender = thread = self._senders.pop(handle, None) if self._senders else None
@@ -280,15 +295,15 @@ class Observer:
         number = self._callback_numbers.get(key) or self._new_callback(key, handle)
         if not timer and thread is None and not relayed and type(callback) in (FunctionType, MethodType):
             code = callback.__code__
-            self.known_callbacks[id(code), id(handle._loop)] = number, loop, code
+            self.known_callbacks[id(code), id(where)] = number, loop, code
         return number
 
     def known_callback(self, handle: Any, known: tuple[int, LoopEntry, CodeType]) -> int:
         """The same for one that was seen before, and that nobody has sent from elsewhere."""
-        args, (number, loop, _) = handle._args, known
+        (callback, args, _), (number, loop, _) = handle_parts(handle), known
         ended = self.table.numbers.get(id(args[0])) if args else None
         if ended is not None and args[0].done():
-            if ended < FIRST and type(handle._callback) is MethodType:
+            if ended < FIRST and type(callback) is MethodType:
                 return self.callback(handle)
             self.stream.buffer.extend((loop.number, 0, ended))
         loop.sender = None
@@ -300,8 +315,8 @@ class Observer:
             Callback(loop, name, timer, not timer and _is_selected(handle), thread, relayed)
         )
         self._callback_numbers[key] = number = -len(self.callbacks)
-        if timer and thread is None and name == "_set_result_unless_cancelled":
-            self.table.sleeps[id(handle._loop)] = number
+        if timer and thread is None and name == SLEEP_TIMER:
+            self.table.sleeps[id(own_loop(handle))] = number
         return number
 
     def stopped(self, loop: Any) -> None:
@@ -315,17 +330,10 @@ class Observer:
         entry = self.table.loop_by_id.get(id(loop))
         if entry is None:
             entry = self.table.loop_of(loop, kernel=loop is self._kernel_loop)
-        if not entry.native_id and _runs_here(loop):
+        if not entry.native_id and runs_here(loop):
             entry.native_id = threading.get_native_id()
             entry.kernel = entry.kernel or is_kernels_thread(threading.get_ident())
         return entry
-
-
-def _runs_here(loop: Any) -> bool:
-    """Whether this thread is the one that runs the loop."""
-    if hasattr(loop, "_thread_id"):
-        return bool(loop._thread_id == threading.get_ident())
-    return running_loop() is loop  # uvloop's tells nobody
 
 
 def _current_task() -> Any:
@@ -344,7 +352,7 @@ def _has_begun(coroutine: Any) -> bool:
 
 def _is_selected(handle: Any) -> bool:
     """Whether the loop runs this handle because a file descriptor is ready."""
-    selector = getattr(handle._loop, "_selector", None)
+    selector = selector_of(own_loop(handle))
     keys = None if selector is None else selector.get_map()
     return keys is not None and any(
         isinstance(key.data, tuple) and any(other is handle for other in key.data) for key in keys.values()

@@ -6,11 +6,11 @@ Decided once per task, when it is created, by what created it and whose code it 
 from __future__ import annotations
 
 import os
-import threading
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.thread_internals import target_of, thread_of
+from concmagic.interpreter.worker_places import HELPER_TASKS
 
 if TYPE_CHECKING:
     from concmagic.records.threads import Origin
@@ -23,22 +23,6 @@ _OURS = os.path.normpath(os.path.dirname(os.path.dirname(os.path.dirname(__file_
 _SITE = ("site-packages", "dist-packages")
 # The packages that a notebook's kernel is made of: what their code starts is not the cell's doing.
 _KERNEL = frozenset({"ipykernel", "IPython", "zmq", "tornado", "jupyter_client", "comm"})
-
-# Coroutines that asyncio makes tasks of by itself; nobody starts one by hand.
-_MACHINERY = frozenset(
-    {
-        "BaseEventLoop._create_server_getaddrinfo",
-        "BaseEventLoop.shutdown_asyncgens",
-        "BaseEventLoop.shutdown_default_executor",
-        "BaseSelectorEventLoop._accept_connection2",
-        "BaseSubprocessTransport._connect_pipes",
-        "Loop.shutdown_asyncgens",  # uvloop's
-        "Process._feed_stdin",
-        "Process._noop",
-        "Process._read_stream",
-        "Loop.shutdown_default_executor",
-    }
-)
 
 known_places: dict[str, Place] = {}  # of the files asked for so far
 
@@ -68,9 +52,8 @@ def _find_place(file: str) -> Place:
 
 def is_kernels_thread(ident: int) -> bool:
     """Whether the kernel started this thread for itself (its channels, its output)."""
-    # Not threading.current_thread(): that would give a thread unknown to it an entry.
-    thread = borrowed(threading, "_active", {}).get(ident)
-    target = getattr(thread, "_target", None)
+    thread = thread_of(ident)
+    target = target_of(thread)
     modules = (type(thread).__module__, getattr(target, "__module__", None) or "")
     return any(module.partition(".")[0] in _KERNEL for module in modules)
 
@@ -100,7 +83,7 @@ def creating_frame(frame: FrameType | None, stop: tuple[CodeType, ...]) -> Frame
 def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file: str) -> Origin:
     """Whose task this is: `name` and `file` are its coroutine's, `parent` the origin of its parent."""
     runs = place_of(file) if file else "user"
-    if (runs in ("stdlib", "library") or not file) and name in _MACHINERY:
+    if (runs in ("stdlib", "library") or not file) and name in HELPER_TASKS:
         return "machinery"
     if parent == "user":
         return "user"

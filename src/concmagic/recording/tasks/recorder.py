@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import warnings
 from asyncio import base_events, events
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,31 +20,33 @@ from typing import Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.collection import paused_collection
-from concmagic.interpreter import reading
+from concmagic.interpreter import loop_timers, reading, task_scheduling, task_steps, told_in_texts
+from concmagic.interpreter.asyncio_fields import awaited
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.thread_frames import thread_frames
+from concmagic.interpreter.watching import Hook
 from concmagic.on_import import on_import
-from concmagic.recording.patches import Patches
-from concmagic.recording.tasks import foreign_loops, forgotten, hooks, lock_holders, scheduling, timers
+from concmagic.recording.tasks import foreign_loops, forgotten, lock_holders
 from concmagic.recording.tasks.crowd import TOLD
 from concmagic.recording.tasks.log import Reader
 from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.table import TaskEntry, user_name
-from concmagic.recording.thread_frames import thread_frames
 from concmagic.records.recording import TaskLog
 
 _KEPT = 24_000  # steps that are told one by one; what comes later is summed up
 
 _Loop = base_events.BaseEventLoop
-_HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, hooks.Hook], hooks.Hook]], ...] = (
-    (events.Handle, "_run", hooks.run_hook),
-    (events.TimerHandle, "__lt__", scheduling.earlier_hook),
-    (_Loop, "call_soon", scheduling.call_soon_hook),
-    (_Loop, "call_later", timers.call_later_hook),
-    (_Loop, "call_soon_threadsafe", scheduling.call_soon_threadsafe_hook),
-    (_Loop, "stop", scheduling.stop_hook),
-    (_Loop, "create_task", hooks.create_task_hook),
+_HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, Hook], Hook]], ...] = (
+    *task_steps.HANDLE_HOOKS,
+    (events.TimerHandle, "__lt__", task_scheduling.earlier_hook),
+    (_Loop, "call_soon", task_scheduling.call_soon_hook),
+    (_Loop, "call_later", loop_timers.call_later_hook),
+    (_Loop, "call_soon_threadsafe", task_scheduling.call_soon_threadsafe_hook),
+    (_Loop, "stop", task_scheduling.stop_hook),
+    (_Loop, "create_task", task_steps.create_task_hook),
     (asyncio.Lock, "acquire", lock_holders.acquire_hook),
     (_Loop, "call_exception_handler", forgotten.exception_handler_hook),
-    (warnings, "_warn_unawaited_coroutine", forgotten.unawaited_hook),
+    (*told_in_texts.WARNER, forgotten.unawaited_hook),
 )
 
 _recording: list[TaskRecorder] = []  # those that have started and not stopped, in this process
@@ -76,7 +77,7 @@ class TaskRecorder:
             if owner is not _Loop or _is_own(name):
                 self._patches.wrap(owner, name, partial(make, observer))
         if all(_is_own(name) for name in ("create_future", "get_debug")):
-            for found in scheduling.future_hooks(observer, _Loop):
+            for found in task_scheduling.future_hooks(observer, _Loop):
                 self._patches.set(*found)
         self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
         _recording.append(self)
@@ -170,7 +171,7 @@ def _unfinished(observer: Observer, at_ns: int) -> Iterator[int]:
     for frame in thread_frames().values():
         inner: FrameType | None = frame
         while inner is not None:
-            if inner.f_code.co_name == "_run" and inner.f_code.co_filename == hooks.__file__:
+            if task_steps.runs_step_of_ours(inner):
                 seen = inner.f_locals
                 if seen.get("observer") is observer and "begin" in seen and "end" not in seen:
                     yield from (seen["begin"], at_ns, seen["number"])
@@ -183,7 +184,7 @@ def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) ->
     if task is not None and entry.ended_ns is None:
         entry.outcome = "left running"
         entry.name = user_name(task)
-        future = getattr(task, "_fut_waiter", None)
+        future = awaited(task)
         if future is not None and not future.done():
             entry.last_wait = observer.waits.ended(observer.waits.look(task, future)).wait
     elif task is not None:

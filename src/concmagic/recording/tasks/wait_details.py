@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from concmagic.interpreter.asyncio_fields import gathered, transport_of
 from concmagic.recording.hosts import named
 from concmagic.recording.texts import cut
 
@@ -58,12 +59,12 @@ def how_many(name: str) -> Detail:
 
 def children(_node: Node, future: Any) -> str:
     """The size of a gather."""
-    return f"of {len(future._children)}"
+    return f"of {len(gathered(future))}"
 
 
 def stream_peer(node: Node, _future: Any) -> str:
     """Host and port at the other end of a stream."""
-    return transport_words(getattr(local(node, "self"), "_transport", None))
+    return transport_words(transport_of(local(node, "self")))
 
 
 def transport_words(transport: Any) -> str:
@@ -122,7 +123,7 @@ def path(node: Node, _future: Any) -> str:
 
 def program(node: Node, _future: Any) -> str:
     """The program that a subprocess runs."""
-    return _program_of(getattr(local(node, "self"), "_transport", None))
+    return _program_of(transport_of(local(node, "self")))
 
 
 def own_program(node: Node, _future: Any) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from asyncio import tasks as asyncio_tasks
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import CodeType, CoroutineType
 from typing import Any
 
-from concmagic.interpreter.reading import code_of as code_read
+from concmagic.interpreter.asyncio_fields import awaited as awaited_by_task
+from concmagic.interpreter.asyncio_fields import gathered, is_gather
+from concmagic.interpreter.task_sleepers import is_sleep
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
 from concmagic.recording.tasks.chains import FUTURE_ITERATOR, chain
@@ -38,7 +39,6 @@ from concmagic.records.recording import CodePlace, Wait
 
 _NOWHERE: CodePlace = ("", 0)
 _MOST_WAITS = 20_000  # that are told apart
-_SLEEP: object = code_read(asyncio_tasks, "sleep") or object()  # then nothing is it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class WaitBook:
         """The same for a task that sleeps. Most waits are these: what was seen before is found at once."""
         coroutine: Any = task.get_coro()
         awaited = getattr(coroutine, "cr_await", None)
-        if awaited is None or getattr(awaited, "cr_code", None) is not _SLEEP:
+        if awaited is None or not is_sleep(getattr(awaited, "cr_code", None)):
             return self.look(task, future)  # it is not the task's own coroutine that sleeps
         if future.cancelled():  # who did that is asked each time
             return self.look(task, future)
@@ -158,7 +158,7 @@ class WaitBook:
         tasks: tuple[int, ...] = ()
         if row is None or (row is UNKNOWN and type(future) is not asyncio.Future):
             # Not always what wakes it: an interrupt frees tasks that await each other by another future.
-            awaited = getattr(task, "_fut_waiter", None) or future
+            awaited = awaited_by_task(task) or future
             reason, detail = self._by_future(awaited)
             named = reason == FUTURE.reason
             if named:
@@ -171,7 +171,7 @@ class WaitBook:
                     made = self.made.get(awaited, _NOWHERE) if named else _NOWHERE
             about = self._number_of_task(awaited) if reason == "task" else None
             if reason == GATHER.reason:
-                tasks = self._ended_of(awaited._children)
+                tasks = self._ended_of(gathered(awaited))
             if named:
                 told = asked_of(task, nodes, self.asked) if self.asked is not None else None
                 if told is not None or (told := io_of(awaited)) is not None:
@@ -220,7 +220,7 @@ class WaitBook:
     def _by_future(self, future: Any) -> tuple[str, _Said]:
         if isinstance(future, asyncio.Task):
             return "task", self._name_of_task(future)
-        if hasattr(future, "_children"):
+        if is_gather(future):
             return GATHER.reason, GATHER.detail(None, future)
         return (FUTURE if asyncio.isfuture(future) else UNKNOWN).reason, ""
 

@@ -15,10 +15,12 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from concmagic.interpreter.asyncio_fields import callback_of, callbacks, error_of, ready_of
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.running_loops import CANCEL_ALL
+from concmagic.interpreter.task_steps import runs_callbacks
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.chains import FUTURE_ITERATOR, WRAPPERS, awaited_by, inside
-from concmagic.recording.tasks.hooks import RUN_CODES
 from concmagic.recording.tasks.origin import known_places, place_of
 from concmagic.recording.tasks.wait_details import Node
 from concmagic.recording.tasks.wait_rows import OF_LOOPS, OF_PROTOCOLS, OF_TRANSPORTS
@@ -32,7 +34,6 @@ _OF_EXECUTORS = {
     "_chain_future.<locals>._set_state": False,
     "_chain_future.<locals>._call_set_state": None,
 }
-_CANCELS_ALL = "_cancel_all_tasks"  # asyncio's and uvloop's
 CANCELLED, END_OF_RUN = "cancelled", "the end of the run"  # details of wake-ups
 # A coroutine or generator on the way is somebody's own step: that made the future done, not the loop's read.
 _STEPS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
@@ -81,11 +82,11 @@ def asked_of(task: Any, nodes: list[Node], asked: Mapping[Any, Asked]) -> Io | N
 def shielded(outer: Any) -> Any:
     """What `shield` made this future for; None if it made no such thing."""
     if not outer.done():
-        return _inner([callback for callback, _ in outer._callbacks or ()])
+        return _inner([callback for callback, _ in callbacks(outer)])
     if outer.cancelled():
         # Its first callback was queued just before the wake-up that is asked about.
         with suppress(AttributeError, IndexError):  # another loop's queue, or somebody came between
-            return _inner([outer.get_loop()._ready[-2]._callback])
+            return _inner([callback_of(ready_of(outer.get_loop())[-2])])
     return _from_stack(_handing_on)
 
 
@@ -97,13 +98,13 @@ def io_of(future: Any) -> Io | None:
     if not future.done() or future.cancelled():
         return None
     told: Io | None = _from_stack(_transports)
-    failed = future._exception is not None  # not exception(): asking would count as having retrieved it
+    failed = error_of(future) is not None  # not exception(): asking would count as having retrieved it
     return None if told is None or (failed and told[0] == say.CLOSE) else told
 
 
 def cancelled_by() -> str:
     """How what was awaited has been cancelled: in somebody's step, or by a runner that ends its loop."""
-    ends = _from_stack(lambda frame: frame.f_code.co_name == _CANCELS_ALL or None)
+    ends = _from_stack(lambda frame: frame.f_code.co_name == CANCEL_ALL or None)
     return END_OF_RUN if ends else CANCELLED
 
 
@@ -136,7 +137,7 @@ def _from_stack(ask: Callable[[FrameType], Any], within_steps: bool = False) -> 
     frame: FrameType | None = getframe(2)
     while frame is not None:
         code = frame.f_code
-        if code.co_name == "_run" and code in RUN_CODES:
+        if runs_callbacks(code):
             return None
         if (known_places.get(code.co_filename) or place_of(code.co_filename)) != "ours":
             if code.co_flags & _STEPS and not within_steps:

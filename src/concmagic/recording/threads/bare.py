@@ -17,8 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.patches import Patches
 from concmagic.recording.guards import guarded
-from concmagic.recording.patches import Patches
 from concmagic.recording.threads import origin as thread_origin
 from concmagic.recording.threads.life import Life
 

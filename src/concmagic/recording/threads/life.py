@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import thread_time_ns
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.thread_internals import excepthook_of, has_excepthook, set_excepthook
 from concmagic.recording.texts import cut
 from concmagic.recording.threads import clock as thread_clock
 
@@ -23,7 +23,6 @@ class Life:
     """Mutable while the thread lives; holds numbers and text only, nothing of the user's."""
 
     __slots__ = (
-        "_invoke_excepthook",
         "begun_ns",
         "cpu_end_ns",
         "cpu_start_ns",
@@ -41,6 +40,7 @@ class Life:
         "starter",
         "switches",
         "switches_before",
+        "watching",
         "worked",
     )
 
@@ -63,7 +63,7 @@ class Life:
         self.cpu_start_ns: int | None = None
         self.cpu_end_ns: int | None = None
         self.moments: list[tuple[int, int]] = []
-        self._invoke_excepthook: Any = None
+        self.watching: Any = None  # what it calls as it dies
 
     def begin(self, now_ns: int, native_id: int, ident: int) -> None:
         """In the thread itself, first thing."""
@@ -89,7 +89,7 @@ class Life:
 
     def watch_exception(self, thread: threading.Thread) -> None:
         """Note the exception that the thread dies of, on its way to `threading.excepthook`."""
-        invoke = borrowed(thread, "_invoke_excepthook")
+        invoke = excepthook_of(thread)
         if invoke is None:
             return
 
@@ -99,17 +99,16 @@ class Life:
                 self.exception, self.frames = describe(error), frames_of(error)
             return invoke(dying)
 
-        self._invoke_excepthook = noting
-        thread._invoke_excepthook = noting  # type: ignore[attr-defined]
+        self.watching = noting
+        set_excepthook(thread, noting)
         noting.__wrapped__ = invoke  # type: ignore[attr-defined]
 
     def leave(self, thread: threading.Thread, name: str) -> None:
         """Take its last name, and our hook off it."""
         self.name = name
-        hook = self._invoke_excepthook
-        if hook is not None and vars(thread).get("_invoke_excepthook") is hook:
-            thread._invoke_excepthook = vars(hook)["__wrapped__"]  # type: ignore[attr-defined]
-        self._invoke_excepthook = None
+        hook, self.watching = self.watching, None
+        if hook is not None and has_excepthook(thread, hook):
+            set_excepthook(thread, vars(hook)["__wrapped__"])
 
     def record(self, origin: Origin) -> ThreadRecord:
         """What is known of it now."""

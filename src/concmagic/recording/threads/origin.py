@@ -10,6 +10,14 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter import thread_internals
+from concmagic.interpreter.worker_places import (
+    ANYIO_WORKER,
+    DEBUGGERS,
+    HELPER_THREADS,
+    THREAD_POOL_WORKER,
+    THREAD_WORKER,
+)
 from concmagic.recording.texts import cut
 
 if TYPE_CHECKING:
@@ -17,32 +25,8 @@ if TYPE_CHECKING:
 
 
 # The packages that a notebook's kernel is made of, and the debugger it carries.
-_KERNEL = frozenset(
-    {"ipykernel", "IPython", "zmq", "tornado", "jupyter_client", "debugpy", "pydevd", "_pydevd_bundle"}
-)
+_KERNEL = DEBUGGERS | {"ipykernel", "IPython", "zmq", "tornado", "jupyter_client"}
 
-# Helpers that a library starts for itself: (module, qualified name), "" for everything in the module.
-_MACHINERY = frozenset(
-    {
-        ("multiprocessing.pool", "Pool._handle_workers"),
-        ("multiprocessing.pool", "Pool._handle_tasks"),
-        ("multiprocessing.pool", "Pool._handle_results"),
-        ("multiprocessing.queues", ""),  # QueueFeederThread
-        ("multiprocessing.managers", ""),
-        ("multiprocessing.resource_sharer", ""),
-        ("multiprocessing.resource_tracker", ""),
-        ("multiprocessing.forkserver", ""),
-        ("concurrent.futures.process", ""),  # the executor's manager
-        ("asyncio.unix_events", ""),  # one waitpid per subprocess
-        ("asyncio.base_events", ""),  # shutting the default executor down
-        ("subprocess", ""),
-        ("logging.handlers", ""),  # QueueListener
-        ("tqdm._monitor", ""),
-        ("grpc._channel", ""),
-        ("pymongo.periodic_executor", ""),
-        ("apscheduler.schedulers.blocking", ""),
-    }
-)
 _MACHINERY_PACKAGES = ("joblib.externals.loky", "loky", "wandb", "sentry_sdk", "prometheus_client")
 
 
@@ -51,7 +35,7 @@ def target_of(thread: threading.Thread) -> Any:
     if type(thread).run is not threading.Thread.run and not isinstance(thread, threading.Timer):
         return type(thread)
     # Deleted by Thread.run when it ends, so that reading it late finds nothing.
-    return getattr(thread, "_target", None) or type(thread)
+    return thread_internals.target_of(thread) or type(thread)
 
 
 def origin_of(target: Any) -> Origin:
@@ -63,7 +47,7 @@ def origin_of(target: Any) -> Origin:
         return "ours"
     if package in _KERNEL:
         return "kernel"
-    if (module, "") in _MACHINERY or (module, name) in _MACHINERY:
+    if (module, "") in HELPER_THREADS or (module, name) in HELPER_THREADS:
         return "machinery"
     if any(module == prefix or module.startswith(prefix + ".") for prefix in _MACHINERY_PACKAGES):
         return "machinery"
@@ -79,18 +63,18 @@ class PoolNames:
     def group_of(self, thread: threading.Thread, target: Any) -> str:
         """The pool's name, "" for a thread that is in none."""
         place = (getattr(target, "__module__", ""), getattr(target, "__qualname__", ""))
-        if place == ("concurrent.futures.thread", "_worker"):
+        if place == THREAD_WORKER:
             return cut(str(thread.name).rpartition("_")[0])
-        if place == ("multiprocessing.pool", "worker"):
+        if place == THREAD_POOL_WORKER:
             return self._thread_pool(thread)
         if getattr(getattr(target, "func", None), "__module__", "") == "concmagic.runners.loop_threads":
             return "workers"  # of a `for` header
-        if place == ("anyio._backends._asyncio", "WorkerThread"):
+        if place == ANYIO_WORKER:
             return "AnyIO workers"
         return ""
 
     def _thread_pool(self, thread: threading.Thread) -> str:
-        arguments = getattr(thread, "_args", ())
+        arguments = thread_internals.arguments_of(thread)
         # All workers of one multiprocessing.pool.ThreadPool read the same queue, their first argument.
         queue = id(arguments[0]) if arguments else 0
         return f"ThreadPool-{self._numbers.setdefault(queue, len(self._numbers))}"

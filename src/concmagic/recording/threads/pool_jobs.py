@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.reading import borrowed, lose
+from concmagic.interpreter import executor_internals
+from concmagic.interpreter.patches import Patches
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import call_label
-from concmagic.recording.patches import Patches
 from concmagic.recording.quiet import noter, watched
 from concmagic.recording.texts import cut
 from concmagic.recording.threads import recorder as threads
@@ -115,17 +115,15 @@ class PoolJobRecorder:
     def start(self) -> None:
         """Begin to see jobs."""
         global _current
-        from concurrent.futures import thread
-
         if _current is not None:
             _current._patches.restore()  # the parent's, in a forked child
         _current = self
-        kind: Any = borrowed(thread, "_WorkItem")
+        kind: Any = executor_internals.thread_item_class()
         if isinstance(kind, type):
             self._patches.wrap(kind, "__init__", lambda original: watched(original, self._submitted))
             self._patches.wrap(kind, "run", partial(_running, self))
         elif kind is not None:
-            lose(thread, "_WorkItem", "no class")
+            executor_internals.no_item_class()
 
     def stop(self) -> tuple[JobRecord, ...]:
         """Put everything back and hand over one record per job or stretch, in the order of submission."""
@@ -215,10 +213,10 @@ def _call_of(item: Any) -> tuple[Any, Any, Any]:
 
 def _outcome(future: Any) -> str:
     """How a job came out; read without the future's lock, which costs more than a short job."""
-    state = getattr(future, "_state", "")
+    state = executor_internals.state_of(future)
     if state in _CANCELLED:
         return "cancelled"
     if state != "FINISHED":
         return ""
-    error = future._exception
+    error = executor_internals.error_of(future)
     return "returned" if error is None else f"raised {cut(type(error).__qualname__)}"

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns, thread_time_ns
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.thread_internals import BOOTSTRAP, DELETE, is_stand_in
 from concmagic.recording import ours
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import text_of
-from concmagic.recording.patches import Patches
 from concmagic.recording.texts import cut
 from concmagic.recording.threads import clock as thread_clock
 from concmagic.recording.threads import origin as thread_origin
@@ -127,8 +127,8 @@ class ThreadRecorder:
 
     def _install(self) -> None:
         kind = threading.Thread
-        self._patches.wrap(kind, "_bootstrap", lambda original: _Bootstrap(self, vars(kind)["_bootstrap"]))
-        self._patches.wrap(kind, "_delete", partial(_deleting, self))
+        self._patches.wrap(kind, BOOTSTRAP, lambda original: _Bootstrap(self, vars(kind)[BOOTSTRAP]))
+        self._patches.wrap(kind, DELETE, partial(_deleting, self))
         self._bare.install()
 
     def _uninstall(self) -> None:
@@ -227,6 +227,6 @@ def _leave(recorder: ThreadRecorder, thread: threading.Thread) -> None:
 
 def _name(thread: threading.Thread, native_id: int, known: str = "") -> str:
     """The name that `threading` knows, but for a stand-in that it made for a thread it did not start."""
-    if isinstance(thread, borrowed(threading, "_DummyThread", ())):
+    if is_stand_in(thread):
         return known or f"thread {native_id}"
     return cut(text_of(thread.name))

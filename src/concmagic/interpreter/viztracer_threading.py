@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.reading import borrowed
-from concmagic.recording.calls import library
 
 _tracers: list[object] = []  # ours, which live as long as the process
 _installed: list[QuietThreading] = []

@@ -13,9 +13,8 @@ from collections.abc import Callable
 from types import BuiltinMethodType, CodeType, FrameType, MethodType
 from typing import Any
 
-from concmagic.interpreter import build
+from concmagic.interpreter import build, exception_table
 from concmagic.interpreter.frames import getframe
-from concmagic.recording.locks import exception_table
 
 BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)  # from 3.14 on entering is a call like any other
 WITH_EXCEPT_START = dis.opmap.get("WITH_EXCEPT_START", -1)
@@ -28,6 +27,8 @@ _CACHE = 0
 _EXTENDED = dis.EXTENDED_ARG
 _POP_TOP, _START_GENERATOR = dis.opmap.get("POP_TOP", -1), dis.opmap.get("RETURN_GENERATOR", -1)
 _PRECALL, _CALL = dis.opmap.get("PRECALL", -1), dis.opmap.get("CALL", -1)
+_CALL_KW = dis.opmap.get("CALL_KW", -1)
+_BELOW = 2  # the function, and what it is bound to
 _JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 _BACKWARD = frozenset(number for name, number in dis.opmap.items() if "BACKWARD" in name)
 _HAS_ARGUMENT = frozenset(getattr(dis, "hasarg", range(dis.HAVE_ARGUMENT, 256)))
@@ -79,6 +80,14 @@ def depths(code: CodeType) -> Depths:
         extended = argument << 8 if opcode == _EXTENDED else 0
         before, offset = opcode, following
     return found
+
+
+def result_of_call(code: CodeType, offset: int) -> tuple[int, int] | None:
+    """The next offset, and the slot in which the call at this one leaves its result; None if it is none."""
+    opcode, depth, following = depths(code).get(offset, (-1, 0, 0))
+    if opcode not in (_CALL, _CALL_KW):
+        return None
+    return following, variables(code) + depth - code.co_code[offset + 1] - _BELOW - (opcode == _CALL_KW)
 
 
 def _effect(opcode: int, argument: int, jump: bool) -> int:

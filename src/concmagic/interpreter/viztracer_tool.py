@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from concmagic.recording import tool_numbers
-from concmagic.recording.calls import library
+from concmagic.interpreter import tool_numbers
+from concmagic.interpreter import viztracer_library as library
 
 NAME = "concmagic calls"
 USUAL = 2

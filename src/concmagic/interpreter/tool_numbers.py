@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from concmagic.recording.patches import Patches
-from concmagic.recording.quiet import hide_frame
+from concmagic.interpreter.frames import hide_frame
+from concmagic.interpreter.patches import Patches
 
 StepBack = Callable[[str], None]  # is told who takes the number; "" is that it was freed
 

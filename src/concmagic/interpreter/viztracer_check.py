@@ -25,8 +25,8 @@ from concmagic.interpreter.event_nodes import (
     object_at,
     used,
 )
-from concmagic.recording.calls.native_names import name_functions
-from concmagic.recording.calls.open_calls import is_where_it_was
+from concmagic.interpreter.native_names import name_functions
+from concmagic.interpreter.viztracer_stack import is_where_it_was
 
 # Of the check's buffer, whose pages cost nothing until they are written. From 3.12 on other threads
 # add theirs, and one that gets its turn in the middle makes some thirty thousand.

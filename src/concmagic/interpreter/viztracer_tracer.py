@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter import thread_profiles, tool_numbers
+from concmagic.interpreter import viztracer_check as layout_check
 from concmagic.interpreter.event_nodes import (
     ThreadInfo,
     ThreadNode,
@@ -23,11 +25,9 @@ from concmagic.interpreter.event_nodes import (
     free_buffer,
     new_buffer,
 )
-from concmagic.recording import tool_numbers
-from concmagic.recording.calls import layout_check, thread_profiles
-from concmagic.recording.calls.library import pointer
-from concmagic.recording.calls.quiet_threading import QuietThreading
-from concmagic.recording.calls.tool_place import ToolPlace
+from concmagic.interpreter.viztracer_library import pointer
+from concmagic.interpreter.viztracer_threading import QuietThreading
+from concmagic.interpreter.viztracer_tool import ToolPlace
 
 ClockPair = tuple[int, int]  # VizTracer's raw timestamp, CLOCK_MONOTONIC in nanoseconds
 _FALLBACK_ENTRIES = 1_000_000
@@ -36,7 +36,7 @@ _TRIES = 2  # busy threads could fill the buffer of one check
 _SHORT_NS = 50_000_000
 # VizTracer skips what these files' functions call, too: nothing of the user's may ever be called there.
 # Their hooks run for every wake-up of a task, and to record them would cost more than they do.
-LEFT_OUT = (os.path.join(os.path.dirname(os.path.dirname(__file__)), "tasks", "scheduling.py"),)
+LEFT_OUT = (os.path.join(os.path.dirname(__file__), "task_scheduling.py"),)
 
 
 _flawless: dict[str, int] = {}  # libraries whose memory was found to be as it is read → in which process

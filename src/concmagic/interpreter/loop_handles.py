@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from asyncio import events
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from concmagic.interpreter.reading import borrowed
-
-if TYPE_CHECKING:
-    from concmagic.recording.tasks.hooks import Hook
+from concmagic.interpreter.watching import Hook
 
 _FIELDS = {
     *("_callback", "_args", "_cancelled", "_loop", "_source_traceback", "_repr", "__weakref__", "_context")
@@ -38,3 +36,36 @@ def handle_maker() -> Hook:
         return handle
 
     return make_handle
+
+
+class SeenHandle:
+    """A callback on its way through a foreign loop; everything else about it is the callback's own."""
+
+    __slots__ = ("__weakref__", "_args", "_callback", "_loop", "_run")
+    timer = False
+
+    def __init__(self, run: Hook, loop: Any, callback: Any) -> None:
+        self._run, self._loop, self._callback = run, loop, callback
+        self._args: tuple[Any, ...] = ()
+
+    def __call__(self, *args: Any) -> Any:
+        self._args = args
+        return self._run(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._callback, name)
+
+    def __repr__(self) -> str:
+        return repr(self._callback)
+
+
+class SeenTimer(SeenHandle):
+    """The same for one that a timer runs."""
+
+    __slots__ = ()
+    timer = True
+
+
+def call_handle(handle: Any) -> Any:
+    """Do what a handle is for; the part of `Handle._run`."""
+    return handle._callback(*handle._args)

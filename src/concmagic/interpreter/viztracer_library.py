@@ -57,6 +57,15 @@ def pointer(file: str, name: str) -> ctypes.c_void_p | None:
         return None
 
 
+def current_tracer() -> int:
+    """Address of the VizTracer tracer that collects now, 0 is none or that it cannot be told.
+
+    Only compared: it may be freed already.
+    """
+    slot = pointer(file(), "curr_tracer") if loaded() is not None else None
+    return 0 if slot is None else slot.value or 0
+
+
 def _load_known() -> ModuleType | None:
     """From where the parent has it; None if that is not there, or of another Python."""
     if not _known.endswith(EXTENSION_SUFFIXES[0]):

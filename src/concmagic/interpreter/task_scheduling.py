@@ -16,28 +16,27 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import users_time
 from concmagic.interpreter.frames import getframe
-from concmagic.recording.tasks.handles import handle_maker
-from concmagic.recording.tasks.hooks import (
+from concmagic.interpreter.loop_handles import handle_maker
+from concmagic.interpreter.task_sleepers import sleeper_noter
+from concmagic.interpreter.task_steps import (
     SLEEP_IS_OVER,
     WAKEUP,
-    Hook,
     Identity,
     hide_hook,
     is_asyncios,
     step_type,
 )
-from concmagic.recording.tasks.origin import known_places
-from concmagic.recording.tasks.sleepers import sleeper_noter
+from concmagic.interpreter.watching import Hook
 
 if TYPE_CHECKING:
-    from concmagic.recording.tasks.observer import Observer
+    from concmagic.interpreter.watching import Watching
 
 # What makes futures and handles for others; each handle that is cancelled asks, too.
 _MAKERS = frozenset(name for name in sys.modules if name.startswith("asyncio.")) | {__name__}
 _OWN_PLACES = ("stdlib", "ours")
 
 
-def call_soon_hook(observer: Observer, original: Hook) -> Hook:
+def call_soon_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.call_soon`: notes wake-ups."""
     numbers, step, identity = observer.table.numbers, step_type(), Identity()
     make_handle, notes_sleeper = handle_maker(), sleeper_noter(observer)
@@ -66,7 +65,7 @@ def call_soon_hook(observer: Observer, original: Hook) -> Hook:
     return call_soon
 
 
-def timer_maker(observer: Observer) -> Hook:
+def timer_maker(observer: Watching) -> Hook:
     """What schedules a callback as `BaseEventLoop.call_later` does, and notes how long a sleep is to be.
 
     It makes the handle field by field: in a third of the time, which pays for a part of what the notes cost.
@@ -91,7 +90,7 @@ def timer_maker(observer: Observer) -> Hook:
     return make_timer
 
 
-def earlier_hook(observer: Observer, original: Hook) -> Hook:
+def earlier_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for `TimerHandle.__lt__`, which a loop's heap calls some seven times for every sleep.
 
     It notes nothing: it is here because comparing timers, where calls are traced, costs more than all hooks.
@@ -105,7 +104,7 @@ def earlier_hook(observer: Observer, original: Hook) -> Hook:
     return earlier
 
 
-def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
+def call_soon_threadsafe_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.call_soon_threadsafe`: notes which thread called.
 
     The handle is built here because it must be noted before the loop's own thread can run it.
@@ -128,13 +127,13 @@ def call_soon_threadsafe_hook(observer: Observer, original: Hook) -> Hook:
     return call_soon_threadsafe
 
 
-def future_hooks(observer: Observer, loop: Any) -> list[tuple[type, str, Hook]]:
+def future_hooks(observer: Watching, loop: Any) -> list[tuple[type, str, Hook]]:
     """The stand-ins for `create_future` and `get_debug` of a class of loops: note where futures are made.
 
     The first tells those that a loop makes, unless asyncio itself asked it to. Every future asks for the
     debug mode while it is made: so the second tells those made by hand, where the first is not at work.
     """
-    places, make_future, frame_of = known_places, futures.Future, getframe
+    places, make_future, frame_of = observer.known_places, futures.Future, getframe
     births, is_making = observer.births, False
     original_create, original_ask = loop.create_future, loop.get_debug
     alone, alone_asked = is_asyncios(original_create), is_asyncios(original_ask)
@@ -169,7 +168,7 @@ def future_hooks(observer: Observer, loop: Any) -> list[tuple[type, str, Hook]]:
     return [(loop, "create_future", create_future), (loop, "get_debug", get_debug)]
 
 
-def stop_hook(observer: Observer, original: Hook) -> Hook:
+def stop_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for a loop's `stop`: what comes after it may happen outside of the loop."""
 
     @functools.wraps(original)

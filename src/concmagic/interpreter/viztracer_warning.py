@@ -11,7 +11,7 @@ import warnings
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording.patches import Patches
+from concmagic.interpreter.patches import Patches
 
 _BEGIN = "VizTracer: Unexpected function return"
 

@@ -6,7 +6,7 @@ import dis
 from types import CodeType, FrameType
 from typing import Any
 
-from concmagic.recording.locks import stack
+from concmagic.interpreter import value_stack as stack
 
 _CALL, _CALL_KW = dis.opmap.get("CALL", -1), dis.opmap.get("CALL_KW", -1)
 _KW_NAMES = dis.opmap.get("KW_NAMES", -1)  # 3.11 and 3.12: the names stand in an instruction before the call

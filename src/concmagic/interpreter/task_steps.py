@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import functools
 import os
-from asyncio import current_task, events, futures
+from asyncio import base_events, current_task, events, futures
 from collections.abc import Callable
-from types import BuiltinFunctionType, CodeType, MethodType
-from typing import TYPE_CHECKING, Any
+from types import BuiltinFunctionType, CodeType, FrameType, MethodType
+from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.callback_names import SLEEP_TIMER
 from concmagic.interpreter.reading import code_of
-from concmagic.recording.tasks.crowd import CREATED, FIRST
-from concmagic.recording.tasks.step_clock import LONG_NS
-from concmagic.recording.throws import unrecorded
-
-if TYPE_CHECKING:
-    from concmagic.recording.tasks.observer import Observer
-
-Hook = Callable[..., Any]
-_OF_GROUP = -FIRST  # the part of a member's number that tells its group
+from concmagic.interpreter.watching import Hook, Watching
 
 # How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
 # for wake-ups, tasks written in Python two bound methods.
 _STEP_TYPE = "TaskStepMethWrapper"
 WAKEUP = "task_wakeup"
-SLEEP_IS_OVER = getattr(futures, "_set_result_unless_cancelled", None)
+SLEEP_IS_OVER = getattr(futures, SLEEP_TIMER, None)
 STEP_IN_PYTHON, _WAKEUP_IN_PYTHON = "__step", "__wakeup"
 
 
@@ -63,12 +56,12 @@ def stepping_task(callback: Any) -> Any:
     return None
 
 
-def run_hook(observer: Observer, original: Hook) -> Hook:
+def run_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for `Handle._run`: takes a step's begin and end."""
-    from concmagic.recording.tasks.scheduling import throws_into  # which imports from here
+    from concmagic.interpreter.task_scheduling import throws_into  # which imports from here
 
     numbers, sleeps, buffer = observer.table.numbers, observer.table.sleeps, observer.stream.buffer
-    flush = observer.stream.flush
+    flush, long_ns, unrecorded = observer.stream.flush, observer.long_ns, observer.unrecorded
     identity = Identity()
     clock = iter(monotonic_ns, None)  # its next item is the time now: no call either
     # The clock of one thread is read at a time: what is fresh for its loop is not for another's.
@@ -120,17 +113,19 @@ def run_hook(observer: Observer, original: Hook) -> Hook:
             buffer += (begin, end, number)
             if task is not None and task._state != "PENDING":
                 observer.ended(task, number, end)
-            if end - begin > LONG_NS:
+            if end - begin > long_ns:
                 fresh_until, fresh_loop = thread_clock.long(begin, end), self._loop
                 flush()
 
     return _run
 
 
-def create_task_hook(observer: Observer, original: Hook) -> Hook:
+def create_task_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.create_task`: gives the task its number and its parent."""
     numbers, buffer, identity = observer.table.numbers, observer.stream.buffer, Identity()
     groups, next_member = observer.table.crowd.by_key, observer.table.crowd.next
+    first_member, created = observer.first_member, -observer.created_mark
+    of_group = -first_member  # the part of a member's number that tells its group
 
     @functools.wraps(original)
     def create_task(self: Any, coro: Any, **options: Any) -> Any:
@@ -143,12 +138,12 @@ def create_task_hook(observer: Observer, original: Hook) -> Hook:
         if groups and getattr(self, "_task_factory", self) is None and "eager_start" not in options:
             try:  # most tasks of very many: another one of a group
                 parent = numbers[identity[current_task(self)]]
-                first = groups[identity[coro.cr_code], parent if parent < FIRST else parent & _OF_GROUP]
+                first = groups[identity[coro.cr_code], parent if parent < first_member else parent & of_group]
             except (KeyError, AttributeError):  # the first one, or no coroutine of Python's own
                 pass
             else:
                 numbers[identity[task]] = number = first + next_member()
-                buffer += (begin, -CREATED, number)
+                buffer += (begin, created, number)
                 return task
         observer.created(task, coro, self, begin, options.get("name") is not None)
         return task
@@ -169,9 +164,38 @@ def is_asyncios(function: Hook | None) -> bool:
     return code is not None and os.path.dirname(code.co_filename) == os.path.dirname(events.__file__)
 
 
+_CREATE = code_of(base_events.BaseEventLoop, "create_task")
+
+
+def is_create_task(code: CodeType) -> bool:
+    """Whether this is the code of asyncio's own `create_task`."""
+    return code is _CREATE
+
+
 # What runs a loop's callbacks: what stands outside of it has not called them.
 _RUN = code_of(events.Handle, "_run")
 RUN_CODES: tuple[CodeType, ...] = (
     *(() if _RUN is None else (_RUN,)),
     *(code for code in run_hook.__code__.co_consts if isinstance(code, CodeType)),
+)
+
+
+def runs_callbacks(code: CodeType) -> bool:
+    """Whether this is the code by which a loop runs a callback: asyncio's own, or what stands in for it."""
+    return code.co_name == "_run" and code in RUN_CODES
+
+
+def runs_step_of_ours(frame: FrameType) -> bool:
+    """Whether this frame is that of our stand-in for `Handle._run`."""
+    return frame.f_code.co_name == "_run" and frame.f_code.co_filename == __file__
+
+
+def is_step(callback: Any) -> bool:
+    """Whether a bound method is a Python-written task's step, not its wake-up."""
+    return bool(callback.__name__ == STEP_IN_PYTHON)
+
+
+# Where the hooks are put: the class that has it, its name there, and what makes the stand-in.
+HANDLE_HOOKS: tuple[tuple[type, str, Callable[[Watching, Hook], Hook]], ...] = (
+    (events.Handle, "_run", run_hook),
 )

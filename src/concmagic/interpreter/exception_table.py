@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Iterator
 from types import CodeType
+
+from concmagic.interpreter.reading import borrowed
 
 _MORE, _BITS = 0x40, 0x3F
 
@@ -20,6 +23,14 @@ def kept(code: CodeType, offset: int) -> int:
         if start <= offset < end:
             return depth
     return 0
+
+
+def has_handler(code: CodeType, place: int) -> bool:
+    """Whether an exception raised there meets an `except`, `finally` or `with`; True where unknown."""
+    parse = borrowed(dis, "_parse_exception_table")
+    if parse is None:
+        return True
+    return any(entry.start <= place < entry.end for entry in parse(code))
 
 
 def _entries(code: CodeType) -> Iterator[tuple[int, int, int, int, int]]:

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any
 
-from concmagic.recording.locks import exception_table, stack
-from concmagic.recording.locks.kinds import is_lock
+from concmagic.interpreter import exception_table
+from concmagic.interpreter import value_stack as stack
+from concmagic.interpreter.lock_words import is_lock
 
 _MEMORY = "/proc/self/mem"
 

@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.reading import code_of
-from concmagic.recording.tasks.hooks import Identity
+from concmagic.interpreter.task_steps import Identity
 
 if TYPE_CHECKING:
-    from concmagic.recording.tasks.observer import Observer
+    from concmagic.interpreter.watching import Watching
 
 _SLEEP = code_of(tasks, "sleep")
 
 
-def sleeper_noter(observer: Observer) -> Callable[[Any, Any], bool]:
+def is_sleep(code: Any) -> bool:
+    """Whether this is the code of `asyncio.sleep`; where that cannot be read nothing is."""
+    return code is not None and code is _SLEEP
+
+
+def sleeper_noter(observer: Watching) -> Callable[[Any, Any], bool]:
     """What notes the wake-up of a task that slept in its own coroutine; False where it is any other.
 
     Most wake-ups are these. Operators and attributes rather than calls, as in `_run`.

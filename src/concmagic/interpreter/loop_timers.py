@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import functools
 from asyncio import base_events
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from concmagic.interpreter.loop_handles import TIMERS_ARE_KNOWN
 from concmagic.interpreter.reading import borrowed
-from concmagic.recording.tasks.handles import TIMERS_ARE_KNOWN
-from concmagic.recording.tasks.hooks import Hook, hide_hook, is_asyncios
-from concmagic.recording.tasks.scheduling import timer_maker
-
-if TYPE_CHECKING:
-    from concmagic.recording.tasks.observer import Observer
+from concmagic.interpreter.task_scheduling import timer_maker
+from concmagic.interpreter.task_steps import hide_hook, is_asyncios
+from concmagic.interpreter.watching import Hook, Watching
 
 
-def call_later_hook(observer: Observer, original: Hook) -> Hook:
+def call_later_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.call_later`; the original, where a loop's class has its own ideas."""
     make_timer = timer_maker(observer)
     # Read off the class, which the user may have changed: else a loop's class has its own ideas.

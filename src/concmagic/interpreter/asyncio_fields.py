@@ -1,0 +1,129 @@
+"""The fields of asyncio's tasks, futures, handles and loops that no public function tells.
+
+Those that every such object has are read by `attrgetter`, which is no frame of Python's; those that another
+make of loop or task may lack answer a neutral value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from operator import attrgetter
+from types import FrameType
+from typing import Any
+
+from concmagic.interpreter.reading import borrowed, running_loop
+
+handle_parts = attrgetter("_callback", "_args", "_loop")
+callback_of = attrgetter("_callback")
+own_loop = attrgetter("_loop")
+arguments_of = attrgetter("_args")
+ready_of = attrgetter("_ready")
+gathered = attrgetter("_children")  # what `gather` waits for
+
+
+def running_callback(frame: FrameType) -> Any:
+    """What a handle runs, whose `_run` this frame is of."""
+    return getattr(frame.f_locals.get("self"), "_callback", None)
+
+
+def awaited(task: Any) -> Any:
+    """What a task waits for now; None if that is not known."""
+    return getattr(task, "_fut_waiter", None)
+
+
+def callbacks(future: Any) -> list[tuple[Any, Any]]:
+    """What runs when a future is done, each with its context."""
+    return [*(getattr(future, "_callbacks", None) or ())]
+
+
+def is_gather(future: Any) -> bool:
+    """Whether it is the future of `gather`."""
+    return hasattr(future, "_children")
+
+
+def error_of(future: Any) -> BaseException | None:
+    """The exception of a future that is done. `exception()` would count as having retrieved it."""
+    error: BaseException | None = getattr(future, "_exception", None)
+    return error
+
+
+def is_pending(future: Any) -> bool:
+    """Whether a future is not done; one of another make is asked."""
+    return bool(future._state == "PENDING")
+
+
+def will_warn(task: Any) -> bool:
+    """Whether asyncio is going to say that nobody has retrieved its exception."""
+    return bool(getattr(task, "_log_traceback", False))
+
+
+def parent_of_group(group: Any) -> Any:
+    """The task that a TaskGroup belongs to."""
+    return getattr(group, "_parent_task", None)
+
+
+def is_free(lock: Any) -> bool:
+    """Whether `acquire` would take this lock at once."""
+    waiters = lock._waiters
+    return not lock._locked and (waiters is None or all(waiter.cancelled() for waiter in waiters))
+
+
+def runs_here(loop: Any) -> bool:
+    """Whether this thread is the one that runs the loop."""
+    if hasattr(loop, "_thread_id"):
+        return bool(loop._thread_id == threading.get_ident())
+    return running_loop() is loop  # uvloop's tells nobody
+
+
+def selector_of(loop: Any) -> Any:
+    """What a loop asks which descriptors are ready; None where it has no such thing."""
+    return getattr(loop, "_selector", None)
+
+
+def transport_of(stream: Any) -> Any:
+    """The transport that a stream reads from."""
+    return getattr(stream, "_transport", None)
+
+
+def default_executor(loop: Any) -> Any:
+    """The pool that `run_in_executor(None, …)` uses."""
+    return getattr(loop, "_default_executor", None)
+
+
+def is_stopping(loop: Any) -> bool:
+    """Whether a loop was told to stop."""
+    return bool(loop._stopping)
+
+
+def set_stopping(loop: Any, stops: bool) -> None:
+    """Tell a loop to stop after this round, or not to."""
+    loop._stopping = stops
+
+
+def set_ready(loop: Any, queue: Any) -> None:
+    """Give a loop another queue of callbacks."""
+    loop._ready = queue
+
+
+def wake(loop: Any) -> None:
+    """End a loop's wait for descriptors, also from a signal handler."""
+    loop._write_to_self()
+
+
+def signals_handled(loop: Any) -> set[int]:
+    """The signals for which a loop has handlers."""
+    return set(getattr(loop, "_signal_handlers", ()))
+
+
+def open_again(loop: Any) -> None:
+    """Take back what `shutdown_default_executor` and `shutdown_asyncgens` have ended."""
+    pool = default_executor(loop)
+    if getattr(loop, "_executor_shutdown_called", False) or getattr(pool, "_shutdown", False):
+        loop._executor_shutdown_called, loop._default_executor = False, None
+    loop._asyncgens_shutdown_called = False
+
+
+def mark_coroutine_function(function: Any) -> None:
+    """Up to 3.11, where nothing public says it: that a function returns a coroutine."""
+    function._is_coroutine = borrowed(asyncio.coroutines, "_is_coroutine")

@@ -1,0 +1,88 @@
+"""How multiprocessing and subprocess start a process, and what a child's own code stands in.
+
+A child begins in `BaseProcess._bootstrap`. It logs a line just before it calls `run`: by that it is told when
+the target begins, without a frame of ours in what the child prints.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType, FrameType
+from typing import Any
+
+from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.reading import borrowed, code_of
+
+# What is replaced, by the name that it has there.
+BOOTSTRAP = "_bootstrap"  # of multiprocessing.process.BaseProcess
+SEND_SIGNAL = "_send_signal"  # of multiprocessing.popen_fork.Popen
+PREPARATION = "get_preparation_data"  # of multiprocessing.spawn
+SPAWN = "spawnv_passfds"  # of multiprocessing.util
+FORK_EXEC, EXIT_STATUS = "_fork_exec", "_handle_exitstatus"  # of subprocess, of its Popen
+PROCESS_EXITED = "_process_exited"  # of asyncio's BaseSubprocessTransport
+FORK_BESIDE_THREADS = "This process .* is multi-threaded"  # a DeprecationWarning, from 3.12 on
+
+SEND, RECEIVE = "_send_bytes", "_recv_bytes"  # of a Connection: every message goes through these two
+
+_BEFORE_RUN = "calling self.run"
+_HELPERS = {
+    "from multiprocessing.resource_tracker import main": "resource tracker",
+    "from multiprocessing.forkserver import main": "forkserver",
+}
+
+
+def is_before_run(message: object) -> bool:
+    """Whether multiprocessing logs that a child's target runs next."""
+    return _BEFORE_RUN in str(message)
+
+
+def is_bootstrap(code: CodeType) -> bool:
+    """Whether it is the function that a child of multiprocessing runs: below lie its parent's frames."""
+    return code.co_name == BOOTSTRAP
+
+
+def helper_with(command: str) -> str:
+    """The name of multiprocessing's helper process that runs this command, else ""."""
+    text = command.removeprefix("import sys; ")  # before the forkserver's, since 3.14
+    return next((name for beginning, name in _HELPERS.items() if text.startswith(beginning)), "")
+
+
+def living_children() -> list[Any]:
+    """The processes that this one has started and not joined. `active_children()` would join some."""
+    from multiprocessing import process
+
+    return list(borrowed(process, "_children", ()))
+
+
+def name_of(process: Any) -> Any:
+    """The name of a process, which its own class may tell otherwise."""
+    return borrowed(process, "_name", "")
+
+
+def target_of(process: Any) -> Any:
+    """What a process will run."""
+    return getattr(process, "_target", None)
+
+
+def arguments_of(process: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a process will be given."""
+    return process._args, process._kwargs
+
+
+def worker_code() -> CodeType | None:
+    """What a worker of multiprocessing.Pool runs, if there can be one."""
+    module = sys.modules.get("multiprocessing.pool")
+    return code_of(module, "worker", at_import=False) if module is not None else None
+
+
+def is_before_jobs(worker: FrameType) -> bool:
+    """Whether a pool's worker is still in its initializer: it has not begun to count its jobs."""
+    return "completed" not in worker.f_locals
+
+
+def leaves_before_jobs() -> bool:
+    """Whether the calling code runs in a pool's worker that is still in its initializer."""
+    frame: FrameType | None = getframe()
+    while frame is not None and frame.f_code is not worker_code():
+        frame = frame.f_back
+    return frame is not None and is_before_jobs(frame)
