@@ -1,10 +1,16 @@
 "use strict";
-// A small payload in the order of the schema, and a canvas that notes what is drawn on it.
+// A small payload in the order of the schema, its scene, and a canvas that notes what is drawn on it.
+const { load } = require("./scripts.js");
+
+const scripts = load("decoded", "laneHeight", "measureScene", "sceneOf", "seenLanes", "stackLanes");
 
 const look = (fill, more = {}) => ({ fill, stroke: `${fill} stroke`, ink: `${fill} ink`, hatch: "", hatch_colour: "", thin: false, ...more });
 const theme = {
   name: "light", background: "background", panel: "panel", text: "text", muted: "muted", grid: "grid", accent: "accent", good: "good", bad: "bad",
-  states: [look("running"), look("blocking"), look("ready"), look("waiting", { thin: true }), look("starting", { thin: true }), look("unknown", { thin: true })],
+  states: [
+    look("running"), look("blocking"), look("ready"), look("waiting", { thin: true }), look("starting", { thin: true }),
+    look("unknown", { thin: true }),
+  ],
 };
 const words = {
   canvas: "canvas", keys: "keys", hint: "hint", hintCalls: "hint of calls", calls: ["{n} × {name}", "{n} shorter calls", "{x} in all", "{n} deeper"],
@@ -32,9 +38,24 @@ const payload = (changed = {}) => ({
   themes: [theme, theme], font: "sans", words, ...changed,
 });
 
-/** A canvas' context whose letters are all 6 wide: `drawn` has every call, with the colours of that moment. */
+/** The scene of a payload at a width, all lanes seen. */
+function sceneAt(width, changed = {}) {
+  const { decoded, sceneOf, measureScene, seenLanes, stackLanes, laneHeight } = scripts;
+  const scene = sceneOf(decoded(payload(changed)));
+  scene.seen = seenLanes(scene.lanes);
+  scene.tops = stackLanes(scene.seen, (lane) => laneHeight(scene, lane));
+  measureScene(scene, width);
+  scene.height = scene.top + scene.tops[scene.seen.length];
+  return scene;
+}
+
+/** A canvas' context whose letters are all 6 wide. It notes each call with the colours of that moment; `of` gives the
+ * values of all calls of a name. */
 function context() {
-  const drawn = [], state = { drawn, measureText: (text) => ({ width: text.length * 6 }) };
+  const drawn = [];
+  const state = {
+    drawn, measureText: (text) => ({ width: text.length * 6 }), of: (name) => drawn.filter((one) => one.name === name).map((one) => one.values),
+  };
   return new Proxy(state, {
     get: (target, name) => (name in target ? target[name] : (...values) => {
       drawn.push({ name, values, fill: target.fillStyle, stroke: target.strokeStyle, alpha: target.globalAlpha });
@@ -42,4 +63,7 @@ function context() {
   });
 }
 
-module.exports = { payload, context };
+/** The texts written on a context. */
+const written = (ctx) => ctx.of("fillText").map(([text]) => text);
+
+module.exports = { payload, sceneAt, context, written };
