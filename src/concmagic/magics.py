@@ -126,7 +126,13 @@ class Magics:
         from IPython.core.magic import no_var_expand
 
         def magic(*arguments: str) -> Any:
-            return function(*arguments)
+            try:
+                return function(*arguments)
+            except KeyboardInterrupt as error:  # also one that came as the cell was over
+                from concmagic.runners.tracebacks import hide_ours
+
+                hide_ours(error)
+                raise
 
         magic.__doc__ = sentences.TIMELINE_HELP if kind == "line" else sentences.MAGIC_HELP
         if kind == "cell":  # `%%threads?` asks for it; the options need not be read before

@@ -78,6 +78,18 @@ class TracedCell:
 
     async def run_awaited(self) -> Any:
         """Its value, where IPython awaits us: one that awaits runs on the kernel's own loop."""
+        try:
+            return await self._run_awaited()
+        except BaseException as error:  # a click, also one that came as the cell was over, cancels us
+            from asyncio import CancelledError
+
+            from concmagic.runners.tracebacks import hide_ours
+
+            if isinstance(error, (KeyboardInterrupt, CancelledError)):
+                hide_ours(error)
+            raise
+
+    async def _run_awaited(self) -> Any:
         from concmagic.runners.interrupts import Deferred
 
         if not self._program.is_async:

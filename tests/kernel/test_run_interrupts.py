@@ -330,3 +330,26 @@ def test_interrupt_at_the_edges_of_the_cell_ends_it_too(
     assert run.ename == "KeyboardInterrupt"
     assert run.kinds[-1] == "display_data"
     check_next_cells(kernel)
+
+
+@pytest.mark.parametrize("awaiting", [False, True])
+def test_a_click_as_the_magic_returns_shows_no_frame_of_ours(kernel: Kernel, awaiting: bool) -> None:
+    kernel.check("""
+import asyncio, signal, sys
+def clicks(frame, event, argument):
+    file, name = frame.f_code.co_filename, frame.f_code.co_name
+    if file.endswith("traced_cell.py") and name in ("run", "_run_awaited"):
+        def local(frame, event, argument):
+            if event == "return" and argument is not None:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+            return local
+        return local
+""")
+    body = "await asyncio.sleep(0, 42)" if awaiting else "6 * 7"
+    kernel.check("sys.settrace(clicks)")
+    run = kernel.run(f"%%timeline\n{body}")
+    # The kernel cancels what it awaits, as it does for a plain cell: ours is over.
+    assert run.ename == ("CancelledError" if awaiting else "KeyboardInterrupt")
+    assert "concmagic" not in run.traceback_text + run.stderr
+    assert kernel.check("6 * 7").result_text == "42"

@@ -28,6 +28,11 @@ def from_the_cell(error: BaseException, cell_file: str) -> BaseException:
     return error
 
 
+def hide_ours(error: BaseException) -> None:
+    """Take our frames out of an error that is raised again, bare, by the outermost of them."""
+    error.__traceback__ = _without_ours(error.__traceback__)
+
+
 def of_frames(frames: list[types.FrameType]) -> types.TracebackType | None:
     """A traceback of frames that still stand, outermost first."""
     traceback = None
