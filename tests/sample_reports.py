@@ -10,12 +10,15 @@ import numpy as np
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.model.trace import (
+    NO_FACTS,
     Build,
     Cost,
+    Facts,
     Flow,
     Function,
     Job,
     Mark,
+    Resource,
     Slices,
     State,
     StateInterval,
@@ -42,16 +45,33 @@ _LABELS = {
     State.STARTING: "starting",
     State.UNKNOWN: "not recorded",
 }
-Piece = tuple  # (letter, milliseconds[, reason[, detail[, line]]])
+Piece = tuple  # (letter, milliseconds[, reason[, facts[, line]]])
+
+
+RESOURCES = (
+    Resource("host", "api.example:443"),
+    Resource("file", "disk"),
+    *(Resource("host", f"api-{number}:443") for number in range(10)),
+)
+
+
+def slept(seconds: float) -> Facts:
+    """A sleep that was to take so long."""
+    return Facts(delay_ns=round(seconds * 1e9))
+
+
+def held_by(who: int) -> Facts:
+    """Kept waiting by this track; -1 are others."""
+    return Facts(holders=(who,))
 
 
 def states(start_ms: float, pieces: Iterable[Piece]) -> tuple[StateInterval, ...]:
-    """Intervals one after the other, from pieces like ("W", 12, "sleep", "0.5 s", 4)."""
+    """Intervals one after the other, from pieces like ("W", 12, "sleep", slept(0.5), 4)."""
     made, at = [], round(start_ms * MS)
     for piece in pieces:
-        letter, length_ms, reason, detail, line = (*piece, *("", "", 0)[len(piece) - 2 :])
+        letter, length_ms, reason, facts, line = (*piece, *("", NO_FACTS, 0)[len(piece) - 2 :])
         end = at + round(length_ms * MS)
-        made.append(StateInterval(at, end, _LETTERS[letter], reason, detail, "", line))
+        made.append(StateInterval(at, end, _LETTERS[letter], reason, facts, "", line))
         at = end
     return tuple(made)
 
@@ -81,6 +101,7 @@ def report(
 ) -> Report:
     """The report of a trace, its sums computed plainly."""
     findings = more.pop("findings", ())
+    trace = replace(trace, resources=RESOURCES, others=("others", *HOSTILE))
     plain = {
         "findings": findings,
         "no_findings": "" if findings else "Nothing stood out: no lint found anything in this cell.",
@@ -142,7 +163,7 @@ _LOOP: list[Piece] = [
     ("W", 12),
     ("R", 0.6),
     ("W", 7.4),
-    ("B", 300, "time.sleep", "", 4),
+    ("B", 300, "time.sleep", NO_FACTS, 4),
     ("R", 1),
     ("W", 12),
     ("R", 0.5),
@@ -173,8 +194,8 @@ def asyncio_blocker() -> Report:
             [
                 ("S", 0.8),
                 ("R", 0.3),
-                ("W", 19.5, "sleep", "0.02 s", 3),
-                ("B", 300, "time.sleep", "", 4),
+                ("W", 19.5, "sleep", slept(0.02), 3),
+                ("B", 300, "time.sleep", NO_FACTS, 4),
                 ("R", 0.4),
             ],
             unit=True,
@@ -185,10 +206,10 @@ def asyncio_blocker() -> Report:
         pieces: list[Piece] = [
             ("S", 0.8),
             ("R", 0.3),
-            ("W", wait, "sleep", "0.03 s", 8),
-            ("r", ready, "loop", "held by blocker", 8),
+            ("W", wait, "sleep", slept(0.03), 8),
+            ("r", ready, "loop", held_by(3), 8),
             ("R", 0.3),
-            ("W", after, "sleep", "0.03 s", 8),
+            ("W", after, "sleep", slept(0.03), 8),
             ("R", 0.4),
         ]
         tracks.append(track(4 + index, "task", f"victim-{index}", 2, 0.5, pieces, unit=True))
@@ -251,19 +272,25 @@ def two_gil_threads() -> Report:
             "MainThread",
             0,
             0,
-            [("R", 2), ("W", 406, "join", "worker-0", 9), ("R", 2)],
+            [("R", 2), ("W", 406, "join", Facts(waits_for=(2,)), 9), ("R", 2)],
             role="machinery",
         ),
     ]
     for index in (0, 1):
-        pieces: list[Piece] = (
-            [("S", 0.5)] if index == 0 else [("S", 0.4), ("r", 5, "GIL", "held by worker-0", 4)]
-        )
+        pieces: list[Piece] = [("S", 0.5)] if index == 0 else [("S", 0.4), ("r", 5, "GIL", held_by(2), 4)]
         for turn in range(39):
-            pieces.append(("R", 5, "", "", 4))
-            pieces.append(("r", 5 + (turn % 3 == 1) * 0.4, "GIL", f"held by worker-{1 - index}", 4))
+            pieces.append(("R", 5, "", NO_FACTS, 4))
+            pieces.append(("r", 5 + (turn % 3 == 1) * 0.4, "GIL", held_by(3 - index), 4))
         tracks.append(
-            track(2 + index, "thread", f"worker-{index}", 0, 1.5, [*pieces, ("R", 1, "", "", 4)], unit=True)
+            track(
+                2 + index,
+                "thread",
+                f"worker-{index}",
+                0,
+                1.5,
+                [*pieces, ("R", 1, "", NO_FACTS, 4)],
+                unit=True,
+            )
         )
     wall = max(one.end_ns or 0 for one in tracks) + 2 * MS
     trace = Trace("%%threads", "threads", wall, tuple(tracks), build=Build(cores=2))
@@ -299,7 +326,7 @@ def process_pool() -> Report:
             "kernel",
             None,
             0,
-            [("R", 20), ("W", 1180, "results", "of the pool", 6)],
+            [("R", 20), ("W", 1180, "results", Facts(job="the pool"), 6)],
             role="machinery",
         )
     ]
@@ -311,12 +338,12 @@ def process_pool() -> Report:
     for worker in range(4):
         process = 10 + 10 * worker
         start = 20 + 9 * worker
-        pieces: list[Piece] = [("S", 110 + 8 * worker, "importing", "", 0)]
+        pieces: list[Piece] = [("S", 110 + 8 * worker, "importing", NO_FACTS, 0)]
         at = start + 110 + 8 * worker
         for turn in range(3):
             length = 200 + 40 * ((worker + turn) % 3)
             if turn == 1 and worker > 1:
-                pieces.append(("r", 60, "core", "none of 2 free"))
+                pieces.append(("r", 60, "core"))
                 at += 60
             number = worker + 4 * turn
             jobs.append(
@@ -330,9 +357,9 @@ def process_pool() -> Report:
                     "returned",
                 )
             )
-            pieces.append(("R", length, "", "", 4))
+            pieces.append(("R", length, "", NO_FACTS, 4))
             at += length
-            pieces.append(("W", 6, "work", ""))
+            pieces.append(("W", 6, "work"))
             at += 6
         flows.append(Flow("spawn", 0, 18 * MS, process, round(start * MS)))
         flows.append(Flow("result", process, round((at - 6) * MS), 0, round((at - 5) * MS)))
@@ -386,9 +413,9 @@ def many_tasks() -> Report:
         pieces: list[Piece] = [("S", 1 + index * 0.02)]
         for turn in range(20):
             pieces += [
-                ("W", 15 + (index * 7 + turn * 13) % 11 + 8 * (index == 17), "sleep", "0.02 s", 3),
-                ("r", 1 + ((index + turn) % 5) * 2.5, "loop", "held by others", 3),
-                ("R", 0.2, "", "", 4),
+                ("W", 15 + (index * 7 + turn * 13) % 11 + 8 * (index == 17), "sleep", slept(0.02), 3),
+                ("r", 1 + ((index + turn) % 5) * 2.5, "loop", held_by(-1), 3),
+                ("R", 0.2, "", NO_FACTS, 4),
             ]
         tracks.append(track(3 + index, "task", f"fetch-{index}", 2, 2, pieces, unit=True))
     wall = max(one.end_ns or 0 for one in tracks) + MS
@@ -411,7 +438,7 @@ def many_tasks() -> Report:
 
 def failures() -> Report:
     """A cell that failed: one task raised, others were cancelled, one was left running."""
-    parent = [("R", 1), ("W", 118, "task", "fetch-2", 9), ("R", 1)]
+    parent = [("R", 1), ("W", 118, "task", Facts(waits_for=(6,)), 9), ("R", 1)]
     tracks = [
         track(0, "process", "kernel", None, 0, [("R", 120)], "raised ExceptionGroup"),
         track(1, "thread", "MainThread", 0, 0, [("R", 120)]),
@@ -420,11 +447,17 @@ def failures() -> Report:
     ]
     for index, outcome in enumerate(["cancelled", "cancelled", "raised ValueError", "timed out", "returned"]):
         wait = [110, 110, 98, 60, 20][index]
-        pieces: list[Piece] = [("S", 1), ("R", 0.5), ("W", wait, "I/O", "api.example:443", 5), ("R", 0.5)]
+        pieces: list[Piece] = [("S", 1), ("R", 0.5), ("W", wait, "I/O", Facts(0), 5), ("R", 0.5)]
         more = {"outcome_detail": "bad id: 17"} if index == 2 else {}
         tracks.append(track(4 + index, "task", f"fetch-{index}", 3, 1, pieces, outcome, unit=True, **more))
     left = track(
-        9, "task", "heartbeat", 2, 2, [("S", 1), ("R", 0.2), ("W", 116.8, "sleep", "1 s", 12)], "left running"
+        9,
+        "task",
+        "heartbeat",
+        2,
+        2,
+        [("S", 1), ("R", 0.2), ("W", 116.8, "sleep", slept(1), 12)],
+        "left running",
     )
     tracks.append(replace(left, end_ns=None, unit=True))
     trace = Trace(
@@ -498,9 +531,9 @@ def hostile_names() -> Report:
     for index, name in enumerate(HOSTILE):
         pieces: list[Piece] = [
             ("S", 2, name),
-            ("R", 10, "", name),
-            ("W", 60, name, name, 4),
-            ("r", 10, "loop", name),
+            ("R", 10, "", held_by(-2 - index)),
+            ("W", 60, name, Facts(job=name), 4),
+            ("r", 10, "loop", held_by(-2 - index)),
         ]
         tracks.append(track(1 + index, "thread", name, 0, index, pieces, f"raised {name}", unit=True))
     trace = Trace(
@@ -535,7 +568,7 @@ def unknown_states() -> Report:
             "reader",
             0,
             5,
-            [("?", 200), ("W", 90, "I/O", "disk"), ("?", 150, "sampler", "died"), ("R", 20)],
+            [("?", 200), ("W", 90, "I/O", Facts(1)), ("?", 150, "sampler died"), ("R", 20)],
             unit=True,
         ),
         track(2, "thread", "writer", 0, 5, [("R", 30), ("?", 400)], "left running", unit=True),
@@ -558,9 +591,9 @@ def ten_long_tracks(intervals: int = 2_000) -> Report:
     for index in range(10):
         cycle = [
             ("R", 0.03),
-            ("r", 0.05, "GIL", "held by others"),
+            ("r", 0.05, "GIL", held_by(-1)),
             ("R", 0.02),
-            ("W", 0.1, "I/O", f"api-{index}:443", 7),
+            ("W", 0.1, "I/O", Facts(2 + index), 7),
         ]
         tracks.append(
             track(1 + index, "thread", f"worker-{index}", 0, index * 0.1, cycle * (intervals // 4), unit=True)
@@ -583,8 +616,8 @@ def thousand_tasks() -> Report:
         pieces: list[Piece] = [("S", 0.5)]
         for turn in range(6):
             pieces += [
-                ("W", 11 + (index * 31 + turn * 17) % 23, "sleep", f"{index % 97} ms", 3),
-                ("r", 1.25, "loop", f"held by fetch-{(index * 7) % 1000}"),
+                ("W", 11 + (index * 31 + turn * 17) % 23, "sleep", Facts(delay_ns=index % 97 * MS), 3),
+                ("r", 1.25, "loop", held_by(1 + (index * 7) % 1000)),
                 ("R", 0.4),
             ]
         tracks.append(
@@ -624,7 +657,7 @@ def slices(calls: Iterable[Call], functions: tuple[Function, ...]) -> Slices:
 
 def calling_threads() -> Report:
     """Two threads that load and parse: few long calls, and many short ones under them."""
-    cycle: list[Piece] = [("W", 20, "sleep", "0.02 s", 7), ("R", 30, "", "", 8)]
+    cycle: list[Piece] = [("W", 20, "sleep", slept(0.02), 7), ("R", 30, "", NO_FACTS, 8)]
     tracks = [track(0, "process", "kernel", None, 0, [("R", 210)])]
     calls: list[Call] = []
     for number in (1, 2):
@@ -637,7 +670,9 @@ def calling_threads() -> Report:
                 (number, at + 20, at + 50, 1, 2),
             ]
             calls += [(number, at + 20 + i * 0.03, at + 20.02 + i * 0.03, 2, 3) for i in range(1_000)]
-    tracks.append(track(3, "thread", "idle", 0, 5, [("W", 200, "lock", "of loader-1", 12)], unit=True))
+    tracks.append(
+        track(3, "thread", "idle", 0, 5, [("W", 200, "lock", Facts(waits_for=(1,)), 12)], unit=True)
+    )
     functions = (
         Function("load", "", 6),
         Function("time.sleep"),

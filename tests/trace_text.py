@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from concmagic.model.trace import Build, State, StateInterval, Trace, Track, TrackKind
+from concmagic.model.trace import NO_FACTS, Build, State, StateInterval, Trace, Track, TrackKind
+from concmagic.sentences import StateWords
 
 STATES = {
     "R": State.RUNNING,
@@ -15,6 +16,11 @@ STATES = {
     "U": State.UNKNOWN,
 }
 MS = 1_000_000
+
+
+def said(trace: Trace, one: StateInterval) -> str:
+    """What a state says beside its reason, in words."""
+    return StateWords(trace).detail(one)
 
 
 def trace_from_text(
@@ -67,5 +73,5 @@ def _interval(start: int, end: int, state: State, reason: str, number: int) -> S
     if state is State.READY:
         return StateInterval(start, end, state, "loop")
     if state in (State.WAITING, State.BLOCKING):
-        return StateInterval(start, end, state, reason, "", "", number + 2)
+        return StateInterval(start, end, state, reason, NO_FACTS, "", number + 2)
     return StateInterval(start, end, state)

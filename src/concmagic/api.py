@@ -50,6 +50,14 @@ class Trace(model.Trace):
 
         return find(self, self.metrics, disabled=self.disabled_lints)
 
+    @cached_property
+    def _words(self) -> sentences.StateWords:
+        return sentences.StateWords(self)
+
+    def detail_of(self, state: model.StateInterval) -> str:
+        """What one of its states says beside its reason, in words: "0.5 s", "cache, held by worker-1"."""
+        return self._words.detail(state)
+
     def report(self, question: str = "", note: str = "", first: str = "") -> Report:
         """All that the renderers draw."""
         from concmagic.report_builder import build_report

@@ -73,7 +73,7 @@ def _parallelism(metrics: Metrics) -> Chip:
 def _band(metrics: Metrics) -> tuple[BandPart, ...]:
     """The path by what it was, longest first; small parts together. They sum to the wall time."""
     parts = [
-        BandPart(sentences.path_words(part.state.value, part.reason, part.detail), part.state, length)
+        BandPart(sentences.path_words(part.state.value, part.reason, part.phase), part.state, length)
         for part, length in summarised(metrics.path)
     ]
     rest = parts[_MOST_PARTS:]

@@ -165,7 +165,7 @@ REASONS = {
 TELL = """
 import json, os
 print(json.dumps([
-    {track.name: next(([f"{one.reason} {one.detail}".strip(), one.line] for one in track.states
+    {track.name: next(([f"{one.reason} {T.detail_of(one)}".strip(), one.line] for one in track.states
                        if one.state.value == "waiting"), None)
      for track in T.tracks if track.kind == "task"},
     {track.name: track.outcome for track in T.tracks if track.kind == "task"},

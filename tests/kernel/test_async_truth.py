@@ -16,7 +16,8 @@ TELL = """
 import json
 _names = {track.id: track.name for track in T.tracks}
 print(json.dumps([
-    {track.name: [[one.state.value, f"{one.reason} {one.detail}".strip(), one.line] for one in track.states]
+    {track.name: [[one.state.value, f"{one.reason} {T.detail_of(one)}".strip(), one.line]
+                  for one in track.states]
      for track in T.tracks if track.kind in ("task", "loop")},
     {track.name: [track.outcome, track.outcome_detail]
      for track in T.tracks if track.kind in ("task", "loop")},

@@ -22,7 +22,7 @@ MEANT = {
 }
 TOLD = """
 def shape(trace):
-    waits = {one.detail for track in trace.tracks for one in track.states if one.reason == "socket"}
+    waits = {trace.detail_of(one) for track in trace.tracks for one in track.states if one.reason == "socket"}
     ready = {"GIL": 0, "core": 0}
     threads = [track for track in trace.tracks if track.kind == "thread"]
     for one in (one for track in threads for one in track.states if one.state.value == "ready"):

@@ -233,7 +233,8 @@ def test_what_blocked_a_loop_is_named_as_the_user_wrote_it(kernel: Kernel, call:
     kernel.check(cell)
     line = cell[: cell.index(f"    {call}")].count("\n") + 1
     told = kernel.value(
-        "[(s.reason, s.detail, s.line) for t in __import__('concmagic').last().tracks if t.name == 'blocker' "
+        "[(s.reason, last.detail_of(s), s.line) for last in [__import__('concmagic').last()] "
+        "for t in last.tracks if t.name == 'blocker' "
         "for s in t.states if s.state.value == 'blocking' and s.length_ns > 30_000_000]"
     )
     assert [(one[0], one[1]) for one in told] == [(reason, detail)], told

@@ -86,7 +86,7 @@ def test_items_that_block_one_after_the_other_are_the_path(kernel: Kernel) -> No
         " if part.state.value == 'blocking') > 0.9 * trace.wall_s * 1e9"
     )
     waits = (
-        "[(one.state.value, one.reason, one.detail, one.file)"
+        "[(one.state.value, one.reason, trace.detail_of(one), one.file)"
         " for track in trace.tracks if track.host for one in track.states]"
     )
     assert ("waiting", "task", "n=0", "") in kernel.value(waits)

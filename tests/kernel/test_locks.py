@@ -31,7 +31,7 @@ def waits(trace, *reasons):
     found = []
     for track in trace.tracks:
         if track.kind == "thread":
-            found += [(track.name, one.reason, one.detail, one.line, one.end_ns - one.start_ns)
+            found += [(track.name, one.reason, trace.detail_of(one), one.line, one.end_ns - one.start_ns)
                       for one in track.states if one.state.value == "waiting" and one.reason in reasons]
     return found
 

@@ -159,7 +159,7 @@ with mp.get_context("{method}").Pool(1) as pool:
 """)
     kernel.check("""
 (worker,) = (t for t in trace.tracks if t.kind == "process" and t.group)
-told = [(s.state.value, s.reason or s.detail) for s in worker.states]
+told = [(s.state.value, s.reason or trace.detail_of(s)) for s in worker.states]
 starts = [what for state, what in told if state == "starting"]
 """)
     told = kernel.value("told")
@@ -194,7 +194,7 @@ process.join()
 """)
     kernel.check("""
 (child,) = (t for t in trace.tracks if t.kind == "process" and t.name.startswith(("Spawn", "ForkServer")))
-starts = [(s.detail, s.length_ns) for s in child.states if s.state is State.STARTING]
+starts = [(trace.detail_of(s), s.length_ns) for s in child.states if s.state is State.STARTING]
 """)
     told = kernel.value("starts")
     # Unpickling calls for a module, which calls for another: one stretch; then the arguments.

@@ -48,7 +48,7 @@ def joins(trace):
 
 def details(trace):
     (main,) = (t for t in trace.tracks if t.host)
-    return list(dict.fromkeys(s.detail for s in main.states if s.reason == "join" and s.detail))
+    return list(dict.fromkeys(trace.detail_of(s) for s in main.states if s.reason == "join" and s.waits_for))
 """
 
 

@@ -11,7 +11,7 @@ from tests.kernel.conftest import Kernel, unpacked
 
 ASKED = """
 def told(trace):
-    return {track.name: [(one.state.value, one.reason, one.detail, one.line, one.length_ns / 1e9)
+    return {track.name: [(one.state.value, one.reason, trace.detail_of(one), one.line, one.length_ns / 1e9)
                          for one in track.states]
             for track in trace.tracks if track.kind == "thread"}
 
@@ -115,7 +115,7 @@ def test_a_host_that_was_asked_for_by_name_is_told_by_it(asked: Kernel) -> None:
     address = f"localhost:{asked.value('port')}"
     assert longest_wait(asked, "recv") == ("socket", address, 12)
     waits = asked.value(
-        "[(s.length_ns, s.reason, s.detail, s.line) for t in trace.tracks "
+        "[(s.length_ns, s.reason, trace.detail_of(s), s.line) for t in trace.tracks "
         "if t.kind == 'task' and t.name == 'read' for s in t.states if s.state.value == 'waiting']"
     )
     assert max(waits)[1:] == ("stream read", address, 15)

@@ -70,7 +70,7 @@ def told(trace):
         for state in one.states:
             word = state.state.value + (f" {state.reason}" if state.state.value == "ready" else "")
             spent[word] = spent.get(word, 0) + (state.end_ns - state.start_ns) / 1e9
-        named = {state.detail for state in one.states if state.reason == "GIL" and state.detail}
+        named = {trace.detail_of(state) for state in one.states if state.reason == "GIL" and state.holders}
         threads.append((one.name, (one.cpu_ns or 0) / 1e9, spent, sorted(named), delays[one.native_id]))
     numbers = trace.metrics
     lints = [finding.lint for finding in trace.findings]

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from tests.trace_text import said
+
 from concmagic.importing.importer import import_recording
 from concmagic.model.trace import State, Trace, Track
 from concmagic.recording.tasks.recorder import TaskRecorder
@@ -71,7 +73,7 @@ def track(trace: Trace, name: str) -> Track:
 def waits(trace: Trace, name: str) -> list[str]:
     """The words of each stretch in which a task waited."""
     states = track(trace, name).states
-    return [f"{one.reason} {one.detail}".strip() for one in states if one.state is State.WAITING]
+    return [f"{one.reason} {said(trace, one)}".strip() for one in states if one.state is State.WAITING]
 
 
 def order(trace: Trace, name: str) -> list[State]:

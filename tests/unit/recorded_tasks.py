@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from concmagic.recording.tasks.recorder import TaskRecorder
-from concmagic.records.recording import TaskLog, TaskRecord
+from concmagic.records.recording import TaskLog, TaskRecord, Wait
 
 
 def record(
@@ -69,7 +69,13 @@ def causes(task: TaskRecord) -> list[str]:
 
 def reasons(task: TaskRecord) -> list[tuple[str, str]]:
     """What the task had waited for at each wake-up."""
-    return [("", "") if wake.wait is None else (wake.wait.reason, wake.wait.detail) for wake in task.wakes]
+    return [("", "") if wake.wait is None else (wake.wait.reason, more(wake.wait)) for wake in task.wakes]
+
+
+def more(wait: Wait) -> str:
+    """What is recorded of a wait beside its reason."""
+    length = "" if wait.delay_ns is None else f"{wait.delay_ns / 1e9:g} s"
+    return wait.detail or length or wait.phase or (f"of {wait.count}" if wait.count else "")
 
 
 def line_of(function: Any, text: str) -> int:

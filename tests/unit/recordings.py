@@ -63,9 +63,14 @@ def task(number: int, steps: list[tuple[float, float]], wakes: list[Wake] = [], 
     return TaskRecord(number=number, steps=pairs, wakes=tuple(wakes), **(values | more))
 
 
-def woken(ms: float, reason: str = "future", detail: str = "", cause: Any = "callback", **more: Any) -> Wake:
+def woken(ms: float, reason: str = "future", cause: Any = "callback", **more: Any) -> Wake:
     """A wake-up with what was waited for, at line 4 of the cell."""
-    return Wake(at(ms), cause, wait=Wait(reason, detail, CELL, 4), **more)
+    return Wake(at(ms), cause, wait=Wait(reason, "", CELL, 4), **more)
+
+
+def slept(ms: float, delay_ms: int) -> Wake:
+    """The wake-up of a sleeper at line 4 of the cell."""
+    return Wake(at(ms), "timer", wait=Wait("sleep", "", CELL, 4, delay_ns=delay_ms * MS))
 
 
 def log(*tasks: TaskRecord, callbacks: tuple[tuple[float, float, str], ...] = (), **more: Any) -> TaskLog:

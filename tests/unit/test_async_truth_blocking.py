@@ -11,6 +11,7 @@ import time
 
 import pytest
 from async_truth import order, traced, track
+from tests.trace_text import said
 
 from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.cell_clock import CellClock
@@ -89,7 +90,7 @@ def test_only_the_blocking_task_blocks() -> None:
     assert State.BLOCKING not in order(trace, "quick-1")
     assert State.BLOCKING in order(trace, "blocker")
     loop = next(one for one in trace.tracks if one.kind == "loop")
-    assert [one.detail for one in loop.states if one.state is State.BLOCKING] == ["blocker"]
+    assert [said(trace, one) for one in loop.states if one.state is State.BLOCKING] == ["blocker"]
 
 
 def test_no_descriptor_stays_open() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from async_programs import turns
 from async_truth import traced
+from tests.trace_text import said
 
 from concmagic.analysis.metrics import compute
 from concmagic.importing.tasks.step_states import MOST_TOLD
@@ -79,7 +80,7 @@ def test_a_callback_that_is_no_task_is_on_the_loops_lane() -> None:
     trace = traced(main)
     loop = next(one for one in trace.tracks if one.kind == "loop")
     blocked = [one for one in loop.states if one.state is State.BLOCKING]
-    assert [one.detail.rpartition(".")[2] for one in blocked] == ["tick"]
+    assert [said(trace, one).rpartition(".")[2] for one in blocked] == ["tick"]
     assert "tick" in loop.outcome_detail
     metrics = compute(trace)
     assert metrics.loop_longest_step_s >= 0.03
@@ -109,8 +110,9 @@ def test_a_protocol_and_a_timer_that_block_are_on_the_loops_lane() -> None:
             transport.close()
 
     came, over = asyncio.Event(), asyncio.Event()
-    loop = next(one for one in traced(main).tracks if one.kind == "loop")
-    blocked = [one.detail for one in loop.states if one.state is State.BLOCKING]
+    trace = traced(main)
+    loop = next(one for one in trace.tracks if one.kind == "loop")
+    blocked = [said(trace, one) for one in loop.states if one.state is State.BLOCKING]
     assert [name.rpartition(".")[2] for name in blocked] == ["_read_ready", "late"]
 
 
@@ -130,13 +132,13 @@ def test_each_step_of_the_loop_tells_whose_it_was() -> None:
 
     trace = traced(main)
     loop = next(one for one in trace.tracks if one.kind == "loop")
-    steps = [one for one in loop.states if one.detail and one.state is not State.WAITING]
-    mine = [one.detail.rpartition(".")[2] for one in steps if not one.detail.startswith("BaseEventLoop")]
+    steps = [(said(trace, one), one) for one in loop.states if one.holders]
+    mine = [name.rpartition(".")[2] for name, _ in steps if not name.startswith("BaseEventLoop")]
     told = [name for name, before in zip(mine, ["", *mine], strict=False) if name != before]
     assert told[:5] == ["main", "child", "tick", "child", "main"]
-    assert sum(one.length_ns for one in steps if one.detail == "main") >= 1_500_000
+    assert sum(one.length_ns for name, one in steps if name == "main") >= 1_500_000
     thread = next(one for one in trace.tracks if one.kind == "thread")
-    assert not [one for one in thread.states if one.state is State.RUNNING and one.detail]
+    assert not [one for one in thread.states if one.state is State.RUNNING and one.holders]
 
 
 def test_of_very_many_steps_only_the_longer_ones_are_told() -> None:
@@ -149,9 +151,10 @@ def test_of_very_many_steps_only_the_longer_ones_are_told() -> None:
     async def main() -> None:
         await asyncio.create_task(yields())
 
-    loop = next(one for one in traced(main).tracks if one.kind == "loop")
-    told = [one for one in loop.states if one.detail]
-    assert "yields" in {one.detail for one in told}
+    trace = traced(main)
+    loop = next(one for one in trace.tracks if one.kind == "loop")
+    told = [one for one in loop.states if one.holders]
+    assert "yields" in {said(trace, one) for one in told}
     assert len(told) < MOST_TOLD
 
 

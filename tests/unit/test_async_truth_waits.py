@@ -20,8 +20,9 @@ import pytest
 from async_programs import RUNS, SIZE, exchange, turns
 from async_truth import flows, traced, track, waits
 from recorded_tasks import line_of
+from tests.trace_text import said
 
-from concmagic.model.trace import State
+from concmagic.model.trace import NO_FACTS, State
 
 
 class Shared:
@@ -571,8 +572,9 @@ def test_a_wait_inside_an_async_generator_is_told_by_its_line_there() -> None:
         await task
 
     line: list[int] = []
-    states = track(traced(main), "reads").states
-    assert [(one.reason, one.detail, one.line) for one in states if one.state is State.WAITING] == [
+    trace = traced(main)
+    states = track(trace, "reads").states
+    assert [(one.reason, said(trace, one), one.line) for one in states if one.state is State.WAITING] == [
         ("Event", "ready", line[0])
     ]
 
@@ -595,7 +597,7 @@ def test_what_is_not_known_is_not_guessed() -> None:
         await task
 
     (wait,) = [one for one in track(traced(main), "waiter").states if one.state is State.WAITING]
-    assert (wait.reason, wait.detail, wait.line) == ("", "", line_of(main, "waits_somehow"))
+    assert (wait.reason, wait.facts, wait.line) == ("", NO_FACTS, line_of(main, "waits_somehow"))
 
 
 def test_what_has_no_name_has_none() -> None:

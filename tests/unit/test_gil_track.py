@@ -17,6 +17,7 @@ from concmagic.importing import import_build
 from concmagic.importing.calls.import_calls import import_calls
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.importer import import_recording
+from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
 from concmagic.importing.threads.import_gil import GilEvidence, gil_track
 from concmagic.model.trace import State, StateInterval, Trace, Track
@@ -41,20 +42,25 @@ def held(
 ) -> tuple[list[Track], str]:
     """The threads with holders, and the GIL's lane as letters per millisecond: `.` free, `?` not told."""
     trace = drawn(text)
-    of_hidden = [(one.name, one.states) for one in drawn(hidden).tracks] if hidden else []
+    of_hidden = [one.states for one in drawn(hidden).tracks] if hidden else []
     by_name = {track.name: track.native_id for track in trace.tracks}
     pairs = {by_name[name]: np.array(rows, np.int64).T * MS for name, rows in (proofs or {}).items()}
     gil = Track(99, "gil", "GIL", None, "work", 0, trace.wall_ns)
-    told, track = gil_track(
-        list(trace.tracks), gil, GilEvidence(pairs, of_hidden, period_ms * MS), trace.wall_ns
-    )
-    return told, "" if track is None else letters(track)
+    evidence = GilEvidence(pairs, of_hidden, period_ms * MS, others=(-1,))
+    told, track = gil_track(list(trace.tracks), gil, evidence, trace.wall_ns)
+    names = {one.id: one.name for one in told} | {-1: "h"}
+    return told, "" if track is None else letters(track, names)
 
 
-def letters(track: Track) -> str:
+def holders(track: Track) -> list[tuple[int, ...]]:
+    return [one.holders for one in track.states]
+
+
+def letters(track: Track, names: dict[int, str]) -> str:
     out = ""
     for one in track.states:
-        letter = {State.RUNNING: one.detail, State.WAITING: ".", State.UNKNOWN: "?"}[one.state]
+        whose = names[one.holders[0]] if one.holders else ""
+        letter = {State.RUNNING: whose, State.WAITING: ".", State.UNKNOWN: "?"}[one.state]
         out += letter * round(one.length_ns / MS)
     return out
 
@@ -65,13 +71,13 @@ TURNS = "a  RRRRRYYYYYRRRRRYYYYY\nb  YYYYYRRRRRYYYYYRRRRR"
 def test_two_threads_that_take_turns_hold_it_in_turn() -> None:
     told, lane = held(TURNS)
     assert lane == "aaaaabbbbbaaaaabbbbb"
-    assert [one.detail for one in told[0].states] == ["", "held by b", "", "held by b"]
+    assert holders(told[0]) == [(), (1,), (), (1,)]
 
 
 def test_two_on_cores_while_a_third_wants_it_leave_the_holder_untold() -> None:
     told, lane = held("a  RRRRRRRRRRRR\nb  RRRRRRRRRRRR\nc  YYYYYYYYYYYR\nd  WWWWWWWWWWYR")
     assert lane == "?" * 12
-    assert told[2].states[0].detail == ""
+    assert told[2].states[0].holders == ()
 
 
 def test_calls_tell_which_of_two_on_cores_has_it() -> None:
@@ -94,12 +100,12 @@ def test_nobody_on_a_core_and_nobody_who_wants_it_is_free() -> None:
 def test_a_hidden_thread_can_be_the_holder() -> None:
     told, lane = held("a  YYYYYYYYYYRR\nb  YYYYYYYYYYWW", hidden="h  RRRRRRRRRRWW")
     assert lane == "hhhhhhhhhh??"
-    assert told[0].states[0].detail == "held by h"
+    assert told[0].states[0].holders == (-1,)
 
 
 def test_a_wait_with_two_holders_names_none() -> None:
     told, _ = held("a  RRRRRYYYYYY\nb  YYYYYRRRYYY\nc  YYYYYYYYRRR")
-    assert [one.detail for one in told[2].states if one.state is State.READY] == [""]
+    assert [one.holders for one in told[2].states if one.state is State.READY] == [()]
 
 
 def test_a_gap_between_samples_is_no_time_without_a_holder() -> None:
@@ -112,7 +118,7 @@ def test_a_gil_that_hardly_anybody_waited_for_has_no_track() -> None:
     rest = "R" * 200
     told, lane = held(f"a  YYYR{rest}\nb  RRYR{rest}")
     assert lane == ""
-    assert told[0].states[0].detail == ""
+    assert told[0].states[0].holders == ()
 
 
 def test_one_thread_alone_can_not_contend() -> None:
@@ -160,7 +166,10 @@ def test_the_track_stands_under_its_process() -> None:
     (process,) = [one for one in trace.tracks if one.kind == "process"]
     assert (gil.name, gil.parent, gil.pid) == ("GIL", process.id, PID)
     assert (gil.states[0].start_ns, gil.states[-1].end_ns) == (0, 100 * MS)
-    assert {one.detail for one in gil.states if one.state is State.RUNNING} == {"MainThread", "w"}
+    assert {trace.name_of(one.holders[0]) for one in gil.states if one.state is State.RUNNING} == {
+        "MainThread",
+        "w",
+    }
 
 
 def test_contention_and_switches_are_counted() -> None:
@@ -250,7 +259,8 @@ def test_calls_that_follow_closely_prove_the_gil_and_those_of_native_code_do_not
     rows = [(0, begin, begin + 0.02, "f", CELL, 3) for begin in np.arange(0, 1, 0.05).tolist()]
     rows += [(0, begin, begin + 0.5, "sha256", "", 0) for begin in np.arange(2, 5, 0.6).tolist()]
     clock = CellClock(at(0), 100 * MS)
-    found = import_calls(calls(*rows), clock, Places(CELL, {CELL: 7}), CallLines("", CELL)).threads[MAIN]
+    places, lines = Places(CELL, {CELL: 7}), CallLines("", CELL)
+    found = import_calls(calls(*rows), clock, places, lines, TrackIds(), PID).threads[MAIN]
     firsts, lasts = found.held
     within = (lasts - firsts)[firsts < 2 * MS].sum()
     assert within == pytest.approx(0.97 * MS, rel=0.01)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from packed_boxes import unpacked
 
-from concmagic.model.trace import Flow, Mark
+from concmagic.model.trace import Facts, Flow, Mark, StateInterval
 from concmagic.renderers.html import HtmlRenderer
 from concmagic.renderers.payload import payload
 from concmagic.renderers.svg import SvgRenderer
@@ -126,16 +126,19 @@ def test_a_million_intervals_are_bounded_too() -> None:
 
 def test_ever_new_words_flows_and_marks_are_bounded() -> None:
     report = thousand_tasks()
-    tracks = tuple(
-        replace(
-            one, states=tuple(replace(i, detail=f"{one.id} {i.start_ns} {'x' * 300}") for i in one.states)
-        )
-        for one in report.trace.tracks
-    )
+    others: list[str] = []
+
+    def with_new_words(one: StateInterval) -> StateInterval:
+        others.append(f"{len(others)} {'x' * 300}")
+        return replace(one, facts=Facts(holders=(-len(others),), waits_for=(-len(others),)))
+
+    tracks = tuple(replace(one, states=tuple(map(with_new_words, one.states))) for one in report.trace.tracks)
     flows = tuple(Flow("wake", 1, i, 2, i) for i in range(50_000))
     marks = tuple(Mark(f"m{i}", i, i) for i in range(50_000))
     html = HtmlRenderer().render(
-        replace(report, trace=replace(report.trace, tracks=tracks, flows=flows, marks=marks))
+        replace(
+            report, trace=replace(report.trace, tracks=tracks, flows=flows, marks=marks, others=tuple(others))
+        )
     )
     assert len(html.encode()) <= 800_000
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.trace_text import said
 from tests.unit.recordings import CELL, MAIN, MS, at, calls, kernel, recording, thread
 
 from concmagic.importing.importer import import_recording
@@ -68,7 +69,7 @@ def exact(*waits: LockWait, name: str = "cache", kind: str = "Lock", **more: Any
 def lock_states(trace: Trace, name: str) -> list[tuple[float, float, str, str, int]]:
     (track,) = [one for one in trace.tracks if one.name == name]
     return [
-        (one.start_ns / MS, one.end_ns / MS, one.reason, one.detail, one.line)
+        (one.start_ns / MS, one.end_ns / MS, one.reason, said(trace, one), one.line)
         for one in track.states
         if one.state is State.WAITING
     ]

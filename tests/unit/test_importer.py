@@ -8,7 +8,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.recordings import CELL, MAIN, MS, PID, at, calls, kernel, log, recording, task, thread, woken
+from tests.trace_text import said
+from tests.unit.recordings import (
+    CELL,
+    MAIN,
+    MS,
+    PID,
+    at,
+    calls,
+    kernel,
+    log,
+    recording,
+    slept,
+    task,
+    thread,
+    woken,
+)
 
 from concmagic.importing.importer import import_recording
 from concmagic.model.trace import State, Trace, Track
@@ -59,22 +74,22 @@ def test_a_wait_is_told_with_its_line_in_this_cell() -> None:
 def test_ready_names_who_held_the_loop() -> None:
     victim = task(1, [(0, 1), (30, 31)], [woken(10)])
     trace = of_tasks(victim, task(2, [(5, 29)], name="hog"))
-    assert track(trace, "t1").states[2].detail == "held by hog"
+    assert said(trace, track(trace, "t1").states[2]) == "held by hog"
 
 
 def test_a_callback_can_hold_the_loop() -> None:
     trace = of_tasks(task(1, [(0, 1), (30, 31)], [woken(10)]), callbacks=((5, 29, "on_data"),))
-    assert track(trace, "t1").states[2].detail == "held by on_data"
+    assert said(trace, track(trace, "t1").states[2]) == "held by on_data"
 
 
 def test_a_sleeper_whose_time_was_up_during_a_hold_was_ready_from_then_on() -> None:
-    sleeper = task(1, [(0, 1), (50, 51)], [woken(49, "sleep", "0.02 s", "timer")])
+    sleeper = task(1, [(0, 1), (50, 51)], [slept(49, 20)])
     trace = of_tasks(sleeper, task(2, [(10, 48)]))
     assert states(track(trace, "t1"))[1:3] == [("waiting", "sleep", 1, 21), ("ready", "loop", 21, 50)]
 
 
 def test_a_late_timer_of_an_idle_loop_kept_nobody_waiting() -> None:
-    sleeper = task(1, [(0, 1), (50, 51)], [woken(49, "sleep", "0.02 s", "timer")])
+    sleeper = task(1, [(0, 1), (50, 51)], [slept(49, 20)])
     assert states(track(of_tasks(sleeper), "t1"))[1] == ("waiting", "sleep", 1, 49)
 
 
@@ -207,7 +222,7 @@ def test_a_child_process_starts_python_then_imports() -> None:
     imports = ((at(32), at(35)), (at(36), at(38)))
     trace = import_recording(recording(kernel(), child(imports=imports)))  # type: ignore[arg-type]
     found = track(trace, "Process-1")
-    assert [(s.state.value, s.detail, s.start_ns / MS) for s in found.states[:6]] == [
+    assert [(s.state.value, said(trace, s), s.start_ns / MS) for s in found.states[:6]] == [
         ("starting", "Python", 10),
         ("starting", "unpickling", 30),
         ("starting", "imports", 32),
@@ -227,11 +242,13 @@ def test_a_child_with_several_threads_says_which_of_them_run() -> None:
     samples = SampleLog(*(np.array(column, "<i8").tobytes() for column in columns), rate_hz=500.0)
     trace = import_recording(recording(kernel(), child(threads=threads), samples=samples))  # type: ignore[arg-type]
     running = [
-        (s.detail, s.start_ns / MS) for s in track(trace, "Process-1").states if s.state is State.RUNNING
+        (said(trace, s), s.start_ns / MS)
+        for s in track(trace, "Process-1").states
+        if s.state is State.RUNNING
     ]
     assert running == [("MainThread", 40), ("helper", 50), ("MainThread and helper", 70)]
     alone = import_recording(recording(kernel(), child(), samples=samples))  # type: ignore[arg-type]
-    assert {s.detail for s in track(alone, "Process-1").states if s.state is State.RUNNING} == {""}
+    assert {s.holders for s in track(alone, "Process-1").states if s.state is State.RUNNING} == {()}
 
 
 def test_a_join_leads_from_the_process_to_the_thread_that_saw_its_end() -> None:
@@ -256,7 +273,7 @@ def test_a_wait_in_a_join_says_for_which_process(monkeypatch: pytest.MonkeyPatch
     trace = import_recording(recording(kernel(thread(), calls=raw), joined))
     main = next(one for one in trace.tracks if one.host)
     (wait,) = [one for one in main.states if one.state is State.WAITING]
-    assert (wait.reason, wait.detail, wait.end_ns / MS) == ("join", "of Process-1", 92)
+    assert (wait.reason, said(trace, wait), wait.end_ns / MS) == ("join", "of Process-1", 92)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +341,7 @@ def test_whatever_was_recorded_states_cover_each_track_exactly(
     record = task(
         1,
         steps,
-        [woken(each, "sleep", "0.01 s", "timer") for each in sorted(wakes)],
+        [slept(each, 10) for each in sorted(wakes)],
         created_ns=at(min(created, ordered[0])),
         ended_ns=at(steps[-1][1]) if is_over else None,
     )

@@ -18,7 +18,7 @@ from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
 from concmagic.importing.threads.import_waits import without_turns
 from concmagic.model import states
-from concmagic.model.trace import State, StateInterval
+from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 
 THREADING = threading.__file__
 SOURCE = """\
@@ -35,7 +35,8 @@ def twice():
 
 def imported(drawn: Calls, source: str = SOURCE) -> ImportedCalls:
     """Read drawn calls in a cell of 100 ms."""
-    return import_calls(drawn, CellClock(START, 100 * MS), Places(CELL, {CELL: 7}), CallLines(source, CELL))
+    clock, places = CellClock(START, 100 * MS), Places(CELL, {CELL: 7})
+    return import_calls(drawn, clock, places, CallLines(source, CELL), TrackIds(), PID)
 
 
 def test_a_blocking_call_is_a_wait_with_its_line() -> None:
@@ -109,9 +110,9 @@ def test_what_blocks_a_step_is_named_as_the_user_calls_it(line: str, called: str
     )
     (call,) = imported(drawn, f"def work(jobs):\n    {line}\n").threads[MAIN].blocked
     assert call.step == named
-    assert call.as_blocking(0, 9, "").reason == named
-    assert call.as_blocking(0, 9, "").detail == ""  # a lock tells nothing more
-    assert call.as_blocking(0, 9, "holder").detail == "holder"
+    assert call.as_blocking(0, 9).reason == named
+    assert call.as_blocking(0, 9).facts is NO_FACTS  # a lock tells nothing more
+    assert call.as_blocking(0, 9, Facts(holders=(3,))).holders == (3,)
 
 
 def test_the_innermost_call_is_told_beside_the_users_own() -> None:
@@ -122,8 +123,8 @@ def test_the_innermost_call_is_told_beside_the_users_own() -> None:
         (2, 2, 48, "socket.recv_into", "", 0),
     )
     (call,) = imported(drawn, source).threads[MAIN].blocked
-    blocking = call.as_blocking(0, 9, "")
-    assert (blocking.reason, blocking.detail) == ("cursor.execute", "in socket.recv_into")
+    blocking = call.as_blocking(0, 9)
+    assert (blocking.reason, blocking.facts.call) == ("cursor.execute", "socket.recv_into")
 
 
 def test_a_short_blocking_call_is_part_of_the_running() -> None:

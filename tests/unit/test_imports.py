@@ -17,7 +17,7 @@ SEES = {
     "cell": HARMLESS,
     "options": HARMLESS,
     "errors": HARMLESS,
-    "sentences": (),
+    "sentences": ("model.interval", "model.trace"),  # the types of what is put into words
     "interpreter": ("bounded", "clock", *HARMLESS),
     "importing": (
         "_version",

@@ -13,7 +13,7 @@ from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import chains, sentences_of
 from concmagic.model.saved import from_plain, to_plain
-from concmagic.model.trace import Flow, Function, State, Trace
+from concmagic.model.trace import NO_FACTS, Facts, Flow, Function, Resource, State, Trace
 
 
 def found(trace: Trace, name: str) -> list[Finding]:
@@ -27,15 +27,15 @@ def changed(trace: Trace, **tracks: dict[str, object]) -> Trace:
     return replace(trace, tracks=tuple(made))
 
 
-def waits(trace: Trace, name: str, *reasons: tuple[str, str]) -> Trace:
-    """The trace with reason and detail of one track's waits, in order."""
+def waits(trace: Trace, name: str, *reasons: tuple[str, Facts]) -> Trace:
+    """The trace with reason and facts of one track's waits, in order."""
     told = iter(reasons)
     (track,) = [one for one in trace.tracks if one.name == name]
     states = []
     for one in track.states:
         if one.state is State.WAITING:
-            reason, detail = next(told)
-            one = replace(one, reason=reason, detail=detail)
+            reason, facts = next(told)
+            one = replace(one, reason=reason, facts=facts)
         states.append(one)
     return changed(trace, **{name: {"states": tuple(states)}})
 
@@ -141,7 +141,7 @@ def test_a_task_that_outlives_the_cell_is_named() -> None:
 
 
 def test_a_consumer_or_an_earlier_cells_task_is_not_left() -> None:
-    assert not found(waits(left(), "bg", ("Queue.get", "")), "left-running")
+    assert not found(waits(left(), "bg", ("Queue.get", NO_FACTS)), "left-running")
     assert not found(left(start_ns=0), "left-running")
     assert not found(left(role="machinery"), "left-running")
 
@@ -269,53 +269,63 @@ def test_with_a_busy_loop_a_larger_bound_would_not_help() -> None:
 # deadlock
 
 
-def stopped(*pairs: tuple[str, str, str], outcome: str = "raised TimeoutError") -> Trace:
-    """A cell that was stopped while tasks (name, reason, detail) waited."""
+def task(who: int) -> Facts:
+    """Of who awaits this task."""
+    return Facts(waits_for=(who,))
+
+
+def lock(number: int, who: int) -> Facts:
+    """Of who waits for a lock that this task has."""
+    return Facts(number, (who,), (who,))
+
+
+def stopped(*pairs: tuple[str, str, Facts], outcome: str = "raised TimeoutError") -> Trace:
+    """A cell that was stopped while tasks (name, reason, facts) waited."""
     drawn = "\n".join(
         f"{name}  .{'R' * (index + 1)}{'W' * (90 - index)}" for index, (name, _, _) in enumerate(pairs)
     )
-    trace = replace(trace_from_text(drawn), outcome=outcome)
-    for name, reason, detail in pairs:
-        trace = waits(trace, name, (reason, detail))
+    locks = (Resource("lock", "l1"), Resource("lock", "l2"))
+    trace = replace(trace_from_text(drawn), outcome=outcome, resources=locks)
+    for name, reason, facts in pairs:
+        trace = waits(trace, name, (reason, facts))
         trace = changed(trace, **{name: {"outcome": "cancelled"}})
     return trace
 
 
 def test_tasks_that_await_each_other_are_a_deadlock() -> None:
-    (finding,) = found(stopped(("A", "task", "B"), ("B", "task", "A")), "deadlock")
+    (finding,) = found(stopped(("A", "task", task(1)), ("B", "task", task(0))), "deadlock")
     assert finding.message == "Deadlock: A waits for task B (line 2), B waits for task A (line 3)."
     assert set(finding.tracks) == {0, 1}
 
 
 def test_two_locks_in_opposite_order_are_a_deadlock() -> None:
-    trace = stopped(
-        ("one", "Lock", "l2, held by two"), ("two", "Lock", "l1 (held by one)"), outcome="interrupted"
-    )
+    trace = stopped(("one", "Lock", lock(1, 1)), ("two", "Lock", lock(0, 0)), outcome="interrupted")
     (finding,) = found(trace, "deadlock")
-    assert "one waits for Lock l2, held by two (line 2)" in finding.message
+    assert "one waits for Lock l2 (held by two) (line 2)" in finding.message
 
 
 def test_a_chain_that_ends_is_told_and_is_no_deadlock() -> None:
-    trace = stopped(("A", "Lock", "l, held by B"), ("B", "task", "C"), ("C", "Event", ""))
+    trace = stopped(("A", "Lock", lock(0, 1)), ("B", "task", task(2)), ("C", "Event", NO_FACTS))
     assert not found(trace, "deadlock")
     assert sentences_of(trace) == [
-        "A waits for Lock l, held by B (line 2), B waits for task C (line 3), C waits for Event (line 4)."
+        "A waits for Lock l1 (held by B) (line 2), B waits for task C (line 3), C waits for Event (line 4)."
     ]
 
 
 def test_a_group_waits_for_its_task() -> None:
-    trace = stopped(("cell", "TaskGroup", ""), ("child", "Event", ""))
+    trace = stopped(("cell", "TaskGroup", NO_FACTS), ("child", "Event", NO_FACTS))
     trace = replace(trace, flows=(Flow("spawn", 0, 0, 1, MS),))
     assert "cell waits for TaskGroup (task child)" in sentences_of(trace)[0]
 
 
-def test_a_name_that_two_tasks_have_leads_nowhere() -> None:
-    trace = stopped(("A", "task", "w"), ("w-1", "task", "A"), ("w-2", "Event", ""))
-    assert not any(chain.cycle for chain in chains(trace))
+def test_tasks_of_one_name_are_told_apart() -> None:
+    pairs = ("A", "task", task(1)), ("w-1", "task", task(0)), ("w-2", "Event", NO_FACTS)
+    named = changed(stopped(*pairs), **{"w-1": {"name": "w"}, "w-2": {"name": "w"}})
+    assert {chain.cycle for chain in chains(named)} == {(0, 1), (1, 0), ()}
 
 
 def test_a_cell_that_ended_by_itself_has_no_deadlock() -> None:
-    assert not found(stopped(("A", "task", "B"), ("B", "task", "A"), outcome="returned"), "deadlock")
+    assert not found(stopped(("A", "task", task(1)), ("B", "task", task(0)), outcome="returned"), "deadlock")
 
 
 def test_every_asyncio_lint_has_a_general_sentence() -> None:

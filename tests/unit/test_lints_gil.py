@@ -12,7 +12,7 @@ from concmagic.analysis.lint_gil import gil_held_while_waiting
 from concmagic.analysis.lint_threads import few_cores, gil_bound, uneven_work
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.on_core import on_a_core_curve
-from concmagic.model.trace import State, StateInterval, Trace, Track
+from concmagic.model.trace import Facts, State, StateInterval, Trace, Track
 
 
 def drawn(text: str, held: str = "", cores: int = 2) -> Trace:
@@ -24,10 +24,10 @@ def drawn(text: str, held: str = "", cores: int = 2) -> Trace:
         for track, row in zip(trace.tracks, rows, strict=True)
     ]
     if held:
-        names = {track.name[0]: track.name for track in tracks}
+        ids = {track.name[0]: Facts(holders=(track.id,)) for track in tracks}
         states = tuple(
-            StateInterval(at * MS, (at + 1) * MS, State.RUNNING, "", names[letter])
-            if letter in names
+            StateInterval(at * MS, (at + 1) * MS, State.RUNNING, "", ids[letter])
+            if letter in ids
             else StateInterval(at * MS, (at + 1) * MS, State.UNKNOWN)
             for at, letter in enumerate(held)
         )

@@ -5,26 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from tests.trace_text import MS
 
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
-from concmagic.analysis.lock_waits import split, wait_by_lock
+from concmagic.analysis.lock_waits import wait_by_lock
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import sentences_of
 from concmagic.model.cover import cover
-from concmagic.model.trace import Build, State, StateInterval, Trace, Track
+from concmagic.model.trace import Build, Facts, Resource, State, StateInterval, Trace, Track
 
-Wait = tuple[float, float, str, str, int]
+Wait = tuple[float, float, str, str, int]  # begin, end, reason, what and whose: "cache held by a b", line
 WALL = 400 * MS
 
 
 def of_threads(outcome: str = "returned", **threads: list[Wait]) -> Trace:
-    """Threads by name with waits (begin, end, reason, detail, line); else they run."""
-    tracks = []
+    """Threads by name with waits; else they run. What has no name is told by its place alone."""
+    tracks: list[Track] = []
+    ids = {name: number for number, name in enumerate(threads)}
+    locks: dict[str, int] = {}
+
+    def facts(number: int, why: str, told: str) -> Facts:
+        what, _, whose = told.partition("held by ")
+        lock = locks.setdefault(what.strip(), len(locks))
+        who = tuple(ids.get(name, -1) for name in whose.split())
+        if who == (number,):
+            return Facts(lock, waits_for=who)
+        return Facts(lock, who, () if why == "Semaphore" and len(who) > 1 else who[-1:])
+
     for number, (name, waits) in enumerate(threads.items()):
         told = [
-            StateInterval(int(b * MS), int(e * MS), State.WAITING, why, what, "", line)
+            StateInterval(int(b * MS), int(e * MS), State.WAITING, why, facts(number, why, what), "", line)
             for b, e, why, what, line in waits
         ]
         runs = [StateInterval(0, WALL, State.RUNNING)]
@@ -41,7 +53,16 @@ def of_threads(outcome: str = "returned", **threads: list[Wait]) -> Trace:
                 unit=True,
             )
         )
-    return Trace("drawn", "threads", WALL, tuple(tracks), outcome=outcome, build=Build(cores=2))
+    return Trace(
+        "drawn",
+        "threads",
+        WALL,
+        tuple(tracks),
+        resources=tuple(Resource("lock", name) for name in locks),
+        others=("other",),
+        outcome=outcome,
+        build=Build(cores=2),
+    )
 
 
 def found(trace: Trace, name: str) -> list[Finding]:
@@ -49,7 +70,7 @@ def found(trace: Trace, name: str) -> list[Finding]:
 
 
 def turns(
-    detail: str = "cache, held by other",
+    detail: str = "cache held by other",
     reason: str = "Lock",
     times: int = 10,
     shift: float = 0,
@@ -101,7 +122,7 @@ def test_a_condition_or_a_queue_is_no_convoy() -> None:
 
 def test_a_few_waits_are_no_convoy() -> None:
     assert not found(convoy(times=4), "lock-convoy")
-    assert not found(of_threads(a=[(0, 300, "Lock", "cache, held by b", 4)], b=[]), "lock-convoy")
+    assert not found(of_threads(a=[(0, 300, "Lock", "cache held by b", 4)], b=[]), "lock-convoy")
 
 
 def test_waits_that_hardly_last_are_no_convoy() -> None:
@@ -118,15 +139,14 @@ def test_different_locks_are_no_convoy() -> None:
 
 
 def test_waits_are_summed_by_lock() -> None:
-    trace = of_threads(a=[*turns("left, held by b"), (390, 395, "Lock", "right", 9)], b=turns("left"))
+    trace = of_threads(a=[*turns("left held by b"), (390, 395, "Lock", "right", 9)], b=turns("left"))
     left, right = wait_by_lock(trace)
     assert (left.name, len(left.waits)) == ("left", 20)
     assert (right.name, len(right.waits)) == ("right", 1)
-    assert split("a, held by b, held by c") == ("a, held by b", "c")
 
 
-FIRST: Wait = (20, 400, "Lock", "b, held by second", 9)
-SECOND: Wait = (30, 390, "Lock", "a, held by first", 14)
+FIRST: Wait = (20, 400, "Lock", "b held by second", 9)
+SECOND: Wait = (30, 390, "Lock", "a held by first", 14)
 
 
 def test_threads_that_have_what_the_other_wants_are_a_deadlock() -> None:
@@ -144,23 +164,23 @@ def test_threads_that_have_what_the_other_wants_are_a_deadlock() -> None:
 def test_three_in_a_circle_and_one_alone() -> None:
     three = of_threads(
         "interrupted",
-        a=[(10, 400, "Lock", "x, held by b", 1)],
-        b=[(20, 400, "RLock", "y, held by c", 2)],
-        c=[(30, 400, "Lock", "z, held by d and a", 3)],
+        a=[(10, 400, "Lock", "x held by b", 1)],
+        b=[(20, 400, "RLock", "y held by c", 2)],
+        c=[(30, 400, "Lock", "z held by d a", 3)],
         d=[],
     )
     (finding,) = found(three, "deadlock")
     assert finding.tracks == (0, 1, 2)
-    alone = of_threads("interrupted", a=[(10, 400, "Lock", "x, held by a itself", 1)])
+    alone = of_threads("interrupted", a=[(10, 400, "Lock", "x held by a", 1)])
     (finding,) = found(alone, "deadlock")
     assert "a waits for Lock x, held by a itself (line 1)" in finding.message
 
 
 def test_of_several_that_have_a_permit_any_may_end_the_wait() -> None:
-    second = (30, 390, "Lock", "l, held by first", 14)
-    alone = of_threads("interrupted", first=[(20, 390, "Semaphore", "s, held by second", 9)], second=[second])
+    second = (30, 390, "Lock", "l held by first", 14)
+    alone = of_threads("interrupted", first=[(20, 390, "Semaphore", "s held by second", 9)], second=[second])
     assert found(alone, "deadlock")
-    shared = (20, 390, "Semaphore", "s, held by third and second", 9)
+    shared = (20, 390, "Semaphore", "s held by third second", 9)
     assert not found(of_threads("interrupted", first=[shared], second=[second], third=[]), "deadlock")
 
 
@@ -183,14 +203,14 @@ def test_waits_that_ended_long_before_the_stop_are_no_circle() -> None:
     assert not found(replace(trace, wall_ns=WALL), "deadlock")
 
 
-def test_two_threads_of_one_name_are_not_told_apart() -> None:
+@pytest.mark.parametrize("names", [("worker", "worker"), ("held by x", "y"), ("a, x", "b, y")])
+def test_threads_in_a_deadlock_are_told_apart_whatever_they_are_called(names: tuple[str, str]) -> None:
     trace = of_threads("interrupted", first=[FIRST], second=[SECOND])
-    named = [replace(track, name="worker") for track in trace.tracks]
-    held = [
-        replace(t, states=tuple(replace(s, detail="a, held by worker") if s.detail else s for s in t.states))
-        for t in named
-    ]
-    assert not found(replace(trace, tracks=tuple(held)), "deadlock")
+    named = tuple(replace(track, name=name) for track, name in zip(trace.tracks, names, strict=True))
+    (finding,) = found(replace(trace, tracks=named), "deadlock")
+    assert finding.tracks == (0, 1)
+    assert f"{names[0]} waits for Lock b, held by {names[1]} (line 9)" in finding.message
+    assert f"{names[1]} waits for Lock a, held by {names[0]} (line 14)" in finding.message
 
 
 def test_who_waited_is_said_on_the_error() -> None:

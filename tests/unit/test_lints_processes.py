@@ -8,16 +8,17 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
-from concmagic.model.trace import Build, Job, State, StateInterval, Trace, Track
+from concmagic.model.trace import NO_FACTS, Build, Facts, Job, State, StateInterval, Trace, Track
 
 MS = 1_000_000
 
 
 def process(number: int, *states: tuple[int, State, str, str], **more: object) -> Track:
-    """A child of the kernel, from a row of (milliseconds, state, reason, detail)."""
+    """A child of the kernel, from a row of (milliseconds, state, reason, phase)."""
     intervals, at = [], 0
-    for length, state, reason, detail in states:
-        intervals.append(StateInterval(at * MS, (at + length) * MS, state, reason, detail))
+    for length, state, reason, phase in states:
+        facts = Facts(phase=phase) if phase else NO_FACTS
+        intervals.append(StateInterval(at * MS, (at + length) * MS, state, reason, facts))
         at += length
     values: dict[str, object] = {
         "name": f"worker-{number}",
@@ -52,7 +53,7 @@ KERNEL = Track(id=0, kind="process", name="kernel", parent=None, role="work", st
 MAIN = Track(
     id=9, kind="thread", name="MainThread", parent=0, role="work", start_ns=0, end_ns=None, pid=1, host=True
 )
-PYTHON = (300, State.STARTING, "", sentences.STARTING_PYTHON)
+PYTHON = (300, State.STARTING, "", "python")
 IDLE = (50, State.WAITING, "for work", "")
 
 
@@ -90,13 +91,13 @@ def test_a_pool_that_gained_more_than_its_start_is_fine() -> None:
 
 
 def test_what_the_recording_adds_to_a_start_is_not_the_pools() -> None:
-    ours = (300, State.STARTING, "", sentences.OUR_IMPORTS)
+    ours = (300, State.STARTING, "", "tracer")
     slow = process(1, ours, (50, State.RUNNING, "", ""), group="Pool-1")
     assert found(trace(slow, jobs=(job(0, 1, 300, 350),)), "pool-overhead") == []
 
 
 def test_pickling_that_costs_more_than_the_work_says_send_less() -> None:
-    worker = process(1, (10, State.STARTING, "", "Python"), (40, State.RUNNING, "", ""), group="Pool-1")
+    worker = process(1, (10, State.STARTING, "", "python"), (40, State.RUNNING, "", ""), group="Pool-1")
     sender = replace(
         thread(3, 0, 400, role="machinery"),
         states=(StateInterval(0, 200 * MS, State.RUNNING, "pickling"),),
@@ -115,7 +116,7 @@ def test_a_pool_that_broke_is_not_told_to_be_slow() -> None:
 
 
 def test_a_worker_that_never_had_a_job_kept_nobody_waiting() -> None:
-    late = process(3, (900, State.STARTING, "", "Python"), group="Pool-1")
+    late = process(3, (900, State.STARTING, "", "python"), group="Pool-1")
     quick = pool(50)
     (finding,) = found(replace(quick, tracks=(*quick.tracks, late)), "pool-overhead")
     assert "took 300 ms to start" in finding.message
@@ -211,7 +212,7 @@ def shared(longest: int, other: int) -> Trace:
     workers = [
         process(
             number,
-            (10, State.STARTING, "", "Python"),
+            (10, State.STARTING, "", "python"),
             (work, State.RUNNING, "", ""),
             (400 - work, State.WAITING, "for work", ""),
             group="Pool-1",

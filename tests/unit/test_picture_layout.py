@@ -10,7 +10,7 @@ from tests.trace_text import trace_from_text
 
 from concmagic.analysis.metrics import compute
 from concmagic.model.state_columns import StateColumns, columns_of
-from concmagic.model.trace import Flow, Job, State, StateInterval, Trace
+from concmagic.model.trace import Facts, Flow, Job, State, StateInterval, Trace, Track
 from concmagic.renderers import payload_flows
 from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible
 from concmagic.renderers.layout import JobLabels, labels_of, lay_out
@@ -19,6 +19,7 @@ from concmagic.renderers.palette import ORDER
 from concmagic.renderers.scale import tick_label, ticks
 from concmagic.renderers.spans import merge, resolution_for, shares_over, stacked
 from concmagic.report_builder import build_report
+from concmagic.sentences import StateWords
 from sample_reports import (
     MS,
     SAMPLES,
@@ -157,10 +158,17 @@ def test_a_stack_of_tracks_shows_how_many_are_there() -> None:
     assert sum(first.shares) == pytest.approx(1) and sum(last.shares) == pytest.approx(0.5)
 
 
+def words_of(*tracks: Track) -> StateWords:
+    return StateWords(Trace("drawn", "threads", 9, tracks))
+
+
 def test_labels_get_shorter() -> None:
-    labels = labels_of(StateInterval(0, 9, State.READY, "GIL", "held by worker-1", "", 4))
+    words = words_of(track(1, "thread", "worker-1", None))
+    held = StateInterval(0, 9, State.READY, "GIL", Facts(holders=(1,)), "", 4)
+    labels = labels_of(held, words)
     assert labels == ("ready, GIL held by worker-1", "ready, GIL", "ready")
-    waiting = labels_of(StateInterval(0, 9, State.WAITING, "sleep", "0.5 s", "", 3))
+    asleep = StateInterval(0, 9, State.WAITING, "sleep", Facts(delay_ns=500 * MS), "", 3)
+    waiting = labels_of(asleep, words)
     assert waiting == ("sleep 0.5 s", "sleep", "waiting")
 
 
@@ -168,16 +176,16 @@ def test_a_worker_is_labelled_with_its_job() -> None:
     jobs = JobLabels((Job(0, "n=7", 3, 0, 10, 20, ""), Job(1, "n=8", 3, 0, None, None, "")))
     inside, outside = StateInterval(12, 18, State.RUNNING), StateInterval(22, 30, State.RUNNING)
     assert [jobs.at(*place).label for place in ((3, inside), (3, outside), (4, inside))] == ["n=7", "", ""]
-    assert labels_of(inside, jobs.at(3, inside))[0] == "n=7, running"
+    assert labels_of(inside, words_of(), jobs.at(3, inside))[0] == "n=7, running"
 
 
 def test_a_job_that_waits_is_labelled_too_and_says_how_long_it_was_queued() -> None:
     job = Job(0, "f(7)", 3, 0, 300 * MS, 500 * MS, "")
-    sleeping = StateInterval(310 * MS, 490 * MS, State.WAITING, "sleep", "0.2 s")
-    labels = labels_of(sleeping, JobLabels((job,)).at(3, sleeping))
+    sleeping = StateInterval(310 * MS, 490 * MS, State.WAITING, "sleep", Facts(delay_ns=200 * MS))
+    labels = labels_of(sleeping, words_of(), JobLabels((job,)).at(3, sleeping))
     assert labels[:3] == ("f(7), sleep 0.2 s, queued 300 ms", "f(7), sleep 0.2 s", "sleep 0.2 s")
     at_once = replace(job, submit_ns=300 * MS)
-    assert labels_of(sleeping, JobLabels((at_once,)).at(3, sleeping))[0] == "f(7), sleep 0.2 s"
+    assert labels_of(sleeping, words_of(), JobLabels((at_once,)).at(3, sleeping))[0] == "f(7), sleep 0.2 s"
 
 
 def test_a_lane_named_after_its_only_job_needs_no_label() -> None:

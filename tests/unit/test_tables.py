@@ -5,11 +5,14 @@ import pytest
 
 from concmagic.errors import ConcMagicError
 from concmagic.model.tables import to_pandas
-from concmagic.model.trace import Flow, Function, Slices, State, StateInterval, Trace, Track
+from concmagic.model.trace import Facts, Flow, Function, Slices, State, StateInterval, Trace, Track
 
 
 def make_trace() -> Trace:
-    states = (StateInterval(0, 5, State.RUNNING), StateInterval(5, 9, State.WAITING, "sleep", "4 ns", line=3))
+    states = (
+        StateInterval(0, 5, State.RUNNING),
+        StateInterval(5, 9, State.WAITING, "sleep", Facts(delay_ns=4), line=3),
+    )
     tracks = (
         Track(0, "process", "kernel", None, "work", 0, None),
         Track(1, "thread", "MainThread", 0, "work", 0, 9, states, outcome="returned"),

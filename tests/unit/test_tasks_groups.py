@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from async_truth import traced_and_recorded
-from recorded_tasks import check
+from recorded_tasks import check, more
 
 from concmagic.analysis.metrics import compute
 from concmagic.api import Trace
@@ -77,7 +77,7 @@ def test_alike_tasks_become_one_group_with_exact_sums() -> None:
     assert (group.steps, group.outcomes) == (2 * group.members, (("returned", group.members),))
     check_sums(group)
     ((wait, length, gaps),) = group.waits
-    assert wait is not None and (wait.reason, wait.detail) == ("sleep", "0.001 s")
+    assert wait is not None and (wait.reason, more(wait)) == ("sleep", "0.001 s")
     assert (length >= group.members * 1_000_000, gaps) == (True, b"")
     assert log.merged == sum(one.steps for one in log.groups)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from async_programs import turns
-from recorded_tasks import causes, line_of, named, reasons, record
+from recorded_tasks import causes, line_of, more, named, reasons, record
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -135,7 +135,7 @@ CASES = [
     (semaphore, "Semaphore", ""),
     (event, "Event", ""),
     (queue_get, "Queue.get", ""),
-    (queue_put, "Queue.put", "(full)"),
+    (queue_put, "Queue.put", "full"),
     (queue_join, "Queue.join", ""),
     (bare_future, "future", ""),
     (old_generator, "Event", ""),
@@ -309,7 +309,7 @@ def test_wait_for_in_the_words_of_this_python() -> None:
     assert wake.wait is not None
     # Before 3.12 the event is awaited by a task of its own.
     expected = ("wait_for", "0.001 s") if sys.version_info < (3, 12) else ("Event", "")
-    assert (wake.wait.reason, wake.wait.detail) == expected
+    assert (wake.wait.reason, more(wake.wait)) == expected
 
 
 def test_timers_and_callbacks_of_the_users() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from recordings import CELL, MAIN, MS, at, kernel, recording, thread
+from tests.trace_text import said
 
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.importer import import_recording
+from concmagic.importing.numbering import TrackIds
 from concmagic.importing.threads.import_samples import import_holders, import_samples
 from concmagic.importing.threads.import_waits import (
     End,
@@ -15,14 +17,15 @@ from concmagic.importing.threads.import_waits import (
     with_places,
     without_turns,
 )
-from concmagic.model.trace import State, StateInterval, Track
+from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval, Track
 from concmagic.records.recording import JobRecord, SampleLog
 
 CORE_WAIT, HOLDER, LOCK = -6, -7, -4
 
 
-def wait(begin: float, end: float, reason: str = "sleep", detail: str = "") -> StateInterval:
-    return StateInterval(round(begin * MS), round(end * MS), State.WAITING, reason, detail)
+def wait(begin: float, end: float, reason: str = "sleep", resource: int | None = None) -> StateInterval:
+    facts = NO_FACTS if resource is None else Facts(resource)
+    return StateInterval(round(begin * MS), round(end * MS), State.WAITING, reason, facts)
 
 
 def ready(begin: float, end: float, reason: str = "GIL") -> StateInterval:
@@ -61,8 +64,8 @@ def test_a_call_that_was_not_ready_at_its_end_is_whole() -> None:
 
 
 def test_a_wait_has_the_place_that_samples_saw_in_it() -> None:
-    samples = [wait(0, 4, "socket", "127.0.0.1:80"), wait(4, 30, "socket", "10.0.0.1:443")]
-    assert with_places([wait(1, 29, "socket")], samples) == [wait(1, 29, "socket", "10.0.0.1:443")]
+    samples = [wait(0, 4, "socket", 0), wait(4, 30, "socket", 1)]
+    assert with_places([wait(1, 29, "socket")], samples) == [wait(1, 29, "socket", 1)]
     assert with_places([wait(1, 29, "sleep")], samples) == [wait(1, 29, "sleep")]
     assert with_places([wait(40, 50, "socket")], samples) == [wait(40, 50, "socket")]
 
@@ -81,7 +84,7 @@ def track(number: int, *states: StateInterval, end: float | None = None) -> Trac
 def test_a_join_is_for_the_thread_that_ended_last_in_it() -> None:
     tracks = [track(0, wait(10, 50, "join")), track(1, end=30), track(2, end=49), track(3, end=60)]
     told, flows = joined(tracks, {})
-    assert told[0].states[0].detail == "of t2"
+    assert told[0].states[0].waits_for == (2,)
     assert [(flow.source, flow.source_ns // MS, flow.target, flow.target_ns // MS) for flow in flows] == [
         (2, 49, 0, 50)
     ]
@@ -89,16 +92,16 @@ def test_a_join_is_for_the_thread_that_ended_last_in_it() -> None:
 
 def test_a_join_that_was_kept_ready_returned_when_its_call_did() -> None:
     tracks = [track(0, wait(10, 45, "join"), ready(45, 50)), track(1, end=49)]
-    assert joined(tracks, {})[0][0].states[0].detail == ""
+    assert joined(tracks, {})[0][0].states[0].waits_for == ()
     told, flows = joined(tracks, {0: [(10 * MS, 50 * MS)]})
-    assert told[0].states[0].detail == "of t1"
+    assert told[0].states[0].waits_for == (1,)
     assert flows[0].target_ns == 50 * MS
 
 
 def test_a_thread_does_not_wait_for_itself_nor_for_what_began_later() -> None:
     ends = [End(20 * MS, 0, "own", 0), End(30 * MS, 5, "later", 60 * MS)]
     told, flows = for_whom([track(0, wait(10, 50, "result"))], ends, {}, ("result",), "result")
-    assert (told[0].states[0].detail, flows) == ("", [])
+    assert (told[0].states[0].waits_for, flows) == ((), [])
 
 
 def test_results_go_to_the_thread_that_waited_for_them() -> None:
@@ -133,8 +136,12 @@ def test_a_sampled_wait_at_one_socket_with_a_timeout_is_the_sockets() -> None:
         (43, 0, 10, poll),
         details=((41, at(0), "10.0.0.1:443"), (42, at(0), "10.0.0.2:80")),
     )
-    found = import_samples(log, CellClock(at(0), 100 * MS))
-    told = {native_id: (one.reason, one.detail) for native_id, (one,) in found.items()}
+    ids = TrackIds()
+    found = import_samples(log, CellClock(at(0), 100 * MS), ids)
+    told = {
+        native_id: (one.reason, "" if one.resource is None else ids.resources.rows[one.resource].name)
+        for native_id, (one,) in found.items()
+    }
     assert told[41] == ("socket", "10.0.0.1:443")
     assert told[42] == ("socket", "10.0.0.2:80")
     assert told[43] == ("select", "")
@@ -143,7 +150,7 @@ def test_a_sampled_wait_at_one_socket_with_a_timeout_is_the_sockets() -> None:
 def test_a_wait_for_a_core_is_ready_and_who_holds_the_gil_is_no_state() -> None:
     log = samples((41, 0, 10, CORE_WAIT), (-40, 0, 10, HOLDER), (-40, 10, 20, HOLDER), argument=[0, 41, 0])
     clock = CellClock(at(0), 100 * MS)
-    assert dict(import_samples(log, clock)) == {41: (ready(0, 10, "core"),)}
+    assert dict(import_samples(log, clock, TrackIds())) == {41: (ready(0, 10, "core"),)}
     assert dict(import_holders(log, clock)) == {40: ((0, 10 * MS, 41), (10 * MS, 20 * MS, 0))}
 
 
@@ -154,12 +161,13 @@ def test_the_gils_track_is_what_was_read_where_it_was() -> None:
     log = samples(*rows, argument=[0, 0, 41, 77])
     trace = import_recording(recording(kernel(*threads), samples=log))
     (gil,) = [one for one in trace.tracks if one.kind == "gil"]
-    assert [(one.state, one.detail, one.end_ns // MS) for one in gil.states] == [
+    assert [(one.state, said(trace, one), one.end_ns // MS) for one in gil.states] == [
         (State.RUNNING, "napper", 90),
         (State.UNKNOWN, "", 100),
     ]
     assert CELL  # the cell's own file: no line of it is claimed
-    assert {one.detail for one in trace.tracks[2].states} <= {"", "held by napper"}
+    assert {said(trace, one) for one in trace.tracks[2].states} <= {"", "held by napper"}
     ours = kernel(thread(), thread(41, "Addresses._run", origin="ours"))
-    (gil,) = [one for one in import_recording(recording(ours, samples=log)).tracks if one.kind == "gil"]
-    assert gil.states[0].detail == "concmagic"  # a function's name inside of us tells nobody anything
+    trace = import_recording(recording(ours, samples=log))
+    (gil,) = [one for one in trace.tracks if one.kind == "gil"]
+    assert said(trace, gil.states[0]) == "concmagic"  # a function's name inside of us tells nobody anything

@@ -97,7 +97,7 @@ def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -
     if not parts:
         return sentences.nothing_happened()
     part, length = parts[0]
-    words = sentences.path_words(part.state.value, part.reason, part.detail)
+    words = sentences.path_words(part.state.value, part.reason, part.phase)
     if part.state is State.UNKNOWN and length >= _MOST * trace.wall_ns:
         return sentences.mostly_unknown(length, trace.wall_ns)
     where = sentences.place(part.file, part.line) if part.line else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from concmagic import sentences
@@ -64,13 +64,12 @@ def _finding(
 
 
 def _held_by(gil: Track, threads: Sequence[Track]) -> list[tuple[Track, list[Pair]]]:
-    """When each thread held it; threads of one name cannot be told apart."""
-    names = Counter(track.name for track in threads)
-    held: dict[str, list[Pair]] = defaultdict(list)
+    """When each thread held it."""
+    held: dict[int, list[Pair]] = defaultdict(list)
     for one in gil.states:
-        if one.state is State.RUNNING:
-            held[one.detail].append(_pair(one))
-    return [(track, union(held[track.name])) for track in threads if names[track.name] == 1]
+        if one.state is State.RUNNING and one.holders:
+            held[one.holders[0]].append(_pair(one))
+    return [(track, union(held[track.id])) for track in threads]
 
 
 def _wanted(track: Track) -> list[Pair]:

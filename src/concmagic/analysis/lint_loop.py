@@ -154,7 +154,8 @@ def _what(trace: Trace, hold: Hold) -> str:
     if one.state is not State.BLOCKING:
         return sentences.computing_in(hold.track.name)
     quoted = call_text(trace.source, one.line, one.reason) if not one.file else ""
-    return " ".join(filter(None, (quoted or one.reason, f"({one.detail})" if one.detail else "")))
+    detail = sentences.StateWords(trace).detail(one)
+    return " ".join(filter(None, (quoted or one.reason, f"({detail})" if detail else "")))
 
 
 def _where(one: StateInterval) -> str:

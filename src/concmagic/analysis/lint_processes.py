@@ -132,19 +132,11 @@ def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
 
 def _starting(track: Track) -> int:
     """How long it took to start, but for what our own recording added to it."""
-    return sum(
-        one.length_ns
-        for one in track.states
-        if one.state is State.STARTING and one.detail != sentences.OUR_IMPORTS
-    )
+    return sum(one.length_ns for one in track.states if one.state is State.STARTING and one.phase != "tracer")
 
 
 def _ours(track: Track) -> int:
-    return sum(
-        one.length_ns
-        for one in track.states
-        if one.state is State.STARTING and one.detail == sentences.OUR_IMPORTS
-    )
+    return sum(one.length_ns for one in track.states if one.state is State.STARTING and one.phase == "tracer")
 
 
 def _pickling(track: Track) -> int:

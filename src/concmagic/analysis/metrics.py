@@ -229,7 +229,7 @@ def _loop(trace: Trace) -> dict[str, Any]:
         "loop_idle": spent.waiting_s / length,
         "loop_longest_step_s": (longest[1] - longest[0]) / 1e9,
         "loop_longest_step_track": None if task is None else task.id,
-        "loop_longest_step_name": whose if task is None else task.name,
+        "loop_longest_step_name": trace.name_of(whose) if task is None else task.name,
         "loop_longest_step_place": ("", 0) if task is None else _place_of_step(task, longest),
     }
     if len(delays):

@@ -218,7 +218,7 @@ class _Walk:
                 end_ns,
                 interval.state,
                 interval.reason,
-                interval.detail,
+                interval.phase,
                 interval.file,
                 interval.line,
             )

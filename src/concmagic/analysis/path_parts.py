@@ -18,7 +18,7 @@ class PathPart:
     end_ns: int
     state: State
     reason: str = ""
-    detail: str = ""
+    phase: str = ""
     file: str = ""
     line: int = 0
 
@@ -30,7 +30,7 @@ class PathPart:
 def _told_apart(part: PathPart) -> str:
     if part.state is State.UNKNOWN:
         return ""
-    return part.detail if part.state is State.STARTING else part.reason
+    return part.phase if part.state is State.STARTING else part.reason
 
 
 def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from dataclasses import dataclass
 
 from concmagic import sentences
@@ -12,7 +10,6 @@ from concmagic.model.trace import State, StateInterval, Trace, Track
 
 STOPPED_SHARE = 0.05  # a wait that ended within this last part of the cell ended because the cell did …
 STOPPED_NS = 600_000_000  # … which takes tasks no longer than this
-_HOLDER = re.compile(r"held by ([^,()]+)")
 _STOPPED = ("cancelled", "left running", "interrupted", "timed out")
 
 
@@ -41,17 +38,18 @@ def chains(trace: Trace) -> list[Chain]:
 
 def _of_threads(trace: Trace) -> list[Chain]:
     waits = lock_waits.last_waits(trace)
-    next_of = lock_waits.holders(trace, waits)
+    next_of = lock_waits.holders(waits)
     threads = {track.id: track for track in trace.tracks if track.kind == "thread"}
-    return [_chain(number, threads, waits, next_of) for number in waits]
+    words = sentences.StateWords(trace)
+    return [_chain(number, threads, waits, next_of, words) for number in waits]
 
 
 def _of_tasks(trace: Trace) -> list[Chain]:
     waits = {track.id: wait for track in trace.tracks if (wait := _last_wait(trace, track)) is not None}
     tasks = {track.id: track for track in trace.tracks if track.kind == "task"}
-    names = _by_name(tasks)
-    next_of = {number: _whom(tasks[number], wait, names, waits, trace) for number, wait in waits.items()}
-    return [_chain(number, tasks, waits, next_of) for number in waits]
+    next_of = {number: _whom(tasks[number], wait, waits, trace) for number, wait in waits.items()}
+    words = sentences.StateWords(trace)
+    return [_chain(number, tasks, waits, next_of, words) for number in waits]
 
 
 def sentences_of(trace: Trace) -> list[str]:
@@ -80,27 +78,10 @@ def _last_wait(trace: Trace, track: Track) -> StateInterval | None:
     return max(waits, key=lambda one: one.length_ns, default=None)
 
 
-def _by_name(tasks: dict[int, Track]) -> dict[str, int]:
-    """Tasks by the name that a wait tells: only names that one task alone has."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for number, track in tasks.items():
-        bare = re.sub(r"[ -]\d+$", "", track.name)
-        for name in {track.name, bare}:
-            found[name].append(number)
-    exact = {track.name: number for number, track in tasks.items()}
-    return {name: numbers[0] for name, numbers in found.items() if len(numbers) == 1} | exact
-
-
-def _whom(
-    track: Track, wait: StateInterval, names: dict[str, int], waits: dict[int, StateInterval], trace: Trace
-) -> int | None:
+def _whom(track: Track, wait: StateInterval, waits: dict[int, StateInterval], trace: Trace) -> int | None:
     """The task that this one waits for; None if it is nobody, or not known who."""
-    if wait.reason == "task":
-        name = wait.detail.removesuffix(f" {sentences.SHIELDED}")
-        return names.get(name, names.get(name.rpartition("<locals>.")[2]))
-    holder = _HOLDER.search(wait.detail)
-    if holder is not None:
-        return names.get(holder[1].strip())
+    if wait.waits_for:
+        return wait.waits_for[-1] if wait.waits_for[-1] >= 0 else None
     if wait.reason not in ("TaskGroup", "gather", "wait", "wait_for", "as_completed"):
         return None
     # Its own tasks: the one of them that has waited longest.
@@ -109,23 +90,29 @@ def _whom(
 
 
 def _chain(
-    first: int, tasks: dict[int, Track], waits: dict[int, StateInterval], next_of: dict[int, int | None]
+    first: int,
+    tasks: dict[int, Track],
+    waits: dict[int, StateInterval],
+    next_of: dict[int, int | None],
+    words: sentences.StateWords,
 ) -> Chain:
     order: list[int] = []
     number: int | None = first
     while number is not None and number in waits and number not in order:
         order.append(number)
         number = next_of[number]
-    links = tuple(_link(one, tasks, waits[one], next_of[one]) for one in order)
+    links = tuple(_link(one, tasks, waits[one], next_of[one], words) for one in order)
     return Chain(links, tuple(order[order.index(number) :]) if number in order else ())
 
 
-def _link(number: int, tasks: dict[int, Track], wait: StateInterval, whom: int | None) -> Link:
-    other = tasks[whom].name if whom is not None else ""
-    what = " ".join(word for word in (wait.reason or "something", wait.detail) if word)
+def _link(
+    number: int, tasks: dict[int, Track], wait: StateInterval, whom: int | None, words: sentences.StateWords
+) -> Link:
+    other = tasks[whom].name if whom is not None and whom in tasks else ""
+    what = " ".join(word for word in (wait.reason or "something", words.detail(wait)) if word)
     if wait.reason == "task" and other:
         what, other = f"task {other}", ""
-    elif _HOLDER.search(wait.detail) or (whom is not None and tasks[number].kind == "thread"):
+    elif wait.holders or (whom is not None and tasks[number].kind == "thread"):
         other = ""  # the wait says it already
     elif other:
         what, other = f"{what} (task {other})", ""

@@ -108,6 +108,8 @@ class _Importer:
             marks=import_marks(recording, self._clock, self._ids),
             jobs=jobs,
             locks=tuple(found.locks),
+            resources=self._ids.resources.rows,
+            others=self._ids.others,
             prints=import_prints(recording, self._clock, self._ids, found.steps),
             gil_switches=None if recording.samples is None else recording.samples.gil_switches,
             slices=together(found.slices),
@@ -132,7 +134,7 @@ class _Importer:
 
     def _read_samples(self) -> Samples:
         try:
-            return import_samples(self._recording.samples, self._clock)
+            return import_samples(self._recording.samples, self._clock, self._ids)
         except Exception as error:
             self._found.problems.append(sentences.evidence_unreadable("samples", error))
             return {}
@@ -151,7 +153,9 @@ class _Importer:
 
         self._found.events += process.calls.events
         try:
-            return import_calls(decode(process.calls), self._clock, self._places, self._lines)
+            return import_calls(
+                decode(process.calls), self._clock, self._places, self._lines, self._ids, process.pid
+            )
         except Exception as error:
             self._found.problems.append(sentences.evidence_unreadable("calls", error))
             return ImportedCalls()
@@ -160,7 +164,9 @@ class _Importer:
         recording = self._recording
         period_ns = import_build.sampling_ns(recording)
         try:
-            return import_locks(process, calls, recording.samples, self._clock, self._places, period_ns)
+            return import_locks(
+                process, calls, recording.samples, self._clock, self._places, period_ns, self._ids
+            )
         except Exception as error:
             self._found.problems.append(sentences.evidence_unreadable("locks", error))
             return ImportedLocks()
@@ -169,13 +175,13 @@ class _Importer:
         found, pid = self._found, process.pid
         is_interrupted = self._recording.outcome == "interrupted" or process.ended_by == "interrupt"
         found.problems += _problems_of(process, is_interrupted)
+        for record in process.threads:
+            if shown(record, process.main_native_id, self._recording.show_all):
+                self._ids.get("thread", pid, record.native_id)
         calls = self._read_calls(process)
         locks = self._read_locks(process, calls)
         calls = with_locks(calls, locks, samples)
         context = self._thread_context(process, calls, samples)
-        for record in process.threads:
-            if shown(record, context):
-                self._ids.get("thread", pid, record.native_id)
         tasks = self._read_tasks(process, calls, samples)
         joins = process_joins(process, self._recording.processes, self._clock, self._ids)
         context = replace(context, loops=tasks.by_thread, process_joins=joins)
@@ -200,7 +206,8 @@ class _Importer:
             found.locks += locks.locks
         found.slices.append(slices_of(calls, pid, self._ids, tasks.steps, self._places))
         found.hidden_threads += sum(
-            record.origin != "ours" and not shown(record, context) for record in process.threads
+            record.origin != "ours" and not shown(record, process.main_native_id, self._recording.show_all)
+            for record in process.threads
         )
         found.hidden_tasks += tasks.hidden
         for native_id, steps in tasks.steps.items():

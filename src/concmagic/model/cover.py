@@ -51,7 +51,7 @@ def cut(interval: StateInterval, start_ns: int, end_ns: int) -> StateInterval:
     """The part of an interval between two times."""
     if interval.start_ns == start_ns and interval.end_ns == end_ns:
         return interval
-    rest = (interval.state, interval.reason, interval.detail, interval.file, interval.line)
+    rest = (interval.state, interval.reason, interval.facts, interval.file, interval.line)
     return StateInterval(start_ns, end_ns, *rest)
 
 
@@ -70,7 +70,7 @@ def _same(one: StateInterval, other: StateInterval) -> bool:
     return (
         one.state is other.state
         and one.reason == other.reason
-        and one.detail == other.detail
+        and (one.facts is other.facts or one.facts == other.facts)
         and one.line == other.line
         and one.file == other.file
     )

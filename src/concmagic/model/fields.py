@@ -62,6 +62,13 @@ _PAIR = Rule(
     sentences.A_PAIR,
     tuple,
 )
+_IDS = Rule(
+    lambda value: (
+        type(value) is list and all(type(one) is int and -MOST_ID <= one <= MOST_ID for one in value)
+    ),
+    sentences.IDS,
+    tuple,
+)
 _TEXTS = Rule(lambda value: type(value) is list and all(map(TEXT.fits, value)), sentences.TEXTS, tuple)
 _MOMENTS = ("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns", "calls_until_ns")
 _BY_NAME = {
@@ -77,6 +84,7 @@ _BY_TYPE: dict[Any, Rule] = {
     bool: _TRUTH,
     tuple[int, int]: _PAIR,
     tuple[str, ...]: _TEXTS,
+    tuple[int, ...]: _IDS,
 }
 
 

@@ -32,6 +32,7 @@ def check(trace: Trace) -> None:
         _check_track(f"prints.rows[{place}].track", one.track, by_id)
     for place, group in enumerate(trace.groups):
         _check_track(f"groups.rows[{place}].track", group.track, by_id)
+    _check_facts(trace, by_id)
     _check_slices(trace.slices, by_id)
 
 
@@ -65,6 +66,22 @@ def _check_parents(tracks: Iterable[Track], by_id: Mapping[int, Track]) -> None:
 def _check_track(place: str, track: int | None, by_id: Mapping[int, Track]) -> None:
     if track is not None and track not in by_id:
         fail(place, sentences.NO_SUCH_TRACK)
+
+
+def _check_facts(trace: Trace, by_id: Mapping[int, Track]) -> None:
+    """What states refer to beside their tracks; many share their facts."""
+    seen: set[int] = set()
+    for place, track in enumerate(trace.tracks):
+        for number, one in enumerate(track.states):
+            if id(one.facts) in seen:
+                continue
+            seen.add(id(one.facts))
+            at = f"tracks[{place}].states[{number}]"
+            for who in (*one.holders, *one.waits_for):
+                if who not in by_id and not -len(trace.others) <= who < 0:
+                    fail(at, sentences.NO_SUCH_TRACK)
+            if one.resource is not None and one.resource >= len(trace.resources):
+                fail(at, sentences.NO_SUCH_RESOURCE)
 
 
 def _check_order(place: str, start_ns: int | None, end_ns: int | None) -> None:

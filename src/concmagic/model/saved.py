@@ -28,8 +28,10 @@ from concmagic.model.fields import (
 )
 from concmagic.model.related import check
 from concmagic.model.trace import (
+    NO_FACTS,
     Build,
     Cost,
+    Facts,
     Flights,
     Flow,
     Function,
@@ -39,19 +41,22 @@ from concmagic.model.trace import (
     Lock,
     Mark,
     Print,
+    Resource,
     Slices,
     State,
     StateInterval,
     Trace,
     Track,
 )
+from concmagic.model.version_1 import from_version_1
 
-FORMAT = 1
+FORMAT = 2
 _ROWS: dict[str, type[Any]] = {
     "flows": Flow,
     "marks": Mark,
     "jobs": Job,
     "locks": Lock,
+    "resources": Resource,
     "prints": Print,
     "unawaited": Function,
     "groups": Group,
@@ -70,7 +75,7 @@ _STATE_RULES = (
     TIME,
     one_of([state.value for state in State]),
     TEXT,
-    TEXT,
+    COUNT,
     TEXT,
     COUNT,
 )
@@ -86,7 +91,10 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     plain |= {name: getattr(trace, name) for name in _PLAIN}
     plain |= {name: _number_to_plain(getattr(trace, name)) for name in _NUMBERS}
     plain["gil_switches"] = trace.gil_switches
-    plain["tracks"] = [_track_to_plain(track) for track in trace.tracks]
+    plain["others"] = list(trace.others)
+    numbers: dict[Facts, int] = {NO_FACTS: 0}
+    plain["tracks"] = [_track_to_plain(track, numbers) for track in trace.tracks]
+    plain["facts"] = _rows_to_plain(tuple(numbers), Facts)
     plain |= {name: _rows_to_plain(getattr(trace, name), kind) for name, kind in _ROWS.items()}
     plain["slices"] = _slices_to_plain(trace.slices)
     if trace.groups:
@@ -107,9 +115,12 @@ def from_plain(plain: Any) -> Trace:
     number = read(COUNT, whole.get("format"), "format")
     if number > FORMAT:
         raise LoadError(sentences.newer_format(number))
+    if number < FORMAT:
+        whole = from_version_1(whole)
     values = values_of(Trace, {name: value for name, value in whole.items() if value is not None}, "")
+    facts = rows_of(Facts, whole.get("facts"), "facts")
     values["tracks"] = tuple(
-        _track_from_plain(track, f"tracks[{place}]")
+        _track_from_plain(track, f"tracks[{place}]", facts)
         for place, track in enumerate(list_at(whole.get("tracks"), "tracks"))
     )
     values["slices"] = _slices_from_plain(whole.get("slices"))
@@ -125,21 +136,25 @@ def _number_to_plain(number: float) -> float | None:
     return None if isnan(number) else number
 
 
-def _track_to_plain(track: Track) -> dict[str, Any]:
+def _track_to_plain(track: Track, numbers: dict[Facts, int]) -> dict[str, Any]:
     plain = {name: getattr(track, name) for name in _TRACK_FIELDS}
+
+    def number(facts: Facts) -> int:
+        return 0 if facts is NO_FACTS else numbers.setdefault(facts, len(numbers))
+
     plain["states"] = [
-        [one.start_ns, one.end_ns, one.state.value, one.reason, one.detail, one.file, one.line]
+        [one.start_ns, one.end_ns, one.state.value, one.reason, number(one.facts), one.file, one.line]
         for one in track.states
     ]
     return plain
 
 
-def _track_from_plain(plain: Any, place: str) -> Track:
-    states = _states_from_plain(object_at(plain, place).get("states"), f"{place}.states")
+def _track_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> Track:
+    states = _states_from_plain(object_at(plain, place).get("states"), f"{place}.states", facts)
     return Track(**values_of(Track, plain, place), states=states)
 
 
-def _states_from_plain(plain: Any, place: str) -> tuple[StateInterval, ...]:
+def _states_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> tuple[StateInterval, ...]:
     found: list[StateInterval] = []
     last = -MOST_NS
     for number, row in enumerate(list_at(plain, place)):
@@ -148,20 +163,27 @@ def _states_from_plain(plain: Any, place: str) -> tuple[StateInterval, ...]:
         for rule, value in zip(_STATE_RULES, row, strict=True):
             if not rule.fits(value):
                 fail(f"{place}[{number}]", f"{sentences.A_STATE_ROW}; {rule.words}")
-        start, end, state, *more = row
+        start, end, state, reason, about, file, line = row
+        if about >= len(facts):
+            fail(f"{place}[{number}]", sentences.NO_SUCH_FACTS)
         if start < last:
             fail(f"{place}[{number}]", sentences.BEFORE_THE_ONE_BEFORE)
         if end < start:
             fail(f"{place}[{number}]", sentences.BEFORE_ITS_START)
         last = end
-        found.append(StateInterval(start, end, State(state), *more))
+        found.append(StateInterval(start, end, State(state), reason, facts[about], file, line))
     return tuple(found)
 
 
 def _rows_to_plain(rows: Sequence[Any], kind: type[Any]) -> dict[str, Any]:
     """Columns: the names once, not with every row."""
     names = [field.name for field in fields(kind)]
-    return {"fields": names, "rows": [[getattr(row, name) for name in names] for row in rows]}
+    plain = [[getattr(row, name) for name in names] for row in rows]
+    return {"fields": names, "rows": [[_plain(value) for value in row] for row in plain]}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if type(value) is tuple else value
 
 
 def _slices_to_plain(slices: Slices) -> dict[str, Any]:

@@ -158,6 +158,9 @@ OUTSIDE = frozenset(
      "sock_recv", "sock_sendall", "sock_connect", "sock_accept", "I/O")
 )  # fmt: skip
 
+# What a wait that names its other end leads to, where it is no host.
+_ENDS = {"read": "file", "write": "file", "disk": "file", "subprocess": "program", "pipe": "pipe"}
+
 # System calls by number, where the sampler found a thread in one.
 _X86_64 = {
     0: "read", 1: "write", 7: "select", 17: "read", 18: "write", 19: "read", 20: "write", 23: "select",
@@ -186,6 +189,11 @@ def blocking_reason(name: str) -> str:
     if owner in ("socket.socket", "_socket.socket", "socket", "_socket") and method in _SOCKET_METHODS:
         return "socket"
     return ""
+
+
+def kind_of_end(reason: str) -> str:
+    """The kind of what stands at the other end of a wait for something outside."""
+    return _ENDS.get(reason, "host")
 
 
 def syscall_reason(number: int, machine: str = "") -> str:

@@ -7,12 +7,17 @@ Recorded facts only: what can be computed from them is computed in `concmagic.an
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from math import nan
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from concmagic.model.interval import NO_FACTS as NO_FACTS
+from concmagic.model.interval import Facts as Facts
+from concmagic.model.interval import Resource as Resource
+from concmagic.model.interval import State as State
+from concmagic.model.interval import StateInterval as StateInterval
 
 TrackKind = Literal["process", "thread", "task", "loop", "gil"]
 Role = Literal["work", "machinery"]
@@ -21,36 +26,6 @@ Model = Literal["asyncio", "threads", "procs", "timeline"]
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
-
-
-class State(Enum):
-    """What a track was doing; one set for tasks, threads and processes."""
-
-    RUNNING = "running"
-    BLOCKING = "blocking"
-    READY = "ready"
-    WAITING = "waiting"
-    STARTING = "starting"
-    UNKNOWN = "unknown"
-
-    __hash__ = object.__hash__  # Enum's own is written in Python, and asked millions of times
-
-
-@dataclass(frozen=True, slots=True)
-class StateInterval:
-    """One stretch of one state; `reason` and `detail` say why, `file` and `line` where."""
-
-    start_ns: int
-    end_ns: int
-    state: State
-    reason: str = ""  # "sleep", "GIL", "Lock", "core", "loop": a short, stable word
-    detail: str = ""  # the rest of the sentence: "0.5 s", "cache, held by worker-1"
-    file: str = ""  # "" is this cell; "In[12]" another cell; else a short file name, never absolute
-    line: int = 0  # 0 is not known
-
-    @property
-    def length_ns(self) -> int:
-        return self.end_ns - self.start_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +263,8 @@ class Trace:
     marks: tuple[Mark, ...] = ()
     jobs: tuple[Job, ...] = ()
     locks: tuple[Lock, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    others: tuple[str, ...] = ()  # names of who has no track, by the negative ids of facts
     prints: tuple[Print, ...] = ()
     slices: Slices = field(default_factory=Slices)
     source: str = ""
@@ -305,3 +282,9 @@ class Trace:
     @property
     def wall_s(self) -> float:
         return self.wall_ns / 1e9
+
+    def name_of(self, who: int | None) -> str:
+        """The name of a track, or of one that has none and so a negative id; "" if it is not known."""
+        if who is None or who < 0:
+            return "" if who is None or -who > len(self.others) else self.others[-1 - who]
+        return next((track.name for track in self.tracks if track.id == who), "")

@@ -31,15 +31,18 @@ class Wait:
     """Why a task was suspended, told at its wake-up by the frame it was suspended in."""
 
     reason: str
-    detail: str
+    detail: str  # a host, a path, a program, the name of a task that has no number
     file: str
     line: int
     name: str = ""  # of the lock, queue, event, … in the code that waits for it
     task: int | None = None  # number of the task it awaited, or that held the lock until then
-    limit: str = ""  # how long a `wait_for` around it lets it take: "10 s"
+    limit_ns: int | None = None  # how long a `wait_for` around it lets it take
     made: CodePlace = ("", 0)  # where a bare future was made
     shielded: bool = False  # `shield` was around it
     tasks: tuple[int, ...] = ()  # numbers of those of a `gather` or `wait` that had ended
+    delay_ns: int | None = None  # how long a sleep was to take, or a wait at most
+    count: int = 0  # how many are waited for
+    phase: str = ""  # "open", "start", "close", "full", "cancelling", "shutdown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SP
     single = columns.only(lane.tracks[0] for lane in lanes if not lane.is_fold)
     resolution = resolution_for(single, wall, most_spans, FINEST_PX * scale.ns_per_pixel)
     jobs = JobLabels(report.trace.jobs, report.trace.tracks)
+    words = sentences.StateWords(report.trace)
     of_single = iter(merge(single, resolution))
     spans = [
         stacked(columns.only(lane.tracks), wall, FOLD_BINS) if lane.is_fold else next(of_single)
@@ -123,7 +124,7 @@ def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SP
     return Layout(
         scale,
         tuple(
-            Row(lane, _boxes(lane, found, scale, jobs), _prints(lane, prints, scale))
+            Row(lane, _boxes(lane, found, scale, jobs, words), _prints(lane, prints, scale))
             for lane, found in zip(lanes, spans, strict=True)
         ),
         _band(report, scale),
@@ -132,11 +133,13 @@ def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SP
         _arrows(report.trace.flows, lanes, scale),
         sum(span.merged for found in spans for span in found if span.shares and span.merged > 1),
         resolution,
-        _loupe(typical_stretch(single, wall, resolution), lanes, scale, jobs),
+        _loupe(typical_stretch(single, wall, resolution), lanes, scale, jobs, words),
     )
 
 
-def _loupe(stretch: Stretch | None, lanes: list[Lane], whole: Scale, jobs: JobLabels) -> Loupe | None:
+def _loupe(
+    stretch: Stretch | None, lanes: list[Lane], whole: Scale, jobs: JobLabels, words: sentences.StateWords
+) -> Loupe | None:
     if stretch is None:
         return None
     start, end = stretch.start_ns, stretch.end_ns
@@ -150,7 +153,8 @@ def _loupe(stretch: Stretch | None, lanes: list[Lane], whole: Scale, jobs: JobLa
         whole.x(start),
         whole.x(end),
         tuple(
-            Row(lane, _boxes(lane, found, scale, jobs)) for lane, found in zip(of_stretch, spans, strict=True)
+            Row(lane, _boxes(lane, found, scale, jobs, words))
+            for lane, found in zip(of_stretch, spans, strict=True)
         ),
         tuple((scale.x(time), label) for time, label in ticks(start, end, 5)),
     )
@@ -166,19 +170,19 @@ class JobAt(NamedTuple):
 NO_JOB = JobAt()
 
 
-def labels_of(interval: StateInterval, job: JobAt = NO_JOB) -> tuple[str, ...]:
+def labels_of(interval: StateInterval, words: sentences.StateWords, job: JobAt = NO_JOB) -> tuple[str, ...]:
     """The words for an interval, from the fullest to the shortest; a job's label says most."""
     place = sentences.place(interval.file, interval.line)
     state = interval.state.value
-    words = sentences.state_words(state, interval.reason, interval.detail, place)
+    whole = sentences.state_words(state, interval.reason, words.detail(interval), place)
     tries = (
-        *_of_job(job, state, words, place),
-        words,
+        *_of_job(job, state, whole, place),
+        whole,
         sentences.state_words(state, interval.reason, "", place),
         sentences.state_words(state, interval.reason, "", ""),
         state,
     )
-    return tuple(dict.fromkeys(one_line(words) for words in tries))
+    return tuple(dict.fromkeys(one_line(each) for each in tries))
 
 
 def _of_job(job: JobAt, state: str, words: str, place: str) -> tuple[str, ...]:
@@ -215,7 +219,9 @@ class JobLabels:
         return rows[found][2] if found >= 0 and middle <= rows[found][1] else NO_JOB
 
 
-def _boxes(lane: Lane, spans: list[Span], scale: Scale, jobs: JobLabels) -> tuple[Box, ...]:
+def _boxes(
+    lane: Lane, spans: list[Span], scale: Scale, jobs: JobLabels, words: sentences.StateWords
+) -> tuple[Box, ...]:
     boxes = []
     for span in spans:
         x = scale.x(span.start_ns)
@@ -223,7 +229,7 @@ def _boxes(lane: Lane, spans: list[Span], scale: Scale, jobs: JobLabels) -> tupl
         if span.interval is None:
             boxes.append(Box(x, width, None, span.shares, ()))
         else:
-            labels = labels_of(span.interval, jobs.at(lane.tracks[0].id, span.interval))
+            labels = labels_of(span.interval, words, jobs.at(lane.tracks[0].id, span.interval))
             boxes.append(Box(x, width, span.interval.state, (), labels))
     return tuple(boxes)
 

@@ -30,6 +30,7 @@ class Packer:
         self.columns = columns_of(report.trace)
         self._groups = {group.track: group for group in report.trace.groups}
         self._jobs = JobLabels(report.trace.jobs, report.trace.tracks)
+        self._words = sentences.StateWords(report.trace)
         self._wall = max(report.trace.wall_ns, 1)
         self.unit_ns = 1
         while self._wall / self.unit_ns > 1_000_000:
@@ -99,7 +100,7 @@ class Packer:
         if len(self.kinds) >= MOST_KINDS:  # ever new details: keep the state, let the details go
             word = interval.state.value
             return self._number(schema.BoxKind(code, full=word, short=word, place="", line=0))
-        labels = labels_of(interval, job)
+        labels = labels_of(interval, self._words, job)
         full, short = labels[0], job.label or (labels[-2] if len(labels) > 1 else labels[0])
         return self._number(
             schema.BoxKind(

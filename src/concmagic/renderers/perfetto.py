@@ -113,17 +113,18 @@ def _line(place: tuple[int, int], name: str, order: int) -> Iterator[Event]:
 
 
 def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
+    words = sentences.StateWords(trace)
     for track in trace.tracks:
         for interval in track.states:
             args = {
                 "state": interval.state.value,
                 "reason": interval.reason,
-                "detail": interval.detail,
+                "detail": words.detail(interval),
                 "file": interval.file,
                 "line": interval.line,
             }
             slice_ = _slice(
-                places[track.id], labels_of(interval)[0], interval.start_ns, interval.end_ns, "state"
+                places[track.id], labels_of(interval, words)[0], interval.start_ns, interval.end_ns, "state"
             )
             yield {**slice_, "cname": _COLOURS[interval.state], "args": {k: v for k, v in args.items() if v}}
         if track.outcome:

@@ -16,5 +16,6 @@ from concmagic.sentences.running import *
 from concmagic.sentences.sampler import *
 from concmagic.sentences.script import *
 from concmagic.sentences.session import *
+from concmagic.sentences.states import *
 from concmagic.sentences.threads import *
 from concmagic.sentences.traces import *

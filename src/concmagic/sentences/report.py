@@ -8,7 +8,7 @@ from math import isnan
 from concmagic.sentences.findings import of_total
 from concmagic.sentences.numbers import count, duration, number, percent
 from concmagic.sentences.picture import _plural
-from concmagic.sentences.traces import IMPORTS, NEW_PROCESS, OUR_IMPORTS, STARTING_PYTHON, UNPICKLING
+from concmagic.sentences.traces import STARTS
 
 IN_FLIGHT = "in flight"
 ON_A_CORE = "on a core"
@@ -58,11 +58,10 @@ _WAITS = {
     "merged": "waiting",
 }
 
-_STARTS = (STARTING_PYTHON, NEW_PROCESS, OUR_IMPORTS, IMPORTS, UNPICKLING)
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
 
 
-def path_words(state: str, reason: str, detail: str) -> str:
+def path_words(state: str, reason: str, phase: str) -> str:
     """Name a part of "where it went"."""
     if state == "running":
         return _RUNS.get(reason, reason or "computing")
@@ -73,7 +72,7 @@ def path_words(state: str, reason: str, detail: str) -> str:
     if state == "waiting":
         return _WAITS.get(reason, f"waiting for {reason}")
     if state == "starting":
-        return f"starting {detail}" if detail in _STARTS else "starting"
+        return f"starting {STARTS[phase]}" if phase in STARTS else "starting"
     return "not recorded"
 
 

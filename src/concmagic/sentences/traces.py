@@ -13,9 +13,27 @@ UNPICKLING = "unpickling"
 IMPORTS = "imports"
 NEW_PROCESS = "a process"
 OUR_IMPORTS = "its tracer"
-HANDING_OVER = "its recording is handed over"
+STARTS = {
+    "process": NEW_PROCESS,
+    "python": STARTING_PYTHON,
+    "tracer": OUR_IMPORTS,
+    "imports": IMPORTS,
+    "unpickling": UNPICKLING,
+}
+# Parts of waits; others are called as they are.
+PHASES = {"full": "(full)", "recording": "its recording is handed over"}
 JOB_LOST = "lost: its process ended first"
 ENDED_BY = {"pool": "ended by its pool", "cell": "ended by the cell", "interrupt": "ended by the interrupt"}
+
+
+def delay(length_ns: int | None) -> str:
+    """How long a sleep or a wait was to take: "0.5 s"."""
+    return "" if length_ns is None else f"{length_ns / 1e9:g} s"
+
+
+def of_so_many(how_many: int) -> str:
+    """How many things a wait is for."""
+    return f"of {how_many}" if how_many else ""
 
 
 def held_by(who: str, how_many: int) -> str:

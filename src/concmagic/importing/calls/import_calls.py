@@ -12,9 +12,11 @@ from concmagic.importing.calls.call_tree import CallTree, build_tree
 from concmagic.importing.calls.columns import Calls
 from concmagic.importing.calls.select import select_own_code
 from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.locks.lock_waits import kind_of
+from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
 from concmagic.model import states
-from concmagic.model.trace import Int32s, Int64s, State, StateInterval
+from concmagic.model.trace import NO_FACTS, Facts, Int32s, Int64s, Resource, State, StateInterval
 from concmagic.records.recording import RawCode
 
 BUFFERED = ("_io.Buffered", "_io.TextIO", "_io._IO")
@@ -35,19 +37,26 @@ class BlockedCall:
     file: str
     line: int
     step: str = ""  # the user's own call that led there, where that is another: "jobs.get", "subprocess.run"
-    detail: str = ""  # to a thread: which lock, and who had it
+    facts: Facts = NO_FACTS  # to a thread: which lock, and who had it
     open: bool = False  # when recording of calls stopped, it had not returned
 
-    def as_blocking(self, start_ns: int, end_ns: int, holder: str) -> StateInterval:
+    def as_blocking(self, start_ns: int, end_ns: int, whose: Facts = NO_FACTS) -> StateInterval:
         """What it is to a task whose step it blocks; to a loop, whose step that was."""
-        inner = f"in {self.called}" if self.step and not self.called.startswith("_thread.") else ""
-        reason, detail = self.step or self.called, holder or inner
-        return StateInterval(start_ns, end_ns, State.BLOCKING, reason, detail, self.file, self.line)
+        facts, reason = whose, self.step or self.called
+        if self.step and whose is NO_FACTS and not self.called.startswith("_thread."):
+            facts = Facts(call=self.called)
+        return StateInterval(start_ns, end_ns, State.BLOCKING, reason, facts, self.file, self.line)
 
     def as_waiting(self) -> StateInterval:
         """What it is to a thread."""
         return StateInterval(
-            self.start_ns, self.end_ns, State.WAITING, self.reason, self.detail, self.file, self.line
+            self.start_ns,
+            self.end_ns,
+            State.WAITING,
+            self.reason,
+            self.facts,
+            self.file,
+            self.line,
         )
 
 
@@ -75,13 +84,16 @@ class ImportedCalls:
     releases: Int64s = field(default_factory=lambda: np.empty((2, 0), np.int64))  # when, by whom
 
 
-def import_calls(calls: Calls, clock: CellClock, places: Places, lines: CallLines) -> ImportedCalls:
+def import_calls(
+    calls: Calls, clock: CellClock, places: Places, lines: CallLines, ids: TrackIds, pid: int
+) -> ImportedCalls:
     """Read one process's calls; times come out in nanoseconds from the cell's start."""
     if not len(calls.start_ns):
         return ImportedCalls()
     tree = build_tree(calls, places)
     start, end = clock.since_start(calls.start_ns), clock.since_start(calls.end_ns)
-    blocked, suspects = _blocked_calls(tree, start, end, places, lines)
+    teller = _Teller(tree, places, lines, ids, pid)
+    blocked, suspects = _blocked_calls(tree, start, end, teller)
     chosen = select_own_code(calls, places.is_own)
     shown_start, shown_end = clock.since_start(chosen.start_ns), clock.since_start(chosen.end_ns)
     shown = np.flatnonzero((shown_end > 0) & (shown_start < clock.wall_ns))
@@ -152,18 +164,16 @@ def _close(moments: Int64s, gap_ns: int) -> Int64s:
 
 
 def _blocked_calls(
-    tree: CallTree, start: Int64s, end: Int64s, places: Places, lines: CallLines
+    tree: CallTree, start: Int64s, end: Int64s, teller: _Teller
 ) -> tuple[dict[int, list[BlockedCall]], dict[int, list[BlockedCall]]]:
     """The blocking calls of each thread, in order, and long C calls in no table.
 
     Of nested ones the outer counts, but of a buffer's `readline` what it calls.
     """
     calls = tree.calls
-    reasons = [states.blocking_reason(function.name) for function in calls.functions]
-    blocks = np.array([bool(reason) for reason in reasons], bool)[calls.function]
+    blocks = np.array([bool(reason) for reason in teller.reasons], bool)[calls.function]
     rows = np.flatnonzero(blocks & calls.is_c & (end - start >= SHORTEST_WAIT_NS))
     found: dict[int, list[BlockedCall]] = defaultdict(list)
-    teller = _Teller(tree, reasons, places, lines)
     for row in rows.tolist():
         of_thread = found[int(calls.native_id[row])]
         if of_thread and of_thread[-1].end_ns > int(start[row]):
@@ -171,12 +181,14 @@ def _blocked_calls(
                 continue
             of_thread.pop()  # it is the call in it that waits, and says more
         told = teller.tell(row)
-        of_thread.append(BlockedCall(int(start[row]), int(end[row]), *told, open=bool(calls.open[row])))
+        facts = teller.facts(told)
+        is_open = bool(calls.open[row])
+        of_thread.append(BlockedCall(int(start[row]), int(end[row]), *told[:5], facts, is_open))
     innermost = np.ones(len(tree), bool)
     innermost[tree.parent[tree.parent >= 0]] = False
     suspects: dict[int, list[BlockedCall]] = defaultdict(list)
     for row in np.flatnonzero(~blocks & calls.is_c & innermost & (end - start >= SUSPECT_NS)).tolist():
-        call = BlockedCall(int(start[row]), int(end[row]), *teller.tell(row))
+        call = BlockedCall(int(start[row]), int(end[row]), *teller.tell(row)[:5])
         suspects[int(calls.native_id[row])].append(call)
     return found, suspects
 
@@ -184,10 +196,13 @@ def _blocked_calls(
 class _Teller:
     """Tells why and where a blocking call waited; equal call chains are looked up once."""
 
-    def __init__(self, tree: CallTree, reasons: list[str], places: Places, lines: CallLines) -> None:
+    def __init__(self, tree: CallTree, places: Places, lines: CallLines, ids: TrackIds, pid: int) -> None:
         self._tree = tree
         self._functions = tree.calls.functions
-        self._reasons = reasons
+        self.reasons = [states.blocking_reason(function.name) for function in self._functions]
+        self._ids = ids
+        self._pid = pid
+        self._facts: dict[tuple[str, str], Facts] = {}
         self._places = places
         self._lines = lines
         self._told: dict[tuple[int, ...], tuple[str, str, str, int, str, str]] = {}
@@ -200,6 +215,16 @@ class _Teller:
         if told is None:
             told = self._told[key] = self._look(key, bool(self._tree.own[rows[-1]]))
         return told
+
+    def facts(self, told: tuple[str, str, str, int, str, str]) -> Facts:
+        """What a call wants, where its line tells."""
+        key = reason, name = told[0], told[5]
+        if not name:
+            return NO_FACTS
+        if key not in self._facts:
+            number = self._ids.resources.number(Resource(kind_of(reason), name), self._pid)
+            self._facts[key] = Facts(number)
+        return self._facts[key]
 
     def _up_to_own(self, row: int) -> list[int]:
         """The call and its callers, up to the first that is the user's own code."""
@@ -214,7 +239,7 @@ class _Teller:
     def _look(self, numbers: tuple[int, ...], is_own: bool) -> tuple[str, str, str, int, str, str]:
         functions = [self._functions[number] for number in numbers]
         library = functions[:-1] if is_own else functions
-        reason = self._reasons[numbers[0]]
+        reason = self.reasons[numbers[0]]
         for index, function in reversed([*enumerate(library)]):
             better = states.LIBRARY_WAITS.get((_base(function.file), function.name))
             if better in states.IDLE and not library[index - 1].name.endswith(".get"):

@@ -27,6 +27,7 @@ class ImportedLocks:
     waits: tuple[FoundWait, ...] = ()
     locks: tuple[Lock, ...] = ()
     names: tuple[str, ...] = ()  # of the objects that waits are numbered by
+    nameless: frozenset[int] = frozenset()  # resources of which it is not known what they are called
 
     def flows(self, pid: int, ids: TrackIds) -> list[Flow]:
         """From who let a lock go to who got it."""
@@ -50,18 +51,19 @@ def import_locks(
     clock: CellClock,
     places: Places,
     period_ns: int,
+    ids: TrackIds,
 ) -> ImportedLocks:
     """Every wait for a lock that is known; those recorded by themselves before those from samples."""
     log = process.locks
     if log is None:
         return ImportedLocks()
-    reader = LockReader(process, log, clock, places)
+    reader = LockReader(process, log, clock, places, ids)
     waits = reader.waits()
     if samples is not None and samples.knows_gil and (log.addresses or log.standing):
         threads = {record.native_id: record.ended_ns for record in process.threads}
         waits += SampledWaits(reader, clock, threads, calls.releases, period_ns).find(samples)
     waits += stopped_waits(reader, clock, waits)
-    return ImportedLocks(tuple(waits), tuple(reader.locks()), reader.names)
+    return ImportedLocks(tuple(waits), tuple(reader.locks()), reader.names, reader.nameless)
 
 
 def with_locks(calls: ImportedCalls, locks: ImportedLocks, samples: Samples) -> ImportedCalls:
@@ -72,12 +74,15 @@ def with_locks(calls: ImportedCalls, locks: ImportedLocks, samples: Samples) -> 
     for native_id, waits in in_order(locks.waits).items():
         known = threads.get(native_id, ThreadCalls())
         wanted = [one for one in samples.get(native_id, ()) if one.state is State.READY]
-        threads[native_id] = replace(known, blocked=_merged(known.blocked, waits, wanted))
+        threads[native_id] = replace(known, blocked=_merged(known.blocked, waits, wanted, locks.nameless))
     return replace(calls, threads=threads)
 
 
 def _merged(
-    blocked: Sequence[BlockedCall], waits: Sequence[FoundWait], wanted: Sequence[StateInterval]
+    blocked: Sequence[BlockedCall],
+    waits: Sequence[FoundWait],
+    wanted: Sequence[StateInterval],
+    nameless: frozenset[int],
 ) -> tuple[BlockedCall, ...]:
     kept: list[BlockedCall] = []
     explained: set[int] = set()
@@ -92,7 +97,8 @@ def _merged(
         is_exact = any(waits[number].exact for number in inside)
         if sampled:  # the call's own times are exact
             explained.update(sampled)
-            kept.append(_told(call, max((waits[number] for number in sampled), key=_length)))
+            longest = max((waits[number] for number in sampled), key=_length)
+            kept.append(_told(call, longest, nameless))
         elif is_exact:
             steps |= dict.fromkeys(inside, call.step)
         else:
@@ -126,15 +132,17 @@ def _length(wait: FoundWait) -> int:
     return wait.end_ns - wait.start_ns
 
 
-def _told(call: BlockedCall, wait: FoundWait) -> BlockedCall:
+def _told(call: BlockedCall, wait: FoundWait, nameless: frozenset[int]) -> BlockedCall:
     """A call that waited for a lock, with the lock's name."""
     # An inner lock of an event or a condition is none that the user knows.
     if call.reason not in ("Lock", "RLock", wait.reason):
         return call
-    detail = wait.detail or call.detail
+    facts = wait.facts
+    if facts.resource is None or facts.resource in nameless:  # the line that waits may know what it is called
+        facts = replace(facts, resource=call.facts.resource)
     if call.line or not wait.line:
-        return replace(call, detail=detail)
-    return replace(call, detail=detail, file=wait.file, line=wait.line)
+        return replace(call, facts=facts)
+    return replace(call, facts=facts, file=wait.file, line=wait.line)
 
 
 def _blocked(wait: FoundWait, wanted: Sequence[StateInterval], step: str) -> BlockedCall:
@@ -147,4 +155,4 @@ def _blocked(wait: FoundWait, wanted: Sequence[StateInterval], step: str) -> Blo
     called = "_thread.RLock.acquire" if wait.reason == "RLock" else "_thread.lock.acquire"
     if not step and wait.reason not in ("Lock", "RLock"):
         step = wait.reason
-    return BlockedCall(wait.start_ns, end, wait.reason, called, wait.file, wait.line, step, wait.detail)
+    return BlockedCall(wait.start_ns, end, wait.reason, called, wait.file, wait.line, step, wait.facts)

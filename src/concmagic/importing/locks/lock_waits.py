@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
 from concmagic.model import states
-from concmagic.model.trace import Lock
+from concmagic.model.trace import NO_FACTS, Facts, Lock, Resource
 from concmagic.records.locks import CallSite, LockLog, LockObject, LockWait
 from concmagic.records.recording import ProcessRecord
 
@@ -22,7 +24,7 @@ class FoundWait:
     start_ns: int
     end_ns: int
     reason: str
-    detail: str
+    facts: Facts
     file: str
     line: int
     object: int  # -1: not known
@@ -34,13 +36,21 @@ class FoundWait:
 class LockReader:
     """Reads one process's log."""
 
-    def __init__(self, process: ProcessRecord, log: LockLog, clock: CellClock, places: Places) -> None:
+    def __init__(
+        self, process: ProcessRecord, log: LockLog, clock: CellClock, places: Places, ids: TrackIds
+    ) -> None:
         self.log = log
+        self._pid = process.pid
+        self._ids = ids
         self._clock = clock
         self._places = places
         self._names = {record.native_id: record.name for record in process.threads}
         self.names = tuple(_name_of(one, places) for one in log.objects)
         self._told: dict[int, tuple[str, str, int]] = {}
+        self._resources = self._numbers()
+        self._facts: dict[tuple[object, ...], Facts] = {}
+        pairs = zip(self._resources, self.names, strict=True)
+        self.nameless = frozenset(number for number, name in pairs if not name)
 
     def waits(self) -> list[FoundWait]:
         """Every wait that was recorded by itself."""
@@ -71,20 +81,42 @@ class LockReader:
         kind = self.log.objects[number].kind
         return {"RLock": "RLock", "SimpleQueue": "Queue.get"}.get(kind, "Lock")
 
-    def detail(self, reason: str, number: int, waiter: int, holders: Iterable[int], more: int = 0) -> str:
-        """Which one, and who had it."""
+    def facts(self, reason: str, number: int, waiter: int, holders: Iterable[int], more: int = 0) -> Facts:
+        """Which one, who had it, and who has to let it go."""
         if reason not in states.OF_LOCKS or number < 0:
-            return ""
-        name = self.names[number]
-        # Inside a condition or a queue a thread waits for a lock that it has taken itself.
-        others = [one for one in holders if one != waiter]
-        if reason in ("Lock", "RLock") and not others and waiter in holders:
-            return sentences.lock_detail(name, sentences.waits_for_itself(self.name(waiter)))
-        return sentences.lock_detail(name, sentences.lock_holders([self.name(one) for one in others], more))
+            return NO_FACTS
+        holders = tuple(holders)
+        key = reason, number, waiter, holders, more
+        found = self._facts.get(key)
+        if found is None:
+            # Inside a condition or a queue a thread waits for a lock that it has taken itself.
+            others = tuple(dict.fromkeys(self.actor(one) for one in holders if one != waiter))
+            needs = others[-1:]
+            if reason in ("Lock", "RLock") and not others and waiter in holders:
+                needs = (self.actor(waiter),)
+            elif reason == "Semaphore" and (more or len(others) > 1):
+                needs = ()  # of several that each have a permit any may give it back
+            found = self._facts[key] = Facts(self._resources[number], others, needs, more)
+        return found
 
-    def join_of(self, native_id: int) -> str:
-        """Whose end was waited for; "" if it is not known."""
-        return sentences.wait_of(self.name(native_id)) if native_id else ""
+    def _numbers(self) -> list[int]:
+        """The resource of each object; one whose words no other has is that of calls that name it so."""
+        made = [_resource(one, self._places) for one in self.log.objects]
+        alone = Counter(made)
+        number = self._ids.resources.number
+        return [
+            number(one, self._pid) if alone[one] == 1 and one.name else number(one, self._pid, key)
+            for key, one in enumerate(made)
+        ]
+
+    def actor(self, native_id: int) -> int:
+        """The id of a thread's track, or of one that has none."""
+        known = self._ids.known("thread", self._pid, native_id)
+        return self._ids.other(self.name(native_id)) if known is None else known
+
+    def joined(self, native_id: int) -> Facts:
+        """Whose end was waited for."""
+        return Facts(waits_for=(self.actor(native_id),)) if native_id else NO_FACTS
 
     def name(self, native_id: int) -> str:
         """A thread's name."""
@@ -93,13 +125,14 @@ class LockReader:
     def _wait(self, one: LockWait) -> FoundWait:
         reason, file, line = self.told(one.chain, one.object)
         end_ns = self._clock.wall_ns if one.end_ns is None else self._clock.at(one.end_ns)
-        detail = self.detail(reason, one.object, one.native_id, one.holders, one.more_holders)
         return FoundWait(
             one.native_id,
             self._clock.at(one.start_ns),
             end_ns,
             reason,
-            self.join_of(one.joined) if reason == "join" else detail,
+            self.joined(one.joined)
+            if reason == "join"
+            else self.facts(reason, one.object, one.native_id, one.holders, one.more_holders),
             file,
             line,
             one.object,
@@ -121,6 +154,18 @@ def _name_of(one: LockObject, places: Places) -> str:
         return one.name
     made = sentences.lock_made_at(places.short(one.made.file), one.made.line)
     return made if one.made_number == 1 else f"{made} ({one.made_number})"
+
+
+def _resource(one: LockObject, places: Places) -> Resource:
+    kind = kind_of(one.kind)
+    if one.name or one.made is None:
+        return Resource(kind, one.name)
+    return Resource(kind, "", places.short(one.made.file), one.made.line, one.made_number)
+
+
+def kind_of(word: str) -> str:
+    """The kind of a resource by its class or by the reason of a wait: "RLock" and "Lock" are locks."""
+    return {"rlock": "lock", "simplequeue": "queue"}.get(word := word.partition(".")[0].lower(), word)
 
 
 def in_order(waits: Iterable[FoundWait]) -> Mapping[int, list[FoundWait]]:

@@ -125,12 +125,22 @@ class SampledWaits:
         reason, file, line = self._reader.told(-1 if stood is None else stood.chain, number)
         # Who lets the inner lock of an event go had not held it: that only says that it happened.
         holders = [releaser] if releaser is not None and reason in ("Lock", "RLock") else []
-        detail = self._reader.detail(reason, number, one.native_id, holders)
+        facts = self._reader.facts(reason, number, one.native_id, holders)
         if stood is not None and reason == "join":
-            detail = self._reader.join_of(stood.joined)
+            facts = self._reader.joined(stood.joined)
         end = max(end, released_ns)
         return FoundWait(
-            one.native_id, start, end, reason, detail, file, line, number, releaser, released_ns, exact=False
+            one.native_id,
+            start,
+            end,
+            reason,
+            facts,
+            file,
+            line,
+            number,
+            releaser,
+            released_ns,
+            exact=False,
         )
 
     def _releaser(self, waiter: int, start_ns: int, end_ns: int) -> tuple[int | None, int]:
@@ -164,8 +174,8 @@ def _with_stop(one: FoundWait, reader: LockReader, clock: CellClock) -> FoundWai
 def _stopped(start_ns: int, end_ns: int, stopped: HeldAtStop, number: int, reader: LockReader) -> FoundWait:
     reason, file, line = reader.told(stopped.chain, number)
     holders = [other.native_id for other in reader.log.frames if number in other.held]
-    detail = reader.detail(reason, number, stopped.native_id, holders)
-    return FoundWait(stopped.native_id, start_ns, end_ns, reason, detail, file, line, number, exact=False)
+    facts = reader.facts(reason, number, stopped.native_id, holders)
+    return FoundWait(stopped.native_id, start_ns, end_ns, reason, facts, file, line, number, exact=False)
 
 
 def stopped_waits(reader: LockReader, clock: CellClock, known: Sequence[FoundWait]) -> list[FoundWait]:

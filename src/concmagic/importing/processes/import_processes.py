@@ -12,10 +12,12 @@ from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.model.cover import cover, join_equal, within
-from concmagic.model.trace import Flow, State, StateInterval, Track
+from concmagic.model.trace import NO_FACTS, Facts, Flow, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord
 
-_NEW = sentences.NEW_PROCESS
+_NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING = "process", "python", "tracer", "imports", "unpickling"
+_PHASES = {phase: Facts(phase=phase) for phase in (_NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING)}
+_HANDS_OVER = Facts(phase="recording")
 _STRONGEST = (State.RUNNING, State.READY, State.UNKNOWN, State.BLOCKING, State.WAITING, State.STARTING)
 
 
@@ -132,7 +134,7 @@ def _of_main(record: ProcessRecord, thread: Track, clock: CellClock) -> tuple[St
             one,
             state=State.WAITING,
             reason="handing over",
-            detail=sentences.HANDING_OVER,
+            facts=_HANDS_OVER,
             file="",
             line=0,
         )
@@ -155,10 +157,10 @@ def _starting(record: ProcessRecord, clock: CellClock, end: int) -> list[StateIn
     called = ready if record.called_ns is None else min(max(clock.at(record.called_ns), loaded), ready)
     stretches = (
         (asked, born, _NEW),
-        (born, begun, sentences.STARTING_PYTHON),
-        (begun, loaded, sentences.OUR_IMPORTS),
+        (born, begun, _PYTHON),
+        (begun, loaded, _TRACER),
         *_unpickling(record, clock, loaded, called),
-        (called, ready, sentences.OUR_IMPORTS),
+        (called, ready, _TRACER),
     )
     return _pieces(stretches)
 
@@ -169,16 +171,16 @@ def _unpickling(
     """What it was sent is unpickled; modules that are imported for that apart."""
     for first, last in record.imports:
         first, last = max(clock.at(first), begin), min(clock.at(last), end)
-        yield begin, first, sentences.UNPICKLING
-        yield first, last, sentences.IMPORTS
+        yield begin, first, _UNPICKLING
+        yield first, last, _IMPORTS
         begin = max(begin, last)
-    yield begin, end, sentences.UNPICKLING
+    yield begin, end, _UNPICKLING
 
 
 def _pieces(stretches: Iterable[tuple[int, int, str]]) -> list[StateInterval]:
     return [
-        StateInterval(first, last, State.STARTING, "", detail)
-        for first, last, detail in stretches
+        StateInterval(first, last, State.STARTING, "", _PHASES[phase])
+        for first, last, phase in stretches
         if last > first
     ]
 
@@ -188,23 +190,24 @@ def _from_threads(threads: Sequence[Track], says_which: bool) -> list[StateInter
 
     Where it has several it can say which of them run.
     """
-    changes: list[tuple[int, int, str, StateInterval]] = []
+    changes: list[tuple[int, int, int, StateInterval]] = []
     for track in threads:
-        name = track.name if says_which and len(threads) > 1 else ""
+        who = track.id if says_which and len(threads) > 1 else -1
         for interval in track.states:
-            changes.append((interval.start_ns, 1, name, interval))
-            changes.append((interval.end_ns, 0, name, interval))
+            changes.append((interval.start_ns, 1, who, interval))
+            changes.append((interval.end_ns, 0, who, interval))
     changes.sort(key=itemgetter(0, 1))
-    active: dict[State, dict[tuple[str, str], int]] = {state: {} for state in State}
+    active: dict[State, dict[tuple[str, int], int]] = {state: {} for state in State}
     states: list[StateInterval] = []
     before = changes[0][0] if changes else 0
-    for at, begins, name, interval in changes:
+    shared: dict[tuple[int, ...], Facts] = {(): NO_FACTS}
+    for at, begins, who, interval in changes:
         if at > before:
-            piece = _strongest(before, at, active)
+            piece = _strongest(before, at, active, shared)
             states += [piece] if piece is not None else []
             before = at
         # Only of those that run it is told which: of the others there may be thousands at once.
-        key = (interval.reason, name if interval.state is State.RUNNING else "")
+        key = (interval.reason, who if interval.state is State.RUNNING else -1)
         of_state = active[interval.state]
         many = of_state.get(key, 0) + (1 if begins else -1)
         if many:
@@ -215,14 +218,17 @@ def _from_threads(threads: Sequence[Track], says_which: bool) -> list[StateInter
 
 
 def _strongest(
-    start: int, end: int, active: Mapping[State, Mapping[tuple[str, str], int]]
+    start: int,
+    end: int,
+    active: Mapping[State, Mapping[tuple[str, int], int]],
+    shared: dict[tuple[int, ...], Facts],
 ) -> StateInterval | None:
     for state in _STRONGEST:
         if keys := active[state]:
             reasons = {reason for reason, _ in keys}
             reason = reasons.pop() if len(reasons) == 1 else ""
-            names = sorted({name for _, name in keys if name}) if state is State.RUNNING else []
-            return StateInterval(start, end, state, reason, sentences.which_threads(names) if names else "")
+            run = tuple(sorted({who for _, who in keys if who >= 0})) if state is State.RUNNING else ()
+            return StateInterval(start, end, state, reason, shared.setdefault(run, Facts(holders=run)))
     return None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.model.states import IDLE, JOINING, MERGED, OUTSIDE
-from concmagic.model.trace import Flights, Group, Int64s, State, StateInterval
+from concmagic.model.trace import Facts, Flights, Group, Int64s, State, StateInterval
 from concmagic.records.recording import TaskGroup, TaskRecord
 
 _RAISED, _RETURNED = "raised ", "returned"
@@ -54,13 +54,13 @@ class Groups:
         )
         whole = sum(length for _, length in spent)
         begin = at = self.clock.at(group.begins_ns)
-        detail = sentences.sums_of_tasks(group.members)
+        facts = Facts(count=group.members, phase="tasks")
         states, done = [], 0
         for state, length in spent:
             done += length
             until = begin + (end - begin) * done // max(whole, 1)
             if until > at:
-                states.append(StateInterval(at, until, state, MERGED, detail))
+                states.append(StateInterval(at, until, state, MERGED, facts))
             at = max(at, until)
         return states
 

@@ -78,7 +78,9 @@ class TaskImporter:
         self._steps = {task.number: clock.pairs_at(task.steps) for task in log.tasks}
         self._holds_of: dict[int, list[Hold]] = {}
         self._begins_of: dict[int, list[int]] = {}
-        self._waits = TaskWaits(places, self._names)
+        self._actors: dict[int, int] = {}
+        self._by_actor: dict[int, str] = {}
+        self._waits = TaskWaits(places, self._actor, ids, pid)
         clocks = StepClocks(evidence or {})
         clocks.add(log.long_steps, clock)
         self._step_states = StepStates(blocked, evidence_until, clocks)
@@ -97,7 +99,7 @@ class TaskImporter:
             loop = self._loops.get(number) or LoopRecord(number, 0, False, ())
             loop_track = self._loop_track(loop)
             of_tasks = self._task_tracks(loop, tasks)
-            detail = loop_words(self._holds(loop), of_tasks)
+            detail = loop_words(self._holds(loop), of_tasks, self._name_of)
             tracks += [replace(loop_track, outcome_detail=detail), *of_tasks]
             known_until = self._evidence_until.get(loop.native_id, 0)
             by_thread[loop.native_id] += as_thread(loop_track.states, known_until)
@@ -128,6 +130,26 @@ class TaskImporter:
             names[self._log.cell_task] = CELL_NAME
         return names
 
+    def _actor(self, number: int) -> int:
+        """The id of a task: of its track, or of one that has none."""
+        known = self._actors.get(number)
+        if known is None:
+            shown = number in self._shown_numbers
+            name = self._names.get(number, "")
+            known = self._ids.get("task", self._pid, number) if shown else self._ids.other(name)
+            self._actors[number] = known
+            self._by_actor[known] = name
+        return known
+
+    def _callback(self, name: str) -> int:
+        """The id of a callback of a loop."""
+        known = self._ids.other(name)
+        self._by_actor[known] = name
+        return known
+
+    def _name_of(self, actor: int) -> str:
+        return self._by_actor[actor]
+
     # ---- loops -------------------------------------------------------------------------------
 
     def _holds(self, loop: LoopRecord) -> list[Hold]:
@@ -136,11 +158,11 @@ class TaskImporter:
         if known is not None:
             return known
         at = self._clock.at
-        holds = [(at(begin), at(end), name) for begin, end, name in loop.callbacks]
+        holds = [(at(begin), at(end), self._callback(name)) for begin, end, name in loop.callbacks]
         for task in self._log.tasks:
             if task.loop == loop.number:
-                name = self._names[task.number]
-                holds += [(begin, end, name) for begin, end in self._steps[task.number]]
+                who = self._actor(task.number)
+                holds += [(begin, end, who) for begin, end in self._steps[task.number]]
         holds.sort()
         self._holds_of[loop.number] = holds
         self._begins_of[loop.number] = [hold[0] for hold in holds]
@@ -218,7 +240,7 @@ class TaskImporter:
         """
         if wake.cause != "timer" or wake.wait is None or wake.wait.reason != "sleep":
             return woken
-        due = before + self._waits.tell(wake.wait).delay_ns
+        due = before + (wake.wait.delay_ns or 0)
         if due <= before or woken - due < LATE_NS:
             return woken
         index = bisect_right(self._begins_of[loop], due) - 1

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from concmagic import sentences
-from concmagic.model.trace import Int32s, Int64s, State, StateInterval
+from concmagic.model.trace import NO_FACTS, Facts, Int32s, Int64s, State, StateInterval
 
-Hold = tuple[int, int, str]  # begin, end, who
+Hold = tuple[int, int, int]  # begin, end, whose id
 _BATCH = 4_000  # stretches asked about together
 _SHARE = 0.2  # less of the wait than this: no single one held it
 
@@ -24,17 +23,17 @@ class LoopHolds:
         self._length = self._end - self._begin
         self._longest = _range_maxima(self._length)
 
-    def holders(self, begins: Sequence[int], ends: Sequence[int]) -> list[tuple[str, int]]:
-        """For each stretch who held the loop longest in it, "" if no single one did; and how many held it."""
+    def holders(self, begins: Sequence[int], ends: Sequence[int]) -> list[tuple[int | None, int]]:
+        """For each stretch who held the loop longest in it, None if no single one did; and how many did."""
         if not self._holds or not begins:
-            return [("", 0)] * len(begins)
+            return [(None, 0)] * len(begins)
         begin, end = np.array(begins, np.int64), np.array(ends, np.int64)
         low = np.searchsorted(self._end, begin, "right")
         high = np.searchsorted(self._begin, end, "left")
         best, length = self._best(low, high, begin, end)
         long_enough = (length >= _SHARE * (end - begin)) & (high > low)
         names = zip(best.tolist(), long_enough.tolist(), np.maximum(high - low, 0).tolist(), strict=True)
-        return [(self._holds[at][2] if known else "", many) for at, known, many in names]
+        return [(self._holds[at][2] if known else None, many) for at, known, many in names]
 
     def _best(self, low: Int64s, high: Int64s, begin: Int64s, end: Int64s) -> tuple[Int64s, Int64s]:
         """The longest hold in each range; its first and last one count only as far as they are inside."""
@@ -57,13 +56,19 @@ class LoopHolds:
 def name_holders(holds: Sequence[Hold], drafts: Sequence[list[StateInterval]]) -> None:
     """Say of each READY in these drafts who held the loop meanwhile."""
     loop = LoopHolds(holds)
-    words: dict[tuple[str, int], str] = {}
+    facts: dict[tuple[int | None, int], Facts] = {}
     for some in _batches(drafts):
         ready = [draft[index] for draft, index in some]
         found = loop.holders([one.start_ns for one in ready], [one.end_ns for one in ready])
-        words.update({one: sentences.held_by(*one) for one in set(found) - words.keys()})
+        facts.update({one: _facts(*one) for one in set(found) - facts.keys()})
         for (draft, index), one, holders in zip(some, ready, found, strict=True):
-            draft[index] = StateInterval(one.start_ns, one.end_ns, State.READY, "loop", words[holders])
+            draft[index] = StateInterval(one.start_ns, one.end_ns, State.READY, "loop", facts[holders])
+
+
+def _facts(who: int | None, many: int) -> Facts:
+    if who is None:
+        return Facts(more=many) if many else NO_FACTS
+    return Facts(holders=(who,))
 
 
 def _batches(drafts: Sequence[list[StateInterval]]) -> Iterator[list[tuple[list[StateInterval], int]]]:

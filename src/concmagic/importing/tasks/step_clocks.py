@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.cell_clock import CellClock
 from concmagic.model.cover import cover, join_equal, within
-from concmagic.model.trace import State, StateInterval
+from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.records.recording import LongStep
 
 SHORTEST_NS = 1_000_000  # less than this may be what reading the clocks misses
@@ -68,7 +68,12 @@ class StepClocks:
         return one if end - begin >= _SAME_STEP * (one.end_ns - one.start_ns) else None
 
     def refine(
-        self, native_id: int, begin: int, end: int, states: Sequence[StateInterval], holder: str
+        self,
+        native_id: int,
+        begin: int,
+        end: int,
+        states: Sequence[StateInterval],
+        whose: Facts = NO_FACTS,
     ) -> list[StateInterval]:
         """The states of a step of this thread, with what its CPU clock tells."""
         measured = self._of(native_id, begin, end)
@@ -83,14 +88,18 @@ class StepClocks:
             states = _laid(states, min(measured.core_wait_ns, idle), State.READY, "core")
             idle -= measured.core_wait_ns
         if idle >= SHORTEST_NS:
-            states, idle = _in_suspects(states, idle, known.suspects, (begin, end), holder)
+            states, idle = _in_suspects(states, idle, known.suspects, (begin, end), whose)
         if idle >= SHORTEST_NS:
-            states = _unplaced(states, idle, known, end, holder)
-        return join_equal(_computing(one, holder) for one in states)
+            states = _unplaced(states, idle, known, end, whose)
+        return join_equal(_computing(one, whose) for one in states)
 
 
 def _unplaced(
-    states: Sequence[StateInterval], idle: int, known: ThreadEvidence, end: int, holder: str
+    states: Sequence[StateInterval],
+    idle: int,
+    known: ThreadEvidence,
+    end: int,
+    whose: Facts,
 ) -> Sequence[StateInterval]:
     """Time in no known call. Where others computed, they may have had the GIL: then it is not known.
 
@@ -99,7 +108,7 @@ def _unplaced(
     others = 0 if known.sampled_until >= end else known.others_cpu_ns
     if others is None or others >= max(SHORTEST_NS, _OTHERS * idle):
         return _laid(states, idle, State.UNKNOWN, "GIL or blocked")
-    return _laid(states, idle, State.BLOCKING, NOT_COMPUTING, holder)
+    return _laid(states, idle, State.BLOCKING, NOT_COMPUTING, whose)
 
 
 def _in_suspects(
@@ -107,7 +116,7 @@ def _in_suspects(
     idle: int,
     suspects: Sequence[BlockedCall],
     step: tuple[int, int],
-    holder: str,
+    whose: Facts,
 ) -> tuple[Sequence[StateInterval], int]:
     """Give the time to long C calls in the step, the longest first."""
     inside = [call for call in suspects if step[0] <= call.start_ns and call.end_ns <= step[1]]
@@ -116,13 +125,17 @@ def _in_suspects(
         if length < SHORTEST_NS:
             break
         start = call.end_ns - length
-        states = cover(*step, states, [call.as_blocking(start, call.end_ns, holder)])
+        states = cover(*step, states, [call.as_blocking(start, call.end_ns, whose)])
         idle -= length
     return states, idle
 
 
 def _laid(
-    states: Sequence[StateInterval], length: int, state: State, reason: str, detail: str = ""
+    states: Sequence[StateInterval],
+    length: int,
+    state: State,
+    reason: str,
+    facts: Facts = NO_FACTS,
 ) -> Sequence[StateInterval]:
     """`length` of this state at the ends of the free stretches: unknown ones first, then long ones."""
     free = [one for one in states if one.state in _FREE and not one.reason]
@@ -132,14 +145,14 @@ def _laid(
         if length <= 0:
             break
         taken = min(length, one.length_ns)
-        top.append(StateInterval(one.end_ns - taken, one.end_ns, state, reason, detail))
+        top.append(StateInterval(one.end_ns - taken, one.end_ns, state, reason, facts))
         length -= taken
     top.sort(key=lambda one: one.start_ns)
     return cover(states[0].start_ns, states[-1].end_ns, states, top) if top else states
 
 
-def _computing(one: StateInterval, holder: str) -> StateInterval:
+def _computing(one: StateInterval, whose: Facts) -> StateInterval:
     """What was not known, and is not idle by the clock, was computing."""
     if one.state is State.UNKNOWN and not one.reason:
-        return StateInterval(one.start_ns, one.end_ns, State.RUNNING, "", holder)
+        return StateInterval(one.start_ns, one.end_ns, State.RUNNING, "", whose)
     return one

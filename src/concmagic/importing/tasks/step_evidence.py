@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.model.cover import join_equal
-from concmagic.model.trace import State, StateInterval
+from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.records.recording import MergedSteps
-
-
-def delay_ns(detail: str) -> int:
-    """The delay of a sleep from "0.02 s"; 0 if it does not tell."""
-    number, _, unit = detail.partition(" ")
-    try:
-        return int(float(number) * 1e9) if unit == "s" else 0
-    except ValueError:
-        return 0
 
 
 def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateInterval]:
@@ -35,7 +25,9 @@ def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateIn
         elif interval.state is State.BLOCKING:
             start, end = interval.start_ns, interval.end_ns
             told.append(
-                StateInterval(start, end, State.WAITING, interval.reason, "", interval.file, interval.line)
+                StateInterval(
+                    start, end, State.WAITING, interval.reason, NO_FACTS, interval.file, interval.line
+                )
             )
     return list(join_equal(told))
 
@@ -55,7 +47,7 @@ def merged_states(stretches: Sequence[MergedSteps], clock: CellClock) -> list[St
     out: list[StateInterval] = []
     for stretch in stretches:
         at = clock.at(stretch.start_ns)
-        detail = sentences.merged_steps(stretch.steps)
+        facts = Facts(count=stretch.steps, phase="steps")
         for state, length in (
             (State.RUNNING, stretch.running_ns),
             (State.READY, stretch.ready_ns),
@@ -63,6 +55,6 @@ def merged_states(stretches: Sequence[MergedSteps], clock: CellClock) -> list[St
         ):
             end = clock.at(clock.start_ns + at + length)
             if end > at:
-                out.append(StateInterval(at, end, state, "merged", detail))
+                out.append(StateInterval(at, end, state, "merged", facts))
             at = end
     return out

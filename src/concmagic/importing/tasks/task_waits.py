@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from concmagic.importing.locks.lock_waits import kind_of
+from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
-from concmagic.importing.tasks.step_evidence import delay_ns
-from concmagic.importing.tasks.task_words import wait_detail
-from concmagic.model.trace import State, StateInterval
+from concmagic.model.states import kind_of_end
+from concmagic.model.trace import NO_FACTS, Facts, Resource, State, StateInterval
 from concmagic.records.recording import Wait
+
+_FOR_ONE_TASK = ("task", "eager start")
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is told of a wait, and of a sleep how long it was to be."""
+    """What is told of a wait."""
 
     reason: str
-    detail: str
+    facts: Facts
     file: str
     line: int
-    delay_ns: int
 
 
 class TaskWaits:
     """The waits of one process's tasks."""
 
-    def __init__(self, places: Places, names: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        places: Places,
+        actor: Callable[[int], int],
+        ids: TrackIds,
+        pid: int,
+    ) -> None:
         self._places = places
-        self._names = names
+        self._actor = actor  # the id of a task by its number
+        self._ids = ids
+        self._pid = pid
         # The log holds one Wait for all that waited alike, as long as this importer lives.
         self._told: dict[tuple[int, str], Told] = {}
 
@@ -37,9 +47,8 @@ class TaskWaits:
         key = id(wait), in_pool
         told = self._told.get(key)
         if told is None:
-            detail = wait_detail(wait, self._names.get(wait.task or 0, ""), in_pool, self._places)
-            delay = delay_ns(wait.detail) if wait.reason == "sleep" else 0
-            told = Told(wait.reason, detail, self._places.short(wait.file), wait.line, delay)
+            facts = self._facts(wait, in_pool)
+            told = Told(wait.reason, facts, self._places.short(wait.file), wait.line)
             self._told[key] = told
         return told
 
@@ -48,4 +57,37 @@ class TaskWaits:
         if wait is None:
             return StateInterval(start, end, State.WAITING)
         told = self.tell(wait, in_pool)
-        return StateInterval(start, end, State.WAITING, told.reason, told.detail, told.file, told.line)
+        return StateInterval(start, end, State.WAITING, told.reason, told.facts, told.file, told.line)
+
+    def _facts(self, wait: Wait, in_pool: str) -> Facts:
+        whom = None if not wait.task else self._actor(wait.task)
+        if wait.reason in _FOR_ONE_TASK:
+            if whom is None and wait.detail:
+                whom = self._ids.other(wait.detail)
+            facts = Facts(waits_for=() if whom is None else (whom,), shielded=wait.shielded)
+        else:
+            others = () if whom is None else (whom,)
+            facts = Facts(
+                self._resource(wait, in_pool),
+                others,
+                others,
+                count=wait.count,
+                delay_ns=wait.delay_ns,
+                limit_ns=wait.limit_ns,
+                phase=wait.phase,
+                shielded=wait.shielded,
+            )
+        return NO_FACTS if facts == NO_FACTS else facts
+
+    def _resource(self, wait: Wait, in_pool: str) -> int | None:
+        """What is waited for: a lock or the like, a pool, another program or host."""
+        file, line = wait.made
+        if wait.name or line:
+            found = Resource(kind_of(wait.reason), wait.name, self._places.short(file) if line else "", line)
+        elif wait.detail:
+            found = Resource(kind_of_end(wait.reason), wait.detail)
+        elif in_pool and wait.reason == "executor job" and not wait.phase:
+            found = Resource("pool", in_pool)
+        else:
+            return None
+        return self._ids.resources.number(found, self._pid)

@@ -1,8 +1,8 @@
-"""What a wait was for, and who cancelled a task: from records to words."""
+"""How a task ended and who cancelled it: from records to words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from concmagic.importing.numbering import short_name
 from concmagic.importing.places import Places
 from concmagic.importing.tasks.loop_holds import Hold
 from concmagic.model.trace import State, Track
-from concmagic.records.recording import TaskRecord, Wait, Wake
+from concmagic.records.recording import TaskRecord, Wake
 
 CANCELLED, TIMEOUT = "cancelled", "timeout"  # an outcome; details of wake-ups
 INTERRUPTED = "interrupted"
@@ -19,22 +19,7 @@ INTERRUPTED = "interrupted"
 _STOPPED_CELL = {INTERRUPTED: "the interrupt", "raised TimeoutError": "--timeout"}
 
 
-def wait_detail(wait: Wait, task: str, pool: str, places: Places) -> str:
-    """All that is told beside the reason; `task` is the one awaited or holding, `pool` where a job ran."""
-    shielded = sentences.SHIELDED if wait.shielded else ""
-    if wait.reason == "task":
-        return f"{task or wait.detail} {shielded}".rstrip()
-    if wait.reason == "eager start":
-        return sentences.eager_start_of(task or wait.detail)
-    held = sentences.lock_held_by(task) if task else ""
-    job = sentences.in_pool(pool) if pool and wait.reason == "executor job" and not wait.detail else ""
-    limit = sentences.at_most(wait.limit) if wait.limit else ""
-    file, line = wait.made
-    made = sentences.made_at(places.short(file), line) if line else ""
-    return " ".join(word for word in (wait.name, wait.detail, job, held, limit, made, shielded) if word)
-
-
-def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:
+def loop_words(holds: Sequence[Hold], tasks: Sequence[Track], name_of: Callable[[int], str]) -> str:
     """The longest step or callback of a loop, and how long its tasks were ready before their steps."""
     if not holds:
         return ""
@@ -45,7 +30,7 @@ def loop_words(holds: Sequence[Hold], tasks: Sequence[Track]) -> str:
         for one in track.states
         if one.state is State.READY and one.reason == "loop"
     ]
-    told = [sentences.longest_step(end - begin, who)]
+    told = [sentences.longest_step(end - begin, name_of(who))]
     if delays:
         p50, p99 = np.percentile(delays, [50, 99]).tolist()  # as the metrics take them
         told.append(sentences.scheduling_delay(p50, p99, max(delays)))

@@ -20,7 +20,7 @@ from concmagic.importing.calls.import_calls import ThreadCalls
 from concmagic.importing.threads.import_samples import Holding
 from concmagic.importing.threads.import_threads import ThreadContext
 from concmagic.model.cover import join_equal
-from concmagic.model.trace import Int64s, State, StateInterval, Track
+from concmagic.model.trace import Facts, Int64s, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord, ThreadRecord
 
 SHOWN_SHARE = 0.05  # of the cell: under this the GIL kept nobody waiting who matters
@@ -35,10 +35,11 @@ class GilEvidence:
     """What is known of one process beside the tracks of its threads."""
 
     proofs: Mapping[int, Int64s]  # native id → from and to when it surely had the GIL: calls follow closely
-    hidden: Sequence[tuple[str, Sequence[StateInterval]]]  # threads without a track: name, sampled states
+    hidden: Sequence[Sequence[StateInterval]]  # sampled states of threads without a track
     period_ns: int  # between two samples
     seen: Sequence[Holding] = ()  # the holder, where it was read
     hidden_ids: tuple[int, ...] = ()  # native ids of the threads without a track, in the order of `hidden`
+    others: tuple[int, ...] = ()  # and the ids that stand for them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +66,11 @@ def import_gil(
     hidden = [record for record in process.threads if record.native_id not in has_track]
     evidence = GilEvidence(
         proofs={native_id: one.held for native_id, one in calls.items()},
-        hidden=[(_name(record), context.samples.get(record.native_id, ())) for record in hidden],
+        hidden=[context.samples.get(record.native_id, ()) for record in hidden],
         period_ns=context.sampling_ns,
         seen=context.holders,
         hidden_ids=tuple(record.native_id for record in hidden),
+        others=tuple(context.ids.other(_name(record)) for record in hidden),
     )
     gil = Track(
         id=context.ids.get("gil", process.pid, 0),
@@ -95,17 +97,17 @@ def gil_track(
     waits = [wanted(track) for track in threads]
     if not any(waits) or gil.end_ns == gil.start_ns:
         return list(threads), None
-    names = [track.name for track in threads] + [name for name, _ in evidence.hidden]
+    facts = [Facts(holders=(who,)) for who in (*(track.id for track in threads), *evidence.others)]
     holding = _seen(threads, evidence) if evidence.seen else _holding(threads, waits, evidence)
     edges, holders = holding.edges.tolist(), holding.holders.tolist()
-    held_by = {number: sentences.held_by(name, 1) for number, name in enumerate(names)}
+    held_by = dict(enumerate(facts))
     told = [
         replace(track, states=_with_holders(track, edges, holders, held_by)) if of_track else track
         for track, of_track in zip(threads, waits, strict=True)
     ]
     if not _matters(waits, wall_ns, 1 if evidence.seen else 2):
         return told, None
-    return told, replace(gil, states=_states(holding, names, gil.start_ns, gil.end_ns or wall_ns))
+    return told, replace(gil, states=_states(holding, facts, gil.start_ns, gil.end_ns or wall_ns))
 
 
 def _matters(waits: Sequence[Sequence[StateInterval]], wall_ns: int, fewest: int) -> bool:
@@ -136,7 +138,7 @@ def _holding(
     threads: Sequence[Track], waits: Sequence[Sequence[StateInterval]], evidence: GilEvidence
 ) -> _Holding:
     on_core = [[one for one in track.states if one.state is State.RUNNING] for track in threads]
-    on_core += [[one for one in states if one.state is State.RUNNING] for _, states in evidence.hidden]
+    on_core += [[one for one in states if one.state is State.RUNNING] for states in evidence.hidden]
     proven = [evidence.proofs.get(track.native_id, _NONE) for track in threads]
     layers = [
         _columns([one for of_thread in waits for one in of_thread]),
@@ -204,44 +206,40 @@ def _merged(edges: Int64s, holders: Int64s) -> tuple[Int64s, Int64s]:
     return edges[changes], holders[changes]
 
 
-def _states(holding: _Holding, names: Sequence[str], start: int, end: int) -> tuple[StateInterval, ...]:
+def _states(holding: _Holding, facts: Sequence[Facts], start: int, end: int) -> tuple[StateInterval, ...]:
     """The GIL's own states; before the first and after the last that is known of its threads, UNKNOWN."""
     edges = np.clip(holding.edges, start, end).tolist()
     edges, holders = [start, *edges, end], [_UNTOLD, *holding.holders.tolist()]
     found = [
-        _state(begin, stop, holder, names)
+        _state(begin, stop, holder, facts)
         for begin, stop, holder in zip(edges[:-1], edges[1:], holders, strict=True)
         if stop > begin
     ]
     return tuple(join_equal(found))
 
 
-def _state(begin: int, end: int, holder: int, names: Sequence[str]) -> StateInterval:
+def _state(begin: int, end: int, holder: int, facts: Sequence[Facts]) -> StateInterval:
     if holder == _FREE:
         return StateInterval(begin, end, State.WAITING, sentences.GIL_FREE)
     if holder < 0:
         return StateInterval(begin, end, State.UNKNOWN)
-    return StateInterval(begin, end, State.RUNNING, "", names[holder])
+    return StateInterval(begin, end, State.RUNNING, "", facts[holder])
 
 
 def _with_holders(
-    track: Track, edges: list[int], holders: list[int], held_by: Mapping[int, str]
+    track: Track, edges: list[int], holders: list[int], held_by: Mapping[int, Facts]
 ) -> tuple[StateInterval, ...]:
     """The track's states; its waits for the GIL say who held it, where that was one alone."""
     return tuple(
-        StateInterval(
-            one.start_ns,
-            one.end_ns,
-            one.state,
-            one.reason,
-            held_by.get(_holder(one, edges, holders), one.detail),
-            one.file,
-            one.line,
-        )
+        _held(one, held_by.get(_holder(one, edges, holders)))
         if one.state is State.READY and one.reason == "GIL"
         else one
         for one in track.states
     )
+
+
+def _held(one: StateInterval, facts: Facts | None) -> StateInterval:
+    return one if facts is None else replace(one, facts=facts)
 
 
 def _holder(wait: StateInterval, edges: list[int], holders: list[int]) -> int:

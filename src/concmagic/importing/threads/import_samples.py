@@ -8,15 +8,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.numbering import TrackIds
 from concmagic.model import states
-from concmagic.model.trace import State, StateInterval
+from concmagic.model.states import kind_of_end
+from concmagic.model.trace import NO_FACTS, Facts, Resource, State, StateInterval
 from concmagic.records.recording import SampleLog
 
 Samples = Mapping[int, tuple[StateInterval, ...]]  # native id → states, in order
 Holding = tuple[int, int, int]  # start, end, native id of who held the GIL: 0 nobody, -1 not known
 
 
-def import_samples(log: SampleLog | None, clock: CellClock) -> Samples:
+def import_samples(log: SampleLog | None, clock: CellClock, ids: TrackIds) -> Samples:
     """Each thread's sampled states, in order; a thread that is gone has none."""
     found: dict[int, list[StateInterval]] = defaultdict(list)
     if log is None:
@@ -28,7 +30,9 @@ def import_samples(log: SampleLog | None, clock: CellClock) -> Samples:
         told = _state(code)
         if end > start and told is not None:
             detail = details.get((native_id, start_ns), "") if details else ""
-            found[native_id].append(StateInterval(start, end, *_at(*told, detail), detail))
+            state, reason = _at(*told, detail)
+            facts = _ends(detail, reason, ids) if detail else NO_FACTS
+            found[native_id].append(StateInterval(start, end, state, reason, facts))
     return {native_id: tuple(_in_order(stretches)) for native_id, stretches in found.items()}
 
 
@@ -69,6 +73,10 @@ def _state(code: int) -> tuple[State, str] | None:
 def _at(state: State, reason: str, detail: str) -> tuple[State, str]:
     """A timeout of a socket is kept by asking for it alone first: the wait is for the other side."""
     return (state, "socket") if reason == "select" and ":" in detail else (state, reason)
+
+
+def _ends(name: str, reason: str, ids: TrackIds) -> Facts:
+    return Facts(ids.resources.number(Resource(kind_of_end(reason), name)))
 
 
 def _in_order(stretches: list[StateInterval]) -> list[StateInterval]:

@@ -49,16 +49,16 @@ class ThreadContext:
     process_joins: Sequence[Join] = ()  # by which its threads saw ends of its children
 
 
-def shown(record: ThreadRecord, context: ThreadContext) -> bool:
+def shown(record: ThreadRecord, main_native_id: int, show_all: bool) -> bool:
     """Whether a thread has a track: the kernel's own have none unless all are asked for."""
-    if context.show_all or record.native_id == context.main_native_id:
+    if show_all or record.native_id == main_native_id:
         return True
     return record.origin in ("user", "machinery")
 
 
 def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> tuple[list[Track], list[Flow]]:
     """Tracks and flows of a process's threads."""
-    kept = [record for record in records if shown(record, context)]
+    kept = [record for record in records if shown(record, context.main_native_id, context.show_all)]
     own = [_track(record, context) for record in kept]
     tracks, joins = joined(own, blocked_calls(context), context.sampling_ns, context.process_joins)
     return tracks, [*_spawns(kept, context), *joins]

@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from concmagic import sentences
 from concmagic.importing.threads.process_joins import Join, inside, with_process_joins
 from concmagic.model.cover import cut
-from concmagic.model.trace import Flow, FlowKind, Job, State, StateInterval, Track
+from concmagic.model.trace import NO_FACTS, Flow, FlowKind, Job, State, StateInterval, Track
 
 _AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
 _NO_WAIT = (State.READY, State.RUNNING)
@@ -81,16 +80,17 @@ def to_their_ends(waits: Sequence[StateInterval], samples: Sequence[StateInterva
 
 def with_places(waits: Sequence[StateInterval], samples: Sequence[StateInterval]) -> list[StateInterval]:
     """The waits with the address or file that samples saw in them."""
-    told = [one for one in samples if one.detail]
+    told = [one for one in samples if one.facts is not NO_FACTS]
     begins = [one.start_ns for one in told]
     found = []
     for wait in waits:
-        detail = ""
-        if wait.reason in _AT_SOMETHING and not wait.detail:
+        if wait.reason in _AT_SOMETHING and wait.facts is NO_FACTS:
             index = bisect_right(begins, wait.start_ns) - 1
             inside = [one for one in told[max(index, 0) : index + 4] if _shared(one, wait) > 0]
-            detail = max(inside, key=lambda one: _shared(one, wait)).detail if inside else ""
-        found.append(replace(wait, detail=detail) if detail else wait)
+            if inside:
+                best = max(inside, key=lambda one: _shared(one, wait))
+                wait = replace(wait, facts=best.facts)
+        found.append(wait)
     return found
 
 
@@ -124,9 +124,9 @@ def for_whom(
     """
     ordered = sorted(ends, key=lambda end: end.at_ns)
     moments = [end.at_ns for end in ordered]
-    by_words: dict[str, list[End]] = defaultdict(list)
+    by_track: dict[int, list[End]] = defaultdict(list)
     for one in ordered:
-        by_words[sentences.wait_of(one.name)].append(one)
+        by_track[one.track].append(one)
     told, flows = [], []
     for track in tracks:
         states = list(track.states)
@@ -138,14 +138,17 @@ def for_whom(
                 continue
             until = _returned(wait, calls.get(track.id, ()))
             # Whom a sampled wait was for may have been seen; when it was over is only nearly known.
-            named = by_words.get(wait.detail, ()) if wait.detail else ()
+            named = by_track.get(wait.waits_for[0], ()) if wait.waits_for else ()
             if named:
                 end = _last(named, [end.at_ns for end in named], wait.start_ns, until + near_ns, track.id)
             else:
                 end = _last(ordered, moments, wait.start_ns, until + late_ns, track.id)
             if end is not None:
                 flows.append(Flow(kind, end.track, end.at_ns, track.id, max(until, end.at_ns), end.name))
-                states[index] = replace(wait, detail=sentences.wait_of(end.name)) if not wait.detail else wait
+                if not wait.waits_for:
+                    job = end.name if kind == "result" else ""
+                    facts = replace(wait.facts, waits_for=(end.track,), job=job)
+                    states[index] = replace(wait, facts=facts)
         told.append(replace(track, states=tuple(states)) if flows else track)
     return told, flows
 
@@ -186,10 +189,11 @@ def with_results(
     tracks: Sequence[Track], jobs: Sequence[Job], calls: Calls
 ) -> tuple[list[Track], list[Flow]]:
     """Waits for a job's result, with the job."""
+    known = {track.id for track in tracks}
     ends = [
         End(job.end_ns, job.track, job.label, job.submit_ns)
         for job in jobs
-        if job.end_ns is not None and job.track is not None and job.count == 1
+        if job.end_ns is not None and job.track in known and job.count == 1
     ]
     threads = [track for track in tracks if track.kind == "thread"]
     if not ends:

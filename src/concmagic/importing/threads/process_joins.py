@@ -6,10 +6,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
-from concmagic.model.trace import Flow, State, StateInterval, Track
+from concmagic.model.trace import Facts, Flow, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord
 
 _HOW = ("join", "pipe", "subprocess", "select", "")  # what a thread is seen to wait for inside a join
@@ -96,4 +95,4 @@ def _of(interval: StateInterval, join: Join) -> StateInterval:
         return interval
     if not is_in(interval, (join,), join.thread):
         return interval
-    return replace(interval, reason="join", detail=sentences.wait_of(join.name))
+    return replace(interval, reason="join", facts=Facts(waits_for=(join.process,)))

@@ -15,7 +15,13 @@ from concmagic.recording.texts import cut
 Node = Any  # a suspended coroutine, generator or asynchronous generator
 _STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
 CLOSE = "stream close"
-Detail = Callable[[Node, Any], str | float | None]  # a number is a length of time in seconds
+Detail = Callable[[Node, Any], str | float | int | None]  # seconds are a float, how many there are an int
+
+
+class Phase(str):
+    """Which part of what is waited for this is, not what it leads to."""
+
+    __slots__ = ()
 
 
 def local(node: Node, name: str) -> Any:
@@ -32,9 +38,10 @@ def nothing(_node: Node, _future: Any) -> str:
     return ""
 
 
-def says(text: str) -> Detail:
-    """Always these words."""
-    return lambda _node, _future: text
+def in_phase(word: str) -> Detail:
+    """Always this phase."""
+    phase = Phase(word)
+    return lambda _node, _future: phase
 
 
 def seconds(name: str) -> Detail:
@@ -42,7 +49,7 @@ def seconds(name: str) -> Detail:
 
     def detail(node: Node, _future: Any) -> float | None:
         value = local(node, name)
-        return value if isinstance(value, (int, float)) else None
+        return float(value) if isinstance(value, (int, float)) else None
 
     return detail
 
@@ -50,16 +57,16 @@ def seconds(name: str) -> Detail:
 def how_many(name: str) -> Detail:
     """The size of what stands in this variable."""
 
-    def detail(node: Node, _future: Any) -> str:
+    def detail(node: Node, _future: Any) -> int | None:
         value = local(node, name)
-        return f"of {len(value)}" if isinstance(value, (set, frozenset, list, tuple)) else ""
+        return len(value) if isinstance(value, (set, frozenset, list, tuple)) else None
 
     return detail
 
 
-def children(_node: Node, future: Any) -> str:
+def children(_node: Node, future: Any) -> int:
     """The size of a gather."""
-    return f"of {len(gathered(future))}"
+    return len(gathered(future))
 
 
 def stream_peer(node: Node, _future: Any) -> str:

@@ -26,8 +26,8 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("threads", "to_thread"): Row("executor job"),
     ("subprocess", "Process.wait"): Row("subprocess", say.program),
     ("subprocess", "Process.communicate"): Row("subprocess", say.program),
-    ("subprocess", "create_subprocess_exec"): Row("subprocess", say.says("start")),
-    ("subprocess", "create_subprocess_shell"): Row("subprocess", say.says("start")),
+    ("subprocess", "create_subprocess_exec"): Row("subprocess", say.in_phase("start")),
+    ("subprocess", "create_subprocess_shell"): Row("subprocess", say.in_phase("start")),
     ("streams", "StreamReader.read"): Row("stream read", say.stream_peer),
     ("streams", "StreamReader.readline"): Row("stream read", say.stream_peer),
     ("streams", "StreamReader.readexactly"): Row("stream read", say.stream_peer),
@@ -43,19 +43,19 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("base_events", "BaseEventLoop.create_connection"): Row("connect", say.host_and_port),
     ("unix_events", "_UnixSelectorEventLoop.create_unix_connection"): Row("connect", say.path),
     ("base_events", "BaseEventLoop.connect_accepted_socket"): Row("connect", say.socket_peer),
-    ("base_events", "BaseEventLoop.create_datagram_endpoint"): Row("socket", say.says("open")),
-    ("base_events", "BaseEventLoop.connect_read_pipe"): Row("pipe", say.says("open")),
-    ("base_events", "BaseEventLoop.connect_write_pipe"): Row("pipe", say.says("open")),
+    ("base_events", "BaseEventLoop.create_datagram_endpoint"): Row("socket", say.in_phase("open")),
+    ("base_events", "BaseEventLoop.connect_read_pipe"): Row("pipe", say.in_phase("open")),
+    ("base_events", "BaseEventLoop.connect_write_pipe"): Row("pipe", say.in_phase("open")),
     ("base_events", "BaseEventLoop.start_tls"): Row("TLS handshake", say.transport_peer),
     ("base_events", "BaseEventLoop.sendfile"): Row("sendfile", say.transport_peer),
     ("base_events", "BaseEventLoop.sock_sendfile"): Row("sendfile", say.socket_peer),
-    ("base_events", "BaseEventLoop.subprocess_exec"): Row("subprocess", say.says("start")),
-    ("base_events", "BaseEventLoop.subprocess_shell"): Row("subprocess", say.says("start")),
+    ("base_events", "BaseEventLoop.subprocess_exec"): Row("subprocess", say.in_phase("start")),
+    ("base_events", "BaseEventLoop.subprocess_shell"): Row("subprocess", say.in_phase("start")),
     ("base_subprocess", "BaseSubprocessTransport._wait"): Row("subprocess", say.own_program),
-    ("base_events", "BaseEventLoop.create_server"): Row("server", say.says("start")),
+    ("base_events", "BaseEventLoop.create_server"): Row("server", say.in_phase("start")),
     ("selector_events", "BaseSelectorEventLoop._accept_connection2"): Row("connect"),
     ("base_events", "Server.serve_forever"): Row("server"),
-    ("base_events", "Server.wait_closed"): Row("server", say.says("close")),
+    ("base_events", "Server.wait_closed"): Row("server", say.in_phase("close")),
 }
 
 # What waits by itself; the innermost of these counts.
@@ -63,7 +63,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("tasks", "sleep"): Row("sleep", say.seconds("delay")),
     ("tasks", "wait_for"): Row("wait_for", say.seconds("timeout")),  # 3.11, tasks and futures
     ("tasks", "_wait"): Row("wait", say.how_many("fs")),
-    ("tasks", "_cancel_and_wait"): Row("wait_for", say.says("cancelling")),
+    ("tasks", "_cancel_and_wait"): Row("wait_for", say.in_phase("cancelling")),
     ("taskgroups", "TaskGroup.__aexit__"): Row("TaskGroup"),  # 3.11, 3.12
     ("taskgroups", "TaskGroup._aexit"): Row("TaskGroup"),  # from 3.13
     ("locks", "Lock.acquire"): Row("Lock", named=True),
@@ -71,7 +71,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("locks", "Condition.wait"): Row("Condition", named=True),
     ("locks", "Semaphore.acquire"): Row("Semaphore", named=True),
     ("queues", "Queue.get"): Row("Queue.get", named=True),
-    ("queues", "Queue.put"): Row("Queue.put", say.says("(full)"), named=True),
+    ("queues", "Queue.put"): Row("Queue.put", say.in_phase("full"), named=True),
     ("selector_events", "BaseSelectorEventLoop.sock_recv"): Row("sock_recv", say.socket_peer),
     ("selector_events", "BaseSelectorEventLoop.sock_recv_into"): Row("sock_recv", say.socket_peer),
     ("selector_events", "BaseSelectorEventLoop.sock_recvfrom"): Row("sock_recv", say.own_address),
@@ -80,7 +80,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("selector_events", "BaseSelectorEventLoop.sock_sendto"): Row("sock_sendall", say.address),
     ("selector_events", "BaseSelectorEventLoop.sock_connect"): Row("sock_connect", say.address),
     ("selector_events", "BaseSelectorEventLoop.sock_accept"): Row("sock_accept", say.own_address),
-    ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", say.says("shutdown")),
+    ("base_events", "BaseEventLoop.shutdown_default_executor"): Row("executor job", say.in_phase("shutdown")),
 }
 
 _READ, _WRITE, _CLOSE = Row("stream read"), Row("stream drain"), Row(say.CLOSE)

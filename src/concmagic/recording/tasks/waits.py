@@ -39,6 +39,7 @@ from concmagic.records.recording import CodePlace, Wait
 
 _NOWHERE: CodePlace = ("", 0)
 _MOST_WAITS = 20_000  # that are told apart
+MOST_DELAY_NS = 1 << 53  # a hundred days
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Ended:
 # lock, how long a `wait_for` around it lets it take, where a bare future was made, whether `shield` was
 # around it, those of several tasks that had ended.
 # (Not the code itself: hashing one takes longer than all the rest.)
-_Said = str | float | None  # a number is a length of time in seconds
+_Said = str | float | int | None  # seconds are a float, how many there are an int
 _Key = tuple[str, _Said, int, int, int | None, str, bool, int | None, _Said, CodePlace, bool, tuple[int, ...]]
 
 
@@ -251,17 +252,45 @@ class WaitBook:
         tasks: tuple[int, ...],
     ) -> Ended:
         code = self._codes[identity]
-        wait = Wait(reason, _in_words(detail), "", 0, "", about, _in_words(limit), made, within, tasks)
+        wait = _wait(reason, detail, about, limit, made, within, tasks)
         if code is not None:
             name = self._names.at(code, instruction, reason == FUTURE.reason) if named else ""
             wait = replace(wait, file=code.co_filename, line=line_of(code, instruction), name=name)
         return Ended(wait, thread, cancelled)
 
 
-def _in_words(detail: _Said) -> str:
-    if isinstance(detail, str):
-        return detail
-    return "" if detail is None else f"{detail:g} s"
+def _wait(
+    reason: str,
+    detail: _Said,
+    about: int | None,
+    limit: _Said,
+    made: CodePlace,
+    within: bool,
+    tasks: tuple[int, ...],
+) -> Wait:
+    """What is known of a wait beside its place and the name of what is waited for."""
+    is_phase = isinstance(detail, say.Phase)
+    return Wait(
+        reason,
+        detail if isinstance(detail, str) and not is_phase else "",
+        "",
+        0,
+        task=about,
+        limit_ns=_nanoseconds(limit),
+        made=made,
+        shielded=within,
+        tasks=tasks,
+        delay_ns=_nanoseconds(detail),
+        count=detail if isinstance(detail, int) else 0,
+        phase=str(detail) if is_phase else "",
+    )
+
+
+def _nanoseconds(seconds: _Said) -> int | None:
+    """A length of time in whole nanoseconds; one that has no end is cut."""
+    if not isinstance(seconds, float) or seconds != seconds:
+        return None
+    return round(min(max(seconds * 1e9, 0.0), float(MOST_DELAY_NS)))
 
 
 def _instruction(node: Node) -> int:

@@ -38,7 +38,7 @@ CANCELLED, END_OF_RUN = "cancelled", "the end of the run"  # details of wake-ups
 # A coroutine or generator on the way is somebody's own step: that made the future done, not the loop's read.
 _STEPS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 
-Io = tuple[str, str | float | None]  # reason and detail
+Io = tuple[str, str | float | int | None]  # reason and detail
 
 
 class Asked:

@@ -1,0 +1,140 @@
+"""Saved files of version 1: what a state said beside its reason was words, which are read back as facts.
+
+There tracks were told by name: of several that share one, none is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from concmagic.model.interval import NO_FACTS, Facts, Resource
+from concmagic.model.states import OF_LOCKS
+
+_STARTS = {
+    "a process": "process",
+    "Python": "python",
+    "its tracer": "tracer",
+    "imports": "imports",
+    "unpickling": "unpickling",
+}
+_STEPS = re.compile(r"([\d,]+) (?:short steps?, summed|steps? of others first)")
+_SHARE = re.compile(r"share of ([\d,]+) tasks?")
+_SECONDS = re.compile(r"([\d.e+]+) s")
+_HELD = re.compile(r"(?:(.*), )?held by (.*)")
+_HELD_BY_TASK = re.compile(r"(.*) ?\(held by (.*?)\)")
+_SHIELDED = " (shielded)"
+_LAST = " last"
+
+
+def from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The document as version 2 has it; what is wrong in it is left for its reader to find."""
+    reader = _Reader(plain)
+    tracks = plain.get("tracks")
+    if type(tracks) is list:
+        tracks = [reader.track(track) if type(track) is dict else track for track in tracks]
+    return {
+        **plain,
+        "tracks": tracks,
+        "facts": _rows(Facts, reader.facts),
+        "resources": _rows(Resource, reader.resources),
+        "others": list(reader.others),
+    }
+
+
+def _rows(kind: type[Any], rows: Mapping[Any, int]) -> dict[str, Any]:
+    names = list(kind.__slots__)
+    plain = [[getattr(row, name) for name in names] for row in rows]
+    return {"fields": names, "rows": [[list(v) if type(v) is tuple else v for v in row] for row in plain]}
+
+
+class _Reader:
+    """Reads the words of one document."""
+
+    def __init__(self, plain: Mapping[str, Any]) -> None:
+        self.facts: dict[Facts, int] = {NO_FACTS: 0}
+        self.resources: dict[Resource, int] = {}
+        self.others: dict[str, int] = {}
+        tracks = plain.get("tracks")
+        found = [one for one in tracks if type(one) is dict] if type(tracks) is list else []
+        named = [
+            (one["name"], one["id"])
+            for one in found
+            if type(one.get("name")) is str and type(one.get("id")) is int and one.get("kind") != "process"
+        ]
+        many = Counter(name for name, _ in named)
+        self._ids = {name: number for name, number in named if many[name] == 1}
+
+    def track(self, plain: dict[str, Any]) -> dict[str, Any]:
+        """A track whose states have facts."""
+        states, kind = plain.get("states"), str(plain.get("kind"))
+        if type(states) is not list:
+            return plain
+        return {**plain, "states": [self._state(row, kind, plain.get("name")) for row in states]}
+
+    def _state(self, row: Any, kind: str, name: Any) -> Any:
+        if type(row) is not list or len(row) != 7 or not all(type(row[i]) is str for i in (2, 3, 4)):
+            return row
+        state, reason, words = row[2:5]
+        facts = self._read(kind, state, reason, words, name) if words else NO_FACTS
+        number = self.facts.setdefault(facts, len(self.facts))
+        return [*row[:4], number, *row[5:]]
+
+    def _who(self, name: str) -> int:
+        known = self._ids.get(name)
+        return self.others.setdefault(name, -1 - len(self.others)) if known is None else known
+
+    def _resource(self, kind: str, name: str) -> int:
+        return self.resources.setdefault(Resource(kind, name), len(self.resources))
+
+    def _read(self, kind: str, state: str, reason: str, words: str, name: Any) -> Facts:
+        for pattern, phase in (
+            (_STEPS, "" if state == "ready" and reason == "loop" else "steps"),
+            (_SHARE, "tasks"),
+        ):
+            if match := pattern.fullmatch(words):
+                many = int(match[1].replace(",", ""))
+                return Facts(count=many, phase=phase) if phase else Facts(more=many)
+        if state == "starting":
+            return Facts(phase=_STARTS.get(words, ""))
+        if state == "ready":
+            return Facts(holders=(self._who(words.removeprefix("held by ")),))
+        if state == "waiting":
+            return self._wait(kind, reason, words, name)
+        if state == "blocking" and kind != "loop":
+            return Facts(call=words.removeprefix("in "))
+        return Facts(holders=tuple(self._who(each) for each in words.split(" and ")))
+
+    def _wait(self, kind: str, reason: str, words: str, name: Any) -> Facts:
+        if reason == "task":
+            return Facts(
+                waits_for=(self._who(words.removesuffix(_SHIELDED)),), shielded=words.endswith(_SHIELDED)
+            )
+        if reason in ("join", "eager start"):
+            return Facts(waits_for=(self._who(words.removeprefix("of ")),))
+        if reason == "result":
+            return Facts(job=words.removeprefix("of "))
+        if seconds := _SECONDS.fullmatch(words):
+            return Facts(delay_ns=round(float(seconds[1]) * 1e9))
+        if kind == "task" and (held := _HELD_BY_TASK.fullmatch(words)):
+            whom = (self._who(held[2]),)
+            return Facts(self._resource("lock", held[1].rstrip()), whom, whom)
+        if kind != "task" and reason in OF_LOCKS:
+            return self._lock(reason, words, name)
+        if reason == "handing over":
+            return Facts(phase="recording")
+        return Facts(self._resource("", words))
+
+    def _lock(self, reason: str, words: str, name: Any) -> Facts:
+        held = _HELD.fullmatch(words)
+        resource = self._resource("lock", (held[1] if held else words) or "")
+        if held is None:
+            return Facts(resource)
+        if held[2] == f"{name} itself":
+            return Facts(resource, waits_for=(self._who(str(name)),))
+        more = 1 if held[2].endswith(_LAST) else 0
+        holders = tuple(self._who(each) for each in held[2].removesuffix(_LAST).split(" and "))
+        needs = () if reason == "Semaphore" and (more or len(holders) > 1) else holders[-1:]
+        return Facts(resource, holders, needs, more)
