@@ -346,3 +346,31 @@ def test_a_childs_locks_are_its_own(notebook: Kernel) -> None:
         )
         found = [tuple(one[:3]) for one in notebook.value("waits(trace, 'Lock')")]
         assert (("waiter", "Lock", "guard, held by holder") in found) == EXACT
+
+
+def test_code_of_a_string_that_waits_in_with_has_its_line_and_its_lock(notebook: Kernel) -> None:
+    cell = (
+        "source = '''\\\n"
+        "def waiter():\n"
+        "    with cache:\n"  # line 2 of the source
+        "        pass\n"
+        "'''\n"
+        "cache = threading.Lock()\n"
+        "names = {'cache': cache}\n"
+        "exec(compile(source, '<string>', 'exec'), names)\n"
+        "def holder():\n"
+        "    with cache: keep(0.2)\n"
+        "made = [threading.Thread(target=one, name=name) for one, name in\n"
+        "        ((holder, 'holder'), (names['waiter'], 'waiter'))]\n"
+        "made[0].start(); time.sleep(0.05); made[1].start()\n"
+        "for one in made: one.join()"
+    )
+    notebook.check("%%threads -o trace\n" + cell)
+    (found,) = notebook.value(
+        "[(one.reason, trace.detail_of(one), one.file, one.line) for track in trace.tracks"
+        " if track.name == 'waiter' for one in track.states"
+        " if one.state.value == 'waiting' and one.length_ns > 50_000_000]"
+    )
+    assert found == ("Lock", "cache, held by holder", "<string>", 2)
+    if EXACT:  # before, samples tell of it, and no totals
+        assert notebook.value("[one.name for one in trace.locks]") == ["cache"]

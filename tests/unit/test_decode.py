@@ -70,7 +70,7 @@ def rows(calls: Calls) -> list[tuple]:
     return list(zip(names, *(column.tolist() for column in columns), strict=True))
 
 
-def mine(file: str) -> bool:
+def mine(file: str, name: str) -> bool:
     return file.startswith("/home/me/")
 
 
@@ -187,7 +187,7 @@ def test_an_import_is_one_call_named_after_what_it_loads() -> None:
     )
     collapsed = collapse_imports(calls)
     assert [(row[0], row[4]) for row in rows(collapsed)] == [("main", 0), ("import pandas", 1), ("import", 1)]
-    assert not own_functions(collapsed, lambda file: True)[collapsed.function[1]]
+    assert not own_functions(collapsed, lambda file, name: True)[collapsed.function[1]]
     assert [row[0] for row in rows(select_own_code(calls, mine))] == ["main", "import pandas", "import"]
 
 
@@ -239,7 +239,7 @@ def test_a_real_import_collapses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     record = recorder.stop()
     sys.modules.pop("imported_by_a_cell", None)
     assert record is not None
-    chosen = select_own_code(decode(record), lambda file: file == __file__)
+    chosen = select_own_code(decode(record), lambda file, name: file == __file__)
     found = [row[0] for row in rows(chosen) if row[1] == threading.get_native_id()]
     assert "import imported_by_a_cell" in found
     assert "inner" not in found and "<module>" not in found

@@ -35,7 +35,8 @@ FUTEX, RUNS, GIL = -4, -1, -3
 @pytest.fixture(autouse=True)
 def library(monkeypatch: pytest.MonkeyPatch) -> None:
     """The standard library stands where these recordings have it."""
-    monkeypatch.setattr("concmagic.importing.places._LIBRARY", ("/usr/lib/python3.12/",))
+    monkeypatch.setattr("concmagic.code_owner._STDLIB", "/usr/lib/python3.12/")
+    monkeypatch.setattr("concmagic.code_owner.known_owners", {})
 
 
 def wait(who: int, begin: float, end: float | None, **more: Any) -> LockWait:

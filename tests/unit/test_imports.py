@@ -22,6 +22,7 @@ SEES = {
     "importing": (
         "_version",
         "call_lines",
+        "code_owner",
         "interpreter.build",
         "interpreter.event_nodes",  # how the bytes of a RawCalls lie
         "model",

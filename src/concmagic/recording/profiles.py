@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from contextlib import ExitStack
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.code_owner import is_ours
 from concmagic.interpreter.frames import hide_frame
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
 
 MODULE = "cProfile"
-_OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 _first_ns: list[int] = []  # when a profile was begun in this cell
 
@@ -98,4 +97,4 @@ def _without_calls(entry: Any, made: Any) -> Any:
 
 
 def _is_ours(code: Any) -> bool:
-    return getattr(code, "co_filename", "").startswith(_OURS)
+    return is_ours(getattr(code, "co_filename", ""))

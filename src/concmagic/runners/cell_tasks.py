@@ -14,6 +14,7 @@ import types
 from typing import Any
 
 from concmagic.cell import Outcome
+from concmagic.code_owner import KERNEL, is_of
 from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.runners import tracebacks
 from concmagic.runners.pending_jobs import PendingJobs
@@ -21,7 +22,6 @@ from concmagic.runners.reach import GRACE_S, Again, Click, Clicks, may_raise_at
 
 _ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
 # Tasks that the kernel makes for its messages while the cell runs: cancelling one would end the kernel.
-_KERNEL_PACKAGES = ("ipykernel", "IPython", "tornado", "zmq", "jupyter_client")
 
 
 class CellTasks:
@@ -154,8 +154,7 @@ def _wake_cancelled(task: asyncio.Task[Any]) -> None:
 def _is_kernels(task: asyncio.Future[Any]) -> bool:
     coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
     code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
-    folders = code.co_filename.replace(os.sep, "/").split("/") if code is not None else []
-    return any(package in folders for package in _KERNEL_PACKAGES)
+    return code is not None and is_of(KERNEL, code.co_filename)
 
 
 def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:

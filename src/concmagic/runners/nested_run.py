@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import types
 from asyncio import events
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from concmagic.code_owner import is_of
 from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.interpreter.task_steps import RUN_CODES
 from concmagic.runners.cell_tasks import _may_raise
 
-_KERNEL_PACKAGES = frozenset({"ipykernel", "IPython"})  # not tornado: servers of the user's are made of it
+_RUNS_CELLS = ("ipykernel", "IPython")  # not tornado: servers of the user's are made of it
 
 
 class HiddenTasks:
@@ -165,7 +165,7 @@ def _is_kernels(task: asyncio.Task[Any]) -> bool:
 
 @functools.cache
 def _is_of_kernel(file: str) -> bool:
-    return not _KERNEL_PACKAGES.isdisjoint(file.replace(os.sep, "/").split("/"))
+    return is_of(_RUNS_CELLS, file)
 
 
 def _is_in_c_function(frame: types.FrameType | None) -> bool:

@@ -27,11 +27,11 @@ from types import FrameType
 from typing import Any
 
 from concmagic.clock import monotonic
+from concmagic.code_owner import owner_of
 from concmagic.interpreter import executor_internals, running_loops
 from concmagic.interpreter.asyncio_fields import default_executor
 from concmagic.interpreter.exception_table import has_handler
 from concmagic.recording.children.forking import is_forking
-from concmagic.recording.tasks.origin import place_of
 from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
 
 _LOCKS, _MOST_NOTING = "concmagic.recording.locks.monitor", 12  # frames
@@ -132,7 +132,7 @@ def is_noting_lock(frame: FrameType | None) -> bool:
 
 def _at_exit_of_pool(frame: FrameType | None) -> Again | None:
     """The pool's exit that an interrupt has led to and in which nothing of the user's runs, if it is one."""
-    while frame is not None and place_of(frame.f_code.co_filename) != "user":
+    while frame is not None and owner_of(frame.f_code.co_filename) != "user":
         found = _exit_at(frame) or _end_of_loop_at(frame)
         if found is not None:
             return found
@@ -172,7 +172,7 @@ def _end_of_loop_at(frame: FrameType) -> Again | None:
 
 def _waits_for_tasks(frame: FrameType | None) -> bool:
     """Whether `asyncio.run` is on its way out, and waits for tasks that it has cancelled."""
-    while frame is not None and place_of(frame.f_code.co_filename) != "user":
+    while frame is not None and owner_of(frame.f_code.co_filename) != "user":
         if frame.f_code.co_name == running_loops.CANCEL_ALL:
             return frame.f_globals.get("__name__") == "asyncio.runners"
         frame = frame.f_back
@@ -187,4 +187,4 @@ def _is_lost(error: BaseException, frame: FrameType | None, handled: BaseExcepti
         frame = frame.f_back
     if frame is None:
         return not has_handler(last.tb_frame.f_code, last.tb_lasti)
-    return frame.f_lasti == last.tb_lasti and place_of(frame.f_code.co_filename) != "user"
+    return frame.f_lasti == last.tb_lasti and owner_of(frame.f_code.co_filename) != "user"

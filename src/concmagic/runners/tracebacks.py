@@ -7,7 +7,6 @@ catches the exception, and puts IPython's own outermost frame right before the c
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from collections.abc import Iterator
@@ -15,9 +14,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from concmagic import code_owner
 from concmagic.interpreter import notebook_internals
-
-_OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
 def from_the_cell(error: BaseException, cell_file: str) -> BaseException:
@@ -141,7 +139,7 @@ def _entries(traceback: types.TracebackType | None) -> Iterator[types.TracebackT
 
 def is_ours(frame: types.FrameType) -> bool:
     """Whether this is a frame of concmagic's own."""
-    return frame.f_code.co_filename.startswith(_OURS)
+    return code_owner.is_ours(frame.f_code.co_filename)
 
 
 def _without_ours(traceback: types.TracebackType | None) -> types.TracebackType | None:

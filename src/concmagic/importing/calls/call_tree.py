@@ -27,6 +27,6 @@ def build_tree(calls: Calls, places: Places) -> CallTree:
     """Find each call's caller, and whose code it is."""
     contains = calls.end_ns[calls.caller] >= calls.start_ns  # what overlaps only has no caller
     parent = np.where(contains, calls.caller, -1)
-    is_own = np.array([places.is_own(function.file) for function in calls.functions], bool)
+    is_own = np.array([places.is_own(function.file, function.name) for function in calls.functions], bool)
     own = is_own[calls.function] & ~calls.is_c if len(is_own) else np.zeros(0, bool)
     return CallTree(calls, parent, own)

@@ -5,14 +5,13 @@ Runs in the parent only, for all processes: numpy is not imported in children.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-import concmagic
+from concmagic.code_owner import is_ours
 from concmagic.importing.calls.columns import (
     ANONYMOUS,
     Bools,
@@ -43,7 +42,6 @@ __all__ = ["ANONYMOUS", "Calls", "decode"]
 # A native call that concmagic's own code makes is left out with it, unless it took so long that
 # the thread may have waited in it for the user's work.
 _A_WAIT_NS = 100_000
-_PACKAGE = os.path.dirname(os.path.abspath(concmagic.__file__)) + os.sep
 _IN_CALL = ("owner", "method_name", "type_name", "type", "duration")
 _ID, _ADDRESS = f"u{EventNode.native_id.size}", f"u{FunctionEvent.owner.size}"
 _NODE = np.dtype(
@@ -88,7 +86,7 @@ def decode(raw: RawCalls, *, keep_own: bool = False) -> Calls:
 
 
 def _without_own(calls: Calls) -> Calls:
-    own = np.array([code.file.startswith(_PACKAGE) for code in calls.functions], np.bool_)[calls.function]
+    own = np.array([is_ours(code.file) for code in calls.functions], np.bool_)[calls.function]
     if not own.any():
         return calls
     caller = calls.caller

@@ -15,7 +15,7 @@ _IMPORT_FILE = "<frozen importlib._bootstrap>"
 _IMPORT_NAME = "_find_and_load"
 
 
-def select_own_code(calls: Calls, is_own: Callable[[str], bool]) -> Calls:
+def select_own_code(calls: Calls, is_own: Callable[[str, str], bool]) -> Calls:
     """Keep the calls of functions whose file is the user's own, and what those call directly.
 
     An `import` becomes one call, "import NAME", with nothing inside. Depths are counted anew.
@@ -28,12 +28,10 @@ def select_own_code(calls: Calls, is_own: Callable[[str], bool]) -> Calls:
     return take(calls, own | ((caller >= 0) & own[caller] & named))
 
 
-def own_functions(calls: Calls, is_own: Callable[[str], bool]) -> Bools:
-    """Tell of each function, not of each call, whether its file is the user's own."""
-    asked = {file: bool(file) and is_own(file) for file in {code.file for code in calls.functions}}
-    return np.array(
-        [asked[code.file] and not code.name.startswith("import ") for code in calls.functions], np.bool_
-    )
+def own_functions(calls: Calls, is_own: Callable[[str, str], bool]) -> Bools:
+    """Tell of each function, not of each call, whether it is the user's own."""
+    own = [is_own(code.file, code.name) and not code.name.startswith("import ") for code in calls.functions]
+    return np.array(own, np.bool_)
 
 
 def collapse_imports(calls: Calls) -> Calls:

@@ -64,11 +64,11 @@ def _is_users(frame: FrameType | None) -> bool:
 
     Below that lie the frames of the parent, where it was forked.
     """
-    from concmagic.recording.tasks.origin import place_of
+    from concmagic.code_owner import owner_of
 
     while frame is not None and not is_bootstrap(frame.f_code):
         file = frame.f_code.co_filename
-        if place_of(file) == "user" and not file.startswith("<"):  # the command that a spawned child is given
+        if owner_of(file) == "user" and not file.startswith("<"):  # the command that a spawned child is given
             return True
         frame = frame.f_back
     return False

@@ -16,13 +16,13 @@ from types import FrameType
 from typing import Any
 
 from concmagic.clock import monotonic, monotonic_ns, thread_time
+from concmagic.code_owner import owner_of
 from concmagic.interpreter.foreign_frames import Frames, locks_at
 from concmagic.interpreter.lock_words import Lock, RLock, address_of
 from concmagic.interpreter.thread_frames import thread_frames
 from concmagic.interpreter.thread_internals import started
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains, joined_by
-from concmagic.recording.tasks.origin import place_of
 from concmagic.records.lock_waits import HeldAtStop, Standing
 
 _PAUSE_S = 0.02
@@ -91,7 +91,7 @@ class LockAddresses:
     def _note_standing(self, native_id: int, was_before: bool, frame: FrameType, from_ns: int) -> None:
         chain, made = self._chains.of(frame, frame.f_lasti)
         code, _ = self._chains.rows[chain][-1]
-        if was_before and place_of(code.co_filename) != "user":
+        if was_before and owner_of(code.co_filename) != "user":
             return
         number = -1 if made is None else self._chains.object_of(made, weakref.ref(made), None, chain)
         here = Standing(native_id, from_ns, monotonic_ns(), chain, number, joined_by(frame))

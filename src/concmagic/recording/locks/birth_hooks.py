@@ -12,12 +12,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from concmagic.code_owner import owner_of
 from concmagic.interpreter.frames import getframe, hide_frame
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.thread_internals import MAKE_RLOCK, is_rlock_maker, makes_rlocks
 from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import made_of_locks
-from concmagic.recording.tasks.origin import place_of
 
 
 class BirthHooks:
@@ -58,7 +58,7 @@ class BirthHooks:
     def _note(self, made: Any, frame: FrameType | None) -> None:
         if frame is not None and is_rlock_maker(frame.f_code):
             frame = frame.f_back
-        while frame is not None and place_of(frame.f_code.co_filename) == "user":
+        while frame is not None and owner_of(frame.f_code.co_filename) == "user":
             if frame.f_code.co_name != "__init__":
                 self._births.made(made, (frame.f_code, frame.f_lasti))
                 return

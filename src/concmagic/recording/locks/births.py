@@ -14,11 +14,11 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.code_owner import owner_of
 from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.lock_words import Lock, RLock, SimpleQueue, is_lock
 from concmagic.recording.locks.callers import Row, made_of_locks
 from concmagic.recording.locks.now import Thread
-from concmagic.recording.tasks.origin import place_of
 
 _MOST = 5_000  # that are remembered
 Birth = tuple[Row, int]
@@ -55,7 +55,7 @@ class Births:
         return known is not None
 
     def _look(self, code: CodeType, offset: int) -> Row | None:
-        result = stack.result_of_call(code, offset) if place_of(code.co_filename) == "user" else None
+        result = stack.result_of_call(code, offset) if owner_of(code.co_filename) == "user" else None
         if result is None:
             return None
         following, slot = result

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.code_owner import owner_of
 from concmagic.interpreter.thread_internals import is_join
-from concmagic.recording.tasks.origin import place_of
 
 MOST_CALLS = 16  # of one chain
 _FILES = ("threading.py", "queue.py")
@@ -110,7 +110,7 @@ class Chains:
         """Whether it is the user's own code, and whether it is where objects made of locks are."""
         known = self._files.get(file)
         if known is None:
-            known = place_of(file) == "user", place_of(file) == "stdlib" and os.path.basename(file) in _FILES
+            known = owner_of(file) == "user", owner_of(file) == "stdlib" and os.path.basename(file) in _FILES
             self._files[file] = known
         return known
 

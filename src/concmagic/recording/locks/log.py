@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from concmagic.code_owner import owner_of
 from concmagic.recording.locks.addresses import LockAddresses
 from concmagic.recording.locks.callers import Chains, Row
 from concmagic.recording.locks.naming import names_of
 from concmagic.recording.locks.source_names import line_of, lock_names
 from concmagic.recording.locks.table import LockTable
 from concmagic.recording.sources import Sources
-from concmagic.recording.tasks.origin import place_of
 
 if TYPE_CHECKING:
     from concmagic.records.locks import CallSite, LockLog
@@ -85,7 +85,7 @@ def _with_source_names(chains: Chains, found: Mapping[int, str]) -> list[str]:
         name = found.get(id(target), "") if target is not None else ""
         if not name and one.chain >= 0:
             code, offset = chains.rows[one.chain][-1]
-            name = (sources.at(code, offset) if place_of(code.co_filename) == "user" else None) or ""
+            name = (sources.at(code, offset) if owner_of(code.co_filename) == "user" else None) or ""
         names.append(name)
     return names
 

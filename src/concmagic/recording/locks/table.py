@@ -13,6 +13,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.code_owner import owner_of
 from concmagic.interpreter.call_arguments import Arguments
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.lock_words import RLock, SimpleQueue
@@ -21,7 +22,6 @@ from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import Chains, joined_by
 from concmagic.recording.locks.now import Attempt, LockState, Thread, holders_during, standing_at
 from concmagic.recording.locks.semaphores import Semaphores
-from concmagic.recording.tasks.origin import place_of
 from concmagic.records.lock_waits import LockWait
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
@@ -225,7 +225,7 @@ class LockTable:
 
     def _note_wait(self, attempt: Attempt, took: bool, released: bool, frame: FrameType) -> None:
         end_ns = monotonic_ns()
-        is_ours = place_of(attempt.code.co_filename) == "ours"
+        is_ours = owner_of(attempt.code.co_filename) == "ours"
         if end_ns - attempt.start_ns >= SHORTEST_NS and attempt.blocks and not is_ours:
             self._keep(self.thread(), attempt, end_ns, took, took and released, frame)
 

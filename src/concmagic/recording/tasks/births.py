@@ -14,9 +14,9 @@ from itertools import islice
 from types import FrameType
 from typing import Any
 
+from concmagic.code_owner import owner_of
 from concmagic.interpreter import build
 from concmagic.interpreter.asyncio_fields import own_loop
-from concmagic.recording.tasks.origin import place_of
 from concmagic.records.recording import CodePlace
 
 _MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
@@ -38,7 +38,7 @@ class Births:
     def made(self, future: Any, frame: FrameType) -> None:
         """`create_future` was called here."""
         try:
-            if place_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
+            if owner_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
                 self._places[future] = frame.f_code.co_filename, frame.f_lineno
         except Exception as error:
             self._fail(error)
@@ -47,7 +47,7 @@ class Births:
         """A loop was asked for its debug mode here: perhaps by a future that is being made."""
         try:
             code = frame.f_code
-            if place_of(code.co_filename) in ("stdlib", "ours") or "get_debug" in code.co_names:
+            if owner_of(code.co_filename) in ("stdlib", "ours") or "get_debug" in code.co_names:
                 return  # in the second case the code itself may have asked
             future = newest_future(loop) if self._by_hand < _MOST_BY_HAND else None
             self._by_hand += 1

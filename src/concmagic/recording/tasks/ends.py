@@ -6,8 +6,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from concmagic.code_owner import owner_of
 from concmagic.interpreter.asyncio_fields import error_of
-from concmagic.recording.tasks.origin import place_of
 from concmagic.recording.tasks.table import TaskEntry, user_name
 from concmagic.recording.texts import cut
 from concmagic.records.recording import CodeLine
@@ -50,7 +50,7 @@ def frames_of(error: BaseException) -> tuple[CodeLine, ...]:
     at: TracebackType | None = error.__traceback__
     while at is not None:
         code = at.tb_frame.f_code
-        if place_of(code.co_filename) != "ours":
+        if owner_of(code.co_filename) != "ours":
             found.append((code.co_filename, at.tb_lineno or 0, code.co_qualname))
         if len(found) > 2 * _FRAMES_AT_EACH_END:
             del found[_FRAMES_AT_EACH_END]

@@ -11,10 +11,11 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.code_owner import owner_of
 from concmagic.interpreter import told_in_texts
 from concmagic.interpreter.asyncio_fields import will_warn
 from concmagic.recording.tasks.crowd import ENDED, FIRST
-from concmagic.recording.tasks.origin import code_of, place_of
+from concmagic.recording.tasks.origin import code_of
 from concmagic.records.recording import RawCode
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def look_at_end(entry: TaskEntry, task: Any) -> None:
 def _note_unawaited(observer: Observer, coroutine: Any) -> None:
     try:
         code = code_of(coroutine)
-        if code is not None and place_of(code.co_filename) == "user" and len(observer.unawaited) < _MOST_KEPT:
+        if code is not None and owner_of(code.co_filename) == "user" and len(observer.unawaited) < _MOST_KEPT:
             name = getattr(coroutine, "__qualname__", code.co_qualname)
             observer.unawaited.append(RawCode(name, code.co_filename, code.co_firstlineno))
     except Exception as error:

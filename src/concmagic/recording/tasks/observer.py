@@ -13,6 +13,7 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
+from concmagic.code_owner import known_owners
 from concmagic.interpreter.asyncio_fields import (
     callback_of,
     handle_parts,
@@ -33,13 +34,7 @@ from concmagic.recording.tasks.crowd import CREATED, ENDED, FIRST
 from concmagic.recording.tasks.ends import exception_text, note_end
 from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.origin import code_of as code_behind
-from concmagic.recording.tasks.origin import (
-    creating_frame,
-    is_kernels_thread,
-    known_places,
-    origin_before_cell,
-    origin_of,
-)
+from concmagic.recording.tasks.origin import creating_frame, is_kernels_thread, origin_before_cell, origin_of
 from concmagic.recording.tasks.step_clock import LONG_NS, StepClock
 from concmagic.recording.tasks.stream import Stream
 from concmagic.recording.tasks.table import (
@@ -63,7 +58,7 @@ class Observer:
     """Keeps the books of one recording. Its methods are called by the hooks and never raise."""
 
     first_member, created_mark, long_ns = FIRST, CREATED, LONG_NS
-    known_places, unrecorded = known_places, unrecorded
+    known_places, unrecorded = known_owners, unrecorded
 
     def __init__(self, kernel_loop: Any, limit: int, told: int) -> None:
         self.active = False

@@ -5,10 +5,10 @@ Decided once per task, when it is created, by what created it and whose code it 
 
 from __future__ import annotations
 
-import os
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from concmagic.code_owner import KERNEL, owner_of
 from concmagic.interpreter.thread_internals import target_of, thread_of
 from concmagic.interpreter.worker_places import HELPER_TASKS
 
@@ -16,46 +16,12 @@ if TYPE_CHECKING:
     from concmagic.records.threads import Origin
 
 
-Place = Literal["stdlib", "kernel", "library", "ours", "user"]
-
-_STDLIB = os.path.normpath(os.path.dirname(os.__file__)) + os.sep
-_OURS = os.path.normpath(os.path.dirname(os.path.dirname(os.path.dirname(__file__)))) + os.sep
-_SITE = ("site-packages", "dist-packages")
-# The packages that a notebook's kernel is made of: what their code starts is not the cell's doing.
-_KERNEL = frozenset({"ipykernel", "IPython", "zmq", "tornado", "jupyter_client", "comm"})
-
-known_places: dict[str, Place] = {}  # of the files asked for so far
-
-
-def place_of(file: str) -> Place:
-    """Tell whose code stands in this file."""
-    place = known_places.get(file)
-    if place is None:
-        place = known_places[file] = _find_place(file)
-    return place
-
-
-def _find_place(file: str) -> Place:
-    if file.startswith("<frozen"):
-        return "stdlib"
-    if file.endswith(".pyx"):  # compiled code tells a path of where it was built
-        return "library"
-    path = os.path.normpath(file)
-    if path.startswith(_OURS):
-        return "ours"
-    parts = path.split(os.sep)
-    site = next((i for i, part in enumerate(parts) if part in _SITE), None)
-    if site is not None:
-        return "kernel" if _KERNEL.intersection(parts[site + 1 : site + 2]) else "library"
-    return "stdlib" if path.startswith(_STDLIB) else "user"
-
-
 def is_kernels_thread(ident: int) -> bool:
     """Whether the kernel started this thread for itself (its channels, its output)."""
     thread = thread_of(ident)
     target = target_of(thread)
     modules = (type(thread).__module__, getattr(target, "__module__", None) or "")
-    return any(module.partition(".")[0] in _KERNEL for module in modules)
+    return any(module.partition(".")[0] in KERNEL for module in modules)
 
 
 def code_of(coroutine: Any) -> CodeType | None:
@@ -74,7 +40,7 @@ def creating_frame(frame: FrameType | None, stop: tuple[CodeType, ...]) -> Frame
     started the loop and did not create the task.
     """
     while frame is not None and frame.f_code not in stop:
-        if place_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
+        if owner_of(frame.f_code.co_filename) not in ("stdlib", "ours"):
             return frame
         frame = frame.f_back
     return None
@@ -82,12 +48,12 @@ def creating_frame(frame: FrameType | None, stop: tuple[CodeType, ...]) -> Frame
 
 def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file: str) -> Origin:
     """Whose task this is: `name` and `file` are its coroutine's, `parent` the origin of its parent."""
-    runs = place_of(file) if file else "user"
+    runs = owner_of(file) if file else "user"
     if (runs in ("stdlib", "library") or not file) and name in HELPER_TASKS:
         return "machinery"
     if parent == "user":
         return "user"
-    made_by = place_of(creator.f_code.co_filename) if creator is not None else "stdlib"
+    made_by = owner_of(creator.f_code.co_filename) if creator is not None else "stdlib"
     if made_by in ("user", "library"):
         return "user"
     # Kernel code that starts a coroutine of the notebook's (a widget's callback) does so for the user.
@@ -98,6 +64,6 @@ def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file:
 
 def origin_before_cell(file: str) -> Origin:
     """Whose task it is that was there before the cell, where its creation was not seen."""
-    if place_of(file) in ("user", "library") and file:
+    if owner_of(file) in ("user", "library") and file:
         return "user"
     return "kernel"

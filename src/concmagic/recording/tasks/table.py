@@ -12,9 +12,10 @@ from itertools import count
 from typing import Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.code_owner import owner_of
 from concmagic.recording.tasks.chains import inside
 from concmagic.recording.tasks.crowd import FIRST, TOLD, Crowd
-from concmagic.recording.tasks.origin import code_of, place_of
+from concmagic.recording.tasks.origin import code_of
 from concmagic.recording.texts import cut
 from concmagic.records.recording import CodeLine, Origin, Wait
 
@@ -177,7 +178,7 @@ def named_by_library(name: str, coroutine: str, file: str) -> str:
     """
     for module in _beginnings(name):
         function = name[len(module) + 1 :]
-        if module in sys.modules and (function == coroutine or place_of(file) == "library"):
+        if module in sys.modules and (function == coroutine or owner_of(file) == "library"):
             return function
     return ""
 

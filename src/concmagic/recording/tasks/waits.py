@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from types import CodeType, CoroutineType
 from typing import Any
 
+from concmagic.code_owner import owner_of
 from concmagic.interpreter.asyncio_fields import awaited as awaited_by_task
 from concmagic.interpreter.asyncio_fields import gathered, is_gather
 from concmagic.interpreter.task_sleepers import is_sleep
@@ -20,7 +21,7 @@ from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
 from concmagic.recording.tasks.chains import FUTURE_ITERATOR, chain
 from concmagic.recording.tasks.lock_holders import LockHolders
-from concmagic.recording.tasks.origin import code_of, place_of
+from concmagic.recording.tasks.origin import code_of
 from concmagic.recording.tasks.wait_details import Node
 from concmagic.recording.tasks.wait_rows import (
     FUTURE,
@@ -56,14 +57,14 @@ class _Shape:
 
 def _row_of(code: CodeType, table: dict[tuple[str, str], Row]) -> Row | None:
     file = code.co_filename
-    if place_of(file) != "stdlib":
+    if owner_of(file) != "stdlib":
         return None
     module = file.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
     return table.get((module, code.co_qualname))
 
 
 def _shape(codes: tuple[CodeType, ...]) -> _Shape:
-    places = [place_of(code.co_filename) for code in codes]
+    places = [owner_of(code.co_filename) for code in codes]
     while places and places[-1] == "stdlib" and codes[len(places) - 1].co_qualname == "Future.__await__":
         places.pop()  # asyncio's own future in Python awaits itself
     outside = [i for i, place in enumerate(places) if place != "stdlib"]

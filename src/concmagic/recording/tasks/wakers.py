@@ -15,13 +15,13 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from concmagic.code_owner import known_owners, owner_of
 from concmagic.interpreter.asyncio_fields import callback_of, callbacks, error_of, ready_of
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.running_loops import CANCEL_ALL
 from concmagic.interpreter.task_steps import runs_callbacks
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.chains import FUTURE_ITERATOR, WRAPPERS, awaited_by, inside
-from concmagic.recording.tasks.origin import known_places, place_of
 from concmagic.recording.tasks.wait_details import Node
 from concmagic.recording.tasks.wait_rows import OF_LOOPS, OF_PROTOCOLS, OF_TRANSPORTS
 
@@ -118,7 +118,7 @@ def is_of_executor() -> bool:
 
 
 def _executor(frame: FrameType) -> bool | None:
-    name, place = frame.f_code.co_qualname, place_of(frame.f_code.co_filename)
+    name, place = frame.f_code.co_qualname, owner_of(frame.f_code.co_filename)
     if place == "stdlib":
         return _OF_EXECUTORS.get(name)
     return None if place == "library" else False
@@ -139,7 +139,7 @@ def _from_stack(ask: Callable[[FrameType], Any], within_steps: bool = False) -> 
         code = frame.f_code
         if runs_callbacks(code):
             return None
-        if (known_places.get(code.co_filename) or place_of(code.co_filename)) != "ours":
+        if (known_owners.get(code.co_filename) or owner_of(code.co_filename)) != "ours":
             if code.co_flags & _STEPS and not within_steps:
                 return None
             told = ask(frame)
@@ -150,14 +150,14 @@ def _from_stack(ask: Callable[[FrameType], Any], within_steps: bool = False) -> 
 
 
 def _handing_on(frame: FrameType) -> Any:
-    own = frame.f_code.co_qualname == _SHIELD_DONE and place_of(frame.f_code.co_filename) == "stdlib"
+    own = frame.f_code.co_qualname == _SHIELD_DONE and owner_of(frame.f_code.co_filename) == "stdlib"
     return frame.f_locals.get("inner") if own else None
 
 
 def _transports(frame: FrameType) -> Io | None:
     """A transport of asyncio's that reads, writes or closes; or what another loop has called."""
     code = frame.f_code
-    if place_of(code.co_filename) == "stdlib":
+    if owner_of(code.co_filename) == "stdlib":
         row = OF_TRANSPORTS.get(code.co_qualname)
         return None if row is None else (row.reason, say.transport_words(frame.f_locals.get("self")))
     row = OF_PROTOCOLS.get(code.co_name)

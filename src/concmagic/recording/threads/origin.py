@@ -10,6 +10,7 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any
 
+from concmagic.code_owner import KERNEL
 from concmagic.interpreter import thread_internals
 from concmagic.interpreter.worker_places import (
     ANYIO_WORKER,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 # The packages that a notebook's kernel is made of, and the debugger it carries.
-_KERNEL = DEBUGGERS | {"ipykernel", "IPython", "zmq", "tornado", "jupyter_client"}
+_KERNEL = DEBUGGERS | KERNEL
 
 _MACHINERY_PACKAGES = ("joblib.externals.loky", "loky", "wandb", "sentry_sdk", "prometheus_client")
 
