@@ -88,14 +88,14 @@ def saved_again(kernel: Kernel, cell: Cell, patience_s: float) -> Iterator[str]:
             yield f"its trace, saved and loaded, has other {differs}"
 
 
-def leftovers(kernel: Kernel, patience_s: float) -> tuple[object, int]:
-    """What was left in the kernel, {} for nothing, and its memory in kB."""
+def leftovers(kernel: Kernel, patience_s: float) -> tuple[object, tuple[int, int]]:
+    """What was left in the kernel, {} for nothing, and its memory in kB: in use, and resident."""
     limit = time.monotonic() + min(SETTLED_S, patience_s)
     while True:
-        kernel.check("probed = changed(before, state()), _rss()", patience_s)
-        left, rss_kb = kernel.value("probed", patience_s)
+        kernel.check("probed = changed(before, state()), _memory()", patience_s)
+        left, memory_kb = kernel.value("probed", patience_s)
         if left == {} or time.monotonic() > limit:
-            return left, rss_kb
+            return left, memory_kb
         time.sleep(0.1)
 
 

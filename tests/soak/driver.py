@@ -156,9 +156,9 @@ class Soak:
         with self._patience("saving and loading"):
             yield from checks.saved_again(kernels.traced, cell, self._patience_s)
         with self._patience("what was left"):
-            left, rss_kb = checks.leftovers(kernels.traced, self._patience_s)
+            left, memory_kb = checks.leftovers(kernels.traced, self._patience_s)
         cells = self.tally.cells.total()
-        self.memory.traced.append((cells, rss_kb))
+        self.memory.traced.append((cells, *memory_kb))
         if left != {}:
             ours = checks.of_ours(left, cell, run)
             if ours != {}:
@@ -166,7 +166,7 @@ class Soak:
             self._answers([kernels.traced], "before = state()")
         if cell.number % 4 == 0:
             with self._patience("plain"):
-                self.memory.plain.append((cells, checks.leftovers(kernels.plain, self._patience_s)[1]))
+                self.memory.plain.append((cells, *checks.leftovers(kernels.plain, self._patience_s)[1]))
 
     def _answers(self, kernels: Sequence[Kernel], code: str) -> None:
         for kernel in kernels if code else ():

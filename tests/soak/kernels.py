@@ -49,15 +49,19 @@ _TRACED = (
     "%%procs -w 2 --start-method fork for k in range(3)\nk",
     f"%%procs\n{_METHODS}",
 )
-# No leak, and given up first: memory that was freed and that the C library keeps, and the syntax trees of
-# every file that a traceback ever went through, which IPython keeps. The plain kernel, whose outcome of
-# interrupted cells is known, sees fewer of them.
-_RSS = """
-import ast, ctypes, executing, gc, stack_data
+# What is in use: of Python's own allocator and of the C library's. Both keep memory that was freed and that
+# lies between what is not. Given up first: the syntax trees of every file that a traceback ever went through,
+# which IPython keeps; the plain kernel, whose outcome of interrupted cells is known, sees fewer of them.
+# Where one cannot be asked, memory is the resident set.
+_MEMORY = """
+import ast, ctypes, executing, gc, re, stack_data
 _OF_TRACEBACKS = ("executing", "stack_data", "asttokens")
 # One object each for all trees: it keeps the last one, to whose node it is told to belong.
 _SHARED = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)
+_libc = ctypes.CDLL(None)
+class _Mallinfo(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
 def _forget_sources():
     for source in (executing.Source, stack_data.Source):
         for name in ("__source_cache_with_lines", "__executing_cache"):
@@ -68,11 +72,31 @@ def _forget_sources():
                 one.cache_clear()
         elif isinstance(one, _SHARED):
             vars(one).pop("parent", None)
-def _rss():
+def _of_python():
+    saved, file = os.dup(2), os.memfd_create("stats")
+    try:
+        os.dup2(file, 2)
+        sys._debugmallocstats()  # written by C, to this descriptor
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+    with open(file, "rb") as stats:
+        stats.seek(0)
+        found = re.search(rb"# bytes in allocated blocks *= *([0-9,]+)", stats.read())
+    return int(found[1].replace(b",", b""))
+def _of_c():
+    _libc.mallinfo2.restype = _Mallinfo
+    told = _libc.mallinfo2()
+    return told.uordblks + told.hblkhd
+def _memory():
     _forget_sources()
     gc.collect()
-    _trim(0)
-    return int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize() // 1024
+    getattr(_libc, "malloc_trim", lambda pad: 0)(0)
+    resident = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+    try:
+        return (_of_python() + _of_c()) // 1024, resident // 1024
+    except (AttributeError, TypeError):
+        return resident // 1024, resident // 1024
 """
 
 # Whether a trace is the same again when it was saved and loaded; True where the cell got none.
@@ -119,7 +143,7 @@ def kernel_of(folder: Path, *, traced: bool, plants: Sequence[str] = ()) -> Iter
     folder.mkdir()
     starter = _STARTER if _can_mount() else _WITHOUT_DISK
     with running_kernel(folder, ("sh", "-c", starter, "sh", str(folder / LOG))) as kernel:
-        for code in (TELLING, STATE, PRELUDE, BREAKING, SHARED, COUNTED, _RSS, *_WARM_UP):
+        for code in (TELLING, STATE, PRELUDE, BREAKING, SHARED, COUNTED, _MEMORY, *_WARM_UP):
             kernel.check(code)
         if traced:
             kernel.check(f"%load_ext concmagic{_AGAIN}")
