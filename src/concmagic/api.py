@@ -103,6 +103,11 @@ def last() -> Trace:
     return _last
 
 
+def latest() -> Trace | None:
+    """The trace of the last traced cell, if there is one."""
+    return _last
+
+
 def remember(trace: Trace) -> None:
     """Make this the trace that `last` answers."""
     global _last

@@ -11,6 +11,7 @@ from concmagic.collection import paused_collection
 from concmagic.interpreter.shadows import ours_only
 
 if TYPE_CHECKING:
+    from concmagic.doctor import Checkup
     from concmagic.report import Report
 
 
@@ -46,6 +47,16 @@ def show(shell: Any, report: Report) -> None:
         return
     from IPython.display import publish_display_data
 
+    publish_display_data(bundle)
+
+
+def show_checkup(shell: Any, checkup: Checkup) -> None:
+    """Show what works here: as text, and as a table where that can be drawn."""
+    from IPython.display import publish_display_data
+
+    bundle = {"text/plain": checkup.text()}
+    if _takes_html(shell):
+        bundle["text/html"] = checkup.html()
     publish_display_data(bundle)
 
 

@@ -97,13 +97,16 @@ class Magics:
         return traced.run_awaited() if awaited else traced.run()
 
     def draw_again(self, line: str) -> None:
-        """Draw the last trace again; with `--save PATH` write it instead (.html .svg .txt .json .json.gz)."""
+        """Draw the last trace again; with `--save PATH` write it instead, with `--doctor` tell what works."""
         from concmagic import api, display
         from concmagic.traced_cell import save
 
         words = shlex.split(line)
         if words in (["-h"], ["--help"]):
             print(sentences.TIMELINE_HELP)
+            return
+        if words == ["--doctor"]:
+            self._show_checkup()
             return
         if words and (words[0] != "--save" or len(words) != 2):
             raise usage_error(sentences.TIMELINE_HELP)
@@ -112,6 +115,12 @@ class Magics:
             save(trace, words[1])
         else:
             display.show(self._shell, trace.report())
+
+    def _show_checkup(self) -> None:
+        from concmagic import api, display, doctor
+
+        last = api.latest()
+        display.show_checkup(self._shell, doctor.check(None if last is None else last.cost.problems))
 
     def _options(self, name: str, line: str) -> Options | None:
         """The line's options; None if it asked for help, which is then printed."""

@@ -64,21 +64,21 @@ def assert_nothing_left() -> None:
 @pytest.fixture
 def untrusted_layout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process whose layout check finds a flaw; the real tracer waits aside."""
-    aside = recorder._process_tracers[:]
-    recorder._process_tracers.clear()
+    aside = recorder.process_tracers[:]
+    recorder.process_tracers.clear()
     monkeypatch.setattr(process_tracer.layout_check, "_MARK", "not a number")
     yield
-    recorder._process_tracers[:] = aside
+    recorder.process_tracers[:] = aside
 
 
 def test_the_layout_of_this_viztracer_is_known_and_checked_quickly() -> None:
     record(lambda: None)
-    assert recorder._process_tracers[0].flaw == ""
+    assert recorder.process_tracers[0].flaw == ""
 
 
 def test_busy_threads_do_not_disturb_the_check() -> None:
-    aside = recorder._process_tracers[:]
-    recorder._process_tracers.clear()
+    aside = recorder.process_tracers[:]
+    recorder.process_tracers.clear()
     end = threading.Event()
 
     def busy() -> None:
@@ -90,12 +90,12 @@ def test_busy_threads_do_not_disturb_the_check() -> None:
         for thread in threads:
             thread.start()
         assert record(lambda: fib(3)).problems == ()
-        assert recorder._process_tracers[0].flaw == ""
+        assert recorder.process_tracers[0].flaw == ""
     finally:
         end.set()
         for thread in threads:
             thread.join()
-        recorder._process_tracers[:] = aside
+        recorder.process_tracers[:] = aside
 
 
 def test_python_and_native_calls_are_recorded_in_their_order() -> None:
@@ -193,7 +193,7 @@ def test_recordings_follow_each_other_without_a_trace_of_the_one_before() -> Non
     for n in (3, 4, 5):
         found = names(decode(record(lambda n=n: fib(n))))
         assert found.count("fib") == {3: 5, 4: 9, 5: 15}[n]
-    assert recorder._process_tracers[0].head.buffer is None
+    assert recorder.process_tracers[0].head.buffer is None
     assert_nothing_left()
 
 

@@ -218,7 +218,7 @@ if sys.version_info < (3, 12):
         calls.start()
         abs(1)
         raw = calls.stop()
-        met, address = set(), recorder._process_tracers[0].head.threads
+        met, address = set(), recorder.process_tracers[0].head.threads
         while address:
             node = ThreadNode.from_address(address)
             met.add(node.native_id)

@@ -12,6 +12,7 @@ from operator import attrgetter
 from types import FrameType
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import borrowed, running_loop
 
 handle_parts = attrgetter("_callback", "_args", "_loop")
@@ -127,3 +128,34 @@ def open_again(loop: Any) -> None:
 def mark_coroutine_function(function: Any) -> None:
     """Up to 3.11, where nothing public says it: that a function returns a coroutine."""
     function._is_coroutine = borrowed(asyncio.coroutines, "_is_coroutine")
+
+
+def probe() -> Capability:
+    """Whether futures, handles and loops whose contents are known read as they should."""
+    loop, seen = asyncio.new_event_loop(), Capability(False)
+    try:
+        seen = _probe(loop)
+    finally:
+        loop.close()
+    return seen
+
+
+def _probe(loop: asyncio.AbstractEventLoop) -> Capability:
+    future, failed, error = loop.create_future(), loop.create_future(), LookupError()
+    future.add_done_callback(gathered)
+    failed.set_exception(error)
+    handle = loop.call_soon(awaited, 1)
+    found = missing(
+        _callback=handle_parts(handle) == (awaited, (1,), loop),
+        _callbacks=[callback for callback, _ in callbacks(future)] == [gathered],
+        _exception=error_of(failed) is error and failed.exception() is error,
+        _state=is_pending(future) and not is_pending(failed),
+        _loop=own_loop(future) is loop,
+        _ready=handle in ready_of(loop),
+        _waiters=is_free(asyncio.Lock()),
+        _selector=selector_of(loop),
+        _stopping=not is_stopping(loop),
+        _thread_id=not runs_here(loop),
+    )
+    handle.cancel()
+    return found

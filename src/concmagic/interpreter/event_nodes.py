@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import sys
+from collections.abc import Iterator
 
 _Pointer = ctypes.c_void_p
 
@@ -104,6 +105,15 @@ class TracerHead(ctypes.Structure):
     )
 
 
+def threads_met(head: TracerHead) -> Iterator[ThreadNode]:
+    """The notes of all threads that VizTracer has met, the last first."""
+    address = head.threads
+    while address:
+        node = ThreadNode.from_address(address)
+        yield node
+        address = node.next
+
+
 NODE_BYTES = ctypes.sizeof(EventNode)
 CALL_OFFSET: int = EventNode.call.offset
 
@@ -172,3 +182,13 @@ def free_buffer(head: TracerHead) -> None:
         release = ctypes.pythonapi["PyMem_Free"]
         release.restype, release.argtypes = None, (_Pointer,)
         release(address)
+
+
+def free_thread(address: int, node: ThreadNode) -> None:
+    """Free the note of a thread that has ended, which is in no list any more."""
+    release = ctypes.pythonapi["PyMem_Free"]
+    release.restype, release.argtypes = None, (ctypes.c_void_p,)
+    let_go = ctypes.pythonapi["Py_DecRef"]
+    let_go.restype, let_go.argtypes = None, (ctypes.c_void_p,)
+    let_go(node.name)
+    release(address)

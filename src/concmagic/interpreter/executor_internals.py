@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import borrowed, lose
 
 BREAK = "terminate_broken"  # of the manager's class
@@ -78,3 +79,21 @@ def thread_pools() -> Any:
 def process_pools() -> Any:
     """The managers of all process pools."""
     return getattr(sys.modules.get("concurrent.futures.process"), "_threads_wakeups", {})
+
+
+def probe() -> Capability:
+    """Whether a pool without workers, and a job that was done by hand, read as they should."""
+    from concurrent.futures import Future, process, thread
+
+    pool, failed, error = thread.ThreadPoolExecutor(1), Future[None](), LookupError()
+    failed.set_exception(error)
+    return missing(
+        _work_queue=queue_of(pool),
+        _state=state_of(failed) == "FINISHED",
+        _exception=error_of(failed) is error,
+        _WorkItem=isinstance(thread_item_class(), type),
+        _CallItem=item_classes(process),
+        _ExecutorManagerThread=hasattr(manager_class(), BREAK),
+        _threads_queues=hasattr(thread, "_threads_queues"),
+        _threads_wakeups=hasattr(process, "_threads_wakeups"),
+    )

@@ -6,8 +6,10 @@ locks that Python code sees are on the heap (3.14: on stacks). So the structure'
 are enough for that.
 
 Who holds it stands there too: three words of the GIL are the switch interval, the thread state that
-had it last, and whether it is held. They are found by what must be in them while this thread runs,
-so no layout is assumed; where that is not found exactly once, the holder is not read.
+had it last, and whether it is held. From 3.13 on the structure begins with a table of offsets, made for
+debuggers (Include/internal/pycore_debug_offsets.h), which tells where; what stands there is compared with
+what must be there while this thread runs. Before, and where that differs, they are searched by that, so no
+layout is assumed; where it is not found exactly once, the holder is not read.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from concmagic.interpreter import build
+from concmagic.interpreter.capability import Capability, unless
 
 _ASSUMED_SIZE = 1 << 19  # where the C library cannot tell a symbol's length
 _SYMBOL_SIZE_AT = 16  # in an Elf64_Sym
@@ -54,16 +60,69 @@ def find() -> GilPlace | None:
         file = _mapped_at(base)
     except (AttributeError, OSError, ValueError):
         return None
-    return GilPlace(file, address - base, size, *_holder(address, size)) if file else None
+    if not file:
+        return None
+    holder, native = published(address)
+    if not 0 < holder < size or size == _ASSUMED_SIZE:
+        holder, native = _holder(address, size)
+    return GilPlace(file, address - base, size, holder, native)
+
+
+class _Published(NamedTuple):
+    """Which word of the table of offsets is about what."""
+
+    next_interpreter: int
+    locked: int
+    holder: int
+    native: int  # the native id of a thread state
+    interpreters: int = 5  # of the runtime: the newest interpreter
+    interpreters_id: int = 7
+
+
+_COOKIE = b"xdebugpy"
+_PUBLISHED = {
+    (3, 13): _Published(8, 17, 18, 25),
+    (3, 14): _Published(8, 18, 19, 28),
+    (3, 15): _Published(8, 18, 19, 31),
+}
+_MOST_INTERPRETERS = 1_000
+
+
+def published(address: int) -> tuple[int, int]:
+    """As `_holder`, by the table of offsets that stands at the structure's beginning; 0 is not known."""
+    table = _PUBLISHED.get(sys.version_info[:2])
+    if table is None or ctypes.string_at(address, 8) != _COOKIE or _word(address + 8) != sys.hexversion:
+        return 0, 0
+    words = struct.unpack("=32Q", ctypes.string_at(address, 32 * 8))
+    interpreter = _word(address + words[table.interpreters])
+    for _ in range(_MOST_INTERPRETERS):
+        if not interpreter or not _word(interpreter + words[table.interpreters_id]):
+            break
+        interpreter = _word(interpreter + words[table.next_interpreter])
+    if not interpreter or words[table.locked] != words[table.holder] + 8:
+        return 0, 0
+    state, holder = _own_state(), interpreter + words[table.holder]
+    native = words[table.native]
+    is_right = _word(holder) == state and ctypes.c_int.from_address(holder + 8).value == 1
+    is_right = is_right and _word(state + native) == threading.get_native_id()
+    return (holder - address, native) if is_right else (0, 0)
+
+
+def _word(address: int) -> int:
+    return ctypes.c_uint64.from_address(address).value
+
+
+def _own_state() -> int:
+    own = ctypes.pythonapi.PyThreadState_Get
+    own.restype = ctypes.c_void_p
+    return int(own())
 
 
 def _holder(address: int, size: int) -> tuple[int, int]:
     """Where the holder is told, and its native id within its thread state."""
     if size == _ASSUMED_SIZE or ctypes.sizeof(ctypes.c_void_p) != 8:
         return 0, 0  # reading past the structure's end would end the process
-    own = ctypes.pythonapi.PyThreadState_Get
-    own.restype = ctypes.c_void_p
-    state = own()
+    state = _own_state()
     memory = ctypes.string_at(address, size)  # static: it lasts as long as the process; others may write
     words = struct.pack("=QQ", round(sys.getswitchinterval() * 1e6), state)
     found = memory.find(words)
@@ -96,3 +155,13 @@ def _mapped_at(base: int) -> str:
         if int(line.partition("-")[0], 16) == base:
             return line.split(maxsplit=5)[-1] if line.count("/") else ""
     return ""
+
+
+def probe() -> Capability:
+    """Whether the GIL's place is found, and that this thread has it."""
+    if build.FREE_THREADED:
+        return unless("a free-threaded build may run without")
+    place = find()
+    if place is None:
+        return unless("its place is not found")
+    return unless("" if place.holder and place.native else "who has it is not found")

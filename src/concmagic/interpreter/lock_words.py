@@ -15,6 +15,7 @@ from _queue import SimpleQueue as SimpleQueue
 from typing import Any
 
 from concmagic.interpreter import build
+from concmagic.interpreter.capability import Capability, unless
 
 Lock: type[Any] = type(_thread.allocate_lock())
 RLock: type[Any] = type(threading.RLock())
@@ -37,3 +38,14 @@ def address_of(lock: Any) -> int:
     """Where a thread that waits for this lock sleeps."""
     # It lives: the caller holds it. What the word says is only compared, never followed.
     return ctypes.c_ulong.from_address(id(lock) + _WORD).value
+
+
+def probe() -> Capability:
+    """Whether the words of two locks are two addresses, which move with no use of theirs."""
+    if not can_tell():
+        return unless("a thread does not sleep at its lock's address here")
+    first, second = _thread.allocate_lock(), _thread.allocate_lock()
+    before = address_of(first), address_of(second)
+    with first, second:
+        during = address_of(first), address_of(second)
+    return unless("" if before == during and len({0, *before}) == 3 else "a lock's first word is no address")

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
+
 
 def remove(kind: str, name: str) -> None:
     """Remove a name as the resource tracker would, and have it forget it. Raises OSError if it is gone."""
@@ -49,3 +51,12 @@ def semaphore_name(lock: Any) -> str | None:
     """The name of a semaphore; None if it has none."""
     name: str | None = lock._semlock.name
     return name
+
+
+def probe() -> Capability:
+    """Whether the resource tracker knows how to remove what is made here. No name is made for it."""
+    from multiprocessing import resource_tracker
+
+    known = getattr(resource_tracker, "_CLEANUP_FUNCS", {})
+    own = getattr(resource_tracker, "_resource_tracker", None)
+    return missing(_CLEANUP_FUNCS={"shared_memory", "semaphore"} <= {*known}, _fd=hasattr(own, "_fd"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from types import CodeType
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import code_of
 
 _RENDER = "_render_traceback_"  # an exception that has it renders itself
@@ -49,3 +51,16 @@ def render_by(error: BaseException, render: Any) -> None:
 def render_as_usual(error: BaseException) -> None:
     """Take that back. Raises AttributeError if somebody has done it."""
     delattr(error, _RENDER)
+
+
+def probe() -> Capability:
+    """Whether IPython's functions that run cells are its own, and a cell's name is known."""
+    module = sys.modules.get("IPython.core.interactiveshell")
+    kind = getattr(module, "InteractiveShell", None)
+    if kind is None:
+        return missing(IPython=None)
+    found = {
+        name: code_of(kind, name, at_import=False) for name in ("run_code", "_run_cell", "run_cell_magic")
+    }
+    known = not kind.initialized() or hasattr(kind.instance().compile, "_filename_map")
+    return missing(**found, _filename_map=known)

@@ -9,6 +9,8 @@ from typing import Any
 
 from cloudpickle import cloudpickle as engine
 
+from concmagic.interpreter.capability import Capability, missing
+
 
 def extra_reducers() -> Any:
     """What multiprocessing can send beside what pickle can, by type."""
@@ -47,3 +49,24 @@ def set_class_state(made: type, state: Any) -> None:
 def set_function_state(function: FunctionType, state: Any) -> None:
     """Give a function its attributes and its globals."""
     engine._function_setstate(function, state)
+
+
+def probe() -> Capability:
+    """Whether a function, its names and its variables come out of cloudpickle as they are."""
+    held, unset = 1, 2
+
+    def probed() -> tuple[Any, ...]:
+        return held, CodeType
+
+    code = probed.__code__
+    make, arguments = reduced_code(code)
+    del unset
+    return missing(
+        _code_reduce=make(*arguments).co_code == code.co_code,
+        _extract_code_globals=[*global_names(code)] == ["CodeType"],
+        _get_cell_contents=type(probed) is FunctionType and closure_of(probed) == {"held": 1},
+        _DYNAMIC_CLASS_TRACKER_BY_ID=known_class("no such number") is None,
+        _class_setstate=callable(getattr(engine, "_class_setstate", None)),
+        _function_setstate=callable(getattr(engine, "_function_setstate", None)),
+        _extra_reducers=extra_reducers(),
+    )

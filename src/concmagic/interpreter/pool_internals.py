@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing.pool
+from types import SimpleNamespace
 from typing import Any
 
 from concmagic.bounded import held
+from concmagic.interpreter.capability import Capability, missing
 
 FIRST_WORKERS, MORE_WORKERS = "_repopulate_pool", "_repopulate_pool_static"  # what starts them
 _PATIENCE_S = 1.0
@@ -58,3 +60,22 @@ def _fail_iterator(job: Any, error: BaseException) -> None:
         # The pool's thread may still tell the length, and then takes the job out of its cache.
         job._cache = {job._job: job}
         job._length = job._index
+
+
+def probe() -> Capability:
+    """Whether a job that belongs to no running Pool is known by its number, and can be ended from outside."""
+    cache: dict[int, Any] = {}
+    stand_in = SimpleNamespace(_cache=cache, _change_notifier=SimpleNamespace(put=_nothing))
+    job: Any = multiprocessing.pool.ApplyResult(stand_in, None, None)  # type: ignore[arg-type]
+    known, error = cache.get(number_of(job)) is job, LookupError()
+    _fail(job, error)
+    kind = multiprocessing.pool.Pool
+    return missing(
+        _job=known,
+        _set=job.ready() and not job.successful(),
+        _repopulate_pool=hasattr(kind, FIRST_WORKERS),
+        _repopulate_pool_static=hasattr(kind, MORE_WORKERS),
+    )
+
+
+def _nothing(*arguments: object) -> None: ...

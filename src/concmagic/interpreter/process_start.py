@@ -10,6 +10,7 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.reading import borrowed, code_of
 
@@ -86,3 +87,39 @@ def leaves_before_jobs() -> bool:
     while frame is not None and frame.f_code is not worker_code():
         frame = frame.f_back
     return frame is not None and is_before_jobs(frame)
+
+
+def probe() -> Capability:
+    """Whether a process that is not started reads as it should, and what a child runs logs its line."""
+    import subprocess
+    from multiprocessing import popen_fork, process, spawn, util
+
+    one = process.BaseProcess.__new__(process.BaseProcess)
+    vars(one).update(_name="probe", _target=probe, _args=(1,), _kwargs={})
+    code = code_of(process.BaseProcess, BOOTSTRAP, at_import=False)
+    return missing(
+        _bootstrap=code,
+        log=code is not None and any(is_before_run(text) for text in code.co_consts),
+        _target=target_of(one) is probe and arguments_of(one) == ((1,), {}),
+        _name=name_of(one) == "probe",
+        _children=hasattr(process, "_children"),
+        _send_signal=hasattr(popen_fork.Popen, SEND_SIGNAL),
+        get_preparation_data=hasattr(spawn, PREPARATION),
+        spawnv_passfds=hasattr(util, SPAWN),
+        _fork_exec=hasattr(subprocess, FORK_EXEC),
+        _handle_exitstatus=hasattr(subprocess.Popen, EXIT_STATUS),
+    )
+
+
+def probe_messages() -> Capability:
+    """Whether a message goes through the two functions that all messages are watched at."""
+    from multiprocessing import Pipe
+
+    ends = Pipe()
+    try:
+        getattr(ends[0], SEND)(b"probe")
+        came = getattr(ends[1], RECEIVE)().getvalue()
+    finally:
+        for end in ends:
+            end.close()
+    return missing(_send_bytes=came == b"probe", _recv_bytes=came == b"probe")

@@ -5,9 +5,11 @@ Where a function is missing nothing is changed, and that is told.
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import events, tasks
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import borrowed
 
 CHECK_RUNNING, RUN_ONCE = "_check_running", "_run_once"  # methods of a loop
@@ -79,3 +81,21 @@ def signal_handler(runner: Any) -> Any:
     """What a Runner does about an interrupt, before its first one; None if that is not known."""
     on_signal = borrowed(runner, "_on_sigint")
     return None if getattr(runner, "_interrupt_count", 1) else on_signal
+
+
+def probe() -> Capability:
+    """Whether a loop that does not run has all that is read, and the running one can be changed."""
+    names = ("_enter_task", "_leave_task", "_register_task", "_unregister_task")
+    found = {name: hasattr(tasks, name) for name in names}
+    loop = asyncio.new_event_loop()
+    before = events._get_running_loop()
+    try:
+        set_running_loop(None)
+        changed = running_loop() is None
+        set_running_loop(loop)
+        changed = changed and running_loop() is loop
+        nests = can_nest(loop) is not None
+    finally:
+        set_running_loop(before)
+        loop.close()
+    return missing(**found, _set_running_loop=changed, _run_once=nests)

@@ -24,6 +24,11 @@ def is_sleep(code: Any) -> bool:
     return code is not None and code is _SLEEP
 
 
+def is_known() -> bool:
+    """Whether the code of `asyncio.sleep` was found."""
+    return _SLEEP is not None
+
+
 def sleeper_noter(observer: Watching) -> Callable[[Any, Any], bool]:
     """What notes the wake-up of a task that slept in its own coroutine; False where it is any other.
 

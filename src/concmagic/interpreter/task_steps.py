@@ -16,6 +16,7 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.callback_names import SLEEP_TIMER
+from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import code_of
 from concmagic.interpreter.watching import Hook, Watching
 
@@ -199,3 +200,18 @@ def is_step(callback: Any) -> bool:
 HANDLE_HOOKS: tuple[tuple[type, str, Callable[[Watching, Hook], Hook]], ...] = (
     (events.Handle, "_run", run_hook),
 )
+
+
+def probe() -> Capability:
+    """Whether the steps of tasks can be told from other callbacks, and asyncio's own functions are there."""
+    from concmagic.interpreter import loop_handles, task_sleepers
+
+    return missing(
+        TaskStepMethWrapper=step_type() is not _NoSuchCallback,
+        _run=_RUN,
+        create_task=_CREATE,
+        sleep=task_sleepers.is_known(),
+        _set_result_unless_cancelled=SLEEP_IS_OVER,
+        Handle=loop_handles.HANDLES_ARE_KNOWN,
+        TimerHandle=loop_handles.TIMERS_ARE_KNOWN,
+    )

@@ -11,9 +11,11 @@ from __future__ import annotations
 import gc
 import sys
 from operator import call
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import borrowed
 
 
@@ -36,3 +38,14 @@ def _uncollected(ask: Any) -> Any:
     # One step of C for all three: no other thread can set the collector, or need it, in between.
     _, answer, _ = map(call, (gc.disable, ask, gc.enable))
     return answer
+
+
+def probe() -> Capability:
+    """Whether the calling thread's own frame, and the exception that it handles, are found."""
+    here = thread_frames().get(get_ident())
+    try:
+        raise LookupError
+    except LookupError as error:
+        is_found = handled_in(get_ident()) is error
+    found = here is not None and here.f_code.co_filename == __file__
+    return missing(_current_frames=found, _current_exceptions=is_found)

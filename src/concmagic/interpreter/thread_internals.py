@@ -8,6 +8,7 @@ from operator import methodcaller
 from types import CodeType
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import borrowed, code_of
 
 BOOTSTRAP, DELETE = "_bootstrap", "_delete"  # of threading.Thread: its first and its last own function
@@ -72,3 +73,20 @@ def set_excepthook(thread: threading.Thread, hook: Any) -> None:
 def has_excepthook(thread: threading.Thread, hook: Any) -> bool:
     """Whether it is still this that a thread would call."""
     return vars(thread).get(_EXCEPTHOOK) is hook
+
+
+def probe() -> Capability:
+    """Whether a thread that has not been started, and the one that asks, read as they should."""
+    thread, lock = threading.Thread(target=probe, args=(1,), daemon=True), threading.RLock()
+    with lock:
+        owned = bool(is_owned(lock))
+    return missing(
+        _active=threading.main_thread() in started.values(),
+        _target=target_of(thread) is probe,
+        _args=arguments_of(thread) == (1,),
+        _is_owned=owned and not is_owned(lock),
+        _bootstrap=callable(getattr(thread, BOOTSTRAP, None)),
+        _delete=callable(getattr(thread, DELETE, None)),
+        _invoke_excepthook=callable(excepthook_of(thread)),
+        join=_JOIN,
+    )

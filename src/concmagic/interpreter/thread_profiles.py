@@ -16,6 +16,8 @@ from itertools import accumulate, chain, repeat, takewhile
 from operator import itemgetter, truth
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, missing
+
 NEEDED = sys.version_info < (3, 12)
 
 
@@ -68,3 +70,9 @@ def _for_all(function: int | None, argument: object) -> bool:
 def _typed(function: Any, result: Any, arguments: int) -> Any:
     function.restype, function.argtypes = result, (ctypes.c_void_p,) * arguments
     return function
+
+
+def probe() -> Capability:
+    """Whether the functions are there by which all threads are given a profile function."""
+    names = ("_PyEval_SetProfile", "_PyInterpreterState_LookUpID", "PyThreadState_Next")
+    return missing(**{name: hasattr(ctypes.pythonapi, name) for name in names})

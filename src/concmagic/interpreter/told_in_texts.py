@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FunctionType, SimpleNamespace
 from typing import Any, Final
 
+from concmagic.interpreter.capability import Capability, missing
+
 # Where the function is that the interpreter calls when such a coroutine is collected.
 WARNER: Final = (warnings, "_warn_unawaited_coroutine")
 _UNBOUND = re.compile(r"local variable '(\w+)'")
@@ -38,3 +40,17 @@ def unbound_name(error: UnboundLocalError) -> str:
     """The variable that has no value; "" where the text does not tell. `error.name` is None up to 3.14."""
     found = _UNBOUND.search(str(error))
     return "" if found is None else found[1]
+
+
+def probe() -> Capability:
+    """Whether the text of a known error names its variable, and what warns of coroutines is there."""
+    try:
+        _unbound()
+    except UnboundLocalError as error:
+        name = unbound_name(error)
+    return missing(UnboundLocalError=name == "probed", _warn_unawaited_coroutine=hasattr(*WARNER))
+
+
+def _unbound() -> None:
+    probed: int
+    print(probed)  # noqa: F821

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from concmagic.interpreter.capability import Capability, unless
 from concmagic.interpreter.frames import hide_frame
 from concmagic.interpreter.patches import Patches
 
@@ -55,3 +56,28 @@ def _step_back(step_back: StepBack, name: str) -> None:
         step_back(name)
     except Exception:  # then the number is not free, and the user's line says so
         return
+
+
+def probe() -> Capability:
+    """Whether `sys.monitoring` tells of one call of a known function, at a number that is free."""
+    monitoring: Any = vars(sys).get("monitoring")
+    free = (
+        None if monitoring is None else next((n for n in (5, 4, 3) if monitoring.get_tool(n) is None), None)
+    )
+    if monitoring is None or free is None:
+        return unless("there is no `sys.monitoring`" if monitoring is None else "all its numbers are taken")
+    seen: list[Any] = []
+    code, event = _probed.__code__, monitoring.events.PY_START
+    monitoring.use_tool_id(free, "concmagic probe")
+    try:
+        monitoring.register_callback(free, event, lambda code, offset: seen.append(code))
+        monitoring.set_local_events(free, code, event)
+        _probed()
+        monitoring.set_local_events(free, code, 0)
+        monitoring.register_callback(free, event, None)
+    finally:
+        monitoring.free_tool_id(free)
+    return unless("" if seen == [code] else "a call of a known function was not told once")
+
+
+def _probed() -> None: ...

@@ -14,6 +14,7 @@ from types import BuiltinMethodType, CodeType, FrameType, MethodType
 from typing import Any
 
 from concmagic.interpreter import build, exception_table
+from concmagic.interpreter.capability import Capability, unless
 from concmagic.interpreter.frames import getframe
 
 BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)  # from 3.14 on entering is a call like any other
@@ -181,3 +182,8 @@ def _enter(probe: _Probe, other: object) -> None:
     for _ in (0,):
         with probe:
             pass
+
+
+def probe() -> Capability:
+    """Whether the value stack of a frame whose contents are known reads as it should."""
+    return unless("" if can_read() else "the stack of a frame whose contents are known reads otherwise")

@@ -21,8 +21,8 @@ from concmagic.interpreter.event_nodes import (
     EventNode,
     FunctionEvent,
     ThreadInfo,
-    ThreadNode,
     TracerHead,
+    threads_met,
 )
 
 MOST = 200  # innermost ones
@@ -45,13 +45,9 @@ _FUNCTION_AT: int = StackNode.function.offset
 
 def main_thread(head: TracerHead) -> ThreadInfo | None:
     """What VizTracer keeps for this process's main thread, if it has met it."""
-    address = head.threads
-    while address:
-        node = ThreadNode.from_address(address)
-        if node.info and node.native_id == os.getpid():
-            return ThreadInfo.from_address(node.info)
-        address = node.next
-    return None
+    infos = (node.info for node in threads_met(head) if node.info and node.native_id == os.getpid())
+    address = next(infos, None)
+    return None if address is None else ThreadInfo.from_address(address)
 
 
 def open_calls(info: ThreadInfo) -> list[tuple[int, CodeType]]:

@@ -16,14 +16,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import thread_profiles, tool_numbers
+from concmagic.interpreter import build, thread_profiles, tool_numbers, viztracer_library
 from concmagic.interpreter import viztracer_check as layout_check
+from concmagic.interpreter.capability import Capability, unless
 from concmagic.interpreter.event_nodes import (
     ThreadInfo,
     ThreadNode,
     TracerHead,
     free_buffer,
+    free_thread,
     new_buffer,
+    threads_met,
 )
 from concmagic.interpreter.viztracer_library import pointer
 from concmagic.interpreter.viztracer_threading import QuietThreading
@@ -34,10 +37,10 @@ _FALLBACK_ENTRIES = 1_000_000
 _READINGS = 5
 _TRIES = 2  # busy threads could fill the buffer of one check
 _SHORT_NS = 50_000_000
+
 # VizTracer skips what these files' functions call, too: nothing of the user's may ever be called there.
 # Their hooks run for every wake-up of a task, and to record them would cost more than they do.
 LEFT_OUT = (os.path.join(os.path.dirname(__file__), "task_scheduling.py"),)
-
 
 _flawless: dict[str, int] = {}  # libraries whose memory was found to be as it is read → in which process
 
@@ -182,20 +185,14 @@ class ProcessTracer:
                 self._unpause()
 
     def _unpause(self) -> None:
-        address = self.head.threads
-        while address:
-            node = ThreadNode.from_address(address)
+        for node in threads_met(self.head):
             if node.info and node.native_id == threading.get_native_id():
                 ThreadInfo.from_address(node.info).paused = 0
-            address = node.next
 
     def _enter_threads(self) -> bool:
         threading.setprofile(self.tracer.threadtracefunc)  # for those to come
-        try:
-            function = ctypes.c_void_p.in_dll(ctypes.PyDLL(self._library), "tracer_tracefunc")
-        except (OSError, ValueError):
-            return False
-        return thread_profiles.set_all(ctypes.addressof(function), self.tracer)
+        function = pointer(self._library, "tracer_tracefunc")  # no pointer, but what lies there is a function
+        return function is not None and thread_profiles.set_all(ctypes.addressof(function), self.tracer)
 
     def halt(self, evicted: bool) -> None:
         """Collect no more, anywhere; calls in progress become open events. The events stay."""
@@ -253,7 +250,7 @@ class ProcessTracer:
                 kept = node
             else:
                 kept.next = following
-                _free_thread(address, node)
+                free_thread(address, node)
             address = following
 
     def clock_pair(self) -> ClockPair:
@@ -287,10 +284,18 @@ class ProcessTracer:
             free_buffer(self.head)  # uncleared: that would copy every page that parent and child share
 
 
-def _free_thread(address: int, node: ThreadNode) -> None:
-    release = ctypes.pythonapi["PyMem_Free"]
-    release.restype, release.argtypes = None, (ctypes.c_void_p,)
-    let_go = ctypes.pythonapi["Py_DecRef"]
-    let_go.restype, let_go.argtypes = None, (ctypes.c_void_p,)
-    let_go(node.name)
-    release(address)
+process_tracers: list[ProcessTracer] = []  # this process's, made on first use; one at most
+
+
+def process_tracer() -> ProcessTracer:
+    """The tracer of this process. Raises ModuleNotFoundError where there is no VizTracer."""
+    if not process_tracers:
+        snaptrace = viztracer_library.load()
+        process_tracers.append(ProcessTracer(snaptrace.Tracer, snaptrace.__file__ or ""))
+    return process_tracers[0]
+
+
+def probe() -> Capability:
+    """Whether VizTracer's memory is as it is read: a program whose events are known was recorded."""
+    unsafe = "to end a recording is not safe on a free-threaded build" if build.FREE_THREADED else ""
+    return unless(unsafe or process_tracer().flaw)

@@ -5,6 +5,7 @@ Used as `sentences.NAME`; numbers in them go through `sentences.numbers`.
 
 from concmagic.sentences.calls import *
 from concmagic.sentences.children import *
+from concmagic.sentences.doctor import *
 from concmagic.sentences.findings import *
 from concmagic.sentences.loading import *
 from concmagic.sentences.locks import *

@@ -22,7 +22,8 @@ LOOP_OF_ITS_OWN = (
 NEEDS_ASYNCIO_RUNNER = "A loop whose items are tasks needs asyncio: switch back with %autoawait asyncio."
 TIMELINE_HELP = (
     "%timeline draws the last trace again; "
-    "%timeline --save PATH writes it, as the suffix says: .html .svg .txt .json .json.gz"
+    "%timeline --save PATH writes it, as the suffix says: .html .svg .txt .json .json.gz; "
+    "%timeline --doctor tells what works here, for a bug report"
 )
 MAGIC_HELP = "Run this cell and draw who ran, who was ready, who waited and for what; -h shows the options."
 NO_BODY = "There is no code under this magic's line; -h shows the options."

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.interpreter import build, thread_profiles
-from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.event_nodes import (
     PY_CLOSED,
     PY_OPEN,
-    ThreadNode,
     TracerHead,
     copy_nodes,
     signatures,
+    threads_met,
     used,
 )
 from concmagic.interpreter.native_names import name_functions
-from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer
+from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer, process_tracer, process_tracers
 from concmagic.interpreter.viztracer_warning import GivingUp
 from concmagic.recording import ours, profiles, throws
 from concmagic.recording.calls.budget import BudgetWatcher
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 # pages cost nothing until they are written.
 SPARE_ENTRIES = (2_000_000, 500_000)  # the second where memory is counted when it is asked for
 
-_process_tracers: list[ProcessTracer] = []  # this process's, made on first use; one at most
 _retired: list[ProcessTracer] = []  # a forked child's, from its parent: off, and never freed
 _MOST_RETIRED = 100  # each costs one of the process's 1,024 thread keys
 
@@ -72,12 +70,12 @@ class CallRecorder:
         """Record every thread's calls from here on; none, and a problem, where another tool records them."""
         if not self._active:
             return
-        if any(process.pid != os.getpid() for process in _process_tracers):
+        if any(process.pid != os.getpid() for process in process_tracers):
             abandon_after_fork()
         if rival := find_rival():
             self.problems.append(sentences.tool_is_busy(rival))
             return
-        process = _process_tracer()
+        process = process_tracer()
         if not process.end_forgotten():
             self.problems.append(sentences.EARLIER_RECORDING_GOES_ON)
             return
@@ -205,7 +203,7 @@ class CallRecorder:
             process.halt(evicted)
             self._follow_throws(process)
             if evicted and len(_retired) < _MOST_RETIRED:  # its stacks still hold calls: start with new ones
-                _retired.append(_process_tracers.pop())
+                _retired.append(process_tracers.pop())
             self._end_pair = process.clock_pair()
             if self._gave_up:
                 self._stopped_ns = self._giving_up.at_ns or self._end_pair[1]
@@ -253,24 +251,11 @@ def _who_displaced() -> str:
 
 def abandon_after_fork() -> None:
     """In a forked child: switch the inherited tracer off, so that a new recorder can start here."""
-    while _process_tracers:
-        process = _process_tracers.pop()
+    while process_tracers:
+        process = process_tracers.pop()
         _retired.append(process)
         process.abandon()
 
 
-def _process_tracer() -> ProcessTracer:
-    if not _process_tracers:
-        snaptrace = library.load()
-        _process_tracers.append(ProcessTracer(snaptrace.Tracer, snaptrace.__file__ or ""))
-    return _process_tracers[0]
-
-
 def _own_threads(head: TracerHead) -> tuple[int, ...]:
-    found, address = [], head.threads
-    while address:
-        node = ThreadNode.from_address(address)
-        if ours.contains(node.native_id):
-            found.append(node.native_id)
-        address = node.next
-    return tuple(found)
+    return tuple(node.native_id for node in threads_met(head) if ours.contains(node.native_id))

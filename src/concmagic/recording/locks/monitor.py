@@ -8,13 +8,12 @@ instructions of functions that have one are watched, and the lock is read off th
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Sequence
 from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import tool_numbers
+from concmagic.interpreter import tool_numbers, with_locks
 from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.lock_words import is_lock
@@ -27,13 +26,6 @@ NAME = "concmagic locks"
 TOOL_IDS = (4, 3)  # 5 is for calls; 0, 1 and 2 have a meaning of their own
 MOST_OPERATIONS = 200_000  # takings and lettings go; each costs a microsecond or two
 
-_ENTERS, _ENTERED, _FAILING = range(3)
-Watched = dict[int, tuple[int, int]]  # offset → what happens there, and the slot of what it happens to
-
-# The library's functions are the same in every cell: what follows from their code is worked out once.
-_MOST_CACHED = 2_000
-_cache: dict[int, tuple[weakref.ref[CodeType], Watched]] = {}
-
 
 class LockMonitor:
     """Feeds a LockTable from `start` to `stop`. Raises RuntimeError where no tool id is free."""
@@ -41,12 +33,12 @@ class LockMonitor:
     def __init__(self, table: LockTable) -> None:
         self.table = table
         table.most = MOST_OPERATIONS
-        self.sees_with = stack.BEFORE_WITH < 0 or stack.can_read()
+        self.sees_with = with_locks.here().sees_with
         self.full_ns = 0  # since then locks are no longer watched
         self.failure: Exception | None = None  # why, if not because they were too many
         self.lost_to: str | None = None  # who has its tool since; "" is nobody, None: it kept it
         self._tool: int | None = None
-        self._watched: dict[int, tuple[CodeType, Watched]] = {}
+        self._watched: dict[int, tuple[CodeType, with_locks.Watched]] = {}
         self._instructed: list[CodeType] = []
         self._take, self._let_go, self._has = quick_ways(table)
         self._methods = methods.unbound()
@@ -66,7 +58,7 @@ class LockMonitor:
             monitoring.set_local_events(self._tool, code, events.PY_RETURN)
         # What an earlier recording switched off may take a lock this time.
         monitoring.restart_events()
-        begins = events.PY_START | events.PY_RESUME if self.sees_with and stack.BEFORE_WITH >= 0 else 0
+        begins = events.PY_START | events.PY_RESUME if with_locks.here().in_instructions else 0
         monitoring.set_events(self._tool, events.CALL | begins)
         tool_numbers.when_asked(self._tool, self._step_back)
 
@@ -161,8 +153,8 @@ class LockMonitor:
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
         try:
-            if id(code) not in self._watched and stack.has_with(code) and self._tool is not None:
-                self._watched[id(code)] = code, _known_or_watched(code)
+            if id(code) not in self._watched and with_locks.has_with(code) and self._tool is not None:
+                self._watched[id(code)] = code, with_locks.watched(code)
                 self._watch_instructions(code)
         except Exception as error:
             self._fail(error)
@@ -184,12 +176,12 @@ class LockMonitor:
             if happens is None or self.full_ns:
                 return monitoring.DISABLE if made is None else None
             what, slot = happens
-            if what == _ENTERED:
+            if what == with_locks.ENTERED:
                 if not self._has(code, offset, True):
                     self.table.end(None, code, True, getframe(1))
                 return None
-            target = stack.value(getframe(1), slot)
-            if what == _ENTERS:
+            target = with_locks.target(getframe(1), slot)
+            if what == with_locks.ENTERS:
                 if is_lock(target) and not self._take(target):
                     self.table.begin(target, None, code, offset)
             elif type(target) is BuiltinFunctionType and methods.bound(target)[0] == methods.LET_GO:
@@ -236,25 +228,3 @@ def _leave_to_another(tool: int, callbacks: dict[int, Any], codes: Sequence[Code
     monitoring.set_events(tool, monitoring.get_events(tool) & ~mine)
     for code in codes:
         monitoring.set_local_events(tool, code, monitoring.get_local_events(tool, code) & ~mine)
-
-
-def _known_or_watched(code: CodeType) -> Watched:
-    known = _cache.get(id(code))
-    if known is None or known[0]() is not code:
-        if len(_cache) >= _MOST_CACHED:
-            _cache.clear()
-        known = _cache[id(code)] = weakref.ref(code), _watched(code)
-    return known[1]
-
-
-def _watched(code: CodeType) -> Watched:
-    """The instructions that enter a `with`, come after that, or leave one because of an exception."""
-    found: Watched = {}
-    variables = stack.variables(code)
-    for offset, (opcode, depth, following) in stack.depths(code).items():
-        if opcode == stack.BEFORE_WITH:
-            found[offset] = _ENTERS, variables + depth - 1
-            found[following] = _ENTERED, 0
-        elif opcode == stack.WITH_EXCEPT_START:
-            found[offset] = _FAILING, variables + depth - stack.EXIT_DEPTH
-    return found
