@@ -8,7 +8,7 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.path import summarised
-from concmagic.model.states import OUTSIDE
+from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, Trace
 
 _FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answer

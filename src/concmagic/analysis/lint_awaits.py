@@ -10,7 +10,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import common, total, union
 from concmagic.analysis.lint_loop import FLOOR_NS
 from concmagic.analysis.metrics import Metrics
-from concmagic.model.states import OUTSIDE
+from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
 ALONE_SHARE = 0.5  # of the waits in which nothing else may have been in flight

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
-from concmagic.model.states import IDLE
+from concmagic.model.reasons import IDLE
 from concmagic.model.trace import Trace, Track
 
 _MOST_NAMES = 3

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from concmagic import sentences
-from concmagic.model.states import OF_LOCKS
+from concmagic.model.reasons import OF_LOCKS
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
 STOPPED_SHARE = 0.05  # a wait that ended in this last part of a stopped cell ended because the cell did …

@@ -17,8 +17,8 @@ from concmagic.analysis.loop_steps import longest_step
 from concmagic.analysis.on_core import at_once, on_a_core_curve
 from concmagic.analysis.path import PathPart, path_of
 from concmagic.analysis.switches import Switches, is_gil_wait, switches
+from concmagic.model.reasons import MERGED, OUTSIDE
 from concmagic.model.state_columns import Bools, StateColumns, columns_of
-from concmagic.model.states import MERGED, OUTSIDE
 from concmagic.model.trace import State, Trace, Track
 
 # With more than this share of the threads' time unknown, the mean comes from the CPU clock.

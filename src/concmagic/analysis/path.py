@@ -12,7 +12,7 @@ from concmagic.analysis.path_index import Index
 from concmagic.analysis.path_parts import PathPart, summarised
 from concmagic.analysis.path_releases import Releases
 from concmagic.analysis.path_tracks import host_of, main_threads
-from concmagic.model.states import JOINING
+from concmagic.model.reasons import JOINING
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
 __all__ = ["PathPart", "path_of", "summarised"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from concmagic.analysis.path_index import Index
 from concmagic.analysis.path_tracks import children_of, started_by
-from concmagic.model.states import IDLE, JOINING
+from concmagic.model.reasons import IDLE, JOINING
 from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
 
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.

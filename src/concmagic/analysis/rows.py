@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from concmagic.model.reasons import MERGED
 from concmagic.model.state_columns import Bools, StateColumns
-from concmagic.model.states import MERGED
 from concmagic.model.trace import Int64s, State, Track
 
 _HOLDING = (State.RUNNING, State.BLOCKING, State.UNKNOWN)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from concmagic.analysis.intervals import Pair, minus, union
+from concmagic.model.reasons import IDLE, JOINING
 from concmagic.model.state_columns import columns_of
-from concmagic.model.states import IDLE, JOINING
 from concmagic.model.trace import Int64s, Job, State, Trace, Track
 
 _WORKING = (State.RUNNING, State.BLOCKING, State.READY)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from concmagic.model.reasons import REASONS
+
 
 class State(Enum):
     """What a track was doing; one set for tasks, threads and processes."""
@@ -58,6 +60,12 @@ class StateInterval:
     @property
     def length_ns(self) -> int:
         return self.end_ns - self.start_ns
+
+    @property
+    def family(self) -> str:
+        """Of a wait what it is for: "outside", "each other" or "idle"; "" is not known."""
+        row = REASONS.get(self.reason) if self.state is State.WAITING else None
+        return "" if row is None else row.family
 
     @property
     def resource(self) -> int | None:

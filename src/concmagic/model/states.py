@@ -133,34 +133,6 @@ LIBRARY_WAITS = {
     ("pool.py", "worker"): "for work",
 }
 
-# Reasons of waiting for what one has started itself: such a unit does not count as work (section 7).
-JOINING = frozenset(
-    ("join", "result", "pool", "gather", "TaskGroup", "wait", "as_completed", "task", "executor job",
-     "wait_for", "Queue.join", "thread start", "eager start")
-)  # fmt: skip
-
-# Reasons of a worker that has nothing to do.
-IDLE = frozenset(("for work",))
-
-# Reasons that name what is waited for: a lock, or an object of the user's that is made of locks.
-OF_LOCKS = frozenset(
-    ("Lock", "RLock", "Condition", "Event", "Semaphore", "Barrier", "Queue.get", "Queue.put", "Queue.join")
-)
-
-MERGED = "merged"  # the reason of states that stand for many: they show shares
-
-OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
-
-# Reasons outside the program: while they last, others can be served (section 7, overlap).
-OUTSIDE = frozenset(
-    ("sleep", "timer", "socket", "DNS", "select", "read", "write", "disk", "database", "subprocess",
-     "stream read", "stream drain", "stream close", "TLS handshake", "sendfile", "pipe", "connect",
-     "sock_recv", "sock_sendall", "sock_connect", "sock_accept", "I/O")
-)  # fmt: skip
-
-# What a wait that names its other end leads to, where it is no host.
-_ENDS = {"read": "file", "write": "file", "disk": "file", "subprocess": "program", "pipe": "pipe"}
-
 # System calls by number, where the sampler found a thread in one.
 _X86_64 = {
     0: "read", 1: "write", 7: "select", 17: "read", 18: "write", 19: "read", 20: "write", 23: "select",
@@ -189,11 +161,6 @@ def blocking_reason(name: str) -> str:
     if owner in ("socket.socket", "_socket.socket", "socket", "_socket") and method in _SOCKET_METHODS:
         return "socket"
     return ""
-
-
-def kind_of_end(reason: str) -> str:
-    """The kind of what stands at the other end of a wait for something outside."""
-    return _ENDS.get(reason, "host")
 
 
 def syscall_reason(number: int, machine: str = "") -> str:

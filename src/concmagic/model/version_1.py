@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from concmagic.model.interval import NO_FACTS, Facts, Resource
-from concmagic.model.states import OF_LOCKS
+from concmagic.model.reasons import OF_LOCKS
 
 _STARTS = {
     "a process": "process",

@@ -34,29 +34,8 @@ PARALLELISM_FROM_CLOCK = (
 HANDED_OVER = "handing the recording over"
 _RUNS = {"handing over": HANDED_OVER}
 
-# What a wait is called in "where it went"; others are "waiting for …".
-_WAITS = {
-    "": "waiting",
-    "sleep": "sleeping",
-    "events": "waiting for events",
-    "select": "waiting for I/O",
-    "socket": "waiting for the network",
-    "for work": "waiting for work",
-    "thread start": "starting threads",
-    "subprocess": "waiting for a subprocess",
-    "lock": "waiting for a lock",
-    "read": "reading",
-    "write": "writing",
-    "disk": "waiting for the disk",
-    "database": "waiting for a database",
-    "join": "waiting for an end (join)",
-    "pool": "waiting for a pool",
-    "result": "waiting for a result",
-    "pipe": "waiting for a pipe",
-    "handing over": HANDED_OVER,
-    "task": "waiting for a task",
-    "merged": "waiting",
-}
+# What else a track is said to wait for in "where it went".
+_NO_REASONS = {"": "waiting", "merged": "waiting", "handing over": HANDED_OVER}
 
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
 
@@ -70,7 +49,9 @@ def path_words(state: str, reason: str, phase: str) -> str:
     if state == "ready":
         return _READY.get(reason, "ready, kept waiting")
     if state == "waiting":
-        return _WAITS.get(reason, f"waiting for {reason}")
+        from concmagic.model.reasons import words_of  # a child loads sentences and not the model
+
+        return _NO_REASONS.get(reason) or words_of(reason) or f"waiting for {reason}"
     if state == "starting":
         return f"starting {STARTS[phase]}" if phase in STARTS else "starting"
     return "not recorded"

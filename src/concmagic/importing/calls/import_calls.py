@@ -15,7 +15,7 @@ from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.locks.lock_waits import kind_of
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
-from concmagic.model import states
+from concmagic.model import reasons, states
 from concmagic.model.trace import NO_FACTS, Facts, Int32s, Int64s, Resource, State, StateInterval
 from concmagic.records.recording import RawCode
 
@@ -242,7 +242,7 @@ class _Teller:
         reason = self.reasons[numbers[0]]
         for index, function in reversed([*enumerate(library)]):
             better = states.LIBRARY_WAITS.get((_base(function.file), function.name))
-            if better in states.IDLE and not library[index - 1].name.endswith(".get"):
+            if better in reasons.IDLE and not library[index - 1].name.endswith(".get"):
                 continue  # the worker runs a job that is a function of a library's
             if better is not None:
                 reason = better
@@ -252,7 +252,7 @@ class _Teller:
         own, step = functions[-1], functions[-2] if len(functions) > 1 else functions[-1]
         line, text = self._lines.find(own.file, own.name, own.line, step.name)
         # `jobs.get()` waits for `jobs`.
-        name = text.partition("(")[0].rpartition(".")[0] if reason in states.OF_LOCKS else ""
+        name = text.partition("(")[0].rpartition(".")[0] if reason in reasons.OF_LOCKS else ""
         file, called = self._places.short(own.file), functions[0].name
         return reason, called, file, line, _own_call(step, text, called), name.removeprefix("self.")
 

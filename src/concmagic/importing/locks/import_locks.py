@@ -13,7 +13,7 @@ from concmagic.importing.locks.sampled_locks import SampledWaits, stopped_waits
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
 from concmagic.importing.threads.import_samples import Samples
-from concmagic.model import states
+from concmagic.model import reasons
 from concmagic.model.trace import Flow, Lock, State, StateInterval
 from concmagic.records.recording import ProcessRecord, SampleLog
 
@@ -34,7 +34,7 @@ class ImportedLocks:
         found = []
         for one in self.waits:
             source, target = ids.known("thread", pid, one.releaser), ids.known("thread", pid, one.native_id)
-            if source is None or target is None or one.reason not in states.OF_LOCKS or one.object < 0:
+            if source is None or target is None or one.reason not in reasons.OF_LOCKS or one.object < 0:
                 continue
             name = self.names[one.object]
             if not one.exact and not name:

@@ -10,7 +10,7 @@ from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
-from concmagic.model import states
+from concmagic.model import reasons, states
 from concmagic.model.trace import NO_FACTS, Facts, Lock, Resource
 from concmagic.records.locks import CallSite, LockLog, LockObject, LockWait
 from concmagic.records.recording import ProcessRecord
@@ -59,7 +59,7 @@ class LockReader:
     def locks(self) -> list[Lock]:
         """What the user's code waited for or took, with totals; the library's own locks are none of it."""
         told = ((one.object, self.told(one.chain, one.object)) for one in self.log.waits)
-        shown = {number for number, (reason, _, line) in told if line and reason in states.OF_LOCKS}
+        shown = {number for number, (reason, _, line) in told if line and reason in reasons.OF_LOCKS}
         return [
             Lock(self.names[number], one.kind, one.taken, one.waits, one.wait_ns)
             for number, one in enumerate(self.log.objects)
@@ -77,13 +77,13 @@ class LockReader:
     def reason_of(self, number: int) -> str:
         """The reason of a wait for an object's lock; that of samples where the object is not known (-1)."""
         if number < 0:
-            return states.OF_A_LOCK
+            return reasons.OF_A_LOCK
         kind = self.log.objects[number].kind
         return {"RLock": "RLock", "SimpleQueue": "Queue.get"}.get(kind, "Lock")
 
     def facts(self, reason: str, number: int, waiter: int, holders: Iterable[int], more: int = 0) -> Facts:
         """Which one, who had it, and who has to let it go."""
-        if reason not in states.OF_LOCKS or number < 0:
+        if reason not in reasons.OF_LOCKS or number < 0:
             return NO_FACTS
         holders = tuple(holders)
         key = reason, number, waiter, holders, more

@@ -9,7 +9,7 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
-from concmagic.model.states import IDLE, JOINING, MERGED, OUTSIDE
+from concmagic.model.reasons import IDLE, JOINING, MERGED, OUTSIDE
 from concmagic.model.trace import Facts, Flights, Group, Int64s, State, StateInterval
 from concmagic.records.recording import TaskGroup, TaskRecord
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from concmagic.importing.locks.lock_waits import kind_of
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
-from concmagic.model.states import kind_of_end
+from concmagic.model.reasons import kind_of_end
 from concmagic.model.trace import NO_FACTS, Facts, Resource, State, StateInterval
 from concmagic.records.recording import Wait
 

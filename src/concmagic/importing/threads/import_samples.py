@@ -9,8 +9,8 @@ import numpy as np
 
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
-from concmagic.model import states
-from concmagic.model.states import kind_of_end
+from concmagic.model import reasons, states
+from concmagic.model.reasons import kind_of_end
 from concmagic.model.trace import NO_FACTS, Facts, Resource, State, StateInterval
 from concmagic.records.recording import SampleLog
 
@@ -62,7 +62,7 @@ def _state(code: int) -> tuple[State, str] | None:
     if code == states.CORE:
         return State.READY, "core"
     if code == states.FUTEX:
-        return State.WAITING, states.OF_A_LOCK
+        return State.WAITING, reasons.OF_A_LOCK
     if code == states.ASLEEP:
         return State.WAITING, ""
     if code < 0:

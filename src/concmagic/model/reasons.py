@@ -1,0 +1,94 @@
+"""Why a track waits: one row a reason. A new one is a row here, and the observer that sees it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+# For what is outside the program while others can be served; for another track; for being given work.
+Family = Literal["outside", "each other", "idle"]
+
+
+class Reason(NamedTuple):
+    """One reason to wait."""
+
+    name: str
+    family: Family
+    words: str = ""  # in "where it went"; "" is "waiting for NAME"
+    for_started: bool = False  # it waits for what it has started itself: no unit of work does that
+    of_lock: bool = False  # what is waited for is a lock, or an object of the user's that is made of locks
+    end: str = "host"  # the kind of resource that a name beside it is: what is at the other end
+
+
+ROWS = (
+    Reason("sleep", "outside", "sleeping"),
+    Reason("timer", "outside"),
+    Reason("socket", "outside", "waiting for the network"),
+    Reason("connect", "outside"),
+    Reason("DNS", "outside"),
+    Reason("TLS handshake", "outside"),
+    Reason("stream read", "outside"),
+    Reason("stream drain", "outside"),
+    Reason("stream close", "outside"),
+    Reason("sendfile", "outside"),
+    Reason("sock_recv", "outside"),
+    Reason("sock_sendall", "outside"),
+    Reason("sock_connect", "outside"),
+    Reason("sock_accept", "outside"),
+    Reason("select", "outside", "waiting for I/O"),
+    Reason("I/O", "outside"),
+    Reason("read", "outside", "reading", end="file"),
+    Reason("write", "outside", "writing", end="file"),
+    Reason("disk", "outside", "waiting for the disk", end="file"),
+    Reason("database", "outside", "waiting for a database"),
+    Reason("subprocess", "outside", "waiting for a subprocess", end="program"),
+    Reason("pipe", "outside", "waiting for a pipe", end="pipe"),
+    Reason("Lock", "each other", of_lock=True),
+    Reason("RLock", "each other", of_lock=True),
+    Reason("Condition", "each other", of_lock=True),
+    Reason("Event", "each other", of_lock=True),
+    Reason("Semaphore", "each other", of_lock=True),
+    Reason("Barrier", "each other", of_lock=True),
+    Reason("Queue.get", "each other", of_lock=True),
+    Reason("Queue.put", "each other", of_lock=True),
+    Reason("Queue.join", "each other", for_started=True, of_lock=True),
+    Reason("lock", "each other", "waiting for a lock"),  # samples tell no more
+    Reason("process lock", "each other"),
+    Reason("file lock", "each other"),
+    Reason("manager", "each other"),
+    Reason("server", "each other"),
+    Reason("signal", "each other"),
+    Reason("input", "each other"),
+    Reason("future", "each other"),
+    Reason("task", "each other", "waiting for a task", for_started=True),
+    Reason("gather", "each other", for_started=True),
+    Reason("TaskGroup", "each other", for_started=True),
+    Reason("wait", "each other", for_started=True),
+    Reason("wait_for", "each other", for_started=True),
+    Reason("as_completed", "each other", for_started=True),
+    Reason("eager start", "each other", for_started=True),
+    Reason("executor job", "each other", for_started=True),
+    Reason("thread start", "each other", "starting threads", for_started=True),
+    Reason("join", "each other", "waiting for an end (join)", for_started=True),
+    Reason("pool", "each other", "waiting for a pool", for_started=True),
+    Reason("result", "each other", "waiting for a result", for_started=True),
+    Reason("for work", "idle", "waiting for work"),
+    Reason("events", "idle", "waiting for events"),  # a loop that nothing held
+)
+REASONS = {row.name: row for row in ROWS}
+
+JOINING = frozenset(row.name for row in ROWS if row.for_started)
+OF_LOCKS = frozenset(row.name for row in ROWS if row.of_lock)
+OUTSIDE = frozenset(row.name for row in ROWS if row.family == "outside")
+IDLE = frozenset(("for work",))  # of a worker; the tasks of a loop without events have reasons of their own
+MERGED = "merged"  # no wait: the reason of states that stand for many and show shares
+OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
+
+
+def kind_of_end(reason: str) -> str:
+    """The kind of the resource that stands at the other end of a wait."""
+    return REASONS[reason].end if reason in REASONS else "host"
+
+
+def words_of(reason: str) -> str:
+    """What a wait is called in "where it went"; "" where its name alone says it."""
+    return REASONS[reason].words if reason in REASONS else ""

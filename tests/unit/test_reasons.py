@@ -1,0 +1,36 @@
+"""Every reason that an observer tells has a row in the one table."""
+
+from __future__ import annotations
+
+from concmagic.model import states
+from concmagic.model.interval import State, StateInterval
+from concmagic.model.reasons import REASONS, ROWS
+from concmagic.recording.tasks import wait_rows
+
+# Of no wait: where samples know no more, and what awaits nothing that is known.
+NOT_KNOWN = {"", "system call"}
+
+
+def test_a_reason_has_one_row() -> None:
+    assert len(REASONS) == len(ROWS)
+
+
+def test_what_observers_tell_of_threads_is_in_the_table() -> None:
+    told = {*states.BLOCKING_CALLS.values(), *states.LIBRARY_WAITS.values()}
+    told |= {states.syscall_reason(number, each) for number in range(500) for each in ("x86_64", "aarch64")}
+    assert told - NOT_KNOWN <= REASONS.keys()
+
+
+def test_what_observers_tell_of_tasks_is_in_the_table() -> None:
+    tables = (wait_rows.WHOLE, wait_rows.ROWS, wait_rows.OF_TRANSPORTS, wait_rows.OF_PROTOCOLS)
+    told = {row.reason for table in tables for row in table.values()}
+    told |= {row.reason for row in (wait_rows.GATHER, wait_rows.FUTURE, wait_rows.ITEM, wait_rows.UNKNOWN)}
+    assert told - NOT_KNOWN <= REASONS.keys()
+
+
+def test_a_wait_knows_its_family() -> None:
+    assert StateInterval(0, 1, State.WAITING, "sleep").family == "outside"
+    assert StateInterval(0, 1, State.WAITING, "Lock").family == "each other"
+    assert StateInterval(0, 1, State.WAITING, "for work").family == "idle"
+    assert StateInterval(0, 1, State.WAITING, "system call").family == ""
+    assert StateInterval(0, 1, State.READY, "GIL").family == ""
