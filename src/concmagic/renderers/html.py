@@ -60,7 +60,7 @@ def _closed(question: str, picture: str) -> str:
 
 def _script(report: Report, identity: str) -> str:
     code, style = shipped(), resource("timeline.css")
-    call = f"concmagicUpgrade({_json(identity)}, {_json(_packed(payload(report)))}, {_json(style)});"
+    call = f"concmagicUpgrade({_json(identity)}, {_json(packed(payload(report)))}, {_json(style)});"
     return f"<script>(() => {{\n{code}\n{call}\n}})();</script>"
 
 
@@ -69,7 +69,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _packed(value: Any) -> str:
+def packed(value: Any) -> str:
     """JSON, compressed to a third: a notebook keeps every picture in its file. Every browser unpacks it."""
     compressed = zlib.compress(json.dumps(value, separators=(",", ":")).encode())
     return base64.b64encode(compressed).decode("ascii")

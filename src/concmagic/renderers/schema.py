@@ -236,6 +236,6 @@ class Payload(TypedDict):
     loupe: list[Stretch]  # one, or none where the whole shows it
     curves: list[Curve]
     source: dict[str, str]  # the cell's lines by the editor's number
-    themes: list[Theme]
+    themes: list[Theme]  # light, dark
     font: str
     words: Words

@@ -96,7 +96,7 @@ function laneOf(lane, places) {
 /** What is painted: the data, where everything stands, and what is chosen. @param {Data} data */
 function sceneOf(data) {
   const { kind, source, ago, target, steps } = data.flows;
-  const targetAt = undelta(steps);
+  const targetAt = undelta(steps), [theme] = data.themes;
   return {
     data, kinds: data.kinds, rows: data.rows.map(unpackRow), calls: unpackCalls(data.calls.lanes), view: { start: 0, end: Math.max(data.wall, 1) },
     lanes: data.lanes.map((lane) => laneOf(lane, data.places)),
@@ -105,6 +105,6 @@ function sceneOf(data) {
     selected: /** @type {Chosen | null} */ (null), highlight: -1, arrows: /** @type {number[]} */ ([]), seen: /** @type {number[]} */ ([]),
     tops: [0],
     scroll: 0, dpr: 1, width: 0, height: 0, left: 0, ends: 0, plot: 1, top: 0, axisTop: 0, curvesTop: 0, bandTop: 0,
-    theme: data.themes[0], patterns: /** @type {CanvasPattern[]} */ ([]),
+    theme, patterns: /** @type {CanvasPattern[]} */ ([]),
   };
 }

@@ -121,7 +121,7 @@ function pageIsDark() {
 /** @param {Picture} picture */
 function recolour(picture) {
   const { scene, frame } = picture;
-  const theme = scene.data.themes[pageIsDark() ? 1 : 0];
+  const [light, dark] = scene.data.themes, theme = pageIsDark() ? dark : light;
   scene.theme = theme;
   scene.patterns = [];
   for (const name of /** @type {const} */ (["background", "panel", "text", "muted", "grid", "accent", "good", "bad"])) {
