@@ -16,6 +16,7 @@ from typing import Any
 
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.notebook_internals import (
+    calls_magics,
     code_as_it_is,
     code_that_calls_magics,
     code_that_runs_cells,
@@ -84,7 +85,7 @@ def was_awaited(shell: Any) -> bool:
     magic_call = code_that_calls_magics(shell)
     callers = _callers(getframe())
     for frame in callers:
-        if frame.f_code is magic_call or (magic_call is None and frame.f_code.co_name == "run_cell_magic"):
+        if frame.f_code is magic_call or (magic_call is None and calls_magics(frame.f_code)):
             as_it_is = code_as_it_is(shell) is frame.f_code
             # What somebody has put around it calls it for the cell.
             nearest = islice(callers, 1 if as_it_is else 1 + _MOST_AROUND)

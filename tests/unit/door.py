@@ -31,6 +31,9 @@ UNDOCUMENTED = frozenset(
     {"spawnv_passfds", "get_preparation_data", "terminate_broken", "worker_code", "create_dynamic"}
     | {"exec_dynamic", "threadtracefunc", "set_sync_marker", "reset_stack", "curr_tracer"}
 )
+# By these an object of others is known by a name that its library may change.
+NAMED = frozenset({"__name__", "__qualname__", "co_name", "co_qualname"})
+OF_ANY = re.compile(r"__\w+__|<\w+>")  # any class's, any code's
 CODE_READERS = frozenset({"code_of", "code_read"})
 COMPARING = frozenset({"startswith", "endswith", "match", "fullmatch", "search", "compile", "filterwarnings"})
 FOREIGN_NAMES = frozenset(row.name for row in borrowed.TABLE)
@@ -146,6 +149,9 @@ class Look(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         self.generic_visit(node)
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "attr", "") == "f_locals":
+            for text in _texts(node):
+                self._add(f"local {text}", node)
         for each in node.args:
             if isinstance(each, ast.Constant) and isinstance(each.value, str):
                 if called in CODE_READERS:
@@ -160,9 +166,22 @@ class Look(ast.NodeVisitor):
 
     def visit_Compare(self, node: ast.Compare) -> None:
         self.generic_visit(node)
+        sides = (node.left, *node.comparators)
+        if any(isinstance(each, ast.Attribute) and each.attr in NAMED for each in sides):
+            for text in _texts(node):
+                if text not in self._own and not re.fullmatch(
+                    r"__\w+__|<\w+>", text
+                ):  # any class's, any code's
+                    self._add(f"named {text!r}", node)
         for each in (node.left, *node.comparators):
             if isinstance(each, ast.Constant) and isinstance(each.value, str) and _is_sentence(each.value):
                 self._add(f"text {each.value!r}", node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Attribute) and node.value.attr == "f_locals":
+            for text in _texts(node.slice):
+                self._add(f"local {text}", node)
 
     def visit_Expr(self, node: ast.Expr) -> None:
         if not isinstance(node.value, ast.Constant):  # a docstring is no use
@@ -173,13 +192,18 @@ class Look(ast.NodeVisitor):
             self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        if not isinstance(node.value, str) or not re.fullmatch(r"[\w.]+", node.value):
+        if not isinstance(node.value, str) or not re.fullmatch(r"(\w|\.|<locals>)+", node.value):
             return
         parts = node.value.split(".")
-        inner = parts if len(parts) == 1 else parts[1:]
+        inner = parts[1:] if len(parts) > 1 and parts[0] in sys.stdlib_module_names else parts
         is_theirs = node.value in UNDOCUMENTED or any(is_private(each) for each in inner)
         if is_theirs and node.value not in self._own - FOREIGN_NAMES:
             self._add(node.value, node)
+
+
+def _texts(node: ast.AST) -> list[str]:
+    found = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
+    return [each for each in found if isinstance(each, str)]
 
 
 def _is_sentence(text: str) -> bool:

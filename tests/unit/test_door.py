@@ -46,6 +46,12 @@ def test_each_of_the_list_has_its_reason() -> None:
         ("code.co_code[0]", "co_code"),
         ("import asyncio\nasyncio.sleep.__code__", "__code__"),
         ("code_of(tasks, 'sleep')", "code of sleep"),
+        ("TABLE = {'shield.<locals>._planted': 1, '_Item.run': 2}", "shield.<locals>._planted"),
+        ("TABLE = {'shield.<locals>.done': 1, '_Item.run': 2}", "_Item.run"),
+        ("frame.f_code.co_name == 'planted'", "named 'planted'"),
+        ("type(thing).__name__ in ('Planted',)", "named 'Planted'"),
+        ("frame.f_locals.get('planted')", "local planted"),
+        ("'planted' in frame.f_locals['planted']", "local planted"),
         ("'calling self.run' in message", "text 'calling self.run'"),
         ("message.startswith('Task was destroyed')", "text 'Task was destroyed'"),
         ("warnings.filterwarnings('ignore', 'This process is')", "text 'This process is'"),
@@ -64,6 +70,8 @@ def test_it_sees(source: str, what: str) -> None:
         "row._replace(size=1)",
         "import _thread\n_thread.get_ident()",
         "f'{kind}_frame'",
+        "frame.f_code.co_name == '<module>'",
+        "TABLE = {'_thread.lock.acquire': 1}",
     ],
 )
 def test_ours_is_no_fault(source: str) -> None:

@@ -33,6 +33,11 @@ def code_that_calls_magics(shell: Any) -> CodeType | None:
     return code_of(type(shell), "run_cell_magic", at_import=False)
 
 
+def calls_magics(code: CodeType) -> bool:
+    """Whether it has the name of `run_cell_magic`: of something that somebody has put in its place."""
+    return code.co_name == "run_cell_magic"
+
+
 def code_as_it_is(shell: Any) -> CodeType | None:
     """The code of whatever stands at `run_cell_magic` now."""
     return getattr(type(shell).run_cell_magic, "__code__", None)

@@ -82,3 +82,8 @@ def hands_tasks(caller: FrameType | None) -> bool:
 def is_chunk(function: Any) -> bool:
     """Whether `Executor.map` has made this of several calls."""
     return getattr(function, "__name__", "") == "_process_chunk"
+
+
+def is_batch(function: Any) -> bool:
+    """Whether joblib has made this of several calls."""
+    return type(function).__name__ == "BatchedCalls"

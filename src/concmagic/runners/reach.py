@@ -28,7 +28,7 @@ from typing import Any
 
 from concmagic.clock import monotonic
 from concmagic.code_owner import owner_of
-from concmagic.interpreter import executor_internals, running_loops
+from concmagic.interpreter import executor_internals, running_loops, stack_places
 from concmagic.interpreter.asyncio_fields import default_executor
 from concmagic.interpreter.exception_table import has_handler
 from concmagic.recording.children.forking import is_forking
@@ -161,9 +161,9 @@ def _flat(names: Any) -> Iterator[Any]:
 
 def _end_of_loop_at(frame: FrameType) -> Again | None:
     """`asyncio.run` on its way out, where it waits for the threads of the loop's own executor."""
-    if frame.f_code.co_name != "close" or frame.f_globals.get("__name__") != "asyncio.runners":
+    if not stack_places.is_runners_close(frame):
         return None
-    loop = running_loops.runners_loop(frame.f_locals.get("self"))
+    loop = running_loops.runners_loop(stack_places.owner(frame))
     tasks = all_tasks(loop) if loop is not None else ()
     if [getattr(task.get_coro(), "__name__", "") for task in tasks] != ["shutdown_default_executor"]:
         return None
@@ -173,8 +173,8 @@ def _end_of_loop_at(frame: FrameType) -> Again | None:
 def _waits_for_tasks(frame: FrameType | None) -> bool:
     """Whether `asyncio.run` is on its way out, and waits for tasks that it has cancelled."""
     while frame is not None and owner_of(frame.f_code.co_filename) != "user":
-        if frame.f_code.co_name == running_loops.CANCEL_ALL:
-            return frame.f_globals.get("__name__") == "asyncio.runners"
+        if stack_places.cancels_all_tasks(frame.f_code):
+            return stack_places.is_asyncios(frame)
         frame = frame.f_back
     return False
 

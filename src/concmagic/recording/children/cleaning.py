@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from concmagic.clock import monotonic, sleep
+from concmagic.interpreter import stack_places
 from concmagic.interpreter.process_start import is_bootstrap
 from concmagic.interpreter.thread_frames import handled_in, thread_frames
 from concmagic.recording.children import files
@@ -77,8 +78,8 @@ def _is_users(frame: FrameType | None) -> bool:
 def _is_cancelled(frame: FrameType | None) -> bool:
     """Whether `asyncio.run` has cancelled its main task, which may await in its clean-up: no frame tells."""
     while frame is not None:
-        if frame.f_code.co_qualname == "Runner.run" and frame.f_globals.get("__name__") == "asyncio.runners":
-            task = frame.f_locals.get("task")
+        if stack_places.is_runners_run(frame):
+            task = stack_places.main_task(frame)
             return task is not None and task.cancelling() > 0
         frame = frame.f_back
     return False

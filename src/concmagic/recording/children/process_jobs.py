@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import executor_internals, pool_internals
 from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.worker_places import hands_tasks, is_chunk
+from concmagic.interpreter.worker_places import hands_tasks, is_batch, is_chunk
 from concmagic.on_import import on_import
 from concmagic.recording.labels import call_label
 from concmagic.recording.quiet import watched
@@ -189,6 +189,6 @@ def _calls_in(function: Any, args: Any) -> list[tuple[Any, Any]]:
         return [(inner, (item,) if name == "mapstar" else item) for item in items]
     if is_chunk(getattr(function, "func", None)) and len(args) == 1:
         return [(function.args[0], item) for item in args[0]]
-    if type(function).__name__ == "BatchedCalls":
+    if is_batch(function):
         return [(item[0], item[1]) for item in function.items]
     return []

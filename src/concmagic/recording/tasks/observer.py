@@ -27,6 +27,7 @@ from concmagic.interpreter.callback_names import EXECUTOR_RESULT, SLEEP_TIMER
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.loop_handles import SeenTimer
 from concmagic.interpreter.reading import running_loop
+from concmagic.interpreter.stack_places import name_given
 from concmagic.interpreter.task_steps import RUN_CODES, is_create_task, is_step, stepping_task
 from concmagic.recording.tasks.births import Births
 from concmagic.recording.tasks.causes import Callback, name_of
@@ -152,8 +153,7 @@ class Observer:
         if task.done():
             note_end(entry, task, step[1])
             # Up to 3.12 asyncio.create_task gives the name afterwards.
-            if not entry.name and frame.f_globals.get("__name__") == "asyncio.tasks":
-                entry.name = cut(frame.f_locals.get("name") or "")
+            entry.name = entry.name or cut(name_given(frame))
 
     def scheduled(self, task: Any, loop: Any, frame: FrameType) -> None:
         """A task that is not known yet asks for a step: a new one, perhaps made without `create_task`."""

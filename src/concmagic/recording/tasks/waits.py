@@ -16,10 +16,11 @@ from typing import Any
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.asyncio_fields import awaited as awaited_by_task
 from concmagic.interpreter.asyncio_fields import gathered, is_gather
+from concmagic.interpreter.await_chain import FUTURE_ITERATOR, chain
+from concmagic.interpreter.stack_places import is_futures_await
 from concmagic.interpreter.task_sleepers import is_sleep
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
-from concmagic.recording.tasks.chains import FUTURE_ITERATOR, chain
 from concmagic.recording.tasks.lock_holders import LockHolders
 from concmagic.recording.tasks.origin import code_of
 from concmagic.recording.tasks.wait_details import Node
@@ -65,7 +66,7 @@ def _row_of(code: CodeType, table: dict[tuple[str, str], Row]) -> Row | None:
 
 def _shape(codes: tuple[CodeType, ...]) -> _Shape:
     places = [owner_of(code.co_filename) for code in codes]
-    while places and places[-1] == "stdlib" and codes[len(places) - 1].co_qualname == "Future.__await__":
+    while places and places[-1] == "stdlib" and is_futures_await(codes[len(places) - 1]):
         places.pop()  # asyncio's own future in Python awaits itself
     outside = [i for i, place in enumerate(places) if place != "stdlib"]
     own = [i for i in outside if places[i] == "user"]

@@ -17,23 +17,21 @@ from typing import Any
 
 from concmagic.code_owner import known_owners, owner_of
 from concmagic.interpreter.asyncio_fields import callback_of, callbacks, error_of, ready_of
+from concmagic.interpreter.await_chain import FUTURE_ITERATOR, WRAPPERS, awaited_by, inside
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.running_loops import CANCEL_ALL
+from concmagic.interpreter.stack_places import (
+    HANDING_OVER,
+    cancels_all_tasks,
+    inner_of_shield,
+    is_shield_done,
+    owner,
+    shielded_by,
+)
 from concmagic.interpreter.task_steps import runs_callbacks
 from concmagic.recording.tasks import wait_details as say
-from concmagic.recording.tasks.chains import FUTURE_ITERATOR, WRAPPERS, awaited_by, inside
 from concmagic.recording.tasks.wait_details import Node
 from concmagic.recording.tasks.wait_rows import OF_LOOPS, OF_PROTOCOLS, OF_TRANSPORTS
 
-_SHIELD_DONE = "shield.<locals>._inner_done_callback"
-_SHIELD_CANCELLED = "shield.<locals>._outer_done_callback"
-# Functions of Python's own that hand a result over, and whether it is an executor's.
-_OF_EXECUTORS = {
-    "_WorkItem.run": True,
-    "BaseEventLoop.run_in_executor": True,
-    "_chain_future.<locals>._set_state": False,
-    "_chain_future.<locals>._call_set_state": None,
-}
 CANCELLED, END_OF_RUN = "cancelled", "the end of the run"  # details of wake-ups
 # A coroutine or generator on the way is somebody's own step: that made the future done, not the loop's read.
 _STEPS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
@@ -82,11 +80,11 @@ def asked_of(task: Any, nodes: list[Node], asked: Mapping[Any, Asked]) -> Io | N
 def shielded(outer: Any) -> Any:
     """What `shield` made this future for; None if it made no such thing."""
     if not outer.done():
-        return _inner([callback for callback, _ in callbacks(outer)])
+        return shielded_by([callback for callback, _ in callbacks(outer)])
     if outer.cancelled():
         # Its first callback was queued just before the wake-up that is asked about.
         with suppress(AttributeError, IndexError):  # another loop's queue, or somebody came between
-            return _inner([callback_of(ready_of(outer.get_loop())[-2])])
+            return shielded_by([callback_of(ready_of(outer.get_loop())[-2])])
     return _from_stack(_handing_on)
 
 
@@ -104,7 +102,7 @@ def io_of(future: Any) -> Io | None:
 
 def cancelled_by() -> str:
     """How what was awaited has been cancelled: in somebody's step, or by a runner that ends its loop."""
-    ends = _from_stack(lambda frame: frame.f_code.co_name == CANCEL_ALL or None)
+    ends = _from_stack(lambda frame: cancels_all_tasks(frame.f_code) or None)
     return END_OF_RUN if ends else CANCELLED
 
 
@@ -120,16 +118,8 @@ def is_of_executor() -> bool:
 def _executor(frame: FrameType) -> bool | None:
     name, place = frame.f_code.co_qualname, owner_of(frame.f_code.co_filename)
     if place == "stdlib":
-        return _OF_EXECUTORS.get(name)
+        return HANDING_OVER.get(name)
     return None if place == "library" else False
-
-
-def _inner(callbacks: list[Any]) -> Any:
-    for callback in callbacks:
-        if getattr(callback, "__qualname__", "") == _SHIELD_CANCELLED:
-            cells = zip(callback.__code__.co_freevars, callback.__closure__ or (), strict=False)
-            return next((cell.cell_contents for name, cell in cells if name == "inner"), None)
-    return None
 
 
 def _from_stack(ask: Callable[[FrameType], Any], within_steps: bool = False) -> Any:
@@ -150,8 +140,8 @@ def _from_stack(ask: Callable[[FrameType], Any], within_steps: bool = False) -> 
 
 
 def _handing_on(frame: FrameType) -> Any:
-    own = frame.f_code.co_qualname == _SHIELD_DONE and owner_of(frame.f_code.co_filename) == "stdlib"
-    return frame.f_locals.get("inner") if own else None
+    own = is_shield_done(frame.f_code) and owner_of(frame.f_code.co_filename) == "stdlib"
+    return inner_of_shield(frame) if own else None
 
 
 def _transports(frame: FrameType) -> Io | None:
@@ -159,7 +149,7 @@ def _transports(frame: FrameType) -> Io | None:
     code = frame.f_code
     if owner_of(code.co_filename) == "stdlib":
         row = OF_TRANSPORTS.get(code.co_qualname)
-        return None if row is None else (row.reason, say.transport_words(frame.f_locals.get("self")))
+        return None if row is None else (row.reason, say.transport_words(owner(frame)))
     row = OF_PROTOCOLS.get(code.co_name)
     if row is None or _called_by_asyncio(frame):
         return None

@@ -6,7 +6,7 @@ import gc
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-from concmagic.recording.tasks.wait_details import Node
+Node = Any  # a suspended coroutine, generator or asynchronous generator
 
 WRAPPERS = frozenset(
     {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable"}
