@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concmagic.interpreter import await_places as places
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.wait_details import Detail
 
@@ -21,8 +22,7 @@ class Row:
 WHOLE: dict[tuple[str, str], Row] = {
     ("locks", "Barrier.wait"): Row("Barrier", named=True),
     ("queues", "Queue.join"): Row("Queue.join", named=True),
-    ("tasks", "as_completed.<locals>._wait_for_one"): Row("as_completed"),  # 3.11, 3.12
-    ("tasks", "_AsCompletedIterator._wait_for_one"): Row("as_completed"),  # from 3.13
+    **dict.fromkeys(places.AS_COMPLETED, Row("as_completed")),
     ("threads", "to_thread"): Row("executor job"),
     ("subprocess", "Process.wait"): Row("subprocess", say.program),
     ("subprocess", "Process.communicate"): Row("subprocess", say.program),
@@ -41,7 +41,7 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("base_events", "BaseEventLoop.getaddrinfo"): Row("DNS", say.host_and_port),
     ("base_events", "BaseEventLoop.getnameinfo"): Row("DNS"),
     ("base_events", "BaseEventLoop.create_connection"): Row("connect", say.host_and_port),
-    ("unix_events", "_UnixSelectorEventLoop.create_unix_connection"): Row("connect", say.path),
+    places.UNIX_CONNECTION: Row("connect", say.path),
     ("base_events", "BaseEventLoop.connect_accepted_socket"): Row("connect", say.socket_peer),
     ("base_events", "BaseEventLoop.create_datagram_endpoint"): Row("socket", say.in_phase("open")),
     ("base_events", "BaseEventLoop.connect_read_pipe"): Row("pipe", say.in_phase("open")),
@@ -51,9 +51,9 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("base_events", "BaseEventLoop.sock_sendfile"): Row("sendfile", say.socket_peer),
     ("base_events", "BaseEventLoop.subprocess_exec"): Row("subprocess", say.in_phase("start")),
     ("base_events", "BaseEventLoop.subprocess_shell"): Row("subprocess", say.in_phase("start")),
-    ("base_subprocess", "BaseSubprocessTransport._wait"): Row("subprocess", say.own_program),
+    places.SUBPROCESS_WAIT: Row("subprocess", say.own_program),
     ("base_events", "BaseEventLoop.create_server"): Row("server", say.in_phase("start")),
-    ("selector_events", "BaseSelectorEventLoop._accept_connection2"): Row("connect"),
+    places.ACCEPT: Row("connect"),
     ("base_events", "Server.serve_forever"): Row("server"),
     ("base_events", "Server.wait_closed"): Row("server", say.in_phase("close")),
 }
@@ -62,10 +62,10 @@ WHOLE: dict[tuple[str, str], Row] = {
 ROWS: dict[tuple[str, str], Row] = {
     ("tasks", "sleep"): Row("sleep", say.seconds("delay")),
     ("tasks", "wait_for"): Row("wait_for", say.seconds("timeout")),  # 3.11, tasks and futures
-    ("tasks", "_wait"): Row("wait", say.how_many("fs")),
-    ("tasks", "_cancel_and_wait"): Row("wait_for", say.in_phase("cancelling")),
+    places.WAIT: Row("wait", say.how_many("fs")),
+    places.CANCEL_AND_WAIT: Row("wait_for", say.in_phase("cancelling")),
     ("taskgroups", "TaskGroup.__aexit__"): Row("TaskGroup"),  # 3.11, 3.12
-    ("taskgroups", "TaskGroup._aexit"): Row("TaskGroup"),  # from 3.13
+    places.TASK_GROUP: Row("TaskGroup"),
     ("locks", "Lock.acquire"): Row("Lock", named=True),
     ("locks", "Event.wait"): Row("Event", named=True),
     ("locks", "Condition.wait"): Row("Condition", named=True),
@@ -88,20 +88,11 @@ _RECEIVE, _SEND = Row("sock_recv"), Row("sock_sendall")
 
 # What asyncio's transports do, by the method that does it: whom that lets go on waited for that transport.
 OF_TRANSPORTS: dict[str, Row] = {
-    "_SelectorSocketTransport._read_ready": _READ,
-    "_SelectorSocketTransport._write_ready": _WRITE,
-    "_SelectorSocketTransport._write_send": _WRITE,  # from 3.12, as the next one
-    "_SelectorSocketTransport._write_sendmsg": _WRITE,
-    "_SelectorTransport._call_connection_lost": _CLOSE,
-    "_SelectorSocketTransport._call_connection_lost": _CLOSE,
-    "_SelectorDatagramTransport._read_ready": _RECEIVE,
-    "_SelectorDatagramTransport._sendto_ready": _SEND,
-    "_UnixReadPipeTransport._read_ready": _READ,
-    "_UnixWritePipeTransport._write_ready": _WRITE,
-    "_ProactorReadPipeTransport._loop_reading": _READ,
-    "_ProactorBaseWritePipeTransport._loop_writing": _WRITE,
-    "_ProactorBasePipeTransport._call_connection_lost": _CLOSE,
-    "_ProactorDatagramTransport._loop_reading": _RECEIVE,
+    **dict.fromkeys(places.READ, _READ),
+    **dict.fromkeys(places.WRITE, _WRITE),
+    **dict.fromkeys(places.CLOSE, _CLOSE),
+    **dict.fromkeys(places.RECEIVE, _RECEIVE),
+    **dict.fromkeys(places.SEND, _SEND),
 }
 # The same where a loop calls protocols from C, by the method of the protocol.
 OF_PROTOCOLS: dict[str, Row] = {
@@ -118,11 +109,11 @@ OF_LOOPS: dict[str, Row] = {
     name: row
     for (_, function), row in (*WHOLE.items(), *ROWS.items())
     for owner, _, name in [function.rpartition(".")]
-    if owner in ("BaseEventLoop", "BaseSelectorEventLoop", "_UnixSelectorEventLoop")
+    if owner in places.LOOP_CLASSES
 }
 
 LOCK = ROWS["locks", "Lock.acquire"]
-WAIT = ROWS["tasks", "_wait"]
+WAIT = ROWS[places.WAIT]
 WAIT_FOR = ROWS["tasks", "wait_for"]
 
 # Where no coroutine of asyncio's waits, but the user's awaits a future itself.
