@@ -56,7 +56,7 @@ def in_words(trace: concmagic.Trace) -> dict[str, Any]:
 
 
 def test_there_are_saved_files() -> None:
-    assert len(SAVED) == 6
+    assert len(SAVED) == 7
 
 
 @pytest.mark.parametrize("path", SAVED, ids=[path.name for path in SAVED])

@@ -9,6 +9,8 @@ from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from concmagic import sentences
 from concmagic.errors import LoadError
+from concmagic.model.trace import TrackKind
+from concmagic.model.unknown import is_word
 
 # Sums of times of very many tracks, and numbers of JavaScript, stay exact.
 MOST_NS = 1 << 50
@@ -69,8 +71,25 @@ _IDS = Rule(
     sentences.IDS,
     tuple,
 )
+
+
+def _rows_of_numbers(length: int, words: str) -> Rule:
+    """A list of rows of so many whole numbers, which the model keeps as tuples."""
+
+    def fits(value: Any) -> bool:
+        return type(value) is list and all(
+            type(row) is list
+            and len(row) == length
+            and all(type(one) is int and -MOST_NS <= one <= MOST_NS for one in row)
+            for row in value
+        )
+
+    return Rule(fits, words, lambda value: tuple(map(tuple, value)))
+
+
 _TEXTS = Rule(lambda value: type(value) is list and all(map(TEXT.fits, value)), sentences.TEXTS, tuple)
 _MOMENTS = ("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns", "calls_until_ns")
+_KIND = Rule(is_word, sentences.A_KIND)  # also one that a later version has
 _BY_NAME = {
     **dict.fromkeys(("id", "parent", "track", "source", "target"), _ID),
     **dict.fromkeys(_MOMENTS, TIME),
@@ -85,6 +104,8 @@ _BY_TYPE: dict[Any, Rule] = {
     tuple[int, int]: _PAIR,
     tuple[str, ...]: _TEXTS,
     tuple[int, ...]: _IDS,
+    tuple[tuple[int, int], ...]: _rows_of_numbers(2, sentences.PAIRS),
+    tuple[tuple[int, int, int], ...]: _rows_of_numbers(3, sentences.TRIPLES),
 }
 
 
@@ -98,6 +119,8 @@ def rule_for(name: str, hint: Any) -> Rule | None:
             inner.words,
             lambda value: None if value is None else inner.made(value),
         )
+    if hint == TrackKind:
+        return _KIND
     if get_origin(hint) is Literal:
         return one_of(kinds)
     return _BY_NAME.get(name) if hint is int and name in _BY_NAME else _BY_TYPE.get(hint)

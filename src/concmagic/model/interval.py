@@ -102,3 +102,5 @@ class Resource:
     file: str = ""  # where it was made
     line: int = 0
     number: int = 0  # which of those made there, from 1
+    held: tuple[tuple[int, int, int], ...] = ()  # (from, to, id of the track that had it), in order
+    queue: tuple[tuple[int, int, int], ...] = ()  # (moment, how many wait, how many are inside), in order

@@ -33,6 +33,7 @@ def check(trace: Trace) -> None:
     for place, group in enumerate(trace.groups):
         _check_track(f"groups.rows[{place}].track", group.track, by_id)
     _check_facts(trace, by_id)
+    _check_resources(trace, by_id)
     _check_slices(trace.slices, by_id)
 
 
@@ -66,6 +67,15 @@ def _check_parents(tracks: Iterable[Track], by_id: Mapping[int, Track]) -> None:
 def _check_track(place: str, track: int | None, by_id: Mapping[int, Track]) -> None:
     if track is not None and track not in by_id:
         fail(place, sentences.NO_SUCH_TRACK)
+
+
+def _check_resources(trace: Trace, by_id: Mapping[int, Track]) -> None:
+    for place, resource in enumerate(trace.resources):
+        for number, (start_ns, end_ns, who) in enumerate(resource.held):
+            at = f"resources.rows[{place}].held[{number}]"
+            _check_order(at, start_ns, end_ns)
+            if who not in by_id and not -len(trace.others) <= who < 0:
+                fail(at, sentences.NO_SUCH_TRACK)
 
 
 def _check_facts(trace: Trace, by_id: Mapping[int, Track]) -> None:

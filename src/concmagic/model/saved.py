@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from itertools import count
 from math import isnan
 from typing import Any
@@ -31,6 +31,7 @@ from concmagic.model.trace import (
     NO_FACTS,
     Build,
     Cost,
+    Counter,
     Facts,
     Flights,
     Flow,
@@ -48,6 +49,7 @@ from concmagic.model.trace import (
     Trace,
     Track,
 )
+from concmagic.model.unknown import without_unknown
 from concmagic.model.version_1 import from_version_1
 
 FORMAT = 2
@@ -82,7 +84,7 @@ _STATE_RULES = (
 _FUNCTION_RULES = (TEXT, TEXT, COUNT)
 _PLAIN = ("title", "model", "wall_ns", "source", "outcome")
 _NUMBERS = ("cpu_s", "python_cpu_s")
-_TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name != "states")
+_TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name not in ("states", "counters"))
 
 
 def to_plain(trace: Trace) -> dict[str, Any]:
@@ -117,6 +119,7 @@ def from_plain(plain: Any) -> Trace:
         raise LoadError(sentences.newer_format(number))
     if number < FORMAT:
         whole = from_version_1(whole)
+    whole, unknown = without_unknown(whole)
     values = values_of(Trace, {name: value for name, value in whole.items() if value is not None}, "")
     facts = rows_of(Facts, whole.get("facts"), "facts")
     values["tracks"] = tuple(
@@ -127,6 +130,9 @@ def from_plain(plain: Any) -> Trace:
     values["flights"] = _flights_from_plain(whole.get("flights", {name: [] for name in _FLIGHTS}))
     values |= {name: rows_of(kind, whole[name], name) for name, kind in _ROWS.items() if name in whole}
     values |= {name: kind(**values_of(kind, whole.get(name), name)) for name, kind in _SINGLE.items()}
+    if unknown:
+        problems = (*values["cost"].problems, *map(sentences.unknown_kind, unknown))
+        values["cost"] = replace(values["cost"], problems=tuple(dict.fromkeys(problems)))
     trace = Trace(**values)
     check(trace)
     return trace
@@ -142,6 +148,11 @@ def _track_to_plain(track: Track, numbers: dict[Facts, int]) -> dict[str, Any]:
     def number(facts: Facts) -> int:
         return 0 if facts is NO_FACTS else numbers.setdefault(facts, len(numbers))
 
+    if track.counters:
+        plain["counters"] = [
+            {"name": one.name, "unit": one.unit, "steps": [list(step) for step in one.steps]}
+            for one in track.counters
+        ]
     plain["states"] = [
         [one.start_ns, one.end_ns, one.state.value, one.reason, number(one.facts), one.file, one.line]
         for one in track.states
@@ -151,7 +162,12 @@ def _track_to_plain(track: Track, numbers: dict[Facts, int]) -> dict[str, Any]:
 
 def _track_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> Track:
     states = _states_from_plain(object_at(plain, place).get("states"), f"{place}.states", facts)
-    return Track(**values_of(Track, plain, place), states=states)
+    plain = {**plain, "counters": plain.get("counters", [])}
+    counters = tuple(
+        Counter(**values_of(Counter, one, f"{place}.counters[{number}]"))
+        for number, one in enumerate(list_at(plain["counters"], f"{place}.counters"))
+    )
+    return Track(**values_of(Track, plain, place), states=states, counters=counters)
 
 
 def _states_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> tuple[StateInterval, ...]:
@@ -183,7 +199,7 @@ def _rows_to_plain(rows: Sequence[Any], kind: type[Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if type(value) is tuple else value
+    return [_plain(each) for each in value] if type(value) is tuple else value
 
 
 def _slices_to_plain(slices: Slices) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from concmagic.model.trace import Flow, StateInterval, Trace, Track
 if TYPE_CHECKING:
     import pandas
 
-_TRACK_COLUMNS = [field.name for field in fields(Track) if field.name != "states"]
+_TRACK_COLUMNS = [field.name for field in fields(Track) if field.name not in ("states", "counters")]
 _STATE_COLUMNS = [field.name for field in fields(StateInterval)]
 _FLOW_COLUMNS = [field.name for field in fields(Flow)]
 

@@ -19,13 +19,24 @@ from concmagic.model.interval import Resource as Resource
 from concmagic.model.interval import State as State
 from concmagic.model.interval import StateInterval as StateInterval
 
-TrackKind = Literal["process", "thread", "task", "loop", "gil"]
+TrackKind = Literal[
+    "process", "thread", "task", "loop", "gil", "resource", "interpreter", "greenlet", "host", "worker"
+]
 Role = Literal["work", "machinery"]
 FlowKind = Literal["spawn", "wake", "submit", "result", "send", "release", "join"]
 Model = Literal["asyncio", "threads", "procs", "timeline"]
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A number that belongs to a track and changes: from each moment on it is so much."""
+
+    name: str
+    unit: str  # "B", "requests"; "" of what is only counted
+    steps: tuple[tuple[int, int], ...] = ()  # (moment, value), in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ class Track:
     changed: str = ""  # of a process: the notebook's variables that it changed in its own copy, "a, b"
     unretrieved: bool = False  # a task that raised, and nobody has asked for its exception
     raised_in: str = ""  # of a task that raised: its traceback in one line, innermost first
+    counters: tuple[Counter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ A_TIME = "expected a whole number of nanoseconds, of less than 13 days"
 A_NUMBER = "expected a number from 0 on"
 A_PAIR = "expected two whole numbers from 0 on"
 IDS = "expected a list of ids of tracks"
+PAIRS = "expected a list of pairs of whole numbers"
+TRIPLES = "expected a list of rows of three whole numbers"
+A_KIND = "expected a kind: a word in small letters"
 TEXTS = "expected a list of texts"
 AN_ID = "expected the id of a track: a whole number from 0 on"
 A_DEPTH = "expected a whole number from 0 to 100,000"
@@ -67,6 +70,11 @@ def too_large(path: object, limit_mb: float) -> str:
         f"{path} holds more than {limit_mb:g} MB, which may be a mistake or meant to fill the memory; "
         f"concmagic.load(path, limit_mb={2 * limit_mb:g}) reads twice as much."
     )
+
+
+def unknown_kind(kind: str) -> str:
+    """A kind of track, state or arrow that a later version has saved."""
+    return f"A later concmagic has saved what this one does not know: {kind}."
 
 
 def newer_format(number: object) -> str:
