@@ -100,9 +100,15 @@ def work(connection: Connection, inherited: list[Connection], file: str, body: B
 def _unpacked(body: Body | Parcel) -> Body:
     if not isinstance(body, Parcel):
         return body  # by fork, as everything else that the notebook has
-    pickling.install()
+    pickling.install(_load_packer)
     function: Body = pickling.unpack(body.token, body.data)
     return function
+
+
+def _load_packer() -> pickling.Packer:
+    from concmagic.recording.children import pickler
+
+    return pickler
 
 
 class _Interrupts:

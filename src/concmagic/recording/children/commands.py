@@ -19,12 +19,12 @@ from concmagic.recording.quiet import unseen
 
 if TYPE_CHECKING:
     from concmagic.recording.children.family import Child
-    from concmagic.recording.children.hooks import Hooks
+    from concmagic.recording.children.hooks_protocol import HooksProtocol
 
 _SCRIPT = Path(__file__).with_name("script.py")
 
 
-def patch(hooks: Hooks, patches: Patches) -> None:
+def patch(hooks: HooksProtocol, patches: Patches) -> None:
     """Watch them from now on."""
     if sys.platform != "win32":
         patches.wrap(subprocess, process_start.FORK_EXEC, partial(_fork_exec, hooks))
@@ -38,7 +38,7 @@ def patch(hooks: Hooks, patches: Patches) -> None:
         patches.wrap(transport, process_start.PROCESS_EXITED, partial(_process_exited, hooks))
 
 
-def _fork_exec(hooks: Hooks, original: Any) -> Any:
+def _fork_exec(hooks: HooksProtocol, original: Any) -> Any:
     def fork_exec(arguments: Any, executables: Any, *rest: Any) -> int:
         name = hooks.guard(partial(child_groups.command_name, arguments)) or "subprocess"
         folder = rest[2] if len(rest) > 2 else None  # after close_fds and pass_fds
@@ -51,7 +51,7 @@ def _fork_exec(hooks: Hooks, original: Any) -> Any:
     return unseen(fork_exec)
 
 
-def _posix_spawn(hooks: Hooks, original: Any) -> Any:
+def _posix_spawn(hooks: HooksProtocol, original: Any) -> Any:
     def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
         name = hooks.guard(partial(child_groups.command_name, argv)) or "subprocess"
         with hooks.family.expect(name, "subprocess") as child:
@@ -63,7 +63,7 @@ def _posix_spawn(hooks: Hooks, original: Any) -> Any:
     return unseen(posix_spawn)
 
 
-def _recorded(hooks: Hooks, child: Child, arguments: Any, executable: Any, folder: Any) -> Any:
+def _recorded(hooks: HooksProtocol, child: Child, arguments: Any, executable: Any, folder: Any) -> Any:
     """The command line that runs the same script recorded; other than plain `python script.py …` it stays."""
     try:
         words = [os.fsdecode(argument) for argument in arguments]
@@ -82,7 +82,7 @@ def _recorded(hooks: Hooks, child: Child, arguments: Any, executable: Any, folde
     return [words[0], os.fspath(_SCRIPT), os.fspath(passport), *words[1:]]
 
 
-def _exit_status(hooks: Hooks, original: Any) -> Any:
+def _exit_status(hooks: HooksProtocol, original: Any) -> Any:
     def _handle_exitstatus(popen: Any, *arguments: Any, **options: Any) -> None:
         original(popen, *arguments, **options)
         if popen.returncode is not None:
@@ -91,7 +91,7 @@ def _exit_status(hooks: Hooks, original: Any) -> Any:
     return _handle_exitstatus
 
 
-def _process_exited(hooks: Hooks, original: Any) -> Any:
+def _process_exited(hooks: HooksProtocol, original: Any) -> Any:
     def _process_exited(transport: Any, returncode: int) -> None:
         hooks.family.ended(transport.get_pid(), returncode)
         original(transport, returncode)

@@ -14,7 +14,7 @@ from concmagic.recording.children.family import Child
 from concmagic.recording.texts import cut
 
 if TYPE_CHECKING:
-    from concmagic.recording.children.hooks import Hooks
+    from concmagic.recording.children.hooks_protocol import HooksProtocol
 
 _METHODS = {"ForkProcess": "fork", "SpawnProcess": "spawn", "ForkServerProcess": "forkserver"}
 
@@ -30,7 +30,7 @@ class _Known:
 class Earlier:
     """The children of multiprocessing that live when the cell begins."""
 
-    def __init__(self, hooks: Hooks, watch: Callable[[int], object] | None) -> None:
+    def __init__(self, hooks: HooksProtocol, watch: Callable[[int], object] | None) -> None:
         self._hooks = hooks
         found = (_known(one) for one in living_children())
         self._known = [one for one in found if one is not None]

@@ -53,7 +53,7 @@ class Hooks:
         _active = self
         _register_once()
         for part in (
-            pickling.install,
+            partial(pickling.install, _load_packer),
             partial(setattr, pickling.courier(), "shared", self.is_shared),
             partial(starts.patch, self, self._patches),
             partial(self.pools.patch, self._patches),
@@ -116,6 +116,12 @@ class Hooks:
         views = [child.inherited for child in self.family.living() if child.start_method != "subprocess"]
         views += [self.inherited] if self.inherited is not None else []
         return bool(views) and all(view is not None and pickling.is_inherited(value, view) for view in views)
+
+
+def _load_packer() -> pickling.Packer:
+    from concmagic.recording.children import pickler
+
+    return pickler
 
 
 def _register_once() -> None:

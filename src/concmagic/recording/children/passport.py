@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import concmagic
 from concmagic.interpreter import shadows
 from concmagic.interpreter import viztracer_library as library
 from concmagic.recording.children.family import Child
@@ -118,5 +117,5 @@ class Boarding:
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = fields_of(self._passport)
-        root = os.fspath(Path(concmagic.__file__).parent.parent)
+        root = os.fspath(Path(__file__).parents[3])
         return exec, (_ABOARD, {"root": root, "passport": fields, "hears": self._hears})

@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.reading import lose
 from concmagic.interpreter.shadows import ours_only
@@ -31,6 +31,17 @@ _INLINE_BYTES = 32_768  # what is larger goes once through a file, not through e
 _CACHED_FUNCTION = type(functools.lru_cache(lambda: None))
 
 Reducer = Callable[[Any, Any], Any]
+if TYPE_CHECKING:  # no child that starts makes such a class
+    from typing import Protocol
+
+    class Packer(Protocol):
+        """What packs them: `pickler.py`, which takes long to import."""
+
+        def pack(self, value: Any) -> bytes:
+            """Pickle one function or class with all it needs."""
+
+        def token_of(self, value: Any, data: bytes) -> str:
+            """The name of a parcel."""
 
 
 class Courier:
@@ -39,6 +50,8 @@ class Courier:
     def __init__(self) -> None:
         self.folder: Path | None = None  # where large parcels lie; None: all go inline
         self.shared: Callable[[Any], bool] = lambda value: False  # every receiver has it by fork
+        self.load_packer: Callable[[], Packer] | None = None
+        self.packer: Packer | None = None  # loaded with the first value that is sent
         self.generation = 0  # moved on when a new child may need newer values
         self.packed: weakref.WeakKeyDictionary[Any, tuple[int, str, bytes | str]] = (
             weakref.WeakKeyDictionary()
@@ -57,8 +70,9 @@ def courier() -> Courier:
     return _courier
 
 
-def install() -> None:
-    """Send `__main__`'s functions and classes by value from now on."""
+def install(load_packer: Callable[[], Packer]) -> None:
+    """Send `__main__`'s functions and classes by value from now on; what packs them is loaded when needed."""
+    _courier.load_packer = load_packer
     current = ForkingPickler.__dict__.get("reducer_override")
     if current is _reduce:
         return
@@ -84,37 +98,35 @@ def _reduce(pickler: Any, value: Any) -> Any:
         (kind is types.FunctionType or kind is _CACHED_FUNCTION or isinstance(value, type))
         and getattr(value, "__module__", None) in _MAINS
         and not _courier.shared(value)
-        and _can_pack()
+        and (packer := _packer()) is not None
     ):
-        return unpack, _pack(value)
+        return unpack, _pack(packer, value)
     if _courier.previous is not None:
         return _courier.previous(pickler, value)
     return NotImplemented
 
 
-def _can_pack() -> bool:
-    """Whether what packs them can be imported; else they go by name, as without us."""
-    name = "concmagic.recording.children.pickler"
-    if name not in sys.modules:
-        guarded(_import_packer, partial(lose, ForkingPickler, "reducer_override"))
-    return name in sys.modules
+def _packer() -> Packer | None:
+    """What packs them; None where it cannot be imported: they go by name then, as without us."""
+    if _courier.packer is None and _courier.load_packer is not None:
+        load = partial(_loaded, _courier.load_packer)
+        _courier.packer = guarded(load, partial(lose, ForkingPickler, "reducer_override"))
+    return _courier.packer
 
 
-def _import_packer() -> None:
+def _loaded(load: Callable[[], Packer]) -> Packer:
     with ours_only():
-        from concmagic.recording.children import pickler  # noqa: F401
+        return load()
 
 
-def _pack(value: Any) -> tuple[str, bytes | str]:
+def _pack(packer: Packer, value: Any) -> tuple[str, bytes | str]:
     """The value's token and its bytes, or the file that holds them."""
     known = _courier.packed.get(value)
     if known is not None and known[0] == _courier.generation and not is_spawning():
         return known[1], known[2]
     with ours_only():
-        from concmagic.recording.children import pickler as child_pickler
-
-        data = child_pickler.pack(value)
-    token = child_pickler.token_of(value, data)
+        data = packer.pack(value)
+    token = packer.token_of(value, data)
     parcel = _store(token, data)
     _courier.packed[value] = (_courier.generation, token, parcel)
     return token, parcel

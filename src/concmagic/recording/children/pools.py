@@ -20,7 +20,7 @@ from concmagic.recording.children.family import Child
 from concmagic.recording.quiet import unseen
 
 if TYPE_CHECKING:
-    from concmagic.recording.children.hooks import Hooks
+    from concmagic.recording.children.hooks_protocol import HooksProtocol
 
 DEATHS_AT_START = 2
 
@@ -28,7 +28,7 @@ DEATHS_AT_START = 2
 class Pools:
     """What is known of the pools of this process."""
 
-    def __init__(self, hooks: Hooks) -> None:
+    def __init__(self, hooks: HooksProtocol) -> None:
         self._hooks = hooks
         self._pools: dict[int, weakref.ref[Any]] = {}  # id of a Pool's list of workers → the Pool
         self._deaths: dict[str, list[str]] = {}  # group → errors of workers that died at their start

@@ -29,12 +29,12 @@ from concmagic.recording.quiet import unseen, watched
 
 if TYPE_CHECKING:
     from concmagic.recording.children.family import Child
-    from concmagic.recording.children.hooks import Hooks
+    from concmagic.recording.children.hooks_protocol import HooksProtocol
 
 _BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what it is
 
 
-def patch(hooks: Hooks, patches: Patches) -> None:
+def patch(hooks: HooksProtocol, patches: Patches) -> None:
     """Watch them from now on."""
     kind: Any = popen_fork.Popen
     patches.wrap(kind, "__init__", partial(_popen_init, hooks))
@@ -48,7 +48,7 @@ def patch(hooks: Hooks, patches: Patches) -> None:
     _patch_messages(hooks, patches, spawn, reduction)
 
 
-def patch_loky(hooks: Hooks, patches: Patches, module: Any) -> None:
+def patch_loky(hooks: HooksProtocol, patches: Patches, module: Any) -> None:
     """Its children start and end by a `Popen` of its own."""
     kind = getattr(module, "Popen", None)
     if kind is None or patches.has(kind, "poll"):
@@ -60,21 +60,21 @@ def patch_loky(hooks: Hooks, patches: Patches, module: Any) -> None:
     _patch_messages(hooks, patches, module.spawn, module.reduction)
 
 
-def patch_loaded(hooks: Hooks, patches: Patches) -> None:
+def patch_loaded(hooks: HooksProtocol, patches: Patches) -> None:
     """Watch what is imported only when it is first used."""
     forkserver = sys.modules.get("multiprocessing.popen_forkserver")
     if forkserver is not None and not patches.has(forkserver.Popen, "poll"):
         patches.wrap(forkserver.Popen, "poll", partial(_poll, hooks))
 
 
-def _patch_messages(hooks: Hooks, patches: Patches, spawning: Any, reducing: Any) -> None:
+def _patch_messages(hooks: HooksProtocol, patches: Patches, spawning: Any, reducing: Any) -> None:
     """What a child is told at its start: who it is, and what it is to do."""
     patches.wrap(spawning, process_start.PREPARATION, partial(_preparation_data, hooks))
     sent = _sent_to_child(hooks)
     patches.wrap(reducing, "dump", lambda original: watched(original, sent, monotonic_ns))
 
 
-def _sent_to_child(hooks: Hooks) -> Callable[..., None]:
+def _sent_to_child(hooks: HooksProtocol) -> Callable[..., None]:
     def sent(begun_ns: int, result: None, value: Any, file: Any, *rest: Any, **more: Any) -> None:
         child = hooks.family.coming
         if child is not None and child.pid == 0:
@@ -84,11 +84,11 @@ def _sent_to_child(hooks: Hooks) -> Callable[..., None]:
     return sent
 
 
-def _waiting(hooks: Hooks, original: Any) -> Any:
+def _waiting(hooks: HooksProtocol, original: Any) -> Any:
     return watched(original, _joined(hooks), monotonic_ns)
 
 
-def _joined(hooks: Hooks) -> Callable[..., None]:
+def _joined(hooks: HooksProtocol) -> Callable[..., None]:
     def joined(begun_ns: int, code: int | None, popen: Any, *rest: Any, **more: Any) -> None:
         child = hooks.family.find(popen.pid)
         if child is not None and code is not None:
@@ -97,7 +97,7 @@ def _joined(hooks: Hooks) -> Callable[..., None]:
     return joined
 
 
-def _popen_init(hooks: Hooks, original: Any) -> Any:
+def _popen_init(hooks: HooksProtocol, original: Any) -> Any:
     def __init__(popen: Any, process_obj: Any) -> None:
         hooks.guard(hooks.before_child)
         pickling.courier().generation += 1
@@ -126,7 +126,7 @@ def _explain(error: Exception, process_obj: Any) -> None:
         error.add_note(note)
 
 
-def _poll(hooks: Hooks, original: Any) -> Any:
+def _poll(hooks: HooksProtocol, original: Any) -> Any:
     def poll(popen: Any, flag: int = os.WNOHANG) -> int | None:
         code: int | None = original(popen, flag)
         if code is not None:
@@ -136,7 +136,7 @@ def _poll(hooks: Hooks, original: Any) -> Any:
     return unseen(poll)
 
 
-def _send_signal(hooks: Hooks, original: Any) -> Any:
+def _send_signal(hooks: HooksProtocol, original: Any) -> Any:
     def _send_signal(popen: Any, sig: int) -> None:
         child = hooks.family.find(popen.pid)
         if child is not None:
@@ -146,7 +146,7 @@ def _send_signal(hooks: Hooks, original: Any) -> Any:
     return unseen(_send_signal)
 
 
-def _terminate(hooks: Hooks, original: Any) -> Any:
+def _terminate(hooks: HooksProtocol, original: Any) -> Any:
     def terminate(popen: Any) -> None:
         child = hooks.family.find(popen.pid)
         if child is not None:
@@ -156,7 +156,7 @@ def _terminate(hooks: Hooks, original: Any) -> Any:
     return terminate
 
 
-def _preparation_data(hooks: Hooks, original: Any) -> Any:
+def _preparation_data(hooks: HooksProtocol, original: Any) -> Any:
     def get_preparation_data(name: str, *rest: Any) -> dict[str, Any]:
         data: dict[str, Any] = original(name, *rest)
         child = hooks.family.coming
@@ -167,7 +167,7 @@ def _preparation_data(hooks: Hooks, original: Any) -> Any:
     return get_preparation_data
 
 
-def _board(hooks: Hooks, child: Child, data: dict[str, Any]) -> None:
+def _board(hooks: HooksProtocol, child: Child, data: dict[str, Any]) -> None:
     if not hooks.passport.folder:  # there is nowhere to hand over
         return
     # The notebook's code goes by value: no file has to be run again as `__main__`.
@@ -194,7 +194,7 @@ def interrupts_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
-def _spawnv_passfds(hooks: Hooks, original: Any) -> Any:
+def _spawnv_passfds(hooks: HooksProtocol, original: Any) -> Any:
     def spawnv_passfds(path: Any, args: Any, passfds: Any) -> int:
         helper = hooks.guard(partial(child_groups.helper_of, args))
         if not helper:
@@ -209,7 +209,7 @@ def _spawnv_passfds(hooks: Hooks, original: Any) -> Any:
     return spawnv_passfds
 
 
-def _fork(hooks: Hooks, original: Any) -> Any:
+def _fork(hooks: HooksProtocol, original: Any) -> Any:
     def fork() -> int:
         forked = standing_at(getframe(1), original) if sys.version_info >= (3, 12) else original
         child = hooks.family.coming
@@ -223,7 +223,7 @@ def _fork(hooks: Hooks, original: Any) -> Any:
     return fork
 
 
-def _forkpty(hooks: Hooks, original: Any) -> Any:
+def _forkpty(hooks: HooksProtocol, original: Any) -> Any:
     def forkpty() -> tuple[int, int]:
         forked = standing_at(getframe(2), original) if sys.version_info >= (3, 12) else original
         hooks.guard(hooks.before_child)
@@ -238,7 +238,7 @@ def _forkpty(hooks: Hooks, original: Any) -> Any:
     return unseen(forkpty)
 
 
-def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
+def _fork_noted(hooks: HooksProtocol, child: Child, original: Any) -> int:
     with _only_our_threads(), Forking(child):
         pid = int(original())
         if pid:  # first: an interrupt that is raised as this ends must find it there
