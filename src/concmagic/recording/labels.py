@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
-from concmagic.recording.threads.origin import name_of
+from concmagic.recording.texts import cut
 
 _MOST_ITEMS = 3
 _MOST_TEXT = 24
@@ -49,6 +49,15 @@ def value_label(value: Any, depth: int = 1) -> str:
     if issubclass(kind, _NAMED):
         return name_of(value)
     return f"{kind.__name__}(…)"
+
+
+def name_of(function: Any) -> str:
+    """A function's name for a lane: qualified, without the functions around it."""
+    kind = type(function)
+    if hasattr(kind, "__getattr__") or isinstance(kind.__getattribute__, types.FunctionType):
+        return cut(kind.__name__)  # asking the object would run the user's code
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
+    return cut(name.rpartition("<locals>.")[2] if isinstance(name, str) else kind.__name__)
 
 
 def text_of(value: Any) -> str:

@@ -14,28 +14,39 @@ import operator
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.patches import Patches
 from concmagic.recording.guards import guarded
+from concmagic.recording.labels import name_of
 from concmagic.recording.threads import origin as thread_origin
 from concmagic.recording.threads.life import Life
 
-if TYPE_CHECKING:
-    from concmagic.recording.threads.recorder import ThreadRecorder
+
+class Lives(Protocol):
+    """Who is told of the lives of threads."""
+
+    def begin(self, life: Life) -> None:
+        """A thread begins; called in it."""
+
+    def end(self, life: Life) -> None:
+        """It ends; called in it."""
+
+    def failed(self, error: BaseException) -> None:
+        """Something of ours has failed."""
 
 
 class BareThreads:
     """Replaces `_thread.start_new_thread` from `install` to `uninstall`."""
 
-    def __init__(self, recorder: ThreadRecorder) -> None:
-        self._recorder = recorder
+    def __init__(self, lives: Lives) -> None:
+        self._lives = lives
         self._patches = Patches()
 
     def install(self) -> None:
         """Begin to see bare threads."""
-        self._patches.wrap(_thread, "start_new_thread", partial(_starting, self._recorder))
+        self._patches.wrap(_thread, "start_new_thread", partial(_starting, self._lives))
 
     def uninstall(self) -> None:
         """Put the function back, unless somebody has put their own over ours."""
@@ -49,7 +60,7 @@ class _Chain(functools.partial[Any]):
         return repr(self.function)  # type: ignore[attr-defined]
 
 
-def _starting(recorder: ThreadRecorder, original: Callable[..., int]) -> Callable[..., int]:
+def _starting(lives: Lives, original: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(original)
     def start_new_thread(function: Any, args: Any, *more: Any) -> int:
         keywords = more[0] if more else {}
@@ -57,7 +68,7 @@ def _starting(recorder: ThreadRecorder, original: Callable[..., int]) -> Callabl
         if not sound or len(more) > 1:
             return original(function, args, *more)  # it raises what it always raises
         call = functools.partial(function, *args, **keywords)
-        steps = _steps(recorder, function, call, monotonic_ns(), threading.get_native_id())
+        steps = _steps(lives, function, call, monotonic_ns(), threading.get_native_id())
         chain = _Chain(collections.deque, map(operator.call, steps), 0)
         chain.function = function  # type: ignore[attr-defined]
         return original(chain, ())
@@ -65,20 +76,18 @@ def _starting(recorder: ThreadRecorder, original: Callable[..., int]) -> Callabl
     return start_new_thread
 
 
-def _steps(
-    recorder: ThreadRecorder, function: Any, call: Any, started_ns: int, starter: int
-) -> Iterator[Any]:
-    life = guarded(partial(_begun, recorder, function, started_ns, starter), recorder.failed)
+def _steps(lives: Lives, function: Any, call: Any, started_ns: int, starter: int) -> Iterator[Any]:
+    life = guarded(partial(_begun, lives, function, started_ns, starter), lives.failed)
     del function
     try:
         yield call
     finally:
         if life is not None:
-            guarded(partial(recorder.end, life), recorder.failed)
+            guarded(partial(lives.end, life), lives.failed)
 
 
-def _begun(recorder: ThreadRecorder, function: Any, started_ns: int, starter: int) -> Life:
-    life = Life(thread_origin.name_of(function), True, thread_origin.origin_of(function))
+def _begun(lives: Lives, function: Any, started_ns: int, starter: int) -> Life:
+    life = Life(name_of(function), True, thread_origin.origin_of(function))
     life.started_ns, life.starter = started_ns, starter
-    recorder.begin(life)
+    lives.begin(life)
     return life

@@ -7,7 +7,6 @@ where a subclass overrides `run`); nothing of the thread is kept.
 from __future__ import annotations
 
 import threading
-import types
 from typing import TYPE_CHECKING, Any
 
 from concmagic.code_owner import KERNEL
@@ -79,12 +78,3 @@ class PoolNames:
         # All workers of one multiprocessing.pool.ThreadPool read the same queue, their first argument.
         queue = id(arguments[0]) if arguments else 0
         return f"ThreadPool-{self._numbers.setdefault(queue, len(self._numbers))}"
-
-
-def name_of(function: Any) -> str:
-    """A function's name for a lane: qualified, without the functions around it."""
-    kind = type(function)
-    if hasattr(kind, "__getattr__") or isinstance(kind.__getattribute__, types.FunctionType):
-        return cut(kind.__name__)  # asking the object would run the user's code
-    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
-    return cut(name.rpartition("<locals>.")[2] if isinstance(name, str) else kind.__name__)
