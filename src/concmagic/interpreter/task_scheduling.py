@@ -178,15 +178,3 @@ def stop_hook(observer: Watching, original: Hook) -> Hook:
         return original(self)
 
     return stop
-
-
-def throws_into(task: Any, arguments: tuple[Any, ...]) -> bool:
-    """Whether the next step of a task begins with an exception; `arguments` are its callback's."""
-    try:
-        if task._must_cancel or not arguments:
-            return bool(task._must_cancel)
-        future = arguments[0]
-        # Not exception(): asking would count as having retrieved it.
-        return future._exception is not None or future._state == "CANCELLED"
-    except Exception:  # an exception is given itself, or it is a task or future of somebody's own
-        return True

@@ -18,6 +18,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter.callback_names import SLEEP_TIMER
 from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import code_of
+from concmagic.interpreter.thrown_steps import throws_into
 from concmagic.interpreter.watching import Hook, Watching
 
 # How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
@@ -59,8 +60,6 @@ def stepping_task(callback: Any) -> Any:
 
 def run_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for `Handle._run`: takes a step's begin and end."""
-    from concmagic.interpreter.task_scheduling import throws_into  # which imports from here
-
     numbers, sleeps, buffer = observer.table.numbers, observer.table.sleeps, observer.stream.buffer
     flush, long_ns, unrecorded = observer.stream.flush, observer.long_ns, observer.unrecorded
     identity = Identity()

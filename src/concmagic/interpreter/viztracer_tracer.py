@@ -40,7 +40,8 @@ _SHORT_NS = 50_000_000
 
 # VizTracer skips what these files' functions call, too: nothing of the user's may ever be called there.
 # Their hooks run for every wake-up of a task, and to record them would cost more than they do.
-LEFT_OUT = (os.path.join(os.path.dirname(__file__), "task_scheduling.py"),)
+_HERE = os.path.dirname(__file__)
+LEFT_OUT = (os.path.join(_HERE, "task_scheduling.py"), os.path.join(_HERE, "thrown_steps.py"))
 
 _flawless: dict[str, int] = {}  # libraries whose memory was found to be as it is read → in which process
 

@@ -9,15 +9,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from concmagic.interpreter.asyncio_fields import error_of
 from concmagic.recording.texts import cut
-from concmagic.records.recording import TaskGroup
-
-if TYPE_CHECKING:
-    from concmagic.recording.tasks.table import TaskEntry
-    from concmagic.recording.tasks.waits import Ended
+from concmagic.records.recording import TaskGroup, Wait
 
 TOLD = 2_000  # tasks that are known one by one
 _BITS = 40
@@ -33,8 +29,8 @@ _MOST_GAPS = 1_000_000  # waits, but for sleeps, that are kept with their times
 class _Group:
     """The sums of one group while they are made."""
 
-    def __init__(self, entry: TaskEntry, code: object) -> None:
-        self.entry = entry
+    def __init__(self, number: int, code: object) -> None:
+        self.number = number  # of the task that stands for it
         self.code = code  # kept, so that its identity stays its own
         self.members = self.steps = self.never_retrieved = 0
         self.starting = self.running = self.ready = self.waiting = 0
@@ -73,15 +69,15 @@ class Crowd:
             return id(code), 0
         return id(code), parent if parent < FIRST else parent & ~_WHICH
 
-    def open(self, entry: TaskEntry, code: object, key: tuple[int, int]) -> int:
-        """What has this key belongs to the group that this entry stands for; its first number."""
-        self.groups.append(_Group(entry, code))
+    def open(self, number: int, code: object, key: tuple[int, int]) -> int:
+        """What has this key belongs to the group of the task of this number; the first number of a member."""
+        self.groups.append(_Group(number, code))
         first = self.by_key[key] = len(self.groups) << _BITS
         return first
 
     def shown(self, number: int) -> int:
         """The number that is told for a task: a member's is that of its group."""
-        return number if number < FIRST else self.groups[(number >> _BITS) - 1].entry.number
+        return number if number < FIRST else self.groups[(number >> _BITS) - 1].number
 
     def outcome_of(self, task: Any) -> int:
         """The place of the outcome of a task that has ended."""
@@ -127,7 +123,7 @@ class Crowd:
             self._woken[place], self._wait[place] = at, -end
         elif end < 0:
             self._again[place] = at, -end
-        return group.entry.number
+        return group.number
 
     def _created(self, group: _Group, index: int, place: int, at: int) -> None:
         missing = place + 1 - len(self._group)
@@ -194,7 +190,7 @@ class Crowd:
         self._waited(group, self._wait[place] if woken else 0, last, ready_from)
         group.ready += max(until_ns - ready_from, 0)
 
-    def records(self, ended: Callable[[int], Ended], stopped_ns: int) -> tuple[TaskGroup, ...]:
+    def records(self, wait_of: Callable[[int], Wait], stopped_ns: int) -> tuple[TaskGroup, ...]:
         """Every group, with what its members that go on have done until now."""
         pairs: list[array[int]] = [array("q") for _ in self.groups]
         for place, index in enumerate(self._group):
@@ -206,14 +202,14 @@ class Crowd:
                 until = self._last[place] if self._ended[place] else stopped_ns
                 pairs[index].extend((self._began[place], until))
         found = zip(self.groups, pairs, strict=True)
-        return tuple(self._record(group, spans, ended) for group, spans in found if group.members)
+        return tuple(self._record(group, spans, wait_of) for group, spans in found if group.members)
 
-    def _record(self, group: _Group, pairs: array[int], ended: Callable[[int], Ended]) -> TaskGroup:
+    def _record(self, group: _Group, pairs: array[int], wait_of: Callable[[int], Wait]) -> TaskGroup:
         left = group.members - sum(group.outcomes.values())
         outcomes = [(self._outcomes[outcome], many) for outcome, many in sorted(group.outcomes.items())]
         texts = [self._errors[outcome] for outcome in sorted(group.outcomes) if outcome in self._errors]
         return TaskGroup(
-            number=group.entry.number,
+            number=group.number,
             members=group.members,
             steps=group.steps,
             outcomes=(*outcomes, *([("left running", left)] if left else [])),
@@ -226,7 +222,7 @@ class Crowd:
             ready_ns=group.ready,
             waiting_ns=group.waiting,
             waits=tuple(
-                (ended(wait).wait if wait else None, length, group.gaps.get(wait, array("q")).tobytes())
+                (wait_of(wait) if wait else None, length, group.gaps.get(wait, array("q")).tobytes())
                 for wait, (length, _) in group.waits.items()
             ),
             pairs=pairs.tobytes(),

@@ -11,12 +11,18 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from concmagic.interpreter.asyncio_fields import mark_coroutine_function
 
-if TYPE_CHECKING:
-    from concmagic.recording.tasks.observer import Observer
+
+class Notes(Protocol):
+    """Who is told that a lock is asked for."""
+
+    active: bool
+
+    def asks_for(self, lock: Any) -> None:
+        """`acquire` of this lock is called."""
 
 
 class LockHolders:
@@ -34,13 +40,13 @@ class LockHolders:
         return self._holders.get(lock)
 
 
-def acquire_hook(observer: Observer, original: Callable[..., Any]) -> Callable[..., Any]:
+def acquire_hook(notes: Notes, original: Callable[..., Any]) -> Callable[..., Any]:
     """The stand-in for `asyncio.Lock.acquire`: notes who takes a free lock."""
 
     @functools.wraps(original)
     def acquire(self: Any) -> Any:
-        if observer.active:
-            observer.asks_for(self)
+        if notes.active:
+            notes.asks_for(self)
         return original(self)
 
     _mark(acquire)

@@ -137,7 +137,7 @@ class Observer:
             if current is None and runs_here(loop):
                 entry.sender = self._loop(loop).sender
             self._tell_parent(entry, None if current is None else self.meet(current), frame)
-            first = crowd.open(entry, code, key)
+            first = crowd.open(entry.number, code, key)
         number = self.table.numbers[id(task)] = first + crowd.next()
         self.stream.buffer.extend((begin, -CREATED, number))
 

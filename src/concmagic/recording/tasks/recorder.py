@@ -207,7 +207,7 @@ def _build(observer: Observer, cell_task: int | None, stopped_ns: int) -> TaskLo
         cell_task=cell_task,
         unawaited=tuple(observer.unawaited),
         long_steps=tuple(observer.clock.steps),
-        groups=table.crowd.records(observer.waits.ended, stopped_ns),
+        groups=table.crowd.records(lambda wait: observer.waits.ended(wait).wait, stopped_ns),
     )
     table.close()
     return log
