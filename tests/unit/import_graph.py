@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -66,3 +66,39 @@ def part(name: str) -> list[str]:
     """The modules of a folder, or the one module of that name."""
     whole = f"concmagic.{name}"
     return [module for module in MODULES if module == whole or module.startswith(f"{whole}.")]
+
+
+def graph() -> dict[str, set[str]]:
+    """What each module of ours imports of the others: at the start, late, and for types."""
+    return {module: (imported(module) & MODULES.keys()) - {module} for module in MODULES}
+
+
+def between(unit_of: Mapping[str, str]) -> dict[str, set[str]]:
+    """The same between units, of which each has some of the modules."""
+    found: dict[str, set[str]] = {unit: set() for unit in unit_of.values()}
+    for module, seen in graph().items():
+        for other in seen:
+            if module in unit_of and other in unit_of and unit_of[module] != unit_of[other]:
+                found[unit_of[module]].add(unit_of[other])
+    return found
+
+
+def circles(arrows: Mapping[str, Iterable[str]]) -> list[set[str]]:
+    """The strongly connected components of more than one unit."""
+    reached = {unit: _reached(unit, arrows) for unit in arrows}
+    found: list[set[str]] = []
+    for unit in arrows:
+        circle = {other for other in reached[unit] if unit in reached[other]}
+        if len(circle) > 1 and circle not in found:
+            found.append(circle)
+    return found
+
+
+def _reached(start: str, arrows: Mapping[str, Iterable[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = set(arrows[waiting.pop()]) - found
+        found |= new
+        waiting += new
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from import_graph import MODULES, imported, loaded_with, part
+from import_graph import MODULES, between, circles, graph, imported, loaded_with, part
 
 from concmagic.recording.children.recorders import _MODULES, _OBSERVED
 
@@ -35,6 +35,23 @@ SEES = {
     "report_builder": ("analysis", "model", "report", "report_lanes", *HARMLESS),
     "renderers": ("analysis.findings", "model", "report", *HARMLESS),
 }
+# The parts of the package, from what sees none of the others to what sees many: each import goes down.
+LEVELS: tuple[set[str], ...] = (
+    {"_version", "cell", "clock", "collection", "errors", "on_import", "pipes", "sentences", "syntax"},
+    {"records"},
+    {"bounded", "call_lines", "model", "options", "settings", "usage"},
+    {"interpreter"},
+    {"notebook", "options_line", "recording", "importing"},
+    {"analysis", "runners"},
+    {"awaiting", "report"},
+    {"report_lanes", "renderers"},
+    {"report_builder", "display"},
+    {"api"},
+    {"pipeline"},
+    {"traced_cell"},
+    {"magics"},
+    {"concmagic"},
+)
 # Of what comes after the cell, and of the notebook.
 HEAVY = {"numpy", "pandas", "IPython", "traitlets"}
 OF_A_CHILD = ("records", "recording", "interpreter", "runners", "sentences")
@@ -44,6 +61,16 @@ OF_IPYTHON = {"concmagic.magics", "concmagic.display", "concmagic.usage"}
 def of_ours(module: str) -> set[str]:
     """What it imports of the package: modules, not the names in them."""
     return {name for name in imported(module) if name in MODULES and name != "concmagic"}
+
+
+def unit_of(module: str) -> str:
+    """The module or folder at the top of the package that it is, or is in."""
+    return [*module.split("."), "concmagic"][1]
+
+
+def folder_of(module: str) -> str:
+    """The folder of a stage that it is in; for a module that is in none the module itself."""
+    return ".".join(module.split(".")[:3])
 
 
 def packages(names: set[str]) -> set[str]:
@@ -59,6 +86,24 @@ def test_a_stage_sees_only_what_comes_before_it(name: str) -> None:
             assert any(seen == each or f"{seen}.".startswith(f"{each}.") for each in allowed), (
                 f"{module} imports {seen}"
             )
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Not even late, inside a function, or for types."""
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"]}) == [{"b", "c"}]
+    assert circles(graph()) == []
+
+
+def test_each_import_goes_down_the_levels() -> None:
+    level_of = {unit: number for number, units in enumerate(LEVELS) for unit in units}
+    units = between({module: unit_of(module) for module in MODULES})
+    assert units.keys() == level_of.keys()
+    assert [(unit, seen) for unit in units for seen in units[unit] if level_of[seen] >= level_of[unit]] == []
+
+
+@pytest.mark.parametrize("stage", ["recording", "importing"])
+def test_the_folders_of_a_stage_see_each_other_one_way(stage: str) -> None:
+    assert circles(between({module: folder_of(module) for module in part(stage)})) == []
 
 
 def test_only_the_recorders_know_the_tracer() -> None:
