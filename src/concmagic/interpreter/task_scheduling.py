@@ -21,12 +21,11 @@ from concmagic.interpreter.task_sleepers import sleeper_noter
 from concmagic.interpreter.task_steps import (
     SLEEP_IS_OVER,
     WAKEUP,
-    Identity,
     hide_hook,
     is_asyncios,
     step_type,
 )
-from concmagic.interpreter.watching import Hook
+from concmagic.interpreter.watching import Hook, Identity
 
 if TYPE_CHECKING:
     from concmagic.interpreter.watching import Watching

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.reading import code_of
-from concmagic.interpreter.task_steps import Identity
+from concmagic.interpreter.watching import Identity
 
 if TYPE_CHECKING:
     from concmagic.interpreter.watching import Watching

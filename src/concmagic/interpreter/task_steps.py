@@ -19,7 +19,7 @@ from concmagic.interpreter.callback_names import SLEEP_TIMER
 from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import code_of
 from concmagic.interpreter.thrown_steps import throws_into
-from concmagic.interpreter.watching import Hook, Watching
+from concmagic.interpreter.watching import Hook, Identity, Watching
 
 # How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
 # for wake-ups, tasks written in Python two bound methods.
@@ -27,12 +27,6 @@ _STEP_TYPE = "TaskStepMethWrapper"
 WAKEUP = "task_wakeup"
 SLEEP_IS_OVER = getattr(futures, SLEEP_TIMER, None)
 STEP_IN_PYTHON, _WAKEUP_IN_PYTHON = "__step", "__wakeup"
-
-
-class Identity:
-    """`identity[thing]` is `id(thing)`, but no call: recorded, that would cost more than it does."""
-
-    __getitem__ = staticmethod(id)
 
 
 class _NoSuchCallback:

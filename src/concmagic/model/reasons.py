@@ -92,3 +92,8 @@ def kind_of_end(reason: str) -> str:
 def words_of(reason: str) -> str:
     """What a wait is called in "where it went"; "" where its name alone says it."""
     return REASONS[reason].words if reason in REASONS else ""
+
+
+def kind_of(word: str) -> str:
+    """The kind of a resource by its class or by the reason of a wait: "RLock" and "Lock" are locks."""
+    return {"rlock": "lock", "simplequeue": "queue"}.get(word := word.partition(".")[0].lower(), word)

@@ -12,10 +12,10 @@ from concmagic.importing.calls.call_tree import CallTree, build_tree
 from concmagic.importing.calls.columns import Calls
 from concmagic.importing.calls.select import select_own_code
 from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.locks.lock_waits import kind_of
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
 from concmagic.model import reasons, states
+from concmagic.model.reasons import kind_of
 from concmagic.model.trace import NO_FACTS, Facts, Int32s, Int64s, Resource, State, StateInterval
 from concmagic.records.recording import RawCode
 

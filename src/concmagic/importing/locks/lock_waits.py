@@ -157,15 +157,10 @@ def _name_of(one: LockObject, places: Places) -> str:
 
 
 def _resource(one: LockObject, places: Places) -> Resource:
-    kind = kind_of(one.kind)
+    kind = reasons.kind_of(one.kind)
     if one.name or one.made is None:
         return Resource(kind, one.name)
     return Resource(kind, "", places.short(one.made.file), one.made.line, one.made_number)
-
-
-def kind_of(word: str) -> str:
-    """The kind of a resource by its class or by the reason of a wait: "RLock" and "Lock" are locks."""
-    return {"rlock": "lock", "simplequeue": "queue"}.get(word := word.partition(".")[0].lower(), word)
 
 
 def in_order(waits: Iterable[FoundWait]) -> Mapping[int, list[FoundWait]]:
