@@ -17,7 +17,7 @@ import pytest
 from concmagic import sentences
 from concmagic.importing.calls.decode import ANONYMOUS, Calls, decode
 from concmagic.interpreter import viztracer_tracer as process_tracer
-from concmagic.recording import ours
+from concmagic.recording import ours, throws
 from concmagic.recording.calls import recorder
 from concmagic.recording.calls.recorder import CallRecorder
 from concmagic.records.recording import RawCalls
@@ -584,6 +584,7 @@ def test_a_recording_whose_end_failed_is_ended_as_the_next_begins() -> None:
     assert names(decode(record(lambda: fib(3)))).count("fib") == 5
     assert left._watcher is not None
     left._watcher.stop()
+    assert throws.unrecorded == []
     assert_nothing_left()
 
 

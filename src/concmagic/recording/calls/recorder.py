@@ -79,6 +79,7 @@ class CallRecorder:
         if not process.end_forgotten():
             self.problems.append(sentences.EARLIER_RECORDING_GOES_ON)
             return
+        self._follow_throws(process)  # also those of a recording whose end failed
         if not process.take_place():
             self.problems.append(sentences.NO_PLACE_FOR_CALLS)
             return
