@@ -10,6 +10,7 @@ from interrupts import ENDED
 from tests.kernel.conftest import Kernel, unpacked
 
 ASKED = """
+from concmagic.sentences import way_to
 def told(trace):
     return {track.name: [(one.state.value, one.reason, trace.detail_of(one), one.line, one.length_ns / 1e9)
                          for one in track.states]
@@ -23,7 +24,7 @@ def flows(trace, kind):
 def of(trace, name):
     track = next(one for one in trace.tracks if one.name == name)
     return {"role": track.role, "group": track.group, "daemon": track.daemon, "native": track.native_id,
-            "outcome": track.outcome, "detail": track.outcome_detail, "traceback": track.traceback}
+            "outcome": track.outcome, "detail": track.outcome_detail, "traceback": way_to(track.traceback)}
 """
 
 

@@ -143,7 +143,7 @@ def test_a_process_that_computes_or_waits_for_longer_is_worth_its_start() -> Non
 def test_a_changed_copy_is_told_once_with_all_names() -> None:
     tracks = [
         process(number, (50, State.RUNNING, "", ""), changed=changed, unit=True)
-        for number, changed in ((1, "counter, seen"), (2, "counter"))
+        for number, changed in ((1, ("counter", "seen")), (2, ("counter",)))
     ]
     (finding,) = found(trace(*tracks), "copies-changed")
     assert "`counter` and `seen` changed in 2 child processes only" in finding.message

@@ -15,6 +15,7 @@ from tests.trace_text import said
 import concmagic
 from concmagic.errors import LoadError
 from concmagic.model.saved import to_plain
+from concmagic.sentences import way_to
 
 SAVED = sorted((Path(__file__).parents[1] / "data" / "saved").glob("*.json.gz"))
 MUTATIONS = 1_000
@@ -50,6 +51,7 @@ def in_words(trace: concmagic.Trace) -> dict[str, Any]:
     """What is saved, with states as version 1 told them: in words."""
     plain = json.loads(json.dumps(to_plain(trace))) | {"format": 1}
     for track, saved in zip(trace.tracks, plain["tracks"], strict=True):
+        saved |= {"changed": ", ".join(track.changed), "traceback": way_to(track.traceback)}
         for one, row in zip(track.states, saved["states"], strict=True):
             row[4] = said(trace, one)
     return plain

@@ -43,20 +43,19 @@ def exception_in_thread(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
                 lint="exception-in-thread",
                 severity="warning",
                 message=sentences.exception_in_thread(
-                    track.name, track.outcome_detail or track.outcome, track.traceback
+                    track.name, track.outcome_detail or track.outcome, sentences.way_to(track.traceback)
                 ),
                 hint=sentences.EXCEPTION_IN_THREAD_HINT,
                 tracks=(track.id,),
                 start_ns=track.start_ns,
                 end_ns=track.end_ns or trace.wall_ns,
-                line=_line_of(track.traceback),
+                line=_line_of(track),
             )
 
 
-def _line_of(traceback: str) -> int:
-    """The last line of this cell that a traceback names."""
-    steps = [step.split() for step in traceback.split(" → ") if step.startswith("line ")]
-    return int(steps[-1][1]) if steps else 0
+def _line_of(track: Track) -> int:
+    """The last line of this cell on the way to where it died."""
+    return next((one.line for one in reversed(track.traceback) if not one.file), 0)
 
 
 def _kernels_main_thread(trace: Trace) -> Track | None:

@@ -153,7 +153,7 @@ def copies_changed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A child changed one of the notebook's variables: its own copy, and the notebook's is as it was."""
     by_name: dict[str, list[Track]] = defaultdict(list)
     for track in trace.tracks:
-        for name in track.changed.split(", ") if track.changed else ():
+        for name in track.changed:
             by_name[name].append(track)
     if not by_name:
         return

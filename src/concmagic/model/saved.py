@@ -84,7 +84,8 @@ _STATE_RULES = (
 _FUNCTION_RULES = (TEXT, TEXT, COUNT)
 _PLAIN = ("title", "model", "wall_ns", "source", "outcome")
 _NUMBERS = ("cpu_s", "python_cpu_s")
-_TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name not in ("states", "counters"))
+_OF_TRACKS = ("states", "counters", "traceback")  # written in a way of their own
+_TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name not in _OF_TRACKS)
 
 
 def to_plain(trace: Trace) -> dict[str, Any]:
@@ -143,11 +144,12 @@ def _number_to_plain(number: float) -> float | None:
 
 
 def _track_to_plain(track: Track, numbers: dict[Facts, int]) -> dict[str, Any]:
-    plain = {name: getattr(track, name) for name in _TRACK_FIELDS}
+    plain = {name: _plain(getattr(track, name)) for name in _TRACK_FIELDS}
 
     def number(facts: Facts) -> int:
         return 0 if facts is NO_FACTS else numbers.setdefault(facts, len(numbers))
 
+    plain["traceback"] = [[one.name, one.file, one.line] for one in track.traceback]
     if track.counters:
         plain["counters"] = [
             {"name": one.name, "unit": one.unit, "steps": [list(step) for step in one.steps]}
@@ -162,12 +164,14 @@ def _track_to_plain(track: Track, numbers: dict[Facts, int]) -> dict[str, Any]:
 
 def _track_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> Track:
     states = _states_from_plain(object_at(plain, place).get("states"), f"{place}.states", facts)
-    plain = {**plain, "counters": plain.get("counters", [])}
     counters = tuple(
         Counter(**values_of(Counter, one, f"{place}.counters[{number}]"))
-        for number, one in enumerate(list_at(plain["counters"], f"{place}.counters"))
+        for number, one in enumerate(list_at(plain.get("counters", []), f"{place}.counters"))
     )
-    return Track(**values_of(Track, plain, place), states=states, counters=counters)
+    at = f"{place}.traceback"
+    frames = enumerate(list_at(plain.get("traceback", []), at))
+    traceback = tuple(_function(row, f"{at}[{number}]") for number, row in frames)
+    return Track(**values_of(Track, plain, place), states=states, counters=counters, traceback=traceback)
 
 
 def _states_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> tuple[StateInterval, ...]:
@@ -216,7 +220,8 @@ def _slices_from_plain(plain: Any) -> Slices:
         if len(column) != length:
             fail(f"slices.{name}", sentences.as_many_as(length))
     functions = list_at(values.get("functions"), "slices.functions")
-    return Slices(**columns, functions=tuple(map(_function, functions, count())))
+    places = (f"slices.functions[{number}]" for number in count())
+    return Slices(**columns, functions=tuple(map(_function, functions, places)))
 
 
 def _flights_from_plain(plain: Any) -> Flights:
@@ -237,9 +242,9 @@ def _column(plain: Any, kind: type[Any], place: str) -> Any:
     return np.array(values, kind)
 
 
-def _function(row: Any, place: int) -> Function:
+def _function(row: Any, place: str) -> Function:
     if type(row) is not list or len(row) != 3 or not all(map(_fits, _FUNCTION_RULES, row)):
-        fail(f"slices.functions[{place}]", sentences.A_FUNCTION_ROW)
+        fail(place, sentences.A_FUNCTION_ROW)
     return Function(*row)
 
 

@@ -55,7 +55,9 @@ class Track:
     end_ns: int | None  # None: still alive when the cell ended
     states: tuple[StateInterval, ...] = ()
     outcome: str = ""  # "returned", "raised ValueError", "cancelled", "exit code 1", "left running", …
-    traceback: str = ""  # where it died: "line 9 in work → line 5 in parse"
+    traceback: tuple[
+        Function, ...
+    ] = ()  # the way to where it died: the user's functions, and the line in each
     switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
     outcome_detail: str = ""  # the exception's text, the signal's likely cause
     pid: int = 0
@@ -70,7 +72,7 @@ class Track:
     file: str = ""  # where it was made or what it runs
     line: int = 0
     start_method: str = ""  # of a process: "fork", "spawn", "forkserver", "loky", "subprocess"
-    changed: str = ""  # of a process: the notebook's variables that it changed in its own copy, "a, b"
+    changed: tuple[str, ...] = ()  # of a process: the notebook's variables that it changed in its own copy
     unretrieved: bool = False  # a task that raised, and nobody has asked for its exception
     raised_in: str = ""  # of a task that raised: its traceback in one line, innermost first
     counters: tuple[Counter, ...] = ()

@@ -27,6 +27,7 @@ _HELD = re.compile(r"(?:(.*), )?held by (.*)")
 _HELD_BY_TASK = re.compile(r"(.*) ?\(held by (.*?)\)")
 _SHIELDED = " (shielded)"
 _LAST = " last"
+_FRAME = re.compile(r"(?:line (\d{1,15})|([^→]+?):(\d{1,15}))(?: in ([^→]+?))?(?: → |$)")
 
 
 def from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,6 +71,13 @@ class _Reader:
     def track(self, plain: dict[str, Any]) -> dict[str, Any]:
         """A track whose states have facts."""
         states, kind = plain.get("states"), str(plain.get("kind"))
+        changed, traceback = plain.get("changed", ""), plain.get("traceback", "")
+        if type(changed) is str:
+            plain = {**plain, "changed": changed.split(", ") if changed else []}
+        if type(traceback) is str:
+            found = _FRAME.finditer(traceback)
+            frames = [[one[4] or "", one[2] or "", int(one[1] or one[3])] for one in found]
+            plain = {**plain, "traceback": frames}
         if type(states) is not list:
             return plain
         return {**plain, "states": [self._state(row, kind, plain.get("name")) for row in states]}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from concmagic.sentences.findings import of_total
 from concmagic.sentences.numbers import count, duration, number, percent
+
+if TYPE_CHECKING:
+    from concmagic.model.trace import Function
 
 GIL = "GIL"
 GIL_FREE = "free"
@@ -38,6 +44,11 @@ def in_function(file: str, line: int, function: str) -> str:
     """One step of a traceback."""
     where = f"{file}:{line}" if file else f"line {line}"
     return where if function in ("", "<module>") else f"{where} in {function}"
+
+
+def way_to(functions: Sequence[Function]) -> str:
+    """A traceback in one line: "line 9 in work → line 5 in parse"."""
+    return " → ".join(in_function(one.file, one.line, one.name) for one in functions)
 
 
 def gil_share(contended: float) -> str:

@@ -57,7 +57,7 @@ def process_track(
         unit=not is_kernel and record.origin == "user" and not has_jobs and record.started_ns is not None,
         cpu_ns=record.cpu_ns,
         start_method=record.start_method,
-        changed=", ".join(record.changed),
+        changed=tuple(record.changed),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from concmagic import sentences
 from concmagic.importing.calls.import_calls import ThreadCalls
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds, short_name
@@ -16,7 +15,7 @@ from concmagic.importing.threads.import_samples import Holding
 from concmagic.importing.threads.import_waits import joined, to_their_ends, with_places, without_turns
 from concmagic.importing.threads.process_joins import Join
 from concmagic.model.cover import Layer, cover, cut, join_equal, within
-from concmagic.model.trace import Flow, Role, State, StateInterval, Track
+from concmagic.model.trace import Flow, Function, Role, State, StateInterval, Track
 from concmagic.records.recording import ThreadRecord
 
 BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here on it ran all the while
@@ -104,15 +103,13 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
     )
 
 
-def _traceback(record: ThreadRecord, places: Places | None) -> str:
-    """The way to where it died, in the user's own code: "line 9 in work → line 5 in parse"."""
+def _traceback(record: ThreadRecord, places: Places | None) -> tuple[Function, ...]:
+    """The way to where it died, in the user's own code."""
     if places is None:
-        return ""
+        return ()
     own = [frame for frame in record.frames if places.is_own(frame[0])]
     kept = own if len(own) <= MOST_FRAMES else [*own[: MOST_FRAMES // 2], *own[-(MOST_FRAMES // 2) :]]
-    return " → ".join(
-        sentences.in_function(places.short(file), line, short_name(name)) for file, line, name in kept
-    )
+    return tuple(Function(short_name(name), places.short(file), line) for file, line, name in kept)
 
 
 def _life(record: ThreadRecord, context: ThreadContext, is_main: bool) -> tuple[int, int]:
