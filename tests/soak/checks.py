@@ -32,7 +32,7 @@ def differences(cell: Cell, run: Run, plain: Run | None) -> Iterator[str]:
         wanted = plain
     else:
         wanted = Run("error" if cell.error else "ok", cell.error)
-    if run.ename != wanted.ename and not _executor_in_pieces(cell, run):
+    if run.ename != wanted.ename and not _pool_in_pieces(cell, run):
         yield f"error {_error(run)} instead of {_error(wanted)}"
     elif cell.same_text and plain is not None and run.evalue != wanted.evalue:
         yield f"error text {run.evalue!r} instead of {wanted.evalue!r}"
@@ -50,8 +50,13 @@ def _without_ipythons(cell: Cell, run: Run) -> str:
     return stdout.replace(_IN_A_TRACEBACK, "") if len(cell.clicks) > 1 else stdout
 
 
-def _executor_in_pieces(cell: Cell, run: Run) -> bool:
-    """What it raises, also in a plain kernel and more often there, where a click has met it as it started."""
+def _pool_in_pieces(cell: Cell, run: Run) -> bool:
+    """What it raises, also in a plain kernel, where a click has met it as it started, or a worker in a message.
+
+    A Pool empties its queue of jobs as it ends, also of the half of one that a worker had not read.
+    """
+    if cell.kind == "stopped pool":
+        return "_help_stuff_finish" in run.traceback_text
     told = "cannot join thread before it is started", "A process in the process pool was terminated abruptly"
     return cell.kind == "stopped process executor" and run.evalue.startswith(told)
 
@@ -101,8 +106,8 @@ def leftovers(kernel: Kernel, patience_s: float) -> tuple[object, tuple[int, int
 
 def of_ours(left: object, cell: Cell, run: Run) -> object:
     """What was left, without what a cell itself leaves when it is stopped before it has tidied up."""
-    untidy = cell.may_be_stopped or len(cell.clicks) > 1
-    if isinstance(left, dict) and untidy and run.ename == "KeyboardInterrupt":
+    untidy = (cell.may_be_stopped or len(cell.clicks) > 1) and run.ename == "KeyboardInterrupt"
+    if isinstance(left, dict) and (untidy or _pool_in_pieces(cell, run)):
         return {name: what for name, what in left.items() if name not in _OF_A_CELL}
     return left
 
