@@ -51,7 +51,7 @@ def _without_ipythons(cell: Cell, run: Run) -> str:
 
 
 def _pool_in_pieces(cell: Cell, run: Run) -> bool:
-    """What it raises, also in a plain kernel, where a click has met it as it started, or a worker in a message.
+    """What it raises, also in a plain kernel, where a click met it as it started, or a worker in a message.
 
     A Pool empties its queue of jobs as it ends, also of the half of one that a worker had not read.
     """

@@ -588,6 +588,20 @@ def test_a_recording_whose_end_failed_is_ended_as_the_next_begins() -> None:
     assert_nothing_left()
 
 
+def test_a_recording_that_cannot_begin_keeps_no_buffer() -> None:
+    calls = CallRecorder("auto")
+    before = threading.stack_size(1 << 46)  # of a size that no thread can have
+    try:
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            calls.start()
+    finally:
+        threading.stack_size(before)
+    process = recorder.process_tracers[0]
+    assert not process.head.buffer and not process.head.collecting
+    assert calls.stop() is None
+    assert_nothing_left()
+
+
 def test_a_viztracer_still_running_at_the_end_is_the_cells_own_and_goes_on() -> None:
     from viztracer import VizTracer
 

@@ -96,6 +96,7 @@ class CallRecorder:
             self._follow_throws(process)
             if self._watcher is not None:
                 self._watcher.stop()
+            process.empty()
             raise
 
     def _begin(self, process: ProcessTracer) -> None:
