@@ -1,4 +1,4 @@
-"""A stretch of one state, and the typed facts that many of them share."""
+"""What tracks are made of: stretches of one state, the facts that many share, resources, counters."""
 
 from __future__ import annotations
 
@@ -104,3 +104,12 @@ class Resource:
     number: int = 0  # which of those made there, from 1
     held: tuple[tuple[int, int, int], ...] = ()  # (from, to, id of the track that had it), in order
     queue: tuple[tuple[int, int, int], ...] = ()  # (moment, how many wait, how many are inside), in order
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A number that belongs to a track and changes: from each moment on it is so much."""
+
+    name: str
+    unit: str  # "B", "requests"; "" of what is only counted
+    steps: tuple[tuple[int, int], ...] = ()  # (moment, value), in order

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concmagic.model.interval import NO_FACTS as NO_FACTS
+from concmagic.model.interval import Counter as Counter
 from concmagic.model.interval import Facts as Facts
 from concmagic.model.interval import Resource as Resource
 from concmagic.model.interval import State as State
@@ -28,15 +29,6 @@ Model = Literal["asyncio", "threads", "procs", "timeline"]
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """A number that belongs to a track and changes: from each moment on it is so much."""
-
-    name: str
-    unit: str  # "B", "requests"; "" of what is only counted
-    steps: tuple[tuple[int, int], ...] = ()  # (moment, value), in order
 
 
 @dataclass(frozen=True, slots=True)
