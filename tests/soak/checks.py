@@ -39,7 +39,7 @@ def differences(cell: Cell, run: Run, plain: Run | None) -> Iterator[str]:
     value = wanted.result_text if plain is not None else cell.value
     if run.result_text != value and wanted is not run:
         yield f"value {run.result_text} instead of {value}"
-    stdout = wanted.stdout if plain is not None else cell.stdout
+    stdout = _without_ipythons(cell, wanted) if plain is not None else cell.stdout
     if stdout is not None and _without_ipythons(cell, run) != stdout:
         yield f"stdout {run.stdout!r} instead of {stdout!r}"
     yield from _strange_words(cell, run, wanted)
