@@ -64,7 +64,7 @@ def test_it_ends_the_cell(forking: Kernel, body: str, where: str) -> None:
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
     assert left_of(forking) == {}
     assert "Exception ignored" not in run.stderr
-    assert "concmagic" not in run.stderr + run.traceback_text
+    assert "src/concmagic/" not in run.stderr + run.traceback_text
     assert forking.value("multiprocessing.active_children()") == []
     assert forking.check("6 * 7").result_text == "42"
 

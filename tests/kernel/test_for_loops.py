@@ -132,7 +132,7 @@ def test_a_failed_item_fails_the_cell_and_says_which(kernel: Kernel, magic: str)
     assert (run.status, run.ename) == ("error", "IndexError")
     assert "item 2 of 3: url=''" in run.traceback_text
     assert "first = url[0]" in run.traceback_text
-    assert "concmagic" not in run.traceback_text.replace("%%asyncio_trace", "")
+    assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
     assert any("✗" in display.get("text/plain", "") for display in run.displays)
 
 
@@ -204,7 +204,7 @@ def test_one_interrupt_ends_the_loop_and_its_picture_is_drawn(kernel: Kernel, ce
     run = kernel.interrupted(cell, timeout=10)
     assert run.ename == "KeyboardInterrupt"
     assert run.displays
-    assert "concmagic" not in run.traceback_text.replace("%%asyncio_trace", "")
+    assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
     assert kernel.check("import multiprocessing\nmultiprocessing.active_children()").result_text == "[]"
     assert kernel.check("%%threads -w 2 for n in range(3)\nn").result_text == "[0, 1, 2]"
 

@@ -62,7 +62,7 @@ def click(kernel: Kernel, code: str) -> tuple[str, str]:
     """What the child has written once it has ended, after a click; and what the picture says."""
     run = kernel.interrupted(code)
     assert run.ename == "KeyboardInterrupt"
-    assert "concmagic" not in run.stderr + run.traceback_text
+    assert "src/concmagic/" not in run.stderr + run.traceback_text
     kernel.check("p.join(30)")
     said = " ".join(run.displays[-1]["text/plain"].split()) if run.displays else ""
     return str(kernel.value("open('told').read()")), said

@@ -180,7 +180,7 @@ def test_a_click_does_what_it_does_to_a_plain_cell(kernel: Kernel, body: str, cl
     assert told(traced) == told(plain)
     assert ("at rest" in plain.stdout) == (clicks == 1) or "rest" not in body
     assert traced.stderr == plain.stderr
-    assert "concmagic" not in traced.traceback_text
+    assert "src/concmagic/" not in traced.traceback_text
     assert ended(kernel) == {"": "returned", "KeyboardInterrupt": "interrupted"}.get(
         plain.ename, f"raised {plain.ename}"
     )
@@ -241,7 +241,7 @@ def test_the_exit_of_a_pool_does_not_wait_and_the_clean_up_runs(
     assert run.stdout.split("\n")[1:-1] == ["cleaning", "valve shut", "data saved", "at rest"]
     assert (run.ename, run.result_text) in [("KeyboardInterrupt", None), ("", "'value'")]
     assert ("KeyboardInterrupt" in run.ename) == ("except" not in body)
-    assert "concmagic" not in run.traceback_text
+    assert "src/concmagic/" not in run.traceback_text
     # All but those at work, and of processes those already handed out.
     assert kernel.value("sum(f.cancelled() for f in fs)") >= {"threads": 7, "processes": 3}[kind]
     kernel.check("hold.set()\nfor p in multiprocessing.active_children(): p.terminate()")

@@ -60,7 +60,7 @@ def test_a_click_does_what_it_does_to_a_plain_cell(kernel: Kernel, body: str) ->
         assert told(traced) == told(plain)
         assert "the cell's own code handled it" in " ".join(traced.displays[-1]["text/plain"].split())
     assert traced.stdout.split()[-2:] == ["at", "rest"]
-    assert "concmagic" not in traced.traceback_text.replace("%%asyncio_trace", "")
+    assert "src/concmagic/" not in traced.traceback_text.replace("%%asyncio_trace", "")
 
 
 @pytest.mark.parametrize("body", AWAITING.values(), ids=AWAITING)
@@ -143,7 +143,7 @@ def test_a_program_with_a_loop_of_its_own_cleans_up(
     assert run.stdout.split("\n")[1:-1] == WHOLE
     assert run.ename == ("" if value else "KeyboardInterrupt")
     assert run.result_text == (value if how != "Runner" else None)
-    assert "concmagic" not in run.traceback_text.replace("%%asyncio_trace", "")
+    assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
     kernel.check("hold.set()")
     assert kernel.check("await asyncio.sleep(0, 'woken')").result_text == "'woken'"
 

@@ -35,6 +35,6 @@ def test_the_lock_is_let_go(kernel: Kernel, magic: str) -> None:
         assert kernel.value("struck") == ["__exit__"]
         assert run.ename == "KeyboardInterrupt"
         assert kernel.value("lock.locked()") is False
-        assert "concmagic" not in run.traceback_text.replace("%%asyncio_trace", "")
+        assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
     finally:
         kernel.check("methods.bound = real")

@@ -62,7 +62,7 @@ def test_the_cell_does_what_the_plain_cell_does(limited: Kernel, magic: str, bod
     plain = limited.run(body)
     traced = limited.run(f"{magic}\n{body}")
     assert story(traced) == story(plain)
-    assert "concmagic" not in traced.stderr + traced.traceback_text
+    assert "src/concmagic/" not in traced.stderr + traced.traceback_text
     assert any(is_picture(output) for output in traced.outputs)
     assert limited.check("6 * 7").result_text == "42"
 

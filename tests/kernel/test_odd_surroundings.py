@@ -78,7 +78,7 @@ def test_a_stream_that_the_cell_closes(fresh_kernel: Kernel, name: str) -> None:
 
 def test_stop_iteration(kernel: Kernel) -> None:
     _, traced = both(kernel, "raise StopIteration(3)")
-    assert "concmagic" not in traced.traceback_text
+    assert "src/concmagic/" not in traced.traceback_text
     assert picture(traced)
 
 

@@ -63,7 +63,7 @@ def interrupted(kernel: Kernel, cell: str, pids: int) -> Run:
     told = [int(word) for word in run.stdout.split() if word.isdigit()]
     assert len(told) == pids and all(map(gone, told))
     assert kernel.value("mp.active_children()") == []
-    assert "concmagic" not in run.stderr  # no frame of ours in what children printed
+    assert "src/concmagic/" not in run.stderr  # no frame of ours in what children printed
     assert kernel.value("trace.outcome") == "interrupted"
     assert kernel.check("print('next')").stdout == "next\n"
     return run

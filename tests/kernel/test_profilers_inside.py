@@ -29,7 +29,7 @@ def work(n):
 def own(stats):
     # How often each function of the notebook was called, and whether anything of ours is told.
     calls = {name: row[1] for (file, _, name), row in stats.stats.items() if name in ("leaf", "work")}
-    return calls, any("concmagic" in file for file, _, _ in stats.stats)
+    return calls, any("src/concmagic/" in file for file, _, _ in stats.stats)
 
 def in_threads():
     threads = [threading.Thread(target=work, args=(20,)) for _ in range(2)]

@@ -120,7 +120,7 @@ sync_cell.loops_of_the_cell = failing""")
     assert_as_plain(run, "seen [1]\n", "42")
     assert len(told) == 1 and "planted" in told[0]
     assert (failed.stdout, failed.ename) == ("first\n", "ZeroDivisionError")
-    assert "concmagic" not in failed.traceback_text
+    assert "src/concmagic/" not in failed.traceback_text
     assert_next_cell_is_whole(kernel)
 
 

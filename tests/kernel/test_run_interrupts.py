@@ -94,7 +94,7 @@ def test_sync_cell_ends_in_keyboard_interrupt(kernel: Kernel, magic: str, body: 
     run, seconds = seconds_to_its_end(kernel, f"{magic}\n{body}")
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
     assert f"Cell In[{run.execution_count}], line" in run.traceback_text
-    assert "concmagic" not in run.traceback_text
+    assert "src/concmagic/" not in run.traceback_text
     assert run.kinds[-1] == "display_data"
     assert seconds < 1
     check_next_cells(kernel)
@@ -105,7 +105,7 @@ def test_awaiting_cell_ends_in_keyboard_interrupt(kernel: Kernel, body: str) -> 
     run, seconds = seconds_to_its_end(kernel, f"%%asyncio_trace\n{body}\nawait asyncio.sleep(0)")
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
     assert f"Cell In[{run.execution_count}], line" in run.traceback_text
-    assert "concmagic" not in run.traceback_text
+    assert "src/concmagic/" not in run.traceback_text
     assert run.kinds[-1] == "display_data"
     assert seconds < 1
     check_next_cells(kernel)
@@ -152,7 +152,7 @@ def test_second_interrupt_ends_any_cell(kernel: Kernel, code: str) -> None:
     run = cell.wait()
     assert run.ename == "KeyboardInterrupt", (run.ename, run.evalue, run.traceback_text)
     assert f"Cell In[{run.execution_count}], line" in run.traceback_text or " for " in code
-    assert "concmagic" not in run.traceback_text.replace("%%asyncio_trace", "")
+    assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
     assert run.kinds[-1] == "display_data"
     assert kernel.value("ended") - struck_at < 1
     check_next_cells(kernel)
@@ -351,5 +351,5 @@ def clicks(frame, event, argument):
     run = kernel.run(f"%%timeline\n{body}")
     # The kernel cancels what it awaits, as it does for a plain cell: ours is over.
     assert run.ename == ("CancelledError" if awaiting else "KeyboardInterrupt")
-    assert "concmagic" not in run.traceback_text + run.stderr
+    assert "src/concmagic/" not in run.traceback_text + run.stderr
     assert kernel.check("6 * 7").result_text == "42"

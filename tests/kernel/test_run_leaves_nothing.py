@@ -232,4 +232,4 @@ def test_terminal_awaits() -> None:
     assert "42" in done.stdout
     assert "49" in done.stdout
     assert "ZeroDivisionError" in done.stdout + done.stderr
-    assert "concmagic/" not in done.stdout + done.stderr
+    assert "src/concmagic/" not in done.stdout + done.stderr

@@ -166,7 +166,7 @@ def test_traceback_has_the_gutters_numbers_and_the_cells_lines(kernel: Kernel) -
     text = run.traceback_text
     assert f"Cell In[{run.execution_count}], line 5" in text
     assert re.search(r"4\s+return x / 0", text)
-    assert "concmagic" not in text
+    assert "src/concmagic/" not in text
 
 
 def test_blank_lines_before_the_code_are_counted(kernel: Kernel) -> None:
@@ -185,7 +185,7 @@ def test_cell_under_another_magic_keeps_the_gutters_numbers(kernel: Kernel) -> N
     text = "".join(output["text"] for output in run.outputs if output["kind"] == "error")
     assert "ZeroDivisionError" in text  # IPython 8 shows it in `%%time`, later ones pass it on
     assert re.search(r"Cell In\[\d+\], line 4", text)
-    assert "concmagic" not in text.replace("%%threads", "")
+    assert "src/concmagic/" not in text.replace("%%threads", "")
 
 
 def test_failed_cell_gets_its_picture_after_the_traceback(kernel: Kernel) -> None:
@@ -195,7 +195,7 @@ def test_failed_cell_gets_its_picture_after_the_traceback(kernel: Kernel) -> Non
 
 def test_tb_and_debug_show_the_cells_frames(kernel: Kernel) -> None:
     kernel.run("%%threads -q\ndef f(secret):\n    1 / 0\nf('found it')")
-    assert "concmagic" not in plain(kernel.run("%tb").stdout + kernel.run("%tb").traceback_text)
+    assert "src/concmagic/" not in plain(kernel.run("%tb").stdout + kernel.run("%tb").traceback_text)
     assert (
         kernel.value("__import__('sys').last_traceback.tb_next.tb_next.tb_frame.f_locals['secret']")
         == "found it"
@@ -214,7 +214,7 @@ def test_debug_command_walks_the_cells_frames(kernel: Kernel) -> None:
         "print(out.getvalue())"
     )
     assert "found it" in run.stdout
-    assert "concmagic" not in run.stdout
+    assert "src/concmagic/" not in run.stdout
 
 
 DEBUGGED = {
@@ -234,7 +234,7 @@ def test_debug_asks_in_the_frame_that_failed(kernel: Kernel, cell: str) -> None:
     said = plain(kernel.converse("%debug", ["p secret", "up", "p f.__name__", "quit"]).stdout)
     assert "'found it'" in said
     assert "'f'" in said
-    assert "concmagic" not in said
+    assert "src/concmagic/" not in said
 
 
 def test_users_own_exception_handler_is_called_and_kept(kernel: Kernel) -> None:

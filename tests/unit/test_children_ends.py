@@ -47,7 +47,7 @@ answer = process.exitcode
     assert book.last.answer == record.exit_code == code
     check_whole(record)
     assert "leave" in record.functions
-    assert "concmagic" not in book.stderr  # no frame of ours in what the child printed
+    assert "src/concmagic/" not in book.stderr  # no frame of ours in what the child printed
     assert ("ValueError: no" in book.stderr) == (how == "error")
 
 

@@ -137,7 +137,7 @@ with ProcessPoolExecutor(1, mp_context=both("{method}")) as pool:
     arguments, trace = book.last.answer
     assert arguments == ["no", 3]
     assert 'raise NotebookError("no", x)' in trace  # the child knows the cell's lines
-    assert "concmagic" not in trace
+    assert "src/concmagic/" not in trace
 
 
 @pytest.mark.parametrize("method", METHODS)

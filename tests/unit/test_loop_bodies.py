@@ -304,7 +304,7 @@ def test_a_traceback_has_the_cells_lines_and_no_frame_of_ours(book: Notebook, mo
     frames = traceback.extract_tb(caught.value.__traceback__)
     of_cell = [(frame.lineno, frame.name) for frame in frames if "ipython" in frame.filename]
     assert of_cell == [(5, "<module>"), (3, "f")]
-    assert not [frame for frame in frames if "concmagic/" in frame.filename.replace("\\", "/")]
+    assert not [frame for frame in frames if "src/concmagic/" in frame.filename.replace("\\", "/")]
 
 
 @pytest.mark.parametrize(
