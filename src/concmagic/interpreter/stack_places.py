@@ -42,6 +42,14 @@ def is_runners_close(frame: FrameType) -> bool:
     return frame.f_code.co_name == "close" and bool(_module(frame) == _RUNNERS)
 
 
+def lets_go_for_a_condition(frame: FrameType) -> bool:
+    """Whether `Condition.wait` is letting its lock go there; its `try` begins when it has set `gotit`."""
+    if _module(frame) != "threading":
+        return False
+    name = frame.f_code.co_qualname
+    return name == "Condition._release_save" or (name == "Condition.wait" and "gotit" not in frame.f_locals)
+
+
 def main_task(runner: FrameType) -> Any:
     """The task that `Runner.run` runs, if it has made it."""
     return runner.f_locals.get("task")

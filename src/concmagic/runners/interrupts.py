@@ -27,7 +27,7 @@ from concmagic.recording.before_end import look_before_end
 from concmagic.recording.children import forking
 from concmagic.recording.ours import FAREWELL_S, OwnThread
 from concmagic.runners.delivery import Delivery
-from concmagic.runners.reach import is_noting_lock
+from concmagic.runners.reach import is_between_locks
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
 _SOON_S = 0.002  # where it could not be raised for a moment
@@ -174,7 +174,7 @@ class Interrupts:
             look_before_end(frame)
             self._send(LOOK_S, LOOK_S, self._wants_look)
         self._stop(frame)
-        if is_noting_lock(frame):
+        if is_between_locks(frame):
             self._send(_SOON_S, None, self._wants_look)
 
     def _look(self) -> None:

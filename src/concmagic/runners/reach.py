@@ -113,18 +113,19 @@ class Clicks:
 
 def may_raise_at(frame: FrameType | None) -> bool:
     """Whether what is raised there reaches the cell, and leaves nothing half done on its way."""
-    return not is_forking() and not is_noting_lock(frame)
+    return not is_forking() and not is_between_locks(frame)
 
 
-def is_noting_lock(frame: FrameType | None) -> bool:
-    """Whether a lock that is about to be taken or let go is being noted there, from Python 3.12 on.
+def is_between_locks(frame: FrameType | None) -> bool:
+    """Whether a lock is about to be taken or let go there, and what is raised would leave it as it is.
 
-    What is raised in between keeps the lock from being let go, in code where Python itself raises nothing.
+    From Python 3.12 on it is being noted, in code where Python itself raises nothing. And `Condition.wait`
+    lets its lock go before the `try` that takes it again: tracing makes that moment longer.
     """
     for _ in range(_MOST_NOTING):
         if frame is None:
             return False
-        if frame.f_globals.get("__name__") == _LOCKS:
+        if frame.f_globals.get("__name__") == _LOCKS or stack_places.lets_go_for_a_condition(frame):
             return True
         frame = frame.f_back
     return False
