@@ -120,7 +120,7 @@ broken-world: $(VENV)/test
 	cd tests/broken && ../../$(BIN)/python run_all.py
 
 pictures: $(VENV)/test chromium
-	$(BIN)/python examples/make_pictures.py $(BUILD)/pictures
+	$(BIN)/python examples/make_pictures.py
 
 clean:
 	rm -rf $(VENV) $(BUILD)

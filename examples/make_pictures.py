@@ -24,6 +24,8 @@ def main(names: list[str]) -> None:
     from concmagic.renderers.text import TextRenderer
     from sample_reports import SAMPLES
 
+    if unknown := set(names) - set(SAMPLES):
+        sys.exit(f"no sample is called {', '.join(sorted(unknown))}; there are {', '.join(SAMPLES)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     renderers = {".svg": SvgRenderer(), ".html": HtmlRenderer(page=True), ".txt": TextRenderer()}
     for name in names or SAMPLES:
