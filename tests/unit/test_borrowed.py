@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import door
 import pytest
 
 import concmagic
@@ -14,8 +14,7 @@ from concmagic.interpreter import borrowed, reading
 
 ROOT = Path(concmagic.__file__).parent
 NAMES = {row.name for row in borrowed.TABLE}
-PRIVATE = re.compile(r"_(?!_)\w+|__\w*[a-z0-9](?!_)")
-# What begins with an underscore, and is documented for all to use.
+# What begins with an underscore, is documented for all to use, and need not stand in the table.
 DOCUMENTED = {"_asdict", "_replace", "_fields_", "_fields", "_repr_mimebundle_", "_repr_pretty_"}
 # They are given an owner and the name of what is read or replaced there.
 READERS = {"borrowed", "code_of", "code_read", "replaceable", "wrap", "_replaced"}
@@ -25,35 +24,17 @@ Use = tuple[str, str]  # whose, "" where the source does not tell; which
 
 
 def is_private(name: str) -> bool:
-    return PRIVATE.fullmatch(name) is not None and name not in DOCUMENTED
+    return door.PRIVATE.fullmatch(name) is not None and name not in DOCUMENTED
 
 
 def own_names(trees: list[ast.Module]) -> set[str]:
     """What this package defines or puts on its own objects."""
-    found = set()
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_self(node.value):
-            found.add(node.attr)
-    return found
-
-
-def is_self(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+    return set().union(*map(door.defined, trees))
 
 
 def outside(tree: ast.Module) -> dict[str, str]:
     """The names that other packages' modules, classes and functions have in this one."""
-    found = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {each.asname or each.name.partition(".")[0]: each.name for each in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
-    return {name: place for name, place in found.items() if not place.startswith("concmagic")}
+    return {name: place for name, place in door.imported(tree).items() if not place.startswith("concmagic")}
 
 
 def dotted(node: ast.expr, places: dict[str, str]) -> str:
@@ -77,7 +58,7 @@ def uses(tree: ast.Module, own: set[str]) -> Iterator[tuple[Use, int]]:
             owner = dotted(node.value, places)
             if node.attr == "__code__" and owner:
                 yield ("", owner.rpartition(".")[2]), node.lineno
-            elif is_private(node.attr) and (owner or (not is_self(node.value) and node.attr not in own)):
+            elif is_private(node.attr) and (owner or (not door.is_self(node.value) and node.attr not in own)):
                 yield (owner, node.attr), node.lineno
         elif isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
