@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
+from concmagic.model.findings import CheckFailed
 from concmagic.model.trace import (
     NO_FACTS,
     Build,
@@ -29,6 +31,39 @@ from concmagic.model.trace import (
 from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
 
 MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class ToldFinding(Finding):
+    """A finding with words of its own, as long or as hostile as the picture needs them."""
+
+    said: tuple[str, str] = ("", "")
+
+    @property
+    def message(self) -> str:
+        return self.said[0]
+
+    @property
+    def hint(self) -> str:
+        return self.said[1]
+
+
+def told(
+    lint: str,
+    severity: Literal["warning", "note"],
+    message: str,
+    hint: str,
+    cost_s: float = 0.0,
+    tracks: tuple[int, ...] = (),
+    start_ns: int = 0,
+    end_ns: int = 0,
+    line: int = 0,
+) -> ToldFinding:
+    """A finding that says this, and costs this, there."""
+    values = CheckFailed(lint, "", "")
+    return ToldFinding(lint, severity, values, cost_s, tracks, start_ns, end_ns, line, said=(message, hint))
+
+
 _LETTERS = {
     "R": State.RUNNING,
     "B": State.BLOCKING,
@@ -246,7 +281,7 @@ def asyncio_blocker() -> Report:
             BandPart("computing", State.RUNNING, 2 * MS),
         ),
         findings=(
-            Finding(
+            told(
                 "blocked-event-loop",
                 "warning",
                 "blocker held the event loop for 300 ms in time.sleep(0.3), line 4; 3 tasks were ready.",
@@ -300,7 +335,7 @@ def two_gil_threads() -> Report:
         (Chip("concurrency", "2.0", "at most 2 threads"), Chip("parallelism", "1.0", "at most 1 of 2 cores")),
         (BandPart("computing", State.RUNNING, wall - 6 * MS), BandPart("starting", State.STARTING, 6 * MS)),
         findings=(
-            Finding(
+            told(
                 "gil-bound",
                 "warning",
                 "The threads wanted the GIL and did not have it for 49 % of their time: "
@@ -397,7 +432,7 @@ def process_pool() -> Report:
             BandPart("no core free", State.READY, 190 * MS),
         ),
         findings=(
-            Finding("oversubscribed", "note", "4 processes shared 2 cores.", "", 0.19, (10, 20), 0, wall),
+            told("oversubscribed", "note", "4 processes shared 2 cores.", "", 0.19, (10, 20), 0, wall),
         ),
     )
 
@@ -477,7 +512,7 @@ def failures() -> Report:
             BandPart("computing", State.RUNNING, 4 * MS),
         ),
         findings=(
-            Finding(
+            told(
                 "left-running",
                 "warning",
                 "heartbeat still runs: nobody awaits or cancels it.",
@@ -488,7 +523,7 @@ def failures() -> Report:
                 120 * MS,
                 12,
             ),
-            Finding(
+            told(
                 "exception-never-retrieved",
                 "note",
                 "fetch-3 timed out and nobody asked.",
@@ -552,7 +587,7 @@ def hostile_names() -> Report:
         f"Headline {HOSTILE[0]} {HOSTILE[1]} {HOSTILE[2]}",
         (Chip(HOSTILE[0], HOSTILE[1], HOSTILE[2], HOSTILE[0]),),
         (BandPart(HOSTILE[0], State.RUNNING, 92 * MS),),
-        findings=(Finding(HOSTILE[0], "warning", HOSTILE[0], HOSTILE[1]),),
+        findings=(told(HOSTILE[0], "warning", HOSTILE[0], HOSTILE[1]),),
         footer=HOSTILE,
         question=HOSTILE[0],
     )

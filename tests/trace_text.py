@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from concmagic.model.findings import Named
 from concmagic.model.trace import NO_FACTS, Build, State, StateInterval, Trace, Track, TrackKind
 from concmagic.sentences import StateWords
 
@@ -20,7 +21,7 @@ MS = 1_000_000
 
 def said(trace: Trace, one: StateInterval) -> str:
     """What a state says beside its reason, in words."""
-    return StateWords(trace).detail(one)
+    return StateWords(Named.of(trace)).detail(one)
 
 
 def trace_from_text(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from concmagic import sentences
 from concmagic.errors import ConcMagicError, LoadError
 from concmagic.model import trace as model
+from concmagic.model.findings import Named
 from concmagic.model.reading import LIMIT_MB
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Trace(model.Trace):
 
     @cached_property
     def _words(self) -> sentences.StateWords:
-        return sentences.StateWords(self)
+        return sentences.StateWords(Named.of(self))
 
     def detail_of(self, state: model.StateInterval) -> str:
         """What one of its states says beside its reason, in words: "0.5 s", "cache, held by worker-1"."""

@@ -151,8 +151,8 @@ def _tell_who_waited(outcome: Outcome, trace: Trace, options: Options) -> None:
     if options.timeout is None or not isinstance(outcome.error, TimeoutError):
         return
     from concmagic import sentences
-    from concmagic.analysis.wait_chains import sentences_of
+    from concmagic.analysis.wait_chains import longest_chains
 
     if str(outcome.error) == sentences.cell_timed_out(options.timeout):  # else it is the cell's own
-        for sentence in sentences_of(trace):
-            outcome.error.add_note(sentence)
+        for chain in longest_chains(trace):
+            outcome.error.add_note(sentences.still_waiting(tuple(link.values for link in chain.links)))

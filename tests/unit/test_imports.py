@@ -17,7 +17,12 @@ SEES = {
     "cell": HARMLESS,
     "options": HARMLESS,
     "errors": HARMLESS,
-    "sentences": ("model.interval", "model.reasons", "model.trace"),  # what is put into words
+    "sentences": (
+        "model.findings",
+        "model.interval",
+        "model.reasons",
+        "model.trace",
+    ),  # what is put into words
     "interpreter": ("bounded", "clock", *HARMLESS),
     "importing": (
         "_version",

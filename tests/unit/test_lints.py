@@ -10,6 +10,7 @@ from tests.trace_text import MS, trace_from_text
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import LINTS, Lint, find
 from concmagic.analysis.metrics import Metrics, compute
+from concmagic.model.findings import BusyMachine
 from concmagic.model.trace import Job, State, StateInterval, Trace, Track
 
 
@@ -123,8 +124,10 @@ def test_a_failing_lint_costs_only_itself() -> None:
         raise ZeroDivisionError("oops")
 
     trace = trace_from_text(BLOCKED)
-    findings = find(trace, compute(trace), lints=(Lint("bad", "", fails), *LINTS))
+    findings = find(trace, compute(trace), lints=(Lint("bad", fails), *LINTS))
     assert {one.lint for one in findings} == {"bad", "blocked-event-loop"}
+    said = [one.message for one in findings if one.lint == "bad"]
+    assert said == ["The check bad failed (ZeroDivisionError: oops)."]
 
 
 def test_a_disabled_lint_is_not_asked() -> None:
@@ -134,10 +137,12 @@ def test_a_disabled_lint_is_not_asked() -> None:
 
 def test_warnings_stand_before_notes_and_by_cost() -> None:
     def costs(*seconds: float) -> Iterator[Finding]:
-        return iter([Finding("", "warning", str(each), cost_s=each) for each in seconds])
+        return iter(
+            [Finding("", "warning", BusyMachine(round(each * 1e9), 10**9), cost_s=each) for each in seconds]
+        )
 
     trace = replace(trace_from_text("a  R"), wall_ns=1000 * MS)
-    lint = Lint("x", "", lambda trace, metrics: costs(0.02, 0.3, 0.9))
+    lint = Lint("x", lambda trace, metrics: costs(0.02, 0.3, 0.9))
     findings = find(trace, compute(trace), lints=(lint,))
     assert [(one.severity, one.cost_s) for one in findings] == [
         ("warning", 0.9),

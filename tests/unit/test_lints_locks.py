@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from tests.trace_text import MS
 
+from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.lock_waits import wait_by_lock
 from concmagic.analysis.metrics import compute
-from concmagic.analysis.wait_chains import sentences_of
+from concmagic.analysis.wait_chains import longest_chains
 from concmagic.model.cover import cover
 from concmagic.model.trace import Build, Facts, Resource, State, StateInterval, Trace, Track
 
@@ -141,8 +142,8 @@ def test_different_locks_are_no_convoy() -> None:
 def test_waits_are_summed_by_lock() -> None:
     trace = of_threads(a=[*turns("left held by b"), (390, 395, "Lock", "right", 9)], b=turns("left"))
     left, right = wait_by_lock(trace)
-    assert (left.name, len(left.waits)) == ("left", 20)
-    assert (right.name, len(right.waits)) == ("right", 1)
+    assert (left.lock and left.lock.name, len(left.waits)) == ("left", 20)
+    assert (right.lock and right.lock.name, len(right.waits)) == ("right", 1)
 
 
 FIRST: Wait = (20, 400, "Lock", "b held by second", 9)
@@ -215,5 +216,6 @@ def test_threads_in_a_deadlock_are_told_apart_whatever_they_are_called(names: tu
 
 def test_who_waited_is_said_on_the_error() -> None:
     trace = of_threads("raised TimeoutError", first=[FIRST], second=[SECOND])
-    (said,) = sentences_of(trace)
+    (chain,) = longest_chains(trace)
+    said = sentences.still_waiting(tuple(link.values for link in chain.links))
     assert "first waits for Lock b, held by second (line 9)" in said

@@ -9,6 +9,7 @@ import pytest
 from tests.trace_text import trace_from_text
 
 from concmagic.analysis.metrics import compute
+from concmagic.model.findings import Named
 from concmagic.model.state_columns import StateColumns, columns_of
 from concmagic.model.trace import Facts, Flow, Job, State, StateInterval, Trace, Track
 from concmagic.renderers import payload_flows
@@ -159,7 +160,7 @@ def test_a_stack_of_tracks_shows_how_many_are_there() -> None:
 
 
 def words_of(*tracks: Track) -> StateWords:
-    return StateWords(Trace("drawn", "threads", 9, tracks))
+    return StateWords(Named.of(Trace("drawn", "threads", 9, tracks)))
 
 
 def test_labels_get_shorter() -> None:

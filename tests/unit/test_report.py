@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trace_text import trace_from_text
+from tests.trace_text import MS, trace_from_text
 
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.headline import headline
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
+from concmagic.model.findings import BusyMachine, ChildDied
 from concmagic.model.trace import Cost, Hidden, Job, State, Trace
 from concmagic.report import Report
 from concmagic.report_builder import build_report
@@ -52,9 +53,11 @@ def test_a_loop_blocked_in_several_places_is_the_headline_though_none_of_them_is
 def test_a_note_is_the_headline_only_where_there_is_no_warning() -> None:
     trace = trace_from_text("a  RWWWWWWWWR", host="a")
     metrics = compute(trace)
-    note = Finding("busy-machine", "note", "others had the cores", cost_s=trace.wall_s / 2)
-    died = Finding("child-died", "warning", "a process was killed")
-    assert headline(trace, metrics, (note,)) == "others had the cores"
+    note = Finding("busy-machine", "note", BusyMachine(5 * MS, 10 * MS), cost_s=trace.wall_s / 2)
+    died = Finding(
+        "child-died", "warning", ChildDied("worker", "killed by SIGKILL", "", "", is_command=False)
+    )
+    assert headline(trace, metrics, (note,)).startswith("For 5 of 10 ms a core was wanted and not had")
     assert headline(trace, metrics, (died, note)).startswith("8 of 10 ms went into")
 
 

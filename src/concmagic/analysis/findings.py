@@ -1,9 +1,11 @@
-"""A Finding: one sentence with its numbers, its place and what it cost."""
+"""A Finding: what a lint found, with its numbers, its place and what it cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from concmagic.model.findings import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +14,23 @@ class Finding:
 
     lint: str  # its kebab name
     severity: Literal["warning", "note"]
-    message: str  # this case, in a sentence
-    hint: str = ""  # what would help
+    values: Values  # what its sentences say
     cost_s: float = 0.0  # seconds of wall time
     tracks: tuple[int, ...] = ()
     start_ns: int = 0
     end_ns: int = 0
     line: int = 0
+
+    @property
+    def message(self) -> str:
+        """This case, in a sentence."""
+        from concmagic.sentences.findings import message_of
+
+        return message_of(self.values)
+
+    @property
+    def hint(self) -> str:
+        """What would help, in a sentence; "" if nothing general does."""
+        from concmagic.sentences.findings import hint_of
+
+        return hint_of(self.values)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from concmagic import sentences
 from concmagic.analysis.await_sites import Sites, sites
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import common, total, union
 from concmagic.analysis.lint_loop import FLOOR_NS
 from concmagic.analysis.metrics import Metrics
+from concmagic.model.findings import SequentialAwaits
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
@@ -39,12 +39,10 @@ def _of(trace: Trace, track: Track, group: Sites) -> Finding | None:
     saved = took - max(elements)
     if saved < FLOOR_NS or _accompanied(trace, track, waits) > ALONE_SHARE * took:
         return None  # others used the time: it was shared out on purpose, or is not lost
-    where = sentences.place("", group.line)
     return Finding(
         lint="sequential-awaits",
         severity="warning",
-        message=sentences.sequential_awaits(len(elements), group.what, where, took, saved),
-        hint=sentences.sequential_awaits_hint(group.what, group.in_loop),
+        values=SequentialAwaits(len(elements), group.what, group.line, took, saved, group.in_loop),
         cost_s=saved / 1e9,
         tracks=(track.id,),
         start_ns=waits[0].start_ns,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
+from concmagic.model.findings import LeftRunning, ThreadDied
 from concmagic.model.reasons import IDLE
 from concmagic.model.trace import Trace, Track
-
-_MOST_NAMES = 3
 
 
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -21,8 +19,7 @@ def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         yield Finding(
             lint="left-running",
             severity="note",
-            message=sentences.left_running([track.name for track in left], _MOST_NAMES),
-            hint=sentences.LEFT_RUNNING_HINT,
+            values=LeftRunning(tuple(track.name for track in left)),
             tracks=tuple(track.id for track in left),
             start_ns=min(track.start_ns for track in left),
             end_ns=trace.wall_ns,
@@ -42,10 +39,7 @@ def exception_in_thread(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             yield Finding(
                 lint="exception-in-thread",
                 severity="warning",
-                message=sentences.exception_in_thread(
-                    track.name, track.outcome_detail or track.outcome, sentences.way_to(track.traceback)
-                ),
-                hint=sentences.EXCEPTION_IN_THREAD_HINT,
+                values=ThreadDied(track.name, track.outcome_detail or track.outcome, track.traceback),
                 tracks=(track.id,),
                 start_ns=track.start_ns,
                 end_ns=track.end_ns or trace.wall_ns,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.switches import is_gil_wait
+from concmagic.model.findings import GilHeld
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
 SHORTEST_NS = 20_000_000  # four switch intervals: being shorter off its core happens to every holder
@@ -47,14 +47,10 @@ def _finding(
     inside = [one for one in waits if common([_pair(one)], pairs)]
     worst = max(inside, key=lambda one: total(common([_pair(one)], pairs)))
     kept = [number for number, of_other in wanted.items() if number != track.id and common(of_other, pairs)]
-    place = sentences.place(worst.file, worst.line) if worst.line else ""
     return Finding(
         lint="gil-held-while-waiting",
         severity="warning",
-        message=sentences.gil_held_while_waiting(
-            track.name, worst.reason, place, lasted, trace.wall_ns, len(kept)
-        ),
-        hint=sentences.GIL_HELD_HINT,
+        values=GilHeld(track.name, worst.reason, worst.file, worst.line, lasted, trace.wall_ns, len(kept)),
         cost_s=lasted / 1e9,
         tracks=(track.id, *kept),
         start_ns=pairs[0][0],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import total, union
 from concmagic.analysis.lock_waits import LockUse, wait_by_lock
 from concmagic.analysis.metrics import Metrics
+from concmagic.model.findings import LockConvoy
 from concmagic.model.trace import Trace
 
 CONVOY_SHARE = 0.2  # of the cell in which somebody must have waited for the lock
@@ -32,10 +32,16 @@ def lock_convoy(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         yield Finding(
             lint="lock-convoy",
             severity="warning",
-            message=sentences.lock_convoy(
-                _label(use), len(often), len(use.waits), waited, contended, trace.wall_ns
+            values=LockConvoy(
+                use.lock,
+                use.file,
+                use.line,
+                threads=len(often),
+                waits=len(use.waits),
+                wait_ns=waited,
+                contended_ns=contended,
+                wall_ns=trace.wall_ns,
             ),
-            hint=sentences.CONVOY_HINT,
             cost_s=min(waited / len(often), contended) / 1e9,
             tracks=tuple(often),
             start_ns=pairs[0][0],
@@ -54,7 +60,3 @@ def _one_by_one(use: LockUse, trace: Trace) -> bool:
     ends = [one.end_ns for _, one in use.waits]
     many = len({track for track, _ in use.waits}) >= CONVOY_WAITS
     return many and max(ends) - min(ends) >= CONVOY_SHARE * trace.wall_ns
-
-
-def _label(use: LockUse) -> str:
-    return sentences.lock_label(use.name, sentences.place(use.file, use.line) if use.line else "")

@@ -9,12 +9,12 @@ from statistics import median
 
 import numpy as np
 
-from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.rows import runs
 from concmagic.call_lines import call_text
+from concmagic.model.findings import BlockedLoop, LoopHold, Named, SmallBlocks, StarvedTask, Values
 from concmagic.model.state_columns import columns_of
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
@@ -27,7 +27,6 @@ STARVED_SHARE = 0.5  # of its life that a starved task is ready and kept waiting
 STARVED_TIMES = 3  # as long as the others are
 
 _ON_THE_LOOP = (State.RUNNING, State.BLOCKING, State.UNKNOWN)
-_MOST_NAMES = 3
 
 Place = tuple[str, str, int, int, int]  # blocking call, file, line, process, thread of the loop
 
@@ -61,7 +60,7 @@ def long_step_ns(trace: Trace) -> int:
 
 def blocked_event_loop(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A task held the loop while others were ready. Not when nobody was: then nothing was lost."""
-    for place, holds in _by_place(_steps(trace, long_step_ns(trace))).items():
+    for holds in _by_place(_steps(trace, long_step_ns(trace))):
         victims = _victims(trace, holds)
         lost = union(pair for pairs in victims.values() for pair in pairs)
         if not lost:
@@ -69,15 +68,10 @@ def blocked_event_loop(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         most = count_at_once((pair for pairs in victims.values() for pair in pairs), trace.wall_ns).peak
         worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
         held = total(union(hold.pair for hold in holds))
-        what, where = _what(trace, worst), _where(worst.worst)
-        who = _names(trace, victims)
-        yield _finding(
-            "blocked-event-loop",
-            sentences.blocked_loop(held, trace.wall_ns, what, where, len(holds), most, who),
-            sentences.blocked_loop_hint(place[0]),
-            total(lost),
-            holds,
+        values = BlockedLoop(
+            held, trace.wall_ns, _loop_hold(trace, worst), len(holds), most, _names(trace, victims)
         )
+        yield _finding("blocked-event-loop", values, total(lost), holds)
 
 
 def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -90,7 +84,7 @@ def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         and hold.worst.state is State.BLOCKING  # short steps that compute are what a loop is for
         and hold.worst.length_ns >= SMALL_BLOCK_NS
     ]
-    for place, holds in _by_place(short).items():
+    for holds in _by_place(short):
         if len(holds) < MANY:
             continue
         victims = _victims(trace, holds)
@@ -98,14 +92,10 @@ def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if total(lost) < limit:  # together they kept nobody for as long as one long step would
             continue
         held = total(union(hold.pair for hold in holds))
-        what, where = _what(trace, holds[0]), _where(holds[0].worst)
-        yield _finding(
-            "many-small-blocks",
-            sentences.small_blocks(len(holds), what, where, held, trace.wall_ns, _names(trace, victims)),
-            sentences.blocked_loop_hint(place[0]),
-            total(lost),
-            holds,
+        values = SmallBlocks(
+            held, trace.wall_ns, _loop_hold(trace, holds[0]), len(holds), _names(trace, victims)
         )
+        yield _finding("many-small-blocks", values, total(lost), holds)
 
 
 def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -126,21 +116,19 @@ def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
                 yield Finding(
                     lint="starved-task",
                     severity="note",
-                    message=sentences.starved(track.name, ready, life),
-                    hint=sentences.STARVED_HINT,
+                    values=StarvedTask(track.name, ready, life),
                     tracks=(track.id,),
                     start_ns=track.start_ns,
                     end_ns=track.start_ns + life,
                 )
 
 
-def _finding(lint: str, message: str, hint: str, cost_ns: int, holds: Sequence[Hold]) -> Finding:
+def _finding(lint: str, values: Values, cost_ns: int, holds: Sequence[Hold]) -> Finding:
     worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
     return Finding(
         lint=lint,
         severity="warning",
-        message=message,
-        hint=hint,
+        values=values,
         cost_s=cost_ns / 1e9,
         tracks=tuple(sorted({hold.track.id for hold in holds})),
         start_ns=worst.worst.start_ns,
@@ -149,24 +137,18 @@ def _finding(lint: str, message: str, hint: str, cost_ns: int, holds: Sequence[H
     )
 
 
-def _what(trace: Trace, hold: Hold) -> str:
+def _loop_hold(trace: Trace, hold: Hold) -> LoopHold:
     one = hold.worst
-    if one.state is not State.BLOCKING:
-        return sentences.computing_in(hold.track.name)
-    quoted = call_text(trace.source, one.line, one.reason) if not one.file else ""
-    detail = sentences.StateWords(trace).detail(one)
-    return " ".join(filter(None, (quoted or one.reason, f"({detail})" if detail else "")))
+    quoted = one.state is State.BLOCKING and not one.file
+    call = call_text(trace.source, one.line, one.reason) if quoted else ""
+    return LoopHold(hold.track.name, one, call, Named.of(trace))
 
 
-def _where(one: StateInterval) -> str:
-    return sentences.place(one.file, one.line) if one.line else ""
-
-
-def _names(trace: Trace, victims: dict[int, list[Pair]]) -> str:
+def _names(trace: Trace, victims: dict[int, list[Pair]]) -> tuple[str, ...]:
     """Who was kept waiting, longest first."""
     order = sorted(victims, key=lambda number: -total(victims[number]))
     known = {track.id: track.name for track in trace.tracks}
-    return sentences.names([known[number] for number in order], _MOST_NAMES)
+    return tuple(known[number] for number in order)
 
 
 def _steps(trace: Trace, shortest_ns: int) -> Iterator[Hold]:
@@ -198,11 +180,11 @@ def _kind(one: StateInterval) -> tuple[State, str, str, int]:
     return State.RUNNING, "", "", 0
 
 
-def _by_place(holds: Iterable[Hold]) -> dict[Place, list[Hold]]:
+def _by_place(holds: Iterable[Hold]) -> list[list[Hold]]:
     found: dict[Place, list[Hold]] = defaultdict(list)
     for hold in holds:
         found[hold.place].append(hold)
-    return found
+    return list(found.values())
 
 
 def _by_loop(trace: Trace) -> dict[tuple[int, int], list[Track]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from concmagic import sentences
 from concmagic.analysis import work
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, meets, total, union
 from concmagic.analysis.metrics import Metrics
+from concmagic.model.findings import BusyMachine
 from concmagic.model.trace import State, Trace, Track
 
 SHORTEST_NS = 100_000_000  # of a shorter cell a single time slice of another program is a large part
@@ -35,8 +35,7 @@ def busy_machine(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     yield Finding(
         lint="busy-machine",
         severity="note",
-        message=sentences.busy_machine(total(lost), trace.wall_ns),
-        hint=sentences.BUSY_MACHINE_HINT,
+        values=BusyMachine(total(lost), trace.wall_ns),
         cost_s=total(lost) / 1e9,
         tracks=tuple(track.id for track in leaves if meets(_without_core(track), lost)),
         start_ns=lost[0][0],

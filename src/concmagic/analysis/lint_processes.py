@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.work import end_of
+from concmagic.model.findings import (
+    ChildDied,
+    CopiesChanged,
+    ForkWithThreads,
+    PoolOverhead,
+    SmallProcesses,
+)
 from concmagic.model.trace import Job, State, Trace, Track
 
 OVERHEAD_SHARE = (
@@ -19,7 +26,6 @@ MANY_JOBS = 32  # from here on larger chunks would save pickling
 PICKLING_SHARE = 0.5  # of the overhead: then it is the data that costs
 _POOL_ENDS = ("killed by SIGTERM",)  # what a pool does to its own workers when it is left
 _PICKLING = ("pickling", "unpickling")
-_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +56,15 @@ def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         yield Finding(
             lint="pool-overhead",
             severity="warning",
-            message=sentences.pool_overhead(
-                len(pool.workers), pool.start_ns, pool.pickling_ns, pool.job_count, pool.work_ns, pool.span_ns
+            values=PoolOverhead(
+                len(pool.workers),
+                pool.start_ns,
+                pool.pickling_ns,
+                pool.job_count,
+                pool.work_ns,
+                pool.span_ns,
+                _costly(pool),
             ),
-            hint=_hint(pool),
             cost_s=min(lost, overhead) / 1e9,
             tracks=tuple(track.id for track in pool.workers),
             start_ns=min(track.start_ns for track in pool.workers),
@@ -61,10 +72,11 @@ def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     yield from _hello_process(trace)
 
 
-def _hint(pool: _Pool) -> str:
+def _costly(pool: _Pool) -> Literal["start", "data", "many"]:
+    """What of a pool cost most: starting it, the data that is sent, or sending it in many jobs."""
     if pool.pickling_ns >= PICKLING_SHARE * (pool.start_ns + pool.pickling_ns):
-        return sentences.SEND_LARGER_CHUNKS if pool.job_count >= MANY_JOBS else sentences.SEND_LESS
-    return sentences.KEEP_THE_POOL
+        return "many" if pool.job_count >= MANY_JOBS else "data"
+    return "start"
 
 
 def _hello_process(trace: Trace) -> Iterator[Finding]:
@@ -85,8 +97,7 @@ def _hello_process(trace: Trace) -> Iterator[Finding]:
     yield Finding(
         lint="pool-overhead",
         severity="note",
-        message=sentences.hello_process(len(small), start, sum(work for _, _, work in small)),
-        hint=sentences.HELLO_PROCESS_HINT,
+        values=SmallProcesses(len(small), start, sum(work for _, _, work in small)),
         cost_s=0.0,
         tracks=tuple(track.id for track, _, _ in small),
         start_ns=min(track.start_ns for track, _, _ in small),
@@ -161,8 +172,7 @@ def copies_changed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     yield Finding(
         lint="copies-changed",
         severity="warning",
-        message=sentences.copies_changed(sorted(by_name), len(changed_by), _MOST_NAMES),
-        hint=sentences.COPIES_CHANGED_HINT,
+        values=CopiesChanged(tuple(sorted(by_name)), len(changed_by)),
         tracks=tuple(changed_by),
         start_ns=min(track.start_ns for track in changed_by.values()),
     )
@@ -181,10 +191,7 @@ def fork_with_threads(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             yield Finding(
                 lint="fork-with-threads",
                 severity="warning",
-                message=sentences.fork_with_threads(
-                    child.name, [track.name for track in beside], _MOST_NAMES
-                ),
-                hint=sentences.FORK_WITH_THREADS_HINT,
+                values=ForkWithThreads(child.name, tuple(track.name for track in beside)),
                 tracks=(child.id, *(track.id for track in beside)),
                 start_ns=child.start_ns,
             )
@@ -226,10 +233,13 @@ def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             yield Finding(
                 lint="child-died",
                 severity="note" if is_answer else "warning",
-                message=sentences.child_died(
-                    track.name, track.outcome, track.outcome_detail, _last_job(trace, tracks, track)
+                values=ChildDied(
+                    track.name,
+                    track.outcome,
+                    track.outcome_detail,
+                    _last_job(trace, tracks, track),
+                    is_command=track.start_method == "subprocess",
                 ),
-                hint=sentences.child_died_hint(track.outcome, is_command=track.start_method == "subprocess"),
                 tracks=(track.id,),
                 start_ns=track.start_ns,
                 end_ns=track.end_ns or trace.wall_ns,

@@ -6,10 +6,10 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
-from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.call_lines import parsed
+from concmagic.model.findings import NeverAwaited, NeverRetrieved
 from concmagic.model.trace import Trace
 
 
@@ -21,8 +21,7 @@ def never_awaited(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         yield Finding(
             lint="never-awaited",
             severity="warning",
-            message=sentences.never_awaited(name, how_many, sentences.place("", line) if line else ""),
-            hint=sentences.never_awaited_hint(name),
+            values=NeverAwaited(name, how_many, line),
             line=line,
         )
 
@@ -38,8 +37,7 @@ def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Findin
         yield Finding(
             lint="exception-never-retrieved",
             severity="warning",
-            message=sentences.never_retrieved(track.name, track.outcome_detail or track.outcome),
-            hint=sentences.NEVER_RETRIEVED_HINT,
+            values=NeverRetrieved(track.name, track.outcome_detail or track.outcome),
             tracks=(track.id,),
             start_ns=track.start_ns,
             end_ns=trace.wall_ns if track.end_ns is None else track.end_ns,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 
-from concmagic import sentences
 from concmagic.analysis import work
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.switches import is_gil_wait
+from concmagic.model.findings import FewCores, GilBound, Oversubscribed, UnevenWork
 from concmagic.model.trace import State, Trace, Track
 
 SHORTEST_NS = 100_000_000  # of a shorter cell starting a process would take the most part
@@ -44,10 +45,9 @@ def gil_bound(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         yield Finding(
             lint="gil-bound",
             severity="warning",
-            message=sentences.gil_bound(
-                len(threads), contended, trace.wall_ns, metrics.parallelism, metrics.cores
+            values=GilBound(
+                len(threads), contended, trace.wall_ns, metrics.parallelism, metrics.cores, saved
             ),
-            hint=sentences.gil_bound_hint(saved),
             cost_s=saved / 1e9,
             tracks=tuple(track.id for track in threads),
             start_ns=waited[0][0],
@@ -81,15 +81,17 @@ def few_cores(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     lost = float((lengths * (1 - cores / np.maximum(at_once.values, 1)))[over].sum())
     if lost < SAVING_SHARE * trace.wall_ns:
         return
-    # A child's main thread is what its process computes with.
-    kinds: set[str] = {"process" if track.native_id == track.pid else track.kind for track in workers}
+    kinds = {_machine_kind(track) for track in workers}
     yield Finding(
         lint="few-cores",
         severity="warning",
-        message=sentences.few_cores(
-            at_once.peak, _kind_words(kinds), cores, float(lengths[over].sum()), trace.wall_ns
+        values=FewCores(
+            at_once.peak,
+            kinds.pop() if len(kinds) == 1 else "worker",
+            cores,
+            float(lengths[over].sum()),
+            trace.wall_ns,
         ),
-        hint=sentences.FEW_CORES_HINT,
         cost_s=lost / 1e9,
         tracks=tuple(track.id for track in workers),
         start_ns=int(at_once.times_ns[over][0]),
@@ -118,8 +120,7 @@ def uneven_work(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         yield Finding(
             lint="uneven-work",
             severity="note",
-            message=sentences.uneven_work(last.name, total(alone), trace.wall_ns, len(workers)),
-            hint=sentences.UNEVEN_WORK_HINT,
+            values=UnevenWork(last.name, total(alone), trace.wall_ns, len(workers)),
             cost_s=total(alone) * (1 - 1 / min(len(workers), trace.build.cores)) / 1e9,
             tracks=(last_id,),
             start_ns=before,
@@ -140,8 +141,7 @@ def oversubscribed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     yield Finding(
         lint="oversubscribed",
         severity="note",
-        message=sentences.oversubscribed(metrics.native_threads, at_once, cores),
-        hint=sentences.OVERSUBSCRIBED_HINT,
+        values=Oversubscribed(metrics.native_threads, at_once, cores),
         tracks=tuple(track.id for track in workers),
     )
 
@@ -231,5 +231,6 @@ def _used(track: Track) -> int:
     return running if track.cpu_ns is None else min(track.cpu_ns, running)
 
 
-def _kind_words(kinds: set[str]) -> str:
-    return {"process": "processes", "thread": "threads"}[kinds.pop()] if len(kinds) == 1 else "workers"
+def _machine_kind(track: Track) -> Literal["thread", "process"]:
+    """A child's main thread is its process: what the process computes with."""
+    return "process" if track.kind == "process" or track.native_id == track.pid else "thread"

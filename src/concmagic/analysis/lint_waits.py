@@ -6,12 +6,12 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
-from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import chains
 from concmagic.call_lines import parsed
+from concmagic.model.findings import Capped, Deadlock
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
 CAPPED_SHARE = 0.05  # of the cell that somebody must have queued for
@@ -39,8 +39,7 @@ def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         yield Finding(
             lint="concurrency-capped",
             severity="warning",
-            message=sentences.capped(most, name, sentences.place(file, line), len(queued), total(pairs)),
-            hint=sentences.CAPPED_HINT,
+            values=Capped(most, name, file, line, len(queued), total(pairs)),
             cost_s=total(idle) / 1e9,
             tracks=tuple(track.id for track, _ in queued),
             start_ns=pairs[0][0],
@@ -60,18 +59,16 @@ def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             continue
         told.add(frozenset(chain.cycle))
         links = [link for link in chain.links if link.track in chain.cycle]
-        since = max(link.since_ns for link in links)
-        of_threads = any(track.id in chain.cycle and track.kind == "thread" for track in trace.tracks)
+        since = max(link.values.wait.start_ns for link in links)
         yield Finding(
             lint="deadlock",
             severity="warning",
-            message=sentences.deadlock([link.text for link in links]),
-            hint=sentences.THREADS_DEADLOCK_HINT if of_threads else sentences.DEADLOCK_HINT,
+            values=Deadlock(tuple(link.values for link in links)),
             cost_s=(trace.wall_ns - since) / 1e9,
             tracks=tuple(chain.cycle),
             start_ns=since,
             end_ns=trace.wall_ns,
-            line=next((link.line for link in links), 0),
+            line=next((link.values.wait.line for link in links), 0),
         )
 
 

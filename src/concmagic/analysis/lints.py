@@ -1,15 +1,15 @@
-"""The lints: each looks for one thing that makes a cell slow or wrong, and says it in a sentence.
+"""The lints: each looks for one thing that makes a cell slow or wrong.
 
-To add one: write a function that yields Hits (in a `lint_*.py` beside this file), a sentence in
-`sentences/findings.py`, a row in LINTS, a test that triggers it and a near miss that does not.
+To add one: write a function that yields Findings (in a `lint_*.py` beside this file), the class of its
+values in `model/findings.py`, their sentences in `sentences/findings.py`, a row in LINTS, a test that
+triggers it and a near miss that does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lint_awaits import sequential_awaits
 from concmagic.analysis.lint_ends import exception_in_thread, left_running
@@ -22,6 +22,7 @@ from concmagic.analysis.lint_results import exception_never_retrieved, never_awa
 from concmagic.analysis.lint_threads import few_cores, gil_bound, oversubscribed, uneven_work
 from concmagic.analysis.lint_waits import concurrency_capped, deadlock
 from concmagic.analysis.metrics import Metrics
+from concmagic.model.findings import CheckFailed
 from concmagic.model.trace import Trace
 
 NOTE_SHARE = 0.05  # what costs less of the cell than this is a note
@@ -35,38 +36,32 @@ class Lint:
     """One thing that is looked for."""
 
     name: str  # kebab, switches it off
-    summary: str  # what it means in general
     check: Check
     by_cost: bool = True  # False: it is about a result that may be wrong, whatever it took
 
 
 LINTS = (
-    Lint("blocked-event-loop", sentences.LINT_BLOCKED_EVENT_LOOP, blocked_event_loop),
-    Lint("gil-bound", sentences.LINT_GIL_BOUND, gil_bound),
-    Lint("lock-convoy", sentences.LINT_LOCK_CONVOY, lock_convoy),
-    Lint("gil-held-while-waiting", sentences.LINT_GIL_HELD, gil_held_while_waiting),
-    Lint("few-cores", sentences.LINT_FEW_CORES, few_cores),
-    Lint("uneven-work", sentences.LINT_UNEVEN_WORK, uneven_work),
-    Lint("oversubscribed", sentences.LINT_OVERSUBSCRIBED, oversubscribed),
-    Lint("busy-machine", sentences.LINT_BUSY_MACHINE, busy_machine),
-    Lint("many-small-blocks", sentences.LINT_MANY_SMALL_BLOCKS, many_small_blocks),
-    Lint("sequential-awaits", sentences.LINT_SEQUENTIAL_AWAITS, sequential_awaits),
-    Lint("concurrency-capped", sentences.LINT_CONCURRENCY_CAPPED, concurrency_capped),
-    Lint("never-awaited", sentences.LINT_NEVER_AWAITED, never_awaited, by_cost=False),
-    Lint(
-        "exception-never-retrieved",
-        sentences.LINT_NEVER_RETRIEVED,
-        exception_never_retrieved,
-        by_cost=False,
-    ),
-    Lint("deadlock", sentences.LINT_DEADLOCK, deadlock, by_cost=False),
-    Lint("starved-task", sentences.LINT_STARVED_TASK, starved_task),
-    Lint("left-running", sentences.LINT_LEFT_RUNNING, left_running),
-    Lint("exception-in-thread", sentences.LINT_EXCEPTION_IN_THREAD, exception_in_thread, by_cost=False),
-    Lint("child-died", sentences.LINT_CHILD_DIED, child_died, by_cost=False),
-    Lint("pool-overhead", sentences.LINT_POOL_OVERHEAD, pool_overhead),
-    Lint("copies-changed", sentences.LINT_COPIES_CHANGED, copies_changed, by_cost=False),
-    Lint("fork-with-threads", sentences.LINT_FORK_WITH_THREADS, fork_with_threads, by_cost=False),
+    Lint("blocked-event-loop", blocked_event_loop),
+    Lint("gil-bound", gil_bound),
+    Lint("lock-convoy", lock_convoy),
+    Lint("gil-held-while-waiting", gil_held_while_waiting),
+    Lint("few-cores", few_cores),
+    Lint("uneven-work", uneven_work),
+    Lint("oversubscribed", oversubscribed),
+    Lint("busy-machine", busy_machine),
+    Lint("many-small-blocks", many_small_blocks),
+    Lint("sequential-awaits", sequential_awaits),
+    Lint("concurrency-capped", concurrency_capped),
+    Lint("never-awaited", never_awaited, by_cost=False),
+    Lint("exception-never-retrieved", exception_never_retrieved, by_cost=False),
+    Lint("deadlock", deadlock, by_cost=False),
+    Lint("starved-task", starved_task),
+    Lint("left-running", left_running),
+    Lint("exception-in-thread", exception_in_thread, by_cost=False),
+    Lint("child-died", child_died, by_cost=False),
+    Lint("pool-overhead", pool_overhead),
+    Lint("copies-changed", copies_changed, by_cost=False),
+    Lint("fork-with-threads", fork_with_threads, by_cost=False),
 )
 
 
@@ -81,21 +76,12 @@ def find(
         try:
             found += [_weighed(lint, finding, trace) for finding in lint.check(trace, metrics)]
         except Exception as error:
-            found.append(Finding(lint.name, "note", sentences.lint_failed(lint.name, error)))
+            found.append(Finding(lint.name, "note", CheckFailed(lint.name, type(error).__name__, str(error))))
     return tuple(sorted(found, key=lambda one: (one.severity == "note", -one.cost_s, one.start_ns)))
 
 
 def _weighed(lint: Lint, finding: Finding, trace: Trace) -> Finding:
     """The finding under the lint's name, with the severity that its cost gives it."""
     cheap = finding.cost_s < max(NOTE_S, NOTE_SHARE * trace.wall_s)
-    return Finding(
-        lint.name,
-        "note" if finding.severity == "note" or (lint.by_cost and cheap) else "warning",
-        finding.message,
-        finding.hint,
-        finding.cost_s,
-        finding.tracks,
-        finding.start_ns,
-        finding.end_ns,
-        finding.line,
-    )
+    is_note = finding.severity == "note" or (lint.by_cost and cheap)
+    return replace(finding, lint=lint.name, severity="note" if is_note else "warning")

@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from concmagic import sentences
 from concmagic.model.reasons import OF_LOCKS
-from concmagic.model.trace import State, StateInterval, Trace, Track
+from concmagic.model.trace import Resource, State, StateInterval, Trace, Track
 
 STOPPED_SHARE = 0.05  # a wait that ended in this last part of a stopped cell ended because the cell did …
 STOPPED_NS = 600_000_000  # … which takes no longer than this
@@ -16,10 +15,10 @@ STOPPED_NS = 600_000_000  # … which takes no longer than this
 
 @dataclass(frozen=True, slots=True)
 class LockUse:
-    """All waits for one lock; `name` is "" where the line alone tells it."""
+    """All waits for one lock; where that is not known, all at one line."""
 
     reason: str
-    name: str
+    lock: Resource | None
     file: str
     line: int
     waits: tuple[tuple[int, StateInterval], ...]  # pairs (track, wait)
@@ -27,17 +26,15 @@ class LockUse:
 
 def wait_by_lock(trace: Trace) -> list[LockUse]:
     """Waits of the work's threads by what they were for, the longest sum first."""
-    names = [sentences.resource_words(one) for one in trace.resources]
     found: dict[tuple[str, int, str, int], list[tuple[int, StateInterval]]] = defaultdict(list)
     for track in _threads(trace):
         for one in track.states:
             if _is_lock_wait(one):
-                number = -1 if one.resource is None else one.resource
-                name = names[number] if number >= 0 else ""
-                key = (number, "", 0) if name else (-1, one.file, one.line)
+                lock = _lock_of(trace, one)
+                key = (-1, one.file, one.line) if lock is None else (one.resource or 0, "", 0)
                 found[one.reason, *key].append((track.id, one))
     uses = [
-        LockUse(reason, names[number] if number >= 0 else "", file, line, tuple(waits))
+        LockUse(reason, trace.resources[number] if number >= 0 else None, file, line, tuple(waits))
         for (reason, number, file, line), waits in found.items()
     ]
     return sorted(uses, key=lambda use: -sum(one.length_ns for _, one in use.waits))
@@ -68,8 +65,13 @@ def holders(waits: Mapping[int, StateInterval]) -> dict[int, int | None]:
 
 def _is_told(trace: Trace, one: StateInterval) -> bool:
     """Whether it is known which lock it was, or who had it."""
-    resource = None if one.resource is None else trace.resources[one.resource]
-    return bool(one.holders or one.waits_for or (resource and sentences.resource_words(resource)))
+    return bool(one.holders or one.waits_for or _lock_of(trace, one))
+
+
+def _lock_of(trace: Trace, one: StateInterval) -> Resource | None:
+    """The lock that was waited for, if it has a name or it is known where it was made."""
+    lock = None if one.resource is None else trace.resources[one.resource]
+    return lock if lock is not None and (lock.name or lock.line) else None
 
 
 def _is_lock_wait(one: StateInterval) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concmagic import sentences
 from concmagic.analysis import lock_waits
+from concmagic.model.findings import Named, WaitLink
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
 STOPPED_SHARE = 0.05  # a wait that ended within this last part of the cell ended because the cell did …
@@ -15,12 +15,10 @@ _STOPPED = ("cancelled", "left running", "interrupted", "timed out")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One task or thread, what it waited for, and whom that needs."""
+    """One task or thread that waited, by its track."""
 
     track: int
-    text: str
-    since_ns: int
-    line: int
+    values: WaitLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +38,29 @@ def _of_threads(trace: Trace) -> list[Chain]:
     waits = lock_waits.last_waits(trace)
     next_of = lock_waits.holders(waits)
     threads = {track.id: track for track in trace.tracks if track.kind == "thread"}
-    words = sentences.StateWords(trace)
-    return [_chain(number, threads, waits, next_of, words) for number in waits]
+    named = Named.of(trace)
+    return [_chain(number, threads, waits, next_of, named) for number in waits]
 
 
 def _of_tasks(trace: Trace) -> list[Chain]:
     waits = {track.id: wait for track in trace.tracks if (wait := _last_wait(trace, track)) is not None}
     tasks = {track.id: track for track in trace.tracks if track.kind == "task"}
     next_of = {number: _whom(tasks[number], wait, waits, trace) for number, wait in waits.items()}
-    words = sentences.StateWords(trace)
-    return [_chain(number, tasks, waits, next_of, words) for number in waits]
+    named = Named.of(trace)
+    return [_chain(number, tasks, waits, next_of, named) for number in waits]
 
 
-def sentences_of(trace: Trace) -> list[str]:
-    """Each chain as a sentence, the longest first; those that lie in another are left out."""
+def longest_chains(trace: Trace) -> list[Chain]:
+    """The chains, the longest first; those that lie in another are left out."""
     found = sorted(chains(trace), key=lambda chain: -len(chain.links))
     told: set[int] = set()
-    said = []
+    longest = []
     for chain in found:
         if chain.links[0].track in told:
             continue
         told |= {link.track for link in chain.links}
-        said.append(sentences.still_waiting([link.text for link in chain.links]))
-    return said
+        longest.append(chain)
+    return longest
 
 
 def _last_wait(trace: Trace, track: Track) -> StateInterval | None:
@@ -94,27 +92,17 @@ def _chain(
     tasks: dict[int, Track],
     waits: dict[int, StateInterval],
     next_of: dict[int, int | None],
-    words: sentences.StateWords,
+    named: Named,
 ) -> Chain:
     order: list[int] = []
     number: int | None = first
     while number is not None and number in waits and number not in order:
         order.append(number)
         number = next_of[number]
-    links = tuple(_link(one, tasks, waits[one], next_of[one], words) for one in order)
+    links = tuple(_link(one, tasks, waits[one], next_of[one], named) for one in order)
     return Chain(links, tuple(order[order.index(number) :]) if number in order else ())
 
 
-def _link(
-    number: int, tasks: dict[int, Track], wait: StateInterval, whom: int | None, words: sentences.StateWords
-) -> Link:
+def _link(number: int, tasks: dict[int, Track], wait: StateInterval, whom: int | None, named: Named) -> Link:
     other = tasks[whom].name if whom is not None and whom in tasks else ""
-    what = " ".join(word for word in (wait.reason or "something", words.detail(wait)) if word)
-    if wait.reason == "task" and other:
-        what, other = f"task {other}", ""
-    elif wait.holders or (whom is not None and tasks[number].kind == "thread"):
-        other = ""  # the wait says it already
-    elif other:
-        what, other = f"{what} (task {other})", ""
-    where = sentences.place(wait.file, wait.line) if wait.line else ""
-    return Link(number, sentences.waits_for(tasks[number].name, what, where, other), wait.start_ns, wait.line)
+    return Link(number, WaitLink(tasks[number].name, wait, tasks[number].kind == "thread", other, named))

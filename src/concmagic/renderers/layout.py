@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from concmagic import sentences
+from concmagic.model.findings import Named
 from concmagic.model.state_columns import StateColumns, columns_of
 from concmagic.model.trace import Flow, Job, State, StateInterval, Track
 from concmagic.renderers.lanes import Lane, arrange, visible
@@ -114,7 +115,7 @@ def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SP
     single = columns.only(lane.tracks[0] for lane in lanes if not lane.is_fold)
     resolution = resolution_for(single, wall, most_spans, FINEST_PX * scale.ns_per_pixel)
     jobs = JobLabels(report.trace.jobs, report.trace.tracks)
-    words = sentences.StateWords(report.trace)
+    words = sentences.StateWords(Named.of(report.trace))
     of_single = iter(merge(single, resolution))
     spans = [
         stacked(columns.only(lane.tracks), wall, FOLD_BINS) if lane.is_fold else next(of_single)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concmagic import sentences
+from concmagic.model.findings import Named
 from concmagic.model.state_columns import columns_of
 from concmagic.model.trace import Group
 from concmagic.renderers import schema
@@ -30,7 +31,7 @@ class Packer:
         self.columns = columns_of(report.trace)
         self._groups = {group.track: group for group in report.trace.groups}
         self._jobs = JobLabels(report.trace.jobs, report.trace.tracks)
-        self._words = sentences.StateWords(report.trace)
+        self._words = sentences.StateWords(Named.of(report.trace))
         self._wall = max(report.trace.wall_ns, 1)
         self.unit_ns = 1
         while self._wall / self.unit_ns > 1_000_000:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from concmagic import sentences
+from concmagic.model.findings import Named
 from concmagic.model.trace import State, Trace, Track
 from concmagic.renderers.layout import end_of, labels_of
 from concmagic.renderers.measure import one_line
@@ -113,7 +114,7 @@ def _line(place: tuple[int, int], name: str, order: int) -> Iterator[Event]:
 
 
 def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
-    words = sentences.StateWords(trace)
+    words = sentences.StateWords(Named.of(trace))
     for track in trace.tracks:
         for interval in track.states:
             args = {

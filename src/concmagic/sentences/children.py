@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concmagic.sentences.findings import names
 from concmagic.sentences.numbers import count, duration
 
 
@@ -134,58 +133,6 @@ def child_did_not_answer(name: str) -> str:
     return (
         f"{name} was still running when the cell ended: its calls are here as far as it had handed them over."
     )
-
-
-LINT_POOL_OVERHEAD = (
-    "Starting processes and sending data to them takes time; it pays where the work takes longer."
-)
-LINT_COPIES_CHANGED = (
-    "A child process has a copy of the notebook's variables: what it changes there, nobody else sees."
-)
-LINT_FORK_WITH_THREADS = "A forked child has only one of its parent's threads, and the locks of all of them."
-KEEP_THE_POOL = "Fewer processes, or one pool for several cells, pay the start-up less often; small work is faster without."
-SEND_LESS = "Send less: a file name or a slice instead of the data, or multiprocessing.shared_memory."
-SEND_LARGER_CHUNKS = "Hand out larger pieces: chunksize=… sends many items at once."
-HELLO_PROCESS_HINT = "A process is worth its start-up from some seconds of computing on."
-COPIES_CHANGED_HINT = "Return the value, or share it: multiprocessing.Value, Manager, shared_memory."
-FORK_WITH_THREADS_HINT = (
-    'A lock that one of them held stays locked in the child for ever: use mp.get_context("spawn"), '
-    "or start the processes first."
-)
-
-
-def pool_overhead(
-    workers: int, start_ns: int, pickling_ns: int, jobs: int, work_ns: int, span_ns: int
-) -> str:
-    """A pool that took longer than its jobs."""
-    return (
-        f"{count(workers, 'process', 'processes')} took {duration(start_ns)} to start and "
-        f"{duration(pickling_ns)} to pickle, for {count(jobs, 'job')} of {duration(work_ns)} in all: "
-        f"one after the other, without processes, they would have taken less than these {duration(span_ns)}."
-    )
-
-
-def hello_process(how_many: int, start_ns: int, work_ns: int) -> str:
-    """Processes that did next to nothing."""
-    it = "it" if how_many == 1 else "they"
-    return (
-        f"Starting {count(how_many, 'process', 'processes')} took {duration(start_ns)}; "
-        f"{it} computed for {duration(work_ns)}."
-    )
-
-
-def copies_changed(changed: list[str], processes: int, most: int) -> str:
-    """Children changed what they have copies of."""
-    told = names([f"`{name}`" for name in changed], most)
-    return (
-        f"{told} changed in {count(processes, 'child process', 'child processes')} only: "
-        "the notebook's own did not."
-    )
-
-
-def fork_with_threads(child: str, threads: list[str], most: int) -> str:
-    """A fork beside running threads."""
-    return f"{child} was forked while {names(threads, most)} ran."
 
 
 PARTLY_RUNNING = "running for a part"

@@ -1,52 +1,188 @@
-"""What the lints say."""
+"""What the lints say: of each its sentence, and what would help."""
 
 from __future__ import annotations
 
-from concmagic.sentences.numbers import count, duration
+from typing import TYPE_CHECKING, assert_never
 
-LINT_BLOCKED_EVENT_LOOP = "A task that does not await keeps every other task of its event loop from running."
-LINT_LEFT_RUNNING = "What a cell leaves running goes on behind later cells."
-LINT_EXCEPTION_IN_THREAD = "An exception ends its thread only; the cell does not see it."
-LINT_CHILD_DIED = "A child process that dies takes its result with it."
+from concmagic.sentences.locks import lock_label
+from concmagic.sentences.numbers import count, duration, names, number, of_total
+from concmagic.sentences.picture import place
+from concmagic.sentences.states import StateWords, resource_words
+from concmagic.sentences.threads import way_to
+
+if TYPE_CHECKING:
+    from concmagic.model import findings as of
+
+_MOST_NAMES = 3
+NO_FINDINGS = "The checks found nothing that made this cell slower."
 LEFT_RUNNING_HINT = "Wait for it: await the task, join the thread or process, or leave the pool's with block."
 EXCEPTION_IN_THREAD_HINT = "A thread pool's future.result() would raise it here."
-NO_FINDINGS = "The checks found nothing that made this cell slower."
+GIL_HELD_HINT = (
+    "Code that releases the GIL while it waits (ctypes.CDLL instead of PyDLL, `with nogil:`) lets others run."
+)
+FEW_CORES_HINT = "As many workers as cores would take as long, and less memory."
+UNEVEN_WORK_HINT = "Hand out smaller pieces, the largest first, so that all end together."
+BUSY_MACHINE_HINT = "Other programs had it, or a limit of this kernel's CPU time: on a quiet machine the cell is that much faster."
+OVERSUBSCRIBED_HINT = "One thread per worker, by OMP_NUM_THREADS=1 or threadpoolctl, leaves each a core."
+CONVOY_HINT = "Hold the lock only for what must not be torn apart: compute before, sleep and do I/O after it."
+STARVED_HINT = (
+    "Tasks are served in turn: fewer of them at once, or fewer steps each, lets this one run more often."
+)
+NEVER_RETRIEVED_HINT = "Await the task, or let asyncio.TaskGroup do it: then its exception is raised."
+CAPPED_HINT = "A larger bound lets more wait at once, if the other side can take it."
+DEADLOCK_HINT = "Take locks in the same order everywhere, and let no task await one that awaits it."
+THREADS_DEADLOCK_HINT = "Take locks in the same order everywhere, or give acquire a timeout."
+KEEP_THE_POOL = "Fewer processes, or one pool for several cells, pay the start-up less often; small work is faster without."
+SEND_LESS = "Send less: a file name or a slice instead of the data, or multiprocessing.shared_memory."
+SEND_LARGER_CHUNKS = "Hand out larger pieces: chunksize=… sends many items at once."
+HELLO_PROCESS_HINT = "A process is worth its start-up from some seconds of computing on."
+COPIES_CHANGED_HINT = "Return the value, or share it: multiprocessing.Value, Manager, shared_memory."
+FORK_WITH_THREADS_HINT = (
+    'A lock that one of them held stays locked in the child for ever: use mp.get_context("spawn"), '
+    "or start the processes first."
+)
 
 
-def lint_failed(name: str, error: BaseException) -> str:
+def message_of(found: of.Values) -> str:
+    """What was found, in a sentence."""
+    from concmagic.model import findings as of
+
+    match found:
+        case of.BlockedLoop():
+            return blocked_loop(found)
+        case of.SmallBlocks():
+            return small_blocks(found)
+        case of.StarvedTask():
+            return starved(found)
+        case of.GilBound():
+            return gil_bound(found)
+        case of.GilHeld():
+            return gil_held_while_waiting(found)
+        case of.LockConvoy():
+            return lock_convoy(found)
+        case of.FewCores():
+            return few_cores(found)
+        case of.UnevenWork():
+            return uneven_work(found)
+        case of.Oversubscribed():
+            return oversubscribed(found)
+        case of.BusyMachine():
+            return busy_machine(found)
+        case of.SequentialAwaits():
+            return sequential_awaits(found)
+        case of.Capped():
+            return capped(found)
+        case of.NeverAwaited():
+            return never_awaited(found)
+        case of.NeverRetrieved():
+            return never_retrieved(found)
+        case of.Deadlock():
+            return deadlock(found)
+        case of.LeftRunning():
+            return left_running(found)
+        case of.ThreadDied():
+            return exception_in_thread(found)
+        case of.ChildDied():
+            return child_died(found)
+        case of.PoolOverhead():
+            return pool_overhead(found)
+        case of.SmallProcesses():
+            return small_processes(found)
+        case of.CopiesChanged():
+            return copies_changed(found)
+        case of.ForkWithThreads():
+            return fork_with_threads(found)
+        case of.CheckFailed():
+            return check_failed(found)
+        case _:
+            assert_never(found)
+
+
+def hint_of(found: of.Values) -> str:
+    """What would help; "" if that is not known."""
+    from concmagic.model import findings as of
+
+    match found:
+        case of.BlockedLoop() | of.SmallBlocks():
+            return blocked_loop_hint(found.hold)
+        case of.GilBound():
+            return gil_bound_hint(found)
+        case of.SequentialAwaits():
+            return sequential_awaits_hint(found)
+        case of.NeverAwaited():
+            return never_awaited_hint(found)
+        case of.Deadlock():
+            return THREADS_DEADLOCK_HINT if any(link.is_thread for link in found.links) else DEADLOCK_HINT
+        case of.ChildDied():
+            return child_died_hint(found)
+        case of.PoolOverhead():
+            return _OF_POOLS[found.costly]
+        case _:
+            return _HINTS.get(type(found).__name__, "")
+
+
+_HINTS = {
+    "StarvedTask": STARVED_HINT,
+    "GilHeld": GIL_HELD_HINT,
+    "LockConvoy": CONVOY_HINT,
+    "FewCores": FEW_CORES_HINT,
+    "UnevenWork": UNEVEN_WORK_HINT,
+    "Oversubscribed": OVERSUBSCRIBED_HINT,
+    "BusyMachine": BUSY_MACHINE_HINT,
+    "Capped": CAPPED_HINT,
+    "NeverRetrieved": NEVER_RETRIEVED_HINT,
+    "LeftRunning": LEFT_RUNNING_HINT,
+    "ThreadDied": EXCEPTION_IN_THREAD_HINT,
+    "SmallProcesses": HELLO_PROCESS_HINT,
+    "CopiesChanged": COPIES_CHANGED_HINT,
+    "ForkWithThreads": FORK_WITH_THREADS_HINT,
+}
+_OF_POOLS = {"start": KEEP_THE_POOL, "data": SEND_LESS, "many": SEND_LARGER_CHUNKS}
+
+
+def check_failed(found: of.CheckFailed) -> str:
     """A check that could not be made."""
-    return f"The check {name} failed ({type(error).__name__}: {error})."
+    return f"The check {found.lint} failed ({found.kind}: {found.text})."
 
 
-def computing_in(name: str) -> str:
-    """What held the loop where it was no blocking call."""
-    return f"a step of {name}"
+def _at(file: str, line: int) -> str:
+    """Where it was, with "at" before it; "" if it is not known."""
+    return f" at {place(file, line)}" if line else ""
 
 
-def blocked_loop(
-    held_ns: int, wall_ns: int, what: str, where: str, times: int, ready: int, who: str = ""
-) -> str:
+def what_held(hold: of.LoopHold) -> str:
+    """What held the loop: a blocking call, or a step that computes."""
+    if hold.state.state.value != "blocking":
+        return f"a step of {hold.task}"
+    detail = StateWords(hold.named).detail(hold.state)
+    return " ".join(filter(None, (hold.call or hold.state.reason, f"({detail})" if detail else "")))
+
+
+def blocked_loop(found: of.BlockedLoop) -> str:
     """The loop was held while others were ready."""
-    at = f" at {where}" if where else ""
-    often = f", {times:,} times," if times > 1 else ""
-    were = "was" if ready == 1 else "were"
+    at = _at(found.hold.state.file, found.hold.state.line)
+    often = f", {found.times:,} times," if found.times > 1 else ""
+    were = "was" if found.ready == 1 else "were"
     return (
-        f"For {of_total(held_ns, wall_ns)} nobody else could run: {what}{at}{often} "
-        f"blocked the loop while {count(ready, 'task')} {were} ready{f' ({who})' if who else ''}."
+        f"For {of_total(found.held_ns, found.wall_ns)} nobody else could run: {what_held(found.hold)}{at}{often} "
+        f"blocked the loop while {count(found.ready, 'task')} {were} ready "
+        f"({names(found.kept_waiting, _MOST_NAMES)})."
     )
 
 
-def blocked_in_places(lost_ns: float, wall_ns: int, places: int, lines: list[int]) -> str:
-    """Several calls held the loop, one after the other."""
-    at = f", at lines {names([str(line) for line in lines], 5)}" if len(lines) > 1 else ""
+def small_blocks(found: of.SmallBlocks) -> str:
+    """Many short blocking calls."""
+    at = _at(found.hold.state.file, found.hold.state.line)
     return (
-        f"For {of_total(lost_ns, wall_ns)} tasks were ready and could not run: "
-        f"{count(places, 'call')} blocked the loop{at}."
+        f"{what_held(found.hold)}{at} blocked the loop {found.times:,} times, together for "
+        f"{of_total(found.held_ns, found.wall_ns)}, while others were ready "
+        f"({names(found.kept_waiting, _MOST_NAMES)})."
     )
 
 
-def blocked_loop_hint(called: str) -> str:
+def blocked_loop_hint(hold: of.LoopHold) -> str:
     """What would help."""
+    called = hold.state.reason if hold.state.state.value == "blocking" else ""
     if called == "time.sleep":
         return "await asyncio.sleep(…) lets the others run meanwhile."
     if called:
@@ -54,40 +190,161 @@ def blocked_loop_hint(called: str) -> str:
     return "Computing belongs into a process, or between awaits: await asyncio.sleep(0) now and then."
 
 
-def of_total(part_ns: float, total_ns: float) -> str:
-    """Write a part of a whole with one unit where both have it: "300 of 352 ms", "1.2 of 6 s"."""
-    part, whole = duration(part_ns), duration(total_ns)
-    number_text, _, unit = part.partition(" ")
-    return f"{number_text} of {whole}" if unit and whole.endswith(f" {unit}") else f"{part} of {whole}"
+def starved(found: of.StarvedTask) -> str:
+    """A task that seldom had its turn."""
+    kept = of_total(found.ready_ns, found.life_ns)
+    return f"{found.name} was ready but not served for {kept} of its life, far longer than the others."
 
 
-def names(all_names: list[str], most: int) -> str:
-    """Write "a", "a and b", "a, b and 3 more"."""
-    if len(all_names) <= most:
-        *first, last = all_names
-        return f"{', '.join(first)} and {last}" if first else last
-    return f"{', '.join(all_names[: most - 1])} and {len(all_names) - most + 1:,} more"
-
-
-def left_running(all_names: list[str], most: int) -> str:
-    """What goes on after the cell."""
-    verb = "is" if len(all_names) == 1 else "are"
-    return f"{names(all_names, most)} {verb} still running after the cell."
-
-
-def exception_in_thread(name: str, error: str, where: str) -> str:
-    """A thread that died of an exception."""
-    at = f" ({where})" if where else ""
+def gil_bound(found: of.GilBound) -> str:
+    """Threads that compute, one at a time."""
     return (
-        f"Thread {name} ended with {error.removeprefix('raised ')}{at}; the cell went on without its result."
+        f"For {of_total(found.contended_ns, found.wall_ns)} threads wanted the GIL while another had it: "
+        f"{count(found.threads, 'thread')} computed, on {number(found.used)} of {count(found.cores, 'core')}."
     )
 
 
-def child_died(name: str, outcome: str, detail: str, job: str = "") -> str:
+def gil_bound_hint(found: of.GilBound) -> str:
+    """What processes might give: an upper bound, from this run's own times."""
+    return (
+        f"%%procs might take up to {duration(found.saved_ns)} less, but for starting the processes, "
+        "if what the work reads can be pickled."
+    )
+
+
+def gil_held_while_waiting(found: of.GilHeld) -> str:
+    """A thread that waited and kept the GIL."""
+    what = (f" ({found.reason})" if found.reason else "") + _at(found.file, found.line)
+    return (
+        f"{found.name} kept the GIL for {of_total(found.kept_ns, found.wall_ns)} while it only waited{what}: "
+        f"{count(found.others, 'thread')} wanted it and could not compute."
+    )
+
+
+def lock_convoy(found: of.LockConvoy) -> str:
+    """Many waits for one lock."""
+    name = resource_words(found.lock) if found.lock else ""
+    label = lock_label(name, place(found.file, found.line) if found.line else "")
+    return (
+        f"For {of_total(found.contended_ns, found.wall_ns)} somebody waited for {label}: "
+        f"{count(found.threads, 'thread')} waited {found.waits:,} times, {duration(found.wait_ns)} in all."
+    )
+
+
+def few_cores(found: of.FewCores) -> str:
+    """More workers that compute than cores."""
+    kind = "processes" if found.kind == "process" else f"{found.kind}s"
+    return (
+        f"For {of_total(found.lasting_ns, found.wall_ns)} more {kind} computed than there are cores: "
+        f"up to {found.workers:,} on the {count(found.cores, 'core')} that this kernel may use."
+    )
+
+
+def uneven_work(found: of.UnevenWork) -> str:
+    """One worker computed long after the others had ended."""
+    return (
+        f"{found.last} computed on its own for {of_total(found.alone_ns, found.wall_ns)}: "
+        f"of {count(found.workers, 'worker')} it was the last to end."
+    )
+
+
+def oversubscribed(found: of.Oversubscribed) -> str:
+    """Libraries' own threads beside workers that fill the cores already."""
+    return (
+        f"Native threads of libraries wanted {number(found.native)} cores beside {number(found.workers)} workers "
+        f"that computed at once, on {count(found.cores, 'core')}."
+    )
+
+
+def busy_machine(found: of.BusyMachine) -> str:
+    """A core was wanted, and the cell itself did not have them all."""
+    return (
+        f"For {of_total(found.lost_ns, found.wall_ns)} a core was wanted and not had, "
+        "although the cell wanted no more cores than there are."
+    )
+
+
+def sequential_awaits(found: of.SequentialAwaits) -> str:
+    """Waits one after the other that need not be."""
+    return (
+        f"{found.times:,} × await {found.call} at {place('', found.line)} waited one after the other, "
+        f"{duration(found.took_ns)} in all: at once they would take about {duration(found.saved_ns)} less."
+    )
+
+
+def sequential_awaits_hint(found: of.SequentialAwaits) -> str:
+    """How to wait at once."""
+    what = f"*({found.call} for …)" if found.in_loop else f"{found.call}, {found.call}, …"
+    return f"await asyncio.gather({what}), or one task each in an asyncio.TaskGroup."
+
+
+def capped(found: of.Capped) -> str:
+    """A semaphore that bounds how many are in flight."""
+    what = f"`{found.name}`" if found.name else "a semaphore"
+    where = place(found.file, found.line)
+    queued = f"{found.queued:,} queued for {duration(found.wait_ns)}"
+    return f"Never more than {found.most:,} in flight: {what}, {where}; {queued}."
+
+
+def never_awaited(found: of.NeverAwaited) -> str:
+    """A coroutine that never ran."""
+    often = f" {found.times:,} times" if found.times > 1 else ""
+    return f"{found.name}() was called{often}{_at('', found.line)} and never awaited: nothing of it ran."
+
+
+def never_awaited_hint(found: of.NeverAwaited) -> str:
+    """What was probably meant."""
+    return f"await {found.name}(…), or asyncio.create_task({found.name}(…)) to let it run beside the rest."
+
+
+def never_retrieved(found: of.NeverRetrieved) -> str:
+    """A task that failed unseen."""
+    error = found.error.removeprefix("raised ")
+    return f"Task {found.name} failed with {error}, and nothing asked for its result."
+
+
+def waits_for(link: of.WaitLink) -> str:
+    """One link of a chain of waits: who waits, for what and whom, and where."""
+    wait = link.wait
+    what = " ".join(
+        word for word in (wait.reason or "something", StateWords(link.named).detail(wait)) if word
+    )
+    if wait.reason == "task" and link.whom:
+        what = f"task {link.whom}"
+    elif link.whom and not wait.holders and not link.is_thread:  # else the wait says it already
+        what = f"{what} (task {link.whom})"
+    where = f" ({place(wait.file, wait.line)})" if wait.line else ""
+    return f"{link.name} waits for {what}{where}"
+
+
+def deadlock(found: of.Deadlock) -> str:
+    """A circle of waits."""
+    return f"Deadlock: {still_waiting(found.links)}"
+
+
+def still_waiting(links: tuple[of.WaitLink, ...]) -> str:
+    """What a task waited for when the time was up, and what that one waited for …"""
+    return f"{', '.join(map(waits_for, links))}."
+
+
+def left_running(found: of.LeftRunning) -> str:
+    """What goes on after the cell."""
+    verb = "is" if len(found.names) == 1 else "are"
+    return f"{names(found.names, _MOST_NAMES)} {verb} still running after the cell."
+
+
+def exception_in_thread(found: of.ThreadDied) -> str:
+    """A thread that died of an exception."""
+    way = way_to(found.traceback)
+    error = found.error.removeprefix("raised ") + (f" ({way})" if way else "")
+    return f"Thread {found.name} ended with {error}; the cell went on without its result."
+
+
+def child_died(found: of.ChildDied) -> str:
     """A child process that did not end well."""
-    how = f"ended with {outcome}" if outcome.startswith("exit code") else f"was {outcome}"
-    at_work = f" while it ran {job}" if job else ""
-    return f"Process {name} {how}{at_work}{f': {detail}' if detail else ''}."
+    how = f"ended with {found.outcome}" if found.outcome.startswith("exit code") else f"was {found.outcome}"
+    at_work = f" while it ran {found.job}" if found.job else ""
+    return f"Process {found.name} {how}{at_work}{f': {found.detail}' if found.detail else ''}."
 
 
 _CRASHED = "It crashed in native code: python -X faulthandler shows where."
@@ -106,6 +363,37 @@ _OF_PYTHON = {
 _OF_COMMANDS = {"exit code 126": "It may not be executed.", "exit code 127": "There is no such command."}
 
 
-def child_died_hint(outcome: str, is_command: bool = False) -> str:
+def child_died_hint(found: of.ChildDied) -> str:
     """The usual cause of this end."""
-    return (_CAUSES | (_OF_COMMANDS if is_command else _OF_PYTHON)).get(outcome, "")
+    return (_CAUSES | (_OF_COMMANDS if found.is_command else _OF_PYTHON)).get(found.outcome, "")
+
+
+def pool_overhead(found: of.PoolOverhead) -> str:
+    """A pool that took longer than its jobs."""
+    return (
+        f"{count(found.workers, 'process', 'processes')} took {duration(found.start_ns)} to start and "
+        f"{duration(found.pickling_ns)} to pickle, for {count(found.jobs, 'job')} of {duration(found.work_ns)} "
+        "in all: one after the other, without processes, they would have taken less than these "
+        f"{duration(found.span_ns)}."
+    )
+
+
+def small_processes(found: of.SmallProcesses) -> str:
+    """Processes that did next to nothing."""
+    it = "it" if found.processes == 1 else "they"
+    return (
+        f"Starting {count(found.processes, 'process', 'processes')} took {duration(found.start_ns)}; "
+        f"{it} computed for {duration(found.work_ns)}."
+    )
+
+
+def copies_changed(found: of.CopiesChanged) -> str:
+    """Children changed what they have copies of."""
+    variables = names([f"`{name}`" for name in found.variables], _MOST_NAMES)
+    where = count(found.processes, "child process", "child processes")
+    return f"{variables} changed in {where} only: the notebook's own did not."
+
+
+def fork_with_threads(found: of.ForkWithThreads) -> str:
+    """A fork beside running threads."""
+    return f"{found.child} was forked while {names(found.threads, _MOST_NAMES)} ran."

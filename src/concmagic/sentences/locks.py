@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concmagic.sentences.findings import of_total
-from concmagic.sentences.numbers import count, duration
+from concmagic.sentences.numbers import count
 
 NO_TOOL_FOR_LOCKS = (
     "Other tools have taken every place in sys.monitoring: which lock a thread waited for is not recorded."
@@ -72,20 +71,3 @@ def waits_for_itself(name: str) -> str:
 def lock_label(name: str, where: str) -> str:
     """How a lock is named in a sentence."""
     return f"`{name}`" if name else f"the lock at {where}" if where else "a lock"
-
-
-LINT_LOCK_CONVOY = "Threads that all need one lock go through it one at a time, however many they are."
-CONVOY_HINT = "Hold the lock only for what must not be torn apart: compute before, sleep and do I/O after it."
-
-
-def lock_convoy(
-    label: str, threads: int, waits: int, wait_ns: float, contended_ns: float, wall_ns: float
-) -> str:
-    """Many waits for one lock."""
-    return (
-        f"For {of_total(contended_ns, wall_ns)} somebody waited for {label}: "
-        f"{count(threads, 'thread')} waited {waits:,} times, {duration(wait_ns)} in all."
-    )
-
-
-THREADS_DEADLOCK_HINT = "Take locks in the same order everywhere, or give acquire a timeout."

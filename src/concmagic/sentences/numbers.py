@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def duration(ns: float) -> str:
@@ -57,6 +58,21 @@ def byte_count(size: int) -> str:
             break
         value, unit = value / 1000, larger
     return f"{_digits(value)} {unit}"
+
+
+def of_total(part_ns: float, total_ns: float) -> str:
+    """Write a part of a whole with one unit where both have it: "300 of 352 ms", "1.2 of 6 s"."""
+    part, whole = duration(part_ns), duration(total_ns)
+    number_text, _, unit = part.partition(" ")
+    return f"{number_text} of {whole}" if unit and whole.endswith(f" {unit}") else f"{part} of {whole}"
+
+
+def names(all_names: Sequence[str], most: int) -> str:
+    """Write "a", "a and b", "a, b and 3 more"."""
+    if len(all_names) <= most:
+        *first, last = all_names
+        return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(all_names[: most - 1])} and {len(all_names) - most + 1:,} more"
 
 
 def _digits(value: float) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isnan
 
-from concmagic.sentences.findings import of_total
-from concmagic.sentences.numbers import count, duration, number, percent
+from concmagic.sentences.numbers import count, duration, names, number, of_total, percent
 from concmagic.sentences.picture import _plural
 from concmagic.sentences.traces import STARTS
 
@@ -105,6 +104,15 @@ def largest_part(part_ns: int, wall_ns: int, words: str, where: str, alone: bool
     if part_ns >= 0.99 * wall_ns:
         return f"All of its {duration(wall_ns)} went into {words}{at}{one_by_one}."
     return f"{_capital(of_total(part_ns, wall_ns))} went into {words}{at}{one_by_one}."
+
+
+def blocked_in_places(lost_ns: float, wall_ns: int, places: int, lines: list[int]) -> str:
+    """Several calls held the loop, one after the other."""
+    at = f", at lines {names([str(line) for line in lines], 5)}" if len(lines) > 1 else ""
+    return (
+        f"For {of_total(lost_ns, wall_ns)} tasks were ready and could not run: "
+        f"{count(places, 'call')} blocked the loop{at}."
+    )
 
 
 def at_most_units(peak: int, kinds: list[str]) -> str:

@@ -24,7 +24,8 @@ from concmagic.sentences.traces import (
 )
 
 if TYPE_CHECKING:
-    from concmagic.model.trace import Facts, Resource, StateInterval, Trace
+    from concmagic.model.findings import Named
+    from concmagic.model.trace import Facts, Resource, StateInterval
 
 
 def resource_words(resource: Resource) -> str:
@@ -36,15 +37,12 @@ def resource_words(resource: Resource) -> str:
 
 
 class StateWords:
-    """The words for the states of one trace."""
+    """The words for states, with the names of one trace."""
 
-    def __init__(self, trace: Trace) -> None:
-        self._resources = trace.resources
-        self._names = {track.id: track.name for track in trace.tracks}
-        self._names |= {-1 - place: name for place, name in enumerate(trace.others)}
-        for group in trace.groups:  # one of many is called as they are, without their number
-            self._names[group.track] = self._names[group.track].partition(" × ")[0]
-        self._tasks = {track.id for track in trace.tracks if track.kind == "task"}
+    def __init__(self, named: Named) -> None:
+        self._resources = named.resources
+        self._names = named.names
+        self._tasks = named.tasks
         self._told: dict[tuple[int, str, str], tuple[Facts, str]] = {}
 
     def name(self, who: int) -> str:

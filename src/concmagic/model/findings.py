@@ -1,0 +1,308 @@
+"""What findings are made of: of each lint the numbers, names and places that its sentences say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from concmagic.model.interval import StateInterval
+from concmagic.model.trace import Function, Resource, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What states refer to by number: tracks by name, which of them are tasks, resources."""
+
+    names: Mapping[int, str]
+    tasks: frozenset[int] = frozenset()
+    resources: tuple[Resource, ...] = ()
+
+    @classmethod
+    def of(cls, trace: Trace) -> Named:
+        """The names of one trace."""
+        names = {track.id: track.name for track in trace.tracks}
+        names |= {-1 - place: name for place, name in enumerate(trace.others)}
+        for group in trace.groups:  # one of many is called as they are, without their number
+            names[group.track] = names[group.track].partition(" × ")[0]
+        tasks = frozenset(track.id for track in trace.tracks if track.kind == "task")
+        return cls(names, tasks, trace.resources)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHold:
+    """What held an event loop: the longest state of a step, and which task's step it was."""
+
+    task: str
+    state: StateInterval
+    call: str  # the call as it stands in the cell; "" if it cannot be found there
+    named: Named
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedLoop:
+    """blocked-event-loop: the loop was held while others were ready."""
+
+    held_ns: int
+    wall_ns: int
+    hold: LoopHold
+    times: int
+    ready: int  # how many at most were ready at once
+    kept_waiting: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SmallBlocks:
+    """many-small-blocks: many short blocking calls at one place."""
+
+    held_ns: int
+    wall_ns: int
+    hold: LoopHold
+    times: int
+    kept_waiting: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StarvedTask:
+    """starved-task: a task that seldom had its turn."""
+
+    name: str
+    ready_ns: int
+    life_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class GilBound:
+    """gil-bound: threads that compute, one at a time."""
+
+    threads: int
+    contended_ns: int
+    wall_ns: int
+    used: float  # cores, on average
+    cores: int
+    saved_ns: float  # by processes, at most
+
+
+@dataclass(frozen=True, slots=True)
+class GilHeld:
+    """gil-held-while-waiting: a thread that waited and kept the GIL."""
+
+    name: str
+    reason: str
+    file: str
+    line: int
+    kept_ns: int
+    wall_ns: int
+    others: int  # threads that wanted it
+
+
+@dataclass(frozen=True, slots=True)
+class LockConvoy:
+    """lock-convoy: many waits for one lock, which is known by itself or by the line of the waits."""
+
+    lock: Resource | None
+    file: str
+    line: int
+    threads: int
+    waits: int
+    wait_ns: int
+    contended_ns: int
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FewCores:
+    """few-cores: more workers that compute than cores."""
+
+    workers: int
+    kind: Literal["thread", "process", "worker"]
+    cores: int
+    lasting_ns: float
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnevenWork:
+    """uneven-work: one worker computed long after the others had ended."""
+
+    last: str
+    alone_ns: int
+    wall_ns: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Oversubscribed:
+    """oversubscribed: libraries' own threads beside workers that fill the cores already."""
+
+    native: float  # cores, on average
+    workers: float  # that computed at once, on average
+    cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class BusyMachine:
+    """busy-machine: a core was wanted, and the cell itself did not have them all."""
+
+    lost_ns: int
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialAwaits:
+    """sequential-awaits: waits one after the other that need not be."""
+
+    times: int
+    call: str
+    line: int
+    took_ns: int
+    saved_ns: int
+    in_loop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """concurrency-capped: a semaphore that bounds how many are in flight."""
+
+    most: int
+    name: str  # of the semaphore; "" is not known
+    file: str
+    line: int
+    queued: int
+    wait_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class NeverAwaited:
+    """never-awaited: a coroutine that never ran."""
+
+    name: str
+    times: int
+    line: int  # 0 is not known
+
+
+@dataclass(frozen=True, slots=True)
+class NeverRetrieved:
+    """exception-never-retrieved: a task that failed unseen."""
+
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitLink:
+    """One task or thread that waits, for what, and whom that needs."""
+
+    name: str
+    wait: StateInterval
+    is_thread: bool
+    whom: str  # the next one in the chain; "" is nobody, or not known
+    named: Named
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlock:
+    """deadlock: a circle of waits."""
+
+    links: tuple[WaitLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftRunning:
+    """left-running: what goes on after the cell."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadDied:
+    """exception-in-thread: a thread that ended by an exception, and the way to where it was raised."""
+
+    name: str
+    error: str
+    traceback: tuple[Function, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDied:
+    """child-died: a child process that did not end well."""
+
+    name: str
+    outcome: str
+    detail: str
+    job: str  # what it was at; "" if nothing
+    is_command: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOverhead:
+    """pool-overhead: a pool that took longer than its jobs."""
+
+    workers: int
+    start_ns: int
+    pickling_ns: int
+    jobs: int
+    work_ns: int
+    span_ns: int
+    costly: Literal["start", "data", "many"]  # its start, the size of what is sent, or the number of jobs
+
+
+@dataclass(frozen=True, slots=True)
+class SmallProcesses:
+    """pool-overhead, too: processes that took longer to start than they computed."""
+
+    processes: int
+    start_ns: int
+    work_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesChanged:
+    """copies-changed: variables that children changed in their copies."""
+
+    variables: tuple[str, ...]
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForkWithThreads:
+    """fork-with-threads: a fork beside running threads."""
+
+    child: str
+    threads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFailed:
+    """Any lint: it could not be asked."""
+
+    lint: str
+    kind: str  # of the exception
+    text: str
+
+
+Values = (
+    BlockedLoop
+    | SmallBlocks
+    | StarvedTask
+    | GilBound
+    | GilHeld
+    | LockConvoy
+    | FewCores
+    | UnevenWork
+    | Oversubscribed
+    | BusyMachine
+    | SequentialAwaits
+    | Capped
+    | NeverAwaited
+    | NeverRetrieved
+    | Deadlock
+    | LeftRunning
+    | ThreadDied
+    | ChildDied
+    | PoolOverhead
+    | SmallProcesses
+    | CopiesChanged
+    | ForkWithThreads
+    | CheckFailed
+)
