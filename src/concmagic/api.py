@@ -61,7 +61,7 @@ class Trace(model.Trace):
 
     def report(self, question: str = "", note: str = "", first: str = "") -> Report:
         """All that the renderers draw."""
-        from concmagic.report_builder import build_report
+        from concmagic.report.builder import build_report
 
         return build_report(self, self.metrics, self.findings, question=question, note=note, first=first)
 

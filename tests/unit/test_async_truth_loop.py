@@ -16,7 +16,7 @@ from concmagic.analysis.metrics import compute
 from concmagic.importing.tasks.step_states import MOST_TOLD
 from concmagic.model.trace import State
 from concmagic.renderers.text import TextRenderer
-from concmagic.report_builder import build_report
+from concmagic.report.builder import build_report
 from concmagic.sentences import duration
 
 

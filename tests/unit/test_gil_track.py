@@ -22,7 +22,7 @@ from concmagic.importing.places import Places
 from concmagic.importing.threads.import_gil import GilEvidence, gil_track
 from concmagic.model.trace import State, StateInterval, Trace, Track
 from concmagic.records.recording import SampleLog
-from concmagic.report_builder import build_report
+from concmagic.report.builder import build_report
 
 CORE, GIL, FUTEX = -1, -3, -4
 

@@ -34,10 +34,8 @@ SEES = {
         "records",
         *HARMLESS,
     ),
-    "analysis": ("call_lines", "model", *HARMLESS),
+    "analysis": ("call_lines", "errors", "model", "sentences.findings"),  # of these only what a finding says
     "report": ("analysis", "model", *HARMLESS),
-    "report_lanes": ("analysis", "model", "report", *HARMLESS),
-    "report_builder": ("analysis", "model", "report", "report_lanes", *HARMLESS),
     "renderers": ("analysis.findings", "model", "report", *HARMLESS),
 }
 # The parts of the package, from what sees none of the others to what sees many: each import goes down.
@@ -50,8 +48,8 @@ LEVELS: tuple[set[str], ...] = (
     {"doctor", "notebook", "options_line", "recording", "importing"},
     {"analysis", "runners"},
     {"awaiting", "report"},
-    {"report_lanes", "renderers"},
-    {"report_builder", "display"},
+    {"renderers"},
+    {"display"},
     {"api"},
     {"pipeline"},
     {"traced_cell"},
@@ -94,6 +92,16 @@ def test_a_stage_sees_only_what_comes_before_it(name: str) -> None:
             assert any(seen == each or f"{seen}.".startswith(f"{each}.") for each in allowed), (
                 f"{module} imports {seen}"
             )
+
+
+def test_the_analysis_finds_values_and_no_words() -> None:
+    """Only a Finding knows where its sentences are made, and asks there when it is asked."""
+    known = {"concmagic.sentences.findings": "concmagic.analysis.findings"}
+    for module in part("analysis"):
+        seen = {name for name in of_ours(module) if name.startswith("concmagic.sentences")}
+        assert not seen or {known.get(name) for name in seen} == {module}, f"{module} imports {seen}"
+        at_start = imported(module, at_start=True)
+        assert not [name for name in at_start if name.startswith("concmagic.sentences")], module
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

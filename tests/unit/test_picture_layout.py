@@ -19,7 +19,7 @@ from concmagic.renderers.measure import columns, fit_columns_middle, fit_middle,
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.scale import tick_label, ticks
 from concmagic.renderers.spans import merge, resolution_for, shares_over, stacked
-from concmagic.report_builder import build_report
+from concmagic.report.builder import build_report
 from concmagic.sentences import StateWords
 from sample_reports import (
     MS,

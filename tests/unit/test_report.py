@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from tests.trace_text import MS, trace_from_text
 
 from concmagic.analysis.findings import Finding
-from concmagic.analysis.headline import headline
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.model.findings import BusyMachine, ChildDied
 from concmagic.model.trace import Cost, Hidden, Job, State, Trace
 from concmagic.report import Report
-from concmagic.report_builder import build_report
+from concmagic.report.builder import build_report
+from concmagic.report.headline import headline
 
 
 def report_of(trace: Trace, note: str = "") -> Report:

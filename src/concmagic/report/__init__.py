@@ -1,4 +1,7 @@
-"""The Report: plain data, all that the renderers draw."""
+"""The Report: plain data, all that the renderers draw; `builder` makes one.
+
+Runs in the kernel, after the cell.
+"""
 
 from __future__ import annotations
 

@@ -7,14 +7,14 @@ from math import isnan
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
-from concmagic.analysis.headline import headline
 from concmagic.analysis.intervals import Steps
 from concmagic.analysis.metrics import Metrics, in_flight_curve
 from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.analysis.path import summarised
 from concmagic.model.trace import State, Trace
 from concmagic.report import BandPart, Chip, Curve, Report, StateTotal
-from concmagic.report_lanes import lane_summaries
+from concmagic.report.headline import headline
+from concmagic.report.lane_summaries import lane_summaries
 
 HIGH_COST = 0.10
 SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to spare
