@@ -12,7 +12,7 @@ from concmagic import sentences
 from concmagic._version import __version__
 from concmagic.interpreter import capabilities
 from concmagic.interpreter.capabilities import Row
-from concmagic.interpreter.capability import Capability
+from concmagic.interpreter.support import Capability
 
 _PACKAGES = ("viztracer", "ipython", "ipykernel", "cloudpickle", "uvloop", "joblib", "loky", "numpy")
 _STYLE = "text-align:left;vertical-align:top"

@@ -62,8 +62,8 @@ WAITS = {
 }
 # Plain `with` on a lock, each with its reason.
 PLAIN_WITH = {
-    "interpreter/lock_words.py: first": "made the line before: nobody else knows it",
-    "interpreter/lock_words.py: second": "made the line before: nobody else knows it",
+    "interpreter/lock_internals.py: first": "made the line before: nobody else knows it",
+    "interpreter/lock_internals.py: second": "made the line before: nobody else knows it",
     "interpreter/thread_internals.py: lock": "made the line before: nobody else knows it",
     "runners/loop_worker.py: self._lock": "two messages at once would be torn; waits as a print does",
 }

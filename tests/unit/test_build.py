@@ -6,18 +6,18 @@ import subprocess
 import sys
 import sysconfig
 
-from concmagic.interpreter import build
+from concmagic.interpreter import support
 
 
 def test_a_free_threaded_build_is_one_whether_or_not_its_gil_is_on() -> None:
-    assert bool(sysconfig.get_config_var("Py_GIL_DISABLED")) == build.FREE_THREADED
+    assert bool(sysconfig.get_config_var("Py_GIL_DISABLED")) == support.FREE_THREADED
 
 
 def test_to_ask_imports_nothing() -> None:
     program = (
         "import sys, typing, concmagic.interpreter; before = set(sys.modules); "
-        "import concmagic.interpreter.build; "
+        "import concmagic.interpreter.support; "
         "print(*sorted(set(sys.modules) - before))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["concmagic.interpreter.build"]
+    assert said.stdout.split() == ["concmagic.interpreter.support"]

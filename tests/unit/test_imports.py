@@ -28,7 +28,7 @@ SEES = {
         "_version",
         "call_lines",
         "code_owner",
-        "interpreter.build",
+        "interpreter.support",
         "interpreter.event_nodes",  # how the bytes of a RawCalls lie
         "model",
         "records",

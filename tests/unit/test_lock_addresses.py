@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from concmagic.interpreter import build, lock_words
+from concmagic.interpreter import lock_internals, support
 
 FUTEX_CALL = {"x86_64": "202", "aarch64": "98"}[os.uname().machine]
 WAIT_S = 20  # only ever reached by a test that fails
 
 
-@pytest.mark.skipif(not lock_words.can_tell(), reason="the address is not the lock's")
+@pytest.mark.skipif(not lock_internals.can_tell(), reason="the address is not the lock's")
 @pytest.mark.parametrize("kind", [threading.Lock, threading.RLock])
 def test_a_thread_waits_at_the_address_that_is_read_off_its_lock(kind: Callable[[], Any]) -> None:
     lock = kind()
@@ -28,12 +28,14 @@ def test_a_thread_waits_at_the_address_that_is_read_off_its_lock(kind: Callable[
         seen = Path(f"/proc/self/task/{waiting.native_id}/syscall")
         found = set()
         limit = time.monotonic() + WAIT_S
-        while lock_words.address_of(lock) not in found and time.monotonic() < limit:  # it is still on its way
+        while (
+            lock_internals.address_of(lock) not in found and time.monotonic() < limit
+        ):  # it is still on its way
             call, *arguments = seen.read_text().split()
             if call == FUTEX_CALL:
                 found.add(int(arguments[0], 16))
             time.sleep(0.001)
-        assert lock_words.address_of(lock) in found
+        assert lock_internals.address_of(lock) in found
     finally:
         lock.release()
         waiting.join()
@@ -41,4 +43,4 @@ def test_a_thread_waits_at_the_address_that_is_read_off_its_lock(kind: Callable[
 
 def test_on_a_free_threaded_build_it_cannot_be_told() -> None:
     """There the word is the lock itself, and who waits sleeps elsewhere."""
-    assert not (build.FREE_THREADED and lock_words.can_tell())
+    assert not (support.FREE_THREADED and lock_internals.can_tell())

@@ -6,7 +6,7 @@ import platform
 import sys
 
 from concmagic._version import __version__
-from concmagic.interpreter.build import runs_without_gil
+from concmagic.interpreter.support import runs_without_gil
 from concmagic.model.trace import Build
 from concmagic.records.recording import Recording
 

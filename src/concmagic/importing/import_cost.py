@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import nan
 
 from concmagic.importing.cell_clock import CellClock
-from concmagic.interpreter import build
+from concmagic.interpreter import support
 from concmagic.model.trace import Cost
 from concmagic.records.recording import ProcessRecord, Recording
 
@@ -35,7 +35,7 @@ def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[st
         sampler_s=recording.samples.cpu_ns / 1e9 if recording.samples is not None else 0.0,
         calls_until_ns=clock.at(min(stops)) if stops else None,
         merged=sum(process.tasks.merged for process in recording.processes if process.tasks is not None),
-        calls_impossible=recording.detail == "auto" and build.FREE_THREADED,
+        calls_impossible=recording.detail == "auto" and support.FREE_THREADED,
         problems=problems,
         steps_without_calls=sum(
             process.calls.left_out for process in recording.processes if process.calls is not None

@@ -31,7 +31,7 @@ from concmagic.importing.threads.import_samples import Holding, Samples, import_
 from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
 from concmagic.importing.threads.import_waits import with_results
 from concmagic.importing.threads.process_joins import process_joins
-from concmagic.interpreter.build import runs_without_gil
+from concmagic.interpreter.support import runs_without_gil
 from concmagic.model.trace import (
     Flights,
     Flow,

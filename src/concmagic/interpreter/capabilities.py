@@ -12,7 +12,7 @@ from typing import NamedTuple
 from concmagic.interpreter import reading
 from concmagic.interpreter.borrowed import TABLE as NAMES
 from concmagic.interpreter.borrowed import Borrowed
-from concmagic.interpreter.capability import Capability
+from concmagic.interpreter.support import Capability
 
 VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14), (3, 15))
 _ALL = ("yes",) * len(VERSIONS)
@@ -42,13 +42,18 @@ class Row(NamedTuple):
 
 TABLE = (
     Row("calls", "viztracer_tracer"),
-    Row("profiles", "thread_profiles", ("yes", "", "", "", "")),
-    Row("monitoring", "tool_numbers", ("", "yes", "yes", "yes", "yes")),
-    Row("with locks", "with_locks", ("samples", "instructions", "instructions", "calls", "calls")),
+    Row("profiles", "profiler_hooks", ("yes", "", "", "", ""), "probe_profiles"),
+    Row("monitoring", "profiler_hooks", ("", "yes", "yes", "yes", "yes"), "probe_monitoring"),
+    Row(
+        "with locks",
+        "lock_internals",
+        ("samples", "instructions", "instructions", "calls", "calls"),
+        "probe_with",
+    ),
     Row("value stack", "value_stack", ("yes", "yes", "yes", "", "")),
-    Row("lock words", "lock_words", ("yes", "yes", "yes", "", "")),
+    Row("lock words", "lock_internals", ("yes", "yes", "yes", "", ""), "probe_words"),
     Row("GIL", "gil", ("search", "search", "offsets", "offsets", "offsets")),
-    Row("frames", "thread_frames"),
+    Row("frames", "frames"),
     Row("threads", "thread_internals"),
     Row("executors", "executor_internals"),
     Row("task steps", "task_steps"),

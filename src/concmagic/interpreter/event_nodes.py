@@ -192,3 +192,21 @@ def free_thread(address: int, node: ThreadNode) -> None:
     let_go.restype, let_go.argtypes = None, (ctypes.c_void_p,)
     let_go(node.name)
     release(address)
+
+
+def forget_ended_threads(head: TracerHead) -> None:
+    """VizTracer keeps a note of every thread it ever met and searches them all for each new one.
+
+    A living thread's note must stay, and what it leads to not be touched: the thread may be
+    about to end, and frees that between any two steps of ours.
+    """
+    kept, address = None, head.threads
+    while address:
+        node = ThreadNode.from_address(address)
+        following = node.next
+        if node.info or kept is None:
+            kept = node
+        else:
+            kept.next = following
+            free_thread(address, node)
+        address = following

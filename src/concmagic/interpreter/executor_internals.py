@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import borrowed, lose
+from concmagic.interpreter.support import Capability, missing
 
 BREAK = "terminate_broken"  # of the manager's class
 # Classes whose `with` block is left only when the workers are done, by module and name. The Pool of

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any
 
-from concmagic.interpreter import exception_table
+from concmagic.interpreter import value_stack
 from concmagic.interpreter import value_stack as stack
-from concmagic.interpreter.lock_words import is_lock
+from concmagic.interpreter.lock_internals import is_lock
 
 _MEMORY = "/proc/self/mem"
 
@@ -55,7 +55,7 @@ class Frames:
         found = []
         while frame is not None and self.can_read:
             first = stack.variables(frame.f_code)
-            kept = exception_table.kept(frame.f_code, frame.f_lasti)
+            kept = value_stack.kept(frame.f_code, frame.f_lasti)
             found += [self._slot(frame, slot) for slot in range(first, first + kept)]
             frame = frame.f_back
         return [address for address in found if address]

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from concmagic.interpreter.capability import Capability, missing
+from concmagic.interpreter.support import Capability, missing
 
 
 def remove(kind: str, name: str) -> None:

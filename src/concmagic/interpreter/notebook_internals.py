@@ -6,8 +6,8 @@ import sys
 from types import CodeType
 from typing import Any
 
-from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import code_of
+from concmagic.interpreter.support import Capability, missing
 
 _RENDER = "_render_traceback_"  # an exception that has it renders itself
 

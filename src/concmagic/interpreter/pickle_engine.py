@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudpickle import cloudpickle as engine
 
-from concmagic.interpreter.capability import Capability, missing
+from concmagic.interpreter.support import Capability, missing
 
 
 def extra_reducers() -> Any:

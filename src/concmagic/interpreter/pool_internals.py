@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from concmagic.bounded import held
-from concmagic.interpreter.capability import Capability, missing
+from concmagic.interpreter.support import Capability, missing
 
 FIRST_WORKERS, MORE_WORKERS = "_repopulate_pool", "_repopulate_pool_static"  # what starts them
 _PATIENCE_S = 1.0

@@ -2,6 +2,8 @@
 
 A child begins in `BaseProcess._bootstrap`. It logs a line just before it calls `run`: by that it is told when
 the target begins, without a frame of ours in what the child prints.
+
+Also cloudpickle's table of reducers, where that is loaded already: nothing is imported for it.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
-from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.reading import borrowed, code_of
+from concmagic.interpreter.support import Capability, missing
 
 # What is replaced, by the name that it has there.
 BOOTSTRAP = "_bootstrap"  # of multiprocessing.process.BaseProcess
@@ -123,3 +125,9 @@ def probe_messages() -> Capability:
         for end in ends:
             end.close()
     return missing(_send_bytes=came == b"probe", _recv_bytes=came == b"probe")
+
+
+def dispatch_table() -> Any:
+    """The table by type of the loaded cloudpickle; None if there is none."""
+    engine = sys.modules.get("cloudpickle.cloudpickle")
+    return getattr(getattr(engine, "Pickler", None), "_dispatch_table", None)

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import users_time
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.loop_handles import handle_maker
-from concmagic.interpreter.task_sleepers import sleeper_noter
+from concmagic.interpreter.loop_handles import handle_maker, sleeper_noter
 from concmagic.interpreter.task_steps import (
     SLEEP_IS_OVER,
     WAKEUP,

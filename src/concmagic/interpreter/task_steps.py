@@ -15,9 +15,9 @@ from types import BuiltinFunctionType, CodeType, FrameType, MethodType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.callback_names import SLEEP_TIMER
-from concmagic.interpreter.capability import Capability, missing
+from concmagic.interpreter.loop_handles import SLEEP_TIMER
 from concmagic.interpreter.reading import code_of
+from concmagic.interpreter.support import Capability, missing
 from concmagic.interpreter.thrown_steps import throws_into
 from concmagic.interpreter.watching import Hook, Identity, Watching
 
@@ -197,13 +197,13 @@ HANDLE_HOOKS: tuple[tuple[type, str, Callable[[Watching, Hook], Hook]], ...] = (
 
 def probe() -> Capability:
     """Whether the steps of tasks can be told from other callbacks, and asyncio's own functions are there."""
-    from concmagic.interpreter import loop_handles, task_sleepers
+    from concmagic.interpreter import loop_handles
 
     return missing(
         TaskStepMethWrapper=step_type() is not _NoSuchCallback,
         _run=_RUN,
         create_task=_CREATE,
-        sleep=task_sleepers.is_known(),
+        sleep=loop_handles.is_known(),
         _set_result_unless_cancelled=SLEEP_IS_OVER,
         Handle=loop_handles.HANDLES_ARE_KNOWN,
         TimerHandle=loop_handles.TIMERS_ARE_KNOWN,

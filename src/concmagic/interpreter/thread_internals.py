@@ -8,8 +8,8 @@ from operator import methodcaller
 from types import CodeType
 from typing import Any
 
-from concmagic.interpreter.capability import Capability, missing
 from concmagic.interpreter.reading import borrowed, code_of
+from concmagic.interpreter.support import Capability, missing
 
 BOOTSTRAP, DELETE = "_bootstrap", "_delete"  # of threading.Thread: its first and its last own function
 MAKE_RLOCK = "_CRLock"  # of threading: what `threading.RLock` calls

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FunctionType, SimpleNamespace
 from typing import Any, Final
 
-from concmagic.interpreter.capability import Capability, missing
+from concmagic.interpreter.support import Capability, missing
 
 # Where the function is that the interpreter calls when such a coroutine is collected.
 WARNER: Final = (warnings, "_warn_unawaited_coroutine")

@@ -1,4 +1,4 @@
-"""The value stack of a frame: what a `with` statement is about to enter, or has entered.
+"""A frame's value stack and its code's exception table: what a `with` statement enters, or has entered.
 
 Up to 3.13 no event tells which lock a `with` takes. It lies on the stack of its frame, in a place that
 follows from the code alone. Where the interpreter's frames do not look as expected nothing is read.
@@ -9,13 +9,57 @@ from __future__ import annotations
 import ctypes
 import dis
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import BuiltinMethodType, CodeType, FrameType, MethodType
 from typing import Any
 
-from concmagic.interpreter import build, exception_table
-from concmagic.interpreter.capability import Capability, unless
+from concmagic.interpreter import support
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.support import Capability, unless
+
+_MORE, _BITS = 0x40, 0x3F
+
+
+def handlers(code: CodeType) -> Iterator[tuple[int, int]]:
+    """Pairs of a handler's offset and the number of values it finds, the exception among them."""
+    for _, _, target, depth, lasti in _entries(code):
+        yield target, depth + lasti + 1
+
+
+def kept(code: CodeType, offset: int) -> int:
+    """How many of the lowest values stay on the stack whatever the instruction at this offset does."""
+    for start, end, _, depth, _ in _entries(code):
+        if start <= offset < end:
+            return depth
+    return 0
+
+
+def has_handler(code: CodeType, place: int) -> bool:
+    """Whether an exception raised there meets an `except`, `finally` or `with`; True where unknown."""
+    parse = borrowed(dis, "_parse_exception_table")
+    if parse is None:
+        return True
+    return any(entry.start <= place < entry.end for entry in parse(code))
+
+
+def _entries(code: CodeType) -> Iterator[tuple[int, int, int, int, int]]:
+    numbers = _numbers(code.co_exceptiontable)
+    for start in numbers:
+        length, target, packed = next(numbers), next(numbers), next(numbers)
+        # The lowest bit says that the place of the failing instruction lies under the exception.
+        yield start * 2, (start + length) * 2, target * 2, packed >> 1, packed & 1
+
+
+def _numbers(table: bytes) -> Iterator[int]:
+    """Numbers of six bits a byte, the highest first; a bit says that more follow."""
+    number = 0
+    for byte in table:
+        number = number << 6 | byte & _BITS
+        if not byte & _MORE:
+            yield number
+            number = 0
+
 
 BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)  # from 3.14 on entering is a call like any other
 WITH_EXCEPT_START = dis.opmap.get("WITH_EXCEPT_START", -1)
@@ -57,7 +101,7 @@ def variables(code: CodeType) -> int:
 def depths(code: CodeType) -> Depths:
     """Of each instruction that can be reached: opcode, depth of the stack before it, the next offset."""
     known: dict[int, int] = {0: 0}
-    for target, found_there in exception_table.handlers(code):
+    for target, found_there in handlers(code):
         known.setdefault(target, found_there)
     found: dict[int, tuple[int, int, int]] = {}
     text, extended = code.co_code, 0
@@ -136,7 +180,7 @@ def owner(function: Any) -> Any:
 
 def can_read() -> bool:
     """Whether frames look as expected here: tried on a frame whose contents are known."""
-    if BEFORE_WITH < 0 or sys.implementation.name != "cpython" or build.FREE_THREADED:
+    if BEFORE_WITH < 0 or sys.implementation.name != "cpython" or support.FREE_THREADED:
         return False  # a free-threaded build's objects have a longer head: another word would be followed
     probe = _Probe()
     try:

@@ -16,21 +16,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import build, thread_profiles, tool_numbers, viztracer_library
+from concmagic.interpreter import profiler_hooks, support, viztracer_library
 from concmagic.interpreter import viztracer_check as layout_check
-from concmagic.interpreter.capability import Capability, unless
 from concmagic.interpreter.event_nodes import (
     ThreadInfo,
-    ThreadNode,
     TracerHead,
+    forget_ended_threads,
     free_buffer,
-    free_thread,
     new_buffer,
     threads_met,
 )
+from concmagic.interpreter.support import Capability, unless
+from concmagic.interpreter.viztracer_isolation import QuietThreading, ToolPlace
 from concmagic.interpreter.viztracer_library import pointer
-from concmagic.interpreter.viztracer_threading import QuietThreading
-from concmagic.interpreter.viztracer_tool import ToolPlace
 
 ClockPair = tuple[int, int]  # VizTracer's raw timestamp, CLOCK_MONOTONIC in nanoseconds
 _FALLBACK_ENTRIES = 1_000_000
@@ -52,7 +50,7 @@ class ProcessTracer:
     def __init__(self, tracer_type: type[Any], library: str) -> None:
         self.pid = os.getpid()
         self.quiet = QuietThreading(library)
-        self.place = None if thread_profiles.NEEDED else ToolPlace(library)
+        self.place = None if profiler_hooks.NEEDED else ToolPlace(library)
         self._current = pointer(library, "curr_tracer")
         self._library = library
         self._tracer_type = tracer_type
@@ -75,13 +73,13 @@ class ProcessTracer:
 
     def _make(self, entries: int) -> Any:
         self.quiet.install()
-        hook = threading.getprofile() if thread_profiles.NEEDED else None
+        hook = threading.getprofile() if profiler_hooks.NEEDED else None
         try:
             with self._as_ours():
                 tracer = self._tracer_type(entries)
         finally:
             self.quiet.remove()
-            if thread_profiles.NEEDED:  # its constructor sets both
+            if profiler_hooks.NEEDED:  # its constructor sets both
                 sys.setprofile(None)
                 threading.setprofile(hook)
         self.quiet.know(tracer)
@@ -125,15 +123,15 @@ class ProcessTracer:
 
     def prepare(self, entries: int) -> bool:
         """Make room and enter every thread; False: on 3.11 older threads could not be reached."""
-        self._hook = threading.getprofile() if thread_profiles.NEEDED else None
+        self._hook = threading.getprofile() if profiler_hooks.NEEDED else None
         self.quiet.install()
         self.tracer.reset_stack()
         if self.flaw:
             self.tracer.clear()
         else:
-            self._forget_ended_threads()
+            forget_ended_threads(self.head)
             new_buffer(self.head, entries)
-        return self._enter_threads() if thread_profiles.NEEDED else True
+        return self._enter_threads() if profiler_hooks.NEEDED else True
 
     def end_forgotten(self) -> bool:
         """End a recording that nobody ended, as its end failed; False: it goes on, and fills its buffer.
@@ -144,7 +142,7 @@ class ProcessTracer:
             self.halt(self.evicted())
         return bool(self.flaw) or not self.head.collecting
 
-    def start(self, step_back: tool_numbers.StepBack) -> None:
+    def start(self, step_back: profiler_hooks.StepBack) -> None:
         """Collect from now on, until who asks for our place gets it after `step_back`."""
         self.left_out = 0
         with self._as_ours():
@@ -193,11 +191,11 @@ class ProcessTracer:
     def _enter_threads(self) -> bool:
         threading.setprofile(self.tracer.threadtracefunc)  # for those to come
         function = pointer(self._library, "tracer_tracefunc")  # no pointer, but what lies there is a function
-        return function is not None and thread_profiles.set_all(ctypes.addressof(function), self.tracer)
+        return function is not None and profiler_hooks.set_all(ctypes.addressof(function), self.tracer)
 
     def halt(self, evicted: bool) -> None:
         """Collect no more, anywhere; calls in progress become open events. The events stay."""
-        hook = sys.getprofile() if thread_profiles.NEEDED else None
+        hook = sys.getprofile() if profiler_hooks.NEEDED else None
         if self.place is not None:
             self.place.forget()
             self.place.reclaim()
@@ -209,7 +207,7 @@ class ProcessTracer:
                 self.head.collecting = 0
         finally:
             self.quiet.remove()
-            if thread_profiles.NEEDED:
+            if profiler_hooks.NEEDED:
                 self._leave_threads(evicted)
                 self._set_again(hook)
             elif self.place is not None:
@@ -226,7 +224,7 @@ class ProcessTracer:
 
     def _leave_threads(self, evicted: bool) -> None:
         if not evicted:
-            thread_profiles.clear_all()
+            profiler_hooks.clear_all()
         hook = threading.getprofile()
         if getattr(hook, "__self__", None) is self.tracer:  # else the cell has set its own: it stays
             threading.setprofile(self._hook)
@@ -236,23 +234,6 @@ class ProcessTracer:
         self.tracer.clear()
         if not self.flaw:
             free_buffer(self.head)
-
-    def _forget_ended_threads(self) -> None:
-        """VizTracer keeps a note of every thread it ever met and searches them all for each new one.
-
-        A living thread's note must stay, and what it leads to not be touched: the thread may be
-        about to end, and frees that between any two steps of ours.
-        """
-        kept, address = None, self.head.threads
-        while address:
-            node = ThreadNode.from_address(address)
-            following = node.next
-            if node.info or kept is None:
-                kept = node
-            else:
-                kept.next = following
-                free_thread(address, node)
-            address = following
 
     def clock_pair(self) -> ClockPair:
         """Read both clocks at one instant, the closest of a few readings."""
@@ -298,5 +279,5 @@ def process_tracer() -> ProcessTracer:
 
 def probe() -> Capability:
     """Whether VizTracer's memory is as it is read: a program whose events are known was recorded."""
-    unsafe = "to end a recording is not safe on a free-threaded build" if build.FREE_THREADED else ""
+    unsafe = "to end a recording is not safe on a free-threaded build" if support.FREE_THREADED else ""
     return unless(unsafe or process_tracer().flaw)

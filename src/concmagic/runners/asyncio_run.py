@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from concmagic.interpreter import reading, stack_places
+from concmagic.interpreter import known_functions, reading
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.running_loops import (
     CHECK_RUNNING,
@@ -101,8 +101,8 @@ def cancels_main_task(frame: types.FrameType | None) -> bool:
     runner = _idle_runner(frame)
     if runner is None:
         return False
-    task = stack_places.main_task(runner)
-    on_signal = signal_handler(stack_places.owner(runner))
+    task = known_functions.main_task(runner)
+    on_signal = signal_handler(known_functions.owner(runner))
     if on_signal is None or task is None or task.done():
         return False
     on_signal(signal.SIGINT, frame, task)
@@ -113,7 +113,7 @@ def _idle_runner(frame: types.FrameType | None) -> types.FrameType | None:
     """The frame of `Runner.run` whose loop waits for something to do."""
     while frame is not None and _module(frame) in _IDLE:
         if _module(frame) == runners.__name__:
-            return frame if stack_places.is_runners_run(frame) else None
+            return frame if known_functions.is_runners_run(frame) else None
         if _module(frame) == base_events.__name__ and frame.f_code.co_name not in LOOP_METHODS:
             return None
         frame = frame.f_back
@@ -161,7 +161,7 @@ def _events_for_gather(kernel_loop: asyncio.AbstractEventLoop) -> Callable[[type
             running = asked_of(real)
             if running is not kernel_loop:
                 return running
-            given = stack_places.gathered(getframe(1))
+            given = known_functions.gathered(getframe(1))
             elsewhere = any(asyncio.isfuture(each) and each.get_loop() is not running for each in given)
             return None if elsewhere else running
 

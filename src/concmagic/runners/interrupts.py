@@ -21,8 +21,8 @@ from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic_ns
 from concmagic.errors import NoTimeoutError
-from concmagic.interpreter import build
-from concmagic.interpreter.thread_frames import handled_in, thread_frames
+from concmagic.interpreter import support
+from concmagic.interpreter.frames import handled_in, thread_frames
 from concmagic.recording.before_end import look_before_end
 from concmagic.recording.children import forking
 from concmagic.recording.ours import FAREWELL_S, OwnThread
@@ -186,7 +186,9 @@ class Interrupts:
         try:
             main = threading.main_thread().ident or 0
             # On such a build it is not safe to read the frames of a thread that runs: it looks by itself.
-            wants = build.FREE_THREADED or self._stop.needs_again(thread_frames().get(main), handled_in(main))
+            wants = support.FREE_THREADED or self._stop.needs_again(
+                thread_frames().get(main), handled_in(main)
+            )
         except Exception:  # frames of the user's code, with whatever their variables hold
             return False
         self._is_look = self._is_look or wants

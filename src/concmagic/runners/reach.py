@@ -28,9 +28,9 @@ from typing import Any
 
 from concmagic.clock import monotonic
 from concmagic.code_owner import owner_of
-from concmagic.interpreter import executor_internals, running_loops, stack_places
+from concmagic.interpreter import executor_internals, known_functions, running_loops
 from concmagic.interpreter.asyncio_fields import default_executor
-from concmagic.interpreter.exception_table import has_handler
+from concmagic.interpreter.value_stack import has_handler
 from concmagic.recording.children.forking import is_forking
 from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
 
@@ -125,7 +125,7 @@ def is_between_locks(frame: FrameType | None) -> bool:
     for _ in range(_MOST_NOTING):
         if frame is None:
             return False
-        if frame.f_globals.get("__name__") == _LOCKS or stack_places.lets_go_for_a_condition(frame):
+        if frame.f_globals.get("__name__") == _LOCKS or known_functions.lets_go_for_a_condition(frame):
             return True
         frame = frame.f_back
     return False
@@ -162,9 +162,9 @@ def _flat(names: Any) -> Iterator[Any]:
 
 def _end_of_loop_at(frame: FrameType) -> Again | None:
     """`asyncio.run` on its way out, where it waits for the threads of the loop's own executor."""
-    if not stack_places.is_runners_close(frame):
+    if not known_functions.is_runners_close(frame):
         return None
-    loop = running_loops.runners_loop(stack_places.owner(frame))
+    loop = running_loops.runners_loop(known_functions.owner(frame))
     tasks = all_tasks(loop) if loop is not None else ()
     if [getattr(task.get_coro(), "__name__", "") for task in tasks] != ["shutdown_default_executor"]:
         return None
@@ -174,8 +174,8 @@ def _end_of_loop_at(frame: FrameType) -> Again | None:
 def _waits_for_tasks(frame: FrameType | None) -> bool:
     """Whether `asyncio.run` is on its way out, and waits for tasks that it has cancelled."""
     while frame is not None and owner_of(frame.f_code.co_filename) != "user":
-        if stack_places.cancels_all_tasks(frame.f_code):
-            return stack_places.is_asyncios(frame)
+        if known_functions.cancels_all_tasks(frame.f_code):
+            return known_functions.is_asyncios(frame)
         frame = frame.f_back
     return False
 

@@ -23,7 +23,7 @@ from concmagic.interpreter.event_nodes import (
     used,
 )
 from concmagic.interpreter.native_names import name_functions
-from concmagic.interpreter.viztracer_stack import as_events, main_thread, open_calls
+from concmagic.interpreter.viztracer_check import as_events, main_thread, open_calls
 from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from concmagic import sentences
 from concmagic.bounded import held
-from concmagic.interpreter import build, thread_profiles
+from concmagic.interpreter import profiler_hooks, support
 from concmagic.interpreter.event_nodes import (
     PY_CLOSED,
     PY_OPEN,
@@ -21,8 +21,8 @@ from concmagic.interpreter.event_nodes import (
     used,
 )
 from concmagic.interpreter.native_names import name_functions
+from concmagic.interpreter.viztracer_isolation import GivingUp
 from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer, process_tracer, process_tracers
-from concmagic.interpreter.viztracer_warning import GivingUp
 from concmagic.recording import ours, profiles, throws
 from concmagic.recording.calls.budget import BudgetWatcher
 from concmagic.recording.calls.limit import BUFFER_LIMIT as BUFFER_LIMIT
@@ -50,8 +50,8 @@ class CallRecorder:
     """
 
     def __init__(self, detail: str, budget: int = 300_000) -> None:
-        self._active = detail != "states" and not build.FREE_THREADED
-        wanted_in_vain = detail == "calls" and build.FREE_THREADED
+        self._active = detail != "states" and not support.FREE_THREADED
+        wanted_in_vain = detail == "calls" and support.FREE_THREADED
         self.problems = [sentences.CALLS_ASKED_FOR_IN_VAIN] if wanted_in_vain else []
         self._limit = limit_of(detail, budget)
         self._guard = allocate_lock()
@@ -108,7 +108,7 @@ class CallRecorder:
             )
             self._watcher.start()
         self._giving_up.start()
-        if thread_profiles.NEEDED and not process.flaw:
+        if profiler_hooks.NEEDED and not process.flaw:
             throws.unrecorded.append(process.unrecorded)
         process.start(self._step_back)
         if self._is_unwatched:

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType
 
 from concmagic.clock import monotonic, sleep
-from concmagic.interpreter import stack_places
+from concmagic.interpreter import known_functions
+from concmagic.interpreter.frames import handled_in, thread_frames
 from concmagic.interpreter.process_start import is_bootstrap
-from concmagic.interpreter.thread_frames import handled_in, thread_frames
 from concmagic.recording.children import files
 
 QUESTION = b"c"
@@ -78,8 +78,8 @@ def _is_users(frame: FrameType | None) -> bool:
 def _is_cancelled(frame: FrameType | None) -> bool:
     """Whether `asyncio.run` has cancelled its main task, which may await in its clean-up: no frame tells."""
     while frame is not None:
-        if stack_places.is_runners_run(frame):
-            task = stack_places.main_task(frame)
+        if known_functions.is_runners_run(frame):
+            task = known_functions.main_task(frame)
             return task is not None and task.cancelling() > 0
         frame = frame.f_back
     return False

@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter import process_start
-from concmagic.interpreter.worker_places import MANAGER, WORKER_TARGETS
+from concmagic.interpreter.known_functions import MANAGER, WORKER_TARGETS
 
 if TYPE_CHECKING:
     from concmagic.records.threads import Origin

@@ -13,7 +13,7 @@ from types import CodeType
 from typing import Any
 
 from concmagic.interpreter.frames import hide_frame
-from concmagic.interpreter.pickle_table import dispatch_table
+from concmagic.interpreter.process_start import dispatch_table
 
 _local = threading.local()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import FrameType
 
-from concmagic.interpreter.worker_places import QUEUES, WORKERS
+from concmagic.interpreter.known_functions import QUEUES, WORKERS
 
 _OURS = "concmagic.runners.loop_"
 

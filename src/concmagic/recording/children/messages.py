@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.known_functions import RESULT_READERS, WORKERS
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_start import SEND
-from concmagic.interpreter.worker_places import RESULT_READERS, WORKERS
 from concmagic.recording.children import arrivals, loky_code
 from concmagic.recording.children.message_kinds import is_in, kind_of, sends_result
 from concmagic.recording.children.process_jobs import LATER, ProcessJobs, outcome_of

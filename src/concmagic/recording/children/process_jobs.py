@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import executor_internals, pool_internals
+from concmagic.interpreter.known_functions import hands_tasks, is_batch, is_chunk
 from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.worker_places import hands_tasks, is_batch, is_chunk
 from concmagic.on_import import on_import
 from concmagic.recording.labels import call_label
 from concmagic.recording.quiet import watched

@@ -18,8 +18,8 @@ from typing import Any
 from concmagic.clock import monotonic, monotonic_ns, thread_time
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.foreign_frames import Frames, locks_at
-from concmagic.interpreter.lock_words import Lock, RLock, address_of
-from concmagic.interpreter.thread_frames import thread_frames
+from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.lock_internals import Lock, RLock, address_of
 from concmagic.interpreter.thread_internals import started
 from concmagic.recording import ours
 from concmagic.recording.locks.callers import Chains, joined_by

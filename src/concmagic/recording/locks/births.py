@@ -16,7 +16,7 @@ from typing import Any
 
 from concmagic.code_owner import owner_of
 from concmagic.interpreter import value_stack as stack
-from concmagic.interpreter.lock_words import Lock, RLock, SimpleQueue, is_lock
+from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue, is_lock
 from concmagic.recording.locks.callers import Row, made_of_locks
 from concmagic.recording.locks.now import Thread
 

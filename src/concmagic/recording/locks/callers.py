@@ -15,7 +15,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.code_owner import owner_of
-from concmagic.interpreter import stack_places
+from concmagic.interpreter import known_functions
 from concmagic.interpreter.thread_internals import is_join
 
 MOST_CALLS = 16  # of one chain
@@ -72,7 +72,7 @@ class Chains:
             if is_own:
                 break
             if has_locks and code.co_varnames[:1] == ("self",):
-                owner = stack_places.owner(at)
+                owner = known_functions.owner(at)
                 if issubclass(type(owner), made_of_locks()):
                     made = owner
             at = at.f_back
@@ -120,7 +120,7 @@ def joined_by(frame: FrameType | None) -> int:
     """The native id of the thread whose end a frame waits for; 0 if it waits for none."""
     for _ in range(_JOIN_DEPTH):
         if frame is not None and is_join(frame.f_code):
-            return getattr(stack_places.owner(frame), "native_id", None) or 0
+            return getattr(known_functions.owner(frame), "native_id", None) or 0
         frame = None if frame is None else frame.f_back
     return 0
 

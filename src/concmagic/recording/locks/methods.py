@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import FunctionType, MethodDescriptorType, MethodType
 from typing import Any
 
-from concmagic.interpreter.lock_words import Lock, RLock, SimpleQueue
+from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue
 from concmagic.interpreter.thread_internals import ACQUIRE_RESTORE, RELEASE_SAVE, Handle
 
 TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT, JOIN = range(7)

@@ -13,10 +13,10 @@ from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import tool_numbers, with_locks
+from concmagic.interpreter import lock_internals, profiler_hooks
 from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.lock_words import is_lock
+from concmagic.interpreter.lock_internals import is_lock
 from concmagic.recording.locks import births, methods, semaphores
 from concmagic.recording.locks.quick import quick_ways
 from concmagic.recording.locks.table import LockTable
@@ -33,12 +33,12 @@ class LockMonitor:
     def __init__(self, table: LockTable) -> None:
         self.table = table
         table.most = MOST_OPERATIONS
-        self.sees_with = with_locks.here().sees_with
+        self.sees_with = lock_internals.here().sees_with
         self.full_ns = 0  # since then locks are no longer watched
         self.failure: Exception | None = None  # why, if not because they were too many
         self.lost_to: str | None = None  # who has its tool since; "" is nobody, None: it kept it
         self._tool: int | None = None
-        self._watched: dict[int, tuple[CodeType, with_locks.Watched]] = {}
+        self._watched: dict[int, tuple[CodeType, lock_internals.Watched]] = {}
         self._instructed: list[CodeType] = []
         self._take, self._let_go, self._has = quick_ways(table)
         self._methods = methods.unbound()
@@ -58,9 +58,9 @@ class LockMonitor:
             monitoring.set_local_events(self._tool, code, events.PY_RETURN)
         # What an earlier recording switched off may take a lock this time.
         monitoring.restart_events()
-        begins = events.PY_START | events.PY_RESUME if with_locks.here().in_instructions else 0
+        begins = events.PY_START | events.PY_RESUME if lock_internals.here().in_instructions else 0
         monitoring.set_events(self._tool, events.CALL | begins)
-        tool_numbers.when_asked(self._tool, self._step_back)
+        profiler_hooks.when_asked(self._tool, self._step_back)
 
     def _step_back(self, taker: str) -> None:
         """Another tool wants the number; "" is that the cell frees it."""
@@ -73,7 +73,7 @@ class LockMonitor:
         tool, self._tool = self._tool, None
         if tool is None:
             return
-        tool_numbers.forget(tool)
+        profiler_hooks.forget(tool)
         codes = (*self._semaphores, *self._instructed)
         self._watched, self._instructed = {}, []
         owner = monitoring.get_tool(tool)
@@ -153,8 +153,8 @@ class LockMonitor:
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
         try:
-            if id(code) not in self._watched and with_locks.has_with(code) and self._tool is not None:
-                self._watched[id(code)] = code, with_locks.watched(code)
+            if id(code) not in self._watched and lock_internals.has_with(code) and self._tool is not None:
+                self._watched[id(code)] = code, lock_internals.watched(code)
                 self._watch_instructions(code)
         except Exception as error:
             self._fail(error)
@@ -176,12 +176,12 @@ class LockMonitor:
             if happens is None or self.full_ns:
                 return monitoring.DISABLE if made is None else None
             what, slot = happens
-            if what == with_locks.ENTERED:
+            if what == lock_internals.ENTERED:
                 if not self._has(code, offset, True):
                     self.table.end(None, code, True, getframe(1))
                 return None
-            target = with_locks.target(getframe(1), slot)
-            if what == with_locks.ENTERS:
+            target = lock_internals.target(getframe(1), slot)
+            if what == lock_internals.ENTERS:
                 if is_lock(target) and not self._take(target):
                     self.table.begin(target, None, code, offset)
             elif type(target) is BuiltinFunctionType and methods.bound(target)[0] == methods.LET_GO:

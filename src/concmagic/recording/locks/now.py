@@ -10,8 +10,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.lock_words import Lock
-from concmagic.interpreter.thread_frames import thread_frames
+from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.lock_internals import Lock
 from concmagic.recording import ours
 
 MOST_HOLDERS = 8  # that one wait names

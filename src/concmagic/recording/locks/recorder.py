@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import lock_words, with_locks
+from concmagic.interpreter import lock_internals
 from concmagic.interpreter import value_stack as stack
 from concmagic.recording import before_end
 from concmagic.recording.locks.birth_hooks import BirthHooks
@@ -37,12 +37,12 @@ class LockRecorder:
         self._makers: BirthHooks | None = None
         self._addresses: LockAddresses | None = None
         if (
-            sampled or not with_locks.here().exact
+            sampled or not lock_internals.here().exact
         ):  # else it is not needed, and its import takes a child's time
             from concmagic.recording.locks import addresses
 
-            if lock_words.can_tell():
-                repeat = sampled and not with_locks.here().exact
+            if lock_internals.can_tell():
+                repeat = sampled and not lock_internals.here().exact
                 self._addresses = addresses.LockAddresses(self._table.chains, repeat, self._look_failed)
 
     def start(self) -> None:
@@ -53,11 +53,11 @@ class LockRecorder:
         _current = self
         if self._addresses is not None:
             self._addresses.start()
-            if not with_locks.here().exact:
+            if not lock_internals.here().exact:
                 before_end.call(self._look_before_end, self._look_failed)
-        if with_locks.here().exact:
+        if lock_internals.here().exact:
             self._start_monitor()
-        if not with_locks.here().exact or not stack.can_read():
+        if not lock_internals.here().exact or not stack.can_read():
             self._makers = BirthHooks(self._table.births)
             self._makers.start()
 

@@ -14,9 +14,8 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
-from concmagic.interpreter.call_arguments import Arguments
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.lock_words import RLock, SimpleQueue
+from concmagic.interpreter.lock_internals import Arguments, RLock, SimpleQueue
 from concmagic.interpreter.thread_internals import Local, is_owned
 from concmagic.recording.locks.births import Births
 from concmagic.recording.locks.callers import Chains, joined_by

@@ -15,14 +15,14 @@ from types import FrameType
 from typing import Any
 
 from concmagic.code_owner import owner_of
-from concmagic.interpreter import build
+from concmagic.interpreter import support
 from concmagic.interpreter.asyncio_fields import own_loop
 from concmagic.records.recording import CodePlace
 
 _MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
 _MOST_LOOKED_THROUGH = 5_000  # objects since the last collection, all of which are listed: 20 µs
 _NEWEST = 8  # frames and the like may have come after it
-_IN_ORDER = not build.FREE_THREADED  # there the collector keeps no objects in their order
+_IN_ORDER = not support.FREE_THREADED  # there the collector keeps no objects in their order
 
 
 class Births:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from concmagic.interpreter.callback_names import CANCEL_NOBODY
+from concmagic.interpreter.loop_handles import CANCEL_NOBODY
 from concmagic.recording.tasks.causes import Callback, Cause
 from concmagic.recording.tasks.table import LoopEntry, TaskEntry, named_by_library
 from concmagic.recording.tasks.waits import Ended

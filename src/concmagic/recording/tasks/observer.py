@@ -23,11 +23,10 @@ from concmagic.interpreter.asyncio_fields import (
     runs_here,
     selector_of,
 )
-from concmagic.interpreter.callback_names import EXECUTOR_RESULT, SLEEP_TIMER
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.loop_handles import SeenTimer
+from concmagic.interpreter.known_functions import name_given
+from concmagic.interpreter.loop_handles import EXECUTOR_RESULT, SLEEP_TIMER, SeenTimer
 from concmagic.interpreter.reading import running_loop
-from concmagic.interpreter.stack_places import name_given
 from concmagic.interpreter.task_steps import RUN_CODES, is_create_task, is_step, stepping_task
 from concmagic.recording.tasks.births import Births
 from concmagic.recording.tasks.causes import Callback, name_of

@@ -9,8 +9,8 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.code_owner import KERNEL, owner_of
+from concmagic.interpreter.known_functions import HELPER_TASKS
 from concmagic.interpreter.thread_internals import target_of, thread_of
-from concmagic.interpreter.worker_places import HELPER_TASKS
 
 if TYPE_CHECKING:
     from concmagic.records.threads import Origin

@@ -22,8 +22,8 @@ from concmagic.clock import monotonic_ns
 from concmagic.collection import paused_collection
 from concmagic.interpreter import loop_timers, reading, task_scheduling, task_steps, told_in_texts
 from concmagic.interpreter.asyncio_fields import awaited
+from concmagic.interpreter.frames import thread_frames
 from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.thread_frames import thread_frames
 from concmagic.interpreter.watching import Hook
 from concmagic.on_import import on_import
 from concmagic.recording.tasks import foreign_loops, forgotten, lock_holders

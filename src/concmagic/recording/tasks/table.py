@@ -13,7 +13,7 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
-from concmagic.interpreter.await_chain import inside
+from concmagic.interpreter.asyncio_fields import inside
 from concmagic.recording.tasks.crowd import FIRST, TOLD, Crowd
 from concmagic.recording.tasks.origin import code_of
 from concmagic.recording.texts import cut

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concmagic.interpreter import await_places as places
+from concmagic.interpreter import known_functions as places
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.wait_details import Detail
 
@@ -62,7 +62,7 @@ WHOLE: dict[tuple[str, str], Row] = {
 ROWS: dict[tuple[str, str], Row] = {
     ("tasks", "sleep"): Row("sleep", say.seconds("delay")),
     ("tasks", "wait_for"): Row("wait_for", say.seconds("timeout")),  # 3.11, tasks and futures
-    places.WAIT: Row("wait", say.how_many("fs")),
+    places.ASYNCIO_WAIT: Row("wait", say.how_many("fs")),
     places.CANCEL_AND_WAIT: Row("wait_for", say.in_phase("cancelling")),
     ("taskgroups", "TaskGroup.__aexit__"): Row("TaskGroup"),  # 3.11, 3.12
     places.TASK_GROUP: Row("TaskGroup"),
@@ -88,11 +88,11 @@ _RECEIVE, _SEND = Row("sock_recv"), Row("sock_sendall")
 
 # What asyncio's transports do, by the method that does it: whom that lets go on waited for that transport.
 OF_TRANSPORTS: dict[str, Row] = {
-    **dict.fromkeys(places.READ, _READ),
-    **dict.fromkeys(places.WRITE, _WRITE),
-    **dict.fromkeys(places.CLOSE, _CLOSE),
-    **dict.fromkeys(places.RECEIVE, _RECEIVE),
-    **dict.fromkeys(places.SEND, _SEND),
+    **dict.fromkeys(places.TRANSPORT_READS, _READ),
+    **dict.fromkeys(places.TRANSPORT_WRITES, _WRITE),
+    **dict.fromkeys(places.TRANSPORT_CLOSES, _CLOSE),
+    **dict.fromkeys(places.DATAGRAM_RECEIVES, _RECEIVE),
+    **dict.fromkeys(places.DATAGRAM_SENDS, _SEND),
 }
 # The same where a loop calls protocols from C, by the method of the protocol.
 OF_PROTOCOLS: dict[str, Row] = {
@@ -113,7 +113,7 @@ OF_LOOPS: dict[str, Row] = {
 }
 
 LOCK = ROWS["locks", "Lock.acquire"]
-WAIT = ROWS[places.WAIT]
+WAIT = ROWS[places.ASYNCIO_WAIT]
 WAIT_FOR = ROWS["tasks", "wait_for"]
 
 # Where no coroutine of asyncio's waits, but the user's awaits a future itself.

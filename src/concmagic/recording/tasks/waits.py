@@ -14,11 +14,10 @@ from types import CodeType, CoroutineType
 from typing import Any
 
 from concmagic.code_owner import owner_of
+from concmagic.interpreter.asyncio_fields import FUTURE_ITERATOR, chain, gathered, is_gather
 from concmagic.interpreter.asyncio_fields import awaited as awaited_by_task
-from concmagic.interpreter.asyncio_fields import gathered, is_gather
-from concmagic.interpreter.await_chain import FUTURE_ITERATOR, chain
-from concmagic.interpreter.stack_places import is_futures_await
-from concmagic.interpreter.task_sleepers import is_sleep
+from concmagic.interpreter.known_functions import is_futures_await
+from concmagic.interpreter.loop_handles import is_sleep
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.await_names import AwaitNames
 from concmagic.recording.tasks.lock_holders import LockHolders

@@ -16,10 +16,18 @@ from types import FrameType
 from typing import Any
 
 from concmagic.code_owner import known_owners, owner_of
-from concmagic.interpreter.asyncio_fields import callback_of, callbacks, error_of, ready_of
-from concmagic.interpreter.await_chain import FUTURE_ITERATOR, WRAPPERS, awaited_by, inside
+from concmagic.interpreter.asyncio_fields import (
+    FUTURE_ITERATOR,
+    WRAPPERS,
+    awaited_by,
+    callback_of,
+    callbacks,
+    error_of,
+    inside,
+    ready_of,
+)
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.stack_places import (
+from concmagic.interpreter.known_functions import (
     HANDING_OVER,
     cancels_all_tasks,
     inner_of_shield,

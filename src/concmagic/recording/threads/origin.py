@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.code_owner import KERNEL
 from concmagic.interpreter import thread_internals
-from concmagic.interpreter.worker_places import (
+from concmagic.interpreter.known_functions import (
     ANYIO_WORKER,
     DEBUGGERS,
     HELPER_THREADS,

@@ -1,0 +1,220 @@
+"""Functions of Python's and other libraries that are known by name, and what their variables hold.
+
+They stand on the stack or in a chain of awaits, or are what a thread, a worker or a message runs.
+
+They are private, and nothing else tells whose they are. Only frames of these functions are asked for their
+variables: of the user's, the answer would keep alive what the names stand for. Nothing is imported for it: a
+child may have no asyncio. What a wait there means is said in `recording/tasks/wait_rows.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import CodeType, FrameType
+from typing import Any
+
+_RUNNERS = "asyncio.runners"
+_CANCEL_ALL = "_cancel_all_tasks"  # what a runner ends its loop with: asyncio's and uvloop's
+_SHIELD_DONE = "shield.<locals>._inner_done_callback"
+_SHIELD_CANCELLED = "shield.<locals>._outer_done_callback"
+# Functions of Python's own that hand a result over to a loop, and whether it is an executor's.
+HANDING_OVER = {
+    "_WorkItem.run": True,
+    "BaseEventLoop.run_in_executor": True,
+    "_chain_future.<locals>._set_state": False,
+    "_chain_future.<locals>._call_set_state": None,
+}
+
+
+def _module(frame: FrameType) -> Any:
+    return frame.f_globals.get("__name__")
+
+
+def owner(frame: FrameType) -> Any:
+    """Whose method this frame runs."""
+    return frame.f_locals.get("self")
+
+
+def is_runners_run(frame: FrameType) -> bool:
+    """Whether it is `asyncio.Runner.run`, which `asyncio.run` calls."""
+    return frame.f_code.co_qualname == "Runner.run" and bool(_module(frame) == _RUNNERS)
+
+
+def is_runners_close(frame: FrameType) -> bool:
+    """Whether it is `asyncio.Runner.close`: a run on its way out."""
+    return frame.f_code.co_name == "close" and bool(_module(frame) == _RUNNERS)
+
+
+def lets_go_for_a_condition(frame: FrameType) -> bool:
+    """Whether `Condition.wait` is letting its lock go there; its `try` begins when it has set `gotit`."""
+    if _module(frame) != "threading":
+        return False
+    name = frame.f_code.co_qualname
+    return name == "Condition._release_save" or (name == "Condition.wait" and "gotit" not in frame.f_locals)
+
+
+def main_task(runner: FrameType) -> Any:
+    """The task that `Runner.run` runs, if it has made it."""
+    return runner.f_locals.get("task")
+
+
+def cancels_all_tasks(code: CodeType) -> bool:
+    """Whether it is what a runner, asyncio's or uvloop's, ends its loop with."""
+    return code.co_name == _CANCEL_ALL
+
+
+def is_asyncios(frame: FrameType) -> bool:
+    """Whether it belongs to asyncio's runners."""
+    return bool(_module(frame) == _RUNNERS)
+
+
+def gathered(frame: FrameType) -> Iterable[Any]:
+    """What `gather` was given, from its frame."""
+    given: Iterable[Any] = frame.f_locals.get("coros_or_futures", ())
+    return given
+
+
+def name_given(frame: FrameType) -> str:
+    """The name that `asyncio.create_task` is going to give: up to 3.12 it does so afterwards."""
+    return (frame.f_locals.get("name") or "") if _module(frame) == "asyncio.tasks" else ""
+
+
+def is_futures_await(code: CodeType) -> bool:
+    """Whether asyncio's future that is written in Python awaits itself."""
+    return code.co_qualname == "Future.__await__"
+
+
+def is_shield_done(code: CodeType) -> bool:
+    """Whether it is the callback by which `shield` hands a result on."""
+    return code.co_qualname == _SHIELD_DONE
+
+
+def inner_of_shield(frame: FrameType) -> Any:
+    """What `shield` was given, from that callback's frame."""
+    return frame.f_locals.get("inner")
+
+
+def shielded_by(found: Iterable[Any]) -> Any:
+    """What `shield` was given, from the callbacks of the future that it made; None if none is its own."""
+    for callback in found:
+        if getattr(callback, "__qualname__", "") == _SHIELD_CANCELLED:
+            cells = zip(callback.__code__.co_freevars, callback.__closure__ or (), strict=False)
+            return next((cell.cell_contents for name, cell in cells if name == "inner"), None)
+    return None
+
+
+_LOKY = ("loky", "joblib.externals.loky")
+WORKERS = {
+    ("multiprocessing.pool", "worker"),
+    ("concurrent.futures.process", "_process_worker"),
+    ("concurrent.futures.process", "_sendback_result"),
+    *((f"{loky}.process_executor", "_process_worker") for loky in _LOKY),
+    *((f"{loky}.process_executor", "_sendback_result") for loky in _LOKY),
+}
+RESULT_READERS = {
+    ("multiprocessing.pool", "_handle_results"),
+    ("concurrent.futures.process", "wait_result_broken_or_wakeup"),
+    *((f"{loky}.process_executor", "wait_result_broken_or_wakeup") for loky in _LOKY),
+}
+QUEUES = {"multiprocessing.queues", *(f"{loky}.backend.queues" for loky in _LOKY)}
+# What a worker process runs, by its module: its name, and what a pool of such workers is called.
+WORKER_TARGETS = {
+    "multiprocessing.pool": ("worker", "Pool"),
+    "concurrent.futures.process": ("_process_worker", "ProcessPoolExecutor"),
+    "loky.process_executor": ("_process_worker", "loky"),
+    "joblib.externals.loky.process_executor": ("_process_worker", "joblib"),
+}
+MANAGER = "BaseManager._run_server"  # what the process of a multiprocessing.Manager runs
+THREAD_WORKER = ("concurrent.futures.thread", "_worker")
+THREAD_POOL_WORKER = ("multiprocessing.pool", "worker")
+ANYIO_WORKER = ("anyio._backends._asyncio", "WorkerThread")
+# Threads that a library starts for itself: (module, qualified name), "" for everything in the module.
+HELPER_THREADS = frozenset(
+    {
+        ("multiprocessing.pool", "Pool._handle_workers"),
+        ("multiprocessing.pool", "Pool._handle_tasks"),
+        ("multiprocessing.pool", "Pool._handle_results"),
+        ("multiprocessing.queues", ""),  # QueueFeederThread
+        ("multiprocessing.managers", ""),
+        ("multiprocessing.resource_sharer", ""),
+        ("multiprocessing.resource_tracker", ""),
+        ("multiprocessing.forkserver", ""),
+        ("concurrent.futures.process", ""),  # the executor's manager
+        ("asyncio.unix_events", ""),  # one waitpid per subprocess
+        ("asyncio.base_events", ""),  # shutting the default executor down
+        ("subprocess", ""),
+        ("logging.handlers", ""),  # QueueListener
+        ("tqdm._monitor", ""),
+        ("grpc._channel", ""),
+        ("pymongo.periodic_executor", ""),
+        ("apscheduler.schedulers.blocking", ""),
+    }
+)
+DEBUGGERS = frozenset({"debugpy", "pydevd", "_pydevd_bundle"})
+# Coroutines that asyncio makes tasks of by itself; nobody starts one by hand.
+HELPER_TASKS = frozenset(
+    {
+        "BaseEventLoop._create_server_getaddrinfo",
+        "BaseEventLoop.shutdown_asyncgens",
+        "BaseEventLoop.shutdown_default_executor",
+        "BaseSelectorEventLoop._accept_connection2",
+        "BaseSubprocessTransport._connect_pipes",
+        "Loop.shutdown_asyncgens",  # uvloop's
+        "Process._feed_stdin",
+        "Process._noop",
+        "Process._read_stream",
+        "Loop.shutdown_default_executor",
+    }
+)
+
+
+def hands_tasks(caller: FrameType | None) -> bool:
+    """Whether a Pool's own thread sends a job: by who called whom sends."""
+    frame = caller.f_back if caller is not None else None
+    return frame is not None and frame.f_code.co_name == "_handle_tasks"
+
+
+def is_chunk(function: Any) -> bool:
+    """Whether `Executor.map` has made this of several calls."""
+    return getattr(function, "__name__", "") == "_process_chunk"
+
+
+def is_batch(function: Any) -> bool:
+    """Whether joblib has made this of several calls."""
+    return type(function).__name__ == "BatchedCalls"
+
+
+Place = tuple[str, str]  # module of asyncio, qualified name
+
+AS_COMPLETED: tuple[Place, ...] = (
+    ("tasks", "as_completed.<locals>._wait_for_one"),  # 3.11, 3.12
+    ("tasks", "_AsCompletedIterator._wait_for_one"),  # from 3.13
+)
+ASYNCIO_WAIT: Place = ("tasks", "_wait")
+CANCEL_AND_WAIT: Place = ("tasks", "_cancel_and_wait")  # of `wait_for`
+TASK_GROUP: Place = ("taskgroups", "TaskGroup._aexit")  # from 3.13
+UNIX_CONNECTION: Place = ("unix_events", "_UnixSelectorEventLoop.create_unix_connection")
+SUBPROCESS_WAIT: Place = ("base_subprocess", "BaseSubprocessTransport._wait")
+ACCEPT: Place = ("selector_events", "BaseSelectorEventLoop._accept_connection2")
+LOOP_CLASSES = ("BaseEventLoop", "BaseSelectorEventLoop", "_UnixSelectorEventLoop")
+
+# Methods of transports, by what they do.
+TRANSPORT_READS = (
+    "_SelectorSocketTransport._read_ready",
+    "_UnixReadPipeTransport._read_ready",
+    "_ProactorReadPipeTransport._loop_reading",
+)
+TRANSPORT_WRITES = (
+    "_SelectorSocketTransport._write_ready",
+    "_SelectorSocketTransport._write_send",  # from 3.12, as the next one
+    "_SelectorSocketTransport._write_sendmsg",
+    "_UnixWritePipeTransport._write_ready",
+    "_ProactorBaseWritePipeTransport._loop_writing",
+)
+TRANSPORT_CLOSES = (
+    "_SelectorTransport._call_connection_lost",
+    "_SelectorSocketTransport._call_connection_lost",
+    "_ProactorBasePipeTransport._call_connection_lost",
+)
+DATAGRAM_RECEIVES = ("_SelectorDatagramTransport._read_ready", "_ProactorDatagramTransport._loop_reading")
+DATAGRAM_SENDS = ("_SelectorDatagramTransport._sendto_ready",)
