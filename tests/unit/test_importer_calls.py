@@ -17,7 +17,7 @@ from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
 from concmagic.importing.threads.import_waits import without_turns
-from concmagic.model import states
+from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 
 THREADING = threading.__file__
@@ -185,12 +185,16 @@ def test_a_call_in_a_step_is_the_tasks_with_its_depth_from_there() -> None:
     ],
 )
 def test_which_functions_block(name: str, reason: str) -> None:
-    assert states.blocking_reason(name) == reason
+    assert recorded_calls.blocking_reason(name) == reason
 
 
 def test_system_calls_have_reasons_on_both_machines() -> None:
-    assert states.syscall_reason(230, "x86_64") == states.syscall_reason(115, "aarch64") == "sleep"
-    assert states.syscall_reason(99_999, "x86_64") == "system call"
+    assert (
+        recorded_calls.syscall_reason(230, "x86_64")
+        == recorded_calls.syscall_reason(115, "aarch64")
+        == "sleep"
+    )
+    assert recorded_calls.syscall_reason(99_999, "x86_64") == "system call"
 
 
 def test_magics_in_the_source_do_not_hide_its_lines() -> None:

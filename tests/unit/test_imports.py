@@ -30,6 +30,7 @@ SEES = {
         "code_owner",
         "interpreter.support",
         "interpreter.event_nodes",  # how the bytes of a RawCalls lie
+        "interpreter.recorded_calls",  # the names in them
         "model",
         "records",
         *HARMLESS,

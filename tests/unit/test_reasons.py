@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concmagic.model import states
+from concmagic.interpreter import recorded_calls
 from concmagic.model.interval import State, StateInterval
 from concmagic.model.reasons import REASONS, ROWS
 from concmagic.recording.tasks import wait_rows
@@ -16,8 +16,10 @@ def test_a_reason_has_one_row() -> None:
 
 
 def test_what_observers_tell_of_threads_is_in_the_table() -> None:
-    told = {*states.BLOCKING_CALLS.values(), *states.LIBRARY_WAITS.values()}
-    told |= {states.syscall_reason(number, each) for number in range(500) for each in ("x86_64", "aarch64")}
+    told = {*recorded_calls.BLOCKING_CALLS.values(), *recorded_calls.LIBRARY_WAITS.values()}
+    told |= {
+        recorded_calls.syscall_reason(number, each) for number in range(500) for each in ("x86_64", "aarch64")
+    }
     assert told - NOT_KNOWN <= REASONS.keys()
 
 

@@ -14,12 +14,12 @@ from concmagic.importing.calls.select import select_own_code
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
-from concmagic.model import reasons, states
+from concmagic.interpreter import recorded_calls
+from concmagic.model import reasons
 from concmagic.model.reasons import kind_of
 from concmagic.model.trace import NO_FACTS, Facts, Int32s, Int64s, Resource, State, StateInterval
 from concmagic.records.recording import RawCode
 
-BUFFERED = ("_io.Buffered", "_io.TextIO", "_io._IO")
 SHORTEST_WAIT_NS = 20_000  # a blocking call shorter than this is part of the running around it
 SUSPECT_NS = 1_000_000  # a C call in no table is worth asking the CPU clock about
 PROOF_NS = 1_000_000  # events closer than this: the thread ran between them
@@ -112,7 +112,7 @@ def import_calls(
 def _releases(tree: CallTree, start: Int64s) -> Int64s:
     """Every call that lets a lock of the user's go, in order: rows of moments and native ids."""
     calls = tree.calls
-    lets_go = np.array([function.name in states.RELEASES for function in calls.functions], bool)
+    lets_go = np.array([function.name in recorded_calls.RELEASES for function in calls.functions], bool)
     # Threads that begin, end or are joined let locks go that are nobody's but the library's.
     passes_on = np.array([_passes_on(function) for function in calls.functions], bool)
     rows = np.flatnonzero(lets_go[calls.function] & calls.is_c)
@@ -177,7 +177,7 @@ def _blocked_calls(
     for row in rows.tolist():
         of_thread = found[int(calls.native_id[row])]
         if of_thread and of_thread[-1].end_ns > int(start[row]):
-            if not of_thread[-1].called.startswith(BUFFERED):
+            if not of_thread[-1].called.startswith(recorded_calls.BUFFERED):
                 continue
             of_thread.pop()  # it is the call in it that waits, and says more
         told = teller.tell(row)
@@ -199,7 +199,7 @@ class _Teller:
     def __init__(self, tree: CallTree, places: Places, lines: CallLines, ids: TrackIds, pid: int) -> None:
         self._tree = tree
         self._functions = tree.calls.functions
-        self.reasons = [states.blocking_reason(function.name) for function in self._functions]
+        self.reasons = [recorded_calls.blocking_reason(function.name) for function in self._functions]
         self._ids = ids
         self._pid = pid
         self._facts: dict[tuple[str, str], Facts] = {}
@@ -241,7 +241,7 @@ class _Teller:
         library = functions[:-1] if is_own else functions
         reason = self.reasons[numbers[0]]
         for index, function in reversed([*enumerate(library)]):
-            better = states.LIBRARY_WAITS.get((_base(function.file), function.name))
+            better = recorded_calls.LIBRARY_WAITS.get((_base(function.file), function.name))
             if better in reasons.IDLE and not library[index - 1].name.endswith(".get"):
                 continue  # the worker runs a job that is a function of a library's
             if better is not None:

@@ -9,10 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from concmagic.importing.calls.columns import Bools, Calls, Int64s, Positions, positions, take
+from concmagic.interpreter.recorded_calls import IMPORT
 from concmagic.records.recording import RawCode
-
-_IMPORT_FILE = "<frozen importlib._bootstrap>"
-_IMPORT_NAME = "_find_and_load"
 
 
 def select_own_code(calls: Calls, is_own: Callable[[str, str], bool]) -> Calls:
@@ -36,11 +34,7 @@ def own_functions(calls: Calls, is_own: Callable[[str, str], bool]) -> Bools:
 
 def collapse_imports(calls: Calls) -> Calls:
     """Replace all that an import statement did by one call named after what it loaded first."""
-    numbers = [
-        number
-        for number, code in enumerate(calls.functions)
-        if code.name == _IMPORT_NAME and code.file == _IMPORT_FILE
-    ]
+    numbers = [number for number, code in enumerate(calls.functions) if (code.file, code.name) == IMPORT]
     found = np.flatnonzero(np.isin(calls.function, numbers)) if numbers else np.empty(0, np.intp)
     if not len(found):
         return calls

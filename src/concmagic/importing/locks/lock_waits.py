@@ -10,7 +10,8 @@ from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
-from concmagic.model import reasons, states
+from concmagic.interpreter import recorded_calls
+from concmagic.model import reasons
 from concmagic.model.trace import NO_FACTS, Facts, Lock, Resource
 from concmagic.records.locks import CallSite, LockLog, LockObject, LockWait
 from concmagic.records.recording import ProcessRecord
@@ -143,7 +144,9 @@ class LockReader:
     def _look(self, chain: Sequence[CallSite]) -> tuple[str, str, int]:
         own = chain[-1] if chain and self._places.is_own(chain[-1].file) else None
         library = chain[:-1] if own is not None else chain
-        known = (states.LIBRARY_WAITS.get((_base(site.file), site.name)) for site in reversed(library))
+        known = (
+            recorded_calls.LIBRARY_WAITS.get((_base(site.file), site.name)) for site in reversed(library)
+        )
         reason = next((one for one in known if one), "")
         return reason, self._places.short(own.file) if own else "", own.line if own else 0
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.locks.lock_waits import FoundWait, LockReader
-from concmagic.model import states
+from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import Int64s
 from concmagic.records.locks import HeldAtStop, Standing
 from concmagic.records.recording import SampleLog
@@ -97,7 +97,7 @@ class SampledWaits:
 
     def _stretches(self, rows: Int64s) -> list[_Slept]:
         """Stretches of sleep at one address. A sample now and then finds a thread awake that is not."""
-        rows = rows[:, (rows[3] == states.FUTEX) & (rows[1] >= self._reader.log.exact_until_ns)]
+        rows = rows[:, (rows[3] == recorded_calls.FUTEX) & (rows[1] >= self._reader.log.exact_until_ns)]
         found: list[_Slept] = []
         before: dict[int, int] = {}
         for native_id, start_ns, end_ns, _, address in rows.T.tolist():

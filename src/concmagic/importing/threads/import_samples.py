@@ -9,7 +9,8 @@ import numpy as np
 
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
-from concmagic.model import reasons, states
+from concmagic.interpreter import recorded_calls
+from concmagic.model import reasons
 from concmagic.model.reasons import kind_of_end
 from concmagic.model.trace import NO_FACTS, Facts, Resource, State, StateInterval
 from concmagic.records.recording import SampleLog
@@ -45,7 +46,7 @@ def import_holders(log: SampleLog | None, clock: CellClock) -> Mapping[int, tupl
         np.frombuffer(column, "<i8")
         for column in (log.native_id, log.start_ns, log.end_ns, log.code, log.argument)
     ]
-    rows = np.flatnonzero(columns[3] == states.HOLDER)
+    rows = np.flatnonzero(columns[3] == recorded_calls.HOLDER)
     chosen = (column[rows].tolist() for column in columns)
     for number, start_ns, end_ns, _, holder in zip(*chosen, strict=True):
         start, end = clock.at(start_ns), clock.at(end_ns)
@@ -55,19 +56,19 @@ def import_holders(log: SampleLog | None, clock: CellClock) -> Mapping[int, tupl
 
 
 def _state(code: int) -> tuple[State, str] | None:
-    if code == states.ON_CORE:
+    if code == recorded_calls.ON_CORE:
         return State.RUNNING, ""
-    if code == states.GIL:
+    if code == recorded_calls.GIL:
         return State.READY, "GIL"
-    if code == states.CORE:
+    if code == recorded_calls.CORE:
         return State.READY, "core"
-    if code == states.FUTEX:
+    if code == recorded_calls.FUTEX:
         return State.WAITING, reasons.OF_A_LOCK
-    if code == states.ASLEEP:
+    if code == recorded_calls.ASLEEP:
         return State.WAITING, ""
     if code < 0:
         return None
-    return State.WAITING, states.syscall_reason(code)
+    return State.WAITING, recorded_calls.syscall_reason(code)
 
 
 def _at(state: State, reason: str, detail: str) -> tuple[State, str]:

@@ -1,4 +1,8 @@
-"""Which recorded thing means which state: tables, one row per case."""
+"""Calls as a recording names them: functions of Python and of libraries by name, system calls by number.
+
+What a wait in one of them means, which let a lock go, which import: tables, one row per case. They are read
+after the cell, of what was recorded, and import nothing of ours.
+"""
 
 from __future__ import annotations
 
@@ -132,6 +136,12 @@ LIBRARY_WAITS = {
     ("process.py", "_process_worker"): "for work",
     ("pool.py", "worker"): "for work",
 }
+
+# What an `import` statement calls: file, qualified name.
+IMPORT = ("<frozen importlib._bootstrap>", "_find_and_load")
+
+# Methods of files that may be answered from a buffer, without a wait: the beginning of their dotted names.
+BUFFERED = ("_io.Buffered", "_io.TextIO", "_io._IO")
 
 # System calls by number, where the sampler found a thread in one.
 _X86_64 = {
