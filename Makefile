@@ -11,7 +11,7 @@ SEED ?= 1
 CELL ?=
 PART ?= unit
 
-.PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types types-js scripts-js schema soak stress bench broken-world pictures chromium clean help
+.PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types types-js scripts-js schema soak stress bench broken-world pictures changelog chromium clean help
 
 help:
 	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench     what tracing costs, beside plain, bare VizTracer and other tools"
 	@echo "make broken-world   cells in interpreters in which a name that concmagic borrows is not what it was"
 	@echo "make pictures  draw sample pictures in light and dark into $(BUILD)/pictures"
+	@echo "make changelog      what the next release will say, from newsfragments/"
 
 # One stamp a set of packages: an environment made for the demo is completed for the tests.
 $(VENV)/made:
@@ -42,6 +43,10 @@ $(VENV)/test: $(VENV)/made pyproject.toml
 
 $(VENV)/bench: $(VENV)/test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+$(VENV)/release: $(VENV)/made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[release]'
 	@touch $@
 
 demo: $(VENV)/demo
@@ -121,6 +126,9 @@ broken-world: $(VENV)/test
 
 pictures: $(VENV)/test chromium
 	$(BIN)/python examples/make_pictures.py
+
+changelog: $(VENV)/release
+	@$(BIN)/towncrier build --draft --version "the next release"
 
 clean:
 	rm -rf $(VENV) $(BUILD)
