@@ -35,7 +35,13 @@ SEES = {
         "records",
         *HARMLESS,
     ),
-    "analysis": ("call_lines", "errors", "model", "sentences.findings"),  # of these only what a finding says
+    "analysis": (
+        "call_lines",
+        "errors",
+        "model",
+        "sentences.findings",
+        "sentences.hints",
+    ),
     "report": ("analysis", "model", *HARMLESS),
     "renderers": ("analysis.findings", "model", "report", *HARMLESS),
 }
@@ -97,7 +103,7 @@ def test_a_stage_sees_only_what_comes_before_it(name: str) -> None:
 
 def test_the_analysis_finds_values_and_no_words() -> None:
     """Only a Finding knows where its sentences are made, and asks there when it is asked."""
-    known = {"concmagic.sentences.findings": "concmagic.analysis.findings"}
+    known = {f"concmagic.sentences.{name}": "concmagic.analysis.findings" for name in ("findings", "hints")}
     for module in part("analysis"):
         seen = {name for name in of_ours(module) if name.startswith("concmagic.sentences")}
         assert not seen or {known.get(name) for name in seen} == {module}, f"{module} imports {seen}"

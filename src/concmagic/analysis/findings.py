@@ -31,6 +31,6 @@ class Finding:
     @property
     def hint(self) -> str:
         """What would help, in a sentence; "" if nothing general does."""
-        from concmagic.sentences.findings import hint_of
+        from concmagic.sentences.hints import hint_of
 
         return hint_of(self.values)

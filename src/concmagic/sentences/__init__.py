@@ -3,20 +3,17 @@
 Used as `sentences.NAME`; numbers in them go through `sentences.numbers`.
 """
 
-from concmagic.sentences.calls import *
 from concmagic.sentences.children import *
 from concmagic.sentences.doctor import *
 from concmagic.sentences.findings import *
+from concmagic.sentences.hints import *
 from concmagic.sentences.loading import *
-from concmagic.sentences.locks import *
 from concmagic.sentences.numbers import *
 from concmagic.sentences.options import *
 from concmagic.sentences.picture import *
+from concmagic.sentences.recording import *
 from concmagic.sentences.report import *
 from concmagic.sentences.running import *
-from concmagic.sentences.sampler import *
-from concmagic.sentences.script import *
-from concmagic.sentences.session import *
-from concmagic.sentences.states import *
+from concmagic.sentences.states_and_waits import *
 from concmagic.sentences.threads import *
 from concmagic.sentences.traces import *

@@ -38,20 +38,6 @@ def spread(lengths_ns: list[int]) -> str:
     return f"p50 {p50} · p95 {p95} · max {most}"
 
 
-def state_words(state: str, reason: str, detail: str, place: str) -> str:
-    """Say what a track did, as it stands in a box: "ready, loop held by blocker", "sleep 0.5 s"."""
-    what = " ".join(word for word in (reason, detail) if word)
-    if state == "waiting":
-        return what or "waiting"
-    if state == "blocking":
-        return f"blocking the loop: {' '.join(word for word in (what, place) if word)}".rstrip(": ")
-    if state == "unknown":
-        return f"not recorded: {what}" if what else "not recorded"
-    if state == "running":
-        return f"running {place}" if place and not what else f"{what} {place}".strip() or "running"
-    return f"{state}, {what}" if what else state
-
-
 def job_words(job: str, state: str) -> str:
     """Say which job a worker was at: "n=5, running line 4", "n=5, sleep 0.1 s"."""
     return f"{job}, {state}"
@@ -148,3 +134,41 @@ def foreign_loop_unseen(package: str, error: Exception) -> str:
 
 def hook_replaced(name: str) -> str:
     return f"Something else replaced asyncio's {name} during the cell and was left in place."
+
+
+# What the script of the picture says; {x} is filled in there.
+PICTURE_WORDS = {
+    "canvas": "Timeline. Arrow keys move, plus and minus zoom, Home shows all, question mark lists the keys.",
+    "keys": (
+        "Ctrl/⌘ + wheel or pinch: zoom · wheel: zoom, once you clicked into the picture · drag or ← →: move · "
+        "↑ ↓: choose a lane · + −: zoom · Home: all · Backspace or u: undo a zoom · Enter: fold · "
+        "Esc: leave · ?: this list"
+    ),
+    "hint": "Click a lane for details. ? shows the keys.",
+    "hintCalls": "Click a lane for details and calls. ? shows the keys.",
+    "calls": ["{n} × {name}", "{n} shorter calls", "{x} in all", "{n} deeper calls are not drawn"],
+    "callsOf": "calls",
+    "noCalls": "calls were not recorded from here on",
+    "fit": "Fit",
+    "undo": "Undo zoom",
+    "where": "where it went",
+    "noLanes": NO_LANES,
+    "zoomTo": "Show this on the timeline",
+    "highlight": "Highlight this state",
+    "merged": "Too fine to be drawn one by one",
+    "length": "for {x}",
+    "since": "from {x}",
+    "alive": "In all",
+    "returned": "returned",
+    "flows": [
+        ["started by {x}", "started {x}"],
+        ["woken by {x}", "woke {x}"],
+        ["submitted by {x}", "submitted to {x}"],
+        ["result from {x}", "result to {x}"],
+        ["sent by {x}", "sent to {x}"],
+        ["released by {x}", "released {x}"],
+        ["{x} ended", "joined by {x}"],
+    ],
+    "printed": PRINTED,
+    "states": ["running", "blocking the loop", "ready", "waiting", "starting", "not recorded"],
+}

@@ -7,20 +7,11 @@ from math import isnan
 
 from concmagic.sentences.numbers import count, duration, names, number, of_total, percent
 from concmagic.sentences.picture import _plural
-from concmagic.sentences.traces import STARTS
 
 IN_FLIGHT = "in flight"
 ON_A_CORE = "on a core"
 OTHER_PARTS = "other, each shorter"
 WAITED, COMPUTED, DID_BOTH = "waiting", "computing", "waiting and computing"
-STATE_LABELS = {
-    "running": "running",
-    "blocking": "blocking the loop",
-    "ready": "ready, kept waiting",
-    "waiting": "waiting",
-    "starting": "starting",
-    "unknown": "not recorded",
-}
 CONCURRENCY_HELP = (
     "How many units of work (tasks, jobs, threads or processes) had begun and not ended, on average over "
     "the cell; one that waits for another it started does not count."
@@ -29,31 +20,6 @@ PARALLELISM_HELP = "How many threads or processes computed at the same instant, 
 PARALLELISM_FROM_CLOCK = (
     "CPU time divided by wall time, because for part of the cell it was not recorded who was on a core."
 )
-
-HANDED_OVER = "handing the recording over"
-_RUNS = {"handing over": HANDED_OVER}
-
-# What else a track is said to wait for in "where it went".
-_NO_REASONS = {"": "waiting", "merged": "waiting", "handing over": HANDED_OVER}
-
-_READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
-
-
-def path_words(state: str, reason: str, phase: str) -> str:
-    """Name a part of "where it went"."""
-    if state == "running":
-        return _RUNS.get(reason, reason or "computing")
-    if state == "blocking":
-        return f"blocked in {reason}" if reason else "blocked"
-    if state == "ready":
-        return _READY.get(reason, "ready, kept waiting")
-    if state == "waiting":
-        from concmagic.model.reasons import words_of  # a child loads sentences and not the model
-
-        return _NO_REASONS.get(reason) or words_of(reason) or f"waiting for {reason}"
-    if state == "starting":
-        return f"starting {STARTS[phase]}" if phase in STARTS else "starting"
-    return "not recorded"
 
 
 def ended_early(outcome: str, wall_ns: int) -> str:
@@ -200,12 +166,6 @@ def jobs_raised(outcomes: Mapping[str, int], first: str, of: int) -> str:
     if many == 1:
         return f"{kind} ({first})" if first else kind
     return f"{many:,} of {count(of, 'job')} {'raised' if others else kind}"
-
-
-def lane_text(state: str, reason: str, length_ns: int) -> str:
-    """What stands at a lane's end: "blocking 300 ms", "sleep 1.2 s"."""
-    word = "not recorded" if state == "unknown" else reason or state
-    return f"{word} {duration(length_ns)}"
 
 
 def _capital(text: str) -> str:

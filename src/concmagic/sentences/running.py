@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from concmagic.sentences.numbers import duration
+from concmagic.sentences.recording import words_of
 
 NO_TIMEOUT = (
     "--timeout cannot be kept: no thread can be started that would end the cell. It has not run; without "
@@ -82,3 +83,42 @@ def not_saved(path: object, error: BaseException) -> str:
 
 
 STOP_ITERATION_LEFT = "A plain cell raises StopIteration itself: a traced one that awaits is one coroutine, which makes this of it."
+
+
+NO_TRACE_YET = "No cell has been traced yet: put %%asyncio_trace, %%threads, %%procs or %%timeline on one."
+
+
+CELL_IN_A_CELL = (
+    "A traced cell is running, and only one can be recorded at a time: the cell inside it has not run."
+)
+
+
+def picture_failed(error: BaseException) -> str:
+    """Say that there is no picture; the cell's own result is not touched."""
+    return f"concmagic could not draw this cell ({words_of(error)}); the cell itself is unharmed."
+
+
+DRAWING_INTERRUPTED = (
+    "The picture was interrupted while it was drawn: %timeline draws it. The cell had ended."
+)
+
+
+def runner_failed(error: BaseException) -> str:
+    """Say that what of ours runs a cell has failed; the cell ran, or its end is told, as ever."""
+    return (
+        f"What concmagic puts around a cell to run it failed ({words_of(error)}): "
+        "interrupts, --timeout and loops of the cell's own may not have worked as they do elsewhere."
+    )
+
+
+PANDAS_IS_MISSING = "This needs pandas: %pip install 'concmagic[pandas]'."
+
+
+def no_such_table(table: str, tables: list[str]) -> str:
+    """Say which tables there are."""
+    return f"There is no table {table!r}; there are {', '.join(tables)}."
+
+
+def no_such_suffix(name: str, suffixes: list[str]) -> str:
+    """Say which files a trace can be saved as."""
+    return f"A trace cannot be saved as {name!r}; the suffix says how: {' '.join(suffixes)}."

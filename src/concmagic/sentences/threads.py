@@ -1,4 +1,4 @@
-"""Threads and the GIL."""
+"""Threads, the GIL and locks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,6 @@ GIL = "GIL"
 GIL_FREE = "free"
 OURS = "concmagic"  # a thread of the recording itself
 NO_GIL = "This Python has no GIL: its threads can compute side by side."
-
-
-def which_threads(names: list[str]) -> str:
-    """Which threads of a process run: "worker-1", "worker-1 and worker-2", "5 threads"."""
-    return " and ".join(names) if len(names) < 3 else count(len(names), "thread")
-
-
-def wait_of(name: str) -> str:
-    """Whom a wait is for: join "of worker-1", result "of fetch(3)"."""
-    return f"of {name}"
 
 
 def in_function(file: str, line: int, function: str) -> str:
@@ -70,3 +60,46 @@ def of_thread(native_id: int, daemon: bool, switches: tuple[int, int] | None) ->
 def gil_handovers(times: float, per_second: float) -> str:
     """How often the GIL went to another thread."""
     return f"The GIL went to another thread {times:,.0f} times, {per_second:,.0f} times a second."
+
+
+# Locks: what was not seen of them
+
+NO_TOOL_FOR_LOCKS = (
+    "Other tools have taken every place in sys.monitoring: which lock a thread waited for is not recorded."
+)
+
+
+def tool_for_locks_lost(owner: str) -> str:
+    """Say that the cell gave our place in sys.monitoring up."""
+    whose = f"{owner} has it now" if owner else "nobody has it now"
+    return (
+        f"The cell took away the place in sys.monitoring by which locks are watched ({whose}): "
+        "from then on waits for locks may be missing."
+    )
+
+
+LOCKS_OF_WITH_UNSEEN = (
+    "This Python's frames cannot be read: locks taken by `with` are known from samples only."
+)
+
+
+def look_at_locks_failed(error: Exception) -> str:
+    """Where threads stand could not be seen at a moment."""
+    why = f"{type(error).__name__}: {error}"
+    return f"A look at where the threads stand failed: who waited for which lock then is not known ({why})."
+
+
+def locks_no_longer_watched(operations: int) -> str:
+    """So many takings and lettings go that watching them would have cost too much."""
+    return (
+        f"After {operations:,} operations on locks they were no longer watched one by one: "
+        "from then on waits for locks come from samples."
+    )
+
+
+def lock_waits_merged(kept: int, merged: int) -> str:
+    """More waits than are kept."""
+    return (
+        f"The first {kept:,} waits for locks are told one by one; "
+        f"{count(merged, 'later one')} only counted in the totals."
+    )

@@ -1,0 +1,272 @@
+"""The words of states and of waits: in the legend, in "where it went", in a box, at a lane's end.
+
+What a wait is called by itself stands in the table of `model/reasons.py`; here is what is said of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from concmagic.sentences.numbers import count, duration
+from concmagic.sentences.picture import place
+
+if TYPE_CHECKING:
+    from concmagic.model.findings import Named
+    from concmagic.model.trace import Facts, Resource, StateInterval
+
+STATE_LABELS = {
+    "running": "running",
+    "blocking": "blocking the loop",
+    "ready": "ready, kept waiting",
+    "waiting": "waiting",
+    "starting": "starting",
+    "unknown": "not recorded",
+}
+HANDED_OVER = "handing the recording over"
+_RUNS = {"handing over": HANDED_OVER}
+# What else a track is said to wait for in "where it went".
+_NO_REASONS = {"": "waiting", "merged": "waiting", "handing over": HANDED_OVER}
+_READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
+STARTING_PYTHON = "Python"
+UNPICKLING = "unpickling"
+IMPORTS = "imports"
+NEW_PROCESS = "a process"
+OUR_IMPORTS = "its tracer"
+STARTS = {
+    "process": NEW_PROCESS,
+    "python": STARTING_PYTHON,
+    "tracer": OUR_IMPORTS,
+    "imports": IMPORTS,
+    "unpickling": UNPICKLING,
+}
+# Parts of waits; others are called as they are.
+PHASES = {"full": "(full)", "recording": "its recording is handed over"}
+SHIELDED = "(shielded)"  # beside a task or future that is awaited through `shield`
+
+
+def path_words(state: str, reason: str, phase: str) -> str:
+    """Name a part of "where it went"."""
+    if state == "running":
+        return _RUNS.get(reason, reason or "computing")
+    if state == "blocking":
+        return f"blocked in {reason}" if reason else "blocked"
+    if state == "ready":
+        return _READY.get(reason, "ready, kept waiting")
+    if state == "waiting":
+        from concmagic.model.reasons import words_of  # a child loads sentences and not the model
+
+        return _NO_REASONS.get(reason) or words_of(reason) or f"waiting for {reason}"
+    if state == "starting":
+        return f"starting {STARTS[phase]}" if phase in STARTS else "starting"
+    return "not recorded"
+
+
+def lane_text(state: str, reason: str, length_ns: int) -> str:
+    """What stands at a lane's end: "blocking 300 ms", "sleep 1.2 s"."""
+    word = "not recorded" if state == "unknown" else reason or state
+    return f"{word} {duration(length_ns)}"
+
+
+def state_words(state: str, reason: str, detail: str, place: str) -> str:
+    """Say what a track did, as it stands in a box: "ready, loop held by blocker", "sleep 0.5 s"."""
+    what = " ".join(word for word in (reason, detail) if word)
+    if state == "waiting":
+        return what or "waiting"
+    if state == "blocking":
+        return f"blocking the loop: {' '.join(word for word in (what, place) if word)}".rstrip(": ")
+    if state == "unknown":
+        return f"not recorded: {what}" if what else "not recorded"
+    if state == "running":
+        return f"running {place}" if place and not what else f"{what} {place}".strip() or "running"
+    return f"{state}, {what}" if what else state
+
+
+def resource_words(resource: Resource) -> str:
+    """What a lock or the like is called: its name, else where it was made; "" where neither is known."""
+    if resource.name or not resource.line:
+        return resource.name
+    made = lock_made_at(resource.file, resource.line)
+    return made if resource.number < 2 else f"{made} ({resource.number})"
+
+
+class StateWords:
+    """The words for states, with the names of one trace."""
+
+    def __init__(self, named: Named) -> None:
+        self._resources = named.resources
+        self._names = named.names
+        self._tasks = named.tasks
+        self._told: dict[tuple[int, str, str], tuple[Facts, str]] = {}
+
+    def name(self, who: int) -> str:
+        """What a track, or one that has none, is called."""
+        return self._names.get(who, "")
+
+    def detail(self, one: StateInterval) -> str:
+        """What a state says beside its reason; "" where nothing more is known."""
+        key = id(one.facts), one.reason, one.state.value
+        told = self._told.get(key)
+        if told is None:  # the facts are kept, so that their identity stays theirs
+            told = self._told[key] = one.facts, _MAKERS[one.state.value](self, one.reason, one.facts)
+        return told[1]
+
+    def _of_step(self, _reason: str, facts: Facts) -> str:
+        if facts.phase:
+            return self._merged(facts)
+        return which_threads(sorted({self.name(who) for who in facts.holders})) if facts.holders else ""
+
+    def _of_block(self, _reason: str, facts: Facts) -> str:
+        return self.name(facts.holders[0]) if facts.holders else f"in {facts.call}" if facts.call else ""
+
+    def _of_start(self, _reason: str, facts: Facts) -> str:
+        return self._merged(facts) or STARTS.get(facts.phase, "")
+
+    def _of_turn(self, _reason: str, facts: Facts) -> str:
+        whose = self.name(facts.holders[0]) if facts.holders else ""
+        return self._merged(facts) or held_by(whose, facts.more)
+
+    @staticmethod
+    def _merged(facts: Facts) -> str:
+        if facts.phase == "steps":
+            return merged_steps(facts.count)
+        return sums_of_tasks(facts.count) if facts.phase == "tasks" else ""
+
+    def _of_wait(self, reason: str, facts: Facts) -> str:
+        if merged := self._merged(facts):
+            return merged
+        if facts.job or (facts.resource is None and facts.waits_for and not facts.holders):
+            whom = self.name(facts.waits_for[0]) if facts.waits_for else ""
+            if reason == "task":
+                return f"{whom} {SHIELDED}" if facts.shielded else whom
+            return eager_start_of(whom) if reason == "eager start" else wait_of(facts.job or whom)
+        resource = None if facts.resource is None else self._resources[facts.resource]
+        if self._is_of_thread(facts):
+            return self._of_lock(resource_words(resource) if resource else "", facts)
+        return " ".join(word for word in (*self._of_task(resource, facts),) if word)
+
+    def _is_of_thread(self, facts: Facts) -> bool:
+        """Whether holders are those of a thread's lock; an asyncio lock has one, and that is a task."""
+        return bool(facts.more or facts.waits_for or facts.holders) and not (
+            self._tasks.issuperset(facts.holders) and facts.holders
+        )
+
+    def _of_lock(self, name: str, facts: Facts) -> str:
+        if facts.waits_for and not facts.holders:
+            return lock_detail(name, waits_for_itself(self.name(facts.waits_for[0])))
+        return lock_detail(name, lock_holders([self.name(who) for who in facts.holders], facts.more))
+
+    def _of_task(self, resource: Resource | None, facts: Facts) -> list[str]:
+        is_pool = resource is not None and resource.kind == "pool"
+        is_future = resource is not None and resource.kind == "future"
+        name = "" if resource is None else resource.name if is_future else resource_words(resource)
+        return [
+            in_pool(name) if is_pool else name,
+            delay(facts.delay_ns),
+            of_so_many(facts.count),
+            PHASES.get(facts.phase, facts.phase),
+            lock_held_by(self.name(facts.holders[0])) if facts.holders else "",
+            at_most(delay(facts.limit_ns)) if facts.limit_ns is not None else "",
+            made_at(resource.file, resource.line) if is_future and resource and resource.line else "",
+            SHIELDED if facts.shielded else "",
+        ]
+
+
+_MAKERS: dict[str, Callable[[StateWords, str, Facts], str]] = {
+    "running": StateWords._of_step,
+    "blocking": StateWords._of_block,
+    "starting": StateWords._of_start,
+    "ready": StateWords._of_turn,
+    "waiting": StateWords._of_wait,
+    "unknown": StateWords._of_step,
+}
+
+
+def delay(length_ns: int | None) -> str:
+    """How long a sleep or a wait was to take: "0.5 s"."""
+    return "" if length_ns is None else f"{length_ns / 1e9:g} s"
+
+
+def of_so_many(how_many: int) -> str:
+    """How many things a wait is for."""
+    return f"of {how_many}" if how_many else ""
+
+
+def held_by(who: str, how_many: int) -> str:
+    """Who kept a task from running: one that held the loop, or many in turn."""
+    if who:
+        return f"held by {who}"
+    return f"{count(how_many, 'step')} of others first" if how_many else ""
+
+
+def lock_held_by(who: str) -> str:
+    """Who had the lock that a task waited for."""
+    return f"(held by {who})"
+
+
+def at_most(limit: str) -> str:
+    """How long a wait may take until its `wait_for` gives up."""
+    return f"(timeout {limit})"
+
+
+def made_at(file: str, line: int) -> str:
+    """Where the future that a task waited for was made."""
+    return f"(made at {place(file, line)})"
+
+
+def eager_start_of(task: str) -> str:
+    """Which task took its first step while the one that waits created it; "eager start" stands before it."""
+    return f"of {task}"
+
+
+def in_pool(name: str) -> str:
+    """Where an executor job ran."""
+    return f"in {name}"
+
+
+def merged_steps(how_many: int) -> str:
+    """Say that a state stands for many short steps: its length is exact, its place is not."""
+    return f"{count(how_many, 'short step')}, summed"
+
+
+def sums_of_tasks(members: int) -> str:
+    """Say that a state stands for many tasks: how long they were in it together is shown as a share."""
+    return f"share of {count(members, 'task')}"
+
+
+def lock_made_at(file: str, line: int) -> str:
+    """What a lock without a name is called: "made at line 7"."""
+    return f"made at {file}:{line}" if file else f"made at line {line}"
+
+
+def lock_detail(name: str, held_by: str) -> str:
+    """What was waited for, and who had it."""
+    return ", ".join(part for part in (name, held_by and f"held by {held_by}") if part)
+
+
+def lock_holders(names: list[str], more: int) -> str:
+    """Who had a lock while another waited, in order."""
+    distinct = list(dict.fromkeys(names))
+    if more or len(distinct) > 3:
+        return f"{distinct[-1]} last" if distinct else ""
+    return " and ".join(distinct)
+
+
+def waits_for_itself(name: str) -> str:
+    """A thread that waits for what it has."""
+    return f"{name} itself"
+
+
+def lock_label(name: str, where: str) -> str:
+    """How a lock is named in a sentence."""
+    return f"`{name}`" if name else f"the lock at {where}" if where else "a lock"
+
+
+def which_threads(names: list[str]) -> str:
+    """Which threads of a process run: "worker-1", "worker-1 and worker-2", "5 threads"."""
+    return " and ".join(names) if len(names) < 3 else count(len(names), "thread")
+
+
+def wait_of(name: str) -> str:
+    """Whom a wait is for: join "of worker-1", result "of fetch(3)"."""
+    return f"of {name}"
