@@ -201,7 +201,7 @@ def test_a_short_awaiting_cell_has_no_gap(kernel: Kernel) -> None:
     kernel.check("%%asyncio_trace -q -o traced\nimport asyncio\nawait asyncio.sleep(0)")
     kernel.check(
         "from concmagic.model.trace import State\n"
-        "from concmagic.analysis.path import path_of\n"
+        "from concmagic.analysis.critical_path import path_of\n"
         "gap = sum(part.length_ns for part in path_of(traced) if part.state is State.UNKNOWN)\n"
         "starting = [one for track in traced.tracks if track.host for one in track.states "
         "if one.state is State.STARTING]"

@@ -8,8 +8,8 @@ import pytest
 from tests.trace_text import MS, trace_from_text
 
 from concmagic import sentences
-from concmagic.analysis.await_sites import sites
 from concmagic.analysis.findings import Finding
+from concmagic.analysis.lint_awaits import sites
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import chains, longest_chains

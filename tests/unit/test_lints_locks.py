@@ -11,9 +11,8 @@ from tests.trace_text import MS
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
-from concmagic.analysis.lock_waits import wait_by_lock
 from concmagic.analysis.metrics import compute
-from concmagic.analysis.wait_chains import longest_chains
+from concmagic.analysis.wait_chains import longest_chains, wait_by_lock
 from concmagic.model.cover import cover
 from concmagic.model.trace import Build, Facts, Resource, State, StateInterval, Trace, Track
 

@@ -9,8 +9,8 @@ import pytest
 from tests.trace_text import MS, trace_from_text
 
 from concmagic.analysis import intervals, work
+from concmagic.analysis.cores_and_gil import on_a_core_curve
 from concmagic.analysis.metrics import compute
-from concmagic.analysis.on_core import on_a_core_curve
 from concmagic.model.trace import Cost, Flow, Job, Trace
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.trace_text import MS, trace_from_text
 
-from concmagic.analysis.path import path_of, summarised
+from concmagic.analysis.critical_path import path_of, summarised
 from concmagic.model.trace import Flow, FlowKind, State, Trace
 
 

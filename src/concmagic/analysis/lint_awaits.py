@@ -1,17 +1,173 @@
-"""The lint about waits that could have been at once."""
+"""The lint about waits that could have been at once, and how it reads a cell's awaits from its source."""
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from concmagic.analysis.await_sites import Sites, sites
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import common, total, union
 from concmagic.analysis.lint_loop import FLOOR_NS
 from concmagic.analysis.metrics import Metrics
+from concmagic.call_lines import parsed
 from concmagic.model.findings import SequentialAwaits
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, StateInterval, Trace, Track
+
+_Function = ast.AsyncFunctionDef
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_LEAVES = (ast.Break, ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Continue, ast.Try)
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """Awaits of one function that could be made at once."""
+
+    scope: int  # line of the function they stand in; 0 is the cell itself
+    line: int  # the first of them
+    what: str  # the call as it stands there
+    in_loop: bool
+    lines: tuple[int, ...]  # where the called function awaits, in order: one call waits once at each
+
+
+def sites(source: str) -> Iterator[Sites]:
+    """All of a cell."""
+    tree, shift = parsed(source)
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, _Function)}
+    awaits = Counter(_name(call) for call in _awaited_calls(tree))
+    for scope, line in _scopes(tree, shift):
+        for block in _blocks(scope):
+            for calls, in_loop in (*_in_row(block), *_in_loops(block)):
+                name = _name(calls[0])
+                function = functions.get(name)
+                lines = _await_lines(function, shift) if function is not None else ()
+                # Where it is awaited elsewhere, too, it is not known which wait was whose.
+                if lines and awaits[name] == len(calls):
+                    text = ast.unparse(calls[0])
+                    yield Sites(line, calls[0].lineno + shift, text, in_loop, lines)
+
+
+def _awaited_calls(tree: ast.AST) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+            yield node.value
+
+
+def _scopes(tree: ast.Module, shift: int) -> Iterator[tuple[ast.Module | _Function, int]]:
+    yield tree, 0
+    for node in ast.walk(tree):
+        if isinstance(node, _Function):
+            first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
+            yield node, first + shift
+
+
+def _blocks(scope: ast.AST) -> Iterator[list[ast.stmt]]:
+    """Every list of statements of a scope, but not of functions within it."""
+    for field in ("body", "orelse", "finalbody"):
+        block = getattr(scope, field, None)
+        if not isinstance(block, list):
+            continue
+        yield block
+        for node in block:
+            if isinstance(node, ast.FunctionDef | _Function | ast.ClassDef | ast.While | ast.Try):
+                continue  # in `while` the next turn depends on the last; what is tried is tried in order
+            if isinstance(node, ast.AsyncWith) and any(item.optional_vars is None for item in node.items):
+                continue  # `async with lock:` makes it one at a time on purpose
+            yield from _blocks(node)
+
+
+def _in_row(block: list[ast.stmt]) -> Iterator[tuple[list[ast.Call], bool]]:
+    """Statements next to each other that await the same function."""
+    row: list[ast.Call] = []
+    stored: set[str] = set()
+    for node in [*block, None]:
+        call = _awaited(node) if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        fits = call is not None and (not row or _name(call) == _name(row[0]))
+        if call is None or not fits or _names(call, ast.Load) & stored:
+            if len(row) > 1 and len({ast.dump(one) for one in row}) == len(row):
+                yield row, False
+            row, stored = [], set()
+        if call is not None and node is not None:
+            row.append(call)
+            stored |= _names(node, ast.Store)
+
+
+def _in_loops(block: list[ast.stmt]) -> Iterator[tuple[list[ast.Call], bool]]:
+    """Loops and list comprehensions that await once for each item."""
+    for statement in block:
+        if isinstance(statement, ast.For) and (call := _of_loop(statement)) is not None:
+            yield [call], True
+        for node in _expressions(statement):
+            if not isinstance(node, ast.ListComp) or len(node.generators) != 1:
+                continue
+            generator = node.generators[0]
+            if generator.is_async or not isinstance(node.elt, ast.Await):
+                continue
+            call = node.elt.value if isinstance(node.elt.value, ast.Call) else None
+            if (
+                call is not None
+                and _name(call)
+                and _names(call, ast.Load) & _names(generator.target, ast.Store)
+            ):
+                yield [call], True
+
+
+def _of_loop(loop: ast.For) -> ast.Call | None:
+    """The only await of a loop whose turns do not need each other."""
+    awaits = [node for part in loop.body for node in ast.walk(part) if isinstance(node, ast.Await)]
+    if len(awaits) != 1 or any(isinstance(node, (*_LEAVES, *_LOOPS)) for node in _inside(loop)):
+        return None  # it may end early, try again, or do more than one thing at each turn
+    call = awaits[0].value
+    if not isinstance(call, ast.Call) or not _name(call):
+        return None
+    if any(isinstance(node, ast.AsyncWith) for node in _inside(loop)):
+        return None
+    given = _names(call, ast.Load)
+    targets = _names(loop.target, ast.Store)
+    stored = {name for part in loop.body for name in _names(part, ast.Store)}
+    if not given & targets or given & (stored - targets):
+        return None  # a pause or a poll; or what one turn found is what the next one asks for
+    return call
+
+
+def _awaited(node: ast.stmt | None) -> ast.Call | None:
+    value = getattr(node, "value", None)
+    call = value.value if isinstance(value, ast.Await) else None
+    return call if isinstance(call, ast.Call) and _name(call) else None
+
+
+def _await_lines(function: _Function, shift: int) -> tuple[int, ...]:
+    """Where a function awaits, if it does so once at each place; () if that is not certain."""
+    for node in _inside(function):
+        # Then one call may wait any number of times, or for what another call does.
+        if isinstance(node, (*_LOOPS, *_COMPREHENSIONS, ast.AsyncWith, ast.Global, ast.Nonlocal)):
+            return ()
+    return tuple(sorted({node.lineno + shift for node in ast.walk(function) if isinstance(node, ast.Await)}))
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        yield from ast.walk(child)
+
+
+def _expressions(statement: ast.stmt) -> Iterator[ast.AST]:
+    """What a statement computes itself, not in the blocks or functions in it."""
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, ast.expr):
+            yield from ast.walk(child)
+
+
+def _names(node: ast.AST, kind: type[ast.expr_context]) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, kind)}
+
+
+def _name(call: ast.Call) -> str:
+    """The bare name that is called; a method's owner may be a connection that takes one at a time."""
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
 
 ALONE_SHARE = 0.5  # of the waits in which nothing else may have been in flight
 _APART = frozenset(("executor job",))  # outside the loop, too

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from concmagic.analysis.cores_and_gil import is_gil_wait
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, total, union
 from concmagic.analysis.metrics import Metrics
-from concmagic.analysis.switches import is_gil_wait
 from concmagic.model.findings import GilHeld
 from concmagic.model.trace import State, StateInterval, Trace, Track
 

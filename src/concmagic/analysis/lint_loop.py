@@ -11,8 +11,8 @@ import numpy as np
 
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
+from concmagic.analysis.loop_steps import runs
 from concmagic.analysis.metrics import Metrics
-from concmagic.analysis.rows import runs
 from concmagic.call_lines import call_text
 from concmagic.model.findings import BlockedLoop, LoopHold, Named, SmallBlocks, StarvedTask, Values
 from concmagic.model.state_columns import columns_of

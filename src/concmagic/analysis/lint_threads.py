@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from concmagic.analysis import work
+from concmagic.analysis.cores_and_gil import is_gil_wait
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, total, union
 from concmagic.analysis.metrics import Metrics
-from concmagic.analysis.switches import is_gil_wait
 from concmagic.model.findings import FewCores, GilBound, Oversubscribed, UnevenWork
 from concmagic.model.trace import State, Trace, Track
 

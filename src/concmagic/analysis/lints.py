@@ -12,15 +12,18 @@ from dataclasses import dataclass, replace
 
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lint_awaits import sequential_awaits
-from concmagic.analysis.lint_ends import exception_in_thread, left_running
+from concmagic.analysis.lint_ends import (
+    exception_in_thread,
+    exception_never_retrieved,
+    left_running,
+    never_awaited,
+)
 from concmagic.analysis.lint_gil import gil_held_while_waiting
-from concmagic.analysis.lint_locks import lock_convoy
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
 from concmagic.analysis.lint_machine import busy_machine
 from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads, pool_overhead
-from concmagic.analysis.lint_results import exception_never_retrieved, never_awaited
 from concmagic.analysis.lint_threads import few_cores, gil_bound, oversubscribed, uneven_work
-from concmagic.analysis.lint_waits import concurrency_capped, deadlock
+from concmagic.analysis.lint_waits import concurrency_capped, deadlock, lock_convoy
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import CheckFailed
 from concmagic.model.trace import Trace

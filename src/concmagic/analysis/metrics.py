@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from concmagic.analysis import rows, work
+from concmagic.analysis import loop_steps, work
+from concmagic.analysis.cores_and_gil import Switches, at_once, is_gil_wait, on_a_core_curve, switches
+from concmagic.analysis.critical_path import PathPart, path_of
 from concmagic.analysis.intervals import Pair, Steps, count_at_once, total, union
 from concmagic.analysis.loop_steps import longest_step
-from concmagic.analysis.on_core import at_once, on_a_core_curve
-from concmagic.analysis.path import PathPart, path_of
-from concmagic.analysis.switches import Switches, is_gil_wait, switches
 from concmagic.model.reasons import MERGED, OUTSIDE
 from concmagic.model.state_columns import Bools, StateColumns, columns_of
 from concmagic.model.trace import State, Trace, Track
@@ -136,9 +135,9 @@ def _counted(trace: Trace) -> Bools:
     """The rows that are summed: of the cell itself, beside other work, only what it did."""
     columns, leaves = columns_of(trace), work.leaves_of_the_work(trace)
     hosts = [track for track in leaves if track.host]
-    counted = rows.of_tracks(columns, leaves)
+    counted = loop_steps.of_tracks(columns, leaves)
     if len(hosts) < len(leaves):
-        counted &= ~rows.of_tracks(columns, hosts) | columns.in_state(*_DID)
+        counted &= ~loop_steps.of_tracks(columns, hosts) | columns.in_state(*_DID)
     return counted
 
 
@@ -212,7 +211,7 @@ def _overlap(trace: Trace, counted: Bools) -> float:
 def _loop(trace: Trace) -> dict[str, Any]:
     """Shares of the loops' time, the longest step, and how long tasks had to wait for their turn."""
     loops = [track for track in trace.tracks if track.kind == "loop" and track.role == "work"]
-    spent = _sums(trace, rows.of_tracks(columns_of(trace), loops))
+    spent = _sums(trace, loop_steps.of_tracks(columns_of(trace), loops))
     length = sum(work.end_of(trace, track) - track.start_ns for track in loops) / 1e9
     if not loops or not length:
         return {}
@@ -222,7 +221,7 @@ def _loop(trace: Trace) -> dict[str, Any]:
     if task is None or stop - begin > longest[1] - longest[0]:  # a callback that is no task's step
         longest, task = (begin, stop), None
     ready = tasks.in_state(State.READY) & ~tasks.for_reason(MERGED)
-    delays = tasks.length_ns[ready & ~rows.of_steps(tasks)]
+    delays = tasks.length_ns[ready & ~loop_steps.of_steps(tasks)]
     found: dict[str, Any] = {
         "loop_computing": spent.running_s / length,
         "loop_blocked": spent.blocking_s / length,
@@ -241,7 +240,7 @@ def _loop(trace: Trace) -> dict[str, Any]:
 
 def _longest_step(tasks: StateColumns) -> tuple[Pair, Track | None]:
     """Begin and end of the longest step, and whose it was."""
-    first, last = rows.runs(tasks, rows.of_steps(tasks))
+    first, last = loop_steps.runs(tasks, loop_steps.of_steps(tasks))
     if not len(first):
         return (0, 0), None
     longest = int(np.argmax(tasks.end_ns[last] - tasks.start_ns[first]))
@@ -290,7 +289,7 @@ def _handovers(trace: Trace, by_track: Mapping[int, Switches]) -> int:
 def _cooperative(trace: Trace) -> int:
     """How often a task gave up the loop at an `await`: its steps, but for the last."""
     tasks = columns_of(trace).only(_tasks(trace))
-    in_step, merged = rows.of_steps(tasks), tasks.for_reason(MERGED)
+    in_step, merged = loop_steps.of_steps(tasks), tasks.for_reason(MERGED)
     gave_up = (tasks.in_state(*_GAVE_UP) | merged) & ~in_step
     same_task = np.diff(tasks.place) == 0
     kept = int((in_step[:-1] & gave_up[1:] & same_task).sum())

@@ -1,12 +1,106 @@
-"""What a path is looked up in: what each track did at a moment, and the flows that lead to it."""
+"""What a critical path is made of and looked up in: its parts, who started whom, what each track did when."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
+
+
+@dataclass(frozen=True, slots=True)
+class PathPart:
+    """What the cell's end had to wait for in one stretch."""
+
+    track: int | None
+    start_ns: int
+    end_ns: int
+    state: State
+    reason: str = ""
+    phase: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def length_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+def _told_apart(part: PathPart) -> str:
+    if part.state is State.UNKNOWN:
+        return ""
+    return part.phase if part.state is State.STARTING else part.reason
+
+
+def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:
+    """Parts that say the same, as one with their summed length; longest first."""
+    sums: dict[tuple[State, str], int] = defaultdict(int)
+    first: dict[tuple[State, str], PathPart] = {}
+    for part in parts:
+        key = (part.state, _told_apart(part))
+        sums[key] += part.length_ns
+        longest = first.get(key)
+        if longest is None or part.length_ns > longest.length_ns:
+            first[key] = part
+    return [(first[key], length) for key, length in sorted(sums.items(), key=lambda pair: -pair[1])]
+
+
+def host_of(trace: Trace) -> Track | None:
+    """The track whose end is the cell's end."""
+    hosts = [track for track in trace.tracks if track.host]
+    hosts += [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
+    hosts += sorted(
+        trace.tracks, key=lambda track: -(trace.wall_ns if track.end_ns is None else track.end_ns)
+    )
+    return next(iter(hosts), None)
+
+
+def children_of(trace: Trace) -> dict[int, list[Track]]:
+    """Who started whom, as far as it is known; else who stands under whom. A thread does its loop itself."""
+    tracks = {track.id: track for track in trace.tracks}
+    children: dict[int, list[Track]] = defaultdict(list)
+    started = set()
+    for flow in trace.flows:
+        if flow.kind == "spawn" and flow.target in tracks:
+            children[flow.source].append(tracks[flow.target])
+            started.add(flow.target)
+    for track in trace.tracks:
+        if track.parent is not None and track.id not in started and track.kind != "loop":
+            children[track.parent].append(track)
+    return children
+
+
+def started_by(
+    track: Track, tracks: Mapping[int, Track], children: Mapping[int, Sequence[Track]]
+) -> Sequence[Track]:
+    """Its children; a pool's helper waits for those that others of its process have started."""
+    if track.role != "machinery" or track.kind != "thread":
+        return children.get(track.id, ())
+    beside = [one.id for one in tracks.values() if one.kind == "thread" and one.pid == track.pid]
+    return [
+        child
+        for one in beside
+        for child in children.get(one, ())
+        if child.kind == "process" or one == track.id
+    ]
+
+
+def main_threads(trace: Trace) -> dict[int, Track]:
+    """By the track of a child process: the one of its main thread."""
+    processes = {
+        (track.id, track.native_id): track.id
+        for track in trace.tracks
+        if track.kind == "process" and track.parent is not None
+    }
+    found = {}
+    for track in trace.tracks:
+        if track.kind == "thread" and track.parent is not None and track.states:
+            process = processes.get((track.parent, track.native_id))
+            if process is not None:
+                found[process] = track
+    return found
 
 
 class Index:

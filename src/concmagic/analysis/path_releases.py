@@ -5,8 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from concmagic.analysis.path_index import Index
-from concmagic.analysis.path_tracks import children_of, started_by
+from concmagic.analysis.path_index import Index, children_of, started_by
 from concmagic.model.reasons import IDLE, JOINING
 from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
 

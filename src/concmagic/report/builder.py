@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import isnan
 
 from concmagic import sentences
+from concmagic.analysis.cores_and_gil import on_a_core_curve
+from concmagic.analysis.critical_path import summarised
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Steps
 from concmagic.analysis.metrics import Metrics, in_flight_curve
-from concmagic.analysis.on_core import on_a_core_curve
-from concmagic.analysis.path import summarised
 from concmagic.model.trace import State, Trace
 from concmagic.report import BandPart, Chip, Curve, Report, StateTotal
 from concmagic.report.headline import headline

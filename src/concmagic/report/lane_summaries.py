@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from concmagic import sentences
+from concmagic.analysis.cores_and_gil import is_gil_wait
 from concmagic.analysis.intervals import total, union
-from concmagic.analysis.switches import is_gil_wait
 from concmagic.model.trace import Job, State, Trace, Track
 from concmagic.report import LaneSummary
 

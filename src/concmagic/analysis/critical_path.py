@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from concmagic.analysis.path_index import Index
-from concmagic.analysis.path_parts import PathPart, summarised
+from concmagic.analysis.path_index import Index, PathPart, host_of, main_threads, summarised
 from concmagic.analysis.path_releases import Releases
-from concmagic.analysis.path_tracks import host_of, main_threads
 from concmagic.model.reasons import JOINING
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
