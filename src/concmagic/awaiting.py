@@ -23,7 +23,7 @@ from concmagic.interpreter.notebook_internals import (
     code_that_runs_code,
 )
 from concmagic.interpreter.reading import running_loop
-from concmagic.runners.users_runner import uses_asyncio
+from concmagic.runners.autoawait_runner import uses_asyncio
 
 _MOST_AROUND = 2  # frames of wrappers around IPython's own function
 _HEADER = re.compile(r"(^|\s)(async\s+)?for\s")

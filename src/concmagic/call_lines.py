@@ -10,7 +10,24 @@ import linecache
 from collections import defaultdict
 from collections.abc import Iterator
 
-from concmagic import syntax
+
+def syntax_tree(text: str) -> ast.Module | None:
+    """The syntax tree of a cell or file, with the lines it has there; None if Python cannot read it."""
+    try:
+        return ast.parse(_without_magics(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: it is nested too deep
+        return None
+
+
+def _without_magics(text: str) -> str:
+    """The text with the lines that only IPython understands made harmless, in place."""
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        code = line.lstrip()
+        if code[:1] in ("%", "!", "?"):
+            lines[index] = line[: len(line) - len(code)] + "pass"
+    return "\n".join(lines)
+
 
 _FIRST_LINE = 2  # the magic's own line is 1
 _LONGEST = 40
@@ -56,7 +73,7 @@ class CallLines:
             text, shift = self._source, _FIRST_LINE - 1
         else:
             text, shift = "".join(linecache.getlines(file)), 0
-        tree = syntax.parsed(text)
+        tree = syntax_tree(text)
         if tree is None:
             return {}  # then no line is known
         return {key: _sites_of(scope, text, shift) for scope, key in _scopes(tree, shift)}
@@ -64,7 +81,7 @@ class CallLines:
 
 def call_text(source: str, line: int, callee: str) -> str:
     """The text of the only call of `callee` on a line of this cell: "time.sleep(0.3)", or ""."""
-    tree = syntax.parsed(source)
+    tree = syntax_tree(source)
     if tree is None:
         return ""
     name = callee.rpartition(".")[2]
@@ -89,7 +106,7 @@ def called_name(text: str) -> str:
 
 def parsed(source: str) -> tuple[ast.Module, int]:
     """The cell's tree, empty if Python cannot read it, and what to add to its lines for the editor's."""
-    tree = syntax.parsed(source)
+    tree = syntax_tree(source)
     return (ast.Module([], []), 0) if tree is None else (tree, _FIRST_LINE - 1)
 
 

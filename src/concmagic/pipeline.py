@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,7 @@ from concmagic.collection import paused_collection
 from concmagic.interpreter.shadows import ours_only
 from concmagic.options import Options
 from concmagic.recording.session import RecordingSession
-from concmagic.runners.kept import Kept
-from concmagic.runners.start_method import start_method
+from concmagic.runners.run_once import Kept
 
 if TYPE_CHECKING:
     from concmagic.records.recording import Recording
@@ -41,7 +41,7 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
         with ours_only():
             from concmagic.runners.sync_cell import run_sync
 
-        with start_method(options.start_method):
+        with _start_method(options.start_method):
             return run_sync(program, options, settings)
 
     session = _session(cell, options, settings, "sync_cell")
@@ -65,7 +65,7 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
         with ours_only():
             from concmagic.runners.async_cell import run_async
 
-        with start_method(options.start_method):
+        with _start_method(options.start_method):
             return await run_async(program, options, settings, on_task=session.adopt_cell_task)
 
     session = _session(cell, options, settings, "async_cell")
@@ -97,6 +97,22 @@ def _writers() -> list[tuple[type, str]]:
 
 
 @paused_collection()
+@contextmanager
+def _start_method(method: str) -> Iterator[None]:
+    """Make this the default of multiprocessing while the cell runs; "" leaves it alone."""
+    if not method:
+        yield
+        return
+    import multiprocessing
+
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(method, force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+
+
 def _finish(
     session: RecordingSession,
     outcome: Outcome,
@@ -110,7 +126,7 @@ def _finish(
     Whatever fails here costs the picture, and is told in one line; the outcome is the cell's all the same.
     """
     from concmagic import sentences
-    from concmagic.runners.refused_loop import remedy
+    from concmagic.runners.kernel_loop import remedy
 
     try:
         with ours_only():

@@ -12,7 +12,7 @@ from concmagic.errors import ConcMagicError
 from concmagic.interpreter import shadows
 from concmagic.interpreter.reading import running_loop
 from concmagic.recording.guards import guarded
-from concmagic.runners.kept import Kept
+from concmagic.runners.run_once import Kept
 from concmagic.usage import or_usage_error, usage_error
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class TracedCell:
 
     def _program_here(self) -> Program:
         """The program as something that is only called: nobody awaits it here."""
-        from concmagic.runners.users_runner import on_the_users_runner, uses_asyncio
+        from concmagic.runners.autoawait_runner import on_the_users_runner, uses_asyncio
 
         if not self._program.is_async:
             return self._program

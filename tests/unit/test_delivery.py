@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from concmagic.runners.delivery import Delivery
+from concmagic.runners.interrupt_delivery import Delivery
 
 
 @pytest.fixture(autouse=True)

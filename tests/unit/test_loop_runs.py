@@ -17,8 +17,8 @@ from loop_notebook import Notebook, notebook
 from concmagic.cell import Program
 from concmagic.recording.tasks.recorder import TaskRecorder
 from concmagic.records.recording import TaskLog
-from concmagic.runners.loop_labels import item_label, length_of
-from concmagic.runners.loop_results import Results
+from concmagic.runners.loop_header import item_label, length_of
+from concmagic.runners.loop_jobs import Results
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 ALL = ("threads", "asyncio", "procs")

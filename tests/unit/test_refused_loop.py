@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from concmagic.runners.refused_loop import remedy
+from concmagic.runners.kernel_loop import remedy
 
 CAUSE = "while the loop that the notebook itself runs on is running:"
 CALLS = {

@@ -9,7 +9,7 @@ from itertools import islice
 from types import CodeType
 from typing import Generic, TypeVar
 
-from concmagic.syntax import parsed
+from concmagic.call_lines import syntax_tree
 
 Position = tuple[int, int, int, int]  # line, last line, column, last column
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class Sources(Generic[T]):
             return None
         known = self._files.get(code.co_filename)
         if known is None:
-            tree = parsed("".join(linecache.getlines(code.co_filename)))
+            tree = syntax_tree("".join(linecache.getlines(code.co_filename)))
             known = self._files[code.co_filename] = {} if tree is None else self._read(tree)
         line, end_line, column, end_column = position
         return known.get((line or 0, end_line or 0, column or 0, end_column or 0))

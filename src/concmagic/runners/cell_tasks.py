@@ -17,8 +17,8 @@ from concmagic.cell import Outcome
 from concmagic.code_owner import KERNEL, is_of
 from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.runners import tracebacks
+from concmagic.runners.interrupt_reach import GRACE_S, Again, Click, Clicks, may_raise_at
 from concmagic.runners.pending_jobs import PendingJobs
-from concmagic.runners.reach import GRACE_S, Again, Click, Clicks, may_raise_at
 
 _ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
 # Tasks that the kernel makes for its messages while the cell runs: cancelling one would end the kernel.

@@ -2,7 +2,8 @@
 
 While the cell runs SIGINT is ours. Each interrupt is raised once. A thread then looks where the main thread
 stands, and has it raised again where the first was lost, or where a pool's exit waits for jobs that nobody
-wants any more. `reach` tells which these are; whatever the user's own code does about it is left alone.
+wants any more. `interrupt_reach` tells which these are; whatever the user's own code does about it is left
+alone.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from concmagic.interpreter.frames import handled_in, thread_frames
 from concmagic.recording.before_end import look_before_end
 from concmagic.recording.children import forking
 from concmagic.recording.ours import FAREWELL_S, OwnThread
-from concmagic.runners.delivery import Delivery
-from concmagic.runners.reach import is_between_locks
+from concmagic.runners.interrupt_delivery import Delivery
+from concmagic.runners.interrupt_reach import is_between_locks
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
 _SOON_S = 0.002  # where it could not be raised for a moment

@@ -20,13 +20,14 @@ from typing import Any
 from concmagic import sentences
 from concmagic.bounded import until
 from concmagic.clock import monotonic, monotonic_ns
-from concmagic.errors import BodyError, ChildStartError
+from concmagic.errors import ChildStartError
 from concmagic.pipes import no_sigpipe
 from concmagic.recording.children.forking import Forking
+from concmagic.runners import loop_worker
 from concmagic.runners.interrupts import by_timeout
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
-from concmagic.runners.loop_worker import Body, Done, Interrupted, Parcel, Printed, Ready, unpack_result, work
+from concmagic.runners.loop_worker import Body, Done, Interrupted, Printed, Ready, unpack_result, work
 
 _GRACE_S = 0.4  # for a worker to end after SIGTERM, before it is killed; and for an interrupt to be raised
 _LOOK_S = 0.05
@@ -76,7 +77,7 @@ class _Pool:
         self._file = file
         self._context = multiprocessing.get_context(start_method or _default_start_method())
         self._is_fork = self._context.get_start_method() == "fork"
-        self._body = body if self._is_fork else _parcel(body)
+        self._body = body if self._is_fork else loop_worker.pack_body(body)
         self._workers: list[_Worker] = []
         self._started = 0
 
@@ -276,16 +277,6 @@ def _pass_on(workers: list[_Worker]) -> None:
         if worker.job is not None and worker.process.exitcode is None:
             with suppress(OSError):  # a child of ours: the number is its own until it is reaped
                 os.kill(worker.process.pid, signal.SIGINT)
-
-
-def _parcel(body: Body) -> Parcel:
-    from concmagic.recording.children import pickler as child_pickler
-
-    try:
-        data = child_pickler.pack(body)
-    except TypeError as error:
-        raise BodyError(sentences.sentence(str(error))) from None
-    return Parcel(child_pickler.token_of(body, data), data)
 
 
 def _default_start_method() -> str:

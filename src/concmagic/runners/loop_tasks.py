@@ -8,7 +8,7 @@ from typing import Any
 
 from concmagic.recording.tasks import recorder as recorded
 from concmagic.runners.loop_jobs import Job, LoopRun
-from concmagic.runners.loop_unbound import explain_unbound
+from concmagic.runners.tracebacks import explain_unbound
 
 Body = Callable[[Any], Coroutine[Any, Any, Any]]
 

@@ -12,7 +12,7 @@ from concmagic.bounded import until
 from concmagic.recording.threads import recorder as threads
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
-from concmagic.runners.loop_unbound import explain_unbound
+from concmagic.runners.tracebacks import explain_unbound
 
 Body = Callable[[Any], Any]
 _OVER = object()

@@ -24,7 +24,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.pipes import no_sigpipe
 from concmagic.recording.children import forking, pickling, prints
 from concmagic.runners import tracebacks
-from concmagic.runners.loop_unbound import explain_unbound
+from concmagic.runners.tracebacks import explain_unbound
 
 Body = Callable[[Any], Any]
 
@@ -269,3 +269,15 @@ def _loaded(data: bytes) -> tuple[Any, BaseException | None]:
         return ForkingPickler.loads(data), None
     except Exception as error:  # whatever the value's own code does when it is unpickled
         return None, error
+
+
+def pack_body(body: Body) -> Parcel:
+    """In the notebook: the body for processes that do not share its memory. Raises BodyError."""
+    from concmagic.errors import BodyError
+    from concmagic.recording.children import pickler
+
+    try:
+        data = pickler.pack(body)
+    except TypeError as error:
+        raise BodyError(sentences.sentence(str(error))) from None
+    return Parcel(pickler.token_of(body, data), data)

@@ -3,6 +3,8 @@
 Two steps. `from_the_cell` takes our frames out of an exception as soon as it has left the cell.
 On its way up it then collects frames of ours again; `fail_like_a_plain_cell` has IPython call us when it
 catches the exception, and puts IPython's own outermost frame right before the cell's frames.
+
+Where the body of a `for` header reads a name that it assigns, Python's error gets a note with what to do.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from concmagic import code_owner
+from concmagic import code_owner, sentences
 from concmagic.interpreter import notebook_internals
+from concmagic.interpreter.told_in_texts import unbound_name
 
 
 def from_the_cell(error: BaseException, cell_file: str) -> BaseException:
@@ -161,3 +164,20 @@ def _joined(entries: list[types.TracebackType]) -> types.TracebackType | None:
     for entry in reversed(entries):
         traceback = types.TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return traceback
+
+
+def explain_unbound(error: BaseException, file: str) -> None:
+    """A name that the body reads and assigns: say that `global` would make it the notebook's."""
+    if not isinstance(error, UnboundLocalError) or not _is_raised_by_body(error, file):
+        return
+    name = unbound_name(error)
+    if name:
+        error.add_note(sentences.is_local_to_item(name))
+
+
+def _is_raised_by_body(error: BaseException, file: str) -> bool:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    code = traceback.tb_frame.f_code if traceback is not None else None
+    return code is not None and code.co_filename == file and code.co_name == "<module>"
