@@ -18,9 +18,11 @@ LOOK_S = 1.0  # a wait for what is the user's own is cut into pieces of this len
 class Acquirable(Protocol):
     """A lock, an RLock, a condition."""
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take it, or give up after `timeout` seconds; answers whether it was taken."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Let it go."""
 
 
 class held:  # reads as what it is: `with held(lock, 1.0) as got:`

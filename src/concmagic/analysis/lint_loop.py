@@ -42,6 +42,7 @@ class Hold:
 
     @property
     def pair(self) -> Pair:
+        """From when to when, as a pair for intervals."""
         return self.start_ns, self.end_ns
 
     @property

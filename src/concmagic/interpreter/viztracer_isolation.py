@@ -66,6 +66,7 @@ class QuietThreading:
         self._active_before: set[int] = set()
 
     def install(self) -> None:
+        """Put the stand-in in place; without its pointer, note which dummy threads there are."""
         if self._slot is not None:
             self._slot.value = id(_STAND_IN)
             _installed[:] = [self]
@@ -86,6 +87,7 @@ class QuietThreading:
             _ours.remove(self)
 
     def remove(self) -> None:
+        """Put `threading` back; without the pointer, remove the dummy threads that came since."""
         if self._slot is not None:
             self._slot.value = id(threading)
             _installed.clear()

@@ -59,6 +59,7 @@ class StateInterval:
 
     @property
     def length_ns(self) -> int:
+        """How long it lasts."""
         return self.end_ns - self.start_ns
 
     @property

@@ -49,6 +49,7 @@ class StateColumns:
 
     @property
     def length_ns(self) -> Int64s:
+        """How long each row lasts."""
         return self.end_ns - self.start_ns
 
     def spent_ns(self, groups: Iterable[Group]) -> Int64s:

@@ -287,6 +287,7 @@ class Trace:
 
     @property
     def wall_s(self) -> float:
+        """How long the cell ran, in seconds."""
         return self.wall_ns / 1e9
 
     def name_of(self, who: int | None) -> str:

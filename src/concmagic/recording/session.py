@@ -39,9 +39,11 @@ _active: RecordingSession | None = None  # two at once would each put back what 
 class Recorder(Protocol):
     """What every source of evidence is to the session."""
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        """Observe from now on."""
 
-    def stop(self) -> Any: ...
+    def stop(self) -> Any:
+        """Observe no more; answers what was seen."""
 
 
 class RecordingSession:

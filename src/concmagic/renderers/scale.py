@@ -19,6 +19,7 @@ class Scale:
 
     @property
     def ns_per_pixel(self) -> float:
+        """How much time a pixel is."""
         return (self.end_ns - self.start_ns) / max(self.right - self.left, 1)
 
     def x(self, time_ns: float) -> float:

@@ -90,10 +90,12 @@ class Clicks:
         self._strike(self._last, frame)
 
     def needs_again(self, frame: FrameType | None, handled: BaseException | None) -> bool:
+        """Whether the last interrupt has to be raised once more, told from where the thread stands."""
         click = self._last
         return click is not None and (click.is_pending or click.again(frame, handled) is not None)
 
     def again(self, frame: FrameType | None, handled: BaseException | None) -> None:
+        """Raise the last interrupt once more, if it has to be."""
         click = self._last
         if click is not None and click.is_pending:
             self._strike(click, frame)

@@ -25,10 +25,12 @@ def kind_of(caller: FrameType | None) -> str:
 
 
 def sends_result(caller: FrameType | None) -> bool:
+    """Whether a worker of a pool sends what became of a job: by who called whom sends."""
     return is_in(WORKERS, caller.f_back if caller is not None else None, 1)
 
 
 def is_in(places: set[tuple[str, str]], frame: FrameType | None, most: int) -> bool:
+    """Whether one of the innermost `most` frames runs a function of these: module and name."""
     for _ in range(most):
         if frame is None:
             return False

@@ -49,6 +49,7 @@ class NotebookPickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.sources: dict[str, list[str]] = {}
 
     def reducer_override(self, value: Any) -> Any:
+        """cloudpickle's way with a value, changed for globals, caches, classes, functions."""
         if type(value) is _MainSpace:
             return main_space, ()
         if type(value) is pickling._CACHED_FUNCTION:

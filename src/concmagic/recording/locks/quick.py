@@ -19,6 +19,10 @@ def quick_ways(table: LockTable) -> tuple[Take, Take, Has]:
 
     From `table.most` operations on none is. Local names, not attributes: these run with every use of a lock.
     """
+    return _quick_take(table), _quick_release(table), _quick_return(table)
+
+
+def _quick_take(table: LockTable) -> Take:
     here: Any = table.here
     states, clock = table.states, monotonic_ns
 
@@ -46,6 +50,13 @@ def quick_ways(table: LockTable) -> tuple[Take, Take, Has]:
             return True
         return False
 
+    return take
+
+
+def _quick_release(table: LockTable) -> Take:
+    here: Any = table.here
+    states, clock = table.states, monotonic_ns
+
     def let_go(lock: Any) -> bool:
         state = states.get(id(lock))
         if state is None or state.ref() is not lock:
@@ -67,6 +78,12 @@ def quick_ways(table: LockTable) -> tuple[Take, Take, Has]:
         state.released_ns = clock()
         return True
 
+    return let_go
+
+
+def _quick_return(table: LockTable) -> Has:
+    here: Any = table.here
+
     def has(code: CodeType, offset: int, returned: bool) -> bool:
         try:
             thread = here.thread
@@ -83,4 +100,4 @@ def quick_ways(table: LockTable) -> tuple[Take, Take, Has]:
             thread.asked = None
         return True
 
-    return take, let_go, has
+    return has

@@ -77,6 +77,7 @@ class Budget:
         return 0.75 + self.noise / 0x7FFFFFFF / 2
 
     def close(self) -> None:
+        """Close the file of the machine's load. Again is harmless."""
         if self.load >= 0:
             os.close(self.load)
         self.load = -1

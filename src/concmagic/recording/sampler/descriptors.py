@@ -53,6 +53,7 @@ class Descriptors:
         return int(number)
 
     def words(self, number: int) -> str:
+        """What an open descriptor leads to: a connection, a file's name, "pipe"; "" is not known."""
         if number < 0:
             return ""
         link = os.readlink(f"/proc/{self.pid}/fd/{number}")
@@ -64,6 +65,7 @@ class Descriptors:
         return os.path.basename(link).removesuffix(" (deleted)")
 
     def socket(self, inode: str) -> str:
+        """What the socket with this inode is connected to; looked up once."""
         if inode not in self.sockets:
             found = (self.find(inode, table) for table in ("tcp", "tcp6", "udp", "udp6"))
             self.sockets[inode] = next((words for words in found if words), "")

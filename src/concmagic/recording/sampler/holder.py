@@ -60,9 +60,11 @@ class Holder:
         return self.known[state]
 
     def at(self, address: int, size: int) -> bytes:
+        """Bytes of the process's memory. Raises OSError where they cannot be read."""
         return os.pread(self.memory, size, address)
 
     def close(self, rows: Rows) -> None:
+        """End the stretch that is open, and close the memory's file. Again is harmless."""
         self.stretches.end(self.stretches.last_ns, rows)
         if self.memory >= 0:
             os.close(self.memory)

@@ -25,7 +25,7 @@ from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors
 from concmagic.recording.sampler.holder import Holder
 from concmagic.recording.sampler.thread import RUNNING, Rows, Thread
-from concmagic.recording.sampler.view import Gil, Process
+from concmagic.recording.sampler.view import Gil, Process, executable_of
 
 CONTROL = 3
 MOST_THREADS = 800  # one descriptor each
@@ -68,6 +68,7 @@ class Session:
                 thread.same = SLEEPS_ALREADY
 
     def watch(self, pid: int, gil_start: int = 0) -> None:
+        """Sample this process from now on, unless it is known or there are too many."""
         if pid not in self.processes and len(self.processes) < MOST_PROCESSES:
             process = Process(pid, self.mode, self.gil, gil_start)
             process.find_gil()
@@ -79,9 +80,11 @@ class Session:
             self.descriptors[pid] = Descriptors(pid)
 
     def gil_start_of(self, pid: int) -> int:
+        """Where the file that holds the GIL begins in a process's memory; 0 is not known."""
         return self.processes[pid].gil_start if pid in self.processes else 0
 
     def room(self) -> int:
+        """How many more threads may be sampled."""
         return MOST_THREADS - sum(len(process.threads) for process in self.processes.values())
 
     def look(self) -> bool:
@@ -117,6 +120,7 @@ class Session:
         return max(0.0, pause - (monotonic() - began))
 
     def read(self, process: Process, thread: Thread) -> None:
+        """Take one sample of a thread; one that has ended is dropped."""
         try:
             raw = os.pread(thread.file, 256, 0)
         except PermissionError:
@@ -175,6 +179,7 @@ class Session:
             self.find_children()
 
     def find_children(self) -> None:
+        """Sample children, too, that run this Python."""
         for process in list(self.processes.values()):
             process.find_gil()
             for pid in process.children():
@@ -182,6 +187,7 @@ class Session:
                     self.watch(pid)
 
     def note(self, problem: str) -> None:
+        """Keep a problem, once."""
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -204,13 +210,6 @@ class Session:
         numbers = f"{len(self.rows)} {rates} {used_ns} {handovers} {len(details)}"
         head = f"rows {numbers} {'; '.join(self.problems)}\n"
         return b"".join((head.encode(), *(column.tobytes() for column in self.rows.columns), details))
-
-
-def executable_of(pid: int) -> str | None:
-    try:
-        return os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        return None
 
 
 class Control:
@@ -242,6 +241,7 @@ class Control:
 
 
 def send(data: bytes) -> None:
+    """Write all of this to the kernel."""
     view = memoryview(data)
     while view:
         view = view[os.write(CONTROL, view) :]

@@ -32,6 +32,7 @@ class Rows:
         return len(self.columns[0])
 
     def add(self, *values: int) -> None:
+        """One more row, a value for each column."""
         for column, value in zip(self.columns, values, strict=True):
             column.append(value)
 
@@ -73,6 +74,7 @@ class Thread:
         self.phase = tid & 7
 
     def due(self, tick: int) -> bool:
+        """Whether it is looked at in this tick: the longer it sleeps, the rarer."""
         if self.code != RUNNING:
             for same, every in PATIENCE:
                 if self.same >= same:
@@ -231,6 +233,7 @@ class Thread:
         return at_ns
 
     def close(self) -> None:
+        """Close its files."""
         os.close(self.file)
         if self.schedule >= 0:
             os.close(self.schedule)

@@ -112,14 +112,17 @@ class Process:
             return False
 
     def open_of(self, tid: int, name: str) -> int:
+        """Open a file of one of its threads in /proc. Raises OSError."""
         return os.open(f"{self.folder}/{tid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
     def drop(self, tid: int, rows: Rows) -> None:
+        """A thread has ended: end its stretch and close its files."""
         thread = self.threads.pop(tid)
         thread.end(thread.last_ns, rows)
         thread.close()
 
     def close(self, rows: Rows) -> None:
+        """End the stretches of all threads and close their files."""
         for tid in list(self.threads):
             self.drop(tid, rows)
 
@@ -143,6 +146,7 @@ class Process:
                 yield from self.children_of(thread.tid)
 
     def children_of(self, tid: int) -> list[int]:
+        """The processes that this thread has started and that live."""
         try:
             file = os.open(f"{self.folder}/{tid}/children", os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -157,3 +161,11 @@ def decode_state(raw: bytes) -> tuple[int, int]:
     """On a core or not, from the text of a `stat` file."""
     letter = raw[raw.rfind(b")") + 2 :][:1]
     return (RUNNING if letter == b"R" else ASLEEP), 0
+
+
+def executable_of(pid: int) -> str | None:
+    """The file that a process runs; None if it cannot be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return None

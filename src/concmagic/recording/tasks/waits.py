@@ -191,13 +191,19 @@ class WaitBook:
         named = named and shape.direct
         key = (reason, detail, code, instruction, thread, cancelled, named, about, limit, made, within, tasks)
         number = self._numbers.get(key)
-        if number is None and len(self._waits) >= _MOST_WAITS:  # what they have in common
+        return self._new_number(key) if number is None else number
+
+    def _new_number(self, key: _Key) -> int:
+        """The number of a wait that is new; where there are too many, of what it shares with others."""
+        if len(self._waits) >= _MOST_WAITS:
+            reason, _, code, instruction, thread, cancelled, _, _, _, _, within, _ = key
             key = (reason, "", code, instruction, thread, cancelled, False, None, None, _NOWHERE, within, ())
-            number = self._numbers.get(key)
-        if number is None:
-            self._waits.append(key)
-            number = self._numbers[key] = len(self._waits)
-        return number
+            known = self._numbers.get(key)
+            if known is not None:
+                return known
+        self._waits.append(key)
+        self._numbers[key] = len(self._waits)
+        return len(self._waits)
 
     def _ended_of(self, awaited: Any) -> tuple[int, ...]:
         """The numbers of those tasks that have ended."""
