@@ -25,6 +25,7 @@ class PathPart:
 
     @property
     def length_ns(self) -> int:
+        """How long this part of the path lasts."""
         return self.end_ns - self.start_ns
 
 
