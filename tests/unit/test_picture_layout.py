@@ -12,13 +12,13 @@ from concmagic.analysis.metrics import compute
 from concmagic.model.findings import Named
 from concmagic.model.state_columns import StateColumns, columns_of
 from concmagic.model.trace import Facts, Flow, Job, State, StateInterval, Trace, Track
-from concmagic.renderers import payload_flows
+from concmagic.renderers import payload_lanes
 from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible
 from concmagic.renderers.layout import JobLabels, labels_of, lay_out
 from concmagic.renderers.measure import columns, fit_columns_middle, fit_middle, text_width
 from concmagic.renderers.palette import ORDER
-from concmagic.renderers.scale import tick_label, ticks
 from concmagic.renderers.spans import merge, resolution_for, shares_over, stacked
+from concmagic.renderers.time_axis import tick_label, ticks
 from concmagic.report.builder import build_report
 from concmagic.sentences import StateWords
 from sample_reports import (
@@ -245,8 +245,8 @@ def test_results_that_ended_no_wait_are_the_first_that_the_script_goes_without(
     other = replace(trace_from_text("other WWWWWR").tracks[0], id=5)
     flows = (*trace.flows, Flow("wake", 1, 5 * MS, 5, 5 * MS))
     trace = replace(trace, tracks=(*trace.tracks, other), flows=flows)
-    monkeypatch.setattr(payload_flows, "MOST", 2)
+    monkeypatch.setattr(payload_lanes, "MOST_FLOWS", 2)
     lanes = {track.id: track.id for track in trace.tracks}
-    kinds, sources, *_ = payload_flows.packed_flows(trace, lanes, int)
-    told = [(payload_flows.KINDS[kind], source) for kind, source in zip(kinds, sources, strict=True)]
+    kinds, sources, *_ = payload_lanes.packed_flows(trace, lanes, int)
+    told = [(payload_lanes.KINDS[kind], source) for kind, source in zip(kinds, sources, strict=True)]
     assert told == [("wake", 1), ("result", 4)]

@@ -14,7 +14,7 @@ import picture_schema
 from concmagic.renderers import schema
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.payload import payload
-from concmagic.renderers.payload_flows import KINDS
+from concmagic.renderers.payload_lanes import KINDS
 from concmagic.renderers.script_text import SCRIPTS
 from sample_reports import SAMPLES, ten_long_tracks, thousand_tasks, with_many_calls
 

@@ -10,7 +10,7 @@ import pytest
 
 from concmagic import sentences
 from concmagic.renderers.measure import columns, fit, fit_columns, one_line, text_width, wrap
-from concmagic.renderers.scale import tick_label, ticks
+from concmagic.renderers.time_axis import tick_label, ticks
 
 _SHARED: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "data" / "timeline_model.json").read_text(encoding="utf-8")

@@ -1,15 +1,23 @@
-"""A report into a file: the suffix says how."""
+"""A report into a file: the suffix says how; and what all renderers have in common."""
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from concmagic import sentences
 from concmagic.errors import OptionError
-from concmagic.renderers.base import Renderer
 from concmagic.report import Report
+
+
+class Renderer(Protocol):
+    """Options go to the constructor; `render` is the same for all."""
+
+    def render(self, report: Report) -> str:
+        """Turn a report into a text of this renderer's format."""
+        ...
 
 
 def write(report: Report, path: Path) -> Path:

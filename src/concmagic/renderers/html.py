@@ -18,7 +18,7 @@ from concmagic.renderers.measure import one_line
 from concmagic.renderers.payload import payload
 from concmagic.renderers.script_text import resource, shipped
 from concmagic.renderers.svg import SvgRenderer
-from concmagic.renderers.svg_page import WIDTH
+from concmagic.renderers.svg_pen import WIDTH
 from concmagic.report import Report
 
 

@@ -14,9 +14,8 @@ from concmagic.model.trace import Flow, Job, State, StateInterval, Track
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.loupe import Stretch, typical_stretch
 from concmagic.renderers.measure import one_line
-from concmagic.renderers.print_ticks import Moments, moments_of, on_lane
-from concmagic.renderers.scale import Scale, ticks
 from concmagic.renderers.spans import Shares, Span, merge, resolution_for, stacked
+from concmagic.renderers.time_axis import Moments, Scale, moments_of, on_lane, ticks
 from concmagic.report import Report
 
 FINEST_PX = 1.5  # what is narrower is merged

@@ -16,18 +16,22 @@ from concmagic.analysis.findings import Finding
 from concmagic.model.state_columns import StateColumns
 from concmagic.model.trace import Group, Track
 from concmagic.renderers import schema
-from concmagic.renderers.curves import thinned
 from concmagic.renderers.lanes import arrange
 from concmagic.renderers.loupe import typical_stretch
 from concmagic.renderers.measure import fit_columns_middle, one_line
 from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
 from concmagic.renderers.payload_boxes import CODES, LONGEST, Packer, cut
 from concmagic.renderers.payload_calls import CallPacker
-from concmagic.renderers.payload_flows import packed_flows
-from concmagic.renderers.payload_lanes import Placed, lane_of_track, place, places_of_calls, within_folds
-from concmagic.renderers.print_ticks import moments_of, on_lane
-from concmagic.renderers.told import Told, findings_told, notes_told
-from concmagic.report import Report
+from concmagic.renderers.payload_lanes import (
+    Placed,
+    lane_of_track,
+    packed_flows,
+    place,
+    places_of_calls,
+    within_folds,
+)
+from concmagic.renderers.time_axis import moments_of, on_lane, thinned
+from concmagic.report import Report, Told, findings_told, notes_told
 
 MOST_CURVE = 500
 MOST_TOLD = 100  # tracks, each with what the operating system knows of it

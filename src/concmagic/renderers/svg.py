@@ -6,14 +6,13 @@ from typing import Literal
 
 from concmagic import sentences
 from concmagic.renderers import svg_pen as pen
-from concmagic.renderers.curves import thinned
 from concmagic.renderers.layout import Layout, lay_out
 from concmagic.renderers.measure import fit, one_line, text_width, wrap
 from concmagic.renderers.palette import ORDER
-from concmagic.renderers.svg_page import ENDS, LEFT, MARGIN, RIGHT, WIDTH, Part
+from concmagic.renderers.svg_pen import ENDS, LEFT, MARGIN, RIGHT, WIDTH, Part
 from concmagic.renderers.svg_timeline import loupe, timeline
-from concmagic.renderers.told import findings_told, notes_told
-from concmagic.report import Curve, Report
+from concmagic.renderers.time_axis import thinned
+from concmagic.report import Curve, Report, findings_told, notes_told
 
 _FINDINGS = 3
 _CODES = {state: code for code, state in enumerate(ORDER)}

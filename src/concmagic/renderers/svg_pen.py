@@ -1,11 +1,26 @@
-"""The few shapes of the static picture, as escaped SVG text."""
+"""The static picture's page and pen: its measures, a section of it, and each shape as text."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
 from concmagic.renderers.measure import one_line
 from concmagic.renderers.palette import FONT, ORDER, THEMES, Look, Theme
+
+WIDTH = 980.0
+MARGIN = 18.0
+ENDS = 208.0  # room at the end of a lane
+LEFT = MARGIN + 164.0  # after the lanes' names
+RIGHT = WIDTH - MARGIN - ENDS
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A section of the picture: its shapes and where the next one begins."""
+
+    shapes: list[str]
+    bottom: float
 
 
 def n(value: float) -> str:

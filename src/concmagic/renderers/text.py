@@ -13,11 +13,9 @@ from concmagic.model.trace import State
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line
 from concmagic.renderers.palette import LETTERS, ORDER
-from concmagic.renderers.print_ticks import moments_of, on_lane
-from concmagic.renderers.scale import ticks
 from concmagic.renderers.spans import shares_over
-from concmagic.renderers.told import findings_told, notes_told
-from concmagic.report import Report
+from concmagic.renderers.time_axis import moments_of, on_lane, ticks
+from concmagic.report import Report, findings_told, notes_told
 
 WIDTH = 80
 _NAMES = 19
