@@ -14,6 +14,7 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import Any
 
+from concmagic.cell import Shell
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.notebook_internals import (
     calls_magics,
@@ -32,7 +33,7 @@ _HEADER = re.compile(r"(^|\s)(async\s+)?for\s")
 class AwaitTransformer:
     """Puts `await ` before our magics where the body awaits at its top level, or its items are tasks."""
 
-    def __init__(self, shell: Any, magics: tuple[str, ...], with_tasks: tuple[str, ...]) -> None:
+    def __init__(self, shell: Shell, magics: tuple[str, ...], with_tasks: tuple[str, ...]) -> None:
         self._shell = shell
         self._magics = magics
         self._with_tasks = with_tasks  # those whose loop bodies are tasks
@@ -80,7 +81,7 @@ class AwaitTransformer:
         return not (by_run_cell and running_loop() is not None)
 
 
-def was_awaited(shell: Any) -> bool:
+def was_awaited(shell: Shell) -> bool:
     """Called in a magic: whether the cell's code awaits what the magic answers."""
     magic_call = code_that_calls_magics(shell)
     callers = _callers(getframe())

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+Shell = Any  # IPython's InteractiveShell or a subclass; few of the attributes that are used here have types
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -47,6 +47,11 @@ def is_ours(file: str) -> bool:
     return file.startswith(OURS)
 
 
+def is_installed(path: str) -> bool:
+    """Whether a file or folder lies among installed packages."""
+    return not set(_SITE).isdisjoint(path.split(os.sep))
+
+
 def is_of(packages: Collection[str], file: str) -> bool:
     """Whether a file lies in a folder of one of these packages, wherever they are installed."""
     return not set(packages).isdisjoint(file.replace(os.sep, "/").split("/"))

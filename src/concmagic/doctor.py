@@ -45,7 +45,7 @@ class Checkup:
         return "\n".join(line.rstrip() for line in parts)
 
     def html(self) -> str:
-        """The same as a plain table."""
+        """As a plain HTML table."""
         first, *rows = [_headings(), *(_cells(*each) for each in self.tried)]
         versions = ", ".join(f"{name} {version}" for name, version in self.versions)
         body = "".join(_row("td", row) for row in rows)

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from concmagic import notebook, sentences, settings
 from concmagic.awaiting import AwaitTransformer, was_awaited
+from concmagic.cell import Shell
 from concmagic.usage import or_usage_error, usage_error
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ OLDEST_IPYKERNEL = (6, 29)
 _loaded: WeakKeyDictionary[Any, Magics] = WeakKeyDictionary()
 
 
-def load(shell: Any) -> None:
+def load(shell: Shell) -> None:
     """Give a shell our magics; again is harmless. Raises UsageError where IPython or ipykernel is too old."""
     _check_versions()
     if shell not in _loaded:
@@ -46,7 +47,7 @@ def _remove_stale() -> None:
         stale.remove()
 
 
-def unload(shell: Any) -> None:
+def unload(shell: Shell) -> None:
     """Take everything of ours out of a shell."""
     magics = _loaded.pop(shell, None)
     if magics is not None:
@@ -56,7 +57,7 @@ def unload(shell: Any) -> None:
 class Magics:
     """Our magics in one shell."""
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._transformer = AwaitTransformer(shell, tuple(MODELS), ("asyncio_trace",))
         self._replaced: list[tuple[dict[str, Any], str, Any]] = []

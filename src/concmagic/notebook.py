@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from concmagic.cell import Cell
+from concmagic.cell import Cell, Shell
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.notebook_internals import cell_numbers
 
 
-def cell_of(shell: Any, magic: str, line: str, body: str) -> Cell:
+def cell_of(shell: Shell, magic: str, line: str, body: str) -> Cell:
     """The cell whose magic runs right now."""
     names = cell_numbers(shell)
     file = _file_that_runs(names)
@@ -31,12 +29,12 @@ def _file_that_runs(names: dict[str, int]) -> str | None:
     return None
 
 
-def is_running_cell(shell: Any) -> bool:
+def is_running_cell(shell: Shell) -> bool:
     """Whether IPython runs a cell, at whose end it will tell us."""
     return getattr(shell.displayhook, "exec_result", None) is not None
 
 
-def _raw_text(shell: Any) -> str:
+def _raw_text(shell: Shell) -> str:
     """The cell as typed, the magic's line included; "" if no cell runs."""
     result = getattr(shell.displayhook, "exec_result", None)
     return str(result.info.raw_cell) if result is not None and result.info is not None else ""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from traitlets import Bool, Dict, Int, Unicode
 from traitlets.config import Configurable
 
 from concmagic import sentences
+from concmagic.cell import Shell
 
 
 class ConcMagic(Configurable):  # type: ignore[misc]
@@ -24,14 +23,14 @@ class ConcMagic(Configurable):  # type: ignore[misc]
         return tuple(name for name, wanted in self.lints.items() if not wanted)
 
 
-def install(shell: Any) -> ConcMagic:
+def install(shell: Shell) -> ConcMagic:
     """Make the settings known to `%config` of this shell."""
     settings = ConcMagic(parent=shell)
     shell.configurables.append(settings)
     return settings
 
 
-def remove(shell: Any, settings: ConcMagic) -> None:
+def remove(shell: Shell, settings: ConcMagic) -> None:
     """Undo `install`."""
     if settings in shell.configurables:
         shell.configurables.remove(settings)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from concmagic import notebook, sentences
+from concmagic.cell import Shell
 from concmagic.errors import ConcMagicError
 from concmagic.interpreter import shadows
 from concmagic.interpreter.reading import running_loop
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class TracedCell:
     """A cell under a magic; one that does not compile fails when this is made, as it does in a plain cell."""
 
-    def __init__(self, shell: Any, settings: ConcMagic | None, cell: Cell, options: Options) -> None:
+    def __init__(self, shell: Shell, settings: ConcMagic | None, cell: Cell, options: Options) -> None:
         self._shell = shell
         self._settings = settings
         self._cell = cell
@@ -186,7 +187,7 @@ def save(trace: Any, path: str) -> None:
 
 
 def _on_its_own_loop(program: Program) -> Program:
-    """The same program for where the kernel's loop cannot be awaited on."""
+    """The program as one that does not await: it runs on a loop of its own, as the kernel's cannot."""
     from dataclasses import replace
 
     from concmagic.runners.asyncio_run import on_a_loop_of_its_own
@@ -205,7 +206,7 @@ def _interrupted(traced: Traced) -> Traced:
     return replace(traced, outcome=Outcome(error=error))
 
 
-def _is_quiet(shell: Any, source: str) -> bool:
+def _is_quiet(shell: Shell, source: str) -> bool:
     """Whether the cell ends in `;`."""
     try:
         return bool(shell.displayhook.semicolon_at_end_of_expression(source))

@@ -23,7 +23,7 @@ SEES = {
         "model.reasons",
         "model.trace",
     ),  # what is put into words
-    "interpreter": ("bounded", "clock", *HARMLESS),
+    "interpreter": ("bounded", "clock", "code_owner", *HARMLESS),
     "importing": (
         "_version",
         "call_lines",

@@ -28,7 +28,7 @@ class _Here(Exception):
 
 
 def by_traceback(depth: int = 0, /) -> FrameType:
-    """The same as `sys._getframe`, by what Python tells of every exception."""
+    """What `sys._getframe` answers, by the traceback of an exception raised here."""
     try:
         raise _Here
     except _Here as error:

@@ -110,7 +110,7 @@ class SeenHandle:
 
 
 class SeenTimer(SeenHandle):
-    """The same for one that a timer runs."""
+    """A callback that a timer of a foreign loop runs."""
 
     __slots__ = ()
     timer = True

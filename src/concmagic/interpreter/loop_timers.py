@@ -1,6 +1,7 @@
 """What stands in for a loop's own `call_later`, for the sake of `asyncio.sleep`.
 
 How long a sleep is to be stands in a variable of its own: asking its frame for that takes much longer.
+In a file of its own: VizTracer leaves out the calls of `task_scheduling.py`, and this may call a loop's own.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+from concmagic import code_owner
+
 # Beside the standard library.
 _NEEDED = ("numpy", "cloudpickle", "viztracer", "psutil")
 
@@ -44,11 +46,13 @@ def known() -> tuple[list[str], list[str]]:
 def _is_users(entry: str) -> bool:
     """Whether a folder is neither the standard library nor one of installed packages."""
     path = _real(entry)
-    parts = path.split(os.sep)
     library = os.path.dirname(os.path.realpath(os.__file__))
     own = os.path.realpath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
-    installed = "site-packages" in parts or "dist-packages" in parts
-    return not installed and path != own and not f"{path}{os.sep}".startswith(library + os.sep)
+    return (
+        not code_owner.is_installed(path)
+        and path != own
+        and not f"{path}{os.sep}".startswith(library + os.sep)
+    )
 
 
 def _shadowing(entry: str, wanted: set[str]) -> set[str]:

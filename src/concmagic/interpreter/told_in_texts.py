@@ -18,7 +18,7 @@ _NEVER_RETRIEVED = "exception was never retrieved"
 
 
 def with_other_warn(original: Any, warn: Callable[..., None]) -> Any:
-    """The same code, which calls this for `warnings.warn`; what is no function of Python's stays as it is."""
+    """A copy of a function that calls `warn` for `warnings.warn`; what is not written in Python stays."""
     if not isinstance(original, FunctionType):
         return original
     names = {

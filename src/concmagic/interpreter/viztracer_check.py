@@ -86,7 +86,7 @@ def open_calls(info: ThreadInfo) -> list[tuple[int, CodeType]]:
 
 
 def as_events(calls: list[tuple[int, CodeType]], native_id: int) -> bytes:
-    """The same as events of calls that have not ended, as VizTracer would write them if it stopped now."""
+    """Calls that have not ended as the events that VizTracer would write if it stopped now."""
     events = [
         EventNode(FUNCTION_NODE, ts, native_id, FunctionEvent(owner=id(code), type=PY_OPEN))
         for ts, code in calls

@@ -69,7 +69,7 @@ def loops_of_the_cell() -> Iterator[KernelLoop | None]:
 
 
 def _allow_uvloop(uvloop: Any, kernel_loop: asyncio.AbstractEventLoop, patches: ExitStack) -> None:
-    """The same for its loops, which share no code with asyncio's."""
+    """Let uvloop's loops run inside the cell: they share no code with asyncio's."""
     if not hasattr(uvloop, "Loop"):
         return
     patches.enter_context(_replaced(uvloop.Loop, "run_forever", _stepping_aside(kernel_loop)))

@@ -16,16 +16,16 @@ from functools import partial
 from typing import Any
 
 from concmagic import sentences
-from concmagic.cell import Outcome, Program
+from concmagic.cell import Outcome, Program, Shell
 
 
-def uses_asyncio(shell: Any) -> bool:
+def uses_asyncio(shell: Shell) -> bool:
     """Whether cells that await run on asyncio's loop, as they do unless `%autoawait` says otherwise."""
     return bool(shell.loop_runner is shell.loop_runner_map["asyncio"][0])
 
 
-def on_the_users_runner(program: Program, shell: Any) -> Program:
-    """The same program, run to its end by the shell's runner."""
+def on_the_users_runner(program: Program, shell: Shell) -> Program:
+    """The program as one that does not await: the shell's runner runs it to its end."""
     note = " ".join(filter(None, (program.note, sentences.ran_by(_name(shell)))))
     return replace(program, is_async=False, run=partial(_run, shell.loop_runner, program), note=note)
 
@@ -61,7 +61,7 @@ def _plain_interrupts() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _name(shell: Any) -> str:
+def _name(shell: Shell) -> str:
     runner = shell.loop_runner
     known = (name for name, (function, _) in shell.loop_runner_map.items() if function is runner)
     return next(known, "") or getattr(runner, "__name__", "") or type(runner).__name__

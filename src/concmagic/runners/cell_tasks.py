@@ -21,11 +21,13 @@ from concmagic.runners.interrupt_reach import GRACE_S, Again, Click, Clicks, may
 from concmagic.runners.pending_jobs import PendingJobs
 
 _ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
-# Tasks that the kernel makes for its messages while the cell runs: cancelling one would end the kernel.
 
 
 class CellTasks:
-    """Which tasks of a loop belong to the cell: made since now, and not by the kernel."""
+    """Which tasks of a loop belong to the cell: made since now, and not by the kernel for its messages.
+
+    To cancel one of those would end the kernel.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop

@@ -17,7 +17,7 @@ from types import CodeType
 from typing import Any, TypeVar
 
 from concmagic import sentences
-from concmagic.cell import Cell, Program
+from concmagic.cell import Cell, Program, Shell
 from concmagic.errors import BodyError
 from concmagic.options import Options
 from concmagic.recording import machine
@@ -40,7 +40,7 @@ _NO_BODY = {
 Node = TypeVar("Node", bound=ast.AST)
 
 
-def compile_body(cell: Cell, header: Header, options: Options, shell: Any) -> CodeType:
+def compile_body(cell: Cell, header: Header, options: Options, shell: Shell) -> CodeType:
     """The body as the code of a function of one item; of an `async def` under asyncio.
 
     Raises SyntaxError as a plain cell does, BodyError for what no loop body can contain.
@@ -83,7 +83,7 @@ def _refuse_ipython(tree: ast.Module) -> None:
             raise BodyError(sentences.at_line(sentences.MAGIC_IN_BODY, node.lineno))
 
 
-def _load_magics(tree: ast.Module, shell: Any) -> None:
+def _load_magics(tree: ast.Module, shell: Shell) -> None:
     """Have IPython import the body's line magics now: two threads that are the first to use one fail."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
@@ -139,7 +139,7 @@ def _blocks(statement: ast.AST) -> Iterator[list[Any]]:
 # ---- the two compilations --------------------------------------------------------------------
 
 
-def _compile_in_a_loop(tree: ast.Module, header: Header, file: str, shell: Any) -> bool:
+def _compile_in_a_loop(tree: ast.Module, header: Header, file: str, shell: Shell) -> bool:
     """Raise what Python says of the body as it stands; answers whether it awaits."""
     loop = ast.For(header.target, ast.Tuple([], ast.Load()), tree.body or [ast.Pass()], [])
     module = ast.fix_missing_locations(ast.Module([loop], tree.type_ignores))
@@ -149,7 +149,7 @@ def _compile_in_a_loop(tree: ast.Module, header: Header, file: str, shell: Any) 
 
 
 def _compile_function(
-    body: list[ast.stmt], header: Header, is_async: bool, file: str, shell: Any
+    body: list[ast.stmt], header: Header, is_async: bool, file: str, shell: Shell
 ) -> CodeType:
     module = ast.parse("async def body(item): pass" if is_async else "def body(item): pass")
     function: Any = module.body[0]
@@ -204,7 +204,7 @@ NAME = "the loop body"  # what messages and tasks call the body's function
 _MOST_THREADS = 32
 
 
-def make_program(cell: Cell, options: Options, shell: Any) -> Program:
+def make_program(cell: Cell, options: Options, shell: Shell) -> Program:
     """Compile header and body; the program's value is the list of the items' values, None if all are.
 
     Raises OptionError or BodyError with one sentence, SyntaxError as a plain cell does.
@@ -220,7 +220,7 @@ def make_program(cell: Cell, options: Options, shell: Any) -> Program:
 class _Loop:
     """One header with its body, ready to run."""
 
-    def __init__(self, cell: Cell, options: Options, shell: Any, header: Header, body: Any) -> None:
+    def __init__(self, cell: Cell, options: Options, shell: Shell, header: Header, body: Any) -> None:
         self._cell = cell
         self._options = options
         self._shell = shell

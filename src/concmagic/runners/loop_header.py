@@ -13,7 +13,7 @@ from types import CodeType
 from typing import Any
 
 from concmagic import sentences
-from concmagic.cell import Cell
+from concmagic.cell import Cell, Shell
 from concmagic.errors import OptionError
 from concmagic.options import Options
 from concmagic.recording.labels import shorten, value_label
@@ -83,15 +83,15 @@ class Header:
         """Whether the iterable's expression itself awaits."""
         return bool(self.iterable.co_flags & inspect.CO_COROUTINE)
 
-    def begin(self, shell: Any) -> Source:
+    def begin(self, shell: Shell) -> Source:
         """Evaluate the iterable in the notebook's namespace."""
         bound = self._helpers()
         source: Source = eval(self.iterable, shell.user_ns, bound)
         _bind(bound, shell)
         return source
 
-    async def begin_async(self, shell: Any) -> Source:
-        """The same where the expression may await."""
+    async def begin_async(self, shell: Shell) -> Source:
+        """Evaluate the iterable where its expression may await, or is an asynchronous one."""
         if not self.awaits:
             return self.begin(shell)
         bound = self._helpers()
@@ -108,7 +108,7 @@ class Header:
         return tuple(node.id for node in _leaves(self.target) if isinstance(node, ast.Name))
 
 
-def compile_header(cell: Cell, options: Options, shell: Any) -> Header:
+def compile_header(cell: Cell, options: Options, shell: Shell) -> Header:
     """Read and compile the header. Raises OptionError that says what would be right."""
     loop, line = _parse(options.header), cell.first_line - 1
     for leaf in _leaves(loop.target):
@@ -153,7 +153,7 @@ def _begin_async(iterable: Any) -> Source:
     return Source(aiter(iterable), None)
 
 
-def _bind(bound: dict[str, Any], shell: Any) -> None:
+def _bind(bound: dict[str, Any], shell: Shell) -> None:
     """What `:=` in the header has bound belongs to the notebook."""
     del bound[_BEGIN]
     shell.user_ns.update(bound)

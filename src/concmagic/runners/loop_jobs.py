@@ -180,7 +180,7 @@ class LoopRun:
                 yield self._new_job(item)
 
     async def jobs_of_async(self, source: Source) -> AsyncIterator[Job]:
-        """The same of an asynchronous iterable."""
+        """A job for each item of an asynchronous iterable, until the run stops."""
         items = source.items
         while not self.stopped:
             try:

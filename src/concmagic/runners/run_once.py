@@ -40,7 +40,7 @@ class Kept:
     async def outcome_awaited(
         self, runner: Callable[[Program], Awaitable[Outcome]], failed: Failed
     ) -> Outcome:
-        """The same of a cell that awaits."""
+        """What became of a cell that awaits; else as `outcome`."""
         try:
             return await runner(self.program)
         except NoTimeoutError:

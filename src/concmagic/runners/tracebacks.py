@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from concmagic import code_owner, sentences
+from concmagic.cell import Shell
 from concmagic.interpreter import notebook_internals
 from concmagic.interpreter.told_in_texts import unbound_name
 
@@ -42,7 +43,7 @@ def of_frames(frames: list[types.FrameType]) -> types.TracebackType | None:
     return traceback
 
 
-def fail_like_a_plain_cell(shell: Any, error: BaseException) -> _PlainFailure:
+def fail_like_a_plain_cell(shell: Shell, error: BaseException) -> _PlainFailure:
     """Arrange how IPython shows `error`, which the caller is about to raise.
 
     Call `undo` of the answer when the cell is over: IPython may never have asked.
@@ -53,7 +54,7 @@ def fail_like_a_plain_cell(shell: Any, error: BaseException) -> _PlainFailure:
 class _PlainFailure:
     """IPython's hook for one exception, for the rest of one cell."""
 
-    def __init__(self, shell: Any, error: BaseException) -> None:
+    def __init__(self, shell: Shell, error: BaseException) -> None:
         self._shell = shell
         self._error = error
         self._of_cell = error.__traceback__

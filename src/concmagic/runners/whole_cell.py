@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
-from concmagic.cell import Cell, Program
+from concmagic.cell import Cell, Program, Shell
 
 _ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign)
 
 
-def compile_cell(cell: Cell, shell: Any) -> Program:
+def compile_cell(cell: Cell, shell: Shell) -> Program:
     """Compile the cell as IPython would have; its value is that of the last expression.
 
     Raises what a plain cell shows for code that cannot be compiled: SyntaxError and its like.
@@ -29,7 +29,7 @@ def compile_cell(cell: Cell, shell: Any) -> Program:
     return Program(is_async, _runner(codes, shell, is_async))
 
 
-def gutter_text(cell: Cell, shell: Any) -> str:
+def gutter_text(cell: Cell, shell: Shell) -> str:
     """The cell with magics and `!shell` lines translated, each line at the number that the editor shows."""
     translated = shell.transform_cell(cell.source)
     blank = len(cell.source) - len(cell.source.lstrip())
@@ -87,7 +87,7 @@ def _assigned(nodes: list[ast.stmt]) -> list[ast.stmt]:
     return [ast.fix_missing_locations(ast.copy_location(name, last))]
 
 
-def _compile(parts: list[tuple[ast.AST, str]], file: str, shell: Any) -> list[tuple[CodeType, str]]:
+def _compile(parts: list[tuple[ast.AST, str]], file: str, shell: Shell) -> list[tuple[CodeType, str]]:
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if shell.autoawait else 0
     with shell.compile.extra_flags(flags):
         codes = []
@@ -100,7 +100,7 @@ def _compile(parts: list[tuple[ast.AST, str]], file: str, shell: Any) -> list[tu
         return codes
 
 
-def _statement_by_statement(tree: ast.Module, file: str, shell: Any) -> Iterator[CodeType]:
+def _statement_by_statement(tree: ast.Module, file: str, shell: Shell) -> Iterator[CodeType]:
     """As IPython runs a cell; statements in a row of which none awaits stay together.
 
     From Python 3.12 on no StopIteration becomes another error where it leaves awaiting code without a
@@ -130,7 +130,7 @@ def _awaits(code: CodeType) -> bool:
     return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
-def _runner(codes: list[tuple[CodeType, str]], shell: Any, is_async: bool) -> Callable[[], Any]:
+def _runner(codes: list[tuple[CodeType, str]], shell: Shell, is_async: bool) -> Callable[[], Any]:
     names = shell.user_global_ns, shell.user_ns
 
     def run() -> Any:
