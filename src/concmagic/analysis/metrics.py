@@ -1,31 +1,28 @@
-"""The numbers of one trace (design section 7). What is not known is NaN."""
+"""The numbers of one trace. What is not known is NaN."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import compress
 from math import ceil, isnan, nan
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
-import numpy.typing as npt
 
 from concmagic.analysis import loop_steps, work
 from concmagic.analysis.cores_and_gil import Switches, at_once, is_gil_wait, on_a_core_curve, switches
 from concmagic.analysis.critical_path import PathPart, path_of
-from concmagic.analysis.intervals import Pair, Steps, count_at_once, total, union
-from concmagic.analysis.loop_steps import longest_step
+from concmagic.analysis.intervals import Steps, count_at_once, total, union
+from concmagic.analysis.loop_metrics import Place, loop_numbers, loops_of, tasks_of
 from concmagic.model.reasons import MERGED, OUTSIDE
 from concmagic.model.state_columns import Bools, StateColumns, columns_of
-from concmagic.model.trace import State, Trace, Track
+from concmagic.model.trace import State, Trace
 
 # With more than this share of the threads' time unknown, the mean comes from the CPU clock.
 _UNKNOWN_SHARE = 0.05
 _GAVE_UP = (State.WAITING, State.READY)
 _DID = (State.RUNNING, State.BLOCKING, State.READY)
-
-Place = tuple[str, int]  # file and line; file "" is this cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +82,14 @@ class Metrics:
     unit_kinds: tuple[str, ...] = ()  # what the work is made of: "task", "job", "thread", "process", "cell"
 
 
+class GilNumbers(TypedDict, total=False):
+    """Those fields of Metrics that say something of the GIL; what is not known is left out."""
+
+    gil_contended: float
+    gil_handovers_per_s: float
+    preemptive_switches: float
+
+
 def compute(trace: Trace) -> Metrics:
     """All numbers of a trace."""
     units = work.units(trace)
@@ -92,6 +97,7 @@ def compute(trace: Trace) -> Metrics:
     counted = _counted(trace)
     mean, peak, source = _parallelism(trace)
     by_track = switches(trace)
+    of_loops = _sums(trace, loop_steps.of_tracks(columns_of(trace), loops_of(trace)))
     return Metrics(
         wall_s=trace.wall_s,
         concurrency=in_flight.mean(trace.wall_ns),
@@ -110,7 +116,7 @@ def compute(trace: Trace) -> Metrics:
         by_line=_by_line(trace, counted),
         path=path_of(trace),
         overlap=_overlap(trace, counted),
-        **_loop(trace),
+        **loop_numbers(trace, (of_loops.running_s, of_loops.blocking_s, of_loops.waiting_s)),
         **_gil(trace, by_track),
         switches_by_track=by_track,
         cooperative_switches=_cooperative(trace),
@@ -144,11 +150,11 @@ def _counted(trace: Trace) -> Bools:
 def _sums(trace: Trace, wanted: Bools) -> Sums:
     columns = columns_of(trace)
     spent_ns = columns.spent_ns(trace.groups)
-    return _in_seconds(np.bincount(columns.code[wanted], spent_ns[wanted], len(State)))
+    return _in_seconds(np.bincount(columns.code[wanted], spent_ns[wanted], len(State)).tolist())
 
 
-def _in_seconds(lengths_ns: npt.NDArray[Any]) -> Sums:
-    named = zip(State, lengths_ns.tolist(), strict=True)
+def _in_seconds(lengths_ns: Sequence[float]) -> Sums:
+    named = zip(State, lengths_ns, strict=True)
     return Sums(**{f"{state.value}_s": length / 1e9 for state, length in named})
 
 
@@ -156,7 +162,7 @@ def _by_track(trace: Trace) -> dict[int, Sums]:
     columns = columns_of(trace)
     cells = columns.place * len(State) + columns.code
     table = np.bincount(cells, columns.spent_ns(trace.groups), len(columns.tracks) * len(State))
-    parts = table.reshape(-1, len(State))
+    parts = table.reshape(-1, len(State)).tolist()
     return {track.id: _in_seconds(lengths) for track, lengths in zip(trace.tracks, parts, strict=True)}
 
 
@@ -167,7 +173,7 @@ def _by_line(trace: Trace, counted: Bools) -> dict[Place, Sums]:
     at = np.array([numbers.setdefault((one.file, one.line), len(numbers)) for one in states], np.int64)
     cells = at * len(State) + columns.code[counted]
     table = np.bincount(cells, columns.length_ns[counted], len(numbers) * len(State))
-    parts = table.reshape(-1, len(State))
+    parts = table.reshape(-1, len(State)).tolist()
     return {place: _in_seconds(parts[number]) for place, number in sorted(numbers.items()) if place[1]}
 
 
@@ -208,61 +214,7 @@ def _overlap(trace: Trace, counted: Bools) -> float:
     return (int(columns.spent_ns(trace.groups)[useful].sum()) + of_groups) / trace.wall_ns
 
 
-def _loop(trace: Trace) -> dict[str, Any]:
-    """Shares of the loops' time, the longest step, and how long tasks had to wait for their turn."""
-    loops = [track for track in trace.tracks if track.kind == "loop" and track.role == "work"]
-    spent = _sums(trace, loop_steps.of_tracks(columns_of(trace), loops))
-    length = sum(work.end_of(trace, track) - track.start_ns for track in loops) / 1e9
-    if not loops or not length:
-        return {}
-    tasks = columns_of(trace).only(_tasks(trace))
-    longest, task = _longest_step(tasks)
-    begin, stop, whose = longest_step(loops)
-    if task is None or stop - begin > longest[1] - longest[0]:  # a callback that is no task's step
-        longest, task = (begin, stop), None
-    ready = tasks.in_state(State.READY) & ~tasks.for_reason(MERGED)
-    delays = tasks.length_ns[ready & ~loop_steps.of_steps(tasks)]
-    found: dict[str, Any] = {
-        "loop_computing": spent.running_s / length,
-        "loop_blocked": spent.blocking_s / length,
-        "loop_idle": spent.waiting_s / length,
-        "loop_longest_step_s": (longest[1] - longest[0]) / 1e9,
-        "loop_longest_step_track": None if task is None else task.id,
-        "loop_longest_step_name": trace.name_of(whose) if task is None else task.name,
-        "loop_longest_step_place": ("", 0) if task is None else _place_of_step(task, longest),
-    }
-    if len(delays):
-        p50, p99 = np.percentile(delays, (50, 99)) / 1e9
-        found |= {"loop_delay_p50_s": float(p50), "loop_delay_p99_s": float(p99)}
-        found["loop_delay_max_s"] = float(delays.max()) / 1e9
-    return found
-
-
-def _longest_step(tasks: StateColumns) -> tuple[Pair, Track | None]:
-    """Begin and end of the longest step, and whose it was."""
-    first, last = loop_steps.runs(tasks, loop_steps.of_steps(tasks))
-    if not len(first):
-        return (0, 0), None
-    longest = int(np.argmax(tasks.end_ns[last] - tasks.start_ns[first]))
-    begin, end = int(tasks.start_ns[first[longest]]), int(tasks.end_ns[last[longest]])
-    return (begin, end), tasks.tracks[int(tasks.place[first[longest]])]
-
-
-def _place_of_step(task: Track, step: Pair) -> Place:
-    """Where the call stands that blocked longest in a step; else the await that it went on from."""
-    told = [one for one in task.states if one.line and step[0] <= one.start_ns < step[1]]
-    if told:
-        worst = max(told, key=lambda one: one.length_ns)
-        return worst.file, worst.line
-    before = [one for one in task.states if one.line and one.end_ns <= step[0]]
-    return (before[-1].file, before[-1].line) if before else (task.file, task.line)
-
-
-def _tasks(trace: Trace) -> list[Track]:
-    return [track for track in trace.tracks if track.kind == "task" and track.role == "work"]
-
-
-def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> dict[str, Any]:
+def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> GilNumbers:
     """How much of the cell a thread wanted the GIL; only known where somebody looked for it."""
     wanted = [
         (one.start_ns, one.end_ns)
@@ -288,7 +240,7 @@ def _handovers(trace: Trace, by_track: Mapping[int, Switches]) -> int:
 
 def _cooperative(trace: Trace) -> int:
     """How often a task gave up the loop at an `await`: its steps, but for the last."""
-    tasks = columns_of(trace).only(_tasks(trace))
+    tasks = columns_of(trace).only(tasks_of(trace))
     in_step, merged = loop_steps.of_steps(tasks), tasks.for_reason(MERGED)
     gave_up = (tasks.in_state(*_GAVE_UP) | merged) & ~in_step
     same_task = np.diff(tasks.place) == 0

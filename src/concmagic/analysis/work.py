@@ -1,4 +1,4 @@
-"""What the work is made of: the units of concurrency, and who is on a core (design section 7)."""
+"""What the work is made of: the units of concurrency, and who is on a core."""
 
 from __future__ import annotations
 
