@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from concmagic import notebook, sentences, settings
 from concmagic.awaiting import AwaitTransformer, was_awaited
 from concmagic.cell import Shell
-from concmagic.usage import or_usage_error, usage_error
+from concmagic.usage_errors import or_usage_error, usage_error
 
 if TYPE_CHECKING:
     from concmagic.options import Model, Options

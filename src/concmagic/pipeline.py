@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.api import Trace
 from concmagic.cell import Cell, Outcome, Program
-from concmagic.collection import paused_collection
-from concmagic.interpreter.shadows import ours_only
+from concmagic.garbage_collection import paused_collection
+from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.options import Options
 from concmagic.recording.session import RecordingSession
 from concmagic.runners.run_once import Kept

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from concmagic import notebook, sentences
 from concmagic.cell import Shell
 from concmagic.errors import ConcMagicError
-from concmagic.interpreter import shadows
+from concmagic.interpreter import shadowing_files
 from concmagic.interpreter.reading import running_loop
 from concmagic.recording.guards import guarded
 from concmagic.runners.run_once import Kept
-from concmagic.usage import or_usage_error, usage_error
+from concmagic.usage_errors import or_usage_error, usage_error
 
 if TYPE_CHECKING:
     from concmagic.cell import Cell, Outcome, Program
@@ -158,8 +158,8 @@ class TracedCell:
 
 
 def _pipeline() -> Any:
-    shadows.look()
-    with shadows.ours_only():
+    shadowing_files.look()
+    with shadowing_files.ours_only():
         from concmagic import pipeline
     return pipeline
 

@@ -47,9 +47,9 @@ SEES = {
 }
 # The parts of the package, from what sees none of the others to what sees many: each import goes down.
 LEVELS: tuple[set[str], ...] = (
-    {"_version", "cell", "clock", "code_owner", "collection", "errors", "on_import", "pipes"},
+    {"_version", "cell", "clock", "code_owner", "garbage_collection", "errors", "on_import", "pipes"},
     {"records"},
-    {"bounded", "call_lines", "model", "usage"},
+    {"bounded", "call_lines", "model", "usage_errors"},
     {"sentences"},
     {"interpreter", "options", "settings"},
     {"doctor", "notebook", "options_line", "recording", "importing"},
@@ -68,7 +68,7 @@ AGAINST = {("model", "sentences")}
 # Of what comes after the cell, and of the notebook.
 HEAVY = {"numpy", "pandas", "IPython", "traitlets"}
 OF_A_CHILD = ("records", "recording", "interpreter", "runners", "sentences")
-OF_IPYTHON = {"concmagic.magics", "concmagic.display", "concmagic.usage"}
+OF_IPYTHON = {"concmagic.magics", "concmagic.display", "concmagic.usage_errors"}
 
 
 def of_ours(module: str) -> set[str]:

@@ -94,7 +94,7 @@ class WithLocks(NamedTuple):
 
 @functools.cache
 def here() -> WithLocks:
-    """How it is told on this interpreter."""
+    """In which way the lock of a `with` is seen on this interpreter."""
     if sys.version_info < (3, 12):
         return WithLocks("samples", can_tell())
     if value_stack.BEFORE_WITH < 0:

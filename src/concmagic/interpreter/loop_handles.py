@@ -14,11 +14,11 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.observer_protocol import Hook, Identity
 from concmagic.interpreter.reading import borrowed, code_of
-from concmagic.interpreter.watching import Hook, Identity
 
 if TYPE_CHECKING:
-    from concmagic.interpreter.watching import Watching
+    from concmagic.interpreter.observer_protocol import Watching
 
 
 # What ends an `asyncio.sleep`.
@@ -117,7 +117,7 @@ class SeenTimer(SeenHandle):
 
 
 def call_handle(handle: Any) -> Any:
-    """Do what a handle is for; the part of `Handle._run`."""
+    """Call the callback of a handle with its arguments: what `Handle._run` does (Lib/asyncio/events.py)."""
     return handle._callback(*handle._args)
 
 

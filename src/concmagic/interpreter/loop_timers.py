@@ -11,10 +11,10 @@ from asyncio import base_events
 from typing import Any
 
 from concmagic.interpreter.loop_handles import TIMERS_ARE_KNOWN
+from concmagic.interpreter.observer_protocol import Hook, Watching
 from concmagic.interpreter.reading import borrowed
 from concmagic.interpreter.task_scheduling import timer_maker
 from concmagic.interpreter.task_steps import hide_hook, is_asyncios
-from concmagic.interpreter.watching import Hook, Watching
 
 
 def call_later_hook(observer: Watching, original: Hook) -> Hook:

@@ -100,7 +100,7 @@ def when_asked(number: int, step_back: StepBack) -> None:
 
 
 def forget(number: int) -> None:
-    """It is ours no longer. Again is harmless."""
+    """Let who asks for the number have it unhindered. Again is harmless."""
     _ours.pop(number, None)
     if not _ours:
         _patches.restore()

@@ -29,11 +29,11 @@ WORKS = Capability(True)
 
 
 def unless(flaw: str) -> Capability:
-    """It works unless there is this flaw; "" is none."""
+    """The answer of a probe that found this flaw; "" is none, and the capability works."""
     return Capability(False, flaw) if flaw else WORKS
 
 
 def missing(**found: object) -> Capability:
-    """It works if all of these were found; what is None or False is named."""
+    """The answer of a probe that looked for these by name; those that are None or False are missing."""
     gone = [name for name, value in found.items() if value is None or value is False]
     return Capability(False, ", ".join(gone)) if gone else WORKS

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic.clock import users_time
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.loop_handles import handle_maker, sleeper_noter
+from concmagic.interpreter.observer_protocol import Hook, Identity
 from concmagic.interpreter.task_steps import (
     SLEEP_IS_OVER,
     WAKEUP,
@@ -24,10 +25,9 @@ from concmagic.interpreter.task_steps import (
     is_asyncios,
     step_type,
 )
-from concmagic.interpreter.watching import Hook, Identity
 
 if TYPE_CHECKING:
-    from concmagic.interpreter.watching import Watching
+    from concmagic.interpreter.observer_protocol import Watching
 
 # What makes futures and handles for others; each handle that is cancelled asks, too.
 _MAKERS = frozenset(name for name in sys.modules if name.startswith("asyncio.")) | {__name__}

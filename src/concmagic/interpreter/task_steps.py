@@ -16,10 +16,10 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.loop_handles import SLEEP_TIMER
+from concmagic.interpreter.observer_protocol import Hook, Identity, Watching
 from concmagic.interpreter.reading import code_of
 from concmagic.interpreter.support import Capability, missing
 from concmagic.interpreter.thrown_steps import throws_into
-from concmagic.interpreter.watching import Hook, Identity, Watching
 
 # How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
 # for wake-ups, tasks written in Python two bound methods.

@@ -132,7 +132,7 @@ class Job:
         self.outcome = "returned" if error is None else f"raised {cut(type(error).__name__)}"
 
     def cancel(self) -> None:
-        """It was ended from outside, perhaps before it began."""
+        """The job was cancelled, perhaps before it began."""
         self.item = None
         if self.started_ns is not None:
             self.ended_ns = monotonic_ns()

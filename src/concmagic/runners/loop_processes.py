@@ -291,7 +291,7 @@ def _join_until(processes: list[Any], limit: float) -> None:
 
 
 def _quietly(action: Callable[[], Any]) -> Any:
-    """Do it; once more where an interrupt came between."""
+    """Call `action`; once more where an interrupt came between."""
     try:
         return action()
     except KeyboardInterrupt:

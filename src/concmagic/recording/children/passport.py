@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from concmagic.interpreter import shadows
+from concmagic.interpreter import shadowing_files
 from concmagic.interpreter import viztracer_library as library
 from concmagic.recording.children.family import Child
 from concmagic.recording.texts import cut
@@ -20,14 +20,14 @@ begun_ns = time.monotonic_ns()
 if root not in sys.path:
     sys.path.append(root)
 try:
-    from concmagic.interpreter import shadows
-    shadows.know(*passport["shadows"])
-    with shadows.ours_only():
+    from concmagic.interpreter import shadowing_files
+    shadowing_files.know(*passport["shadows"])
+    with shadowing_files.ours_only():
         from concmagic.recording.children.inside import begin_spawned
 except Exception:  # its Python knows no concmagic, or something else stands where ours imports from
     pass
 else:
-    with shadows.ours_only():
+    with shadowing_files.ours_only():
         begin_spawned(passport, begun_ns)
 if hears:  # the interrupt that came meanwhile
     import signal
@@ -56,7 +56,7 @@ class Passport(NamedTuple):
     sources: dict[str, list[str]] | None = None
     tracer_file: str = ""  # where VizTracer's extension module lies
     is_earlier: bool = False  # the child was there before this cell
-    shadows: tuple[list[str], list[str]] = ([], [])  # folders and names of `interpreter.shadows`
+    shadows: tuple[list[str], list[str]] = ([], [])  # folders and names of `interpreter.shadowing_files`
 
     def with_folder(self, folder: Path) -> Passport:
         """The same, now that there is a folder."""
@@ -84,7 +84,7 @@ class Passport(NamedTuple):
             budget=_share(self.budget, child.earlier),
             sources=_sources(self.cell_file),
             tracer_file=library.file(),
-            shadows=shadows.known(),
+            shadows=shadowing_files.known(),
         )
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.reading import lose
-from concmagic.interpreter.shadows import ours_only
+from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.recording.guards import guarded
 
 _MAINS = ("__main__", "__mp_main__")

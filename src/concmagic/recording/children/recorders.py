@@ -11,7 +11,7 @@ from typing import Any
 from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.interpreter import reading
-from concmagic.interpreter.shadows import ours_only
+from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.recording import quiet
 from concmagic.recording.guards import guarded
 

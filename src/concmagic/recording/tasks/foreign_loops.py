@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.frames import getframe, hide_frame
 from concmagic.interpreter.loop_handles import SeenHandle, SeenTimer, call_handle
+from concmagic.interpreter.observer_protocol import Hook
 from concmagic.interpreter.task_scheduling import future_hooks
 from concmagic.interpreter.task_steps import WAKEUP, create_task_hook, hide_hook, run_hook, step_type
-from concmagic.interpreter.watching import Hook
 from concmagic.recording.tasks.wait_rows import OF_LOOPS
 from concmagic.recording.tasks.wakers import Asked
 

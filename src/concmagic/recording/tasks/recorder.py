@@ -19,12 +19,12 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
-from concmagic.collection import paused_collection
-from concmagic.interpreter import loop_timers, reading, task_scheduling, task_steps, told_in_texts
+from concmagic.garbage_collection import paused_collection
+from concmagic.interpreter import loop_timers, message_texts, reading, task_scheduling, task_steps
 from concmagic.interpreter.asyncio_fields import awaited
 from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.observer_protocol import Hook
 from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.watching import Hook
 from concmagic.on_import import on_import
 from concmagic.recording.tasks import foreign_loops, forgotten, lock_holders
 from concmagic.recording.tasks.crowd import TOLD
@@ -46,7 +46,7 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, Hook], Hook]], .
     (_Loop, "create_task", task_steps.create_task_hook),
     (asyncio.Lock, "acquire", lock_holders.acquire_hook),
     (_Loop, "call_exception_handler", forgotten.exception_handler_hook),
-    (*told_in_texts.WARNER, forgotten.unawaited_hook),
+    (*message_texts.WARNER, forgotten.unawaited_hook),
 )
 
 _recording: list[TaskRecorder] = []  # those that have started and not stopped, in this process

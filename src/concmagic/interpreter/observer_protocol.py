@@ -1,4 +1,4 @@
-"""What asyncio's hooks tell, and where they write: the side of the observer, as they see it."""
+"""What the hooks of asyncio expect of the observer of tasks: what they call, and where they write."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ class Watching(Protocol):
         """`stop` of this loop was called."""
 
     def fail(self, error: Exception) -> None:
-        """Something of ours went wrong: give up, and let the cell go on."""
+        """A hook has raised: record no more tasks, and let the cell go on."""
