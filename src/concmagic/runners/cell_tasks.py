@@ -104,7 +104,7 @@ class StopTasks(Clicks):
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
 
     def where(self, task: asyncio.Task[Outcome], error: BaseException | None) -> BaseException | None:
-        """An object that stands where the cell was when it was ended."""
+        """The error of the cell; else an exception whose traceback shows where the cell was ended."""
         if error is not None or task.done():
             return error
         return asyncio.CancelledError().with_traceback(tracebacks.of_frames(_awaiting_frames(task)))
