@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from concmagic.sentences.numbers import count, duration, names, number, of_total
 from concmagic.sentences.picture import place
 from concmagic.sentences.states_and_waits import StateWords, lock_label, resource_words
-from concmagic.sentences.threads import way_to
+from concmagic.sentences.tracks import way_to
 
 if TYPE_CHECKING:
     from concmagic.model import findings as of
