@@ -115,8 +115,8 @@ def test_two_threads_on_one_core_wait_for_it_in_turn() -> None:
         spent = lengths(within(rows, seen), thread.native_id or 0)
         assert seen.delay_ns > 0.5 * seen.cpu_ns  # the other had the core meanwhile
         assert spent[CORE] == pytest.approx(seen.delay_ns, rel=0.1, abs=20_000_000)
-        # What it computed just before and afterwards may be told as a part of it.
-        assert spent[RUNNING] == pytest.approx(seen.cpu_ns, abs=50_000_000)
+        # What it computed just before and afterwards may be told as a part of it; so is what is missing above.
+        assert spent[RUNNING] == pytest.approx(seen.cpu_ns, abs=50_000_000 + 0.1 * seen.delay_ns)
 
 
 def spin() -> None:
@@ -288,7 +288,8 @@ def test_a_busy_cell_is_sampled_500_times_a_second_but_for_what_the_machine_take
     # 500 a second but for moments in which one sample took more of a core than 500 of them may.
     assert wanted_hz <= 500.1
     assert asked_hz == pytest.approx(wanted_hz, rel=0.02)
-    assert ticks == pytest.approx(asked_hz * (lasted_s - late_s), rel=0.1)
+    # Whatever keeps it from running cuts a pause in two: on a busy machine some of few samples.
+    assert ticks == pytest.approx(asked_hz * (lasted_s - late_s), rel=0.1, abs=10)
     assert {thread.native_id for thread in threads} <= {int(native_id) for native_id in seen}
 
 
