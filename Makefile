@@ -10,6 +10,7 @@ SECONDS ?= 600
 SEED ?= 1
 CELL ?=
 PART ?= unit
+WORKERS ?= 4
 
 .PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types types-js scripts-js schema soak stress bench broken-world pictures changelog chromium clean help
 
@@ -69,8 +70,9 @@ lint: $(VENV)/test
 types: $(VENV)/test
 	$(BIN)/mypy
 
+# Most tests wait for kernels and children: several files are run at once.
 test-python: $(VENV)/test chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 30
 
 # TypeScript, at the version of the lock file; it only checks.
 node_modules/made: package.json package-lock.json

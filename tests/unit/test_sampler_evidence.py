@@ -115,7 +115,7 @@ def test_two_threads_on_one_core_wait_for_it_in_turn() -> None:
         spent = lengths(within(rows, seen), thread.native_id or 0)
         assert seen.delay_ns > 0.5 * seen.cpu_ns  # the other had the core meanwhile
         assert spent[CORE] == pytest.approx(seen.delay_ns, rel=0.1, abs=20_000_000)
-        # What it computed just before and afterwards may be told as a part of it; so is what is missing above.
+        # What it computed just before and afterwards may be told as a part of it, and what is missing above.
         assert spent[RUNNING] == pytest.approx(seen.cpu_ns, abs=50_000_000 + 0.1 * seen.delay_ns)
 
 
