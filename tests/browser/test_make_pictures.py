@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def commands_of(target: str) -> list[str]:
     """What `make` would run for a target, its packages being there; a line each."""
     done = subprocess.run(
-        ["make", "-n", "-o", ".venv/test", "-o", "chromium", target],
+        ["make", "-n", "--no-print-directory", "-o", ".venv/test", "-o", "chromium", target],
         cwd=ROOT,
         capture_output=True,
         text=True,

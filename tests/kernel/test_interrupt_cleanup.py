@@ -24,13 +24,13 @@ class Rest:  # three steps: an interrupt that came again would cut them
 
 def rest():
     for step in ("cleaning", "valve shut", "data saved"):
-        print(step, flush=True)
+        print(f"{step}\\n", end="", flush=True)  # at once: a click comes as it is seen
         time.sleep(0.3)
     print("at rest", flush=True)
 
 async def arest():
     for step in ("cleaning", "valve shut", "data saved"):
-        print(step, flush=True)
+        print(f"{step}\\n", end="", flush=True)  # at once: a click comes as it is seen
         await asyncio.sleep(0.3)
     print("at rest", flush=True)
 

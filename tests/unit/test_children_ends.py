@@ -591,7 +591,7 @@ connection.Pipe = real
 def test_once_all_is_handed_over_a_child_that_ends_is_ended_as_ever(tmp_path: Path) -> None:
     """A thread that would hand over while the interpreter ends could keep it from ending."""
     program = """
-import os, select, signal, sys
+import os, select, signal, sys, time
 from pathlib import Path
 from concmagic.recording.children.signals import Listener
 ask = Path(sys.argv[1])
@@ -599,8 +599,10 @@ listener = Listener(lambda: print("handed over", flush=True), lambda: None, ask)
 listener.start()
 listener.leave()
 print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, signal.set_wakeup_fd(-1), flush=True)
-try: os.open(ask, os.O_WRONLY | os.O_NONBLOCK)
-except OSError as error: print(type(error).__name__, error.errno, flush=True)
+while True:  # until the thread that listened has left its poll()
+    try: os.close(os.open(ask, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError as error: print(type(error).__name__, error.errno, flush=True); break
+    time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGTERM)
 select.select([], [], [])
 """
