@@ -41,10 +41,10 @@ def load(shell: Shell) -> None:
 
 def _remove_stale() -> None:
     """Remove what killed kernels have left in the folder for temporary files, if that can be done."""
-    from concmagic.recording.children import stale
+    from concmagic.recording.children import stale_folders
 
     with suppress(Exception):  # no such folder, not readable: a later kernel does it
-        stale.remove()
+        stale_folders.remove()
 
 
 def unload(shell: Shell) -> None:

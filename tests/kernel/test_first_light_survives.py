@@ -46,10 +46,10 @@ def _pictures(run: Run) -> str:
     [
         ("marks", "MarkRecorder", "start", "marks"),
         ("marks", "MarkRecorder", "stop", "marks"),
-        ("tasks.recorder", "TaskRecorder", "start", "tasks"),
-        ("threads.recorder", "ThreadRecorder", "start", "threads"),
-        ("calls.recorder", "CallRecorder", "start", "calls"),
-        ("children.recorder", "ChildRecorder", "start", "children"),
+        ("tasks.task_recorder", "TaskRecorder", "start", "tasks"),
+        ("threads.thread_recorder", "ThreadRecorder", "start", "threads"),
+        ("calls.call_recorder", "CallRecorder", "start", "calls"),
+        ("children.children_recorder", "ChildRecorder", "start", "children"),
     ],
 )
 def test_a_recorder_that_fails_costs_its_evidence_only(

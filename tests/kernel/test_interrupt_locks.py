@@ -10,8 +10,8 @@ from conftest import Kernel
 
 SETUP = """
 import asyncio, signal, sys, threading, time
-from concmagic.recording.locks import methods
-real, lock, struck = (methods.bound, methods.unbound), threading.Lock(), []
+from concmagic.recording.locks import monitor
+real, lock, struck = (monitor.bound, monitor.unbound), threading.Lock(), []
 # Both are called by what notes locks, as one is about to be let go: the second from Python 3.14 on.
 def strike(name):
     if name == "__exit__" and not struck:
@@ -38,7 +38,7 @@ THEN = {
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="there locks are sampled")
 @pytest.mark.parametrize("magic", THEN)
 def test_the_lock_is_let_go(kernel: Kernel, magic: str) -> None:
-    kernel.check(f"{SETUP}\nmethods.bound, methods.unbound = bound, unbound")
+    kernel.check(f"{SETUP}\nmethods.bound, monitor.unbound = bound, unbound")
     try:
         run = kernel.run(f"{magic}\nfor _ in range(3):\n    with lock: pass\n{THEN[magic]}")
         assert kernel.value("struck") == ["__exit__"]
@@ -46,7 +46,7 @@ def test_the_lock_is_let_go(kernel: Kernel, magic: str) -> None:
         assert kernel.value("lock.locked()") is False
         assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
     finally:
-        kernel.check("methods.bound, methods.unbound = real")
+        kernel.check("monitor.bound, monitor.unbound = real")
 
 
 # Called by `Condition.wait` to let its lock go: in C, so that the click finds no code of the user's there.

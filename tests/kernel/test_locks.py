@@ -12,7 +12,7 @@ from conftest import Kernel
 EXACT = sys.version_info >= (3, 12)
 ASKED = """
 import queue, threading, time
-from concmagic.recording.sampler import recorder as sampler
+from concmagic.recording.sampler import sampler_recorder as sampler
 
 def keep(seconds):
     # Let others wait for so long, and until the sampler has looked at them and gone to sleep again: on 3.11

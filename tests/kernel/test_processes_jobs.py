@@ -361,7 +361,8 @@ with mp.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
 def test_a_killed_child_shows_its_calls_up_to_the_last_hand_over(kernel: Kernel) -> None:
     kernel.check(SETUP)
     kernel.check("""
-from concmagic.recording.children import files, pickling
+from concmagic.recording.children import pickling
+from concmagic.recording.children import handover_files
 
 def step(n):
     return n
@@ -374,7 +375,8 @@ def last():
     while True: time.sleep(60)
 
 def handed_over(pid):
-    parts = files.parts_of(files.read_child(pickling.courier().folder, pid), files.CALLS_PART)
+    whole = handover_files.read_child(pickling.courier().folder, pid)
+    parts = handover_files.parts_of(whole, handover_files.CALLS_PART)
     return {code.name for part in parts for code in part.codes.values()}
 """)
     run = kernel.check("""%%procs -o trace

@@ -256,7 +256,7 @@ def test_joblib_and_its_workers_in_the_next_cells(kernel: Kernel) -> None:
     """loky's workers live on: they hand over when their cell ends, sleep, and record again in the next."""
     cell = "answers = Parallel(n_jobs=2)(delayed(fib)(n) for n in [18, 19, 18, 19])"
     jobs = [("fib(18)", "returned")] * 2 + [("fib(19)", "returned")] * 2
-    kernel.check("import concmagic.recording.children.recorder as recorder\nrecorder.GRACE_S = 20")
+    kernel.check("import concmagic.recording.children.children_recorder as recorder\nrecorder.GRACE_S = 20")
     run(kernel, cell, LOKY)
     assert kernel.value("sorted((job.label, job.outcome) for job in trace.jobs)") == jobs
     assert kernel.value("[outcome for _, outcome in children(trace)]") == ["left running"] * 2
@@ -288,7 +288,7 @@ def test_workers_that_no_traced_cell_has_started_have_states(kernel: Kernel) -> 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_executor_of_an_earlier_cell(kernel: Kernel, method: str) -> None:
-    kernel.check("import concmagic.recording.children.recorder as recorder\nrecorder.GRACE_S = 20")
+    kernel.check("import concmagic.recording.children.children_recorder as recorder\nrecorder.GRACE_S = 20")
     run(
         kernel,
         f"pool = ProcessPoolExecutor(1, mp.get_context('{method}'))\nfirst = pool.submit(fib, 15).result()",

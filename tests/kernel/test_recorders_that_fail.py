@@ -11,17 +11,17 @@ from conftest import Kernel, Run
 pytestmark = pytest.mark.kernel
 
 RECORDERS = {
-    "sampler": ("sampler.recorder", "Sampler"),
-    "children": ("children.recorder", "ChildRecorder"),
+    "sampler": ("sampler.sampler_recorder", "Sampler"),
+    "children": ("children.children_recorder", "ChildRecorder"),
     "messages": ("children.messages", "MessageRecorder"),
     "marks": ("marks", "MarkRecorder"),
     "hosts": ("hosts", "HostRecorder"),
     "prints": ("prints", "PrintRecorder"),
-    "jobs": ("threads.pool_jobs", "PoolJobRecorder"),
-    "threads": ("threads.recorder", "ThreadRecorder"),
-    "tasks": ("tasks.recorder", "TaskRecorder"),
-    "locks": ("locks.recorder", "LockRecorder"),
-    "calls": ("calls.recorder", "CallRecorder"),
+    "jobs": ("threads.thread_jobs", "PoolJobRecorder"),
+    "threads": ("threads.thread_recorder", "ThreadRecorder"),
+    "tasks": ("tasks.task_recorder", "TaskRecorder"),
+    "locks": ("locks.lock_recorder", "LockRecorder"),
+    "calls": ("calls.call_recorder", "CallRecorder"),
 }
 # Errors, and what `except Exception` does not catch.
 FAILURES = {

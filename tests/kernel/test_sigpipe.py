@@ -8,7 +8,7 @@ from tests.kernel.conftest import Kernel
 PRELUDE = """
 %load_ext concmagic
 import os, select, signal, time
-from concmagic.recording.sampler import recorder as sampler
+from concmagic.recording.sampler import sampler_recorder as sampler
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 def lose_the_sampler():
     end = os.pidfd_open(sampler.helper_pid())

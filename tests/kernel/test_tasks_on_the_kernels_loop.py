@@ -11,7 +11,7 @@ pytestmark = pytest.mark.kernel
 
 SETUP = """
 import asyncio, json, threading
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 
 async def leaf():
     await asyncio.sleep(0.001)

@@ -13,9 +13,9 @@ from tests.trace_text import said
 
 from concmagic.importing.importer import import_recording
 from concmagic.model.trace import State, Trace, Track
-from concmagic.recording.tasks.recorder import TaskRecorder
-from concmagic.recording.threads.pool_jobs import PoolJobRecorder
-from concmagic.recording.threads.recorder import ThreadRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
+from concmagic.recording.threads.thread_jobs import PoolJobRecorder
+from concmagic.recording.threads.thread_recorder import ThreadRecorder
 from concmagic.records.recording import ProcessRecord, Recording, TaskLog
 
 Program = Callable[[], Coroutine[Any, Any, Any]]

@@ -25,8 +25,8 @@ import multiprocessing.pool, multiprocessing.popen_forkserver, multiprocessing.p
 import concurrent.futures.process, subprocess
 from multiprocessing import process, reduction, spawn, util
 from concmagic.options import Options
-from concmagic.recording.children import recorder as children
-from concmagic.recording.children.recorder import ChildRecorder
+from concmagic.recording.children import children_recorder as children
+from concmagic.recording.children.children_recorder import ChildRecorder
 
 children.GRACE_S = 20  # a busy machine must not change what is told
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from concmagic.recording.locks.recorder import LockRecorder
+from concmagic.recording.locks.lock_recorder import LockRecorder
 from concmagic.records.locks import LockLog
 
 EXACT = sys.version_info >= (3, 12)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
 
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog, TaskRecord, Wait
 
 

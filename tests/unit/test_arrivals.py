@@ -12,7 +12,7 @@ from multiprocessing import Pipe, connection
 import pytest
 
 from concmagic import sentences
-from concmagic.recording.children import arrivals, messages
+from concmagic.recording.children import message_arrivals, messages
 from concmagic.recording.children.messages import MessageRecorder
 
 
@@ -47,7 +47,7 @@ def as_before() -> Iterator[None]:
     try:
         yield
     finally:
-        arrivals.unwatch()
+        message_arrivals.unwatch()
     assert vars(connection.Connection)["_recv_bytes"] is original
 
 
@@ -64,7 +64,7 @@ def test_a_wait_that_begins_between_a_recording_and_the_sleep_is_seen_ending() -
         recorded(sleeps=True).stop()
         line = Line()
         line.wait()
-        arrivals.watch(look=lambda end, message, caller: seen.append("woken"))
+        message_arrivals.watch(look=lambda end, message, caller: seen.append("woken"))
         line.send()
     assert seen == ["woken"]
 

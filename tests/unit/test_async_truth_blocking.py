@@ -17,7 +17,7 @@ from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.tasks.step_clocks import StepClocks, ThreadEvidence
 from concmagic.model.trace import State, StateInterval
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import LongStep
 
 MS = 1_000_000

@@ -17,8 +17,8 @@ import pytest
 import concmagic
 from concmagic import sentences
 from concmagic.bounded import gone_within, held, until
-from concmagic.recording import quiet
-from concmagic.recording.ours import OwnThread, contains
+from concmagic.recording import transparent_wrappers
+from concmagic.recording.own_threads import OwnThread, contains
 
 ROOT = Path(concmagic.__file__).parent
 
@@ -41,13 +41,13 @@ LIMITED = {
     "sigwait": None,
     "sigwaitinfo": None,
 }
-OF_THE_SAMPLER = ("recording/sampler/process.py", "recording/sampler/view.py")  # a process of its own
+OF_THE_SAMPLER = ("recording/sampler/process.py", "recording/sampler/process_view.py")  # a process of its own
 WAITS = {
-    "recording/children/family.py: os.waitpid(child.pid, os.WNOHANG)": "WNOHANG",
-    "recording/children/tree.py: select.poll()": "makes one",
-    "recording/children/watch.py: os.waitid(kind, whom, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "WNOHANG",
-    "recording/children/signals.py: poll.poll()": "in a thread of ours, for as long as the child lives",
-    "recording/children/signals.py: select.poll()": "makes one",
+    "recording/children/child_table.py: os.waitpid(child.pid, os.WNOHANG)": "WNOHANG",
+    "recording/children/kill_tree.py: select.poll()": "makes one",
+    "recording/children/end_watch.py: os.waitid(kind, whom, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "WNOHANG",
+    "recording/children/end_signals.py: poll.poll()": "in a thread of ours, for as long as the child lives",
+    "recording/children/end_signals.py: select.poll()": "makes one",
     "interpreter/viztracer_check.py: lock.acquire()": "a lock made the line before: nobody else knows it",
     "recording/sampler/helper.py: select.poll()": "makes one",
     "recording/sampler/helper.py: self._socket.recv(most)": "the socket does not block",
@@ -142,7 +142,7 @@ def test_threads_of_ours_are_started_by_one_helper() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "_thread.start_new_thread"
     }
-    assert starts == {"recording/ours.py"}
+    assert starts == {"recording/own_threads.py"}
 
 
 def test_a_lock_that_nobody_lets_go_costs_its_limit_only() -> None:
@@ -217,9 +217,9 @@ def test_a_thread_of_ours_that_fails_prints_nothing_and_is_told(capfd: pytest.Ca
     def fail() -> None:
         raise KeyError("nothing today")
 
-    quiet.problems()
+    transparent_wrappers.problems()
     thread = OwnThread(fail)
     thread.start()
     assert thread.end(60)
-    assert quiet.problems() == [sentences.own_thread_failed(KeyError("nothing today"))]
+    assert transparent_wrappers.problems() == [sentences.own_thread_failed(KeyError("nothing today"))]
     assert capfd.readouterr() == ("", "")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from concmagic.importing.calls.decode import decode
-from concmagic.recording.calls.recorder import CallRecorder
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.calls.call_recorder import CallRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 
 Main = Callable[[], Coroutine[Any, Any, None]]
 TIMES = 5

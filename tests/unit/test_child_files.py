@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from concmagic.recording.children.files import ChildFile, read_child
+from concmagic.recording.children.handover_files import ChildFile, read_child
 
 PID, BEGUN_NS = 12, 34
 

@@ -13,8 +13,8 @@ _START = """
 import json, sys
 import multiprocessing.spawn, multiprocessing.queues, multiprocessing.synchronize
 before = set(sys.modules)
-from concmagic.recording.children import inside
-from concmagic.recording.children.recorders import ChildRecorders
+from concmagic.recording.children import child_entry
+from concmagic.recording.children.recorders_in_child import ChildRecorders
 from concmagic.interpreter import viztracer_library as library
 library.know({file!r})
 recorders = ChildRecorders("auto", 300_000)
@@ -33,7 +33,7 @@ _WITH_TRIO = """
 import json, sys
 {first}
 from concmagic.interpreter import viztracer_library as library
-from concmagic.recording.calls.recorder import CallRecorder
+from concmagic.recording.calls.call_recorder import CallRecorder
 {known}
 calls = CallRecorder("auto")
 calls.start()

@@ -190,11 +190,12 @@ def endless():
 
 def handed_over(pid, name):
     # Wait until the child has handed over that it is, or was, in a function of this name.
-    from concmagic.recording.children import files, pickling
+    from concmagic.recording.children import pickling
+    from concmagic.recording.children import handover_files
     limit = time.monotonic() + 60
     while time.monotonic() < limit:
-        told = files.read_child(pickling.courier().folder, pid)
-        parts = files.parts_of(told, files.CALLS_PART)
+        told = handover_files.read_child(pickling.courier().folder, pid)
+        parts = handover_files.parts_of(told, handover_files.CALLS_PART)
         if any(code.name == name for part in parts for code in part.codes.values()):
             return
         time.sleep(0.01)
@@ -593,7 +594,7 @@ def test_once_all_is_handed_over_a_child_that_ends_is_ended_as_ever(tmp_path: Pa
     program = """
 import os, select, signal, sys, time
 from pathlib import Path
-from concmagic.recording.children.signals import Listener
+from concmagic.recording.children.end_signals import Listener
 ask = Path(sys.argv[1])
 listener = Listener(lambda: print("handed over", flush=True), lambda: None, ask)
 listener.start()

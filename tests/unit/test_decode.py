@@ -12,9 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concmagic.importing.calls.columns import ANONYMOUS, Calls, take
+from concmagic.importing.calls.columns import (
+    ANONYMOUS,
+    Calls,
+    collapse_imports,
+    own_functions,
+    select_own_code,
+    take,
+)
 from concmagic.importing.calls.decode import decode
-from concmagic.importing.calls.select import collapse_imports, own_functions, select_own_code
 from concmagic.interpreter.event_nodes import (
     C_CLOSED,
     C_OPEN,
@@ -23,7 +29,7 @@ from concmagic.interpreter.event_nodes import (
     PY_OPEN,
     EventNode,
 )
-from concmagic.recording.calls.recorder import CallRecorder
+from concmagic.recording.calls.call_recorder import CallRecorder
 from concmagic.records.recording import RawCalls, RawCode
 
 MINE, LIBRARY = "/home/me/cell.py", "/usr/lib/python/json/decoder.py"

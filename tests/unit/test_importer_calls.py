@@ -16,7 +16,7 @@ from concmagic.importing.calls.import_slices import slices_of, together
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
-from concmagic.importing.threads.import_waits import without_turns
+from concmagic.importing.threads.wait_ends import without_turns
 from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 

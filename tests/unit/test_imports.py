@@ -7,7 +7,7 @@ import sys
 import pytest
 from import_graph import MODULES, between, circles, graph, imported, loaded_with, part
 
-from concmagic.recording.children.recorders import _MODULES, _OBSERVED
+from concmagic.recording.children.recorders_in_child import _MODULES, _OBSERVED
 
 # What of ours each part may import besides itself, at the start or late.
 HARMLESS = ("errors", "sentences")
@@ -151,7 +151,7 @@ def test_what_a_child_loads_before_its_target_is_light() -> None:
     # Some recorders wait until the child has imported what they observe.
     recorders = [module for name, (module, _) in _MODULES.items() if name not in _OBSERVED]
     loaded = loaded_with(
-        "concmagic.recording.children.inside", *(f"concmagic.recording.{module}" for module in recorders)
+        "concmagic.recording.children.child_entry", *(f"concmagic.recording.{module}" for module in recorders)
     )
     assert not packages(loaded) & {*HEAVY, "cloudpickle", "dataclasses", "inspect", "asyncio", "viztracer"}
     later = ("concmagic.importing", "concmagic.model", "concmagic.analysis", "concmagic.renderers")

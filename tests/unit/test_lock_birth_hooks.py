@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.recording.locks.birth_hooks import BirthHooks
-from concmagic.recording.locks.births import Births
+from concmagic.recording.locks.creation_sites import BirthHooks, Births
 
 MAKERS = ("Lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue")
 SOURCE = """

@@ -8,8 +8,8 @@ import sys
 # Threads that lose the GIL right after calls, with arguments that are gone by then, while all are looked at.
 LOOK = """
 import io, sys, threading, time
-from concmagic.recording.locks.addresses import LockAddresses
-from concmagic.recording.locks.callers import Chains
+from concmagic.recording.locks.futex_addresses import LockAddresses
+from concmagic.recording.locks.call_chains import Chains
 
 sys.setswitchinterval(1e-5)
 over, lock = threading.Event(), threading.Lock()

@@ -15,7 +15,7 @@ from IPython.lib.pretty import pretty
 from loop_notebook import Notebook, notebook
 
 from concmagic.cell import Program
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog
 from concmagic.runners.loop_header import item_label, length_of
 from concmagic.runners.loop_jobs import Results
@@ -282,7 +282,7 @@ def test_the_task_of_a_failed_item_has_failed(book: Notebook) -> None:
 
 
 def test_workers_are_recorded_as_threads_of_the_users(book: Notebook) -> None:
-    from concmagic.recording.threads.recorder import ThreadRecorder
+    from concmagic.recording.threads.thread_recorder import ThreadRecorder
 
     recorder = ThreadRecorder()
     recorder.start()

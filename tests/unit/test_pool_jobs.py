@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from concmagic.recording.labels import call_label, shorten, value_label
-from concmagic.recording.threads.pool_jobs import PoolJobRecorder
+from concmagic.recording.threads.thread_jobs import PoolJobRecorder
 from concmagic.records.job_stretches import MOST_JOBS
 from concmagic.records.recording import JobRecord
 

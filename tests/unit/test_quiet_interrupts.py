@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.recording.quiet import watched
+from concmagic.recording.transparent_wrappers import watched
 
 
 class Data:

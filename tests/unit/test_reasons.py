@@ -5,7 +5,7 @@ from __future__ import annotations
 from concmagic.interpreter import recorded_calls
 from concmagic.model.interval import State, StateInterval
 from concmagic.model.reasons import REASONS, ROWS
-from concmagic.recording.tasks import wait_rows
+from concmagic.recording.tasks import wait_reasons
 
 # Of no wait: where samples know no more, and what awaits nothing that is known.
 NOT_KNOWN = {"", "system call"}
@@ -24,9 +24,12 @@ def test_what_observers_tell_of_threads_is_in_the_table() -> None:
 
 
 def test_what_observers_tell_of_tasks_is_in_the_table() -> None:
-    tables = (wait_rows.WHOLE, wait_rows.ROWS, wait_rows.OF_TRANSPORTS, wait_rows.OF_PROTOCOLS)
+    tables = (wait_reasons.WHOLE, wait_reasons.ROWS, wait_reasons.OF_TRANSPORTS, wait_reasons.OF_PROTOCOLS)
     told = {row.reason for table in tables for row in table.values()}
-    told |= {row.reason for row in (wait_rows.GATHER, wait_rows.FUTURE, wait_rows.ITEM, wait_rows.UNKNOWN)}
+    told |= {
+        row.reason
+        for row in (wait_reasons.GATHER, wait_reasons.FUTURE, wait_reasons.ITEM, wait_reasons.UNKNOWN)
+    }
     assert told - NOT_KNOWN <= REASONS.keys()
 
 

@@ -17,9 +17,9 @@ import pytest
 from concmagic import sentences
 from concmagic.importing.calls.decode import ANONYMOUS, Calls, decode
 from concmagic.interpreter import viztracer_tracer as process_tracer
-from concmagic.recording import ours, throws
-from concmagic.recording.calls import recorder
-from concmagic.recording.calls.recorder import CallRecorder
+from concmagic.recording import own_threads, throws
+from concmagic.recording.calls import call_recorder
+from concmagic.recording.calls.call_recorder import CallRecorder
 from concmagic.records.recording import RawCalls
 
 MONITORING = sys.version_info >= (3, 12)
@@ -64,21 +64,21 @@ def assert_nothing_left() -> None:
 @pytest.fixture
 def untrusted_layout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process whose layout check finds a flaw; the real tracer waits aside."""
-    aside = recorder.process_tracers[:]
-    recorder.process_tracers.clear()
+    aside = call_recorder.process_tracers[:]
+    call_recorder.process_tracers.clear()
     monkeypatch.setattr(process_tracer.layout_check, "_MARK", "not a number")
     yield
-    recorder.process_tracers[:] = aside
+    call_recorder.process_tracers[:] = aside
 
 
 def test_the_layout_of_this_viztracer_is_known_and_checked_quickly() -> None:
     record(lambda: None)
-    assert recorder.process_tracers[0].flaw == ""
+    assert call_recorder.process_tracers[0].flaw == ""
 
 
 def test_busy_threads_do_not_disturb_the_check() -> None:
-    aside = recorder.process_tracers[:]
-    recorder.process_tracers.clear()
+    aside = call_recorder.process_tracers[:]
+    call_recorder.process_tracers.clear()
     end = threading.Event()
 
     def busy() -> None:
@@ -90,12 +90,12 @@ def test_busy_threads_do_not_disturb_the_check() -> None:
         for thread in threads:
             thread.start()
         assert record(lambda: fib(3)).problems == ()
-        assert recorder.process_tracers[0].flaw == ""
+        assert call_recorder.process_tracers[0].flaw == ""
     finally:
         end.set()
         for thread in threads:
             thread.join()
-        recorder.process_tracers[:] = aside
+        call_recorder.process_tracers[:] = aside
 
 
 def test_python_and_native_calls_are_recorded_in_their_order() -> None:
@@ -162,7 +162,7 @@ def test_a_call_in_progress_at_the_end_is_marked_open() -> None:
 
 
 def test_what_concmagic_runs_itself_is_left_out_unless_asked_for() -> None:
-    raw = record(lambda: ours.contains(0))
+    raw = record(lambda: own_threads.contains(0))
     assert all("concmagic/recording" not in code.file for code in _called(decode(raw)))
     assert any(code.name == "contains" for code in _called(decode(raw, keep_own=True)))
 
@@ -193,7 +193,7 @@ def test_recordings_follow_each_other_without_a_trace_of_the_one_before() -> Non
     for n in (3, 4, 5):
         found = names(decode(record(lambda n=n: fib(n))))
         assert found.count("fib") == {3: 5, 4: 9, 5: 15}[n]
-    assert recorder.process_tracers[0].head.buffer is None
+    assert call_recorder.process_tracers[0].head.buffer is None
     assert_nothing_left()
 
 
@@ -242,7 +242,7 @@ def test_the_watcher_is_in_no_list_and_gone_afterwards() -> None:
     raw = record(program)
     (during,) = seen
     assert during <= before
-    assert raw.own_threads and not any(ours.contains(native_id) for native_id in raw.own_threads)
+    assert raw.own_threads and not any(own_threads.contains(native_id) for native_id in raw.own_threads)
     assert not set(raw.own_threads) & set(decode(raw).native_id.tolist())
 
 
@@ -559,7 +559,7 @@ def test_a_forked_child_makes_a_recorder_of_its_own() -> None:
 
 
 def _in_child(inherited: CallRecorder) -> str:
-    recorder.abandon_after_fork()
+    call_recorder.abandon_after_fork()
     if sys.getprofile() is not None or threading.getprofile() is not None:
         return "a profile function stayed"
     raw = record(lambda: fib(6))
@@ -596,7 +596,7 @@ def test_a_recording_that_cannot_begin_keeps_no_buffer() -> None:
             calls.start()
     finally:
         threading.stack_size(before)
-    process = recorder.process_tracers[0]
+    process = call_recorder.process_tracers[0]
     assert not process.head.buffer and not process.head.collecting
     assert calls.stop() is None
     assert_nothing_left()

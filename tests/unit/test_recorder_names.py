@@ -17,8 +17,8 @@ import pytest
 
 from concmagic.importing.calls.decode import Calls, decode
 from concmagic.interpreter.event_nodes import ThreadNode
-from concmagic.recording.calls import recorder
-from concmagic.recording.calls.recorder import CallRecorder
+from concmagic.recording.calls import call_recorder
+from concmagic.recording.calls.call_recorder import CallRecorder
 
 
 def recorded(program) -> Calls:
@@ -114,7 +114,7 @@ def test_a_collected_class_leaves_no_name_and_no_other_is_put_in_its_place() -> 
 
 TRAP = """
     import gc, sys
-    from concmagic.recording.calls.recorder import CallRecorder
+    from concmagic.recording.calls.call_recorder import CallRecorder
     from concmagic.importing.calls.decode import decode
 
     for turn in range(30):
@@ -147,7 +147,7 @@ def test_the_trap_of_collected_types_costs_neither_the_process_nor_a_name() -> N
 def test_more_recordings_than_thread_keys() -> None:
     # Each VizTracer takes one of 1,024 keys for good and ends the process when there is none left.
     result = run("""
-        from concmagic.recording.calls.recorder import CallRecorder
+        from concmagic.recording.calls.call_recorder import CallRecorder
         for turn in range(1100):
             calls = CallRecorder("auto")
             calls.start()
@@ -162,7 +162,7 @@ def test_threads_of_native_code_come_to_python_while_all_threads_are_entered() -
     # Such a thread enters the list of threads without the GIL, and the list is walked meanwhile.
     result = run("""
         import ctypes, threading
-        from concmagic.recording.calls.recorder import CallRecorder
+        from concmagic.recording.calls.call_recorder import CallRecorder
         libc, over = ctypes.CDLL(None), threading.Event()
         enter = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda nothing: None)
 
@@ -192,7 +192,7 @@ def test_the_interpreter_ends_well_with_recorded_threads_still_alive(recording: 
     stop = "" if recording else "calls.stop()"
     result = run(f"""
         import threading
-        from concmagic.recording.calls.recorder import CallRecorder
+        from concmagic.recording.calls.call_recorder import CallRecorder
         for turn in range(3):
             calls = CallRecorder("auto")
             calls.start()
@@ -218,7 +218,7 @@ if sys.version_info < (3, 12):
         calls.start()
         abs(1)
         raw = calls.stop()
-        met, address = set(), recorder.process_tracers[0].head.threads
+        met, address = set(), call_recorder.process_tracers[0].head.threads
         while address:
             node = ThreadNode.from_address(address)
             met.add(node.native_id)
@@ -249,7 +249,7 @@ def test_threads_that_end_after_their_recording_leave_the_next_one_whole() -> No
 def test_the_memory_of_the_events_is_given_back() -> None:
     result = run("""
         import sys
-        from concmagic.recording.calls.recorder import CallRecorder
+        from concmagic.recording.calls.call_recorder import CallRecorder
 
         def resident():
             with open("/proc/self/statm") as file:

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from concmagic.recording import throws
-from concmagic.recording.calls.recorder import CallRecorder
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.calls.call_recorder import CallRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import RawCalls, TaskLog
 
 Program = Callable[[], Awaitable[None]]

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from concmagic.interpreter import gil
-from concmagic.recording.sampler import recorder as sampler
-from concmagic.recording.sampler.recorder import Sampler
-from concmagic.recording.sampler.thread import Rows, Thread
-from concmagic.recording.sampler.view import decode_state
+from concmagic.recording.sampler import sampler_recorder as sampler
+from concmagic.recording.sampler.process_view import decode_state
+from concmagic.recording.sampler.sampled_thread import Rows, Thread
+from concmagic.recording.sampler.sampler_recorder import Sampler
 from concmagic.records.recording import SampleLog
 
 RUNNING, GIL, FUTEX, ASLEEP, CORE, HOLDER = -1, -3, -4, -5, -6, -7
@@ -319,7 +319,7 @@ def open_files(pid: int) -> list[str]:
 
 ALONE = """
 import multiprocessing, os, threading
-from concmagic.recording.sampler import recorder as sampler
+from concmagic.recording.sampler import sampler_recorder as sampler
 watching = sampler.Sampler(os.getpid())
 watching.start()
 assert threading.active_count() == 1 and multiprocessing.active_children() == []
@@ -399,7 +399,7 @@ def test_helper_that_died_between_cells_is_replaced():
 
 KERNEL = """
 import os, sys, time
-from concmagic.recording.sampler import recorder as sampler
+from concmagic.recording.sampler import sampler_recorder as sampler
 watching = sampler.Sampler(os.getpid())
 watching.start()
 if "idle" in sys.argv: watching.stop()

@@ -19,12 +19,12 @@ import pytest
 from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, open_files, rows_of, sampled, together, until
 
 from concmagic.interpreter import gil
-from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors, _address
-from concmagic.recording.sampler.holder import UNTOLD
-from concmagic.recording.sampler.recorder import helper_pid
-from concmagic.recording.sampler.thread import Rows
-from concmagic.recording.sampler.view import Process
+from concmagic.recording.sampler.gil_holder import UNTOLD
+from concmagic.recording.sampler.process_view import Process
+from concmagic.recording.sampler.sampled_thread import Rows
+from concmagic.recording.sampler.sampler_recorder import helper_pid
+from concmagic.recording.sampler.sampling_rate import Budget
 
 
 def lengths(rows: list[Row], native_id: int, argument: bool = False) -> Counter[int]:
@@ -240,7 +240,7 @@ def test_with_sixteen_threads_it_takes_at_most_8_percent_of_a_core() -> None:
 # asked for, and how long the machine kept it from running.
 SAMPLING = """
 import select, sys, time
-from concmagic.recording.sampler.budget import FASTEST_S, FREE_SHARE
+from concmagic.recording.sampler.sampling_rate import FASTEST_S, FREE_SHARE
 from concmagic.recording.sampler.process import Session
 pid, offset, size, holder, native, file = sys.argv[1:]
 session = Session(int(pid), "syscall", (int(offset), int(size), int(holder), int(native), file), 1000)
@@ -334,7 +334,7 @@ if "again" not in sys.argv:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "again"])
 libc.prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: nobody is to look in
 import threading, time
-from concmagic.recording.sampler.recorder import Sampler
+from concmagic.recording.sampler.sampler_recorder import Sampler
 watching = Sampler(os.getpid())
 watching.start()
 thread = threading.Thread(target=time.sleep, args=(0.2,))
@@ -375,11 +375,11 @@ def test_the_pause_makes_the_cost_of_a_tick_its_share() -> None:
 def test_looking_at_nothing_but_new_threads_is_said_once_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     with sampled():
-        from concmagic.recording.sampler import recorder
+        from concmagic.recording.sampler import sampler_recorder
 
-        monkeypatch.setattr(recorder.Helper, "say", lambda self, command: said.append(command))
-        watching = recorder.Sampler(os.getpid())
-        watching._running = recorder._helper
+        monkeypatch.setattr(sampler_recorder.Helper, "say", lambda self, command: said.append(command))
+        watching = sampler_recorder.Sampler(os.getpid())
+        watching._running = sampler_recorder._helper
         for _ in range(100):
             watching.look()
         watching._running = None
@@ -388,7 +388,7 @@ def test_looking_at_nothing_but_new_threads_is_said_once_for_many(monkeypatch: p
 
 def test_a_thread_is_seen_at_once_when_it_says_so() -> None:
     """Without being told, threads are listed every few milliseconds."""
-    from concmagic.recording.sampler.recorder import Sampler
+    from concmagic.recording.sampler.sampler_recorder import Sampler
 
     watching = Sampler(os.getpid())
     watching.start()

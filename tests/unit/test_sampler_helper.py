@@ -18,9 +18,9 @@ import pytest
 
 from concmagic import sentences
 from concmagic.recording.sampler import helper
-from concmagic.recording.sampler import recorder as sampler
-from concmagic.recording.sampler.patience import MOST_LOOKS, Patience, StandsStillError
-from concmagic.recording.sampler.recorder import Sampler
+from concmagic.recording.sampler import sampler_recorder as sampler
+from concmagic.recording.sampler.helper import MOST_LOOKS, Patience, StandsStillError
+from concmagic.recording.sampler.sampler_recorder import Sampler
 
 WAIT_S = 30  # only ever reached by a test that fails
 LONG_S = 2.5  # half of how long one is waited for that does run
@@ -215,7 +215,7 @@ def test_the_notebooks_default_for_sockets_is_not_ours() -> None:
 DEADLY = """
 import os, select, signal, sys
 from concmagic.recording.sampler import helper
-from concmagic.recording.sampler import recorder as sampler
+from concmagic.recording.sampler import sampler_recorder as sampler
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 def gone():
     pid = sampler.helper_pid()

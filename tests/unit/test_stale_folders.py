@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from concmagic.recording.children import files, stale
+from concmagic.recording.children import handover_files, stale_folders
 
 
 @pytest.fixture(autouse=True)
@@ -20,66 +20,66 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_folder_of_this_process_stays() -> None:
-    folder = files.make_folder()
-    stale.remove()
+    folder = handover_files.make_folder()
+    stale_folders.remove()
     assert folder.is_dir()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the begin of a process is read in /proc")
 def test_a_number_that_another_process_has_now_keeps_nothing(temporary: Path) -> None:
-    earlier = temporary / f"{files.PREFIX}{os.getpid()}-1-x"  # long before this process began
+    earlier = temporary / f"{handover_files.PREFIX}{os.getpid()}-1-x"  # long before this process began
     earlier.mkdir()
-    (earlier / f"{os.getpid()}-1{files.SUFFIX}").touch()
-    stale.remove()
+    (earlier / f"{os.getpid()}-1{handover_files.SUFFIX}").touch()
+    stale_folders.remove()
     assert not earlier.exists()
 
 
 def test_a_child_that_lives_keeps_it(temporary: Path) -> None:
-    folder = temporary / f"{files.PREFIX}{_gone()}-1-x"
+    folder = temporary / f"{handover_files.PREFIX}{_gone()}-1-x"
     folder.mkdir()
-    record = folder / f"{os.getpid()}-{time.monotonic_ns()}{files.SUFFIX}"
+    record = folder / f"{os.getpid()}-{time.monotonic_ns()}{handover_files.SUFFIX}"
     record.touch()
-    stale.remove()
+    stale_folders.remove()
     assert folder.exists()
     record.unlink()
-    stale.remove()
+    stale_folders.remove()
     assert not folder.exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFO here")
 def test_who_holds_the_fifo_open_keeps_it(temporary: Path) -> None:
-    folder = temporary / f"{files.PREFIX}{_gone()}-1-x"
+    folder = temporary / f"{handover_files.PREFIX}{_gone()}-1-x"
     folder.mkdir()
-    fifo = folder / f"{_gone()}-1{files.ASK}"
+    fifo = folder / f"{_gone()}-1{handover_files.ASK}"
     os.mkfifo(fifo)
     held = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
-    stale.remove()
+    stale_folders.remove()
     assert folder.exists()
     os.close(held)
-    stale.remove()
+    stale_folders.remove()
     assert not folder.exists()
 
 
 def test_links_and_folders_of_others_are_left_alone(temporary: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
-    (temporary / f"{files.PREFIX}{_gone()}-1-x").symlink_to(kept)
+    (temporary / f"{handover_files.PREFIX}{_gone()}-1-x").symlink_to(kept)
     (temporary / "something-else").mkdir()
-    stale.remove()
+    stale_folders.remove()
     assert kept.is_dir() and (temporary / "something-else").is_dir()
 
 
 def test_a_folder_of_an_earlier_version_goes_with_its_process(temporary: Path) -> None:
-    gone, here = (temporary / f"{files.PREFIX}{pid}-abc" for pid in (_gone(), os.getpid()))
+    gone, here = (temporary / f"{handover_files.PREFIX}{pid}-abc" for pid in (_gone(), os.getpid()))
     gone.mkdir()
     here.mkdir()
-    stale.remove()
+    stale_folders.remove()
     assert not gone.exists() and here.is_dir()
 
 
 def test_no_folder_for_temporary_files_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/dev/null/nowhere")
-    stale.remove()
+    stale_folders.remove()
 
 
 def _gone() -> int:

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 import pytest
 from recorded_tasks import causes, check, line_of, named, reasons, record
 
-from concmagic.recording.tasks import recorder as tasks
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks import task_recorder as tasks
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog
 
 

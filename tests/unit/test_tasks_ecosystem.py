@@ -19,7 +19,7 @@ from aiohttp import web
 from recorded_tasks import causes, check, named, reasons
 
 from concmagic.on_import import on_import
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog
 
 if sys.platform != "win32":

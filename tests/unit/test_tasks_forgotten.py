@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.unit.recorded_tasks import named, record
 
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 
 
 async def fetch() -> None:

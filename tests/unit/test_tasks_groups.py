@@ -17,7 +17,7 @@ from recorded_tasks import check, more
 from concmagic.analysis.metrics import compute
 from concmagic.api import Trace
 from concmagic.model.trace import State
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskGroup, TaskLog
 
 

@@ -13,7 +13,7 @@ from recorded_tasks import check
 
 from concmagic.importing.tasks.step_states import LOOP_OVERHEAD_NS
 from concmagic.model.trace import State, StateInterval, Trace, Track
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog
 
 THINGS = 3

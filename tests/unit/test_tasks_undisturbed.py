@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from recorded_tasks import named
 
-from concmagic.recording.tasks.recorder import TaskRecorder
+from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog
 
 Loop = base_events.BaseEventLoop

@@ -9,7 +9,7 @@ from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.importer import import_recording
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.threads.import_samples import import_holders, import_samples
-from concmagic.importing.threads.import_waits import (
+from concmagic.importing.threads.wait_ends import (
     End,
     for_whom,
     joined,

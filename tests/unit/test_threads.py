@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from concmagic.recording import ours
-from concmagic.recording.threads import clock as thread_clock
-from concmagic.recording.threads.pool_jobs import PoolJobRecorder
-from concmagic.recording.threads.recorder import ThreadRecorder
+from concmagic.recording import own_threads
+from concmagic.recording.threads import thread_life as thread_clock
+from concmagic.recording.threads.thread_jobs import PoolJobRecorder
+from concmagic.recording.threads.thread_recorder import ThreadRecorder
 from concmagic.records.recording import ThreadRecord
 
 WAIT_S = 30  # only ever reached by a test that fails
@@ -519,10 +519,10 @@ def test_threads_of_ours_say_so():
     ready, go_on = threading.Event(), threading.Event()
 
     def helper() -> None:
-        ours.add(threading.get_native_id())
+        own_threads.add(threading.get_native_id())
         ready.set()
         go_on.wait(WAIT_S)
-        ours.remove(threading.get_native_id())
+        own_threads.remove(threading.get_native_id())
         ready.set()
 
     with recorded() as records:

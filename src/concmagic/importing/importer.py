@@ -24,13 +24,13 @@ from concmagic.importing.processes.message_flows import message_flows
 from concmagic.importing.processes.message_states import with_messages
 from concmagic.importing.tasks.import_groups import all_flights
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter
-from concmagic.importing.tasks.step_inputs import blocking_in_steps, evidence_of_threads
+from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
 from concmagic.importing.tasks.task_flows import Step, with_jobs_of_tasks
 from concmagic.importing.threads.import_gil import import_gil
 from concmagic.importing.threads.import_samples import Holding, Samples, import_holders, import_samples
 from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
-from concmagic.importing.threads.import_waits import with_results
 from concmagic.importing.threads.process_joins import process_joins
+from concmagic.importing.threads.wait_ends import with_results
 from concmagic.interpreter.support import runs_without_gil
 from concmagic.model.trace import (
     Flights,

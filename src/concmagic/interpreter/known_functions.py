@@ -4,7 +4,7 @@ They stand on the stack or in a chain of awaits, or are what a thread, a worker 
 
 They are private, and nothing else tells whose they are. Only frames of these functions are asked for their
 variables: of the user's, the answer would keep alive what the names stand for. Nothing is imported for it: a
-child may have no asyncio. What a wait there means is said in `recording/tasks/wait_rows.py`.
+child may have no asyncio. What a wait there means is said in `recording/tasks/wait_reasons.py`.
 """
 
 from __future__ import annotations

@@ -32,14 +32,14 @@ Maker = Callable[[Wanted, Made], Any]
 
 
 def _sampler(wanted: Wanted, made: Made) -> Any:
-    from concmagic.recording.sampler.recorder import Sampler
+    from concmagic.recording.sampler.sampler_recorder import Sampler
 
     return Sampler(os.getpid())
 
 
 def _children(wanted: Wanted, made: Made) -> Any:
     from concmagic.recording.calls.limit import limit_of
-    from concmagic.recording.children.recorder import ChildRecorder
+    from concmagic.recording.children.children_recorder import ChildRecorder
 
     limit = limit_of(wanted.options.detail, wanted.budget)
     sampler = made.get("sampler")
@@ -73,32 +73,32 @@ def _prints(wanted: Wanted, made: Made) -> Any:
 
 
 def _jobs(wanted: Wanted, made: Made) -> Any:
-    from concmagic.recording.threads.pool_jobs import PoolJobRecorder
+    from concmagic.recording.threads.thread_jobs import PoolJobRecorder
 
     return PoolJobRecorder()
 
 
 def _threads(wanted: Wanted, made: Made) -> Any:
-    from concmagic.recording.threads.recorder import ThreadRecorder
+    from concmagic.recording.threads.thread_recorder import ThreadRecorder
 
     sampler = made.get("sampler")
     return ThreadRecorder(sampler.look if sampler is not None else None)
 
 
 def _tasks(wanted: Wanted, made: Made) -> Any:
-    from concmagic.recording.tasks.recorder import TaskRecorder
+    from concmagic.recording.tasks.task_recorder import TaskRecorder
 
     return TaskRecorder()
 
 
 def _locks(wanted: Wanted, made: Made) -> Any:
-    from concmagic.recording.locks.recorder import LockRecorder
+    from concmagic.recording.locks.lock_recorder import LockRecorder
 
     return LockRecorder(wanted.cell.namespace, sampled="sampler" in made)
 
 
 def _calls(wanted: Wanted, made: Made) -> Any:
-    from concmagic.recording.calls.recorder import CallRecorder
+    from concmagic.recording.calls.call_recorder import CallRecorder
 
     return CallRecorder(wanted.options.detail, wanted.budget)
 

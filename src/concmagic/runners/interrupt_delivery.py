@@ -17,7 +17,7 @@ import threading
 from contextlib import suppress
 
 from concmagic.pipes import pipe
-from concmagic.recording.ours import FAREWELL_S, OwnThread
+from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 
 # From a signal's arrival: long enough for the main thread to have acted, or to stand in its wait.
 NUDGES_S = (0.02, 0.06, 0.12, 0.3)

@@ -24,9 +24,9 @@ from concmagic.clock import monotonic_ns
 from concmagic.errors import NoTimeoutError
 from concmagic.interpreter import support
 from concmagic.interpreter.frames import handled_in, thread_frames
-from concmagic.recording.before_end import look_before_end
 from concmagic.recording.children import forking
-from concmagic.recording.ours import FAREWELL_S, OwnThread
+from concmagic.recording.own_threads import FAREWELL_S, OwnThread
+from concmagic.recording.pre_interrupt import look_before_end
 from concmagic.runners.interrupt_delivery import Delivery
 from concmagic.runners.interrupt_reach import is_between_locks
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
-from concmagic.recording.tasks import recorder as recorded
+from concmagic.recording.tasks import task_recorder as recorded
 from concmagic.runners.loop_jobs import Job, LoopRun
 from concmagic.runners.tracebacks import explain_unbound
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from concmagic.bounded import until
-from concmagic.recording.threads import recorder as threads
+from concmagic.recording.threads import thread_recorder as threads
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun
 from concmagic.runners.tracebacks import explain_unbound

@@ -17,7 +17,6 @@ from concmagic.importing.calls.columns import (
     Bools,
     Calls,
     Int32s,
-    Int64s,
     nesting,
     positions,
     take,
@@ -32,6 +31,7 @@ from concmagic.interpreter.event_nodes import (
     EventNode,
     FunctionEvent,
 )
+from concmagic.model.trace import Int64s
 from concmagic.records.recording import RawCalls, RawCode
 
 Nodes = npt.NDArray[np.void]

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from concmagic.call_lines import CallLines, called_name
-from concmagic.importing.calls.call_tree import CallTree, build_tree
-from concmagic.importing.calls.columns import Calls
-from concmagic.importing.calls.select import select_own_code
+from concmagic.importing.calls.columns import Calls, CallTree, build_tree, select_own_code
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from concmagic.importing.calls.import_calls import BlockedCall, ImportedCalls, ThreadCalls
 from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.locks.lock_waits import FoundWait, LockReader, in_order
+from concmagic.importing.locks.recorded_lock_waits import FoundWait, LockReader, in_order
 from concmagic.importing.locks.sampled_locks import SampledWaits, stopped_waits
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places

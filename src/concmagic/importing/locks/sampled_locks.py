@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.locks.lock_waits import FoundWait, LockReader
+from concmagic.importing.locks.recorded_lock_waits import FoundWait, LockReader
 from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import Int64s
 from concmagic.records.locks import HeldAtStop, Standing

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.processes.import_messages import Messages, ProcessJob
-from concmagic.importing.processes.merged_jobs import Passage, Place
+from concmagic.importing.processes.import_messages import Messages, Passage, Place, ProcessJob
 from concmagic.importing.tasks.task_flows import Step, task_at
 from concmagic.model.trace import Flow, State, Track
 

@@ -15,8 +15,7 @@ from concmagic.importing.places import Places
 from concmagic.importing.tasks.import_groups import Groups
 from concmagic.importing.tasks.loop_holds import Hold, name_holders
 from concmagic.importing.tasks.step_clocks import StepClocks, ThreadEvidence
-from concmagic.importing.tasks.step_evidence import as_thread, in_order, merged_states
-from concmagic.importing.tasks.step_states import StepStates
+from concmagic.importing.tasks.step_states import StepStates, as_thread, in_order, merged_states
 from concmagic.importing.tasks.task_flows import task_flows
 from concmagic.importing.tasks.task_waits import TaskWaits
 from concmagic.importing.tasks.task_words import cancelled_by, loop_words, outcome_of, raised_in

@@ -12,8 +12,8 @@ from concmagic.importing.numbering import TrackIds, short_name
 from concmagic.importing.places import Places
 from concmagic.importing.threads.clock_fit import fit_to_clock
 from concmagic.importing.threads.import_samples import Holding
-from concmagic.importing.threads.import_waits import joined, to_their_ends, with_places, without_turns
 from concmagic.importing.threads.process_joins import Join
+from concmagic.importing.threads.wait_ends import joined, to_their_ends, with_places, without_turns
 from concmagic.model.cover import Layer, cover, cut, join_equal, within
 from concmagic.model.trace import Flow, Function, Role, State, StateInterval, Track
 from concmagic.records.recording import ThreadRecord

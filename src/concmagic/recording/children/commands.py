@@ -6,6 +6,8 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 from concmagic.interpreter import process_start
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.reading import borrowed
-from concmagic.recording.children import groups as child_groups
-from concmagic.recording.children.passport import fields_of
-from concmagic.recording.quiet import unseen
+from concmagic.recording.children import whose_child as child_groups
+from concmagic.recording.children.child_config import fields_of
+from concmagic.recording.children.whose_child import command_name
+from concmagic.recording.transparent_wrappers import unseen
 
 if TYPE_CHECKING:
-    from concmagic.recording.children.family import Child
+    from concmagic.recording.children.child_table import Child
     from concmagic.recording.children.hooks_protocol import HooksProtocol
+
 
 _SCRIPT = Path(__file__).with_name("script.py")
 
@@ -97,3 +101,25 @@ def _process_exited(hooks: HooksProtocol, original: Any) -> Any:
         original(transport, returncode)
 
     return _process_exited
+
+
+_originals: dict[str, Any] = {}
+
+
+def watch(becomes: Callable[[str], None]) -> None:
+    """Call `becomes` with the command's name before this process is another program; for good."""
+    for name in ("execv", "execve"):
+        original = _originals.get(name) or borrowed(os, name)
+        if original is not None:
+            _originals[name] = original
+            setattr(os, name, _watched(original, becomes))
+
+
+def _watched(original: Any, becomes: Callable[[str], None]) -> Any:
+    def execute(path: Any, argv: Any, *env: Any) -> None:
+        with suppress(Exception):  # the original says what is wrong with what it was given
+            if os.access(path, os.X_OK) and not os.path.isdir(path):
+                becomes(command_name(argv))
+        original(path, argv, *env)
+
+    return unseen(execute)

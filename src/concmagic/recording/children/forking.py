@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from concmagic.recording.children.family import Child
+    from concmagic.recording.children.child_table import Child
 
 _CAN_BLOCK = hasattr(signal, "pthread_sigmask")
 

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 from concmagic import sentences
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
-from concmagic.recording.children import commands, pickling, starts
-from concmagic.recording.children import groups as child_groups
+from concmagic.recording.children import commands, pickling, process_starts
 from concmagic.recording.children import pools as child_pools
-from concmagic.recording.children.family import Child, Family
-from concmagic.recording.children.passport import Passport
-from concmagic.recording.children.watch import Watcher
+from concmagic.recording.children import whose_child as child_groups
+from concmagic.recording.children.child_config import Passport
+from concmagic.recording.children.child_table import Child, Family
+from concmagic.recording.children.end_watch import Watcher
 from concmagic.recording.guards import guarded
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class Hooks:
         for part in (
             partial(pickling.install, _load_packer),
             partial(setattr, pickling.courier(), "shared", self.is_shared),
-            partial(starts.patch, self, self._patches),
+            partial(process_starts.patch, self, self._patches),
             partial(self.pools.patch, self._patches),
             partial(commands.patch, self, self._patches),
             self._follow_loky,
@@ -76,11 +76,11 @@ class Hooks:
             self._imports.enter_context(on_import(f"{package}.backend.popen_loky_posix", self._patch_loky))
 
     def _patch_loky(self, module: Any) -> None:
-        self.guard(partial(starts.patch_loky, self, self._patches, module))
+        self.guard(partial(process_starts.patch_loky, self, self._patches, module))
 
     def patch_loaded(self) -> None:
         """Watch what is imported only when it is first used."""
-        self.guard(partial(starts.patch_loaded, self, self._patches))
+        self.guard(partial(process_starts.patch_loaded, self, self._patches))
         self.guard(partial(self.pools.patch_loaded, self._patches))
 
     def uninstall(self) -> None:

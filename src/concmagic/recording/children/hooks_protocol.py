@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from concmagic.recording.children.family import Child, Family
-from concmagic.recording.children.groups import Groups
-from concmagic.recording.children.passport import Passport
+from concmagic.recording.children.child_config import Passport
+from concmagic.recording.children.child_table import Child, Family
+from concmagic.recording.children.whose_child import Groups
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording.quiet import watched
+from concmagic.recording.transparent_wrappers import watched
 
 Stretch = tuple[int, int]  # monotonic nanoseconds
 

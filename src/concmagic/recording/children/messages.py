@@ -23,11 +23,10 @@ from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.known_functions import RESULT_READERS, WORKERS
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_start import SEND
-from concmagic.recording.children import arrivals, loky_code
-from concmagic.recording.children.message_kinds import is_in, kind_of, sends_result
-from concmagic.recording.children.process_jobs import LATER, ProcessJobs, outcome_of
-from concmagic.recording.children.worker_jobs import WorkerJobs
-from concmagic.recording.quiet import watched
+from concmagic.recording.children import loky_code, message_arrivals
+from concmagic.recording.children.message_arrivals import is_in, kind_of, sends_result
+from concmagic.recording.children.process_jobs import LATER, ProcessJobs, WorkerJobs, outcome_of
+from concmagic.recording.transparent_wrappers import watched
 
 if TYPE_CHECKING:
     from concmagic.records.messages import MessageLog, MessageRecord
@@ -77,7 +76,7 @@ class MessageRecorder:
         wrap(ForkingPickler, "dumps", self._dumps)
         wrap(ForkingPickler, "loads", lambda one: staticmethod(watched(one, self._unpickled)), is_static=True)
         wrap(connection, "Pipe", lambda one: watched(one, self._made_pipe))
-        arrivals.watch(self)
+        message_arrivals.watch(self)
         self._jobs.start(self._watch_loky)
 
     def _dumps(self, original: Any) -> Any:
@@ -93,9 +92,9 @@ class MessageRecorder:
         if _current is self:
             _current = None
             if self.sleeps:
-                arrivals.watch()
+                message_arrivals.watch()
             else:
-                arrivals.unwatch()
+                message_arrivals.unwatch()
         self.hand_over = None
         if self._lost:
             self.problems.append(sentences.messages_left_out(MOST, self._lost))

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from concmagic import errors, sentences
 from concmagic.interpreter import executor_internals, pool_internals
 from concmagic.interpreter.patches import Patches
-from concmagic.recording.children import files as child_files
-from concmagic.recording.children.family import Child
-from concmagic.recording.quiet import unseen
+from concmagic.recording.children import handover_files as child_files
+from concmagic.recording.children.child_table import Child
+from concmagic.recording.transparent_wrappers import unseen
 
 if TYPE_CHECKING:
     from concmagic.recording.children.hooks_protocol import HooksProtocol

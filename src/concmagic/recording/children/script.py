@@ -12,7 +12,7 @@ _passport, _script = sys.argv[1:3]
 del sys.argv[:2]
 sys.path[0] = os.path.dirname(os.path.realpath(_script))
 try:
-    from concmagic.recording.children.inside import begin_command
+    from concmagic.recording.children.child_entry import begin_command
 except Exception:  # this Python knows no concmagic, or something else stands where ours imports from
     pass
 else:

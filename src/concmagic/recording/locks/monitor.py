@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from types import BuiltinFunctionType, CodeType, MethodDescriptorType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, MethodType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import lock_internals, profiler_hooks
 from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.lock_internals import is_lock
-from concmagic.recording.locks import births, methods, semaphores
-from concmagic.recording.locks.quick import quick_ways
-from concmagic.recording.locks.table import LockTable
+from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue, is_lock
+from concmagic.interpreter.thread_internals import ACQUIRE_RESTORE, RELEASE_SAVE, Handle
+from concmagic.recording.locks import creation_sites, semaphores
+from concmagic.recording.locks.fast_path import quick_ways
+from concmagic.recording.locks.lock_tracker import LockTable
 
 monitoring: Any = vars(sys)["monitoring"]
 NAME = "concmagic locks"
@@ -41,9 +42,9 @@ class LockMonitor:
         self._watched: dict[int, tuple[CodeType, lock_internals.Watched]] = {}
         self._instructed: list[CodeType] = []
         self._take, self._let_go, self._has = quick_ways(table)
-        self._methods = methods.unbound()
+        self._methods = unbound()
         self._semaphores = semaphores.codes()
-        self._makers = births.makers() if stack.can_read() else {}
+        self._makers = creation_sites.makers() if stack.can_read() else {}
 
     def start(self) -> None:
         """Take a tool id and watch."""
@@ -113,25 +114,25 @@ class LockMonitor:
             if kind is MethodDescriptorType:
                 operation, target = self._methods.get(callable), argument
             elif kind is BuiltinFunctionType:
-                operation, target = methods.bound(callable)
+                operation, target = bound(callable)
             else:
-                return None if methods.may_be_lock(callable) else monitoring.DISABLE
+                return None if may_be_lock(callable) else monitoring.DISABLE
             if operation is None:
                 return monitoring.DISABLE
-            if operation == methods.TAKE:
+            if operation == TAKE:
                 if not self._take(target):
                     self.table.begin(target, callable, code, offset)
-            elif operation == methods.LET_GO:
+            elif operation == LET_GO:
                 if not self._let_go(target):
                     self._release(target)
-            elif operation == methods.LET_GO_ENTIRELY:
+            elif operation == LET_GO_ENTIRELY:
                 self.table.release(target, entirely=True)
-            elif operation == methods.PUT:
+            elif operation == PUT:
                 self.table.put(target)
-            elif operation == methods.JOIN:
+            elif operation == JOIN:
                 self.table.begin_join(target, callable, code, offset)
             else:
-                self.table.begin(target, callable, code, offset, operation == methods.RESTORE)
+                self.table.begin(target, callable, code, offset, operation == RESTORE)
         except Exception as error:
             self._fail(error)
         return None
@@ -184,7 +185,7 @@ class LockMonitor:
             if what == lock_internals.ENTERS:
                 if is_lock(target) and not self._take(target):
                     self.table.begin(target, None, code, offset)
-            elif type(target) is BuiltinFunctionType and methods.bound(target)[0] == methods.LET_GO:
+            elif type(target) is BuiltinFunctionType and bound(target)[0] == LET_GO:
                 self._release(target.__self__)
         except Exception as error:
             self._fail(error)
@@ -228,3 +229,50 @@ def _leave_to_another(tool: int, callbacks: dict[int, Any], codes: Sequence[Code
     monitoring.set_events(tool, monitoring.get_events(tool) & ~mine)
     for code in codes:
         monitoring.set_local_events(tool, code, monitoring.get_local_events(tool, code) & ~mine)
+
+
+TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT, JOIN = range(7)
+_OF_LOCKS = {
+    "acquire": TAKE,
+    "acquire_lock": TAKE,
+    "__enter__": TAKE,
+    ACQUIRE_RESTORE: RESTORE,
+    "release": LET_GO,
+    "release_lock": LET_GO,
+    "__exit__": LET_GO,
+    RELEASE_SAVE: LET_GO_ENTIRELY,
+}
+_OF_HANDLES = {"join": JOIN}
+_OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}
+# A place that calls a function of such a name may call a lock's the next time.
+_ALSO_OTHERS = frozenset(_OF_LOCKS)
+
+
+def unbound() -> dict[Any, int]:
+    """The methods as the classes have them → what they do."""
+    found: dict[Any, int] = {}
+    kinds = [(Lock, _OF_LOCKS), (RLock, _OF_LOCKS), (SimpleQueue, _OF_QUEUES)]
+    for kind, names in [*kinds, (Handle, _OF_HANDLES)] if Handle is not None else kinds:
+        for name, operation in names.items():
+            if type(vars(kind).get(name)) is MethodDescriptorType:
+                found[vars(kind)[name]] = operation
+    return found
+
+
+def bound(function: Any) -> tuple[int | None, Any]:
+    """What a bound method of a lock, queue or thread does, and whose it is; (None, None) for any other."""
+    owner = function.__self__
+    kind = type(owner)
+    if kind is Lock or issubclass(kind, RLock):
+        return _OF_LOCKS.get(function.__name__), owner
+    if issubclass(kind, SimpleQueue):
+        return _OF_QUEUES.get(function.__name__), owner
+    if kind is Handle:
+        return _OF_HANDLES.get(function.__name__), owner
+    return None, None
+
+
+def may_be_lock(callable: Any) -> bool:
+    """Whether a function of Python's has a name that a lock's method could have here another time."""
+    function = callable.__func__ if type(callable) is MethodType else callable
+    return type(function) is FunctionType and function.__name__ in _ALSO_OTHERS

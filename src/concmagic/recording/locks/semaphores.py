@@ -13,7 +13,7 @@ from types import CodeType
 from typing import Any
 
 from concmagic.interpreter.reading import code_of
-from concmagic.recording.locks.now import MOST_HOLDERS
+from concmagic.recording.locks.lock_state import MOST_HOLDERS
 
 _MOST_PAST = 64  # holdings of one semaphore that are over
 _PRUNE_AT = 1_000

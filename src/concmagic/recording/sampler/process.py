@@ -21,11 +21,11 @@ if __name__ == "__main__":  # isolated, without site-packages: ours is found beh
     sys.path.append(here)
 
 from concmagic.clock import monotonic, monotonic_ns, process_time_ns
-from concmagic.recording.sampler.budget import Budget
 from concmagic.recording.sampler.descriptors import Descriptors
-from concmagic.recording.sampler.holder import Holder
-from concmagic.recording.sampler.thread import RUNNING, Rows, Thread
-from concmagic.recording.sampler.view import Gil, Process, executable_of
+from concmagic.recording.sampler.gil_holder import Holder
+from concmagic.recording.sampler.process_view import Gil, Process, executable_of
+from concmagic.recording.sampler.sampled_thread import RUNNING, Rows, Thread
+from concmagic.recording.sampler.sampling_rate import Budget
 
 CONTROL = 3
 MOST_THREADS = 800  # one descriptor each

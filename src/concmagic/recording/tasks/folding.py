@@ -11,7 +11,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from concmagic.recording.tasks.crowd import FIRST, Crowd
+from concmagic.recording.tasks.task_groups import FIRST, Crowd
 from concmagic.records.recording import MergedSteps
 
 FIELDS = 3

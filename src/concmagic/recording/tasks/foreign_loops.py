@@ -19,8 +19,8 @@ from concmagic.interpreter.loop_handles import SeenHandle, SeenTimer, call_handl
 from concmagic.interpreter.observer_protocol import Hook
 from concmagic.interpreter.task_scheduling import future_hooks
 from concmagic.interpreter.task_steps import WAKEUP, create_task_hook, hide_hook, run_hook, step_type
-from concmagic.recording.tasks.wait_rows import OF_LOOPS
-from concmagic.recording.tasks.wakers import Asked
+from concmagic.recording.tasks.bare_futures import Asked
+from concmagic.recording.tasks.wait_reasons import OF_LOOPS
 
 if TYPE_CHECKING:
     from concmagic.recording.tasks.observer import Observer

@@ -14,14 +14,14 @@ from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
 from concmagic.interpreter import message_texts
 from concmagic.interpreter.asyncio_fields import will_warn
-from concmagic.recording.tasks.crowd import ENDED, FIRST
-from concmagic.recording.tasks.origin import code_of
+from concmagic.recording.tasks.task_groups import ENDED, FIRST
+from concmagic.recording.tasks.whose_task import code_of
 from concmagic.records.recording import RawCode
 
 if TYPE_CHECKING:
     from concmagic.interpreter.observer_protocol import Hook
     from concmagic.recording.tasks.observer import Observer
-    from concmagic.recording.tasks.table import TaskEntry
+    from concmagic.recording.tasks.task_table import TaskEntry
 
 _MOST_KEPT = 10_000  # coroutines that were not awaited: a loop may forget a million
 

@@ -28,16 +28,13 @@ from concmagic.interpreter.known_functions import name_given
 from concmagic.interpreter.loop_handles import EXECUTOR_RESULT, SLEEP_TIMER, SeenTimer
 from concmagic.interpreter.reading import running_loop
 from concmagic.interpreter.task_steps import RUN_CODES, is_create_task, is_step, stepping_task
-from concmagic.recording.tasks.births import Births
-from concmagic.recording.tasks.causes import Callback, name_of
-from concmagic.recording.tasks.crowd import CREATED, ENDED, FIRST
-from concmagic.recording.tasks.ends import exception_text, note_end
+from concmagic.recording.tasks.bare_futures import Births, is_of_executor
 from concmagic.recording.tasks.folding import Folding
-from concmagic.recording.tasks.origin import code_of as code_behind
-from concmagic.recording.tasks.origin import creating_frame, is_kernels_thread, origin_before_cell, origin_of
 from concmagic.recording.tasks.step_clock import LONG_NS, StepClock
-from concmagic.recording.tasks.stream import Stream
-from concmagic.recording.tasks.table import (
+from concmagic.recording.tasks.step_stream import Stream
+from concmagic.recording.tasks.task_ends import exception_text, note_end
+from concmagic.recording.tasks.task_groups import CREATED, ENDED, FIRST
+from concmagic.recording.tasks.task_table import (
     LoopEntry,
     TaskEntry,
     TaskTable,
@@ -46,7 +43,14 @@ from concmagic.recording.tasks.table import (
     user_name,
 )
 from concmagic.recording.tasks.waits import WaitBook
-from concmagic.recording.tasks.wakers import is_of_executor
+from concmagic.recording.tasks.wake_causes import Callback, name_of
+from concmagic.recording.tasks.whose_task import code_of as code_behind
+from concmagic.recording.tasks.whose_task import (
+    creating_frame,
+    is_kernels_thread,
+    origin_before_cell,
+    origin_of,
+)
 from concmagic.recording.texts import cut
 from concmagic.recording.throws import unrecorded
 from concmagic.records.recording import RawCode

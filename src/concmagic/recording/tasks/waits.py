@@ -18,12 +18,11 @@ from concmagic.interpreter.asyncio_fields import FUTURE_ITERATOR, chain, gathere
 from concmagic.interpreter.asyncio_fields import awaited as awaited_by_task
 from concmagic.interpreter.known_functions import is_futures_await
 from concmagic.interpreter.loop_handles import is_sleep
+from concmagic.recording.source_names import AwaitNames
 from concmagic.recording.tasks import wait_details as say
-from concmagic.recording.tasks.await_names import AwaitNames
-from concmagic.recording.tasks.lock_holders import LockHolders
-from concmagic.recording.tasks.origin import code_of
-from concmagic.recording.tasks.wait_details import Node
-from concmagic.recording.tasks.wait_rows import (
+from concmagic.recording.tasks.bare_futures import Asked, asked_of, cancelled_by, io_of, shielded
+from concmagic.recording.tasks.wait_details import LockHolders, Node
+from concmagic.recording.tasks.wait_reasons import (
     FUTURE,
     GATHER,
     ITEM,
@@ -35,7 +34,7 @@ from concmagic.recording.tasks.wait_rows import (
     WHOLE,
     Row,
 )
-from concmagic.recording.tasks.wakers import Asked, asked_of, cancelled_by, io_of, shielded
+from concmagic.recording.tasks.whose_task import code_of
 from concmagic.records.recording import CodePlace, Wait
 
 _NOWHERE: CodePlace = ("", 0)

@@ -1,0 +1,144 @@
+"""A child as a ProcessRecord: what its parent knows beside what it handed over itself."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from concmagic import sentences
+from concmagic.interpreter.event_nodes import NODE_BYTES
+from concmagic.recording.children.child_table import Child
+from concmagic.recording.children.handover_files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of
+from concmagic.recording.texts import cut
+from concmagic.records.messages import MessageLog, MessageRecord
+from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
+from concmagic.records.threads import MarkRecord
+
+_LONGEST_PROBLEM = 2_000  # characters: it may quote an error's text
+_OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+
+def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
+    """Put both together; `told` are the records of the child's file, empty if there is none."""
+    end = told.get("end", {})
+    seen = end.get("seen", {})
+    called_ns, target_ns, imports = told.get("target", (None, None, ()))
+    return ProcessRecord(
+        pid=child.pid,
+        parent_pid=child.parent_pid,
+        name=cut(told.get("became", child.name) if child.is_bare else child.name),
+        start_method=child.start_method,
+        origin=child.origin,
+        started_ns=None if child.is_earlier else child.started_ns,
+        begun_ns=None if child.is_earlier else end.get("begun_ns", told.get("begun_ns")),
+        target_ns=None if child.is_earlier else target_ns,
+        ended_ns=_ended_ns(child, told),
+        exit_code=child.exit_code if child.exit_code is not None else end.get("exit_code"),
+        main_native_id=end.get("main_native_id", child.pid),
+        threads=seen.get("threads") or _main_thread(child, target_ns),
+        calls=_calls(seen.get("calls"), parts_of(told, CALLS_PART)),
+        tasks=seen.get("tasks"),
+        jobs=seen.get("jobs") or (),
+        locks=seen.get("locks"),
+        marks=seen.get("marks") or _marks_so_far(child, told),
+        cpu_ns=end.get("cpu_ns"),
+        group=child.group,
+        problems=tuple(cut(problem, _LONGEST_PROBLEM) for problem in _problems(child, told)),
+        starter=child.starter or None,
+        done_ns=end.get("done_ns") if child.ended_ns is not None and "became" not in told else None,
+        messages=seen.get("messages") or _messages_so_far(told),
+        born_ns=child.born_ns,
+        loaded_ns=end.get("loaded_ns") or told.get("loaded"),
+        called_ns=called_ns,
+        imports=tuple(imports),
+        sent_bytes=child.sent_bytes,
+        sent_ns=child.sent_ns,
+        prints=end.get("prints", ()),
+        changed=end.get("changed", ()),
+        joins=tuple(ProcessJoin(*join) for join in child.joins),
+        ended_by=_ended_by(child, told),
+    )
+
+
+def _main_thread(child: Child, target_ns: int | None) -> tuple[ThreadRecord, ...]:
+    """Of a child that told nothing at its end: the one thread that it surely had."""
+    if target_ns is None:
+        return ()
+    return (ThreadRecord(child.pid, 0, "MainThread", False, "user", None, target_ns, None, None),)
+
+
+def _ended_by(child: Child, told: dict[str, Any]) -> str:
+    """Who meant it to end, where it was a signal that ended it: an interrupt reaches children, too."""
+    if "interrupted" in told or (child.is_interrupted and -(child.exit_code or 0) in _OF_AN_INTERRUPT):
+        return "interrupt"
+    if not child.signal_sent or child.exit_code != -child.signal_sent:
+        return ""
+    return "pool" if child.group else "cell"
+
+
+def _messages_so_far(told: dict[str, Any]) -> MessageLog | None:
+    """Those that a child had handed over before it was killed."""
+    parts = parts_of(told, MESSAGES_PART)
+    return MessageLog(tuple(MessageRecord(*row) for rows in parts for row in rows)) if parts else None
+
+
+def _marks_so_far(child: Child, told: dict[str, Any]) -> tuple[MarkRecord, ...]:
+    """Those that a child had told of before it was killed; a stretch that was open ended with it."""
+    rows = {row[0]: row[1:] for rows in parts_of(told, MARKS_PART) for row in rows}
+    return tuple(
+        MarkRecord(label, start_ns, end_ns or child.ended_ns or start_ns, child.pid, native_id)
+        for _, (label, start_ns, end_ns, native_id) in sorted(rows.items())
+    )
+
+
+def _calls(rest: RawCalls | None, parts: Sequence[CallsPart]) -> RawCalls | None:
+    """What a child handed over as it ran and, if it came to that, at its end."""
+    if not parts:
+        return rest
+    if rest is None:
+        clock, own_threads = parts[-1].clock, parts[-1].own_threads
+        rest = RawCalls(
+            parts[-1].open_nodes, {}, {}, clock, 0, own_threads=own_threads, handed_ns=clock[1][1]
+        )
+    nodes = b"".join((*(part.nodes for part in parts), rest.nodes))
+    codes, c_functions = dict(rest.codes), dict(rest.c_functions)
+    for part in parts:
+        codes.update(part.codes)
+        c_functions.update(part.c_functions)
+    events = rest.events or len(nodes) // NODE_BYTES
+    return replace(rest, nodes=nodes, codes=codes, c_functions=c_functions, events=events)
+
+
+def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:
+    """Its parent's clock; of one whose parent told nothing, when it began to hand over."""
+    if child.ended_ns is not None or child.starter:
+        return child.ended_ns
+    ending: int | None = told.get("ending")
+    return ending
+
+
+def _problems(child: Child, told: dict[str, Any]) -> list[str]:
+    if "lost" in told:
+        return [told["lost"]]
+    if "end" in told and "failed" not in told:
+        return list(told["end"]["problems"])
+    if child.origin == "machinery" or child.start_method == "subprocess":
+        return []
+    if "failed" in told:
+        return [sentences.child_never_started(child.name, told["failed"].strip().splitlines()[-1])]
+    if child.is_earlier and not told:
+        return [sentences.child_of_earlier_cell(child.name)]
+    calls = parts_of(told, CALLS_PART)
+    if child.ended_ns is None:
+        tell = sentences.child_did_not_answer if calls else sentences.child_left_running
+        return [tell(child.name)]
+    if calls:
+        missing_ns = max(0, child.ended_ns - calls[-1].clock[1][1])
+        return [sentences.child_told_its_calls(child.name, child.exit_code, missing_ns)]
+    if parts_of(told, MESSAGES_PART) or parts_of(told, MARKS_PART):
+        return [sentences.child_told_its_jobs(child.name, child.exit_code)]
+    if "target" not in told and not child.is_bare and (child.exit_code or 0) < 0:
+        return [sentences.child_never_began(child.name, child.exit_code)]
+    return [sentences.child_told_nothing(child.name, child.exit_code)]

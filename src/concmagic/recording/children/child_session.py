@@ -1,0 +1,248 @@
+"""One child's own recording: what it says while it runs, and what it hands over at its end.
+
+Every end passes one gate (`hand_over`), once: a normal end and `sys.exit`, an exception,
+`os._exit`, SIGTERM, and the end of the cell.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from concmagic import sentences
+from concmagic.bounded import held
+from concmagic.clock import monotonic_ns, process_time_ns
+from concmagic.interpreter.process_start import leaves_before_jobs
+from concmagic.interpreter.reading import borrowed
+from concmagic.recording.children import commands, messages, prints, resources
+from concmagic.recording.children.changed_globals import Copies
+from concmagic.recording.children.child_config import Passport, fields_of
+from concmagic.recording.children.end_signals import Listener
+from concmagic.recording.children.handover_files import (
+    CALLS_PART,
+    MARKS_PART,
+    MESSAGES_PART,
+    NAMES_PART,
+    ChildFile,
+)
+from concmagic.recording.children.hooks import Hooks
+from concmagic.recording.children.idle_workers import Sleep, Wake
+from concmagic.recording.children.import_times import ImportTimes, Stretch
+from concmagic.recording.children.recorders_in_child import ChildRecorders, load_late
+from concmagic.recording.guards import guarded
+
+if TYPE_CHECKING:
+    from concmagic.records.calls import CallsPart
+
+
+_PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does not wait
+
+
+class Life:
+    """This child's own recording."""
+
+    def __init__(self, passport: Passport, hooks: Hooks, begun_ns: int, wake: Wake) -> None:
+        self.passport = passport
+        self._wake = wake
+        self.hooks = hooks
+        self.begun_ns = begun_ns
+        self.loaded_ns: int | None = None
+        self.called_ns: int | None = None
+        self.target_ns: int | None = None
+        self._parts = count(1)  # records of what is handed over as it runs
+        self.problems: list[str] = []
+        self.copies = Copies()
+        self.imports = ImportTimes()
+        self._had_job = False
+        self.recorders = ChildRecorders(passport.detail, passport.budget)
+        self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
+        self.listener = Listener(self._end, self._answer, self.file.ask_path)
+        self._turn = threading.RLock()  # a target begins as a whole, before it is handed over or not at all
+        self._gate = _thread.allocate_lock()
+        self._over = _thread.allocate_lock()
+        self._over.acquire(blocking=False)
+
+    def begin(self) -> None:
+        """Say hello, and be ready for any end."""
+        hello = self.passport._replace(sources=None)
+        self.file.append("hello", fields_of(hello))
+        self.listener.start()
+        _Exit.install(self)
+        commands.watch(self._becomes)
+        self.hooks.before_fork = load_late
+
+    def begin_target(self) -> None:
+        """The user's target begins now: from here on everything is recorded."""
+        with held(self._turn, _PATIENCE_S) as got:
+            if got and self.target_ns is None:
+                self.called_ns = monotonic_ns()
+                imports = guarded(self.imports.stop, self.failed) or []
+                self._begin_target(self.called_ns, imports)
+
+    def _begin_target(self, called_ns: int, imports: list[Stretch]) -> None:
+        if not self.recorders.start():
+            self.target_ns = called_ns
+            return  # the cell was over first: it sleeps already
+        for part in (
+            self._hand_over_as_it_runs,
+            partial(resources.watch, self._append_name),
+            self.copies.begin,
+        ):
+            guarded(part, self.failed)
+        self.target_ns = monotonic_ns()
+        guarded(partial(self.file.append, "target", (called_ns, self.target_ns, imports)), self.failed)
+
+    def failed(self, error: BaseException) -> None:
+        """Something of ours in this child has failed: that is told with all else."""
+        problem = sentences.recorder_failed("child", error)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def loaded(self) -> None:
+        """All that we need is imported; what takes time from here on is the child's own."""
+        self.loaded_ns = monotonic_ns()
+        self.file.append("loaded", self.loaded_ns)
+        self.imports.start()
+
+    def _hand_over_as_it_runs(self) -> None:
+        """Its jobs, marks and calls are known as it runs, should it be killed."""
+        recorder = messages.of_this_process()
+        if recorder is not None:
+            recorder.hand_over, recorder.on_job = self._append_messages, self._before_job
+            recorder.sleeps = True
+        marks = self.recorders.running("marks")
+        if marks is not None:
+            marks.taker = self._append_marks
+        calls = self.recorders.running("calls")
+        if calls is not None:
+            calls.pass_on_to(self._append_calls)
+
+    def _before_job(self) -> None:
+        """A worker has its first job: what came before it, or an initializer changed, was meant to change."""
+        if not self._had_job:
+            self._had_job = True
+            self.copies.begin()
+
+    def _append_messages(self, rows: Sequence[list[Any]]) -> None:
+        self._append(MESSAGES_PART, rows)
+
+    def _append_marks(self, rows: Sequence[Any]) -> None:
+        self._append(MARKS_PART, rows)
+
+    def _append_calls(self, part: CallsPart) -> None:
+        self._append(CALLS_PART, part)
+        marks = self.recorders.running("marks")
+        if marks is not None:
+            marks.pass_on()  # to set one is a call: so none waits for the next
+
+    def _append_name(self, name: resources.Name) -> None:
+        self._append(NAMES_PART, name)
+
+    def _append(self, kind: str, content: Any) -> None:
+        self.file.append(f"{kind}{next(self._parts):09}", content)
+
+    def fail(self, text: str) -> None:
+        """It could not start; its parent wants to know why."""
+        self.file.append("failed", text)
+
+    def interrupted(self) -> None:
+        """An interrupt ends it, and no error of its own."""
+        self.file.append("interrupted", True)
+
+    def _becomes(self, command: str) -> None:
+        self.file.append("became", command)
+        self.hand_over(None)
+
+    def _end(self) -> None:
+        self.hooks.pools.close()  # its own workers are ended with it, and must not be replaced meanwhile
+        self.hand_over(None)
+
+    def hand_over(self, exit_code: int | None, is_ending: bool = True) -> None:
+        """Write all that was recorded, once; whoever comes second waits until it is written."""
+        if not self._gate.acquire(blocking=False):
+            if self._over.acquire(timeout=_PATIENCE_S):
+                self._over.release()
+            return
+        prints.flush()
+        try:
+            recorder = messages.of_this_process()
+            if recorder is not None:
+                recorder.pass_on_all()  # first: its jobs are few, its calls may take too long
+            if is_ending:
+                self.file.append("ending", monotonic_ns())
+            self.file.append("end", self._evidence(exit_code))
+        except Exception:  # a full disk, a folder that is gone: its parent says that nothing came
+            return
+        finally:
+            self._over.release()
+
+    def _answer(self) -> None:
+        """The cell is over and this child is not: hand over what there is, and sleep."""
+        self.hand_over(None, is_ending=False)
+        resources.unwatch()
+        Sleep(Path(self.passport.folder), self._wake).begin()
+        self.file.note_told()
+
+    def _evidence(self, exit_code: int | None) -> dict[str, Any]:
+        with held(self._turn, _PATIENCE_S):  # also without it: what is recorded so far is better than nothing
+            done_ns = monotonic_ns()
+            seen = self.recorders.stop()
+        return {
+            "begun_ns": self.begun_ns,
+            "loaded_ns": self.loaded_ns,
+            "called_ns": self.called_ns,
+            "target_ns": self.target_ns,
+            "done_ns": done_ns,
+            "exit_code": exit_code,
+            "main_native_id": main_native_id(),
+            "cpu_ns": process_time_ns(),
+            "seen": seen,
+            "prints": prints.noted(),
+            "changed": self.copies.changed(),
+            "children": [child.as_told() for child in self.hooks.family.children],
+            "problems": [*self.problems, *self.hooks.problems, *self.recorders.problems],
+        }
+
+
+def main_native_id() -> int:
+    """The main thread's; after `os.fork` its Thread object still has the parent's."""
+    return os.getpid() if sys.platform == "linux" else threading.main_thread().native_id or 0
+
+
+def _tell_death_at_start(life: Life, status: int) -> None:
+    if status and leaves_before_jobs():
+        life.fail(sentences.died_at_start(life.passport.name, status))
+
+
+def _leave(life: Life) -> None:
+    life.hand_over(None)
+    guarded(life.listener.leave, life.failed)
+
+
+class _Exit:
+    """`os._exit` by which forked children leave, and by which a user's code may."""
+
+    original: Callable[[int], Any] | None = None
+
+    @classmethod
+    def install(cls, life: Life) -> None:
+        """Pass the gate before the process is gone."""
+        original = cls.original = cls.original or borrowed(os, "_exit")
+        atexit.register(_leave, life)
+        if original is None:
+            return
+
+        def _exit(status: int) -> None:
+            guarded(partial(_tell_death_at_start, life, status), life.failed)
+            guarded(partial(life.hand_over, status), life.failed)
+            original(status)
+
+        os._exit = _exit  # type: ignore[assignment]

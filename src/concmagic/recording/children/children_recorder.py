@@ -1,0 +1,249 @@
+"""Observes every child process of a cell, and collects what the children hand over."""
+
+from __future__ import annotations
+
+import _thread
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from concmagic import sentences
+from concmagic.bounded import held
+from concmagic.clock import monotonic, sleep
+from concmagic.options import Options
+from concmagic.recording.children import (
+    clean_up_question,
+    idle_workers,
+    kill_tree,
+    pickling,
+    resources,
+    stale_folders,
+)
+from concmagic.recording.children import handover_files as child_files
+from concmagic.recording.children import hooks as child_hooks
+from concmagic.recording.children.child_config import Passport
+from concmagic.recording.children.child_records import record_of
+from concmagic.recording.children.child_table import Child, Family
+from concmagic.recording.children.preexisting_workers import Earlier
+from concmagic.recording.children.recorders_in_child import load_late
+from concmagic.records.recording import ProcessRecord
+
+GRACE_S = 0.3  # for children that have ended and still write
+_STEP_S = 0.005
+_PATIENCE_S = 5.0  # for another thread that prepares the first child: it imports
+
+Files = dict[tuple[int, int], dict[str, Any]]  # by pid and begin what a child told
+
+_kept: list[tuple[Path, list[int]]] = []  # folders that children still use, who have outlived their cell
+
+
+class ChildRecorder:
+    """The child processes of one cell; `problems` are whole sentences about what is missing."""
+
+    def __init__(
+        self,
+        options: Options,
+        cell_file: str,
+        budget: int = 300_000,
+        on_born: Callable[[int], object] | None = None,
+    ) -> None:
+        self._on_born = on_born
+        self.problems: list[str] = []
+        self._passport = Passport(
+            detail=options.detail, budget=budget, cell_file=cell_file, parent_pid=os.getpid()
+        )
+        self._hooks: child_hooks.Hooks | None = None
+        self._folder: Path | None = None
+        self._preparing = _thread.allocate_lock()
+        self._asked: dict[int, Path] = {}
+        self._names: list[resources.Name] = []  # that the kernel itself made
+        self._was_ended = False
+        self._spared: set[int] = set()
+        self._earlier: Earlier | None = None
+
+    def start(self) -> None:
+        """Follow the cell into every child that it starts from now on."""
+        from concmagic.recording.children.child_entry import begin_forked
+
+        _release_kept()
+        hooks = self._hooks = child_hooks.Hooks(self._passport)
+        hooks.before_child = self._prepare
+        hooks.on_fork = begin_forked
+        if self._on_born is not None:
+            hooks.family.on_born = self._on_born
+        pickling.courier().generation += 1
+        hooks.install()
+        hooks.guard(partial(resources.watch, self._names.append))
+        self._earlier = hooks.guard(partial(Earlier, hooks, self._on_born))
+        hooks.guard(self._call_the_kept)
+
+    def _call_the_kept(self) -> None:
+        """Let children that have outlived an earlier cell record this one."""
+        if _kept and self._hooks is not None:
+            self._prepare()
+            for folder, pids in _kept:
+                idle_workers.call(folder, self._hooks.passport.for_earlier(len(pids)))
+
+    def stop(self) -> tuple[ProcessRecord, ...]:
+        """Put everything back, and hand over one record per child. Waits for none that lives on."""
+        hooks = self._hooks
+        if hooks is None or hooks.passport.parent_pid != os.getpid() or hooks is not child_hooks.active():
+            return ()  # never started, or this is a forked child, which has its own way out
+        for folder, _ in _kept:
+            hooks.guard(partial(idle_workers.call_off, folder))
+        try:
+            hooks.guard(partial(self._ask_the_living, hooks))
+        finally:
+            hooks.guard(resources.unwatch)
+            hooks.uninstall()
+            self.problems += hooks.problems
+        for child in hooks.family.living():
+            hooks.family.ended_if_gone(child)
+        files = child_files.read_all(self._folder) if self._folder is not None else {}
+        if self._was_ended:
+            resources.unlink(self._orphans(files))
+        try:
+            return tuple(self._records(hooks, files))
+        finally:
+            self._clean_up(hooks)
+
+    def end_tree(self) -> None:
+        """The cell was interrupted: end every process and every fork that it has started, but no command.
+
+        What still cleans up after the interrupt is left to it, as it is behind a plain cell.
+        """
+        if self._hooks is not None and self._hooks is child_hooks.active():
+            self._was_ended = True
+            pools, family = self._hooks.pools, self._hooks.family
+            pools.close()
+            self._hooks.guard(partial(self._spare_those_that_clean_up, family))
+            kill_tree.end(self._next_to_end, lambda: family.starting, self._spared)
+            pools.free()
+            pools.fail_jobs()
+            family.reap_nobodys()
+
+    def _spare_those_that_clean_up(self, family: Family) -> None:
+        if self._folder is None:
+            return
+        self._spared = clean_up_question.ask(self._folder)
+        names = [child.name for child in family.living() if child.pid in self._spared]
+        if names:
+            self.problems.append(sentences.still_clean_up(names))
+
+    def _next_to_end(self) -> list[int]:
+        """Those of them that live; a thread of the cell may have started one only now."""
+        assert self._hooks is not None
+        living = [
+            child
+            for child in self._hooks.family.living()
+            if child.origin != "machinery" and child.start_method != "subprocess"
+            if child.pid not in self._spared
+        ]
+        for child in living:
+            child.is_interrupted = True
+        return [child.pid for child in living]
+
+    def _prepare(self) -> None:
+        """Before the first child: most cells have none, and need neither folder nor imports.
+
+        All imports are done by then: a child forked while another thread imports a module
+        would wait for ever when it needs that module itself.
+        """
+        with held(self._preparing, _PATIENCE_S) as got:
+            if not got or self._folder is not None:
+                return
+            assert self._hooks is not None
+            self._hooks.guard(load_late)
+            self._hooks.guard(stale_folders.remove)
+            self._folder = child_files.make_folder()
+            pickling.courier().folder = self._folder
+            self._hooks.passport = self._passport.with_folder(self._folder)
+
+    def _ask_the_living(self, hooks: child_hooks.Hooks) -> None:
+        """Let those that have not ended, or are just ending, hand over; wait a moment, not longer."""
+        self._asked = child_files.ask_all(self._folder) if self._folder is not None else {}
+        limit = monotonic() + GRACE_S
+        while self._is_awaited(hooks) and monotonic() < limit:
+            sleep(_STEP_S)
+
+    def _is_awaited(self, hooks: child_hooks.Hooks) -> bool:
+        living = {child.pid for child in hooks.family.living()}
+        known = {child.pid for child in hooks.family.children}
+        if any(child.is_ending for child in hooks.family.living()):
+            return True
+        return any(
+            not told.exists() for pid, told in self._asked.items() if pid in living or pid not in known
+        )
+
+    def _orphans(self, files: Files) -> Iterator[resources.Name]:
+        """Names that the kernel made, and those of children that are gone."""
+        yield from self._names
+        for (pid, _), told in files.items():
+            if not kill_tree.runs(pid):
+                yield from child_files.parts_of(told, child_files.NAMES_PART)
+
+    def _records(self, hooks: child_hooks.Hooks, files: Files) -> Iterator[ProcessRecord]:
+        family = [*hooks.family.children]
+        if self._earlier is not None:
+            family += self._earlier.that_worked({pid for pid, _ in files})
+        for told in files.values():
+            family.extend(told.get("end", {}).get("children", ()))
+        for child in sorted(family, key=lambda one: one.started_ns):
+            yield record_of(child, _take(files, child))
+        for (pid, begun_ns), told in sorted(files.items(), key=lambda item: item[0][1]):
+            yield record_of(_unannounced(pid, begun_ns, told), told)
+
+    def _clean_up(self, hooks: child_hooks.Hooks) -> None:
+        living = [
+            child.pid
+            for child in hooks.family.living()
+            if child.origin != "machinery" and child.start_method != "subprocess"
+        ]
+        living += [pid for pid in self._asked if child_files.is_alive(pid) and pid not in living]
+        courier = pickling.courier()
+        courier.shared, courier.folder = _not_shared, None
+        courier.packed.clear()
+        if living:
+            _kept.append((self._folder or Path(os.devnull), living))
+            return
+        _release_kept()
+        if not _kept:
+            pickling.uninstall()
+        if self._folder is not None:
+            child_files.remove_folder(self._folder)
+
+
+def _not_shared(value: Any) -> bool:
+    return False
+
+
+def _take(files: Files, child: Child) -> dict[str, Any]:
+    """The file of this child: of its pid, begun after it was asked for."""
+    begun = [key for key in files if key[0] == child.pid and key[1] >= child.started_ns]
+    return files.pop(min(begun)) if begun else {}
+
+
+def _unannounced(pid: int, begun_ns: int, told: dict[str, Any]) -> Child:
+    """A child that only told of itself: its parent was killed, or forked it in C."""
+    hello = told.get("hello", {})
+    return Child(
+        name=hello.get("name", ""),
+        start_method=hello.get("start_method", ""),
+        origin="user",
+        group=hello.get("group", ""),
+        parent_pid=hello.get("parent_pid", 0),
+        started_ns=hello.get("started_ns") or begun_ns,
+        starter=0,
+        pid=pid,
+        is_earlier=hello.get("is_earlier", False),
+    )
+
+
+def _release_kept() -> None:
+    """Remove what children needed that had outlived their cell and are gone now."""
+    for folder, pids in list(_kept):
+        if not any(map(child_files.is_alive, pids)):
+            _kept.remove((folder, pids))
+            child_files.remove_folder(folder)

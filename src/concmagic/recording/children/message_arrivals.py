@@ -1,0 +1,100 @@
+"""Every message that arrives in this process, shown to whoever wants it when it is there.
+
+A message may be waited for when one recording ends and arrive in the next. So it is not asked who was
+there when the wait began; and in a child the watch stays, because a wait that begins between two
+watches would not be seen ending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from multiprocessing import connection
+from types import FrameType
+from typing import Any, Protocol
+
+from concmagic.clock import monotonic_ns
+from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.known_functions import QUEUES, WORKERS
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.process_start import RECEIVE
+from concmagic.recording.transparent_wrappers import watched
+
+Look = Callable[[Any, Any, FrameType | None], None]  # the pipe's end, the message, who received it
+
+
+class Taker(Protocol):
+    """Who records messages."""
+
+    def before_wait(self) -> None:
+        """This thread is about to wait for one."""
+
+    def received(self, begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
+        """One has arrived for which this thread has waited since then."""
+
+
+_patches = Patches()
+_taker: Taker | None = None
+_look: Look | None = None
+
+
+def watch(taker: Taker | None = None, look: Look | None = None) -> None:
+    """Show messages to `taker` from now on; while there is none, to `look`."""
+    global _taker, _look
+    _taker, _look = taker, look
+    kind = connection.Connection
+    if not _patches.has(kind, RECEIVE):
+        _patches.wrap(kind, RECEIVE, lambda one: watched(one, _arrived, _before_wait))
+
+
+def unwatch() -> None:
+    """Put everything back; a wait that has begun shows its message to nobody, or to the next taker."""
+    global _taker, _look
+    _taker = _look = None
+    _patches.restore()
+
+
+def _before_wait() -> int:
+    if _taker is not None:
+        _taker.before_wait()
+    return monotonic_ns()
+
+
+def _arrived(begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
+    if _taker is not None:
+        _taker.received(begun_ns, buffer, end, getframe(2))
+    elif _look is not None:
+        _look(end, buffer, getframe(2))
+
+
+_OURS = "concmagic.runners.loop_"
+
+
+def kind_of(caller: FrameType | None) -> str:
+    """Whose message it is, by who is on the stack: a queue's, a loop worker's item, ours, or a pipe's."""
+    kind = "pipe"
+    while caller is not None:
+        module = caller.f_globals.get("__name__", "")
+        if module in QUEUES:
+            kind = "queue"
+        elif module.startswith(_OURS):
+            return "item" if caller.f_code.co_name == "work" else "ours"
+        elif not module.startswith("multiprocessing."):
+            break
+        caller = caller.f_back
+    return kind
+
+
+def sends_result(caller: FrameType | None) -> bool:
+    """Whether a worker of a pool sends what became of a job: by who called whom sends."""
+    return is_in(WORKERS, caller.f_back if caller is not None else None, 1)
+
+
+def is_in(places: set[tuple[str, str]], frame: FrameType | None, most: int) -> bool:
+    """Whether one of the innermost `most` frames runs a function of these: module and name."""
+    for _ in range(most):
+        if frame is None:
+            return False
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in places:
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,115 @@
+"""From a table of locks to plain data: what was waited for gets its name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from concmagic.code_owner import owner_of
+from concmagic.recording.locks.call_chains import Chains, Row
+from concmagic.recording.locks.futex_addresses import LockAddresses
+from concmagic.recording.locks.lock_names import names_of
+from concmagic.recording.locks.lock_tracker import LockTable
+from concmagic.recording.source_names import Sources, line_of, lock_names
+
+if TYPE_CHECKING:
+    from concmagic.records.locks import CallSite, LockLog
+
+
+def make_log(
+    table: LockTable, addresses: LockAddresses | None, namespace: Mapping[str, Any], exact_until_ns: int
+) -> LockLog:
+    """All that is known, at the end of a recording."""
+    from concmagic.records.locks import LockLog, LockObject  # made late: a child that starts waits
+
+    chains = table.chains
+    of_address: dict[int, int] = {}
+    if addresses is not None:
+        of_address = _addressed(chains, addresses)
+    for named in chains.objects:
+        named.made = named.made or table.births.of(named.ref())
+    found = _by_identity(table, namespace)
+    names = _told_apart(_with_source_names(chains, found), _known_first(chains, found))
+    return LockLog(
+        objects=tuple(
+            LockObject(
+                one.kind,
+                name,
+                one.state.serial if one.state else 0,
+                one.waits,
+                one.wait_ns,
+                None if name or one.made is None else _site(one.made[0]),
+                one.made[1] if one.made is not None else 0,
+            )
+            for one, name in zip(chains.objects, names, strict=True)
+        ),
+        waits=tuple(table.waits),
+        chains=tuple(tuple(_site(row) for row in rows) for rows in chains.rows),
+        exact_until_ns=exact_until_ns,
+        merged=table.merged,
+        addresses=tuple(of_address.items()),
+        frames=tuple(addresses.stopped) if addresses is not None else (),
+        standing=tuple(addresses.standing) if addresses is not None else (),
+    )
+
+
+def _addressed(chains: Chains, addresses: LockAddresses) -> dict[int, int]:
+    """By address the numbers of objects: those waited for, and all that there are now."""
+    numbers = dict(addresses.objects)
+    for address, reference in addresses.found.items():
+        if address not in numbers and reference() is not None:
+            numbers[address] = chains.object_of(None, reference, None, -1)
+    return numbers
+
+
+def _by_identity(table: LockTable, namespace: Mapping[str, Any]) -> dict[int, str]:
+    """By id the names in the notebook; locks that never kept anyone waiting count if they have one."""
+    living = {id(target): target for one in table.chains.objects if (target := one.ref()) is not None}
+    states = {id(lock): state for state in list(table.states.values()) if (lock := state.ref()) is not None}
+    names = names_of({*living, *states}, namespace)
+    for key, state in states.items():
+        lock = state.ref()
+        if key in names and key not in living and state.serial and lock is not None:
+            table.chains.object_of(None, state.ref, state, -1)
+    return names
+
+
+def _with_source_names(chains: Chains, found: Mapping[int, str]) -> list[str]:
+    """One name per object: that of the notebook, else what stands in the source where it was waited for."""
+    sources = Sources(lock_names)
+    names = []
+    for one in chains.objects:
+        target = one.ref()
+        name = found.get(id(target), "") if target is not None else ""
+        if not name and one.chain >= 0:
+            code, offset = chains.rows[one.chain][-1]
+            name = (sources.at(code, offset) if owner_of(code.co_filename) == "user" else None) or ""
+        names.append(name)
+    return names
+
+
+def _known_first(chains: Chains, found: Mapping[int, str]) -> list[int]:
+    """The numbers of all objects, those first that have their name in the notebook now."""
+    return sorted(
+        range(len(chains.objects)), key=lambda number: id(chains.objects[number].ref()) not in found
+    )
+
+
+def _told_apart(names: list[str], order: list[int]) -> list[str]:
+    """Names of which no two are alike: a second `lock` is `lock (2)`; who comes first in order keeps it."""
+    seen: Counter[str] = Counter()
+    told = list(names)
+    for number in order:
+        name = names[number]
+        seen[name] += bool(name)
+        if seen[name] > 1:
+            told[number] = f"{name} ({seen[name]})"
+    return told
+
+
+def _site(row: Row) -> CallSite:
+    from concmagic.records.locks import CallSite
+
+    code, offset = row
+    return CallSite(code.co_qualname, code.co_filename, line_of(code, offset))

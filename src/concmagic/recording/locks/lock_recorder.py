@@ -1,0 +1,131 @@
+"""Records the locks of this process for one cell: one by one from Python 3.12 on, before that by samples."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from concmagic import sentences
+from concmagic.clock import monotonic_ns
+from concmagic.interpreter import lock_internals
+from concmagic.interpreter import value_stack as stack
+from concmagic.recording import pre_interrupt
+from concmagic.recording.locks.creation_sites import BirthHooks
+from concmagic.recording.locks.lock_tracker import LockTable
+
+if TYPE_CHECKING:
+    from concmagic.recording.locks.futex_addresses import LockAddresses
+    from concmagic.records.locks import LockLog
+
+
+_current: LockRecorder | None = None  # after a fork the parent's, until the child has its own
+
+
+class LockRecorder:
+    """Observes locks from `start` to `stop`.
+
+    `namespace` is where their names are looked for; `sampled` says that the sampler runs, too.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any] | None = None, sampled: bool = False) -> None:
+        self.problems: list[str] = []
+        self._namespace = namespace
+        self._table = LockTable()
+        self._monitor: Any = None
+        self._makers: BirthHooks | None = None
+        self._addresses: LockAddresses | None = None
+        if (
+            sampled or not lock_internals.here().exact
+        ):  # else it is not needed, and its import takes a child's time
+            from concmagic.recording.locks import futex_addresses
+
+            if lock_internals.can_tell():
+                repeat = sampled and not lock_internals.here().exact
+                self._addresses = futex_addresses.LockAddresses(self._table.chains, repeat, self._look_failed)
+
+    def start(self) -> None:
+        """Watch. Of a lock that is held already the holder is not known."""
+        global _current
+        if _current is not None:
+            _current.abandon()
+        _current = self
+        if self._addresses is not None:
+            self._addresses.start()
+            if not lock_internals.here().exact:
+                pre_interrupt.call(self._look_before_end, self._look_failed)
+        if lock_internals.here().exact:
+            self._start_monitor()
+        if not lock_internals.here().exact or not stack.can_read():
+            self._makers = BirthHooks(self._table.births)
+            self._makers.start()
+
+    def _start_monitor(self) -> None:
+        from concmagic.recording.locks.monitor import LockMonitor
+
+        monitor = LockMonitor(self._table)
+        if not monitor.sees_with:
+            self.problems.append(sentences.LOCKS_OF_WITH_UNSEEN)
+        try:
+            monitor.start()
+        except RuntimeError:
+            self.problems.append(sentences.NO_TOOL_FOR_LOCKS)
+        else:
+            self._monitor = monitor
+
+    def abandon(self) -> None:
+        """In a forked child: off, of what the parent's recording has left here."""
+        pre_interrupt.forget(self._look_before_end)
+        if self._makers is not None:
+            self._makers.stop()
+        if self._monitor is not None:
+            self._monitor.stop()
+
+    def _look_before_end(self, frame: FrameType | None) -> None:
+        """Who waits for what and has what, while the cell stands still; one by one it is known anyway."""
+        if self._addresses is not None:
+            threads = {one.ident or 0: one.native_id or 0 for one in threading.enumerate()}
+            self._addresses.look_at_end(frame, threads)
+
+    def _look_failed(self, error: Exception) -> None:
+        problem = sentences.look_at_locks_failed(error)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def stop(self) -> LockLog:
+        """Leave nothing, and hand over what was seen."""
+        global _current
+        if _current is self:
+            _current = None
+        pre_interrupt.forget(self._look_before_end)
+        if self._makers is not None:
+            self._makers.stop()
+        monitor, self._monitor = self._monitor, None
+        exact_until_ns = 0
+        if monitor is not None:
+            monitor.stop()
+            exact_until_ns = monitor.full_ns or monotonic_ns()
+            self._table.finish()
+        if self._addresses is not None:
+            self._addresses.stop()
+        self._tell_losses(monitor)
+        from concmagic.recording.locks.lock_log import (
+            make_log,  # which reads sources: at the end is early enough
+        )
+
+        namespace = vars(sys.modules["__main__"]) if self._namespace is None else self._namespace
+        log = make_log(self._table, self._addresses, namespace, exact_until_ns)
+        self._table, self._addresses = LockTable(), None
+        return log
+
+    def _tell_losses(self, monitor: Any) -> None:
+        if monitor is not None and monitor.lost_to is not None:
+            self.problems.append(sentences.tool_for_locks_lost(monitor.lost_to))
+        elif monitor is not None and monitor.failure is not None:
+            self.problems.append(sentences.recorder_failed("locks", monitor.failure))
+        elif monitor is not None and monitor.full_ns:
+            self.problems.append(sentences.locks_no_longer_watched(self._table.operations))
+        if self._table.merged:
+            self.problems.append(sentences.lock_waits_merged(len(self._table.waits), self._table.merged))

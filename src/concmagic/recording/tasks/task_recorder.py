@@ -1,0 +1,213 @@
+"""Records what asyncio does during a cell: every task, its steps, who woke it and why it had waited.
+
+asyncio's own functions are replaced on their classes, and only from start to stop: so loops that run
+already, loops that the cell starts and loops in other threads are all seen, and a user's task factory
+still makes the tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio import base_events, events
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from types import FrameType, ModuleType
+from typing import Any
+
+from concmagic import sentences
+from concmagic.clock import monotonic_ns
+from concmagic.garbage_collection import paused_collection
+from concmagic.interpreter import loop_timers, message_texts, reading, task_scheduling, task_steps
+from concmagic.interpreter.asyncio_fields import awaited
+from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.observer_protocol import Hook
+from concmagic.interpreter.patches import Patches
+from concmagic.on_import import on_import
+from concmagic.recording.tasks import foreign_loops, forgotten, wait_details
+from concmagic.recording.tasks.observer import Observer
+from concmagic.recording.tasks.task_groups import TOLD
+from concmagic.recording.tasks.task_table import TaskEntry, user_name
+from concmagic.recording.tasks.who_woke import Reader
+from concmagic.records.recording import TaskLog
+
+_KEPT = 24_000  # steps that are told one by one; what comes later is summed up
+
+_Loop = base_events.BaseEventLoop
+_HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, Hook], Hook]], ...] = (
+    *task_steps.HANDLE_HOOKS,
+    (events.TimerHandle, "__lt__", task_scheduling.earlier_hook),
+    (_Loop, "call_soon", task_scheduling.call_soon_hook),
+    (_Loop, "call_later", loop_timers.call_later_hook),
+    (_Loop, "call_soon_threadsafe", task_scheduling.call_soon_threadsafe_hook),
+    (_Loop, "stop", task_scheduling.stop_hook),
+    (_Loop, "create_task", task_steps.create_task_hook),
+    (asyncio.Lock, "acquire", wait_details.acquire_hook),
+    (_Loop, "call_exception_handler", forgotten.exception_handler_hook),
+    (*message_texts.WARNER, forgotten.unawaited_hook),
+)
+
+_recording: list[TaskRecorder] = []  # those that have started and not stopped, in this process
+
+
+class TaskRecorder:
+    """Watches asyncio from `start()` to `stop()`."""
+
+    def __init__(
+        self, kernel_loop: asyncio.AbstractEventLoop | None = None, kept: int = _KEPT, told: int = TOLD
+    ) -> None:
+        self._kernel_loop = kernel_loop
+        self._kept, self._told = kept, told
+        self._observer: Observer | None = None
+        self._patches = Patches()
+        self._foreign = ExitStack()
+        self._cell_task: int | None = None
+
+    def start(self) -> None:
+        """Put the hooks in place. Without a loop given, a kernel's is the one that runs here now."""
+        _end_those_of_the_parent()
+        loop = self._kernel_loop or _kernel_loop()
+        self._observer = observer = Observer(loop, self._kept, self._told)
+        if loop is not None:
+            for task in asyncio.all_tasks(loop):
+                observer.meet(task)
+        for owner, name, make in _HOOKS:
+            if owner is not _Loop or _is_own(name):
+                self._patches.wrap(owner, name, partial(make, observer))
+        if all(_is_own(name) for name in ("create_future", "get_debug")):
+            for found in task_scheduling.future_hooks(observer, _Loop):
+                self._patches.set(*found)
+        self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
+        _recording.append(self)
+        observer.active = True
+
+    def _watch_foreign(self, module: ModuleType) -> None:
+        observer = self._observer
+        if observer is None:
+            return
+        try:
+            for found in foreign_loops.hooks_for(module, observer):
+                self._patches.set(*found)
+        except (AttributeError, TypeError) as error:  # another uvloop than those that we know
+            observer.problems.append(sentences.foreign_loop_unseen(module.__name__, error))
+
+    def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
+        """Tell that this task runs the cell itself; nothing happens if nothing is recorded."""
+        if self._observer is None or not self._observer.active:
+            return
+        entry = self._observer.meet(task)
+        entry.origin, entry.parent = "user", None
+        self._cell_task = entry.number
+
+    def number_of(self, task: asyncio.Task[Any] | None = None) -> int | None:
+        """The number of a task, of the running one by default; None if it has none."""
+        if self._observer is None:
+            return None
+        if task is None:
+            task = _running_task()
+        return None if task is None else self._observer.table.number_of(task)
+
+    def stop(self) -> TaskLog:
+        """Take the hooks away and tell what they saw."""
+        observer, self._observer = self._observer, None
+        if observer is None:
+            return TaskLog()
+        at_ns = monotonic_ns()
+        observer.active = False
+        observer.problems.extend(self._uninstall())
+        observer.clock.close()
+        observer.stream.buffer.extend(_unfinished(observer, at_ns))
+        for entry in [*observer.table.tasks.values()]:  # a thread may still be creating one
+            _look_at_end(observer, entry, self._cell_task)
+        with paused_collection():
+            return _build(observer, self._cell_task, at_ns)
+
+    def _uninstall(self) -> list[str]:
+        if self in _recording:
+            _recording.remove(self)
+        self._foreign.close()
+        # What somebody has put over ours stays: ours only calls the original then.
+        return [sentences.hook_replaced(name) for name in self._patches.restore()]
+
+
+def number_of(task: asyncio.Task[Any] | None = None) -> int | None:
+    """The number of a task (by default the running one) in the recording that is under way, if one is."""
+    return _recording[-1].number_of(task) if _recording else None
+
+
+def _is_own(name: str) -> bool:
+    """Whether asyncio's loops have this function themselves, and not from a base, where it does less."""
+    if name not in vars(_Loop):
+        reading.lose(_Loop, name, "missing")
+    return name in vars(_Loop) and reading.replaceable(_Loop, name) is not None
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs in this thread
+        return None
+
+
+def _kernel_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs a notebook's kernel, where this is one."""
+    return reading.running_loop() if "ipykernel" in sys.modules else None
+
+
+def _end_those_of_the_parent() -> None:
+    """A forked child has inherited its parent's hooks, which nobody will ever ask again."""
+    for recorder in [*reversed(_recording)]:
+        if recorder._observer is not None and recorder._observer.pid != os.getpid():
+            recorder._observer.active = False
+            recorder._observer.clock.close()
+            recorder._observer = None
+            recorder._uninstall()
+
+
+def _unfinished(observer: Observer, at_ns: int) -> Iterator[int]:
+    """Steps that are being taken right now, in whatever thread: found on the threads' stacks."""
+    for frame in thread_frames().values():
+        inner: FrameType | None = frame
+        while inner is not None:
+            if task_steps.runs_step_of_ours(inner):
+                seen = inner.f_locals
+                if seen.get("observer") is observer and "begin" in seen and "end" not in seen:
+                    yield from (seen["begin"], at_ns, seen["number"])
+            inner = inner.f_back
+
+
+def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) -> None:
+    """Note what a task that has not ended waits for, and its name."""
+    task = None if entry.ref is None else entry.ref()
+    if task is not None and entry.ended_ns is None:
+        entry.outcome = "left running"
+        entry.name = user_name(task)
+        future = awaited(task)
+        if future is not None and not future.done():
+            entry.last_wait = observer.waits.ended(observer.waits.look(task, future)).wait
+    elif task is not None:
+        forgotten.look_at_end(entry, task)
+    if entry.number == cell_task:
+        entry.name = entry.name or "cell"
+
+
+def _build(observer: Observer, cell_task: int | None, stopped_ns: int) -> TaskLog:
+    stream, table = observer.stream, observer.table
+    stream.close()
+    folding = stream.folding
+    reader = Reader(dict(table.tasks), observer.callbacks, observer.waits.ended, observer.stops)
+    reader.read(stream.records())
+    log = TaskLog(
+        tasks=reader.task_records(folding.merged),
+        loops=reader.loop_records(dict(table.loops), folding.of_loops),
+        merged=folding.steps,
+        problems=tuple(observer.problems),
+        cell_task=cell_task,
+        unawaited=tuple(observer.unawaited),
+        long_steps=tuple(observer.clock.steps),
+        groups=table.crowd.records(lambda wait: observer.waits.ended(wait).wait, stopped_ns),
+    )
+    table.close()
+    return log
