@@ -10,7 +10,7 @@ SECONDS ?= 600
 SEED ?= 1
 CELL ?=
 PART ?= unit
-WORKERS ?= 2
+WORKERS ?= 0
 
 .PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types types-js scripts-js schema soak stress bench broken-world pictures changelog chromium clean help
 
@@ -70,7 +70,7 @@ lint: $(VENV)/test
 types: $(VENV)/test
 	$(BIN)/mypy
 
-# Most tests wait for kernels and children: two files are run at once, on more cores say WORKERS=.
+# One after the other: some tests judge what samples tell, and want the cores. WORKERS=4 runs four files at once.
 test-python: $(VENV)/test chromium
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 30
 

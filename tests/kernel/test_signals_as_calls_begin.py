@@ -29,8 +29,8 @@ def goes_on(times):
     before = signal.signal(signal.SIGALRM, fails)
     handled = 0
     for _ in range(times):
-        signal.setitimer(signal.ITIMER_REAL, 0.001)  # more often than not it comes as a function begins
         try:
+            signal.setitimer(signal.ITIMER_REAL, 0.001)  # more often than not it comes as a function begins
             while True:
                 begins()
         except ValueError:
