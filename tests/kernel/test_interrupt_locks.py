@@ -57,7 +57,7 @@ click = functools.partial(signal.raise_signal, signal.SIGINT)
 lets_go = functools.partial(list, map(operator.call, (lock.release, click)))
 condition = threading.Condition(types.SimpleNamespace(
     acquire=lock.acquire, release=lets_go, locked=lock.locked,
-    __enter__=lock.__enter__, __exit__=lock.__exit__))
+    _is_owned=lock.locked, __enter__=lock.__enter__, __exit__=lock.__exit__))
 """
 
 
@@ -70,3 +70,39 @@ def test_a_condition_that_lets_its_lock_go_takes_it_again(kernel: Kernel, magic:
     assert (run.ename, run.evalue) == ("KeyboardInterrupt", "")
     assert kernel.value("lock.locked()") is False
     assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
+
+
+@pytest.mark.parametrize("magic", ["%%threads", "%%asyncio_trace", "%%timeline --detail states"])
+def test_a_condition_has_its_lock_again_before_an_interrupt_is_raised(kernel: Kernel, magic: str) -> None:
+    """As the wait ends: what a print in a notebook waits for ends just as its text is seen."""
+    kernel.check(CONDITION)
+    kernel.check("""
+takes = functools.partial(list, map(operator.call, (click, lock.acquire)))
+condition = threading.Condition(types.SimpleNamespace(
+    acquire=takes, release=lock.release, locked=lock.locked,
+    _is_owned=lock.locked, __enter__=lock.__enter__, __exit__=lock.__exit__))
+""")
+    awaits = "\nawait asyncio.sleep(0)" if "asyncio" in magic else ""
+    body = "with condition:\n    condition.wait(0.01)\n    time.sleep(20)"
+    run = kernel.run(f"{magic}\nimport asyncio, time\n{body}{awaits}")
+    assert (run.ename, run.evalue) == ("KeyboardInterrupt", "")
+    assert kernel.value("lock.locked()") is False
+    assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
+
+
+def test_an_interrupt_ends_a_condition_that_never_has_its_lock_again(kernel: Kernel) -> None:
+    """There Python itself raises in the middle, and so the `with` finds its lock let go."""
+    kernel.check("""
+import threading, types
+lock, other = threading.Lock(), threading.Lock()
+other.acquire()
+def takes():
+    print("here", flush=True)
+    return other.acquire()
+condition = threading.Condition(types.SimpleNamespace(
+    acquire=takes, release=lock.release, locked=lock.locked,
+    _is_owned=lock.locked, __enter__=lock.__enter__, __exit__=lock.__exit__))
+""")
+    for magic in ("", "%%threads\n"):
+        run = kernel.interrupted(f"{magic}with condition:\n    condition.wait(0.01)")
+        assert (run.ename, run.evalue) == ("RuntimeError", "release unlocked lock")

@@ -53,6 +53,11 @@ def lets_go_for_a_condition(frame: FrameType) -> bool:
     return name == "Condition._release_save" or (name == "Condition.wait" and "gotit" not in frame.f_locals)
 
 
+def takes_back_for_a_condition(frame: FrameType) -> bool:
+    """Whether `Condition.wait` is taking its lock again there, which its caller then lets go."""
+    return frame.f_code.co_qualname == "Condition._acquire_restore" and _module(frame) == "threading"
+
+
 def main_task(runner: FrameType) -> Any:
     """The task that `Runner.run` runs, if it has made it."""
     return runner.f_locals.get("task")

@@ -112,7 +112,8 @@ class StopTasks(Clicks):
     def _strike(self, click: Click, frame: types.FrameType | None) -> None:
         self._loop.call_soon_threadsafe(self._request, click)
         task = asyncio.current_task(self._loop)
-        if _may_raise(frame, task is not None and task in self._tasks):
+        of_cell = task is not None and task in self._tasks
+        if may_raise_at(frame, click) and _may_raise(frame, of_cell):
             if task is not None:
                 self._struck.add(task)
             click.error = asyncio.CancelledError()
@@ -161,8 +162,8 @@ def _is_kernels(task: asyncio.Future[Any]) -> bool:
 
 def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
     """Whether the code that holds the loop is the cell's: its task, or a callback written in the notebook."""
-    if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame) or not may_raise_at(frame):
-        return False  # in the loop's own bookkeeping, or where it would be lost; the signal comes again
+    if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame):
+        return False  # in the loop's own bookkeeping, where it would be lost; the signal comes again
     while frame is not None and not _is_loop(frame):
         if of_cell or frame.f_globals.get("__name__") == "__main__":
             return True

@@ -22,7 +22,7 @@ Where the answer is not known it is no: a second click is always there.
 from __future__ import annotations
 
 from asyncio import CancelledError, all_tasks
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -63,6 +63,11 @@ class Click:
         self._workers = Workers()
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether it may wait for what takes a moment."""
+        return monotonic() <= self._at_s + GRACE_S
+
+    @property
     def is_pending(self) -> bool:
         """Whether nothing has come of it yet."""
         return self.error is None and not self.is_told
@@ -99,7 +104,7 @@ class Clicks:
         click = self._last
         if click is not None and click.is_pending:
             self._strike(click, frame)
-        elif click is not None and may_raise_at(frame):
+        elif click is not None and may_raise_at(frame, click):
             found = click.again(frame, handled)
             if found is not None:
                 self._strike_again(click, found, frame)
@@ -113,9 +118,19 @@ class Clicks:
         raise NotImplementedError
 
 
-def may_raise_at(frame: FrameType | None) -> bool:
-    """Whether what is raised there reaches the cell, and leaves nothing half done on its way."""
-    return not is_forking() and not is_between_locks(frame)
+def may_raise_at(frame: FrameType | None, click: Click) -> bool:
+    """Whether what is raised there reaches the cell, and leaves nothing half done on its way.
+
+    A lock that a condition takes again is had in a moment, unless the cell hangs just there.
+    """
+    if is_forking() or is_between_locks(frame):
+        return False
+    return not (click.is_fresh and _stands_in(frame, known_functions.takes_back_for_a_condition))
+
+
+def is_in_a_moment(frame: FrameType | None) -> bool:
+    """Whether what could not be raised there can be very soon."""
+    return is_between_locks(frame) or _stands_in(frame, known_functions.takes_back_for_a_condition)
 
 
 def is_between_locks(frame: FrameType | None) -> bool:
@@ -124,10 +139,19 @@ def is_between_locks(frame: FrameType | None) -> bool:
     From Python 3.12 on it is being noted, in code where Python itself raises nothing. And `Condition.wait`
     lets its lock go before the `try` that takes it again: tracing makes that moment longer.
     """
+    return _stands_in(frame, _is_noting) or _stands_in(frame, known_functions.lets_go_for_a_condition)
+
+
+def _is_noting(frame: FrameType) -> bool:
+    return bool(frame.f_globals.get("__name__") == _LOCKS)
+
+
+def _stands_in(frame: FrameType | None, function: Callable[[FrameType], bool]) -> bool:
+    """Whether it, or one of the few that called it, is in such a function."""
     for _ in range(_MOST_NOTING):
         if frame is None:
             return False
-        if frame.f_globals.get("__name__") == _LOCKS or known_functions.lets_go_for_a_condition(frame):
+        if function(frame):
             return True
         frame = frame.f_back
     return False

@@ -28,7 +28,7 @@ from concmagic.recording.children import forking
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 from concmagic.recording.pre_interrupt import look_before_end
 from concmagic.runners.interrupt_delivery import Delivery
-from concmagic.runners.interrupt_reach import is_between_locks
+from concmagic.runners.interrupt_reach import is_in_a_moment
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
 _SOON_S = 0.002  # where it could not be raised for a moment
@@ -175,7 +175,7 @@ class Interrupts:
             look_before_end(frame)
             self._send(LOOK_S, LOOK_S, self._wants_look)
         self._stop(frame)
-        if is_between_locks(frame):
+        if is_in_a_moment(frame):
             self._send(_SOON_S, None, self._wants_look)
 
     def _look(self) -> None:

@@ -75,7 +75,7 @@ class _Stop(Clicks):
 
     def _strike(self, click: Click, frame: types.FrameType | None) -> None:
         frames = _frames_inside(frame)
-        if not frames or not may_raise_at(frame):  # in the first case the cell has not begun, or is over
+        if not frames or not may_raise_at(frame, click):  # without frames it has not begun, or is over
             return
         if self.kernel_loop is not None and self.kernel_loop.defers(frame):
             click.is_told = True
