@@ -50,7 +50,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         running.check("%load_ext concmagic" + PROGRAM)
         if running.value("os.path.exists('/proc/self')"):
             running.check(
-                "from concmagic.recording.sampler import sampler_recorder\nsampler_recorder._can_sample = lambda: False"
+                "from concmagic.recording.sampler import sampler_recorder\n"
+                "sampler_recorder._can_sample = lambda: False"
             )
         yield running
 
