@@ -38,7 +38,7 @@ THEN = {
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="there locks are sampled")
 @pytest.mark.parametrize("magic", THEN)
 def test_the_lock_is_let_go(kernel: Kernel, magic: str) -> None:
-    kernel.check(f"{SETUP}\nmethods.bound, monitor.unbound = bound, unbound")
+    kernel.check(f"{SETUP}\nmonitor.bound, monitor.unbound = bound, unbound")
     try:
         run = kernel.run(f"{magic}\nfor _ in range(3):\n    with lock: pass\n{THEN[magic]}")
         assert kernel.value("struck") == ["__exit__"]
