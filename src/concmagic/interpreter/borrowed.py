@@ -52,7 +52,6 @@ _BY_VALUE = "functions of the notebook in processes that are spawned"
 _SENT = "messages between processes"
 _THREADS = "threads that the cell started"
 _AGAIN = "interrupts that were lost"
-_DROPPED = "jobs that an interrupt drops"
 _THREAD_POOL = "concurrent.futures.thread.ThreadPoolExecutor"
 _PROCESS_POOL = "concurrent.futures.process.ProcessPoolExecutor"
 

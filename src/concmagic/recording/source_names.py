@@ -14,6 +14,11 @@ from concmagic.call_lines import syntax_tree
 Position = tuple[int, int, int, int]  # line, last line, column, last column
 T = TypeVar("T")
 _LONGEST = 40
+_TAKES_METHODS = frozenset(
+    ("acquire", "wait", "wait_for", "get", "put", "join", "get_nowait", "put_nowait", "acquire_lock")
+)
+_WRAPPERS = ("wait_for", "shield")
+_MAKERS = ("create_task", "ensure_future")  # what they are methods of is not what is awaited
 
 
 class Sources(Generic[T]):
@@ -25,7 +30,7 @@ class Sources(Generic[T]):
 
     def at(self, code: CodeType, instruction: int) -> T | None:
         """What was read for the node that this instruction belongs to; None if that is nothing."""
-        position = next(islice(code.co_positions(), max(instruction, 0) // 2, None), None)
+        position = _position(code, instruction)
         if position is None or None in position:
             return None
         known = self._files.get(code.co_filename)
@@ -34,6 +39,12 @@ class Sources(Generic[T]):
             known = self._files[code.co_filename] = {} if tree is None else self._read(tree)
         line, end_line, column, end_column = position
         return known.get((line or 0, end_line or 0, column or 0, end_column or 0))
+
+
+def _position(
+    code: CodeType, instruction: int
+) -> tuple[int | None, int | None, int | None, int | None] | None:
+    return next(islice(code.co_positions(), max(instruction, 0) // 2, None), None)
 
 
 def position_of(node: ast.expr | ast.stmt) -> Position:
@@ -52,14 +63,9 @@ def dotted(node: ast.expr) -> str:
     return name if len(name) <= _LONGEST else ""
 
 
-_TAKES_METHODS = frozenset(
-    ("acquire", "wait", "wait_for", "get", "put", "join", "get_nowait", "put_nowait", "acquire_lock")
-)
-
-
 def line_of(code: CodeType, instruction: int) -> int:
     """The line of an instruction; the function's first where it has none."""
-    position = next(islice(code.co_positions(), max(instruction, 0) // 2, None), None)
+    position = _position(code, instruction)
     return (position[0] if position else None) or code.co_firstlineno
 
 
@@ -78,10 +84,6 @@ def lock_names(tree: ast.Module) -> dict[Position, str]:
                 position_of(one.context_expr): name for one, name in zip(node.items, names, strict=True)
             }
     return found
-
-
-_WRAPPERS = ("wait_for", "shield")
-_MAKERS = ("create_task", "ensure_future")  # what they are methods of is not what is awaited
 
 
 class AwaitNames:

@@ -38,6 +38,7 @@ _MAPPED = ("mapstar", "starmapstar")
 
 MOST_JOBS = 5_000  # that are told one by one; their workers add up what they do of the others
 LATER = -1
+_KEPT = -1  # instead of its start: the messages tell it
 
 
 class _Job:
@@ -196,9 +197,6 @@ def _calls_in(function: Any, args: Any) -> list[tuple[Any, Any]]:
     if is_batch(function):
         return [(item[0], item[1]) for item in function.items]
     return []
-
-
-_KEPT = -1  # instead of its start: the messages tell it
 
 
 class WorkerJobs:

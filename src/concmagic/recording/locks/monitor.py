@@ -26,6 +26,21 @@ monitoring: Any = vars(sys)["monitoring"]
 NAME = "concmagic locks"
 TOOL_IDS = (4, 3)  # 5 is for calls; 0, 1 and 2 have a meaning of their own
 MOST_OPERATIONS = 200_000  # takings and lettings go; each costs a microsecond or two
+TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT, JOIN = range(7)
+_OF_LOCKS = {
+    "acquire": TAKE,
+    "acquire_lock": TAKE,
+    "__enter__": TAKE,
+    ACQUIRE_RESTORE: RESTORE,
+    "release": LET_GO,
+    "release_lock": LET_GO,
+    "__exit__": LET_GO,
+    RELEASE_SAVE: LET_GO_ENTIRELY,
+}
+_OF_HANDLES = {"join": JOIN}
+_OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}
+# A place that calls a function of such a name may call a lock's the next time.
+_ALSO_OTHERS = frozenset(_OF_LOCKS)
 
 
 class LockMonitor:
@@ -229,23 +244,6 @@ def _leave_to_another(tool: int, callbacks: dict[int, Any], codes: Sequence[Code
     monitoring.set_events(tool, monitoring.get_events(tool) & ~mine)
     for code in codes:
         monitoring.set_local_events(tool, code, monitoring.get_local_events(tool, code) & ~mine)
-
-
-TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT, JOIN = range(7)
-_OF_LOCKS = {
-    "acquire": TAKE,
-    "acquire_lock": TAKE,
-    "__enter__": TAKE,
-    ACQUIRE_RESTORE: RESTORE,
-    "release": LET_GO,
-    "release_lock": LET_GO,
-    "__exit__": LET_GO,
-    RELEASE_SAVE: LET_GO_ENTIRELY,
-}
-_OF_HANDLES = {"join": JOIN}
-_OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}
-# A place that calls a function of such a name may call a lock's the next time.
-_ALSO_OTHERS = frozenset(_OF_LOCKS)
 
 
 def unbound() -> dict[Any, int]:

@@ -24,6 +24,10 @@ _REAPING_S = 0.2
 
 # Processes in the middle that ended late, also of helpers that are gone: their parent and their number.
 _unreaped: list[tuple[int, int]] = []
+LOOK_S = 0.04  # from one look at it to the next
+MOST_LOOKS = 125  # 5 s, however much it runs
+_STILL = 4  # looks in a row at which it slept
+_STOPPED = 2  # … at which it was stopped: nothing but a signal lets it go on
 
 
 def reap_late() -> None:
@@ -167,12 +171,6 @@ def _is_reaped(middle: int, seconds: float = _REAPING_S) -> bool:
         return gone_within(lambda: os.waitpid(middle, os.WNOHANG) != (0, 0), seconds)
     except ChildProcessError:
         return True
-
-
-LOOK_S = 0.04  # from one look at it to the next
-MOST_LOOKS = 125  # 5 s, however much it runs
-_STILL = 4  # looks in a row at which it slept
-_STOPPED = 2  # … at which it was stopped: nothing but a signal lets it go on
 
 
 class StandsStillError(ConnectionError):

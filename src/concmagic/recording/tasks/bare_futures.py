@@ -45,6 +45,10 @@ CANCELLED, END_OF_RUN = "cancelled", "the end of the run"  # details of wake-ups
 _STEPS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 
 Io = tuple[str, str | float | int | None]  # reason and detail
+_MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
+_MOST_LOOKED_THROUGH = 5_000  # objects since the last collection, all of which are listed: 20 µs
+_NEWEST = 8  # frames and the like may have come after it
+_IN_ORDER = not support.FREE_THREADED  # there the collector keeps no objects in their order
 
 
 class Asked:
@@ -184,12 +188,6 @@ def _transport_of(frame: FrameType) -> Any:
     held = gc.get_referents(own)
     held += [value for one in held if type(one) is dict for value in one.values()]
     return next((one for one in held if hasattr(type(one), "get_extra_info")), None)
-
-
-_MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
-_MOST_LOOKED_THROUGH = 5_000  # objects since the last collection, all of which are listed: 20 µs
-_NEWEST = 8  # frames and the like may have come after it
-_IN_ORDER = not support.FREE_THREADED  # there the collector keeps no objects in their order
 
 
 class Births:

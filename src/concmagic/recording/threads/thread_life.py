@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MOST_MOMENTS = 2000  # pairs of a thread's clock that are kept
 _MOST_FRAMES = 1000
 _MOST_TEXT = 300  # characters of an exception's message
+_PER_THREAD_CPU_TIME = 0b110  # from the kernel's posix-timers: a thread's clock, scheduled time
 
 
 class Life:
@@ -166,9 +167,6 @@ def describe(error: BaseException | None) -> str:
         message = "…"
     kind = cut(type(error).__qualname__)
     return f"{kind}: {message}" if message else kind
-
-
-_PER_THREAD_CPU_TIME = 0b110  # from the kernel's posix-timers: a thread's clock, scheduled time
 
 
 def cpu_ns(native_id: int) -> int | None:
