@@ -179,7 +179,8 @@ LINKS = (
 )
 
 
-# Says so once both stand still in their own code: not at the barrier, which is the library's.
+# Says so once both stand still where they take the other's lock: one that has left the barrier stands still,
+# too, as long as it has no core.
 SAY_WHEN_STUCK = """
 from concmagic.interpreter.frames import thread_frames
 def say_when_stuck():
@@ -191,7 +192,9 @@ def say_when_stuck():
             both = [one for one in threading.enumerate() if one.name in ("first", "second")]
             both = [one for one in both if one.ident in frames]
             now = {frames[one.ident].f_code.co_name: frames[one.ident].f_lasti for one in both}
-            times = times + 1 if now == last and set(now) == {"first", "second"} else 0
+            at = [frames[one.ident] for one in both]
+            there = all(frame.f_lineno - frame.f_code.co_firstlineno == 3 for frame in at)
+            times = times + 1 if there and now == last and set(now) == {"first", "second"} else 0
             last = now
         print("on", flush=True)
     threading.Thread(target=watch, daemon=True).start()
