@@ -13,11 +13,12 @@ import ast
 import base64
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,14 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
 TIMEOUT_S = 60.0
 ENDS_S = 20.0  # after an interrupt: less than what it is to cut short
+ANSWERS_S = 15.0  # what a kernel in which a test failed has to run an empty cell
+TELL_STACKS = signal.SIGRTMAX - 1  # to a kernel: where each thread stands, to its stderr
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_AT_ITS_START = (
+    "import faulthandler as _handler, sys as _sys\n"
+    f"_handler.register({int(TELL_STACKS)}, file=_sys.__stderr__, all_threads=True)\n"
+    "del _handler, _sys\n"
+)
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
 
@@ -168,6 +176,7 @@ class Kernel:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self._manager = manager
         self._client = client
+        self._silent = False
 
     @property
     def pid(self) -> int:
@@ -179,6 +188,7 @@ class Kernel:
 
     def start(self, code: str) -> StartedCell:
         """Send a cell and do not wait for it."""
+        assert not self._silent, "this kernel did not answer after an earlier test"
         return StartedCell(self._client, self._client.execute(code, allow_stdin=False, stop_on_error=False))
 
     def run(self, code: str, timeout: float = TIMEOUT_S) -> Run:
@@ -229,6 +239,22 @@ class Kernel:
         self._manager.interrupt_kernel()
 
 
+    def tell_if_silent(self) -> None:
+        """After a failed test: if no cell runs any more, print all stacks, and refuse the cells of later tests.
+
+        Each of them would wait in vain for as long as a cell may take.
+        """
+        if self._silent or not self.is_alive:
+            return
+        sent = self._client.execute("", silent=True)
+        try:
+            StartedCell(self._client, sent).wait(ANSWERS_S)
+        except (AssertionError, Empty):
+            self._silent = True
+            self._manager.signal_kernel(TELL_STACKS)
+            time.sleep(1)  # there is nothing to wait for: the kernel does not answer
+
+
 class _ThisPython(KernelSpecManager):
     """Whatever kernels are installed: the one of this interpreter, behind its starter if there is one."""
 
@@ -240,7 +266,7 @@ class _ThisPython(KernelSpecManager):
 
 @contextmanager
 def running_kernel(folder: Path, starter: Sequence[str] = ()) -> Iterator[Kernel]:
-    """Start a kernel in an empty folder, with an empty IPython profile; end it afterwards.
+    """Start a kernel in an empty folder, with a profile that only tells stacks on demand; end it afterwards.
 
     `starter` is a command that replaces itself by the one that follows it.
     """
@@ -249,6 +275,9 @@ def running_kernel(folder: Path, starter: Sequence[str] = ()) -> Iterator[Kernel
     manager = KernelManager(kernel_spec_manager=specs, connection_file=str(folder / "connection.json"))
     work = folder / "work"
     work.mkdir()
+    startup = folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "stacks.py").write_text(_AT_ITS_START)
     temporary = tempfile.TemporaryDirectory()  # a short path: sockets of multiprocessing lie in it
     own = {"IPYTHONDIR": str(folder / "ipython"), "TMPDIR": temporary.name}
     # With pytest's own variable set, ipykernel leaves its descriptors alone: no longer the kernel a user has.
@@ -265,6 +294,19 @@ def running_kernel(folder: Path, starter: Sequence[str] = ()) -> Iterator[Kernel
         manager.cleanup_resources()
         manager.context.destroy(linger=0)
         temporary.cleanup()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A kernel in which a test failed is asked whether it still runs cells."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Kernel):
+                value.tell_if_silent()
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,34 @@ condition = threading.Condition(types.SimpleNamespace(
     assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
 
 
+# Each stands where a click comes between the two, as one does that meets the thread on its way.
+_TAKEN = "__enter__=functools.partial(list, map(operator.call, (lock.acquire, click))), __exit__=lock.__exit__"
+ENTERED_AND_LEFT = {
+    "entered": f"kept = types.SimpleNamespace(acquire=lock.acquire, release=lock.release, {_TAKEN})\n",
+    "left": "class Left:\n"
+    "    acquire, release, __enter__ = lock.acquire, lock.release, lock.__enter__\n"
+    "    @property\n"
+    "    def __exit__(self):\n"
+    "        click()\n"
+    "        return lock.__exit__\n"
+    "kept = Left()\n",
+}
+
+
+@pytest.mark.parametrize("kept", ENTERED_AND_LEFT.values(), ids=ENTERED_AND_LEFT)
+@pytest.mark.parametrize("magic", ["%%threads", "%%asyncio_trace", "%%timeline --detail states"])
+def test_a_condition_that_is_entered_or_left_keeps_no_lock(kernel: Kernel, magic: str, kept: str) -> None:
+    """Else what sets the event that a print waits for would wait for ever, and the kernel print no more."""
+    kernel.check(CONDITION)
+    kernel.check(f"{kept}condition = threading.Condition(kept)")
+    awaits = "\nawait asyncio.sleep(0)" if "asyncio" in magic else ""
+    body = "with condition:\n    pass\ntime.sleep(20)"
+    run = kernel.run(f"{magic}\nimport asyncio, time\n{body}{awaits}")
+    assert (run.ename, run.evalue) == ("KeyboardInterrupt", "")
+    assert kernel.value("lock.locked()") is False
+    assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
+
+
 def test_an_interrupt_ends_a_condition_that_never_has_its_lock_again(kernel: Kernel) -> None:
     """There Python itself raises in the middle, and so the `with` finds its lock let go."""
     kernel.check("""

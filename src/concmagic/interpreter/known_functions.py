@@ -17,6 +17,8 @@ _RUNNERS = "asyncio.runners"
 _CANCEL_ALL = "_cancel_all_tasks"  # what a runner ends its loop with: asyncio's and uvloop's
 _SHIELD_DONE = "shield.<locals>._inner_done_callback"
 _SHIELD_CANCELLED = "shield.<locals>._outer_done_callback"
+_LET_GO = {"Condition._release_save", "Condition.__exit__"}
+_TAKE = {"Condition._acquire_restore", "Condition.__enter__"}
 # Functions of Python's own that hand a result over to a loop, and whether it is an executor's.
 HANDING_OVER = {
     "_WorkItem.run": True,
@@ -45,17 +47,20 @@ def is_runners_close(frame: FrameType) -> bool:
     return frame.f_code.co_name == "close" and bool(_module(frame) == _RUNNERS)
 
 
-def lets_go_for_a_condition(frame: FrameType) -> bool:
-    """Whether `Condition.wait` is letting its lock go there; its `try` begins when it has set `gotit`."""
+def lets_go_of_a_conditions_lock(frame: FrameType) -> bool:
+    """Whether a condition is letting its lock go there: what is raised now may leave it taken, or let go twice.
+
+    In `Condition.wait` that ends where its `try` begins, when it has set `gotit`.
+    """
     if _module(frame) != "threading":
         return False
     name = frame.f_code.co_qualname
-    return name == "Condition._release_save" or (name == "Condition.wait" and "gotit" not in frame.f_locals)
+    return name in _LET_GO or (name == "Condition.wait" and "gotit" not in frame.f_locals)
 
 
-def takes_back_for_a_condition(frame: FrameType) -> bool:
-    """Whether `Condition.wait` is taking its lock again there, which its caller then lets go."""
-    return frame.f_code.co_qualname == "Condition._acquire_restore" and _module(frame) == "threading"
+def takes_a_conditions_lock(frame: FrameType) -> bool:
+    """Whether a condition is taking its lock there: what is raised now may leave it taken, for ever."""
+    return frame.f_code.co_qualname in _TAKE and _module(frame) == "threading"
 
 
 def main_task(runner: FrameType) -> Any:

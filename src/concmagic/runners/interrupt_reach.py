@@ -121,25 +121,26 @@ class Clicks:
 def may_raise_at(frame: FrameType | None, click: Click) -> bool:
     """Whether what is raised there reaches the cell, and leaves nothing half done on its way.
 
-    A lock that a condition takes again is had in a moment, unless the cell hangs just there.
+    A lock that a condition takes is had in a moment, unless the cell hangs just there.
     """
     if is_forking() or is_between_locks(frame):
         return False
-    return not (click.is_fresh and _stands_in(frame, known_functions.takes_back_for_a_condition))
+    return not (click.is_fresh and _stands_in(frame, known_functions.takes_a_conditions_lock))
 
 
 def is_in_a_moment(frame: FrameType | None) -> bool:
     """Whether what could not be raised there can be very soon."""
-    return is_between_locks(frame) or _stands_in(frame, known_functions.takes_back_for_a_condition)
+    return is_between_locks(frame) or _stands_in(frame, known_functions.takes_a_conditions_lock)
 
 
 def is_between_locks(frame: FrameType | None) -> bool:
     """Whether a lock is about to be taken or let go there, and what is raised would leave it as it is.
 
-    From Python 3.12 on it is being noted, in code where Python itself raises nothing. And `Condition.wait`
-    lets its lock go before the `try` that takes it again: tracing makes that moment longer.
+    From Python 3.12 on it is being noted, in code where Python itself raises nothing. A condition lets its
+    lock go in Python code, where an interrupt before the last call leaves it taken: with the event that a
+    print waits for, the kernel would print nothing any more. Tracing makes that moment longer.
     """
-    return _stands_in(frame, _is_noting) or _stands_in(frame, known_functions.lets_go_for_a_condition)
+    return _stands_in(frame, _is_noting) or _stands_in(frame, known_functions.lets_go_of_a_conditions_lock)
 
 
 def _is_noting(frame: FrameType) -> bool:
