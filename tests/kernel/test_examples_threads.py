@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from tests.kernel.conftest import Kernel
 
 from concmagic.recording.machine import usable_cores
@@ -35,6 +36,7 @@ def shape(trace):
 """
 
 
+@pytest.mark.sampled
 def test_each_cell_shows_what_it_is_made_to_show(fresh_kernel: Kernel) -> None:
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

@@ -354,6 +354,7 @@ for one in threads: one.join()
 """
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("library", "found"), [("PyDLL", True), ("CDLL", False)])
 def test_a_thread_that_sleeps_with_the_gil_is_found(asked: Kernel, library: str, found: bool) -> None:
     asked.check(HELD.format(library=library))

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from tests.kernel.conftest import Kernel
 
+pytestmark = pytest.mark.sampled
+
 PROGRAMS = {
     "python": "def work():\n    spin(0.4)\n",
     "hashlib": "def work():\n    hashing(0.4)\n",

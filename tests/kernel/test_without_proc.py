@@ -60,6 +60,7 @@ def picture(run: Run) -> str:
     return " ".join(run.displays[-1]["text/plain"].split())
 
 
+@pytest.mark.sampled
 def test_threads_have_their_cpu_time_and_what_was_not_seen_is_unknown(bare: Kernel) -> None:
     run = bare.check(f"%%threads -o trace{THREADS}")
     assert picture(run).count(SAID) == 1
@@ -78,6 +79,7 @@ def test_threads_have_their_cpu_time_and_what_was_not_seen_is_unknown(bare: Kern
     )
 
 
+@pytest.mark.sampled
 def test_without_calls_too_nothing_is_guessed(bare: Kernel) -> None:
     run = bare.check(f"%%threads --detail states -o trace{THREADS}")
     assert picture(run).count(SAID) == 1

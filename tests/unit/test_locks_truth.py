@@ -176,6 +176,7 @@ def test_a_lock_that_is_held_twice_is_let_go_the_second_time() -> None:
         assert wait.released_ns >= half[0]  # not with the first release
 
 
+@pytest.mark.sampled
 def test_of_three_the_second_lets_the_third_go_on() -> None:
     cache, taken = threading.Lock(), threading.Event()
     order: list[str] = []

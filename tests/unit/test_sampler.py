@@ -121,6 +121,7 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.sampled
 def test_two_computing_threads_take_turns_at_the_gil():
     with sampled() as logs:
         threads = together(compute, compute)

@@ -123,6 +123,7 @@ def spin() -> None:
     compute_for(200_000_000, lambda: sum(range(500)))
 
 
+@pytest.mark.sampled
 def test_who_holds_the_gil_is_read_and_how_often_it_went_on() -> None:
     witness: dict[int, Witness] = {}
     with sampled() as logs:
@@ -139,6 +140,7 @@ def test_who_holds_the_gil_is_read_and_how_often_it_went_on() -> None:
     assert logs[0].gil_switches > 20
 
 
+@pytest.mark.sampled
 def test_a_holder_off_the_cores_is_seen_too() -> None:
     nap = ctypes.PyDLL(None).usleep  # keeps the GIL
     with sampled() as logs:
