@@ -37,6 +37,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _AT_ITS_START = (
     "import faulthandler as _handler, sys as _sys\n"
     f"_handler.register({int(TELL_STACKS)}, file=_sys.__stderr__, all_threads=True)\n"
+    "_handler.enable(open({crash!r}, 'w'))\n"
     "del _handler, _sys\n"
 )
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -173,9 +174,10 @@ def _left(limit: float) -> float:
 class Kernel:
     """One running kernel."""
 
-    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient, crash: Path) -> None:
         self._manager = manager
         self._client = client
+        self._crash = crash  # what Python writes where it crashes
         self._silent = False
 
     @property
@@ -185,6 +187,11 @@ class Kernel:
     @property
     def is_alive(self) -> bool:
         return bool(self._manager.is_alive())
+
+    @property
+    def exit_code(self) -> Any:
+        """As `subprocess` tells it: None while it runs."""
+        return self._manager.provisioner.process.poll()
 
     def start(self, code: str) -> StartedCell:
         """Send a cell and do not wait for it."""
@@ -238,13 +245,16 @@ class Kernel:
         """Send what the notebook's stop button sends."""
         self._manager.interrupt_kernel()
 
-
     def tell_if_silent(self) -> None:
-        """After a failed test: if no cell runs any more, print all stacks, and refuse the cells of later tests.
+        """After a failed test: if no cell runs any more, print all stacks, and refuse what later tests run.
 
-        Each of them would wait in vain for as long as a cell may take.
+        Each of their cells would wait in vain for as long as a cell may take.
         """
-        if self._silent or not self.is_alive:
+        if self._silent:
+            return
+        if not self.is_alive:
+            self._silent = True
+            print(f"The kernel ended with {self.exit_code}.", self._crash.read_text(), file=sys.stderr)
             return
         sent = self._client.execute("", silent=True)
         try:
@@ -277,7 +287,8 @@ def running_kernel(folder: Path, starter: Sequence[str] = ()) -> Iterator[Kernel
     work.mkdir()
     startup = folder / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "stacks.py").write_text(_AT_ITS_START)
+    crash = folder / "crash.txt"
+    (startup / "stacks.py").write_text(_AT_ITS_START.format(crash=str(crash)))
     temporary = tempfile.TemporaryDirectory()  # a short path: sockets of multiprocessing lie in it
     own = {"IPYTHONDIR": str(folder / "ipython"), "TMPDIR": temporary.name}
     # With pytest's own variable set, ipykernel leaves its descriptors alone: no longer the kernel a user has.
@@ -287,7 +298,7 @@ def running_kernel(folder: Path, starter: Sequence[str] = ()) -> Iterator[Kernel
     client.start_channels()
     try:
         client.wait_for_ready(timeout=TIMEOUT_S)
-        yield Kernel(manager, client)
+        yield Kernel(manager, client, crash)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

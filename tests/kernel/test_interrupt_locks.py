@@ -91,7 +91,9 @@ condition = threading.Condition(types.SimpleNamespace(
 
 
 # Each stands where a click comes between the two, as one does that meets the thread on its way.
-_TAKEN = "__enter__=functools.partial(list, map(operator.call, (lock.acquire, click))), __exit__=lock.__exit__"
+_TAKEN = (
+    "__enter__=functools.partial(list, map(operator.call, (lock.acquire, click))), __exit__=lock.__exit__"
+)
 ENTERED_AND_LEFT = {
     "entered": f"kept = types.SimpleNamespace(acquire=lock.acquire, release=lock.release, {_TAKEN})\n",
     "left": "class Left:\n"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+import subprocess
+import sys
 import threading
 import types
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from concmagic.interpreter import signal_stack
 from concmagic.runners.interrupt_delivery import Delivery
 
 
@@ -68,3 +73,63 @@ def test_no_file_is_left() -> None:
     delivery.start()
     delivery.stop()
     assert set(os.listdir("/proc/self/fd")) <= before  # what else was open may be closed meanwhile
+
+
+def test_all_is_registered_where_signals_are_handled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removed by another thread while it runs, a handler would put itself back."""
+    threads: list[threading.Thread] = []
+
+    def noted(real: Any) -> Any:
+        def call(*args: Any, **named: Any) -> Any:
+            threads.append(threading.current_thread())
+            return real(*args, **named)
+
+        return call
+
+    for name in ("register", "unregister"):
+        monkeypatch.setattr(faulthandler, name, noted(getattr(faulthandler, name)))
+    test_a_signal_that_another_thread_takes_breaks_the_wait()
+    assert len(threads) == 4
+    assert set(threads) == {threading.main_thread()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the stack is left alone")
+def test_there_is_room_for_many_signals_at_once_and_afterwards_the_stack_that_was_there() -> None:
+    before, delivery = signal_stack.size(), Delivery()
+    delivery.start()
+    assert signal_stack.size() > 20 * 4096
+    delivery.stop()
+    assert signal_stack.size() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the stack is left alone")
+def test_who_enables_faulthandler_meanwhile_has_its_stack() -> None:
+    program = """
+import faulthandler, signal, sys
+from concmagic.interpreter import signal_stack
+from concmagic.runners.interrupt_delivery import Delivery
+delivery = Delivery()
+delivery.start()
+faulthandler.enable()
+delivery.stop()
+print(0 < signal_stack.size() < 1 << 17)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.stderr) == ("True\n", "")
+
+
+def test_a_handler_of_the_cells_is_never_called_for_it() -> None:
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda *_: None)
+    delivery = Delivery()
+    delivery.start()
+    try:
+        signal.signal(signal.SIGURG, lambda signum, frame: came.append(signum))
+        told = threading.Thread(target=delivery._break_the_wait, args=(float("inf"),))  # for nobody acts
+        told.start()
+        told.join()
+        delivery.stop()
+        assert came == []
+        assert signal.getsignal(signal.SIGURG) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGURG, signal.SIG_DFL)

@@ -48,7 +48,7 @@ def is_runners_close(frame: FrameType) -> bool:
 
 
 def lets_go_of_a_conditions_lock(frame: FrameType) -> bool:
-    """Whether a condition is letting its lock go there: what is raised now may leave it taken, or let go twice.
+    """Whether a condition is letting its lock go there: what is raised may leave it taken, or let go twice.
 
     In `Condition.wait` that ends where its `try` begins, when it has set `gotit`.
     """

@@ -6,6 +6,10 @@ already, or a signal that another thread took, leaves the note unread for as lon
 that a signal came, and a thread that reads it breaks the wait with a signal that does nothing: the main
 thread looks, and goes on waiting if there is nothing. (A wake-up descriptor would say the same, but event
 loops hold that for theirs, and warn.)
+
+All is registered and given back in the main thread, which handles the signals: a handler of `faulthandler`
+puts itself back in place as it ends, also where another thread has just removed it. The next one would then
+be registered in front of itself, and call itself without end.
 """
 
 from __future__ import annotations
@@ -16,13 +20,17 @@ import signal
 import threading
 from contextlib import suppress
 
+from concmagic.clock import monotonic
+from concmagic.interpreter.signal_stack import SignalStack
 from concmagic.pipes import pipe
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 
 # From a signal's arrival: long enough for the main thread to have acted, or to stand in its wait.
 NUDGES_S = (0.02, 0.06, 0.12, 0.3)
+_JUST_S = 0.05  # what was acted on so long before its text was read may have been the signal before
 _STOP = b"\0"  # never part of what faulthandler writes
 _IGNORED_BY_DEFAULT = ("SIGURG", "SIGWINCH")
+_NOWHERE = (1 << 31) - 1  # a number that no file has: what is written there is lost
 
 
 class Delivery:
@@ -31,13 +39,12 @@ class Delivery:
 
     def __init__(self) -> None:
         self._running = False
-        self._acted = False
+        self._acted_s = 0.0
 
     def start(self) -> None:
         """Begin, after the handler has been set; it stays what `signal.getsignal` answers."""
         if not hasattr(faulthandler, "register"):
             return
-        self._handler = signal.getsignal(signal.SIGINT)
         self._thread = OwnThread(self._run)
         try:
             self._read, self._write = pipe()
@@ -49,24 +56,41 @@ class Delivery:
             self._close()
             return
         os.set_blocking(self._write.number, False)  # a handler never waits
-        # It knows the number only: where the cell closes what it did not open, nobody hears of a signal.
-        faulthandler.register(signal.SIGINT, file=self._write.number, all_threads=False, chain=True)
+        self._register()
         self._running = True
+
+    def _register(self) -> None:
+        self._stack = SignalStack()
+        # It knows the number only: where the cell closes what it did not open, nobody hears of a signal.
+        files = {signal.SIGINT: self._write.number}
+        self._nudge = _harmless()
+        if self._nudge is not None:
+            signal.signal(self._nudge, signal.SIG_DFL)  # whatever may have come back
+            files[self._nudge] = _NOWHERE
+        self._handlers = {signum: signal.getsignal(signum) for signum in files}
+        for signum, file in files.items():
+            faulthandler.register(signum, file=file, all_threads=False, chain=True)
+        self._stack.enlarge()
 
     def stop(self) -> None:
         """End, before the handler is put back."""
         if not self._running:
             return
         self._running = False
-        faulthandler.unregister(signal.SIGINT)
-        now = signal.getsignal(signal.SIGINT)
-        if now is not self._handler and now is not None:  # the cell's, which has just been overridden
-            signal.signal(signal.SIGINT, now)
+        self._unregister()
         self._thread.tell()
         with suppress(OSError):  # a pipe full of signals wakes it as well, and so does one that is closed
             self._write.write(_STOP)
         if self._thread.join(FAREWELL_S):  # else it has them to itself for good
             self._close()
+
+    def _unregister(self) -> None:
+        for signum, before in self._handlers.items():
+            faulthandler.unregister(signum)
+            now = signal.getsignal(signum)
+            if now is not None and now is not before:  # the cell's, which has just been overridden
+                signal.signal(signum, now)
+        self._stack.restore()
 
     def _close(self) -> None:
         self._read.close()
@@ -74,33 +98,23 @@ class Delivery:
 
     def acted(self) -> None:
         """Called by the handler: the signals so far were acted on, and no wait has to be broken for them."""
-        self._acted = True
+        self._acted_s = monotonic()
 
     def _run(self) -> None:
         with suppress(OSError):  # the cell has closed it
             while (told := os.read(self._read.number, 65536)) and _STOP not in told:
-                if self._thread.pause(0):
-                    return
-                self._break_the_wait()
-                self._acted = False
+                self._break_the_wait(monotonic() - _JUST_S)
 
-    def _break_the_wait(self) -> None:
-        signum = _harmless()
-        if signum is None or self._thread.pause(NUDGES_S[0]) or self._acted:
-            return
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        faulthandler.register(signum, file=nothing, all_threads=False, chain=True)
-        try:
-            for delay_s in NUDGES_S[1:]:
-                ident = threading.main_thread().ident  # it lives as long as the process
-                with suppress(ProcessLookupError):  # the interpreter ends
-                    if ident:  # 0 is no thread, and to signal it ends the process
-                        signal.pthread_kill(ident, signum)
-                if self._thread.pause(delay_s) or self._acted:
-                    return
-        finally:
-            faulthandler.unregister(signum)
-            os.close(nothing)
+    def _break_the_wait(self, since_s: float) -> None:
+        """Until the handler has run since then."""
+        for delay_s in NUDGES_S:
+            if self._thread.pause(delay_s) or self._acted_s >= since_s:
+                return
+            ident = threading.main_thread().ident  # it lives as long as the process
+            if self._nudge is None or signal.getsignal(self._nudge) is not signal.SIG_DFL or not ident:
+                return  # the cell handles it by now; and 0 is no thread, to signal it ends the process
+            with suppress(ProcessLookupError):  # the interpreter ends
+                signal.pthread_kill(ident, self._nudge)
 
 
 def _harmless() -> signal.Signals | None:
