@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,9 +70,15 @@ class Trace(model.Trace):
 
         Raises ConcMagicError if pandas is not installed or there is no such table.
         """
-        from concmagic.model.tables import to_pandas
+        from concmagic.model.tables import TABLES
 
-        return to_pandas(self, table)
+        if table not in TABLES:
+            raise ConcMagicError(sentences.no_such_table(table, sorted(TABLES)))
+        try:
+            import pandas
+        except ImportError as error:
+            raise ConcMagicError(sentences.PANDAS_IS_MISSING) from error
+        return pandas.DataFrame(TABLES[table](self))
 
     def save(self, path: str | Path) -> Path:
         """Write the trace; the suffix says how: .html .svg .txt .json .json.gz.
@@ -121,12 +127,19 @@ def load(path: str | Path, limit_mb: float = LIMIT_MB) -> Trace:
     Raises LoadError if the file holds none, with the place where it is wrong, or if it unpacks to more
     than `limit_mb` megabytes.
     """
-    from concmagic.model.fields import WrongPlaceError
     from concmagic.model.reading import read_document
     from concmagic.model.saved import from_plain
+    from concmagic.model.unreadable import UnreadableError
 
-    document = read_document(Path(path), limit_mb)
     try:
-        return Trace.of(from_plain(document.get("concmagic") if isinstance(document, dict) else None))
-    except WrongPlaceError as error:
-        raise LoadError(sentences.not_a_trace(path, error)) from None
+        document = read_document(Path(path), limit_mb)
+        trace, unknown = from_plain(document.get("concmagic") if isinstance(document, dict) else None)
+    except UnreadableError as error:
+        raise LoadError(sentences.unreadable(path, error)) from error.__cause__
+    return Trace.of(_with_unknown(trace, unknown))
+
+
+def _with_unknown(trace: model.Trace, kinds: tuple[str, ...]) -> model.Trace:
+    """The trace, with a sentence for each kind that only a later version knows; each once."""
+    told = (*trace.cost.problems, *map(sentences.unknown_kind, kinds))
+    return replace(trace, cost=replace(trace.cost, problems=tuple(dict.fromkeys(told)))) if kinds else trace

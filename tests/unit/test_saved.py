@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pickle
+import traceback
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ import concmagic
 from concmagic.errors import LoadError
 from concmagic.model.saved import FORMAT, from_plain, to_plain
 from concmagic.model.trace import Cost, Flow, Function, Hidden, Job, Mark, Slices, Trace
+from concmagic.model.unreadable import Kind, UnreadableError, Wrong
+from concmagic.sentences.saved_files import unreadable, wrong_place
 
 
 def full_trace() -> Trace:
@@ -45,7 +49,8 @@ def full_trace() -> Trace:
 
 def test_it_comes_back_equal() -> None:
     trace = full_trace()
-    back = from_plain(json.loads(json.dumps(to_plain(trace))))
+    back, unknown = from_plain(json.loads(json.dumps(to_plain(trace))))
+    assert unknown == ()
     assert replace(back, slices=trace.slices) == trace
     for column in ("track", "start_ns", "end_ns", "depth", "function"):
         ours, theirs = getattr(trace.slices, column), getattr(back.slices, column)
@@ -56,7 +61,7 @@ def test_it_comes_back_equal() -> None:
 def test_unknown_cpu_time_stays_unknown() -> None:
     plain = to_plain(replace(full_trace(), cpu_s=float("nan")))
     assert "NaN" not in json.dumps(plain)
-    assert from_plain(plain).cpu_s != from_plain(plain).cpu_s
+    assert from_plain(plain)[0].cpu_s != from_plain(plain)[0].cpu_s
 
 
 def test_fields_of_a_later_minor_version_are_ignored() -> None:
@@ -64,22 +69,24 @@ def test_fields_of_a_later_minor_version_are_ignored() -> None:
     plain["tracks"][0]["mood"] = "good"
     plain["hidden"]["processes"] = 4
     plain["extra"] = []
-    assert len(from_plain(plain).tracks) == 2
+    assert len(from_plain(plain)[0].tracks) == 2
 
 
 def test_a_later_format_is_refused_in_one_sentence() -> None:
     plain = to_plain(full_trace()) | {"format": FORMAT + 1}
-    with pytest.raises(LoadError, match="later concmagic"):
+    with pytest.raises(UnreadableError) as caught:
         from_plain(plain)
+    said = "This trace was saved by a later concmagic (format 3); install that version to read it."
+    assert unreadable("cell.json", caught.value) == said
 
 
 def wrong(change: Callable[[dict[str, Any]], object]) -> str:
     """What is said of a saved trace with one thing wrong."""
     plain = json.loads(json.dumps(to_plain(full_trace())))
     change(plain)
-    with pytest.raises(LoadError) as caught:
+    with pytest.raises(UnreadableError) as caught:
         from_plain(plain)
-    return str(caught.value)
+    return wrong_place(caught.value)
 
 
 def put(place: str, value: object) -> Callable[[dict[str, Any]], None]:
@@ -141,6 +148,15 @@ def test_tracks_in_a_circle_are_refused() -> None:
 def test_what_is_missing_is_named() -> None:
     assert wrong(lambda plain: plain["tracks"][1].pop("role")) == "tracks[1].role: it is missing"
     assert wrong(lambda plain: plain.pop("slices")) == "slices: expected an object"
+    assert wrong(put("jobs/fields", ["index"])).startswith("jobs.fields: ")
+    assert wrong(put("jobs/fields", ["index"])).endswith(": it is missing")
+
+
+def test_every_kind_of_what_is_wrong_has_its_words_once() -> None:
+    errors = [UnreadableError(Wrong(kind, (7,)), "there") for kind in get_args(Kind)]
+    said = {unreadable("cell.json", error) for error in errors}
+    assert len(said) == len(errors)
+    assert not [words for words in said if "{" in words]
 
 
 def test_load_names_the_file_and_the_place(tmp_path: Path) -> None:
@@ -148,8 +164,20 @@ def test_load_names_the_file_and_the_place(tmp_path: Path) -> None:
     plain = to_plain(full_trace())
     plain["tracks"][0]["line"] = -1
     path.write_text(json.dumps({"concmagic": plain}))
-    with pytest.raises(LoadError, match=r"cell\.json is no trace .*tracks\[0\]\.line: expected a whole"):
+    why = r"cell\.json is no trace .*tracks\[0\]\.line: expected a whole"
+    with pytest.raises(LoadError, match=why) as caught:
         concmagic.load(path)
+    said = str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == said
+    assert traceback.format_exception(caught.value)[-1] == f"concmagic.errors.LoadError: {said}\n"
+    assert "UnreadableError" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_why_a_file_cannot_be_read_is_a_value_that_can_be_handed_on() -> None:
+    with pytest.raises(UnreadableError) as caught:
+        from_plain(json.loads(json.dumps(to_plain(full_trace()))) | {"tracks": 3})
+    other = pickle.loads(pickle.dumps(caught.value))
+    assert (other.wrong, other.place) == (Wrong("list"), "tracks")
 
 
 @pytest.mark.parametrize(
@@ -193,5 +221,5 @@ def test_a_file_is_unpacked_up_to_a_limit_that_can_be_raised(tmp_path: Path, suf
 
 @pytest.mark.parametrize("plain", [{}, {"format": 1}, {"format": 1, "title": "x", "tracks": 3}])
 def test_what_is_no_trace_is_an_error_that_load_knows(plain: dict[str, object]) -> None:
-    with pytest.raises(LoadError):
+    with pytest.raises(UnreadableError):
         from_plain(plain)

@@ -1,11 +1,16 @@
 """A trace's tables hold what the trace holds."""
 
+import sys
+from typing import get_args
+
 import numpy as np
 import pytest
 
+from concmagic.api import Table, Trace
 from concmagic.errors import ConcMagicError
-from concmagic.model.tables import to_pandas
-from concmagic.model.trace import Facts, Flow, Function, Slices, State, StateInterval, Trace, Track
+from concmagic.model import trace as model
+from concmagic.model.tables import TABLES
+from concmagic.model.trace import Facts, Flow, Function, Slices, State, StateInterval, Track
 
 
 def make_trace() -> Trace:
@@ -25,14 +30,16 @@ def make_trace() -> Trace:
         np.array([0], np.int32),
         (Function("work", "", 2),),
     )
-    return Trace("%%threads", "threads", 9, tracks, (Flow("spawn", 0, 1, 1, 2),), slices=slices)
+    return Trace.of(
+        model.Trace("%%threads", "threads", 9, tracks, (Flow("spawn", 0, 1, 1, 2),), slices=slices)
+    )
 
 
 def test_each_table_holds_its_rows() -> None:
     trace = make_trace()
 
-    states, tracks = to_pandas(trace, "states"), to_pandas(trace, "tracks")
-    slices, flows = to_pandas(trace, "slices"), to_pandas(trace, "flows")
+    states, tracks = trace.to_pandas("states"), trace.to_pandas("tracks")
+    slices, flows = trace.to_pandas("slices"), trace.to_pandas("flows")
 
     assert list(states.state) == ["running", "waiting"]
     assert list(states.name) == ["MainThread", "MainThread"]
@@ -42,11 +49,22 @@ def test_each_table_holds_its_rows() -> None:
 
 
 def test_a_trace_without_anything_has_empty_tables() -> None:
-    trace = Trace("%%threads", "threads", 9)
+    trace = Trace.of(model.Trace("%%threads", "threads", 9))
 
-    assert [len(to_pandas(trace, table)) for table in ("states", "tracks", "slices", "flows")] == [0] * 4
+    assert [len(trace.to_pandas(table)) for table in get_args(Table)] == [0] * 4
 
 
 def test_an_unknown_table_is_one_sentence() -> None:
     with pytest.raises(ConcMagicError, match="There is no table 'lanes'; there are flows, slices, states"):
-        to_pandas(make_trace(), "lanes")
+        make_trace().to_pandas("lanes")  # type: ignore[arg-type]
+
+
+def test_each_table_that_can_be_asked_for_is_there() -> None:
+    assert TABLES.keys() == set(get_args(Table))
+
+
+def test_without_pandas_one_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)  # its import fails
+    with pytest.raises(ConcMagicError, match=r"needs pandas: %pip install") as caught:
+        make_trace().to_pandas()
+    assert isinstance(caught.value.__cause__, ImportError)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from concmagic import sentences
-from concmagic.errors import LoadError
 from concmagic.model.trace import TrackKind
 from concmagic.model.unknown import is_word
+from concmagic.model.unreadable import Kind, UnreadableError, Wrong, fail
 
 # Sums of times of very many tracks, and numbers of JavaScript, stay exact.
 MOST_NS = 1 << 50
@@ -23,57 +22,48 @@ _MOST_CHARACTERS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a value has to be; `words` say so, `made` is what the model keeps of it."""
+    """What a value has to be; else it is `wrong`. `made` is what the model keeps of it."""
 
     fits: Callable[[Any], bool]
-    words: str
+    wrong: Wrong
     made: Callable[[Any], Any] = lambda value: value
 
 
-class WrongPlaceError(LoadError):
-    """Something that may not stand where it stands in the file."""
-
-
-def fail(place: str, words: str) -> NoReturn:
-    """Raise the LoadError that names the place in the file."""
-    raise WrongPlaceError(sentences.wrong_place(place, words))
-
-
-def _integer(least: int, most: int, words: str) -> Rule:
-    return Rule(lambda value: type(value) is int and least <= value <= most, words)
+def _integer(least: int, most: int, kind: Kind) -> Rule:
+    return Rule(lambda value: type(value) is int and least <= value <= most, Wrong(kind))
 
 
 def one_of(words: Sequence[str]) -> Rule:
     """A text that is one of these."""
-    return Rule(lambda value: type(value) is str and value in words, sentences.one_of(words))
+    return Rule(lambda value: type(value) is str and value in words, Wrong("one of", tuple(words)))
 
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value <= _MOST_SECONDS
 
 
-TEXT = Rule(lambda value: type(value) is str and len(value) <= _MOST_CHARACTERS, sentences.A_TEXT)
-COUNT = _integer(0, MOST, sentences.A_COUNT)
-TIME = _integer(-MOST_NS, MOST_NS, sentences.A_TIME)
-LENGTH = _integer(0, MOST_NS, sentences.A_TIME)
-NUMBER = Rule(_is_number, sentences.A_NUMBER, float)
-_TRUTH = Rule(lambda value: type(value) is bool, sentences.A_TRUTH)
-_ID = _integer(0, MOST_ID, sentences.AN_ID)
+TEXT = Rule(lambda value: type(value) is str and len(value) <= _MOST_CHARACTERS, Wrong("text"))
+COUNT = _integer(0, MOST, "count")
+TIME = _integer(-MOST_NS, MOST_NS, "time")
+LENGTH = _integer(0, MOST_NS, "time")
+NUMBER = Rule(_is_number, Wrong("number"), float)
+_TRUTH = Rule(lambda value: type(value) is bool, Wrong("truth"))
+_ID = _integer(0, MOST_ID, "id")
 _PAIR = Rule(
     lambda value: type(value) is list and len(value) == 2 and all(map(COUNT.fits, value)),
-    sentences.A_PAIR,
+    Wrong("pair"),
     tuple,
 )
 _IDS = Rule(
     lambda value: (
         type(value) is list and all(type(one) is int and -MOST_ID <= one <= MOST_ID for one in value)
     ),
-    sentences.IDS,
+    Wrong("ids"),
     tuple,
 )
 
 
-def _rows_of_numbers(length: int, words: str) -> Rule:
+def _rows_of_numbers(length: int, kind: Kind) -> Rule:
     """A list of rows of so many whole numbers, which the model keeps as tuples."""
 
     def fits(value: Any) -> bool:
@@ -84,17 +74,17 @@ def _rows_of_numbers(length: int, words: str) -> Rule:
             for row in value
         )
 
-    return Rule(fits, words, lambda value: tuple(map(tuple, value)))
+    return Rule(fits, Wrong(kind), lambda value: tuple(map(tuple, value)))
 
 
-_TEXTS = Rule(lambda value: type(value) is list and all(map(TEXT.fits, value)), sentences.TEXTS, tuple)
+_TEXTS = Rule(lambda value: type(value) is list and all(map(TEXT.fits, value)), Wrong("texts"), tuple)
 _MOMENTS = ("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns", "calls_until_ns")
-_KIND = Rule(is_word, sentences.A_KIND)  # also one that a later version has
+_KIND = Rule(is_word, Wrong("word"))  # also one that a later version has
 _BY_NAME = {
     **dict.fromkeys(("id", "parent", "track", "source", "target"), _ID),
     **dict.fromkeys(_MOMENTS, TIME),
     "wall_ns": LENGTH,
-    "cores": _integer(1, MOST_CORES, sentences.A_CORE_COUNT),
+    "cores": _integer(1, MOST_CORES, "core count"),
 }
 _BY_TYPE: dict[Any, Rule] = {
     int: COUNT,
@@ -104,8 +94,8 @@ _BY_TYPE: dict[Any, Rule] = {
     tuple[int, int]: _PAIR,
     tuple[str, ...]: _TEXTS,
     tuple[int, ...]: _IDS,
-    tuple[tuple[int, int], ...]: _rows_of_numbers(2, sentences.PAIRS),
-    tuple[tuple[int, int, int], ...]: _rows_of_numbers(3, sentences.TRIPLES),
+    tuple[tuple[int, int], ...]: _rows_of_numbers(2, "pairs"),
+    tuple[tuple[int, int, int], ...]: _rows_of_numbers(3, "triples"),
 }
 
 
@@ -116,7 +106,7 @@ def rule_for(name: str, hint: Any) -> Rule | None:
         inner = rule_for(name, next(kind for kind in kinds if kind is not type(None)))
         return inner and Rule(
             lambda value: value is None or inner.fits(value),
-            inner.words,
+            inner.wrong,
             lambda value: None if value is None else inner.made(value),
         )
     if hint == TrackKind:
@@ -144,20 +134,20 @@ def _required(kind: Callable[..., Any]) -> frozenset[str]:
 
 
 def read(rule: Rule, value: Any, place: str) -> Any:
-    """What the model keeps of a value. Raises LoadError if it may not stand there."""
+    """What the model keeps of a value. Raises UnreadableError if it may not stand there."""
     if not rule.fits(value):
-        fail(place, rule.words)
+        raise UnreadableError(rule.wrong, place)
     return rule.made(value)
 
 
 def object_at(value: Any, place: str) -> dict[str, Any]:
     """An object of the file."""
-    return value if type(value) is dict else fail(place, sentences.AN_OBJECT)
+    return value if type(value) is dict else fail(place, "object")
 
 
 def list_at(value: Any, place: str) -> list[Any]:
     """A list of the file."""
-    return value if type(value) is list else fail(place, sentences.A_LIST)
+    return value if type(value) is list else fail(place, "list")
 
 
 def values_of(kind: Callable[..., Any], plain: Any, place: str) -> dict[str, Any]:
@@ -165,7 +155,7 @@ def values_of(kind: Callable[..., Any], plain: Any, place: str) -> dict[str, Any
     values = object_at(plain, place)
     at = f"{place}." if place else ""
     for name in _required(kind) - values.keys():
-        fail(f"{at}{name}", sentences.MISSING)
+        fail(f"{at}{name}", "missing")
     rules = rules_of(kind)
     return {name: read(rules[name], value, f"{at}{name}") for name, value in values.items() if name in rules}
 
@@ -175,9 +165,9 @@ def rows_of(kind: Callable[..., Any], plain: Any, place: str) -> tuple[Any, ...]
     table = object_at(plain, place)
     names = list_at(table.get("fields"), f"{place}.fields")
     if not all(map(TEXT.fits, names)) or len(set(names)) < len(names):
-        fail(f"{place}.fields", sentences.DIFFERENT_NAMES)
+        fail(f"{place}.fields", "different names")
     for name in _required(kind).difference(names):
-        fail(f"{place}.fields", f"{name}: {sentences.MISSING}")
+        fail(f"{place}.fields", "missing field", name)
     rules = [rules_of(kind).get(name) for name in names]
     rows = list_at(table.get("rows"), f"{place}.rows")
     return tuple(
@@ -187,7 +177,7 @@ def rows_of(kind: Callable[..., Any], plain: Any, place: str) -> tuple[Any, ...]
 
 def _row(names: Sequence[str], rules: Sequence[Rule | None], row: Any, place: str) -> dict[str, Any]:
     if type(row) is not list or len(row) != len(names):
-        fail(place, sentences.a_row_of(len(names)))
+        fail(place, "row", len(names))
     return {
         name: read(rule, value, f"{place}.{name}")
         for name, rule, value in zip(names, rules, row, strict=True)

@@ -8,8 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any, NoReturn
 
-from concmagic import sentences
-from concmagic.errors import LoadError
+from concmagic.model.unreadable import UnreadableError, Wrong, fail
 
 LIMIT_MB = 256.0  # twice what a cell has that fills the buffer of `--detail calls`
 _MB = 1 << 20
@@ -19,19 +18,19 @@ _GZIP = b"\x1f\x8b"
 def read_document(path: Path, limit_mb: float) -> Any:
     """What stands in the file, unpacked if it is packed.
 
-    Raises LoadError if there is none, if it is no JSON, or if it holds more than the limit.
+    Raises UnreadableError if there is none, if it is no JSON, or if it holds more than the limit.
     """
     try:
         # Nothing else is opened: a pipe or a terminal would be waited for.
         if not path.is_file():
-            raise LoadError(sentences.not_a_trace(path, sentences.NO_FILE))
+            fail("", "no file")
         return json.loads(_content(path, limit_mb), parse_constant=_refuse)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise LoadError(sentences.not_a_trace(path, error)) from error
+        raise UnreadableError(Wrong("failed", (str(error),))) from error
     except RecursionError:
-        raise LoadError(sentences.not_a_trace(path, sentences.TOO_DEEP)) from None
+        raise UnreadableError(Wrong("too deep")) from None
     except MemoryError:
-        raise LoadError(sentences.not_a_trace(path, sentences.TOO_MUCH)) from None
+        raise UnreadableError(Wrong("too much")) from None
 
 
 def _content(path: Path, limit_mb: float) -> bytes:
@@ -45,7 +44,7 @@ def _content(path: Path, limit_mb: float) -> bytes:
         else:
             content = file.read(most + 1)
     if len(content) > most:
-        raise LoadError(sentences.too_large(path, limit_mb))
+        fail("", "too large", float(limit_mb))
     return content
 
 

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from concmagic import sentences
-from concmagic.model.fields import fail
 from concmagic.model.trace import Slices, Trace, Track
+from concmagic.model.unreadable import Kind, fail
 
 MOST_DEPTH = 100_000
 
 
 def check(trace: Trace) -> None:
-    """Raise LoadError, with the place in the file, where two parts contradict each other."""
+    """Raise UnreadableError, with the place in the file, where two parts contradict each other."""
     by_id = _by_id(trace.tracks)
     _check_parents(trace.tracks, by_id)
     for place, track in enumerate(trace.tracks):
@@ -41,7 +40,7 @@ def _by_id(tracks: Iterable[Track]) -> dict[int, Track]:
     found: dict[int, Track] = {}
     for place, track in enumerate(tracks):
         if track.id in found:
-            fail(f"tracks[{place}].id", sentences.NOT_TWICE)
+            fail(f"tracks[{place}].id", "used id")
         found[track.id] = track
     return found
 
@@ -57,16 +56,16 @@ def _check_parents(tracks: Iterable[Track], by_id: Mapping[int, Track]) -> None:
             if one.parent is None:
                 break
             if one.parent not in by_id:
-                fail(f"tracks[{place}].parent", sentences.NO_SUCH_TRACK)
+                fail(f"tracks[{place}].parent", "no track")
             if one.parent in chain:
-                fail(f"tracks[{place}].parent", sentences.OWN_ANCESTOR)
+                fail(f"tracks[{place}].parent", "own ancestor")
             one = by_id[one.parent]
         settled |= chain
 
 
 def _check_track(place: str, track: int | None, by_id: Mapping[int, Track]) -> None:
     if track is not None and track not in by_id:
-        fail(place, sentences.NO_SUCH_TRACK)
+        fail(place, "no track")
 
 
 def _check_resources(trace: Trace, by_id: Mapping[int, Track]) -> None:
@@ -75,7 +74,7 @@ def _check_resources(trace: Trace, by_id: Mapping[int, Track]) -> None:
             at = f"resources.rows[{place}].held[{number}]"
             _check_order(at, start_ns, end_ns)
             if who not in by_id and not -len(trace.others) <= who < 0:
-                fail(at, sentences.NO_SUCH_TRACK)
+                fail(at, "no track")
 
 
 def _check_facts(trace: Trace, by_id: Mapping[int, Track]) -> None:
@@ -89,29 +88,29 @@ def _check_facts(trace: Trace, by_id: Mapping[int, Track]) -> None:
             at = f"tracks[{place}].states[{number}]"
             for who in (*one.holders, *one.waits_for):
                 if who not in by_id and not -len(trace.others) <= who < 0:
-                    fail(at, sentences.NO_SUCH_TRACK)
+                    fail(at, "no track")
             if one.resource is not None and one.resource >= len(trace.resources):
-                fail(at, sentences.NO_SUCH_RESOURCE)
+                fail(at, "no resource")
 
 
 def _check_order(place: str, start_ns: int | None, end_ns: int | None) -> None:
     if start_ns is not None and end_ns is not None and end_ns < start_ns:
-        fail(f"{place}.end_ns", sentences.BEFORE_ITS_START)
+        fail(f"{place}.end_ns", "before its start")
 
 
 def _check_slices(slices: Slices, by_id: Mapping[int, Track]) -> None:
     """The columns as wholes; of what is wrong the first is named."""
     ids = np.fromiter(by_id, np.int64, len(by_id))
-    _check_all("track", np.isin(slices.track, ids), sentences.NO_SUCH_TRACK)
-    _check_all("end_ns", slices.end_ns >= slices.start_ns, sentences.BEFORE_ITS_START)
-    _check_all("depth", (slices.depth >= 0) & (slices.depth <= MOST_DEPTH), sentences.A_DEPTH)
+    _check_all("track", np.isin(slices.track, ids), "no track")
+    _check_all("end_ns", slices.end_ns >= slices.start_ns, "before its start")
+    _check_all("depth", (slices.depth >= 0) & (slices.depth <= MOST_DEPTH), "depth")
     known = (slices.function >= 0) & (slices.function < len(slices.functions))
-    _check_all("function", known, sentences.NO_SUCH_FUNCTION)
+    _check_all("function", known, "no function")
     same_track = slices.track[1:] == slices.track[:-1]
     sorted_rows = ~same_track | (slices.start_ns[1:] >= slices.start_ns[:-1])
-    _check_all("start_ns", np.append(True, sorted_rows), sentences.NOT_SORTED)
+    _check_all("start_ns", np.append(True, sorted_rows), "not sorted")
 
 
-def _check_all(column: str, right: np.ndarray[tuple[int], np.dtype[np.bool_]], words: str) -> None:
+def _check_all(column: str, right: np.ndarray[tuple[int], np.dtype[np.bool_]], kind: Kind) -> None:
     if not right.all():
-        fail(f"slices.{column}[{int(np.argmin(right))}]", words)
+        fail(f"slices.{column}[{int(np.argmin(right))}]", kind)

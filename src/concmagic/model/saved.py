@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from itertools import count
 from math import isnan
 from typing import Any
 
 import numpy as np
 
-from concmagic import sentences
-from concmagic.errors import LoadError
 from concmagic.model.fields import (
     COUNT,
     MOST_NS,
     TEXT,
     TIME,
     Rule,
-    fail,
     list_at,
     object_at,
     one_of,
@@ -50,6 +47,7 @@ from concmagic.model.trace import (
     Track,
 )
 from concmagic.model.unknown import without_unknown
+from concmagic.model.unreadable import fail
 from concmagic.model.version_1 import from_version_1
 
 FORMAT = 2
@@ -109,15 +107,15 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     return plain
 
 
-def from_plain(plain: Any) -> Trace:
-    """The trace that `to_plain` wrote.
+def from_plain(plain: Any) -> tuple[Trace, tuple[str, ...]]:
+    """The trace that `to_plain` wrote, and the kinds in it that only a later version knows.
 
-    Raises LoadError, with the place in the file, for a later format and for what is no saved trace.
+    Raises UnreadableError, with the place in the file, for a later format and for what is no saved trace.
     """
     whole = object_at(plain, "")
     number = read(COUNT, whole.get("format"), "format")
     if number > FORMAT:
-        raise LoadError(sentences.newer_format(number))
+        fail("", "later format", number)
     if number < FORMAT:
         whole = from_version_1(whole)
     whole, unknown = without_unknown(whole)
@@ -131,12 +129,9 @@ def from_plain(plain: Any) -> Trace:
     values["flights"] = _flights_from_plain(whole.get("flights", {name: [] for name in _FLIGHTS}))
     values |= {name: rows_of(kind, whole[name], name) for name, kind in _ROWS.items() if name in whole}
     values |= {name: kind(**values_of(kind, whole.get(name), name)) for name, kind in _SINGLE.items()}
-    if unknown:
-        problems = (*values["cost"].problems, *map(sentences.unknown_kind, unknown))
-        values["cost"] = replace(values["cost"], problems=tuple(dict.fromkeys(problems)))
     trace = Trace(**values)
     check(trace)
-    return trace
+    return trace, unknown
 
 
 def _number_to_plain(number: float) -> float | None:
@@ -179,17 +174,17 @@ def _states_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> tuple[
     last = -MOST_NS
     for number, row in enumerate(list_at(plain, place)):
         if type(row) is not list or len(row) != len(_STATE_RULES):
-            fail(f"{place}[{number}]", sentences.A_STATE_ROW)
+            fail(f"{place}[{number}]", "state row")
         for rule, value in zip(_STATE_RULES, row, strict=True):
             if not rule.fits(value):
-                fail(f"{place}[{number}]", f"{sentences.A_STATE_ROW}; {rule.words}")
+                fail(f"{place}[{number}]", "state value", rule.wrong)
         start, end, state, reason, about, file, line = row
         if about >= len(facts):
-            fail(f"{place}[{number}]", sentences.NO_SUCH_FACTS)
+            fail(f"{place}[{number}]", "no facts")
         if start < last:
-            fail(f"{place}[{number}]", sentences.BEFORE_THE_ONE_BEFORE)
+            fail(f"{place}[{number}]", "before the last end")
         if end < start:
-            fail(f"{place}[{number}]", sentences.BEFORE_ITS_START)
+            fail(f"{place}[{number}]", "before its start")
         last = end
         found.append(StateInterval(start, end, State(state), reason, facts[about], file, line))
     return tuple(found)
@@ -218,7 +213,7 @@ def _slices_from_plain(plain: Any) -> Slices:
     length = len(columns["start_ns"])
     for name, column in columns.items():
         if len(column) != length:
-            fail(f"slices.{name}", sentences.as_many_as(length))
+            fail(f"slices.{name}", "column", length)
     functions = list_at(values.get("functions"), "slices.functions")
     places = (f"slices.functions[{number}]" for number in count())
     return Slices(**columns, functions=tuple(map(_function, functions, places)))
@@ -228,7 +223,7 @@ def _flights_from_plain(plain: Any) -> Flights:
     values = object_at(plain, "flights")
     start_ns, end_ns = (_column(values.get(name), np.int64, f"flights.{name}") for name in _FLIGHTS)
     if len(start_ns) != len(end_ns):
-        fail("flights.end_ns", sentences.as_many_as(len(start_ns)))
+        fail("flights.end_ns", "column", len(start_ns))
     return Flights(start_ns, end_ns)
 
 
@@ -238,13 +233,13 @@ def _column(plain: Any, kind: type[Any], place: str) -> Any:
     limits = np.iinfo(kind)
     most = min(int(limits.max), MOST_NS)
     if not all(type(value) is int and -most <= value <= most for value in values):
-        fail(place, sentences.WHOLE_NUMBERS)
+        fail(place, "whole numbers")
     return np.array(values, kind)
 
 
 def _function(row: Any, place: str) -> Function:
     if type(row) is not list or len(row) != 3 or not all(map(_fits, _FUNCTION_RULES, row)):
-        fail(place, sentences.A_FUNCTION_ROW)
+        fail(place, "function row")
     return Function(*row)
 
 

@@ -1,35 +1,16 @@
-"""A Trace as pandas tables; pandas is imported only here, only when asked."""
+"""A Trace as tables: the columns of each, by name; times in nanoseconds from the cell's start."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from concmagic import sentences
-from concmagic.errors import ConcMagicError
 from concmagic.model.trace import Flow, StateInterval, Trace, Track
-
-if TYPE_CHECKING:
-    import pandas
 
 _TRACK_COLUMNS = [field.name for field in fields(Track) if field.name not in ("states", "counters")]
 _STATE_COLUMNS = [field.name for field in fields(StateInterval)]
 _FLOW_COLUMNS = [field.name for field in fields(Flow)]
-
-
-def to_pandas(trace: Trace, table: str) -> pandas.DataFrame:
-    """One table of the trace; times in nanoseconds from the cell's start.
-
-    Raises ConcMagicError if pandas is missing or the table is not one of states, slices, tracks, flows.
-    """
-    if table not in _TABLES:
-        raise ConcMagicError(sentences.no_such_table(table, sorted(_TABLES)))
-    try:
-        import pandas
-    except ImportError as error:
-        raise ConcMagicError(sentences.PANDAS_IS_MISSING) from error
-    return pandas.DataFrame(_TABLES[table](trace))
 
 
 def _tracks(trace: Trace) -> dict[str, list[Any]]:
@@ -67,7 +48,7 @@ def _flows(trace: Trace) -> dict[str, list[Any]]:
     return {name: [getattr(flow, name) for flow in trace.flows] for name in _FLOW_COLUMNS}
 
 
-_TABLES: dict[str, Callable[[Trace], dict[str, Any]]] = {
+TABLES: dict[str, Callable[[Trace], dict[str, Any]]] = {
     "states": _states,
     "slices": _slices,
     "tracks": _tracks,
