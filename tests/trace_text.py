@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from concmagic.model.findings import Named
-from concmagic.model.trace import NO_FACTS, Build, State, StateInterval, Trace, Track, TrackKind
+from concmagic.model.trace import NO_FACTS, Build, Flow, State, StateInterval, Trace, Track, TrackKind
 from concmagic.sentences import StateWords
 
 STATES = {
@@ -22,6 +22,11 @@ MS = 1_000_000
 def said(trace: Trace, one: StateInterval) -> str:
     """What a state says beside its reason, in words."""
     return StateWords(Named.of(trace)).detail(one)
+
+
+def carried(trace: Trace, flow: Flow) -> str:
+    """What an arrow carries, in words."""
+    return StateWords(Named.of(trace)).of_flow(flow)
 
 
 def trace_from_text(

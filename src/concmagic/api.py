@@ -55,9 +55,9 @@ class Trace(model.Trace):
     def _words(self) -> sentences.StateWords:
         return sentences.StateWords(Named.of(self))
 
-    def detail_of(self, state: model.StateInterval) -> str:
-        """What one of its states says beside its reason, in words: "0.5 s", "cache, held by worker-1"."""
-        return self._words.detail(state)
+    def detail_of(self, one: model.StateInterval | model.Flow) -> str:
+        """What a state says beside its reason, or an arrow carries: "cache, held by worker-1", "84 B"."""
+        return self._words.of_flow(one) if isinstance(one, model.Flow) else self._words.detail(one)
 
     def report(self, question: str = "", note: str = "", first: str = "") -> Report:
         """All that the renderers draw."""

@@ -38,7 +38,7 @@ def waits(trace, *reasons):
 def flows(trace):
     names = {track.id: track.name for track in trace.tracks}
     kept = [one for one in trace.flows if one.kind == "release"]
-    return [(names[one.source], names[one.target], one.detail) for one in kept]
+    return [(names[one.source], names[one.target], trace.detail_of(one)) for one in kept]
 
 def run(*functions):
     made = [threading.Thread(target=one, name=one.__name__, daemon=True) for one in functions]

@@ -41,10 +41,8 @@ def in_order(trace):
 def arrows(trace, kind):
     # From whom to whom, by process: "kernel" or "child".
     whose = {t.id: "kernel" if t.pid == os.getpid() else "child" for t in trace.tracks}
-    return sorted((whose[f.source], whose[f.target]) for f in trace.flows if f.kind == kind and is_sized(f))
-
-def is_sized(flow):
-    return re.search(r"(^|, )[0-9.]+ [kMG]?B\b", flow.detail) is not None
+    sized = [f for f in trace.flows if f.kind == kind and f.size is not None]
+    return sorted((whose[f.source], whose[f.target]) for f in sized)
 
 def in_children_on_the_path(trace):
     # From the first job's start to the last one's end: the share of the path that lies in children.
@@ -132,7 +130,7 @@ answers = await asyncio.gather(*(loop.run_in_executor(pool, fib, n) for n in (20
 await loop.run_in_executor(None, pool.shutdown)
 """)
     assert kernel.value("jobs(trace)[-3:]") == [(f"fib({n})", "returned") for n in (20, 21, 22)]
-    sources = "{f.source for f in trace.flows if f.kind == 'submit' and is_sized(f)}"
+    sources = "{f.source for f in trace.flows if f.kind == 'submit' and f.size is not None}"
     assert kernel.value(f"{{t.kind for t in trace.tracks if t.id in {sources}}}") == {"task"}
 
 
@@ -143,7 +141,7 @@ with ProcessPoolExecutor(1) as pool:
     answer = pool.submit(echo, [float(n) for n in range(1_000_000)]).result()
 """)
     details = kernel.value(
-        "[f.detail for f in trace.flows if f.kind in ('submit', 'result') and is_sized(f)]"
+        "[trace.detail_of(f) for f in trace.flows if f.kind in ('submit', 'result') and f.size is not None]"
     )
     # Lists are written in batches, whose marks from 3.14 on make it 9.01.
     assert len(details) == 2

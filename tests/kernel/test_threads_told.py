@@ -19,7 +19,7 @@ def told(trace):
 def flows(trace, kind):
     names = {track.id: track.name for track in trace.tracks}
     kept = [flow for flow in trace.flows if flow.kind == kind]
-    return [(names[flow.source], names[flow.target], flow.detail) for flow in kept]
+    return [(names[flow.source], names[flow.target], trace.detail_of(flow)) for flow in kept]
 
 def of(trace, name):
     track = next(one for one in trace.tracks if one.name == name)

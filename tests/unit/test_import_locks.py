@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.trace_text import said
+from tests.trace_text import carried, said
 from tests.unit.recordings import CELL, MAIN, MS, at, calls, kernel, recording, thread
 
 from concmagic.importing.importer import import_recording
@@ -99,9 +99,17 @@ def test_a_thread_that_has_it_waits_for_itself() -> None:
 def test_inside_an_event_nobody_holds_it_back_but_who_has_not_set_it() -> None:
     trace = of(exact(wait(A, 10, 30, holders=(A,), chain=1, releaser=B), name="ready", kind="Event"))
     assert lock_states(trace, "a") == [(10, 30, "Event", "ready", 7)]
-    assert [(flow.kind, flow.detail) for flow in trace.flows if flow.kind == "release"] == [
+    assert [(flow.kind, carried(trace, flow)) for flow in trace.flows if flow.kind == "release"] == [
         ("release", "ready")
     ]
+
+
+def test_a_lock_without_a_name_is_told_by_where_it_was_made() -> None:
+    made = LockObject("Lock", "", 5, 1, 7 * MS, CallSite("", CELL, 3), 2)
+    trace = of(exact(wait(A, 10, 30, holders=(B,), releaser=B), objects=(made,)))
+    (flow,) = [one for one in trace.flows if one.kind == "release"]
+    assert (flow.detail, carried(trace, flow)) == ("", "made at line 3 (2)")
+    assert [(one.name, one.resource) for one in trace.locks] == [("", flow.resource)]
 
 
 def test_waiting_to_enter_a_condition_is_waiting_for_its_lock() -> None:
@@ -128,7 +136,7 @@ def test_totals_of_a_lock_stand_in_the_trace_and_in_its_file() -> None:
     from concmagic.model.saved import from_plain, to_plain
 
     trace = of(exact(wait(A, 10, 30, holders=(B,))))
-    assert trace.locks == (Lock("cache", "Lock", 5, 1, 7 * MS),)
+    assert trace.locks == (Lock("cache", "Lock", 5, 1, 7 * MS, 0),)
     assert from_plain(to_plain(trace))[0].locks == trace.locks
 
 

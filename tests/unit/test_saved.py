@@ -114,6 +114,7 @@ WRONG = {
     "tracks/0/states/1/0": (-1, "tracks[0].states[1]: expected a start that is not before the end"),
     "tracks/0/states/0/2": ("Asleep", "tracks[0].states[0]: expected start, end, state"),
     "flows/rows/0/1": (9, "flows.rows[0].source: expected the id of a track in this file"),
+    "flows/rows/0/8": (9, "flows.rows[0].resource: expected the place of a resource"),
     "marks/rows/1/2": (1, "marks.rows[1].end_ns: expected a time that is not before the start"),
     "jobs/rows/0": ([1], "jobs.rows[0]: expected a list of "),
     "jobs/fields": (["index", "index"], "jobs.fields: expected a list of different names"),

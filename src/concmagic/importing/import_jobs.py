@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
+from concmagic.model.outcomes import is_raised
 from concmagic.model.trace import Flow, Job, Mark
 from concmagic.records.recording import JobRecord, Recording
 
@@ -47,7 +48,7 @@ def import_jobs(jobs: Sequence[JobRecord], clock: CellClock, ids: TrackIds) -> t
             count=job.count,
             running_ns=job.running_ns,
             queued_ns=job.queued_ns,
-            failed=sum(many for outcome, many in job.outcomes if outcome.startswith("raised ")),
+            failed=sum(many for outcome, many in job.outcomes if is_raised(outcome)),
         )
         for job in jobs
     )

@@ -81,6 +81,7 @@ OF_LOCKS = frozenset(row.name for row in ROWS if row.of_lock)
 OUTSIDE = frozenset(row.name for row in ROWS if row.family == "outside")
 IDLE = frozenset(("for work",))  # of a worker; the tasks of a loop without events have reasons of their own
 MERGED = "merged"  # no wait: the reason of states that stand for many and show shares
+FREE = "free"  # of a GIL: nobody has it
 OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
 
 

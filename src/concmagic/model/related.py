@@ -21,6 +21,9 @@ def check(trace: Trace) -> None:
     for place, flow in enumerate(trace.flows):
         _check_track(f"flows.rows[{place}].source", flow.source, by_id)
         _check_track(f"flows.rows[{place}].target", flow.target, by_id)
+        _check_resource(f"flows.rows[{place}].resource", flow.resource, trace)
+    for place, lock in enumerate(trace.locks):
+        _check_resource(f"locks.rows[{place}].resource", lock.resource, trace)
     for place, mark in enumerate(trace.marks):
         _check_track(f"marks.rows[{place}].track", mark.track, by_id)
         _check_order(f"marks.rows[{place}]", mark.start_ns, mark.end_ns)
@@ -68,6 +71,11 @@ def _check_track(place: str, track: int | None, by_id: Mapping[int, Track]) -> N
         fail(place, "no track")
 
 
+def _check_resource(place: str, resource: int | None, trace: Trace) -> None:
+    if resource is not None and resource >= len(trace.resources):
+        fail(place, "no resource")
+
+
 def _check_resources(trace: Trace, by_id: Mapping[int, Track]) -> None:
     for place, resource in enumerate(trace.resources):
         for number, (start_ns, end_ns, who) in enumerate(resource.held):
@@ -89,8 +97,7 @@ def _check_facts(trace: Trace, by_id: Mapping[int, Track]) -> None:
             for who in (*one.holders, *one.waits_for):
                 if who not in by_id and not -len(trace.others) <= who < 0:
                     fail(at, "no track")
-            if one.resource is not None and one.resource >= len(trace.resources):
-                fail(at, "no resource")
+            _check_resource(at, one.resource, trace)
 
 
 def _check_order(place: str, start_ns: int | None, end_ns: int | None) -> None:

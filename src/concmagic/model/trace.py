@@ -6,6 +6,7 @@ Recorded facts only: what can be computed from them is computed in `concmagic.an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
 from typing import Literal
@@ -26,6 +27,8 @@ TrackKind = Literal[
 Role = Literal["work", "machinery"]
 FlowKind = Literal["spawn", "wake", "submit", "result", "send", "release", "join"]
 Model = Literal["asyncio", "threads", "procs", "timeline"]
+
+NAMES: Mapping[TrackKind, str] = {"loop": "event loop", "gil": "GIL"}  # of tracks that nobody has named
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -79,7 +82,10 @@ class Flow:
     source_ns: int
     target: int
     target_ns: int
-    detail: str = ""
+    detail: str = ""  # the name of what did it, or of the job that was handed over
+    size: int | None = None  # of a message between processes, in bytes
+    pickled_ns: int = 0  # how long pickling it took
+    resource: int | None = None  # the lock that was let go: an index into the trace's `resources`
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +134,12 @@ class Job:
 class Lock:
     """A lock, or what is made of locks, that threads waited for or took; the totals are exact."""
 
-    name: str  # "" where none is known
+    name: str  # "" where it has none
     kind: str  # "Lock", "RLock", "Condition", "Event", "Semaphore", "Barrier", "Queue", "SimpleQueue"
     taken: int = 0  # how often; of locks only
     waits: int = 0  # that were noticed: too short ones are not
     wait_ns: int = 0
+    resource: int | None = None  # where it was made tells this one of the trace's `resources`
 
 
 @dataclass(frozen=True, slots=True)

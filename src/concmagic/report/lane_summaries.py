@@ -8,13 +8,21 @@ from collections.abc import Sequence
 from concmagic import sentences
 from concmagic.analysis.cores_and_gil import is_gil_wait
 from concmagic.analysis.intervals import total, union
+from concmagic.model import outcomes
 from concmagic.model.trace import Job, State, Trace, Track
 from concmagic.report import LaneSummary
 
 _WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said
 _MAIN_REASON = 0.8  # of all waits: then it alone is said
-_GOOD = ("returned",)
-_NEITHER = ("cancelled", "left running", "interrupted", "timed out", "destroyed", "")
+_GOOD = (outcomes.RETURNED,)
+_NEITHER = (
+    outcomes.CANCELLED,
+    outcomes.LEFT_RUNNING,
+    outcomes.INTERRUPTED,
+    outcomes.TIMED_OUT,
+    outcomes.DESTROYED,
+    "",
+)
 
 
 def lane_summaries(trace: Trace) -> tuple[LaneSummary, ...]:
@@ -30,12 +38,12 @@ def _summary(trace: Trace, track: Track, jobs: Sequence[Job]) -> LaneSummary:
     ok = _ok(track)
     if track.outcome not in (*_GOOD, ""):
         return LaneSummary(track.id, track.outcome, ok)
-    failed = [job for job in jobs if job.outcome.startswith("raised ")]
+    failed = [job for job in jobs if outcomes.is_raised(job.outcome)]
     if failed and track.kind != "task":  # a worker goes on, whatever its jobs raise
-        outcomes: Counter[str] = Counter()
+        ends: Counter[str] = Counter()
         for job in failed:
-            outcomes[job.outcome] += max(job.failed, 1)
-        words = sentences.jobs_raised(outcomes, failed[0].label, sum(job.count for job in jobs))
+            ends[job.outcome] += max(job.failed, 1)
+        words = sentences.jobs_raised(ends, failed[0].label, sum(job.count for job in jobs))
         return LaneSummary(track.id, words, False)
     return LaneSummary(track.id, _what(trace, track), ok)
 
@@ -47,8 +55,8 @@ def _ok(track: Track) -> bool | None:
         return True
     if (
         track.outcome in _NEITHER
-        or track.outcome.startswith("ended by ")
-        or (track.group and track.outcome == "killed by SIGTERM")
+        or outcomes.is_ended_for_it(track.outcome)
+        or (track.group and track.outcome == outcomes.killed_by("SIGTERM"))
     ):
         return None
     return False

@@ -24,9 +24,6 @@ def argument_cannot_be_sent(place: str, kind: str, variable: str) -> str:
     return f"{which} cannot be sent to a child process: a {kind} cannot be pickled."
 
 
-JOB = "job"
-
-
 def messages_left_out(kept: int, lost: int) -> str:
     """More messages than are kept."""
     return (

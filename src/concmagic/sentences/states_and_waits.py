@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from concmagic.sentences.numbers import count, duration
 from concmagic.sentences.picture import place
+from concmagic.sentences.tracks import message
 
 if TYPE_CHECKING:
     from concmagic.model.findings import Named
-    from concmagic.model.trace import Facts, Resource, StateInterval
+    from concmagic.model.trace import Facts, Flow, Resource, StateInterval
 
 STATE_LABELS = {
     "running": "running",
@@ -91,7 +92,7 @@ def resource_words(resource: Resource) -> str:
 
 
 class StateWords:
-    """The words for states, with the names of one trace."""
+    """The words for states and arrows, with the names of one trace."""
 
     def __init__(self, named: Named) -> None:
         self._resources = named.resources
@@ -110,6 +111,12 @@ class StateWords:
         if told is None:  # the facts are kept, so that their identity stays theirs
             told = self._told[key] = one.facts, _MAKERS[one.state.value](self, one.reason, one.facts)
         return told[1]
+
+    def of_flow(self, flow: Flow) -> str:
+        """What an arrow carries: "fib(24), 3.2 MB, pickled in 12 ms"; or the lock that was let go."""
+        lock = "" if flow.resource is None else resource_words(self._resources[flow.resource])
+        sent = "" if flow.size is None else message(flow.size, flow.pickled_ns)
+        return ", ".join(word for word in (flow.detail, lock, sent) if word)
 
     def _of_step(self, _reason: str, facts: Facts) -> str:
         if facts.phase:

@@ -11,10 +11,6 @@ from concmagic.sentences.picture import place
 if TYPE_CHECKING:
     from concmagic.model.trace import Function
 
-EVENT_LOOP = "event loop"
-JOB_LOST = "lost: its process ended first"
-ENDED_BY = {"pool": "ended by its pool", "cell": "ended by the cell", "interrupt": "ended by the interrupt"}
-
 
 def longest_step(length_ns: int, who: str) -> str:
     """The longest step or callback of a loop."""
@@ -50,15 +46,10 @@ def so_many(how_many: int, outcome: str) -> str:
     return f"{how_many:,} {outcome}"
 
 
-def message(size: int, pickled_ns: int, job: str = "") -> str:
-    """What an arrow carries: "fib(24), 3.2 MB, pickled in 12 ms"."""
-    pickled = f"pickled in {duration(pickled_ns)}" if pickled_ns >= 100_000 else ""
-    return ", ".join(part for part in (job, byte_count(size), pickled) if part)
-
-
-def started_with(size: int, pickled_ns: int) -> str:
-    """What was sent to a child to start it."""
-    return message(size, pickled_ns) if size else ""
+def message(size: int, pickled_ns: int) -> str:
+    """What was sent: "3.2 MB, pickled in 12 ms"."""
+    pickled = f", pickled in {duration(pickled_ns)}" if pickled_ns >= 100_000 else ""
+    return f"{byte_count(size)}{pickled}"
 
 
 def evidence_unreadable(what: str, error: BaseException) -> str:
@@ -66,9 +57,6 @@ def evidence_unreadable(what: str, error: BaseException) -> str:
     return f"The recorded {what} could not be read ({type(error).__name__}: {error})."
 
 
-GIL = "GIL"
-GIL_FREE = "free"
-OURS = "concmagic"  # a thread of the recording itself
 NO_GIL = "This Python has no GIL: its threads can compute side by side."
 
 

@@ -26,7 +26,7 @@ class ImportedLocks:
 
     waits: tuple[FoundWait, ...] = ()
     locks: tuple[Lock, ...] = ()
-    names: tuple[str, ...] = ()  # of the objects that waits are numbered by
+    resources: tuple[int, ...] = ()  # of the objects that waits are numbered by
     nameless: frozenset[int] = frozenset()  # resources of which it is not known what they are called
 
     def flows(self, pid: int, ids: TrackIds) -> list[Flow]:
@@ -36,11 +36,12 @@ class ImportedLocks:
             source, target = ids.known("thread", pid, one.releaser), ids.known("thread", pid, one.native_id)
             if source is None or target is None or one.reason not in reasons.OF_LOCKS or one.object < 0:
                 continue
-            name = self.names[one.object]
-            if not one.exact and not name:
+            resource = self.resources[one.object]
+            if not one.exact and resource in self.nameless:
                 continue  # a lock that only samples saw, and nobody knows: a library's, as in `join`
             if source != target:
-                found.append(Flow("release", source, one.released_ns, target, one.end_ns, name))
+                flow = Flow("release", source, one.released_ns, target, one.end_ns, resource=resource)
+                found.append(flow)
         return found
 
 
@@ -63,7 +64,7 @@ def import_locks(
         threads = {record.native_id: record.ended_ns for record in process.threads}
         waits += SampledWaits(reader, clock, threads, calls.releases, period_ns).find(samples)
     waits += stopped_waits(reader, clock, waits)
-    return ImportedLocks(tuple(waits), tuple(reader.locks()), reader.names, reader.nameless)
+    return ImportedLocks(tuple(waits), tuple(reader.locks()), tuple(reader.resources), reader.nameless)
 
 
 def with_locks(calls: ImportedCalls, locks: ImportedLocks, samples: Samples) -> ImportedCalls:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
@@ -46,12 +45,11 @@ class LockReader:
         self._clock = clock
         self._places = places
         self._names = {record.native_id: record.name for record in process.threads}
-        self.names = tuple(_name_of(one, places) for one in log.objects)
         self._told: dict[int, tuple[str, str, int]] = {}
-        self._resources = self._numbers()
+        self.resources = self._numbers()  # of the objects, by their number in the log
         self._facts: dict[tuple[object, ...], Facts] = {}
-        pairs = zip(self._resources, self.names, strict=True)
-        self.nameless = frozenset(number for number, name in pairs if not name)
+        pairs = zip(self.resources, log.objects, strict=True)
+        self.nameless = frozenset(number for number, one in pairs if not one.name and one.made is None)
 
     def waits(self) -> list[FoundWait]:
         """Every wait that was recorded by itself."""
@@ -62,7 +60,7 @@ class LockReader:
         told = ((one.object, self.told(one.chain, one.object)) for one in self.log.waits)
         shown = {number for number, (reason, _, line) in told if line and reason in reasons.OF_LOCKS}
         return [
-            Lock(self.names[number], one.kind, one.taken, one.waits, one.wait_ns)
+            Lock(one.name, one.kind, one.taken, one.waits, one.wait_ns, self.resources[number])
             for number, one in enumerate(self.log.objects)
             if number in shown or (one.taken and one.name and not one.waits)
         ]
@@ -97,7 +95,7 @@ class LockReader:
                 needs = (self.actor(waiter),)
             elif reason == "Semaphore" and (more or len(others) > 1):
                 needs = ()  # of several that each have a permit any may give it back
-            found = self._facts[key] = Facts(self._resources[number], others, needs, more)
+            found = self._facts[key] = Facts(self.resources[number], others, needs, more)
         return found
 
     def _numbers(self) -> list[int]:
@@ -149,14 +147,6 @@ class LockReader:
         )
         reason = next((one for one in known if one), "")
         return reason, self._places.short(own.file) if own else "", own.line if own else 0
-
-
-def _name_of(one: LockObject, places: Places) -> str:
-    """An object's name; of one without a name the line that made it, and which of several."""
-    if one.name or one.made is None:
-        return one.name
-    made = sentences.lock_made_at(places.short(one.made.file), one.made.line)
-    return made if one.made_number == 1 else f"{made} ({one.made_number})"
 
 
 def _resource(one: LockObject, places: Places) -> Resource:

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from concmagic import sentences
+from concmagic.model.outcomes import JOB_LOST, LEFT_RUNNING
 from concmagic.records.job_stretches import Worker, outcomes_of, records
 from concmagic.records.messages import MessageRecord, SentJob
 from concmagic.records.recording import JobRecord, ProcessRecord
+
+_A_JOB = "job"  # the label of one of which the call is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def _outcome(end: MessageRecord | None, given: SentJob, worker: ProcessRecord) -
     """The worker's own word; else what the future says of a job whose worker died."""
     if end is not None:
         return end.outcome
-    return given.outcome or ("left running" if worker.ended_ns is None else sentences.JOB_LOST)
+    return given.outcome or (LEFT_RUNNING if worker.ended_ns is None else JOB_LOST)
 
 
 Place = tuple[int, int]  # pid and native id
@@ -169,6 +172,6 @@ def _given_by_nobody(by_thread: ByThread, known: set[int]) -> list[JobRecord]:
         for one in messages:
             end = ends.get(id(one))
             if end is not None and id(one) not in known:
-                worker.add(one.end_ns, one.end_ns, end.begin_ns, end.outcome, lambda: sentences.JOB)
+                worker.add(one.end_ns, one.end_ns, end.begin_ns, end.outcome, lambda: _A_JOB)
         found += records([worker], 0, pid)
     return found

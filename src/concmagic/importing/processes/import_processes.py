@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 from operator import itemgetter
 
-from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
+from concmagic.model import outcomes
 from concmagic.model.cover import cover, join_equal, within
 from concmagic.model.trace import NO_FACTS, Facts, Flow, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord
@@ -62,20 +62,20 @@ def process_track(
 
 
 def outcome_of(record: ProcessRecord) -> str:
-    """How a process ended, in words."""
+    """How a process ended."""
     if record.ended_ns is None:
-        return "left running"
+        return outcomes.LEFT_RUNNING
     code = record.exit_code
     if code is None:
         return ""
     if code and record.ended_by:
-        return sentences.ENDED_BY[record.ended_by]
+        return outcomes.ENDED_BY[record.ended_by]
     if code < 0:
         name = f"signal {-code}"
         with suppress(ValueError):  # a real-time signal has no name
             name = signal.Signals(-code).name
-        return f"killed by {name}"
-    return "returned" if code == 0 else f"exit code {code}"
+        return outcomes.killed_by(name)
+    return outcomes.exited(code)
 
 
 def process_spawn(record: ProcessRecord, clock: CellClock, ids: TrackIds) -> Flow | None:
@@ -89,8 +89,8 @@ def process_spawn(record: ProcessRecord, clock: CellClock, ids: TrackIds) -> Flo
         return None
     begun = record.started_ns if record.begun_ns is None else record.begun_ns
     target = ids.get("process", record.pid, 0)
-    detail = sentences.started_with(record.sent_bytes, record.sent_ns)
-    return Flow("spawn", source, clock.at(record.started_ns), target, clock.at(begun), detail)
+    flow = Flow("spawn", source, clock.at(record.started_ns), target, clock.at(begun))
+    return replace(flow, size=record.sent_bytes, pickled_ns=record.sent_ns) if record.sent_bytes else flow
 
 
 def _to_its_edges(

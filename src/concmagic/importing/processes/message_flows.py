@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.processes.import_messages import Messages, Passage, Place, ProcessJob
 from concmagic.importing.tasks.task_flows import Step, task_at
 from concmagic.model.trace import Flow, State, Track
+from concmagic.records.messages import MessageRecord
 
 _NOTICED_NS = 2_000_000  # from the end of a wait to reading what ended it
 _POLLED_NS = 50_000_000  # joblib looks for results every 10 ms, or a little later on a busy machine
@@ -83,8 +83,7 @@ def _of_passage(passage: Passage, threads: _Threads, clock: CellClock, is_job: b
         return []  # no helper between: the job's own arrow says it all
     written, arrived = clock.at(passage.sent.end_ns), clock.at(passage.received.moved_ns)
     noticed = max(threads.end_of_wait(passage.receiver, arrived), clock.at(passage.sent.moved_ns))
-    detail = sentences.message(passage.sent.size, passage.sent.moved_ns - passage.sent.begin_ns)
-    return [Flow("send", source.id, min(written, noticed), target.id, noticed, detail)]
+    return [_with(passage.sent, Flow("send", source.id, min(written, noticed), target.id, noticed))]
 
 
 def _of_job(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
@@ -93,16 +92,20 @@ def _of_job(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:
         return []
     target = threads.tracks[runner].id
     sent, at = job.there.sent, clock.at
-    detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
-    flows = [
-        Flow("submit", source, at(job.record.submitted_ns), target, at(job.record.started_ns or 0), detail)
-    ]
+    record, label = job.record, job.record.label
+    submit = Flow("submit", source, at(record.submitted_ns), target, at(record.started_ns or 0), label)
+    flows = [_with(sent, submit)]
     if job.back is None:
         return flows
     sent, read_ns = job.back.sent, at(job.back.received.end_ns)
-    detail = sentences.message(sent.size, sent.moved_ns - sent.begin_ns, job.record.label)
     noticed = threads.noticed((job.giver, job.given.submitter), read_ns)
-    return [*flows, Flow("result", target, min(at(sent.begin_ns), read_ns), source, noticed, detail)]
+    result = Flow("result", target, min(at(sent.begin_ns), read_ns), source, noticed, label)
+    return [*flows, _with(sent, result)]
+
+
+def _with(sent: MessageRecord, flow: Flow) -> Flow:
+    """An arrow with what the message says that it stands for."""
+    return replace(flow, size=sent.size, pickled_ns=max(sent.moved_ns - sent.begin_ns, 0))
 
 
 def _through_helpers(job: ProcessJob, threads: _Threads, clock: CellClock) -> list[Flow]:

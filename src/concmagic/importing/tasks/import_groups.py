@@ -9,11 +9,10 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
+from concmagic.model import outcomes
 from concmagic.model.reasons import IDLE, JOINING, MERGED, OUTSIDE
 from concmagic.model.trace import Facts, Flights, Group, Int64s, State, StateInterval
 from concmagic.records.recording import TaskGroup, TaskRecord
-
-_RAISED, _RETURNED = "raised ", "returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ class Groups:
         return Group(
             track=track,
             members=group.members,
-            ended=sum(many for word, many in group.outcomes if word != "left running"),
-            failed=sum(many for word, many in group.outcomes if word.startswith(_RAISED)),
+            ended=sum(many for word, many in group.outcomes if word != outcomes.LEFT_RUNNING),
+            failed=sum(many for word, many in group.outcomes if outcomes.is_raised(word)),
             steps=group.steps,
             starting_ns=group.starting_ns,
             running_ns=group.running_ns,
@@ -115,7 +114,7 @@ def all_flights(found: Sequence[Flights]) -> Flights:
 
 def _outcome(group: TaskGroup) -> str:
     """That of most, where none raised."""
-    raised = [(many, word) for word, many in group.outcomes if word.startswith(_RAISED)]
+    raised = [(many, word) for word, many in group.outcomes if outcomes.is_raised(word)]
     return max(raised or [(many, word) for word, many in group.outcomes])[1]
 
 

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from concmagic import sentences
 from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds, numbered, short_name
@@ -20,7 +19,8 @@ from concmagic.importing.tasks.task_flows import task_flows
 from concmagic.importing.tasks.task_waits import TaskWaits
 from concmagic.importing.tasks.task_words import cancelled_by, loop_words, outcome_of, raised_in
 from concmagic.model.cover import cover
-from concmagic.model.trace import Flights, Flow, Group, Role, State, StateInterval, Track
+from concmagic.model.outcomes import RETURNED
+from concmagic.model.trace import NAMES, Flights, Flow, Group, Role, State, StateInterval, Track
 from concmagic.records.recording import LoopRecord, TaskLog, TaskRecord, Wake
 
 LATE_NS = 1_000_000  # a timer that is later than this was kept waiting
@@ -175,13 +175,13 @@ class TaskImporter:
         return Track(
             id=self._ids.get("loop", self._pid, loop.number),
             kind="loop",
-            name=sentences.EVENT_LOOP,
+            name=NAMES["loop"],
             parent=self._ids.known("thread", self._pid, loop.native_id),
             role=self._loop_role(loop),
             start_ns=start,
             end_ns=None if loop.kernel else end,
             states=cover(start, end, states, merged_states(loop.merged, self._clock)),
-            outcome="" if loop.kernel else "returned",
+            outcome="" if loop.kernel else RETURNED,
             pid=self._pid,
             native_id=loop.native_id,
         )

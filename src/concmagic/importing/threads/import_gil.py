@@ -15,17 +15,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from concmagic import sentences
 from concmagic.importing.calls.import_calls import ThreadCalls
 from concmagic.importing.threads.import_samples import Holding
 from concmagic.importing.threads.import_threads import ThreadContext
 from concmagic.model.cover import join_equal
-from concmagic.model.trace import Facts, Int64s, State, StateInterval, Track
+from concmagic.model.reasons import FREE
+from concmagic.model.trace import NAMES, Facts, Int64s, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord, ThreadRecord
 
 SHOWN_SHARE = 0.05  # of the cell: under this the GIL kept nobody waiting who matters
 SHOWN_NS = 10_000_000  # two switch intervals: less than that is a hand-over or two
 MOST = 0.8  # of a wait: who held the GIL for this share of it is whom it waited for
+_OURS = "concmagic"  # what the threads of the recording itself are called
 _UNTOLD, _FREE = -1, -2
 _NONE = np.empty((2, 0), np.int64)
 
@@ -75,7 +76,7 @@ def import_gil(
     gil = Track(
         id=context.ids.get("gil", process.pid, 0),
         kind="gil",
-        name=sentences.GIL,
+        name=NAMES["gil"],
         parent=context.parent,
         role="work",
         start_ns=context.born_ns,
@@ -87,7 +88,7 @@ def import_gil(
 
 
 def _name(record: ThreadRecord) -> str:
-    return sentences.OURS if record.origin == "ours" else record.name
+    return _OURS if record.origin == "ours" else record.name
 
 
 def gil_track(
@@ -220,7 +221,7 @@ def _states(holding: _Holding, facts: Sequence[Facts], start: int, end: int) -> 
 
 def _state(begin: int, end: int, holder: int, facts: Sequence[Facts]) -> StateInterval:
     if holder == _FREE:
-        return StateInterval(begin, end, State.WAITING, sentences.GIL_FREE)
+        return StateInterval(begin, end, State.WAITING, FREE)
     if holder < 0:
         return StateInterval(begin, end, State.UNKNOWN)
     return StateInterval(begin, end, State.RUNNING, "", facts[holder])

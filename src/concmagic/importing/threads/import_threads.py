@@ -14,6 +14,7 @@ from concmagic.importing.threads.clock_fit import fit_to_clock
 from concmagic.importing.threads.import_samples import Holding
 from concmagic.importing.threads.process_joins import Join
 from concmagic.importing.threads.wait_ends import joined, to_their_ends, with_places, without_turns
+from concmagic.model import outcomes
 from concmagic.model.cover import Layer, cover, cut, join_equal, within
 from concmagic.model.trace import Flow, Function, Role, State, StateInterval, Track
 from concmagic.records.recording import ThreadRecord
@@ -223,12 +224,12 @@ def _outcome(record: ThreadRecord, context: ThreadContext, is_main: bool, is_ove
     if is_main and context.is_kernel:
         return context.main_outcome
     if record.exception:
-        return f"raised {record.exception.partition(':')[0]}"
+        return outcomes.raised(record.exception.partition(":")[0])
     if record.ended_ns is not None:
-        return "returned"
+        return outcomes.RETURNED
     if is_over:
         return ""  # its process's end was its own
-    return "left running" if record.origin == "user" and record.started_ns is not None else ""
+    return outcomes.LEFT_RUNNING if record.origin == "user" and record.started_ns is not None else ""
 
 
 def _spawns(records: Sequence[ThreadRecord], context: ThreadContext) -> list[Flow]:
