@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -133,13 +133,7 @@ def load(path: str | Path, limit_mb: float = LIMIT_MB) -> Trace:
 
     try:
         document = read_document(Path(path), limit_mb)
-        trace, unknown = from_plain(document.get("concmagic") if isinstance(document, dict) else None)
+        trace = from_plain(document.get("concmagic") if isinstance(document, dict) else None)
     except UnreadableError as error:
         raise LoadError(sentences.unreadable(path, error)) from error.__cause__
-    return Trace.of(_with_unknown(trace, unknown))
-
-
-def _with_unknown(trace: model.Trace, kinds: tuple[str, ...]) -> model.Trace:
-    """The trace, with a sentence for each kind that only a later version knows; each once."""
-    told = (*trace.cost.problems, *map(sentences.unknown_kind, kinds))
-    return replace(trace, cost=replace(trace.cost, problems=tuple(dict.fromkeys(told)))) if kinds else trace
+    return Trace.of(trace)

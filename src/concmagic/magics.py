@@ -121,7 +121,8 @@ class Magics:
         from concmagic import api, display, doctor
 
         last = api.latest()
-        display.show_checkup(self._shell, doctor.check(None if last is None else last.cost.problems))
+        told = None if last is None else [problem.message for problem in last.cost.problems]
+        display.show_checkup(self._shell, doctor.check(told))
 
     def _options(self, name: str, line: str) -> Options | None:
         """The line's options; None if it asked for help, which is then printed."""

@@ -249,7 +249,12 @@ def looked_at(shell: Any, model: str) -> dict[str, Any]:
         return {"problems": [], "missing": ["picture"]}
     space = {"trace": trace, "names": {track.name for track in trace.tracks}}
     missing = [part for part, fact in FACTS[model].items() if not eval(fact, space)]
-    return {"problems": list(trace.cost.problems), "missing": missing, "names": sorted(space["names"])}
+    problems = [problem.message for problem in trace.cost.problems]
+    return {
+        "problems": problems,
+        "missing": missing,
+        "names": sorted(space["names"]),
+    }
 
 
 def world(owner: str, name: str, way: str, order: str) -> dict[str, Any]:

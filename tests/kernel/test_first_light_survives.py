@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from concmagic import sentences
+from concmagic.problems import Problem
 from conftest import Kernel, Run
 
 BREAK = """
@@ -176,7 +177,7 @@ def test_a_call_that_cannot_be_noted_is_told_and_goes_on(kernel: Kernel) -> None
     )
     run = kernel.check("%%procs\nlen(connection.Pipe())")
     assert run.result_text == "3"
-    assert sentences.call_not_noted("Pipe", "AttributeError") in _pictures(run)
+    assert Problem.of("call_not_noted", "Pipe", "AttributeError").message in _pictures(run)
     run = kernel.check("%%procs\nconnection.Pipe = real")
     assert "could be noted" not in _pictures(run)
 

@@ -10,6 +10,7 @@ from tests.kernel.conftest import Kernel, running_kernel
 
 from concmagic import sentences
 from concmagic.interpreter import support
+from concmagic.problems import Problem
 
 # On other builds the kernel takes itself for such a one: what is decided from there is the same everywhere.
 AS_IF = "from concmagic.interpreter import support; support.FREE_THREADED = True\n"
@@ -25,7 +26,8 @@ def in_pool(method):
     with multiprocessing.get_context(method).Pool(1) as pool:
         return pool.map(tracers, range(2))
 """
-ASKED = "(trace.cost.events, len(trace.slices), trace.cost.problems, trace.report().footer)"
+TOLD = "[one.message for one in trace.cost.problems]"
+ASKED = f"(trace.cost.events, len(trace.slices), {TOLD}, trace.report().footer)"
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,10 @@ def test_by_default_the_footer_says_so_and_nothing_is_called_lost(kernel: Kernel
 def test_who_asks_for_calls_is_told_once(kernel: Kernel) -> None:
     run = kernel.check("%%threads --detail calls -o trace\nin_pool('fork') and 5")
     _, _, problems, footer = kernel.value(ASKED)
-    assert [one for one in problems if "recorded no calls" in one] == [sentences.CALLS_ASKED_FOR_IN_VAIN]
-    assert footer.count(sentences.CALLS_ASKED_FOR_IN_VAIN) == 1
+    assert [one for one in problems if "recorded no calls" in one] == [
+        Problem.of("calls_asked_for_in_vain").message
+    ]
+    assert footer.count(Problem.of("calls_asked_for_in_vain").message) == 1
     assert sentences.CALLS_NOT_RECORDED not in footer
     assert run.result_text == "5"
 
@@ -76,7 +80,9 @@ def test_who_asks_for_calls_is_told_once(kernel: Kernel) -> None:
 def test_with_states_only_there_is_nothing_to_say(kernel: Kernel) -> None:
     kernel.check("%%threads --detail states -o trace\n1")
     *_, footer = kernel.value(ASKED)
-    assert not {sentences.CALLS_NOT_RECORDED, sentences.CALLS_ASKED_FOR_IN_VAIN}.intersection(footer)
+    assert not {sentences.CALLS_NOT_RECORDED, Problem.of("calls_asked_for_in_vain").message}.intersection(
+        footer
+    )
 
 
 @pytest.mark.skipif(support.FREE_THREADED, reason="nothing is recorded there that could be ended")
@@ -105,7 +111,7 @@ def test_a_watch_that_fails_costs_calls_and_prints_nothing(tmp_path: Path) -> No
         run = other.check("%%threads -o trace\nimport time\ntime.sleep(0.05)\n6 * 7")
         assert run.result_text == "42"
         assert run.stderr == ""
-        problems = other.value("trace.cost.problems")
+        problems = other.value(TOLD)
         assert [one for one in problems if "nothing today" in one] == [
-            sentences.calls_no_longer_watched(RuntimeError("nothing today"))
+            Problem.of("calls_no_longer_watched", RuntimeError("nothing today")).message
         ]

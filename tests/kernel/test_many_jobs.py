@@ -16,7 +16,7 @@ def odd(n):
     return n % 2
 
 def told(trace):
-    return [problem for problem in trace.cost.problems if "jobs of pools" in problem]
+    return [problem.message for problem in trace.cost.problems if problem.kind == "jobs_merged"]
 
 def counted(trace):
     return sum(job.count for job in trace.jobs), sum(max(job.failed, job.outcome.startswith("raised ") and

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from concmagic import sentences
+from concmagic.problems import Problem
 from conftest import Kernel, Run
 
 MONITORING = sys.version_info >= (3, 12)
@@ -154,7 +154,7 @@ def test_cprofile(kernel: Kernel, cell: str) -> None:
     traced = compared(kernel, cell)
     assert "True" not in (traced.result_text or "")  # nothing of ours in it
     if not MONITORING:  # else calls were recorded meanwhile, too
-        assert sentences.tracer_evicted("cProfile") in picture(traced)
+        assert Problem.of("tracer_evicted", "cProfile", False).message in picture(traced)
         assert "Calls were recorded for the first" in picture(traced)
 
 
@@ -196,14 +196,14 @@ if MONITORING:
 
     def test_every_number_of_sys_monitoring_is_to_be_had(kernel: Kernel) -> None:
         traced = compared(kernel, BY_NUMBER)
-        assert sentences.calls_step_back("mine 5") in picture(traced)
+        assert Problem.of("calls_step_back", "mine 5").message in picture(traced)
 
     def test_calls_are_recorded_beside_a_profile(kernel: Kernel) -> None:
         kernel.check(SETUP)
         kernel.check("%%threads\n" + PROFILE.lstrip("\n"))
         kernel.check("import concmagic; trace = concmagic.last()")
         assert kernel.value("trace.cost.calls_until_ns") is None
-        assert kernel.value("not any('profiler' in problem for problem in trace.cost.problems)")
+        assert kernel.value("not any('profiler' in problem.message for problem in trace.cost.problems)")
 
 
 def test_a_profile_that_goes_on_into_the_next_cell(kernel: Kernel) -> None:

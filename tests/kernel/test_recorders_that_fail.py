@@ -59,7 +59,7 @@ def assert_as_plain(run: Run, printed: str, value: str) -> None:
 
 
 def problems(kernel: Kernel) -> list[str]:
-    found = kernel.value("list(t.cost.problems)")
+    found = kernel.value("[one.message for one in t.cost.problems]")
     assert isinstance(found, list)
     return found
 

@@ -41,7 +41,7 @@ def goes_on(times):
 
 
 def problems(kernel: Kernel) -> list[str]:
-    return list(kernel.value("list(concmagic.last().cost.problems)"))
+    return list(kernel.value("[one.message for one in concmagic.last().cost.problems]"))
 
 
 def test_an_interrupt_then_is_no_fault_of_the_recording_and_prints_nothing(kernel: Kernel) -> None:

@@ -11,7 +11,7 @@ from multiprocessing import Pipe, connection
 
 import pytest
 
-from concmagic import sentences
+from concmagic.problems import Problem
 from concmagic.recording.children import message_arrivals, messages
 from concmagic.recording.children.messages import MessageRecorder
 
@@ -104,6 +104,6 @@ def test_messages_that_are_too_many_are_counted_and_that_is_said(monkeypatch: py
             here.send(number)
             assert there.recv() == number
         assert len(recorder.stop().messages) == 6
-    assert recorder.problems == [sentences.messages_left_out(3, 4)]
+    assert recorder.problems == [Problem.of("messages_left_out", 3, 4)]
     here.close()
     there.close()

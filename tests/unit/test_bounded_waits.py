@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import concmagic
-from concmagic import sentences
 from concmagic.bounded import gone_within, held, until
+from concmagic.problems import Problem
 from concmagic.recording import transparent_wrappers
 from concmagic.recording.own_threads import OwnThread, contains
 
@@ -221,5 +221,5 @@ def test_a_thread_of_ours_that_fails_prints_nothing_and_is_told(capfd: pytest.Ca
     thread = OwnThread(fail)
     thread.start()
     assert thread.end(60)
-    assert transparent_wrappers.problems() == [sentences.own_thread_failed(KeyError("nothing today"))]
+    assert transparent_wrappers.problems() == [Problem.of("own_thread_failed", KeyError("nothing today"))]
     assert capfd.readouterr() == ("", "")

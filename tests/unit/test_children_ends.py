@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from children_notebook import check_whole, run_cells
 
-from concmagic import sentences
+from concmagic.problems import Problem
 
 METHODS = ["fork", "spawn", "forkserver"]
 
@@ -584,8 +584,8 @@ connection.Pipe = real
     (record,) = run_cells(SETUP, cell).workers
     assert (record.exit_code, record.marks) == (0, ["again"] * 10)
     assert record.problems == [
-        sentences.marks_left_out(10),
-        sentences.call_not_noted("Pipe", "AttributeError"),
+        Problem.of("marks_left_out", 10),
+        Problem.of("call_not_noted", "Pipe", "AttributeError"),
     ]
 
 

@@ -137,7 +137,7 @@ def test_totals_of_a_lock_stand_in_the_trace_and_in_its_file() -> None:
 
     trace = of(exact(wait(A, 10, 30, holders=(B,))))
     assert trace.locks == (Lock("cache", "Lock", 5, 1, 7 * MS, 0),)
-    assert from_plain(to_plain(trace))[0].locks == trace.locks
+    assert from_plain(to_plain(trace)).locks == trace.locks
 
 
 def test_after_the_lock_was_let_go_a_thread_waits_for_the_gil() -> None:

@@ -109,7 +109,7 @@ def test_a_coroutine_that_was_never_awaited_is_named_with_its_line() -> None:
     (finding,) = found(trace, "never-awaited")
     assert finding.message == "fetch() was called 2 times at line 3 and never awaited: nothing of it ran."
     assert (finding.severity, finding.line) == ("warning", 3)
-    assert found(from_plain(to_plain(trace))[0], "never-awaited") == [finding]
+    assert found(from_plain(to_plain(trace)), "never-awaited") == [finding]
 
 
 def test_without_evidence_nothing_was_forgotten() -> None:

@@ -26,9 +26,9 @@ from typing import Any
 import pytest
 from tests.unit.lock_programs import EXACT, READS_STACKS, Seen, check, recorded, until, until_asleep
 
-from concmagic import sentences
 from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.foreign_frames import Frames, locks_at
+from concmagic.problems import Problem
 from concmagic.recording import pre_interrupt
 from concmagic.recording.locks.call_chains import Chains
 from concmagic.recording.locks.futex_addresses import LockAddresses
@@ -227,7 +227,7 @@ def test_without_a_place_for_the_tool_locks_are_not_seen_and_that_is_said() -> N
         recorder = LockRecorder({})
         recorder.start()
         recorder.stop()
-        assert recorder.problems == [sentences.NO_TOOL_FOR_LOCKS] * EXACT
+        assert recorder.problems == [Problem.of("no_tool_for_locks")] * EXACT
         assert [MONITORING.get_tool(number) for number in taken] == ["somebody's"] * len(taken)
     finally:
         for number in taken:
@@ -415,7 +415,7 @@ def test_a_look_that_fails_is_told_once_and_raises_nothing(by_samples: bool) -> 
     finally:
         recorder.stop()
     error = OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/self/mem")
-    assert recorder.problems == [sentences.look_at_locks_failed(error)] * (not EXACT)
+    assert recorder.problems == [Problem.of("look_at_locks_failed", error)] * (not EXACT)
     assert not pre_interrupt._looks
 
 
@@ -444,5 +444,5 @@ def test_a_failure_of_the_watching_is_never_the_users(monkeypatch: pytest.Monkey
     finally:
         recorder.stop()
     assert len(done) == 6
-    told = [sentences.recorder_failed("locks", LookupError("lost"))]
+    told = [Problem.of("recorder_failed", "locks", LookupError("lost"))]
     assert recorder.problems == (told if EXACT else [])

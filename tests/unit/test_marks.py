@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 import concmagic
-from concmagic import sentences
+from concmagic.problems import Problem
 from concmagic.recording import marks
 from concmagic.recording.marks import MarkRecorder, mark
 from concmagic.records.recording import MarkRecord
@@ -120,7 +120,7 @@ def test_marks_in_a_hot_loop_are_bounded_and_it_is_said(monkeypatch: pytest.Monk
     with mark("too late"):
         pass
     assert len(recorder.stop()) == 10
-    assert recorder.problems == [sentences.marks_left_out(10)]
+    assert recorder.problems == [Problem.of("marks_left_out", 10)]
 
 
 def test_newer_recorder_takes_over_and_older_stop_leaves_it():

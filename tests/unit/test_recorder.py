@@ -17,6 +17,7 @@ import pytest
 from concmagic import sentences
 from concmagic.importing.calls.decode import ANONYMOUS, Calls, decode
 from concmagic.interpreter import viztracer_tracer as process_tracer
+from concmagic.problems import Problem
 from concmagic.recording import own_threads, throws
 from concmagic.recording.calls import call_recorder
 from concmagic.recording.calls.call_recorder import CallRecorder
@@ -302,7 +303,7 @@ def no_calls_beside(tool: str) -> None:
     calls.start()
     fib(3)
     assert calls.stop() is None
-    assert calls.problems == [sentences.tool_is_busy(tool)]
+    assert calls.problems == [Problem.of("tool_is_busy", tool)]
 
 
 def test_the_users_profile_hook_for_threads_is_as_before() -> None:
@@ -363,7 +364,7 @@ if MONITORING:
             calls = CallRecorder("auto")
             calls.start()
             assert calls.stop() is None
-        assert calls.problems == [sentences.NO_PLACE_FOR_CALLS]
+        assert calls.problems == [Problem.of("no_place_for_calls")]
         assert names(decode(record(lambda: fib(3)))).count("fib") == 5
 
     @pytest.mark.parametrize("frees", [False, True])
@@ -382,7 +383,7 @@ if MONITORING:
         finally:
             sys.monitoring.free_tool_id(5)
         assert names(decode(raw)).count("fib") == 9
-        assert raw.problems == (sentences.calls_step_back("" if frees else "greedy"),)
+        assert raw.problems == (Problem.of("calls_step_back", "" if frees else "greedy"),)
         assert raw.stopped_ns is not None
         assert names(decode(record(lambda: fib(3)))).count("fib") == 5
         assert_nothing_left()

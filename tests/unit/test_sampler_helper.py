@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from concmagic import sentences
+from concmagic.problems import Problem
 from concmagic.recording.sampler import helper
 from concmagic.recording.sampler import sampler_recorder as sampler
 from concmagic.recording.sampler.helper import MOST_LOOKS, Patience, StandsStillError
@@ -83,7 +83,7 @@ def test_one_that_was_stopped_between_cells_is_given_up_and_ended() -> None:
     assert victim is not None
     stop(victim)
     began = time.monotonic()
-    assert one_cell() == [sentences.SAMPLER_STOPPED, "no samples"]
+    assert one_cell() == [Problem.of("sampler_stopped"), "no samples"]
     assert time.monotonic() - began < LONG_S
     assert ended(victim)
     assert one_cell() == []
@@ -103,7 +103,7 @@ def test_so_is_one_that_is_stopped_in_the_cell() -> None:
         watching.look()
     assert watching.stop() is None
     assert time.monotonic() - began < LONG_S
-    assert watching.problems == [sentences.SAMPLER_STOPPED]
+    assert watching.problems == [Problem.of("sampler_stopped")]
     assert ended(victim)
     assert one_cell() == []
 

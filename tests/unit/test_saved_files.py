@@ -31,7 +31,7 @@ def test_the_compressed_file_is_the_plain_one(tmp_path: Path) -> None:
 def test_the_trace_can_be_read_back(tmp_path: Path) -> None:
     report = SAMPLES["failures"]()
     whole = json.loads(write(report, tmp_path / "run.JSON").read_text(encoding="utf-8"))
-    assert from_plain(whole["concmagic"])[0].tracks == report.trace.tracks
+    assert from_plain(whole["concmagic"]).tracks == report.trace.tracks
 
 
 def test_another_suffix_is_one_sentence_and_no_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from math import nan
 from concmagic.importing.cell_clock import CellClock
 from concmagic.interpreter import support
 from concmagic.model.trace import Cost
+from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord, Recording
 
 # Seconds an event of VizTracer costs, as measured; before 3.12 it is the C profile function.
@@ -18,7 +19,7 @@ _STEP_S = 1.5e-6  # a task's step and its wake-up
 _FORK_SHARE, _EXIT_SHARE = 0.6, 0.85  # as measured: the rest it would take without us
 
 
-def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[str, ...]) -> Cost:
+def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[Problem, ...]) -> Cost:
     """The estimate: what lies side by side counts once, what lies one after the other is summed."""
     children = [process for process in recording.processes if process.parent_pid is not None]
     seconds = sum(_seconds(process) for process in recording.processes if process.parent_pid is None)

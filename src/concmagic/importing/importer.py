@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from math import nan
 from typing import cast
 
-from concmagic import sentences
 from concmagic.call_lines import CallLines
 from concmagic.importing import import_build, import_cost
 from concmagic.importing.calls.import_calls import ImportedCalls, import_calls
@@ -45,6 +44,7 @@ from concmagic.model.trace import (
     Trace,
     Track,
 )
+from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord, Recording
 
 
@@ -60,7 +60,7 @@ class _Found:
     tracks: list[Track] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
     slices: list[Slices] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
     blocked: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # calls of threads, by track
     unawaited: list[Function] = field(default_factory=list)
@@ -136,14 +136,14 @@ class _Importer:
         try:
             return import_samples(self._recording.samples, self._clock, self._ids)
         except Exception as error:
-            self._found.problems.append(sentences.evidence_unreadable("samples", error))
+            self._found.problems.append(Problem.of("evidence_unreadable", "samples", error))
             return {}
 
     def _read_holders(self) -> Mapping[int, Sequence[Holding]]:
         try:
             return import_holders(self._recording.samples, self._clock)
         except Exception as error:
-            self._found.problems.append(sentences.evidence_unreadable("GIL", error))
+            self._found.problems.append(Problem.of("evidence_unreadable", "GIL", error))
             return {}
 
     def _read_calls(self, process: ProcessRecord) -> ImportedCalls:
@@ -157,7 +157,7 @@ class _Importer:
                 decode(process.calls), self._clock, self._places, self._lines, self._ids, process.pid
             )
         except Exception as error:
-            self._found.problems.append(sentences.evidence_unreadable("calls", error))
+            self._found.problems.append(Problem.of("evidence_unreadable", "calls", error))
             return ImportedCalls()
 
     def _read_locks(self, process: ProcessRecord, calls: ImportedCalls) -> ImportedLocks:
@@ -168,7 +168,7 @@ class _Importer:
                 process, calls, recording.samples, self._clock, self._places, period_ns, self._ids
             )
         except Exception as error:
-            self._found.problems.append(sentences.evidence_unreadable("locks", error))
+            self._found.problems.append(Problem.of("evidence_unreadable", "locks", error))
             return ImportedLocks()
 
     def _import_process(self, process: ProcessRecord, samples: Samples) -> None:
@@ -249,7 +249,7 @@ class _Importer:
         try:
             return import_gil(process, threads, calls.threads, context)
         except Exception as error:
-            self._found.problems.append(sentences.evidence_unreadable("GIL", error))
+            self._found.problems.append(Problem.of("evidence_unreadable", "GIL", error))
             return threads, []
 
     def _thread_context(
@@ -285,10 +285,10 @@ def _born(process: ProcessRecord, clock: CellClock) -> int:
     return 0 if moment is None else clock.at(moment)
 
 
-def _problems_of(process: ProcessRecord, is_interrupted: bool) -> list[str]:
+def _problems_of(process: ProcessRecord, is_interrupted: bool) -> list[Problem]:
     own = list(process.problems)
     if process.calls is not None and process.calls.gave_up and not is_interrupted:
-        own.append(sentences.tracer_gave_up())
+        own.append(Problem.of("tracer_gave_up"))
     for part in (process.calls, process.tasks):
         own += part.problems if part is not None else ()
     return own

@@ -12,6 +12,8 @@ import sys
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from concmagic.problems import Problem
+
 ABSENT: Any = object()
 _WRAPPED_IN = ("__func__", "__wrapped__", "func")  # a method's, a wrapper's, a partial's own function
 _DEEPEST = 8
@@ -138,19 +140,18 @@ def dotted(owner: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def losses() -> list[str]:
-    """What has been lost since this was asked last, and by modules that are loaded: as sentences."""
+def losses() -> list[Problem]:
+    """What has been lost since this was asked last, and by modules that are loaded."""
     new = [loss for loss, told in _lost.items() if not told or loss in _at_import]
     if not new:
         return []
-    from concmagic import sentences
     from concmagic.interpreter.borrowed import row_of
 
     for loss in new:
         _lost[loss] = True
     rows = [(loss, row_of(loss[0], loss[1])) for loss in new]
     told = [
-        sentences.borrowed_lost(*loss, "what is seen by it" if row is None else row.serves)
+        Problem.of("borrowed_lost", *loss, "what is seen by it" if row is None else row.serves)
         for loss, row in rows
         if row is None or row.serves  # else nothing is missing
     ]

@@ -1,9 +1,9 @@
 """Room for the signals that meet the main thread while a cell runs.
 
-`faulthandler.register` gives the thread that calls it first a stack for signal handlers: 8 KB and one
-frame of the processor's. With the registers of today's processors a frame has up to 3.6 KB, and a signal
-that is passed on to a handler before it has two: a third that comes meanwhile has no room, and Linux ends
-the process. Without `faulthandler` handlers run on the thread's own stack, which is large.
+`faulthandler.register` gives the thread that calls it first a stack for signal handlers, for good: of 12 to
+18 KB, by the C library. With the registers of today's processors a frame on it has 3.6 KB, and a signal that
+is passed on to the handler before it has two. So the third to sixth that come at once have no room, and Linux
+ends the process. Without `faulthandler` handlers run on the thread's own stack, which is large.
 """
 
 from __future__ import annotations

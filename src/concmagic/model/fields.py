@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from concmagic.model.trace import TrackKind
 from concmagic.model.unknown import is_word
 from concmagic.model.unreadable import Kind, UnreadableError, Wrong, fail
+from concmagic.problems import Problem
 
 # Sums of times of very many tracks, and numbers of JavaScript, stay exact.
 MOST_NS = 1 << 50
@@ -18,6 +20,8 @@ MOST_ID = (1 << 31) - 1
 MOST_CORES = 1 << 20
 _MOST_SECONDS = 1e12
 _MOST_CHARACTERS = 1_000_000
+_PROBLEM_KIND = re.compile(r"[a-z][a-z_]{0,60}")
+_DEEPEST_VALUE = 3  # the values of a problem are a list, one of them may be a list of pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,34 @@ def _rows_of_numbers(length: int, kind: Kind) -> Rule:
 
 
 _TEXTS = Rule(lambda value: type(value) is list and all(map(TEXT.fits, value)), Wrong("texts"), tuple)
+
+
+def _is_problem(value: Any) -> bool:
+    """A sentence, of an earlier version, or a kind and its values."""
+    if type(value) is list and len(value) == 2:
+        return type(value[0]) is str and _PROBLEM_KIND.fullmatch(value[0]) is not None and _is_value(value[1])
+    return TEXT.fits(value)
+
+
+def _is_value(value: Any, depth: int = 0) -> bool:
+    if type(value) is list:
+        return depth < _DEEPEST_VALUE and all(_is_value(one, depth + 1) for one in value)
+    return depth > 0 and (value is None or type(value) in (int, float) or TEXT.fits(value))
+
+
+def _problem(plain: Any) -> Problem:
+    return Problem.of("as_told", plain) if type(plain) is str else Problem(plain[0], _frozen(plain[1]))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if type(value) is list else value
+
+
+_PROBLEMS = Rule(
+    lambda value: type(value) is list and all(map(_is_problem, value)),
+    Wrong("problems"),
+    lambda value: tuple(map(_problem, value)),
+)
 _MOMENTS = ("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns", "calls_until_ns")
 _KIND = Rule(is_word, Wrong("word"))  # also one that a later version has
 _BY_NAME = {
@@ -93,6 +125,7 @@ _BY_TYPE: dict[Any, Rule] = {
     bool: _TRUTH,
     tuple[int, int]: _PAIR,
     tuple[str, ...]: _TEXTS,
+    tuple[Problem, ...]: _PROBLEMS,
     tuple[int, ...]: _IDS,
     tuple[tuple[int, int], ...]: _rows_of_numbers(2, "pairs"),
     tuple[tuple[int, int, int], ...]: _rows_of_numbers(3, "triples"),

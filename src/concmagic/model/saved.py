@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from itertools import count
 from math import isnan
 from typing import Any
@@ -49,6 +49,7 @@ from concmagic.model.trace import (
 from concmagic.model.unknown import without_unknown
 from concmagic.model.unreadable import fail
 from concmagic.model.version_1 import from_version_1
+from concmagic.problems import Problem
 
 FORMAT = 2
 _ROWS: dict[str, type[Any]] = {
@@ -103,12 +104,12 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     else:
         del plain["groups"]
     plain |= {name: asdict(getattr(trace, name)) for name in _SINGLE}
-    plain["cost"]["problems"] = list(trace.cost.problems)
+    plain["cost"]["problems"] = [[one.kind, one.values] for one in trace.cost.problems]
     return plain
 
 
-def from_plain(plain: Any) -> tuple[Trace, tuple[str, ...]]:
-    """The trace that `to_plain` wrote, and the kinds in it that only a later version knows.
+def from_plain(plain: Any) -> Trace:
+    """The trace that `to_plain` wrote; a kind that only a later version knows is told among its problems.
 
     Raises UnreadableError, with the place in the file, for a later format and for what is no saved trace.
     """
@@ -129,9 +130,12 @@ def from_plain(plain: Any) -> tuple[Trace, tuple[str, ...]]:
     values["flights"] = _flights_from_plain(whole.get("flights", {name: [] for name in _FLIGHTS}))
     values |= {name: rows_of(kind, whole[name], name) for name, kind in _ROWS.items() if name in whole}
     values |= {name: kind(**values_of(kind, whole.get(name), name)) for name, kind in _SINGLE.items()}
+    if unknown:
+        problems = (*values["cost"].problems, *(Problem.of("unknown_kind", one) for one in unknown))
+        values["cost"] = replace(values["cost"], problems=tuple(dict.fromkeys(problems)))
     trace = Trace(**values)
     check(trace)
-    return trace, unknown
+    return trace
 
 
 def _number_to_plain(number: float) -> float | None:

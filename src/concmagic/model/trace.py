@@ -20,6 +20,7 @@ from concmagic.model.interval import Facts as Facts
 from concmagic.model.interval import Resource as Resource
 from concmagic.model.interval import State as State
 from concmagic.model.interval import StateInterval as StateInterval
+from concmagic.problems import Problem
 
 TrackKind = Literal[
     "process", "thread", "task", "loop", "gil", "resource", "interpreter", "greenlet", "host", "worker"
@@ -250,7 +251,7 @@ class Cost:
     events: int = 0
     calls_until_ns: int | None = None  # from then on calls were not recorded; None: to the end
     merged: int = 0  # slices merged or dropped before they reached this trace
-    problems: tuple[str, ...] = ()  # whole sentences: what was lost or could not be asked
+    problems: tuple[Problem, ...] = ()  # what was lost or could not be asked
     sampler_s: float = 0.0  # CPU time of the process that samples, beside the cell
     calls_impossible: bool = False  # on a free-threaded build none are recorded, by default
     steps_without_calls: int = 0  # they began with an exception, which no tracer of calls can follow here

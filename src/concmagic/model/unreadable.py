@@ -30,6 +30,7 @@ Kind = Literal[
     "ids",
     "pairs",
     "triples",
+    "problems",
     "texts",
     "word",
     "id",

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from concmagic.clock import monotonic_ns
+from concmagic.problems import Problem
 from concmagic.recording.texts import cut
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class MarkRecorder:
         self._passed_on_ns = 0
         # In a child, which may be killed: what of the marks has changed is told as it runs.
         self.taker: Callable[[Sequence[Row]], None] | None = None
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
 
     def start(self) -> None:
         """Begin to collect; a recorder that a fork left behind is replaced."""
@@ -130,9 +131,9 @@ class MarkRecorder:
         """Add a mark at this moment; None when there are too many."""
         if len(self._points) >= _MOST_MARKS:
             if not self.problems:
-                from concmagic import sentences  # which a notebook that only marks has no need of
+                from concmagic.problems import Problem
 
-                self.problems.append(sentences.marks_left_out(_MOST_MARKS))
+                self.problems.append(Problem.of("marks_left_out", _MOST_MARKS))
             return None
         point = _Point(label, len(self._points))
         self._points.append(point)

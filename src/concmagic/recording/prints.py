@@ -13,6 +13,7 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.patches import Patches
+from concmagic.problems import Problem
 
 Writer = tuple[type, str]  # a class written in Python, and the method that writes
 MOST = 100_000  # notes that are kept
@@ -24,7 +25,7 @@ class PrintRecorder:
     """Notes who prints from `start` to `stop`."""
 
     def __init__(self, writers: Sequence[Writer]) -> None:
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._writers = tuple(dict.fromkeys(writers))
         self._patches = Patches()
         self._notes: list[_Note] = []

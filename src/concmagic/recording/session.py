@@ -12,14 +12,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
 from concmagic.interpreter import reading
+from concmagic.problems import Problem
 from concmagic.recording import machine, texts, transparent_wrappers
 from concmagic.recording.guards import guarded
 from concmagic.recording.makers import Wanted, makers
 from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
+from concmagic.sentences.running import CELL_IN_A_CELL
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LONGEST_PROBLEM = 2_000  # characters: it may quote an error's text
 
 _active: RecordingSession | None = None  # two at once would each put back what the other had found
 
@@ -61,7 +61,7 @@ class RecordingSession:
         self._pid = os.getpid()
         self._cell = cell
         self._options = options
-        self._problems: list[str] = []
+        self._problems: list[Problem] = []
         self._failed: set[str] = set()  # recorders of which that was told
         self._recorders: dict[str, Any] = {}
         wanted = Wanted(cell, options, budget, sampler, writers)
@@ -79,7 +79,7 @@ class RecordingSession:
         """Raise TracerBusyError if another cell is recorded already; nothing has been touched then."""
         if _active is not None and _active._pid == os.getpid():
             if not _active.is_left_behind():
-                raise TracerBusyError(sentences.CELL_IN_A_CELL)
+                raise TracerBusyError(CELL_IN_A_CELL)
             _active.release()
 
     def is_left_behind(self) -> bool:
@@ -103,7 +103,7 @@ class RecordingSession:
 
     def runner_failed(self, error: BaseException) -> None:
         """Tell that what runs the cell has failed."""
-        self._problems.append(sentences.runner_failed(error))
+        self._problems.append(Problem.of("runner_failed", error))
 
     def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
         """Tell which task runs an awaiting cell."""
@@ -122,7 +122,7 @@ class RecordingSession:
             self._guard(name, partial(self._take_problems, recorder))
         self._problems += transparent_wrappers.problems()
         self._problems += reading.losses()
-        self._problems += [sentences.texts_cut(many, texts.LONGEST)] if (many := texts.take()) else []
+        self._problems += [Problem.of("texts_cut", many, texts.LONGEST)] if (many := texts.take()) else []
         stopped_ns = end_ns
         begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)
         # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.
@@ -154,7 +154,7 @@ class RecordingSession:
             outcome=texts.cut(outcome),
             start_method=self._options.start_method,
             # Two recorders may miss the same thing: one sentence is enough.
-            problems=tuple(dict.fromkeys(texts.cut(problem, _LONGEST_PROBLEM) for problem in self._problems)),
+            problems=tuple(dict.fromkeys(map(texts.cut_problem, self._problems))),
         )
 
     def _take_problems(self, recorder: Any) -> None:
@@ -217,7 +217,7 @@ class RecordingSession:
     def _tell_failure(self, name: str, error: BaseException) -> None:
         if name not in self._failed:  # one that could not start may not be able to stop either
             self._failed.add(name)
-            self._problems.append(sentences.recorder_failed(name, error))
+            self._problems.append(Problem.of("recorder_failed", name, error))
 
 
 def _cpu_ns(

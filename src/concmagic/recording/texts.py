@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concmagic.problems import Problem
+
 LONGEST = 512  # characters that are kept of a name, a label, a repr, a message
+_LONGEST_VALUE = 2_000  # of a text in a problem
 
 _seen = 0  # texts that were cut, in this process and since the last `take`
 
@@ -27,3 +30,11 @@ def take() -> int:
     global _seen
     seen, _seen = _seen, 0
     return seen
+
+
+def cut_problem(problem: Problem) -> Problem:
+    """Its texts at most so long: one may quote an error's."""
+    return Problem(
+        problem.kind,
+        tuple(cut(one, _LONGEST_VALUE) if isinstance(one, str) else one for one in problem.values),
+    )

@@ -6,26 +6,26 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from concmagic import sentences
 from concmagic.interpreter.frames import hide_frame
+from concmagic.problems import Problem
 from concmagic.recording.guards import guarded
 
 _failed: dict[str, str] = {}  # by the name of what was called: the first error in noting it
-_losses: dict[str, None] = {}  # sentences, each once
+_losses: dict[Problem, None] = {}  # each once
 
 
-def problems() -> list[str]:
-    """What could not be noted since this was asked last, as sentences."""
-    told = [sentences.call_not_noted(name, error) for name, error in _failed.items()]
+def problems() -> list[Problem]:
+    """What could not be noted since this was asked last."""
+    told = [Problem.of("call_not_noted", name, error) for name, error in _failed.items()]
     told += _losses
     _failed.clear()
     _losses.clear()
     return told
 
 
-def note_loss(sentence: str) -> None:
-    """Keep a sentence for `problems`, where what failed runs in the user's thread and has nobody to tell."""
-    _losses[sentence] = None
+def note_loss(loss: Problem) -> None:
+    """Keep it for `problems`, where what failed runs in the user's thread and has nobody to tell."""
+    _losses[loss] = None
 
 
 def noter(function: Any) -> Callable[[BaseException], None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concmagic.problems import Problem
+
 
 @dataclass(frozen=True, slots=True)
 class RawCode:
@@ -27,7 +29,7 @@ class RawCalls:
     clock: tuple[tuple[int, int], tuple[int, int]]  # two pairs (raw timestamp, monotonic ns), start and end
     events: int
     stopped_ns: int | None = None  # the budget was used up then, or it gave up; None: recorded to the end
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     own_threads: tuple[int, ...] = ()  # native ids of concmagic's own threads among them
     native_calls: bool = True  # False: C functions could not be recorded
     handed_ns: int | None = None  # the process was killed: what it had handed over until then

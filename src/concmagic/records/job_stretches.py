@@ -108,12 +108,12 @@ def records(workers: Sequence[Worker], first: int, pid: int) -> list[JobRecord]:
     ]
 
 
-def outcomes_of(jobs: Sequence[JobRecord]) -> dict[str, int]:
+def outcomes_of(jobs: Sequence[JobRecord]) -> tuple[tuple[str, int], ...]:
     """How many came out how."""
     found: Counter[str] = Counter()
     for job in jobs:
         found.update(dict(job.outcomes))
-    return dict(found)
+    return tuple(found.items())
 
 
 def _worst(outcomes: dict[str, int]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from concmagic.problems import Problem
 from concmagic.records.lock_waits import HeldAtStop as HeldAtStop
 from concmagic.records.lock_waits import LockWait as LockWait
 from concmagic.records.lock_waits import Standing as Standing
@@ -49,4 +50,4 @@ class LockLog:
     addresses: tuple[tuple[int, int], ...] = ()  # pairs (futex address in samples, index into objects)
     frames: tuple[HeldAtStop, ...] = ()
     standing: tuple[Standing, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()

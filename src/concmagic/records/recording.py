@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from concmagic.problems import Problem
 from concmagic.records.calls import CallsPart as CallsPart
 from concmagic.records.calls import RawCalls as RawCalls
 from concmagic.records.calls import RawCode as RawCode
@@ -152,7 +153,7 @@ class TaskLog:
     tasks: tuple[TaskRecord, ...] = ()
     loops: tuple[LoopRecord, ...] = ()
     merged: int = 0  # steps not kept one by one
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     cell_task: int | None = None  # number of the task that runs an awaiting cell
     unawaited: tuple[RawCode, ...] = ()  # coroutines that were collected and had never been awaited
     long_steps: tuple[LongStep, ...] = ()
@@ -219,7 +220,7 @@ class ProcessRecord:
     marks: tuple[MarkRecord, ...] = ()
     cpu_ns: int | None = None
     group: str = ""
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     starter: int | None = None  # native id of the parent's thread that started it
     done_ns: int | None = None  # its own program was over; from then to its end it handed over and exited
     locks: LockLog | None = None
@@ -260,4 +261,4 @@ class Recording:
     show_all: bool = False
     outcome: str = "returned"  # "raised ValueError", "interrupted"
     start_method: str = ""
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()

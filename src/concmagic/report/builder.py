@@ -161,6 +161,6 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         _handovers(trace, metrics),
         sentences.NO_GIL if trace.build.free_threaded else "",
         _sampling(trace, metrics),
-        *trace.cost.problems,
+        *(problem.message for problem in trace.cost.problems),
     ]
     return tuple(dict.fromkeys(sentence for sentence in said if sentence))

@@ -9,21 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.sentences.children import *
 from concmagic.sentences.numbers import *
-from concmagic.sentences.picture import *
-from concmagic.sentences.recording import *
-from concmagic.sentences.running import *
-from concmagic.sentences.tracks import *
 
 if TYPE_CHECKING:
     from concmagic.sentences.doctor import *
     from concmagic.sentences.findings import *
     from concmagic.sentences.hints import *
     from concmagic.sentences.options import *
+    from concmagic.sentences.picture import *
     from concmagic.sentences.report import *
+    from concmagic.sentences.running import *
     from concmagic.sentences.saved_files import *
     from concmagic.sentences.states_and_waits import *
+    from concmagic.sentences.tracks import *
 
-_LATER = ("options", "report", "states_and_waits", "findings", "hints", "saved_files", "doctor")
+_LATER = (
+    "running",
+    "options",
+    "picture",
+    "report",
+    "states_and_waits",
+    "tracks",
+    "findings",
+    "hints",
+    "saved_files",
+    "doctor",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concmagic.sentences.numbers import count, duration
+from concmagic.sentences.numbers import count
 
 
 def cannot_be_sent(name: str, why: str) -> str:
@@ -24,24 +24,9 @@ def argument_cannot_be_sent(place: str, kind: str, variable: str) -> str:
     return f"{which} cannot be sent to a child process: a {kind} cannot be pickled."
 
 
-def messages_left_out(kept: int, lost: int) -> str:
-    """More messages than are kept."""
-    return (
-        f"The first {kept:,} messages that a process sent and received are told; "
-        f"of {count(lost, 'later one')} nothing is known."
-    )
-
-
 def pool_cannot_start(why: str) -> str:
     """Say why a pool was stopped."""
     return f"the workers of this pool cannot start: {why}"
-
-
-def still_clean_up(names: list[str]) -> str:
-    """Children that handle an interrupt when their parent's cell is over."""
-    verb = "was" if len(names) == 1 else "were"
-    who = ", ".join(names[:5])
-    return f"{who} {verb} still cleaning up after the interrupt when the cell was over, and may finish that."
 
 
 CHILDREN_ENDED = "the cell was interrupted, and the processes that had this job were ended."
@@ -64,72 +49,6 @@ def ended_how(exit_code: int | None) -> str:
         return f"killed by {signal.Signals(-exit_code).name}"
     except ValueError:
         return f"killed by signal {-exit_code}"
-
-
-def child_never_started(name: str, why: str) -> str:
-    """Say that a child could not start."""
-    return f"{name} could not start: {why}"
-
-
-def child_left_running(name: str) -> str:
-    """Say what is missing of a child that has outlived its cell."""
-    return f"{name} was still running when the cell ended: its calls and threads are not here."
-
-
-def child_of_earlier_cell(name: str) -> str:
-    """Say what is missing of a worker that no traced cell has started."""
-    return f"{name} was started before this cell: its calls and jobs are not here."
-
-
-def child_told_nothing(name: str, exit_code: int | None) -> str:
-    """Say what is missing of a child that was ended before it could hand over."""
-    return f"{name} handed nothing over ({ended_how(exit_code)}): its calls and threads are missing."
-
-
-def child_never_began(name: str, exit_code: int | None) -> str:
-    """Say that a child was ended while Python started: there is nothing that could be missing."""
-    return f"{name} was ended before its work began ({ended_how(exit_code)})."
-
-
-def child_told_its_jobs(name: str, exit_code: int | None) -> str:
-    """Say what is missing of a child that was killed, and had told of its jobs as it ran."""
-    return f"{name} handed its jobs and marks over as it ran ({ended_how(exit_code)}): its calls and threads are missing."
-
-
-def child_told_its_calls(name: str, exit_code: int | None, missing_ns: float) -> str:
-    """Say what is missing of a child that was killed, and had handed its calls over as it ran."""
-    return (
-        f"{name} handed its jobs, marks and calls over as it ran ({ended_how(exit_code)}):"
-        f" the calls of its last {duration(missing_ns)} are missing."
-    )
-
-
-def ends_not_watched(error: BaseException) -> str:
-    """Nothing of ours waits for the end of children, because it could not be started."""
-    return (
-        f"The ends of child processes are told late, or not at all: nothing could be started to watch for them "
-        f"({type(error).__name__}: {error})."
-    )
-
-
-def end_not_heard(error: BaseException) -> str:
-    """A child has nothing of ours that listens."""
-    return (
-        f"What a child did is missing if it was terminated or outlived the cell: nothing could be started in it "
-        f"to listen ({type(error).__name__}: {error})."
-    )
-
-
-def child_busy_with_us() -> str:
-    """A child waited for us for too long, and went on without."""
-    return "What one of the children did is missing: its recorders did not come to an end."
-
-
-def child_did_not_answer(name: str) -> str:
-    """Say what is here of a child that went on, and was too busy to hand over the rest."""
-    return (
-        f"{name} was still running when the cell ended: its calls are here as far as it had handed them over."
-    )
 
 
 PARTLY_RUNNING = "running for a part"

@@ -124,21 +124,6 @@ def peak_of(peak: int, of: int) -> str:
 # asyncio's tasks
 
 
-def tasks_lost(error: str) -> str:
-    """The recording of tasks has failed."""
-    return f"Recording asyncio's tasks stopped in the middle of the cell ({error})."
-
-
-def foreign_loop_unseen(package: str, error: Exception) -> str:
-    """Loops of this package, such as uvloop's, cannot be observed."""
-    return f"The tasks on loops of this {package} could not be recorded ({type(error).__name__}: {error})."
-
-
-def hook_replaced(name: str) -> str:
-    """The cell has replaced what was in place of a function of asyncio's."""
-    return f"Something else replaced asyncio's {name} during the cell and was left in place."
-
-
 # What the script of the picture says; {x} is filled in there.
 PICTURE_WORDS = {
     "canvas": "Timeline. Arrow keys move, plus and minus zoom, Home shows all, question mark lists the keys.",

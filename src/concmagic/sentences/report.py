@@ -170,3 +170,20 @@ def jobs_raised(outcomes: Mapping[str, int], first: str, of: int) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+# On a build without the GIL, in the footer.
+CALLS_NOT_RECORDED = "Calls are not recorded on a free-threaded Python; states are whole."
+
+
+def sampled_seldom(rate_hz: float, asked_hz: float, wanted_hz: float) -> str:
+    """Turns can be too short for the samples; why there were not more."""
+    why = (
+        "so as to take little of a busy machine"
+        if asked_hz < 0.75 * wanted_hz
+        else "because the machine let the sampler run no more often"
+    )
+    return (
+        f"Threads were looked at {rate_hz:.0f} times a second, not {wanted_hz:.0f}, {why}: "
+        "shorter turns are not seen one by one; totals are from CPU clocks."
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from concmagic.problems import words_of
 from concmagic.sentences.numbers import duration
-from concmagic.sentences.recording import words_of
 
 NO_TIMEOUT = (
     "--timeout cannot be kept: no thread can be started that would end the cell. It has not run; without "
@@ -101,14 +101,6 @@ def picture_failed(error: BaseException) -> str:
 DRAWING_INTERRUPTED = (
     "The picture was interrupted while it was drawn: %timeline draws it. The cell had ended."
 )
-
-
-def runner_failed(error: BaseException) -> str:
-    """Say that what of ours runs a cell has failed; the cell ran, or its end is told, as ever."""
-    return (
-        f"What concmagic puts around a cell to run it failed ({words_of(error)}): "
-        "interrupts, --timeout and loops of the cell's own may not have worked as they do elsewhere."
-    )
 
 
 PANDAS_IS_MISSING = "This needs pandas: %pip install 'concmagic[pandas]'."

@@ -23,6 +23,7 @@ _WORDS: dict[Kind, str] = {
     "ids": "expected a list of ids of tracks",
     "pairs": "expected a list of pairs of whole numbers",
     "triples": "expected a list of rows of three whole numbers",
+    "problems": "expected a list of texts, or of rows of a kind and its values",
     "texts": "expected a list of texts",
     "word": "expected a kind: a word in small letters",
     "id": "expected the id of a track: a whole number from 0 on",
@@ -79,8 +80,3 @@ def too_large(path: object, limit_mb: float) -> str:
 def later_format(number: object) -> str:
     """A saved trace of a later version."""
     return f"This trace was saved by a later concmagic (format {number}); install that version to read it."
-
-
-def unknown_kind(kind: str) -> str:
-    """A kind of track, state or arrow that a later version has saved."""
-    return f"A later concmagic has saved what this one does not know: {kind}."

@@ -52,11 +52,6 @@ def message(size: int, pickled_ns: int) -> str:
     return f"{byte_count(size)}{pickled}"
 
 
-def evidence_unreadable(what: str, error: BaseException) -> str:
-    """Say which evidence could not be read."""
-    return f"The recorded {what} could not be read ({type(error).__name__}: {error})."
-
-
 NO_GIL = "This Python has no GIL: its threads can compute side by side."
 
 
@@ -81,17 +76,6 @@ def jobs_in_one(label: str, many: int) -> str:
     return label if many == 1 else f"{label} + {many - 1:,} more"
 
 
-def jobs_merged(kept: int, later: int, outcomes: dict[str, int], running_ns: int, queued_ns: int) -> str:
-    """More jobs of pools than are kept one by one."""
-    done = sum(outcomes.values())
-    told = f"{count(done, 'later one')} merged, with exact sums: they ran {duration(running_ns)} in all"
-    told += f" and were queued for {duration(queued_ns)}" if queued_ns else ""
-    failed = {outcome: many for outcome, many in outcomes.items() if outcome.startswith("raised ")}
-    told += "".join(f", {many:,} {outcome}" for outcome, many in sorted(failed.items()))
-    left = f"; {later - done:,} did not end" if later > done else ""
-    return f"Of {count(kept + later, 'job')} of pools the first {kept:,} are told one by one, {told}{left}."
-
-
 def of_thread(native_id: int, daemon: bool, switches: tuple[int, int] | None) -> str:
     """What the operating system knows of a thread."""
     kind = "daemon thread" if daemon else "thread"
@@ -107,43 +91,3 @@ def gil_handovers(times: float, per_second: float) -> str:
 
 
 # Locks: what was not seen of them
-
-NO_TOOL_FOR_LOCKS = (
-    "Other tools have taken every place in sys.monitoring: which lock a thread waited for is not recorded."
-)
-
-
-def tool_for_locks_lost(owner: str) -> str:
-    """Say that the cell gave our place in sys.monitoring up."""
-    whose = f"{owner} has it now" if owner else "nobody has it now"
-    return (
-        f"The cell took away the place in sys.monitoring by which locks are watched ({whose}): "
-        "from then on waits for locks may be missing."
-    )
-
-
-LOCKS_OF_WITH_UNSEEN = (
-    "This Python's frames cannot be read: locks taken by `with` are known from samples only."
-)
-
-
-def look_at_locks_failed(error: Exception) -> str:
-    """Where threads stand could not be seen at a moment."""
-    why = f"{type(error).__name__}: {error}"
-    return f"A look at where the threads stand failed: who waited for which lock then is not known ({why})."
-
-
-def locks_no_longer_watched(operations: int) -> str:
-    """So many takings and lettings go that watching them would have cost too much."""
-    return (
-        f"After {operations:,} operations on locks they were no longer watched one by one: "
-        "from then on waits for locks come from samples."
-    )
-
-
-def lock_waits_merged(kept: int, merged: int) -> str:
-    """More waits than are kept."""
-    return (
-        f"The first {kept:,} waits for locks are told one by one; "
-        f"{count(merged, 'later one')} only counted in the totals."
-    )

@@ -10,8 +10,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from concmagic import sentences
 from concmagic.model.outcomes import JOB_LOST, LEFT_RUNNING
+from concmagic.problems import Problem
 from concmagic.records.job_stretches import Worker, outcomes_of, records
 from concmagic.records.messages import MessageRecord, SentJob
 from concmagic.records.recording import JobRecord, ProcessRecord
@@ -38,7 +38,7 @@ class Messages:
     jobs: tuple[ProcessJob, ...] = ()
     by_thread: dict[Place, list[MessageRecord]] = field(default_factory=dict)
     merged: tuple[JobRecord, ...] = ()  # jobs of which only sums are known
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def match(processes: Sequence[ProcessRecord]) -> Messages:
@@ -157,11 +157,11 @@ def merged_jobs(
     return tuple(replace(job, index=index) for index, job in enumerate(found))
 
 
-def told_merged(one_by_one: int, later: int, merged: Sequence[JobRecord]) -> str:
+def told_merged(one_by_one: int, later: int, merged: Sequence[JobRecord]) -> Problem:
     """How many there were, and their sums."""
     running_ns = sum(job.running_ns for job in merged)
     done = sum(job.count for job in merged)
-    return sentences.jobs_merged(one_by_one, max(later, done), outcomes_of(merged), running_ns, 0)
+    return Problem.of("jobs_merged", one_by_one, max(later, done), outcomes_of(merged), running_ns, 0)
 
 
 def _given_by_nobody(by_thread: ByThread, known: set[int]) -> list[JobRecord]:

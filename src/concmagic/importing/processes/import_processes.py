@@ -236,4 +236,4 @@ def _why_it_never_ran(record: ProcessRecord) -> str:
     """A child's own error at its start; what else is missing of a child stands in the footer."""
     if record.target_ns is not None or not record.exit_code:
         return ""
-    return "; ".join(problem.rstrip(".") for problem in record.problems)
+    return "; ".join(problem.message.rstrip(".") for problem in record.problems)

@@ -9,7 +9,6 @@ from _thread import allocate_lock
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.interpreter import profiler_hooks, support
 from concmagic.interpreter import viztracer_library as library
@@ -25,6 +24,7 @@ from concmagic.interpreter.event_nodes import (
 from concmagic.interpreter.native_names import name_functions
 from concmagic.interpreter.viztracer_isolation import GivingUp
 from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer, process_tracer, process_tracers
+from concmagic.problems import Problem
 from concmagic.recording import own_threads, profiles, throws
 from concmagic.recording.calls.call_budget import BudgetWatcher
 from concmagic.recording.calls.limit import BUFFER_LIMIT as BUFFER_LIMIT
@@ -54,7 +54,7 @@ class CallRecorder:
     def __init__(self, detail: str, budget: int = 300_000) -> None:
         self._active = detail != "states" and not support.FREE_THREADED
         wanted_in_vain = detail == "calls" and support.FREE_THREADED
-        self.problems = [sentences.CALLS_ASKED_FOR_IN_VAIN] if wanted_in_vain else []
+        self.problems = [Problem.of("calls_asked_for_in_vain")] if wanted_in_vain else []
         self._limit = limit_of(detail, budget)
         self._guard = allocate_lock()
         self._process: ProcessTracer | None = None
@@ -64,7 +64,7 @@ class CallRecorder:
         self._stopped_ns: int | None = None
         self._giving_up = GivingUp()
         self._gave_up = self._is_unwatched = False
-        self._problems: list[str] = []
+        self._problems: list[Problem] = []
         self._result: RawCalls | None = None
         self._live: LiveCalls | None = None
 
@@ -75,19 +75,19 @@ class CallRecorder:
         if any(process.pid != os.getpid() for process in process_tracers):
             abandon_after_fork()
         if rival := find_rival():
-            self.problems.append(sentences.tool_is_busy(rival))
+            self.problems.append(Problem.of("tool_is_busy", *rival))
             return
         process = process_tracer()
         if not process.end_forgotten():
-            self.problems.append(sentences.EARLIER_RECORDING_GOES_ON)
+            self.problems.append(Problem.of("earlier_recording_goes_on"))
             return
         self._follow_throws(process)  # also those of a recording whose end failed
         if not process.take_place():
-            self.problems.append(sentences.NO_PLACE_FOR_CALLS)
+            self.problems.append(Problem.of("no_place_for_calls"))
             return
         self._process = process
         if process.flaw:
-            self._problems.append(sentences.native_calls_not_recorded(process.flaw))
+            self._problems.append(Problem.of("native_calls_not_recorded", process.flaw))
         self._start_pair = process.clock_pair()
         try:
             self._begin(process)
@@ -103,7 +103,7 @@ class CallRecorder:
 
     def _begin(self, process: ProcessTracer) -> None:
         if not self._prepare(process):
-            self._problems.append(sentences.threads_not_reached())
+            self._problems.append(Problem.of("threads_not_reached"))
         if not process.flaw:
             self._watcher = BudgetWatcher(
                 process, self._limit, self._halt_at_budget, self._look, self._not_watched
@@ -174,7 +174,7 @@ class CallRecorder:
 
     def _not_watched(self, error: Exception) -> None:
         """Nobody would end the recording in time any more: it ends here, or as soon as it has begun."""
-        self._problems.append(sentences.calls_no_longer_watched(error))
+        self._problems.append(Problem.of("calls_no_longer_watched", error))
         self._is_unwatched = True
         process = self._process
         if process is not None and process.head.collecting:
@@ -184,7 +184,7 @@ class CallRecorder:
     def _step_back(self, taker: str) -> None:
         """Another tool wants our place in `sys.monitoring`; "" is that the cell frees it."""
         self._halt(budget_used=True)
-        self._problems.append(sentences.calls_step_back(taker))
+        self._problems.append(Problem.of("calls_step_back", taker))
 
     def _halt(self, budget_used: bool) -> None:
         """End the recording, once: the watcher and the cell's end may both ask.
@@ -194,12 +194,12 @@ class CallRecorder:
         process = self._process
         with held(self._guard, own_threads.FAREWELL_S) as got:
             if not got:
-                raise TimeoutError(sentences.RECORDING_NOT_ENDED)
+                raise TimeoutError("another thread is ending the recording, and does not come to an end")
             if process is None or self._end_pair is not None:
                 return
             evicted = process.evicted()
             if process.displaced():
-                self._problems.append(sentences.tracer_evicted(_who_displaced()))
+                self._problems.append(Problem.of("tracer_evicted", *_who_displaced()))
                 self._stopped_ns = profiles.first_ns()
             else:
                 self._gave_up = not process.flaw and not process.head.collecting
@@ -228,7 +228,7 @@ class CallRecorder:
             return loaded_events.read(process.tracer.load(), end[1], tuple(self._problems))
         head = process.head
         if head.first:
-            self._problems.append(sentences.first_calls_overwritten())
+            self._problems.append(Problem.of("first_calls_overwritten"))
         nodes = copy_nodes(head, self._live.passed_on if self._live is not None else 0)
         functions = signatures(nodes)  # the events hold their code objects until they are cleared
         return RawCalls(
@@ -245,12 +245,12 @@ class CallRecorder:
         )
 
 
-def _who_displaced() -> str:
-    """The tool that ended the recording by taking its place, as far as that can be told afterwards."""
+def _who_displaced() -> tuple[str, bool]:
+    """The tool that ended the recording by taking its place, "" if nobody knows; whether it is a hook."""
     if profiles.first_ns() is not None:
-        return profiles.MODULE
+        return profiles.MODULE, False
     hook = sys.getprofile()
-    return "another profiler" if hook is None else sentences.hook_name(hook)
+    return ("", False) if hook is None else (hook_name(hook), True)
 
 
 def abandon_after_fork() -> None:
@@ -265,14 +265,22 @@ def _own_threads(head: TracerHead) -> tuple[int, ...]:
     return tuple(node.native_id for node in threads_met(head) if own_threads.contains(node.native_id))
 
 
-def find_rival() -> str:
-    """Name what is recording in this process already; "" is nothing. Imports nothing."""
+def find_rival() -> tuple[str, bool] | None:
+    """Name what is recording in this process already, and whether it is a profile hook. Imports nothing."""
     if library.current_tracer():
-        return "VizTracer"
+        return "VizTracer", False
     if sys.version_info >= (3, 12):  # who is in `sys.monitoring` is no hindrance
-        return ""
+        return None
     hooks = [hook for hook in (sys.getprofile(), threading.getprofile()) if hook and not _idle_tracer(hook)]
-    return sentences.hook_name(hooks[0]) if hooks else ""
+    return (hook_name(hooks[0]), True) if hooks else None
+
+
+def hook_name(hook: object) -> str:
+    """Name a profile hook by its function or type, with the module it comes from."""
+    named = hook if hasattr(hook, "__qualname__") else type(hook)
+    module = getattr(named, "__module__", None)
+    name = str(named.__qualname__)
+    return name if module in (None, "builtins") else f"{module}.{name}"
 
 
 def _idle_tracer(hook: object) -> bool:

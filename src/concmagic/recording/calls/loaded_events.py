@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from concmagic.interpreter.event_nodes import FUNCTION_NODE, PY_CLOSED, PY_OPEN
+from concmagic.problems import Problem
 from concmagic.records.recording import RawCalls, RawCode
 
 _NODE = struct.Struct("@iqLPPPPPiqP")  # EventNode, field by field
@@ -19,7 +20,7 @@ _NAME = re.compile(r"(?s)(.*) \((.*):(\d+)\)\Z")
 _SECOND_NS = 1_000_000_000
 
 
-def read(events: Iterable[dict[str, Any]], end_ns: int, problems: tuple[str, ...]) -> RawCalls:
+def read(events: Iterable[dict[str, Any]], end_ns: int, problems: tuple[Problem, ...]) -> RawCalls:
     """Turn loaded events into RawCalls whose raw time is CLOCK_MONOTONIC nanoseconds itself."""
     addresses: dict[str, int] = {}
     nodes = bytearray()

@@ -18,12 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_start import BOOTSTRAP, is_before_jobs, is_before_run, worker_code
+from concmagic.problems import Problem
 from concmagic.recording.children import forking, pickling, prints
 from concmagic.recording.children.child_config import Passport
 from concmagic.recording.children.child_session import Life
@@ -116,7 +116,7 @@ def _not_begun(folder: str, error: BaseException) -> None:
 
     def tell() -> None:
         file = ChildFile(Path(folder), os.getpid(), monotonic_ns())
-        file.append("lost", sentences.recorder_failed("child", error))
+        file.append("lost", Problem.of("recorder_failed", "child", error))
 
     guarded(tell, _not_noted)
 

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from concmagic import sentences
 from concmagic.interpreter.event_nodes import NODE_BYTES
+from concmagic.problems import Problem
 from concmagic.recording.children.child_table import Child
 from concmagic.recording.children.handover_files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of
-from concmagic.recording.texts import cut
+from concmagic.recording.texts import cut, cut_problem
 from concmagic.records.messages import MessageLog, MessageRecord
 from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 from concmagic.records.threads import MarkRecord
 
-_LONGEST_PROBLEM = 2_000  # characters: it may quote an error's text
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
@@ -45,7 +44,7 @@ def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         marks=seen.get("marks") or _marks_so_far(child, told),
         cpu_ns=end.get("cpu_ns"),
         group=child.group,
-        problems=tuple(cut(problem, _LONGEST_PROBLEM) for problem in _problems(child, told)),
+        problems=tuple(map(cut_problem, _problems(child, told))),
         starter=child.starter or None,
         done_ns=end.get("done_ns") if child.ended_ns is not None and "became" not in told else None,
         messages=seen.get("messages") or _messages_so_far(told),
@@ -119,7 +118,7 @@ def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:
     return ending
 
 
-def _problems(child: Child, told: dict[str, Any]) -> list[str]:
+def _problems(child: Child, told: dict[str, Any]) -> list[Problem]:
     if "lost" in told:
         return [told["lost"]]
     if "end" in told and "failed" not in told:
@@ -127,18 +126,17 @@ def _problems(child: Child, told: dict[str, Any]) -> list[str]:
     if child.origin == "machinery" or child.start_method == "subprocess":
         return []
     if "failed" in told:
-        return [sentences.child_never_started(child.name, told["failed"].strip().splitlines()[-1])]
+        return [Problem.of("child_never_started", child.name, told["failed"].strip().splitlines()[-1])]
     if child.is_earlier and not told:
-        return [sentences.child_of_earlier_cell(child.name)]
+        return [Problem.of("child_of_earlier_cell", child.name)]
     calls = parts_of(told, CALLS_PART)
     if child.ended_ns is None:
-        tell = sentences.child_did_not_answer if calls else sentences.child_left_running
-        return [tell(child.name)]
+        return [Problem.of("child_did_not_answer" if calls else "child_left_running", child.name)]
     if calls:
         missing_ns = max(0, child.ended_ns - calls[-1].clock[1][1])
-        return [sentences.child_told_its_calls(child.name, child.exit_code, missing_ns)]
+        return [Problem.of("child_told_its_calls", child.name, child.exit_code, missing_ns)]
     if parts_of(told, MESSAGES_PART) or parts_of(told, MARKS_PART):
-        return [sentences.child_told_its_jobs(child.name, child.exit_code)]
+        return [Problem.of("child_told_its_jobs", child.name, child.exit_code)]
     if "target" not in told and not child.is_bare and (child.exit_code or 0) < 0:
-        return [sentences.child_never_began(child.name, child.exit_code)]
-    return [sentences.child_told_nothing(child.name, child.exit_code)]
+        return [Problem.of("child_never_began", child.name, child.exit_code)]
+    return [Problem.of("child_told_nothing", child.name, child.exit_code)]

@@ -22,6 +22,7 @@ from concmagic.bounded import held
 from concmagic.clock import monotonic_ns, process_time_ns
 from concmagic.interpreter.process_start import leaves_before_jobs
 from concmagic.interpreter.reading import borrowed
+from concmagic.problems import Problem
 from concmagic.recording.children import commands, messages, prints, resources
 from concmagic.recording.children.changed_globals import Copies
 from concmagic.recording.children.child_config import Passport, fields_of
@@ -58,7 +59,7 @@ class Life:
         self.called_ns: int | None = None
         self.target_ns: int | None = None
         self._parts = count(1)  # records of what is handed over as it runs
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self.copies = Copies()
         self.imports = ImportTimes()
         self._had_job = False
@@ -102,7 +103,7 @@ class Life:
 
     def failed(self, error: BaseException) -> None:
         """Something of ours in this child has failed: that is told with all else."""
-        problem = sentences.recorder_failed("child", error)
+        problem = Problem.of("recorder_failed", "child", error)
         if problem not in self.problems:
             self.problems.append(problem)
 

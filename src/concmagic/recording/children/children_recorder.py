@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic, sleep
 from concmagic.options import Options
+from concmagic.problems import Problem
 from concmagic.recording.children import (
     clean_up_question,
     idle_workers,
@@ -40,7 +40,7 @@ _kept: list[tuple[Path, list[int]]] = []  # folders that children still use, who
 
 
 class ChildRecorder:
-    """The child processes of one cell; `problems` are whole sentences about what is missing."""
+    """The child processes of one cell; `problems` tell what is missing."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ChildRecorder:
         on_born: Callable[[int], object] | None = None,
     ) -> None:
         self._on_born = on_born
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._passport = Passport(
             detail=options.detail, budget=budget, cell_file=cell_file, parent_pid=os.getpid()
         )
@@ -130,7 +130,7 @@ class ChildRecorder:
         self._spared = clean_up_question.ask(self._folder)
         names = [child.name for child in family.living() if child.pid in self._spared]
         if names:
-            self.problems.append(sentences.still_clean_up(names))
+            self.problems.append(Problem.of("still_clean_up", tuple(names)))
 
     def _next_to_end(self) -> list[int]:
         """Those of them that live; a thread of the cell may have started one only now."""

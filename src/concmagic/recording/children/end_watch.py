@@ -12,10 +12,10 @@ import select
 import sys
 from collections.abc import Callable
 
-from concmagic import sentences
 from concmagic.bounded import LOOK_S
 from concmagic.clock import monotonic_ns
 from concmagic.pipes import Owned, pipe
+from concmagic.problems import Problem
 from concmagic.recording import transparent_wrappers
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 
@@ -53,7 +53,7 @@ class Watcher:
             if self._epoll is not None and self._own[0].is_ours:
                 self._epoll.register(end.number, select.EPOLLIN)
         except (OSError, ValueError) as error:  # it was closed by another thread, or there is no memory
-            transparent_wrappers.note_loss(sentences.ends_not_watched(error))
+            transparent_wrappers.note_loss(Problem.of("ends_not_watched", error))
 
     def _begin(self) -> bool:
         try:
@@ -66,7 +66,7 @@ class Watcher:
             self._cannot = True
             if self._epoll is not None:
                 self._close()
-            transparent_wrappers.note_loss(sentences.ends_not_watched(error))
+            transparent_wrappers.note_loss(Problem.of("ends_not_watched", error))
             return False
         return True
 
@@ -76,7 +76,7 @@ class Watcher:
             while epoll is not None and own[0].is_ours and self._look(epoll, own[1].number):
                 pass
         except Exception as error:  # raised, it would be printed into the cell
-            transparent_wrappers.note_loss(sentences.ends_not_watched(error))
+            transparent_wrappers.note_loss(Problem.of("ends_not_watched", error))
 
     def _look(self, epoll: select.epoll, stop: int) -> bool:
         for number, _ in epoll.poll(LOOK_S):  # where others have closed it, nothing would end a longer one

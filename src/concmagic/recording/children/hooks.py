@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
 
-from concmagic import sentences
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
+from concmagic.problems import Problem
 from concmagic.recording.children import commands, pickling, process_starts
 from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children import whose_child as child_groups
@@ -35,7 +35,7 @@ class Hooks:
 
     def __init__(self, passport: Passport) -> None:
         self.passport = passport
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self.family = Family()
         self.watcher = Watcher(self.family.ended)
         self.groups = child_groups.Groups()
@@ -67,7 +67,7 @@ class Hooks:
         return guarded(action, self._failed)
 
     def _failed(self, error: BaseException) -> None:
-        problem = sentences.recorder_failed("children", error)
+        problem = Problem.of("recorder_failed", "children", error)
         if problem not in self.problems:
             self.problems.append(problem)
 

@@ -17,12 +17,12 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.known_functions import RESULT_READERS, WORKERS
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_start import SEND
+from concmagic.problems import Problem
 from concmagic.recording.children import loky_code, message_arrivals
 from concmagic.recording.children.message_arrivals import is_in, kind_of, sends_result
 from concmagic.recording.children.process_jobs import LATER, ProcessJobs, WorkerJobs, outcome_of
@@ -57,7 +57,7 @@ class MessageRecorder:
         self._begun_ns = monotonic_ns()
         self._passing_ns = 0
         self._lost = 0
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._pairs: list[tuple[int, int]] = []
         self._patches = Patches()
         self._local = threading.local()
@@ -97,7 +97,7 @@ class MessageRecorder:
                 message_arrivals.unwatch()
         self.hand_over = None
         if self._lost:
-            self.problems.append(sentences.messages_left_out(MOST, self._lost))
+            self.problems.append(Problem.of("messages_left_out", MOST, self._lost))
         rows, self._rows = self._rows, []
         return MessageLog(
             to_records(rows),

@@ -8,10 +8,10 @@ import threading
 from functools import partial
 from typing import Any
 
-from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.interpreter import reading
 from concmagic.interpreter.shadowing_files import ours_only
+from concmagic.problems import Problem
 from concmagic.recording import transparent_wrappers
 from concmagic.recording.guards import guarded
 
@@ -37,7 +37,7 @@ class ChildRecorders:
     def __init__(self, detail: str, budget: int) -> None:
         transparent_wrappers.problems()  # a forked child has those of its parent or of an earlier cell
         reading.forget_told()
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         # Whatever the detail, a child records no more than its share of what all may.
         self._of_calls = "auto" if detail == "calls" else detail, budget
         self._running: dict[str, Any] = {}
@@ -79,14 +79,14 @@ class ChildRecorders:
     def _failed(self, name: str, error: BaseException) -> None:
         if name not in self._have_failed:
             self._have_failed.add(name)
-            self.problems.append(sentences.recorder_failed(name, error))
+            self.problems.append(Problem.of("recorder_failed", name, error))
 
     def stop(self) -> dict[str, Any]:
         """Stop them, last first, for good; what each saw, by the ProcessRecord's field."""
         with held(self._turn, _PATIENCE_S) as got:
             self._is_on, self._is_over = False, True
             if not got:
-                self.problems.append(sentences.child_busy_with_us())
+                self.problems.append(Problem.of("child_busy_with_us"))
                 return {}
             return self._stop()
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import lock_internals
 from concmagic.interpreter import value_stack as stack
+from concmagic.problems import Problem
 from concmagic.recording import pre_interrupt
 from concmagic.recording.locks.creation_sites import BirthHooks
 from concmagic.recording.locks.lock_tracker import LockTable
@@ -31,7 +31,7 @@ class LockRecorder:
     """
 
     def __init__(self, namespace: Mapping[str, Any] | None = None, sampled: bool = False) -> None:
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._namespace = namespace
         self._table = LockTable()
         self._monitor: Any = None
@@ -67,11 +67,11 @@ class LockRecorder:
 
         monitor = LockMonitor(self._table)
         if not monitor.sees_with:
-            self.problems.append(sentences.LOCKS_OF_WITH_UNSEEN)
+            self.problems.append(Problem.of("locks_of_with_unseen"))
         try:
             monitor.start()
         except RuntimeError:
-            self.problems.append(sentences.NO_TOOL_FOR_LOCKS)
+            self.problems.append(Problem.of("no_tool_for_locks"))
         else:
             self._monitor = monitor
 
@@ -90,7 +90,7 @@ class LockRecorder:
             self._addresses.look_at_end(frame, threads)
 
     def _look_failed(self, error: Exception) -> None:
-        problem = sentences.look_at_locks_failed(error)
+        problem = Problem.of("look_at_locks_failed", error)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -122,10 +122,10 @@ class LockRecorder:
 
     def _tell_losses(self, monitor: Any) -> None:
         if monitor is not None and monitor.lost_to is not None:
-            self.problems.append(sentences.tool_for_locks_lost(monitor.lost_to))
+            self.problems.append(Problem.of("tool_for_locks_lost", monitor.lost_to))
         elif monitor is not None and monitor.failure is not None:
-            self.problems.append(sentences.recorder_failed("locks", monitor.failure))
+            self.problems.append(Problem.of("recorder_failed", "locks", monitor.failure))
         elif monitor is not None and monitor.full_ns:
-            self.problems.append(sentences.locks_no_longer_watched(self._table.operations))
+            self.problems.append(Problem.of("locks_no_longer_watched", self._table.operations))
         if self._table.merged:
-            self.problems.append(sentences.lock_waits_merged(len(self._table.waits), self._table.merged))
+            self.problems.append(Problem.of("lock_waits_merged", len(self._table.waits), self._table.merged))

@@ -36,7 +36,7 @@ LATE_NS = 3_000_000  # between two readings, which take a few microseconds
 NAMED_AFTER = 3  # samples in one call: what it waits at is worth looking up
 DEAR_NS = 4_000_000  # a tick of hundreds of threads: then new ones wait for the next
 LIST_S, CHILDREN_S = 0.005, 0.1
-# What can go wrong: words for which the kernel has sentences (`sentences/recording.py`).
+# What can go wrong: words for which the kernel has sentences (`sentences/problems.py`).
 NO_CALLS, MANY_THREADS, FULL, NO_GIL = "no-calls", f"many-threads {MOST_THREADS}", "full", "no-gil"
 WHOLE_LISTS = 8  # each so many; between them it is enough that the number of threads is the same
 TICKS_A_LIST = 3  # where the ticks are far apart, threads are not listed at each

@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from concmagic import sentences
 from concmagic.clock import monotonic
 from concmagic.interpreter import c_calls
+from concmagic.problems import Problem
 from concmagic.recording import hosts
 from concmagic.recording.sampler.helper import Helper, StandsStillError, reap_late
 from concmagic.records.recording import SampleLog
 
+_TOLD = frozenset(("no-calls", "many-threads", "full"))  # words of the helper with a sentence of their own
 _COLUMNS = 5
 _LOOK_S = 0.002
 _NO_GIL = "0 0 0 0 -"  # where it lies is not known
@@ -37,12 +38,12 @@ class Sampler:
         self._files = files
         self._running: Helper | None = None
         self._next_look = 0.0
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
 
     def start(self) -> None:
         """Begin to sample; the first threads have been seen when this returns."""
         if not _can_sample():
-            self.problems.append(sentences.NO_SAMPLER_HERE)
+            self.problems.append(Problem.of("no_sampler_here"))
             return
         try:
             if helper_pid() is None or not self._begin_again():
@@ -104,7 +105,7 @@ class Sampler:
         rows, rate, asked, used_ns, switches, length = values[:6]
         columns = [helper.receive(int(rows) * 8) for _ in range(_COLUMNS)]
         problems = [part for part in "".join(values[6:]).split("; ") if part]
-        self.problems += filter(None, map(sentences.sampler_problem, problems))
+        self.problems += [Problem.of("sampler_problem", one) for one in problems if one.split()[0] in _TOLD]
         return SampleLog(
             native_id=columns[0],
             start_ns=columns[1],
@@ -122,7 +123,7 @@ class Sampler:
     def _give_up(self, error: Exception) -> None:
         """Its evidence of this cell is lost; the next cell gets a new helper."""
         stopped = isinstance(error, StandsStillError) and error.was_stopped
-        self.problems.append(sentences.SAMPLER_STOPPED if stopped else sentences.sampler_lost(error))
+        self.problems.append(Problem.of("sampler_stopped") if stopped else Problem.of("sampler_lost", error))
         if _helper is not None:
             _helper.kill()
         close()

@@ -11,7 +11,6 @@ from asyncio import events
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
-from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import known_owners
 from concmagic.interpreter.asyncio_fields import (
@@ -28,6 +27,7 @@ from concmagic.interpreter.known_functions import name_given
 from concmagic.interpreter.loop_handles import EXECUTOR_RESULT, SLEEP_TIMER, SeenTimer
 from concmagic.interpreter.reading import running_loop
 from concmagic.interpreter.task_steps import RUN_CODES, is_create_task, is_step, stepping_task
+from concmagic.problems import Problem
 from concmagic.recording.tasks.bare_futures import Births, is_of_executor
 from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.step_clock import LONG_NS, StepClock
@@ -74,7 +74,7 @@ class Observer:
         self.table.crowd.reason_of, self.table.crowd.text_of = self.waits.reason_of, exception_text
         self.births = Births(self.waits.made, self.fail)
         self.callbacks: list[Callback] = []
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self.stops: list[tuple[int, int]] = []  # a loop's number, and when it was told to stop
         self.unawaited: list[RawCode] = []
         self._kernel_loop = kernel_loop
@@ -91,7 +91,7 @@ class Observer:
         """Give up after an error of our own: the cell goes on as if nobody watched."""
         if self.active:
             self.active = False
-            self.problems.append(sentences.tasks_lost(f"{type(error).__name__}: {error}"))
+            self.problems.append(Problem.of("tasks_lost", f"{type(error).__name__}: {error}"))
 
     # Tasks
 

@@ -17,7 +17,6 @@ from functools import partial
 from types import FrameType, ModuleType
 from typing import Any
 
-from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.garbage_collection import paused_collection
 from concmagic.interpreter import loop_timers, message_texts, reading, task_scheduling, task_steps
@@ -26,6 +25,7 @@ from concmagic.interpreter.frames import thread_frames
 from concmagic.interpreter.observer_protocol import Hook
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
+from concmagic.problems import Problem
 from concmagic.recording.tasks import foreign_loops, forgotten, wait_details
 from concmagic.recording.tasks.observer import Observer
 from concmagic.recording.tasks.task_groups import TOLD
@@ -91,7 +91,7 @@ class TaskRecorder:
             for found in foreign_loops.hooks_for(module, observer):
                 self._patches.set(*found)
         except (AttributeError, TypeError) as error:  # another uvloop than those that we know
-            observer.problems.append(sentences.foreign_loop_unseen(module.__name__, error))
+            observer.problems.append(Problem.of("foreign_loop_unseen", module.__name__, error))
 
     def adopt_cell_task(self, task: asyncio.Task[Any]) -> None:
         """Tell that this task runs the cell itself; nothing happens if nothing is recorded."""
@@ -124,12 +124,12 @@ class TaskRecorder:
         with paused_collection():
             return _build(observer, self._cell_task, at_ns)
 
-    def _uninstall(self) -> list[str]:
+    def _uninstall(self) -> list[Problem]:
         if self in _recording:
             _recording.remove(self)
         self._foreign.close()
         # What somebody has put over ours stays: ours only calls the original then.
-        return [sentences.hook_replaced(name) for name in self._patches.restore()]
+        return [Problem.of("hook_replaced", name) for name in self._patches.restore()]
 
 
 def number_of(task: asyncio.Task[Any] | None = None) -> int | None:

@@ -17,6 +17,7 @@ from typing import Any
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import executor_internals
 from concmagic.interpreter.patches import Patches
+from concmagic.problems import Problem
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import call_label
 from concmagic.recording.texts import cut
@@ -103,7 +104,7 @@ class PoolJobRecorder:
     """
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._jobs: list[_Job] = []
         # What waits for its worker, by the id of its item: a job, or the moment at which it was submitted.
         # A later item at the same address takes the place of one that was dropped.
@@ -137,10 +138,11 @@ class PoolJobRecorder:
         records = [job.record(index, pid) for index, job in enumerate(self._jobs)]
         merged = self._merged.records(len(records), pid)
         if self._submitted_later:
-            from concmagic import sentences
+            from concmagic.problems import Problem
 
             self.problems.append(
-                sentences.jobs_merged(
+                Problem.of(
+                    "jobs_merged",
                     len(records),
                     self._submitted_later,
                     outcomes_of(merged),

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from concmagic import sentences
 from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.thread_internals import BOOTSTRAP, DELETE, is_stand_in
+from concmagic.problems import Problem
 from concmagic.recording import own_threads
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import text_of
@@ -45,7 +45,7 @@ class ThreadRecorder:
     """Observes the threads of this process from `start` to `stop`."""
 
     def __init__(self, on_begin: Callable[[], None] | None = None) -> None:
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._on_begin = on_begin  # called in each new thread
         self._pid = 0
         self._own_id = 0
@@ -166,7 +166,7 @@ class ThreadRecorder:
 
     def failed(self, error: BaseException) -> None:
         """Tell that a thread, or the end of one, could not be noted."""
-        problem = sentences.thread_not_recorded(error)
+        problem = Problem.of("thread_not_recorded", error)
         if problem not in self.problems:
             self.problems.append(problem)
 
