@@ -73,6 +73,7 @@ def plain(record):
     facts["threads"] = [thread.name for thread in record.threads]
     facts["functions"] = sorted({code.name for code in record.calls.codes.values()}) if record.calls else []
     facts["called"] = called(record) if record.calls else {}
+    facts["problems"] = [problem.message for problem in record.problems]
     facts["marks"] = [mark.label for mark in record.marks]
     facts["tasks"] = [task.coroutine for task in record.tasks.tasks] if record.tasks else []
     for name in ("calls", "jobs"):
@@ -95,7 +96,8 @@ def run(number, source):
             recorder.end_tree()  # as the session does
     records = recorder.stop()
     return {
-        "records": [plain(record) for record in records], "error": error, "problems": recorder.problems,
+        "records": [plain(record) for record in records], "error": error,
+        "problems": [one.message for one in recorder.problems],
         "answer": vars(main).get("answer"), "hooks_changed": [
             str(where) for where, old, new in zip(WATCHED, before, hooks()) if old is not new],
         "folders": own_folders(), "threads": threads(), "files": files(),

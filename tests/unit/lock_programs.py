@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from concmagic.problems import Problem
 from concmagic.recording.locks.lock_recorder import LockRecorder
 from concmagic.records.locks import LockLog
 
@@ -74,7 +75,7 @@ class Recorded:
     def __init__(self) -> None:
         self.log = LockLog()
         self.names: dict[int | None, str] = {None: ""}
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._threads: list[threading.Thread] = []
 
     def start(self, *functions: Callable[[], Any]) -> list[threading.Thread]:

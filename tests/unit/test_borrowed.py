@@ -148,7 +148,7 @@ def test_a_missing_name_is_told_once_and_neutral() -> None:
     assert reading.borrowed(Owner, "_gone", ()) == ()
     assert reading.code_of(Owner, "_gone", at_import=False) is None
     told = reading.losses()
-    assert len(told) == 1 and "_gone is missing here" in told[0]
+    assert len(told) == 1 and "_gone is missing here" in told[0].message
     assert reading.losses() == []
 
 

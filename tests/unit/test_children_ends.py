@@ -584,8 +584,8 @@ connection.Pipe = real
     (record,) = run_cells(SETUP, cell).workers
     assert (record.exit_code, record.marks) == (0, ["again"] * 10)
     assert record.problems == [
-        Problem.of("marks_left_out", 10),
-        Problem.of("call_not_noted", "Pipe", "AttributeError"),
+        Problem.of("marks_left_out", 10).message,
+        Problem.of("call_not_noted", "Pipe", "AttributeError").message,
     ]
 
 

@@ -339,5 +339,5 @@ def test_without_samples_frames_at_the_end_are_what_is_known() -> None:
 
 def test_a_log_that_cannot_be_read_costs_only_itself() -> None:
     trace = of(exact(wait(A, 10, 30, object=9)))
-    assert any("locks" in problem for problem in trace.cost.problems)
+    assert any("locks" in problem.values for problem in trace.cost.problems)
     assert {track.name for track in trace.tracks} >= {"a", "b", "c"}

@@ -27,6 +27,7 @@ from tests.unit.recordings import (
 
 from concmagic.importing.importer import import_recording
 from concmagic.model.trace import State, Trace, Track
+from concmagic.problems import Problem
 from concmagic.records.recording import (
     JobRecord,
     MarkRecord,
@@ -285,7 +286,7 @@ def test_how_a_process_ended(code: int | None, outcome: str) -> None:
 
 
 def test_what_is_missing_of_a_child_is_said_in_the_footer_and_its_own_error_at_its_end() -> None:
-    lost = "w handed nothing over (killed by SIGKILL): its calls and threads are missing."
+    lost = Problem.of("child_told_nothing", "w", -9)
     killed = kernel(
         pid=41, parent_pid=PID, name="w", exit_code=-9, target_ns=at(5), ended_ns=at(9), problems=(lost,)
     )
@@ -293,7 +294,12 @@ def test_what_is_missing_of_a_child_is_said_in_the_footer_and_its_own_error_at_i
     assert lost in trace.cost.problems
     assert track(trace, "w").outcome_detail == ""
 
-    failed = replace(killed, target_ns=None, exit_code=1, problems=("w could not start: ImportError: no.",))
+    failed = replace(
+        killed,
+        target_ns=None,
+        exit_code=1,
+        problems=(Problem.of("child_never_started", "w", "ImportError: no."),),
+    )
     assert track(import_recording(recording(kernel(), failed)), "w").outcome_detail.endswith(
         "ImportError: no"
     )
@@ -326,7 +332,7 @@ def test_calls_that_cannot_be_read_cost_only_themselves() -> None:
     broken = RawCalls(b"xyz", {}, {}, ((0, 0), (0, 0)), 1)
     trace = import_recording(recording(kernel(calls=broken)))
     assert len(trace.tracks) == 2
-    assert any("calls could not be read" in problem for problem in trace.cost.problems)
+    assert any("calls could not be read" in problem.message for problem in trace.cost.problems)
 
 
 moments = st.lists(st.floats(-20, 120), min_size=2, max_size=14)

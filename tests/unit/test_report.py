@@ -13,6 +13,7 @@ from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.model.findings import BusyMachine, ChildDied
 from concmagic.model.trace import Cost, Hidden, Job, State, Trace
+from concmagic.problems import Problem
 from concmagic.report import Report
 from concmagic.report.builder import build_report
 from concmagic.report.headline import headline
@@ -159,7 +160,11 @@ def test_costs_over_ten_percent_are_loud() -> None:
 def test_the_footer_tells_what_is_missing() -> None:
     trace = replace(
         trace_from_text("a  RRRR"),
-        cost=Cost(calls_until_ns=1_500_000, problems=("Something was lost.",), steps_without_calls=1),
+        cost=Cost(
+            calls_until_ns=1_500_000,
+            problems=(Problem.of("as_told", "Something was lost."),),
+            steps_without_calls=1,
+        ),
         hidden=Hidden(threads=2),
     )
     footer = report_of(trace, note="8 workers.").footer

@@ -22,6 +22,7 @@ from concmagic.errors import LoadError
 from concmagic.model.saved import FORMAT, from_plain, to_plain
 from concmagic.model.trace import Cost, Flow, Function, Hidden, Job, Mark, Slices, Trace
 from concmagic.model.unreadable import Kind, UnreadableError, Wrong
+from concmagic.problems import Problem
 from concmagic.sentences.saved_files import unreadable, wrong_place
 
 
@@ -40,7 +41,14 @@ def full_trace() -> Trace:
             np.array([1, 0], np.int32),
             (Function("f", "a.py", 3), Function("time.sleep")),
         ),
-        cost=Cost(0.01, 7, 12, 3, ("Something was lost.",)),
+        cost=Cost(
+            *(0.01, 7, 12, 3),
+            (
+                Problem.of("as_told", "Something was lost."),
+                Problem.of("jobs_merged", 3, 4, (("raised KeyError", 2), ("returned", 2)), 10, 0),
+                Problem.of("child_told_nothing", "w", None),
+            ),
+        ),
         hidden=Hidden(2, 1),
         cpu_s=0.5,
         python_cpu_s=0.4,
@@ -125,7 +133,7 @@ WRONG = {
     "slices/start_ns/1": (2**63, "slices.start_ns: expected a list of whole numbers"),
     "slices/functions/0": (["f"], "slices.functions[0]: expected name, file and line"),
     "build/cores": (0, "build.cores: expected a whole number from 1 on"),
-    "cost/problems": ([3], "cost.problems: expected a list of texts"),
+    "cost/problems": ([3], "cost.problems: expected a list of texts, or of rows of a kind and its values"),
     "cpu_s": (-1, "cpu_s: expected a number from 0 on"),
     "wall_ns": (2**60, "wall_ns: expected a whole number of nanoseconds"),
     "format": ("1", "format: expected a whole number"),

@@ -16,6 +16,7 @@ from concmagic.api import Trace
 from concmagic.model.saved import from_plain, to_plain
 from concmagic.model.trace import Counter, Facts, Flow, Resource, State
 from concmagic.model.unreadable import UnreadableError
+from concmagic.problems import Problem
 
 LATER = ("fiber", "dreaming", "entangle")
 PLANNED = ("resource", "interpreter", "greenlet", "host", "worker")
@@ -61,8 +62,9 @@ def test_a_kind_of_a_later_version_costs_one_sentence(tmp_path: Path) -> None:
     assert [one.kind for one in trace.tracks][2] == "fiber"
     assert trace.tracks[3].states[0].state is State.UNKNOWN
     assert len(trace.flows) == 1
-    told = tuple(f"A later concmagic has saved what this one does not know: {kind}." for kind in LATER)
+    told = tuple(Problem.of("unknown_kind", kind) for kind in LATER)
     assert trace.cost.problems == told
+    assert str(told[0]) == "A later concmagic has saved what this one does not know: fiber."
     for suffix in (".html", ".svg", ".txt", ".json"):
         saved = trace.save(tmp_path / f"later{suffix}")
     assert concmagic.load(saved).cost.problems == trace.cost.problems

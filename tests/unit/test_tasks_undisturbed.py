@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from recorded_tasks import named
 
+from concmagic.problems import Problem
 from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog
 
@@ -124,9 +125,7 @@ def test_a_hook_of_somebody_elses_stays_and_is_named() -> None:
         asyncio.run(asyncio.sleep(0))  # ours lies underneath and does no harm
     finally:
         Loop.call_soon = original  # type: ignore[method-assign]
-    assert log.problems == (
-        "Something else replaced asyncio's BaseEventLoop.call_soon during the cell and was left in place.",
-    )
+    assert log.problems == (Problem.of("hook_replaced", "BaseEventLoop.call_soon"),)
 
 
 def test_two_recordings_inside_each_other() -> None:
@@ -363,9 +362,7 @@ def test_an_error_of_our_own_costs_the_recording_only() -> None:
     assert asyncio.run(main()) == "done"
     log = recorder.stop()
     assert called == [True]
-    assert log.problems == (
-        "Recording asyncio's tasks stopped in the middle of the cell (RuntimeError: no name).",
-    )
+    assert log.problems == (Problem.of("tasks_lost", "RuntimeError: no name"),)
     assert [owner.__dict__[name] for owner, name in PLACES] == before
 
 
@@ -385,9 +382,7 @@ def test_a_loop_of_an_odd_kind_costs_the_recording_only() -> None:
     finally:
         log = recorder.stop()
         loop.close()
-    assert log.problems == (
-        "Recording asyncio's tasks stopped in the middle of the cell (RuntimeError: not here).",
-    )
+    assert log.problems == (Problem.of("tasks_lost", "RuntimeError: not here"),)
 
 
 def test_a_forked_child_can_record_itself() -> None:

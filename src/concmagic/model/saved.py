@@ -104,7 +104,7 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     else:
         del plain["groups"]
     plain |= {name: asdict(getattr(trace, name)) for name in _SINGLE}
-    plain["cost"]["problems"] = [[one.kind, one.values] for one in trace.cost.problems]
+    plain["cost"]["problems"] = [_problem_to_plain(one) for one in trace.cost.problems]
     return plain
 
 
@@ -136,6 +136,15 @@ def from_plain(plain: Any) -> Trace:
     trace = Trace(**values)
     check(trace)
     return trace
+
+
+def _problem_to_plain(problem: Problem) -> Any:
+    """As `cost.problems` are read: a sentence that was read is the same again."""
+    return problem.values[0] if problem.kind == "as_told" else [problem.kind, _listed(problem.values)]
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _number_to_plain(number: float) -> float | None:
