@@ -6,7 +6,7 @@ from itertools import groupby
 
 from concmagic.model.findings import Named
 from concmagic.model.trace import NO_FACTS, Build, Flow, State, StateInterval, Trace, Track, TrackKind
-from concmagic.sentences import StateWords
+from concmagic.sentences import StateWords, TrackWords
 
 STATES = {
     "R": State.RUNNING,
@@ -27,6 +27,11 @@ def said(trace: Trace, one: StateInterval) -> str:
 def carried(trace: Trace, flow: Flow) -> str:
     """What an arrow carries, in words."""
     return StateWords(Named.of(trace)).of_flow(flow)
+
+
+def end_of(trace: Trace, track: Track) -> str:
+    """What is said beside how a track ended: the exception, who cancelled it; of a loop its longest step."""
+    return TrackWords(trace, Named.of(trace)).detail(track)
 
 
 def trace_from_text(

@@ -55,8 +55,17 @@ class Trace(model.Trace):
     def _words(self) -> sentences.StateWords:
         return sentences.StateWords(Named.of(self))
 
-    def detail_of(self, one: model.StateInterval | model.Flow) -> str:
-        """What a state says beside its reason, or an arrow carries: "cache, held by worker-1", "84 B"."""
+    @cached_property
+    def _words_of_tracks(self) -> sentences.TrackWords:
+        return sentences.TrackWords(self, Named.of(self))
+
+    def detail_of(self, one: model.StateInterval | model.Flow | model.Track) -> str:
+        """What a state says beside its reason, or an arrow carries: "cache, held by worker-1", "84 B".
+
+        Of a track it is what stands beside its outcome: "ValueError: no", "by worker-1".
+        """
+        if isinstance(one, model.Track):
+            return self._words_of_tracks.detail(one)
         return self._words.of_flow(one) if isinstance(one, model.Flow) else self._words.detail(one)
 
     def report(self, question: str = "", note: str = "", first: str = "") -> Report:

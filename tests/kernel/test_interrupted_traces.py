@@ -17,13 +17,15 @@ GROUP = (
     "async def main():\n    async with asyncio.TaskGroup() as g:\n"
     "        g.create_task(polite())\n        g.create_task(rude())\n"
 )
-ENDS = "{t.name: (t.outcome, t.outcome_detail) for t in last().tasks}"
+ENDS = "{t.name: (t.outcome, last().trace.detail_of(t)) for t in last().tasks}"
 
 
 @pytest.fixture(autouse=True)
 def ready(kernel: Kernel) -> None:
     kernel.check(
-        "import asyncio, concmagic, sys, threading, time\n" + STILL + "class Last:\n    def __init__(self):\n"
+        "import asyncio, concmagic, sys, threading, time\nfrom concmagic.sentences import raised_in\n"
+        + STILL
+        + "class Last:\n    def __init__(self):\n"
         "        self.trace = concmagic.last()\n"
         "        self.tasks = [t for t in self.trace.tracks if t.kind == 'task']\n"
         "last = Last"
@@ -52,7 +54,9 @@ def test_an_interrupt_shows_which_task_was_on_the_loop(kernel: Kernel, form: str
         assert ends["polite"] == ("cancelled", "by the interrupt")
     else:
         assert (ends["rude"][0], ends["main"][0]) == ("interrupted", "interrupted")
-        assert kernel.value("[t.raised_in for t in last().tasks if t.name == 'rude']") == ["line 4 in rude"]
+        assert kernel.value("[raised_in(t.traceback) for t in last().tasks if t.name == 'rude']") == [
+            "line 4 in rude"
+        ]
     # Python's own mark on what an interrupt struck is no mistake of the cell's.
     assert "exception-never-retrieved" not in kernel.value("[f.lint for f in last().trace.findings]")
 

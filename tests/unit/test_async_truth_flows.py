@@ -14,10 +14,14 @@ import pytest
 from async_programs import RUNS, turns
 from async_truth import flows, order, traced, traced_and_recorded, track, waits
 from recorded_tasks import line_of
+from tests.trace_text import end_of
 
 from concmagic.analysis.metrics import compute
-from concmagic.importing.tasks.task_words import cancelled_by
+from concmagic.importing.numbering import TrackIds
+from concmagic.importing.tasks.actors import Actors
+from concmagic.importing.tasks.task_outcomes import cancelled_by
 from concmagic.model.trace import State, Trace
+from concmagic.sentences import raised_in
 
 
 def test_to_thread_is_one_story_of_task_and_thread() -> None:
@@ -296,7 +300,7 @@ def test_outcomes_and_who_cancelled() -> None:
         await asyncio.gather(direct, outer, asyncio.create_task(slow()), group(), return_exceptions=True)
 
     trace = traced(main)
-    ends = {one.name: (one.outcome, one.outcome_detail) for one in trace.tracks if one.kind == "task"}
+    ends = {one.name: (one.outcome, end_of(trace, one)) for one in trace.tracks if one.kind == "task"}
     assert ends["direct"] == ("cancelled", "by main")
     assert ends["inner"] == ("cancelled", "by main")
     assert ends["outer"] == ("cancelled", "by main")
@@ -325,12 +329,15 @@ def test_a_task_that_raised_has_its_traceback_at_hand() -> None:
     trace = traced(main)
     here = Path(__file__).name
     inner, outer = line_of(parses, "int(text)"), line_of(fails, "parses(")
-    assert track(trace, "fails").raised_in == f"{here}:{inner} in parses, called at {here}:{outer} in fails"
+    assert (
+        raised_in(track(trace, "fails").traceback)
+        == f"{here}:{inner} in parses, called at {here}:{outer} in fails"
+    )
     assert track(trace, "fails").outcome_detail.startswith("ValueError: invalid literal")
-    *inside, outermost = track(trace, "fails_in_a_library").raised_in.split(", called at ")
+    *inside, outermost = raised_in(track(trace, "fails_in_a_library").traceback).split(", called at ")
     assert [each.rpartition(" in ")[2] for each in inside] == ["JSONDecoder.raw_decode"]
     assert outermost == f"{here}:{line_of(fails_in_a_library, 'json.loads')} in fails_in_a_library"
-    assert track(trace, "main").raised_in == ""
+    assert track(trace, "main").traceback == ()
 
 
 def test_a_traceback_without_end_is_cut_in_its_middle() -> None:
@@ -345,7 +352,7 @@ def test_a_traceback_without_end_is_cut_in_its_middle() -> None:
     async def main() -> None:
         await asyncio.gather(asyncio.create_task(fails()), return_exceptions=True)
 
-    frames = track(traced(main), "fails").raised_in.split(", called at ")
+    frames = raised_in(track(traced(main), "fails").traceback).split(", called at ")
     assert len(frames) == 20
     assert frames[0].endswith(f":{line_of(digs, 'raise')} in digs")
     assert frames[-1].endswith(" in fails")
@@ -380,7 +387,7 @@ def test_threads_timers_and_callbacks_that_cancelled() -> None:
         stop.join()
 
     trace = traced(main)
-    ends = {one.name: (one.outcome, one.outcome_detail) for one in trace.tracks if one.kind == "task"}
+    ends = {one.name: (one.outcome, end_of(trace, one)) for one in trace.tracks if one.kind == "task"}
     assert ends["by thread"] == ("cancelled", "by stopper")
     assert ends["by timer"] == ("cancelled", "by a timer")
     assert ends["by callback"] == ("cancelled", "by a callback")
@@ -418,7 +425,7 @@ def test_who_cancelled_a_task_that_never_began() -> None:
         await asyncio.wait([asyncio.create_task(cancels_and_awaits())])
 
     trace = traced(main)
-    ends = {one.name: (one.outcome, one.outcome_detail) for one in trace.tracks if one.kind == "task"}
+    ends = {one.name: (one.outcome, end_of(trace, one)) for one in trace.tracks if one.kind == "task"}
     assert {name: ends[name] for name in ends if name.startswith("never-")} == dict.fromkeys(
         ("never-0", "never-1", "never-2"), ("cancelled", "by main")
     )
@@ -440,7 +447,7 @@ def test_the_end_of_the_run_is_who_cancelled_what_was_left(run: Callable[[Any], 
 
     tasks: list[asyncio.Task[None]] = []
     trace = traced(main, run)
-    ends = {one.name: (one.outcome, one.outcome_detail) for one in trace.tracks if one.kind == "task"}
+    ends = {one.name: (one.outcome, end_of(trace, one)) for one in trace.tracks if one.kind == "task"}
     assert ends["left-0"] == ends["left-1"] == ("cancelled", "by the end of the run")
     assert waits(trace, "left-0") == ["Event"]
 
@@ -468,7 +475,7 @@ def test_who_cancelled_a_task_outside_of_the_loop_is_not_known(leave: str) -> No
 
     tasks: list[asyncio.Task[None]] = []
     unbegun = track(traced(main, run), "unbegun")
-    assert (unbegun.outcome, unbegun.outcome_detail) == ("cancelled", "")
+    assert (unbegun.outcome, unbegun.cancelled_by, unbegun.stopped_by) == ("cancelled", None, "")
 
 
 def test_in_a_stopped_cell_nobody_is_blamed_for_a_task_that_never_began() -> None:
@@ -483,8 +490,10 @@ def test_in_a_stopped_cell_nobody_is_blamed_for_a_task_that_never_began() -> Non
     tasks = {task.number: task for task in log.tasks}
     (unbegun,) = [task for task in log.tasks if task.name == "never begun"]
     names = {number: task.coroutine.rpartition(".")[2] for number, task in tasks.items()}
-    assert cancelled_by(unbegun, tasks, names, {}) == "by main"
-    assert cancelled_by(unbegun, tasks, names, {}, "interrupted") == ""
+    main_task = next(number for number, name in names.items() if name == "main")
+    actors = Actors(1, TrackIds(), names, names)
+    assert cancelled_by(unbegun, tasks, actors) == (actors.task(main_task), "")
+    assert cancelled_by(unbegun, tasks, actors, "interrupted") == (None, "")
 
 
 def test_the_states_of_a_task_in_their_order() -> None:

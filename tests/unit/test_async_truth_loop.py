@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from async_programs import turns
 from async_truth import traced
-from tests.trace_text import said
+from tests.trace_text import end_of, said
 
 from concmagic.analysis.metrics import compute
 from concmagic.importing.tasks.step_states import MOST_TOLD
@@ -40,9 +40,9 @@ def test_the_longest_step_has_its_task_and_place_and_kept_others_waiting() -> No
     assert metrics.loop_delay_max_s >= 0.05
     assert metrics.loop_delay_p50_s <= metrics.loop_delay_p99_s <= metrics.loop_delay_max_s
     assert metrics.loop_blocked > metrics.loop_computing
-    assert loop.outcome_detail.startswith("longest step ")
-    assert "(blocker)" in loop.outcome_detail
-    assert "ready before a step: p50 " in loop.outcome_detail
+    assert end_of(trace, loop).startswith("longest step ")
+    assert "(blocker)" in end_of(trace, loop)
+    assert "ready before a step: p50 " in end_of(trace, loop)
 
 
 def test_the_numbers_of_the_loop_are_in_the_picture() -> None:
@@ -60,7 +60,7 @@ def test_the_numbers_of_the_loop_are_in_the_picture() -> None:
     assert f"{duration(metrics.loop_delay_p99_s * 1e9)} (p99)" in said
     assert f"{duration(metrics.loop_delay_max_s * 1e9)} at most" in said
     loop = next(one for one in trace.tracks if one.kind == "loop")
-    assert f"p99 {duration(metrics.loop_delay_p99_s * 1e9)}," in loop.outcome_detail  # one number, told twice
+    assert f"p99 {duration(metrics.loop_delay_p99_s * 1e9)}," in end_of(trace, loop)  # one number, told twice
     assert said in TextRenderer().render(build_report(trace, metrics, ())).replace("\n  ", " ")
     threads = build_report(replace(trace, model="threads"), metrics, ()).footer
     assert not [sentence for sentence in threads if sentence.startswith("Event loop: ")]
@@ -81,7 +81,7 @@ def test_a_callback_that_is_no_task_is_on_the_loops_lane() -> None:
     loop = next(one for one in trace.tracks if one.kind == "loop")
     blocked = [one for one in loop.states if one.state is State.BLOCKING]
     assert [said(trace, one).rpartition(".")[2] for one in blocked] == ["tick"]
-    assert "tick" in loop.outcome_detail
+    assert "tick" in end_of(trace, loop)
     metrics = compute(trace)
     assert metrics.loop_longest_step_s >= 0.03
     assert metrics.loop_longest_step_track is None

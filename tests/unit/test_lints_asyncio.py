@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.trace_text import MS, trace_from_text
+from tests.trace_text import MS, end_of, trace_from_text
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
@@ -14,7 +14,7 @@ from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import chains, longest_chains
 from concmagic.model.saved import from_plain, to_plain
-from concmagic.model.trace import NO_FACTS, Facts, Flow, Function, Resource, State, Trace
+from concmagic.model.trace import NO_FACTS, Facts, Flow, Function, Group, Resource, State, Trace
 
 
 def found(trace: Trace, name: str) -> list[Finding]:
@@ -126,6 +126,17 @@ def test_an_exception_that_nobody_asked_for_is_a_warning() -> None:
     (finding,) = found(failed(), "exception-never-retrieved")
     assert finding.message == "Task bad failed with ValueError: no, and nothing asked for its result."
     assert finding.severity == "warning"
+
+
+def test_of_many_alike_tasks_how_they_all_ended_is_told() -> None:
+    trace = failed()
+    ends = (("raised ValueError", 1_200), ("returned", 3))
+    group = Group(trace.tracks[1].id, 1_203, 1_203, 1_200, 1_203, 0, 3, 0, 0, 0, ends)
+    trace = replace(trace, groups=(group,))
+    (finding,) = found(trace, "exception-never-retrieved")
+    told = "1,200 raised ValueError, 3 returned: ValueError: no"
+    assert finding.message == f"Task bad failed with {told}, and nothing asked for its result."
+    assert end_of(trace, trace.tracks[1]) == told
 
 
 def test_an_exception_that_somebody_asked_for_is_none() -> None:

@@ -20,7 +20,21 @@ from tests.trace_text import trace_from_text
 import concmagic
 from concmagic.errors import LoadError
 from concmagic.model.saved import FORMAT, from_plain, to_plain
-from concmagic.model.trace import Cost, Flow, Function, Hidden, Job, Mark, Slices, Trace
+from concmagic.model.trace import (
+    Cost,
+    Flights,
+    Flow,
+    Function,
+    Group,
+    Hidden,
+    Job,
+    Lock,
+    LoopSteps,
+    Mark,
+    Resource,
+    Slices,
+    Trace,
+)
 from concmagic.model.unreadable import Kind, UnreadableError, Wrong
 from concmagic.problems import Problem
 from concmagic.sentences.saved_files import unreadable, wrong_place
@@ -28,9 +42,19 @@ from concmagic.sentences.saved_files import unreadable, wrong_place
 
 def full_trace() -> Trace:
     """A trace with something of everything."""
+    plain = trace_from_text("a  SRWBYU\nb  ..RRR.")
+    first, second = plain.tracks
+    way = (Function("fails", "a.py", 3), Function("loads", "json.py", 9))
     return replace(
-        trace_from_text("a  SRWBYU\nb  ..RRR."),
-        flows=(Flow("wake", 0, 1, 1, 2, "timer"),),
+        plain,
+        tracks=(replace(first, traceback=way), replace(second, cancelled_by=-1, stopped_by="timer")),
+        others=("tick",),
+        resources=(Resource("lock", "", "a.py", 3, 1),),
+        locks=(Lock("", "Lock", 2, 1, 9, 0),),
+        loops=(LoopSteps(0, 9, -1, 1, 2, 3), LoopSteps(1, 5, None)),
+        groups=(Group(1, 5, 4, 3, 7, 1, 2, 3, 4, 5, (("raised KeyError", 3), ("returned", 1))),),
+        flights=Flights(np.array([1], np.int64), np.array([2], np.int64)),
+        flows=(Flow("wake", 0, 1, 1, 2, "timer"), Flow("release", 0, 1, 1, 2, "", 84, 5, 0)),
         marks=(Mark("here", 1, 2, 0), Mark("there", 3, 3)),
         jobs=(Job(0, "url='x'", 1, 0, 2, 5, "returned"), Job(1, "y", None, 0, None, None)),
         slices=Slices(
@@ -121,6 +145,11 @@ WRONG = {
     "tracks/0/states/1/0": (-1, "tracks[0].states[1]: expected a start that is not before the end"),
     "tracks/0/states/0/2": ("Asleep", "tracks[0].states[0]: expected start, end, state"),
     "flows/rows/0/1": (9, "flows.rows[0].source: expected the id of a track in this file"),
+    "tracks/0/cancelled_by": (-2, "tracks[0].cancelled_by: expected the id of a track in this file"),
+    "tracks/1/cancelled_by": ("tick", "tracks[1].cancelled_by: expected the id of a track, or the negative"),
+    "loops/rows/0/2": (7, "loops.rows[0].longest_of: expected the id of a track in this file"),
+    "groups/rows/0/10": ([["returned", -1]], "groups.rows[0].outcomes: expected a list of pairs of a text"),
+    "locks/rows/0/5": (1, "locks.rows[0].resource: expected the place of a resource in this file"),
     "flows/rows/0/8": (9, "flows.rows[0].resource: expected the place of a resource"),
     "marks/rows/1/2": (1, "marks.rows[1].end_ns: expected a time that is not before the start"),
     "jobs/rows/0": ([1], "jobs.rows[0]: expected a list of "),

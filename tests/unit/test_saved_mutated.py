@@ -15,7 +15,7 @@ from tests.trace_text import said
 import concmagic
 from concmagic.errors import LoadError
 from concmagic.model.saved import to_plain
-from concmagic.sentences import way_to
+from concmagic.sentences import raised_in, way_to
 
 SAVED = sorted((Path(__file__).parents[1] / "data" / "saved").glob("*.json.gz"))
 MUTATIONS = 1_000
@@ -51,7 +51,10 @@ def in_words(trace: concmagic.Trace) -> dict[str, Any]:
     """What is saved, with states as version 1 told them: in words."""
     plain = json.loads(json.dumps(to_plain(trace))) | {"format": 1}
     for track, saved in zip(trace.tracks, plain["tracks"], strict=True):
-        saved |= {"changed": ", ".join(track.changed), "traceback": way_to(track.traceback)}
+        is_task = track.kind == "task"
+        saved["changed"] = ", ".join(track.changed)
+        saved["traceback"] = "" if is_task else way_to(track.traceback)
+        saved["raised_in"] = raised_in(track.traceback) if is_task else ""
         for one, row in zip(track.states, saved["states"], strict=True):
             row[4] = said(trace, one)
     return plain

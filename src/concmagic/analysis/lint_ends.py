@@ -113,6 +113,7 @@ def never_awaited(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 
 def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A task failed and nobody asked: the cell went on as if it had not."""
+    groups = {group.track: group.outcomes for group in trace.groups}
     for track in trace.tracks:
         # `unretrieved` is asyncio's own mark; awaiting the task, even later, or `gather` clears it.
         if track.kind != "task" or track.role != "work" or track.host or not track.unretrieved:
@@ -122,12 +123,18 @@ def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Findin
         yield Finding(
             lint="exception-never-retrieved",
             severity="warning",
-            values=NeverRetrieved(track.name, track.outcome_detail or track.outcome),
+            values=_unseen(track, groups.get(track.id, ())),
             tracks=(track.id,),
             start_ns=track.start_ns,
             end_ns=trace.wall_ns if track.end_ns is None else track.end_ns,
             line=track.line if not track.file else 0,
         )
+
+
+def _unseen(track: Track, outcomes: tuple[tuple[str, int], ...]) -> NeverRetrieved:
+    if len(outcomes) > 1:
+        return NeverRetrieved(track.name, track.outcome_detail, outcomes)
+    return NeverRetrieved(track.name, track.outcome_detail or track.outcome)
 
 
 def _bare_call(source: str, name: str) -> int:

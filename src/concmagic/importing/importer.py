@@ -39,6 +39,7 @@ from concmagic.model.trace import (
     Hidden,
     Job,
     Lock,
+    LoopSteps,
     Model,
     Slices,
     Trace,
@@ -64,6 +65,7 @@ class _Found:
     steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
     blocked: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # calls of threads, by track
     unawaited: list[Function] = field(default_factory=list)
+    loops: list[LoopSteps] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     flights: list[Flights] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
@@ -121,6 +123,7 @@ class _Importer:
             cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
             unawaited=tuple(found.unawaited),
+            loops=tuple(found.loops),
             groups=tuple(group for group in found.groups if group.track in known),
             flights=all_flights(found.flights),
         )
@@ -200,6 +203,7 @@ class _Importer:
         if process.origin in ("user", "machinery") or self._recording.show_all:
             found.tracks += [track, *gil, *threads, *tasks.tracks]
             found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows]
+            found.loops += tasks.loops
             found.groups += tasks.groups
             found.flights.append(tasks.flights)
             found.flows += locks.flows(pid, self._ids)
@@ -236,7 +240,7 @@ class _Importer:
             known_until,
             self._recording.show_all,
             evidence_of_threads(process, calls, samples),
-            {record.native_id: record.group or record.name for record in process.threads},
+            {record.native_id: record for record in process.threads},
             self._recording.outcome if process.parent_pid is None else "",
         ).run()
 

@@ -53,6 +53,7 @@ LENGTH = _integer(0, MOST_NS, "time")
 NUMBER = Rule(_is_number, Wrong("number"), float)
 _TRUTH = Rule(lambda value: type(value) is bool, Wrong("truth"))
 _ID = _integer(0, MOST_ID, "id")
+_ID_OR_OTHER = _integer(-MOST_ID, MOST_ID, "id or other")
 _PAIR = Rule(
     lambda value: type(value) is list and len(value) == 2 and all(map(COUNT.fits, value)),
     Wrong("pair"),
@@ -110,10 +111,21 @@ _PROBLEMS = Rule(
     Wrong("problems"),
     lambda value: tuple(map(_problem, value)),
 )
+_NAMES_AND_COUNTS = Rule(
+    lambda value: (
+        type(value) is list
+        and all(
+            type(row) is list and len(row) == 2 and TEXT.fits(row[0]) and COUNT.fits(row[1]) for row in value
+        )
+    ),
+    Wrong("names and counts"),
+    lambda value: tuple(map(tuple, value)),
+)
 _MOMENTS = ("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns", "calls_until_ns")
 _KIND = Rule(is_word, Wrong("word"))  # also one that a later version has
 _BY_NAME = {
     **dict.fromkeys(("id", "parent", "track", "source", "target"), _ID),
+    **dict.fromkeys(("cancelled_by", "longest_of"), _ID_OR_OTHER),
     **dict.fromkeys(_MOMENTS, TIME),
     "wall_ns": LENGTH,
     "cores": _integer(1, MOST_CORES, "core count"),
@@ -127,6 +139,7 @@ _BY_TYPE: dict[Any, Rule] = {
     tuple[str, ...]: _TEXTS,
     tuple[Problem, ...]: _PROBLEMS,
     tuple[int, ...]: _IDS,
+    tuple[tuple[str, int], ...]: _NAMES_AND_COUNTS,
     tuple[tuple[int, int], ...]: _rows_of_numbers(2, "pairs"),
     tuple[tuple[int, int, int], ...]: _rows_of_numbers(3, "triples"),
 }

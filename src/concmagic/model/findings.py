@@ -183,10 +183,11 @@ class NeverAwaited:
 
 @dataclass(frozen=True, slots=True)
 class NeverRetrieved:
-    """exception-never-retrieved: a task that failed unseen."""
+    """exception-never-retrieved: a task that failed unseen; of many alike ones how they all ended."""
 
     name: str
     error: str
+    outcomes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

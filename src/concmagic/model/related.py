@@ -18,6 +18,7 @@ def check(trace: Trace) -> None:
     _check_parents(trace.tracks, by_id)
     for place, track in enumerate(trace.tracks):
         _check_order(f"tracks[{place}]", track.start_ns, track.end_ns)
+        _check_who(f"tracks[{place}].cancelled_by", track.cancelled_by, trace, by_id)
     for place, flow in enumerate(trace.flows):
         _check_track(f"flows.rows[{place}].source", flow.source, by_id)
         _check_track(f"flows.rows[{place}].target", flow.target, by_id)
@@ -32,6 +33,9 @@ def check(trace: Trace) -> None:
         _check_order(f"jobs.rows[{place}]", job.start_ns, job.end_ns)
     for place, one in enumerate(trace.prints):
         _check_track(f"prints.rows[{place}].track", one.track, by_id)
+    for place, loop in enumerate(trace.loops):
+        _check_track(f"loops.rows[{place}].track", loop.track, by_id)
+        _check_who(f"loops.rows[{place}].longest_of", loop.longest_of, trace, by_id)
     for place, group in enumerate(trace.groups):
         _check_track(f"groups.rows[{place}].track", group.track, by_id)
     _check_facts(trace, by_id)
@@ -71,6 +75,12 @@ def _check_track(place: str, track: int | None, by_id: Mapping[int, Track]) -> N
         fail(place, "no track")
 
 
+def _check_who(place: str, who: int | None, trace: Trace, by_id: Mapping[int, Track]) -> None:
+    """Whether it is the id of a track or of one of the others."""
+    if who is not None and who not in by_id and not -len(trace.others) <= who < 0:
+        fail(place, "no track")
+
+
 def _check_resource(place: str, resource: int | None, trace: Trace) -> None:
     if resource is not None and resource >= len(trace.resources):
         fail(place, "no resource")
@@ -81,8 +91,7 @@ def _check_resources(trace: Trace, by_id: Mapping[int, Track]) -> None:
         for number, (start_ns, end_ns, who) in enumerate(resource.held):
             at = f"resources.rows[{place}].held[{number}]"
             _check_order(at, start_ns, end_ns)
-            if who not in by_id and not -len(trace.others) <= who < 0:
-                fail(at, "no track")
+            _check_who(at, who, trace, by_id)
 
 
 def _check_facts(trace: Trace, by_id: Mapping[int, Track]) -> None:
@@ -95,8 +104,7 @@ def _check_facts(trace: Trace, by_id: Mapping[int, Track]) -> None:
             seen.add(id(one.facts))
             at = f"tracks[{place}].states[{number}]"
             for who in (*one.holders, *one.waits_for):
-                if who not in by_id and not -len(trace.others) <= who < 0:
-                    fail(at, "no track")
+                _check_who(at, who, trace, by_id)
             _check_resource(at, one.resource, trace)
 
 

@@ -37,6 +37,7 @@ from concmagic.model.trace import (
     Hidden,
     Job,
     Lock,
+    LoopSteps,
     Mark,
     Print,
     Resource,
@@ -60,6 +61,7 @@ _ROWS: dict[str, type[Any]] = {
     "resources": Resource,
     "prints": Print,
     "unawaited": Function,
+    "loops": LoopSteps,
     "groups": Group,
 }
 _SINGLE: dict[str, type[Any]] = {"build": Build, "hidden": Hidden, "cost": Cost}

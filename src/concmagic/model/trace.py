@@ -14,6 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from concmagic.model.groups import Flights as Flights
+from concmagic.model.groups import Group as Group
+from concmagic.model.groups import Int64s as Int64s
+from concmagic.model.groups import LoopSteps as LoopSteps
 from concmagic.model.interval import NO_FACTS as NO_FACTS
 from concmagic.model.interval import Counter as Counter
 from concmagic.model.interval import Facts as Facts
@@ -31,7 +35,6 @@ Model = Literal["asyncio", "threads", "procs", "timeline"]
 
 NAMES: Mapping[TrackKind, str] = {"loop": "event loop", "gil": "GIL"}  # of tracks that nobody has named
 
-Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 
 
@@ -51,11 +54,9 @@ class Track:
     end_ns: int | None  # None: still alive when the cell ended
     states: tuple[StateInterval, ...] = ()
     outcome: str = ""  # "returned", "raised ValueError", "cancelled", "exit code 1", "left running", …
-    traceback: tuple[
-        Function, ...
-    ] = ()  # the way to where it died: the user's functions, and the line in each
+    traceback: tuple[Function, ...] = ()  # the way to what it raised: the user's functions, innermost last
     switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
-    outcome_detail: str = ""  # the exception's text, the signal's likely cause
+    outcome_detail: str = ""  # the exception's text
     pid: int = 0
     native_id: int = 0  # the operating system's thread id; 0 where there is none
     daemon: bool = False
@@ -70,7 +71,8 @@ class Track:
     start_method: str = ""  # of a process: "fork", "spawn", "forkserver", "loky", "subprocess"
     changed: tuple[str, ...] = ()  # of a process: the notebook's variables that it changed in its own copy
     unretrieved: bool = False  # a task that raised, and nobody has asked for its exception
-    raised_in: str = ""  # of a task that raised: its traceback in one line, innermost first
+    cancelled_by: int | None = None  # of a task: the id of who cancelled it, also of one without a track
+    stopped_by: str = ""  # and what did, where that has no name: "interrupt", "timeout", "timer", "callback"
     counters: tuple[Counter, ...] = ()
 
 
@@ -187,46 +189,6 @@ class Slices:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """A track that stands for many alike tasks: its states show shares, what they took is exact here."""
-
-    track: int
-    members: int
-    ended: int
-    failed: int  # that raised
-    steps: int
-    starting_ns: int
-    running_ns: int
-    ready_ns: int
-    waiting_ns: int
-    outside_ns: int  # the part of it in which they waited for something outside, such as a sleep
-
-    def spent_ns(self, state: State) -> int:
-        """How long its members were in this state, together."""
-        return int(getattr(self, f"{state.value}_ns", 0))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Flights:
-    """Columns: as many members of groups were in flight at a time as these stretches hold then."""
-
-    start_ns: Int64s = field(default_factory=_no_times)
-    end_ns: Int64s = field(default_factory=_no_times)
-
-    def __len__(self) -> int:
-        return len(self.start_ns)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Flights):
-            return NotImplemented
-        same_starts = np.array_equal(self.start_ns, other.start_ns)
-        return same_starts and np.array_equal(self.end_ns, other.end_ns)
-
-    def __hash__(self) -> int:
-        return hash(len(self))
-
-
-@dataclass(frozen=True, slots=True)
 class Build:
     """What ran: versions and the machine, so that a saved trace explains itself."""
 
@@ -290,6 +252,7 @@ class Trace:
     hidden: Hidden = field(default_factory=Hidden)
     gil_switches: int | None = None  # how often the kernel's GIL went to another thread; None is not known
     unawaited: tuple[Function, ...] = ()  # of each coroutine that was never awaited, its function
+    loops: tuple[LoopSteps, ...] = ()
     groups: tuple[Group, ...] = ()
     flights: Flights = field(default_factory=Flights)
 

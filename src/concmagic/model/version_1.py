@@ -28,6 +28,7 @@ _HELD_BY_TASK = re.compile(r"(.*) ?\(held by (.*?)\)")
 _SHIELDED = " (shielded)"
 _LAST = " last"
 _FRAME = re.compile(r"(?:line (\d{1,15})|([^→]+?):(\d{1,15}))(?: in ([^→]+?))?(?: → |$)")
+_RAISED = re.compile(r"(?:line (\d{1,15})|(.+?):(\d{1,15})) in (.*)")
 
 
 def from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,6 +50,14 @@ def _rows(kind: type[Any], rows: Mapping[Any, int]) -> dict[str, Any]:
     names = list(kind.__slots__)
     plain = [[getattr(row, name) for name in names] for row in rows]
     return {"fields": names, "rows": [[list(v) if type(v) is tuple else v for v in row] for row in plain]}
+
+
+def _raised_in(words: Any) -> list[list[Any]]:
+    """The traceback of a task, which stood in one line with the innermost function first."""
+    if type(words) is not str:
+        return []
+    found = [_RAISED.fullmatch(each) for each in words.split(", called at ")]
+    return [[one[4], one[2] or "", int(one[1] or one[3])] for one in reversed(found) if one is not None]
 
 
 class _Reader:
@@ -78,6 +87,8 @@ class _Reader:
             found = _FRAME.finditer(traceback)
             frames = [[one[4] or "", one[2] or "", int(one[1] or one[3])] for one in found]
             plain = {**plain, "traceback": frames}
+        if raised := _raised_in(plain.get("raised_in")):
+            plain = {**plain, "traceback": raised}
         if type(states) is not list:
             return plain
         return {**plain, "states": [self._state(row, kind, plain.get("name")) for row in states]}

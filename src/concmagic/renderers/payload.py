@@ -13,6 +13,7 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
+from concmagic.model.findings import Named
 from concmagic.model.state_columns import StateColumns
 from concmagic.model.trace import Group, Track
 from concmagic.renderers import schema
@@ -101,16 +102,20 @@ def _room_for_names(lanes: int) -> int:
 
 def _lanes(report: Report, placed: list[Placed], packer: Packer) -> list[schema.Lane]:
     longest, tells_threads = _room_for_names(len(placed)), len(report.trace.tracks) <= MOST_TOLD
-    return [_lane(one, packer, longest, tells_threads) for one in placed]
+    words = sentences.TrackWords(report.trace, Named.of(report.trace))
+    return [_lane(one, packer, words, longest, tells_threads) for one in placed]
 
 
-def _lane(placed: Placed, packer: Packer, longest: int, tells_threads: bool) -> schema.Lane:
+def _lane(
+    placed: Placed, packer: Packer, words: sentences.TrackWords, longest: int, tells_threads: bool
+) -> schema.Lane:
     lane = placed.lane
     flags = schema.GROUP * lane.is_group + schema.FOLD * lane.is_fold + schema.MACHINERY * lane.machinery
     track = lane.tracks[0]
     said = "" if track.outcome == "returned" else track.outcome  # the script has that word
-    detail = ": ".join(word for word in (said, track.outcome_detail) if word)
-    detail += f" · {track.raised_in}" if track.raised_in else ""
+    detail = ": ".join(word for word in (said, words.detail(track)) if word)
+    raised = words.raised_in(track)
+    detail += f" · {raised}" if raised else ""
     if tells_threads and not lane.is_fold:
         detail = " · ".join(word for word in (detail, _of_thread(track)) if word)
     where = "" if lane.is_fold else cut(sentences.place(track.file, track.line))

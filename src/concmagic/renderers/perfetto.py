@@ -114,7 +114,8 @@ def _line(place: tuple[int, int], name: str, order: int) -> Iterator[Event]:
 
 
 def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
-    words = sentences.StateWords(Named.of(trace))
+    named = Named.of(trace)
+    words, ends = sentences.StateWords(named), sentences.TrackWords(trace, named)
     for track in trace.tracks:
         for interval in track.states:
             args = {
@@ -130,9 +131,9 @@ def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]
             yield {**slice_, "cname": _COLOURS[interval.state], "args": {k: v for k, v in args.items() if v}}
         if track.outcome:
             at = end_of(track, trace.wall_ns)
-            args = {"detail": one_line(track.outcome_detail)}
-            args |= {"raised in": one_line(track.raised_in)} if track.raised_in else {}
-            yield _instant(places[track.id], one_line(track.outcome), at, "outcome", "t") | {"args": args}
+            raised = one_line(ends.raised_in(track))
+            told = {"detail": one_line(ends.detail(track))} | ({"raised in": raised} if raised else {})
+            yield _instant(places[track.id], one_line(track.outcome), at, "outcome", "t") | {"args": told}
 
 
 def _calls(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:

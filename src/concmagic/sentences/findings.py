@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from concmagic.sentences.numbers import count, duration, names, number, of_total
 from concmagic.sentences.picture import place
 from concmagic.sentences.states_and_waits import StateWords, lock_label, resource_words
-from concmagic.sentences.tracks import way_to
+from concmagic.sentences.tracks import all_outcomes, way_to
 
 if TYPE_CHECKING:
     from concmagic.model import findings as of
@@ -201,7 +201,7 @@ def never_awaited(found: of.NeverAwaited) -> str:
 
 def never_retrieved(found: of.NeverRetrieved) -> str:
     """A task that failed unseen."""
-    error = found.error.removeprefix("raised ")
+    error = all_outcomes(found.outcomes, found.error).removeprefix("raised ")
     return f"Task {found.name} failed with {error}, and nothing asked for its result."
 
 

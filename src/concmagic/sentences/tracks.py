@@ -9,7 +9,41 @@ from concmagic.sentences.numbers import byte_count, count, duration, percent
 from concmagic.sentences.picture import place
 
 if TYPE_CHECKING:
-    from concmagic.model.trace import Function
+    from concmagic.model.findings import Named
+    from concmagic.model.trace import Function, LoopSteps, Trace, Track
+
+
+class TrackWords:
+    """The words for how tracks ended, with the names of one trace."""
+
+    def __init__(self, trace: Trace, named: Named) -> None:
+        self._names = named.names
+        self._loops = {one.track: one for one in trace.loops}
+        self._groups = {one.track: one for one in trace.groups}
+
+    def detail(self, track: Track) -> str:
+        """What is said beside how it ended: the exception, who cancelled it; of a loop its longest step."""
+        loop, group = self._loops.get(track.id), self._groups.get(track.id)
+        if loop is not None:
+            return of_loop(loop, self._name(loop.longest_of))
+        error = track.outcome_detail if group is None else all_outcomes(group.outcomes, track.outcome_detail)
+        return error or cancelled_by(CANCELLERS.get(track.stopped_by, "") or self._name(track.cancelled_by))
+
+    def raised_in(self, track: Track) -> str:
+        """The traceback of a task, in one line; those of threads stand in their findings."""
+        return raised_in(track.traceback) if track.kind == "task" else ""
+
+    def _name(self, who: int | None) -> str:
+        return "" if who is None else self._names.get(who, "")
+
+
+def of_loop(steps: LoopSteps, whose: str) -> str:
+    """The longest step of a loop, and how long its tasks were ready before theirs."""
+    told = longest_step(steps.longest_ns, whose)
+    p50, p99, most = steps.delay_p50_ns, steps.delay_p99_ns, steps.delay_max_ns
+    return (
+        told if p50 is None or p99 is None or most is None else f"{told} · {scheduling_delay(p50, p99, most)}"
+    )
 
 
 def longest_step(length_ns: int, who: str) -> str:
@@ -23,7 +57,13 @@ def scheduling_delay(p50_ns: float, p99_ns: float, max_ns: int) -> str:
     return f"ready before a step: {delays}"
 
 
-A_CALLBACK = {"timer": "a timer", "callback": "a callback", "io": "a callback"}  # who cancelled a task
+# What cancels tasks and has no name.
+CANCELLERS = {
+    "interrupt": "the interrupt",
+    "timeout": "--timeout",
+    "timer": "a timer",
+    "callback": "a callback",
+}
 
 
 def cancelled_by(who: str) -> str:
@@ -31,9 +71,9 @@ def cancelled_by(who: str) -> str:
     return f"by {who}" if who else ""
 
 
-def raised_in(frames: Sequence[tuple[str, int, str]]) -> str:
-    """A traceback in one line, the innermost of the frames (file, line, function) first."""
-    return ", called at ".join(f"{place(file, line)} in {name}" for file, line, name in reversed(frames))
+def raised_in(functions: Sequence[Function]) -> str:
+    """A traceback in one line, the innermost function first."""
+    return ", called at ".join(f"{place(one.file, one.line)} in {one.name}" for one in reversed(functions))
 
 
 def group_of_tasks(name: str, members: int) -> str:
@@ -41,9 +81,12 @@ def group_of_tasks(name: str, members: int) -> str:
     return f"{name} × {members:,}" if members > 1 else name
 
 
-def so_many(how_many: int, outcome: str) -> str:
-    """Write "12 raised ValueError"."""
-    return f"{how_many:,} {outcome}"
+def all_outcomes(outcomes: Sequence[tuple[str, int]], exception: str) -> str:
+    """How many of many tasks ended how, where that differs: "12 raised ValueError, 3 returned: …"."""
+    if len(outcomes) < 2:
+        return exception
+    told = ", ".join(f"{many:,} {outcome}" for outcome, many in outcomes)
+    return f"{told}: {exception}" if exception else told
 
 
 def message(size: int, pickled_ns: int) -> str:

@@ -34,7 +34,7 @@ class Groups:
             created_ns=group.begins_ns,
             ended_ns=group.ends_ns,
             outcome=outcome,
-            exception=_all_outcomes(group),
+            exception=group.exception,
             unretrieved=group.never_retrieved > 0,
         )
 
@@ -69,6 +69,7 @@ class Groups:
         return Group(
             track=track,
             members=group.members,
+            outcomes=group.outcomes,
             ended=sum(many for word, many in group.outcomes if word != outcomes.LEFT_RUNNING),
             failed=sum(many for word, many in group.outcomes if outcomes.is_raised(word)),
             steps=group.steps,
@@ -116,11 +117,3 @@ def _outcome(group: TaskGroup) -> str:
     """That of most, where none raised."""
     raised = [(many, word) for word, many in group.outcomes if outcomes.is_raised(word)]
     return max(raised or [(many, word) for word, many in group.outcomes])[1]
-
-
-def _all_outcomes(group: TaskGroup) -> str:
-    """How many ended how, where that differs."""
-    if len(group.outcomes) == 1:
-        return group.exception
-    told = ", ".join(sentences.so_many(many, word) for word, many in group.outcomes)
-    return f"{told}: {group.exception}" if group.exception else told

@@ -5,26 +5,26 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds, numbered, short_name
+from concmagic.importing.numbering import TrackIds
 from concmagic.importing.places import Places
+from concmagic.importing.tasks.actors import Actors, names_of
 from concmagic.importing.tasks.import_groups import Groups
 from concmagic.importing.tasks.loop_holds import Hold, name_holders
 from concmagic.importing.tasks.step_clocks import StepClocks, ThreadEvidence
 from concmagic.importing.tasks.step_states import StepStates, as_thread, in_order, merged_states
 from concmagic.importing.tasks.task_flows import task_flows
+from concmagic.importing.tasks.task_outcomes import cancelled_by, loop_steps, outcome_of, traceback
 from concmagic.importing.tasks.task_waits import TaskWaits
-from concmagic.importing.tasks.task_words import cancelled_by, loop_words, outcome_of, raised_in
 from concmagic.model.cover import cover
 from concmagic.model.outcomes import RETURNED
-from concmagic.model.trace import NAMES, Flights, Flow, Group, Role, State, StateInterval, Track
-from concmagic.records.recording import LoopRecord, TaskLog, TaskRecord, Wake
+from concmagic.model.trace import NAMES, Flights, Flow, Group, LoopSteps, Role, State, StateInterval, Track
+from concmagic.records.recording import LoopRecord, TaskLog, TaskRecord, ThreadRecord, Wake
 
 LATE_NS = 1_000_000  # a timer that is later than this was kept waiting
-CELL_NAME = "cell"
 
 Blocked = Mapping[int, Sequence[BlockedCall]]
 
@@ -38,6 +38,7 @@ class ImportedTasks:
     by_thread: Mapping[int, tuple[StateInterval, ...]] = field(default_factory=dict)
     steps: Mapping[int, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
     hidden: int = 0
+    loops: tuple[LoopSteps, ...] = ()
     groups: tuple[Group, ...] = ()
     flights: Flights = field(default_factory=Flights)
 
@@ -56,7 +57,7 @@ class TaskImporter:
         evidence_until: Mapping[int, int],
         show_all: bool = False,
         evidence: Mapping[int, ThreadEvidence] | None = None,
-        threads: Mapping[int, str] | None = None,
+        threads: Mapping[int, ThreadRecord] | None = None,
         cell_outcome: str = "",
     ) -> None:
         self._log = log
@@ -71,20 +72,16 @@ class TaskImporter:
         self._shown = [task for task in tasks if show_all or task.origin == "user"]
         self._by_number = {task.number: task for task in tasks}
         self._shown_numbers = {task.number for task in self._shown}
-        self._names = self._all_names()
-        told = {*self._shown_numbers, log.cell_task}
-        self._told = {number: name for number, name in self._names.items() if number in told}
+        self._names = names_of(log, self._shown)
         self._steps = {task.number: clock.pairs_at(task.steps) for task in log.tasks}
         self._holds_of: dict[int, list[Hold]] = {}
         self._begins_of: dict[int, list[int]] = {}
-        self._actors: dict[int, int] = {}
-        self._by_actor: dict[int, str] = {}
-        self._waits = TaskWaits(places, self._actor, ids, pid)
+        self._actors = Actors(pid, ids, self._names, self._shown_numbers, log.cell_task, threads)
+        self._waits = TaskWaits(places, self._actors.task, ids, pid)
         clocks = StepClocks(evidence or {})
         clocks.add(log.long_steps, clock)
         self._step_states = StepStates(blocked, evidence_until, clocks)
         self._cell_outcome = cell_outcome
-        self._threads = threads or {}  # native id → the pool it belongs to, else its name
 
     def run(self) -> ImportedTasks:
         """All tracks and flows."""
@@ -92,14 +89,16 @@ class TaskImporter:
         for task in self._shown:
             in_loop[task.loop].append(task)
         tracks: list[Track] = []
+        loops: list[LoopSteps] = []
         by_thread: dict[int, list[StateInterval]] = defaultdict(list)
         steps: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
         for number, tasks in in_loop.items():
             loop = self._loops.get(number) or LoopRecord(number, 0, False, ())
             loop_track = self._loop_track(loop)
             of_tasks = self._task_tracks(loop, tasks)
-            detail = loop_words(self._holds(loop), of_tasks, self._name_of)
-            tracks += [replace(loop_track, outcome_detail=detail), *of_tasks]
+            told = loop_steps(loop_track, self._holds(loop), of_tasks)
+            loops += [told] if told is not None else []
+            tracks += [loop_track, *of_tasks]
             known_until = self._evidence_until.get(loop.native_id, 0)
             by_thread[loop.native_id] += as_thread(loop_track.states, known_until)
             steps[loop.native_id] += self._steps_by_id(tasks)
@@ -109,6 +108,7 @@ class TaskImporter:
             {native_id: in_order(states) for native_id, states in by_thread.items()},
             {native_id: tuple(sorted(found)) for native_id, found in steps.items()},
             len(self._log.tasks) - len(self._shown),
+            tuple(loops),
             *self._told_groups(),
         )
 
@@ -118,37 +118,6 @@ class TaskImporter:
         users = [group for group in groups if self._by_number[group.number].origin == "user"]
         return tuple(rows), self._groups.flights(users) if users else Flights()
 
-    def _all_names(self) -> dict[int, str]:
-        """Names of shown tasks; the hidden ones are told by their coroutine."""
-        names = {task.number: task.name or short_name(task.coroutine) for task in self._log.tasks}
-        shown = [names[task.number] for task in self._shown]
-        groups = self._groups.by_number
-        told = numbered(shown, [bool(task.name) or task.number in groups for task in self._shown])
-        names.update(zip((task.number for task in self._shown), told, strict=True))
-        if self._log.cell_task is not None:
-            names[self._log.cell_task] = CELL_NAME
-        return names
-
-    def _actor(self, number: int) -> int:
-        """The id of a task: of its track, or of one that has none."""
-        known = self._actors.get(number)
-        if known is None:
-            shown = number in self._shown_numbers
-            name = self._names.get(number, "")
-            known = self._ids.get("task", self._pid, number) if shown else self._ids.other(name)
-            self._actors[number] = known
-            self._by_actor[known] = name
-        return known
-
-    def _callback(self, name: str) -> int:
-        """The id of a callback of a loop."""
-        known = self._ids.other(name)
-        self._by_actor[known] = name
-        return known
-
-    def _name_of(self, actor: int) -> str:
-        return self._by_actor[actor]
-
     # ---- loops -------------------------------------------------------------------------------
 
     def _holds(self, loop: LoopRecord) -> list[Hold]:
@@ -157,10 +126,10 @@ class TaskImporter:
         if known is not None:
             return known
         at = self._clock.at
-        holds = [(at(begin), at(end), self._callback(name)) for begin, end, name in loop.callbacks]
+        holds = [(at(begin), at(end), self._actors.callback(name)) for begin, end, name in loop.callbacks]
         for task in self._log.tasks:
             if task.loop == loop.number:
-                who = self._actor(task.number)
+                who = self._actors.task(task.number)
                 holds += [(begin, end, who) for begin, end in self._steps[task.number]]
         holds.sort()
         self._holds_of[loop.number] = holds
@@ -222,7 +191,7 @@ class TaskImporter:
                 else:
                     woken = self._due(task.loop, wake, before, min(max(at(wake.at_ns), before), begin))
                     if woken > before:
-                        in_pool = self._threads.get(wake.thread or 0, "")
+                        in_pool = self._actors.thread_name(wake.thread)
                         states.append(self._waits.state(before, woken, wake.wait, in_pool))
                     if begin > woken:
                         states.append(StateInterval(woken, begin, State.READY, "loop"))
@@ -272,6 +241,7 @@ class TaskImporter:
         parent = self._ids.get("loop", self._pid, loop.number)
         if task.parent in self._shown_numbers and task.parent not in (None, self._log.cell_task):
             parent = self._ids.get("task", self._pid, task.parent)
+        by, what = cancelled_by(task, self._by_number, self._actors, self._cell_outcome)
         return Track(
             id=self._ids.get("task", self._pid, task.number),
             kind="task",
@@ -282,8 +252,8 @@ class TaskImporter:
             end_ns=None if task.ended_ns is None else end,
             states=cover(start, end, states, merged_states(task.merged, self._clock)),
             outcome=outcome_of(task, self._cell_outcome, is_cell),
-            outcome_detail=task.exception
-            or cancelled_by(task, self._by_number, self._told, self._threads, self._cell_outcome),
+            outcome_detail=task.exception,
+            traceback=traceback(task, self._places),
             pid=self._pid,
             native_id=loop.native_id,
             unit=task.origin == "user" and not is_cell,
@@ -291,7 +261,8 @@ class TaskImporter:
             file="" if is_cell else self._places.short(task.file),
             line=0 if is_cell else task.line,  # the function that runs it is no place of the user's
             unretrieved=task.unretrieved,
-            raised_in=raised_in(task, self._places),
+            cancelled_by=by,
+            stopped_by=what,
         )
 
     def _steps_by_id(self, tasks: Sequence[TaskRecord]) -> list[tuple[int, int, int]]:

@@ -1,28 +1,32 @@
-"""How a task ended and who cancelled it: from records to words."""
+"""How a task ended, where it raised and who cancelled it; what its loop did."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from concmagic import sentences
 from concmagic.importing.numbering import short_name
 from concmagic.importing.places import Places
+from concmagic.importing.tasks.actors import Actors
 from concmagic.importing.tasks.loop_holds import Hold
-from concmagic.model.trace import State, Track
+from concmagic.model.outcomes import CANCELLED, INTERRUPTED, STOPPED, TIMED_OUT
+from concmagic.model.trace import Function, LoopSteps, State, Track
 from concmagic.records.recording import TaskRecord, Wake
 
-CANCELLED, TIMEOUT = "cancelled", "timeout"  # an outcome; details of wake-ups
-INTERRUPTED = "interrupted"
-# How a cell ends that was stopped from outside, and what then stopped its tasks.
-_STOPPED_CELL = {INTERRUPTED: "the interrupt", "raised TimeoutError": "--timeout"}
+TIMEOUT = "timeout"  # the detail of a wake-up
+# What then stopped the tasks of a cell that was stopped from outside, by how that ended.
+_STOPPED_BY = dict(zip(STOPPED, ("interrupt", "timeout"), strict=True))
+_BY_NOBODY_NAMED = {"timer": "timer", "callback": "callback", "io": "callback"}  # by the cause of a wake-up
+
+Known = tuple[int | None, str]  # the id of who cancelled a task, or what did: the fields of its track
+_UNKNOWN: Known = (None, "")
 
 
-def loop_words(holds: Sequence[Hold], tasks: Sequence[Track], name_of: Callable[[int], str]) -> str:
+def loop_steps(loop: Track, holds: Sequence[Hold], tasks: Sequence[Track]) -> LoopSteps | None:
     """The longest step or callback of a loop, and how long its tasks were ready before their steps."""
     if not holds:
-        return ""
+        return None
     begin, end, who = max(holds, key=lambda hold: hold[1] - hold[0])
     delays = [
         one.length_ns
@@ -30,52 +34,48 @@ def loop_words(holds: Sequence[Hold], tasks: Sequence[Track], name_of: Callable[
         for one in track.states
         if one.state is State.READY and one.reason == "loop"
     ]
-    told = [sentences.longest_step(end - begin, name_of(who))]
-    if delays:
-        p50, p99 = np.percentile(delays, [50, 99]).tolist()  # as the metrics take them
-        told.append(sentences.scheduling_delay(p50, p99, max(delays)))
-    return " · ".join(told)
+    if not delays:
+        return LoopSteps(loop.id, end - begin, who)
+    p50, p99 = np.percentile(delays, [50, 99]).tolist()  # as the metrics take them
+    return LoopSteps(loop.id, end - begin, who, round(p50), round(p99), max(delays))
 
 
-def raised_in(task: TaskRecord, places: Places) -> str:
-    """The traceback of what a task raised, in one line: the user's frames and the innermost one."""
+def traceback(task: TaskRecord, places: Places) -> tuple[Function, ...]:
+    """The way to what a task raised: the user's functions, and the innermost one."""
     frames = task.raised_in
     shown = [frame for frame in frames[:-1] if places.is_own(frame[0])] + [*frames[-1:]]
-    return sentences.raised_in([(places.short(file), line, short_name(name)) for file, line, name in shown])
+    return tuple(Function(short_name(name), places.short(file), line) for file, line, name in shown)
 
 
 def outcome_of(task: TaskRecord, cell_outcome: str, is_cell: bool) -> str:
     """How a task ended; the cell's own one as the cell did."""
     if is_cell and cell_outcome:
         return cell_outcome
-    if task.outcome == "raised KeyboardInterrupt" and cell_outcome in _STOPPED_CELL:
+    if task.outcome == "raised KeyboardInterrupt" and cell_outcome in STOPPED:
         return INTERRUPTED
-    return "timed out" if task.outcome == "raised TimeoutError" else task.outcome
+    return TIMED_OUT if task.outcome == "raised TimeoutError" else task.outcome
 
 
 def cancelled_by(
-    task: TaskRecord,
-    tasks: Mapping[int, TaskRecord],
-    names: Mapping[int, str],
-    threads: Mapping[int, str],
-    cell_outcome: str = "",
-) -> str:
-    """Who cancelled a task, in words; "" if nobody did or that is not known."""
+    task: TaskRecord, tasks: Mapping[int, TaskRecord], actors: Actors, cell_outcome: str = ""
+) -> Known:
+    """Who or what cancelled a task, where somebody did and that is known."""
     by = canceller(task, tasks) if task.outcome == CANCELLED else None
-    if by == task.never_begun_by and cell_outcome in _STOPPED_CELL:
+    if by == task.never_begun_by and cell_outcome in STOPPED:
         by = None  # the interrupt may have struck in that task's step
     if by is None:
-        return ""
+        return _UNKNOWN
     if isinstance(by, int) and (tasks[by].origin == "kernel" or _hands_on(tasks[by], tasks, cell_outcome)):
         # The one that runs cells ended this one, too.
-        return sentences.cancelled_by(_STOPPED_CELL.get(cell_outcome, ""))
+        return None, _STOPPED_BY.get(cell_outcome, "")
     if isinstance(by, int):
-        return sentences.cancelled_by(names.get(by, ""))
+        return actors.told(by), ""
     if by.thread is not None:
-        return sentences.cancelled_by(threads.get(by.thread, ""))
+        return actors.thread(by.thread), ""
     # `call_later(1, task.cancel)` has no name but that; a callback of the user's own that cancels has one.
-    who = sentences.A_CALLBACK.get(by.cause, "") if by.detail.endswith(".cancel") else by.detail
-    return sentences.cancelled_by("" if who == CANCELLED else short_name(who))
+    if by.detail.endswith(".cancel"):
+        return None, _BY_NOBODY_NAMED.get(by.cause, "")
+    return (actors.callback(short_name(by.detail)), "") if by.detail not in ("", CANCELLED) else _UNKNOWN
 
 
 def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake | None:
@@ -105,7 +105,7 @@ def _hands_on(task: TaskRecord, tasks: Mapping[int, TaskRecord], cell_outcome: s
     """Whether what stopped the cell has cancelled this task, and it cancelled others on its way out."""
     wake = _cancelling(task)
     source = tasks.get(wake.task) if wake is not None and wake.task is not None else None
-    return cell_outcome in _STOPPED_CELL and source is not None and source.origin == "kernel"
+    return cell_outcome in STOPPED and source is not None and source.origin == "kernel"
 
 
 def _cancelling(task: TaskRecord) -> Wake | None:

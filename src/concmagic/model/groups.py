@@ -1,0 +1,69 @@
+"""Sums beside the tracks: of many alike tasks that share one, and of the steps of an event loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from concmagic.model.interval import State
+
+Int64s = npt.NDArray[np.int64]
+
+
+def _no_times() -> Int64s:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A track that stands for many alike tasks: its states show shares, what they took is exact here."""
+
+    track: int
+    members: int
+    ended: int
+    failed: int  # that raised
+    steps: int
+    starting_ns: int
+    running_ns: int
+    ready_ns: int
+    waiting_ns: int
+    outside_ns: int  # the part of it in which they waited for something outside, such as a sleep
+    outcomes: tuple[tuple[str, int], ...] = ()  # how they ended, and how many did so
+
+    def spent_ns(self, state: State) -> int:
+        """How long its members were in this state, together."""
+        return int(getattr(self, f"{state.value}_ns", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSteps:
+    """What an event loop was asked to do: its longest step or callback, and who waited for theirs."""
+
+    track: int
+    longest_ns: int
+    longest_of: int | None  # the id of the task or callback
+    delay_p50_ns: int | None = None  # how long its tasks were ready before a step; None: they never were
+    delay_p99_ns: int | None = None
+    delay_max_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flights:
+    """Columns: as many members of groups were in flight at a time as these stretches hold then."""
+
+    start_ns: Int64s = field(default_factory=_no_times)
+    end_ns: Int64s = field(default_factory=_no_times)
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Flights):
+            return NotImplemented
+        same_starts = np.array_equal(self.start_ns, other.start_ns)
+        return same_starts and np.array_equal(self.end_ns, other.end_ns)
+
+    def __hash__(self) -> int:
+        return hash(len(self))
