@@ -182,7 +182,7 @@ def _summary(one: Track) -> LaneSummary:
     loud = next((state for state in order if sums[state] > 0.1 * max(sum(sums.values()), 1)), State.WAITING)
     ok = True if one.outcome == "returned" else None if one.outcome == "left running" else False
     text = one.outcome if ok is False else f"{loud.value} {sentences.duration(sums[loud])}"
-    return LaneSummary(one.id, text if one.states else "", ok if one.kind != "loop" else None)
+    return LaneSummary(one.id, one.name, text if one.states else "", ok if one.kind != "loop" else None)
 
 
 def _totals(trace: Trace) -> list[StateTotal]:

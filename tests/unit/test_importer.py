@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trace_text import said
+from tests.trace_text import end_of, said
 from tests.unit.recordings import (
     CELL,
     MAIN,
@@ -26,6 +27,7 @@ from tests.unit.recordings import (
 )
 
 from concmagic.importing.importer import import_recording
+from concmagic.model.saved import from_plain, to_plain
 from concmagic.model.trace import State, Trace, Track
 from concmagic.problems import Problem
 from concmagic.records.recording import (
@@ -292,7 +294,7 @@ def test_what_is_missing_of_a_child_is_said_in_the_footer_and_its_own_error_at_i
     )
     trace = import_recording(recording(kernel(), killed))
     assert lost in trace.cost.problems
-    assert track(trace, "w").outcome_detail == ""
+    assert track(trace, "w").problems == ()
 
     failed = replace(
         killed,
@@ -300,9 +302,9 @@ def test_what_is_missing_of_a_child_is_said_in_the_footer_and_its_own_error_at_i
         exit_code=1,
         problems=(Problem.of("child_never_started", "w", "ImportError: no."),),
     )
-    assert track(import_recording(recording(kernel(), failed)), "w").outcome_detail.endswith(
-        "ImportError: no"
-    )
+    trace = import_recording(recording(kernel(), failed))
+    assert end_of(trace, track(trace, "w")) == "w could not start: ImportError: no"
+    assert track(from_plain(json.loads(json.dumps(to_plain(trace)))), "w").problems == failed.problems
 
 
 def test_jobs_are_the_units_of_a_pool() -> None:

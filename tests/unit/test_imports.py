@@ -20,6 +20,7 @@ SEES = {
     "sentences": (
         "problems",
         "model.findings",
+        "model.groups",
         "model.interval",
         "model.reasons",
         "model.trace",
@@ -35,8 +36,9 @@ SEES = {
         "interpreter.recorded_calls",  # the names in them
         "model",
         "records",
-        *HARMLESS,
-    ),
+        "errors",
+        "problems",
+    ),  # values, and no words for them
     "analysis": (
         "call_lines",
         "errors",

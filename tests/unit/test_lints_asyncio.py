@@ -135,7 +135,7 @@ def test_of_many_alike_tasks_how_they_all_ended_is_told() -> None:
     trace = replace(trace, groups=(group,))
     (finding,) = found(trace, "exception-never-retrieved")
     told = "1,200 raised ValueError, 3 returned: ValueError: no"
-    assert finding.message == f"Task bad failed with {told}, and nothing asked for its result."
+    assert finding.message == f"Task bad × 1,203 failed with {told}, and nothing asked for its result."
     assert end_of(trace, trace.tracks[1]) == told
 
 

@@ -89,6 +89,16 @@ def test_it_comes_back_equal() -> None:
     assert back.slices.functions == trace.slices.functions
 
 
+def test_the_number_of_many_tasks_was_part_of_their_name() -> None:
+    trace = replace(full_trace(), loops=(), flows=(), locks=())
+    plain = json.loads(json.dumps(to_plain(trace))) | {"format": 1}
+    for name, track in zip(("a × 5", "fetch × 5"), plain["tracks"], strict=True):
+        track |= {"name": name, "states": [], "traceback": "", "cancelled_by": None}
+    back = from_plain(plain)
+    assert [track.name for track in back.tracks] == ["a × 5", "fetch"]
+    assert back.called()[back.tracks[1].id] == ("fetch", 5)
+
+
 def test_unknown_cpu_time_stays_unknown() -> None:
     plain = to_plain(replace(full_trace(), cpu_s=float("nan")))
     assert "NaN" not in json.dumps(plain)

@@ -204,7 +204,9 @@ def test_the_trace_counts_members_in_flight_and_sums_their_states() -> None:
     assert round(sums.waiting_s * 1e9) == group.waiting_ns
     assert round(sums.ready_s * 1e9) == group.ready_ns
     (track,) = [one for one in trace.tracks if one.id == row.track]
-    assert track.name == f"waits × {group.members}"
+    assert track.name == "waits"
+    lanes = {one.track: one.name for one in Trace.of(trace).report().lanes}
+    assert lanes[track.id] == f"waits × {group.members}"
     assert {one.reason for one in track.states} == {"merged"}
     assert np.sum(trace.flights.end_ns - trace.flights.start_ns) == sum(b - a for a, b in lives(group))
     assert State.WAITING in {one.state for one in track.states}

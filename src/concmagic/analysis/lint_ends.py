@@ -10,8 +10,9 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.call_lines import parsed
 from concmagic.model.findings import LeftRunning, NeverAwaited, NeverRetrieved, ThreadDied
+from concmagic.model.groups import Called
 from concmagic.model.reasons import IDLE
-from concmagic.model.trace import Trace, Track
+from concmagic.model.trace import Group, Trace, Track
 
 
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -19,10 +20,11 @@ def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     idle = _workers_without_a_job(trace)
     left = [track for track in trace.tracks if track.id not in idle and _is_left(track)]
     if left:
+        names = trace.called()
         yield Finding(
             lint="left-running",
             severity="note",
-            values=LeftRunning(tuple(track.name for track in left)),
+            values=LeftRunning(tuple(names[track.id] for track in left)),
             tracks=tuple(track.id for track in left),
             start_ns=min(track.start_ns for track in left),
             end_ns=trace.wall_ns,
@@ -113,7 +115,7 @@ def never_awaited(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 
 def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A task failed and nobody asked: the cell went on as if it had not."""
-    groups = {group.track: group.outcomes for group in trace.groups}
+    groups = {group.track: group for group in trace.groups}
     for track in trace.tracks:
         # `unretrieved` is asyncio's own mark; awaiting the task, even later, or `gather` clears it.
         if track.kind != "task" or track.role != "work" or track.host or not track.unretrieved:
@@ -123,7 +125,7 @@ def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Findin
         yield Finding(
             lint="exception-never-retrieved",
             severity="warning",
-            values=_unseen(track, groups.get(track.id, ())),
+            values=_unseen(track, groups.get(track.id)),
             tracks=(track.id,),
             start_ns=track.start_ns,
             end_ns=trace.wall_ns if track.end_ns is None else track.end_ns,
@@ -131,10 +133,11 @@ def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Findin
         )
 
 
-def _unseen(track: Track, outcomes: tuple[tuple[str, int], ...]) -> NeverRetrieved:
-    if len(outcomes) > 1:
-        return NeverRetrieved(track.name, track.outcome_detail, outcomes)
-    return NeverRetrieved(track.name, track.outcome_detail or track.outcome)
+def _unseen(track: Track, group: Group | None) -> NeverRetrieved:
+    if group is None:
+        return NeverRetrieved(Called(track.name), track.outcome_detail or track.outcome)
+    error = track.outcome_detail or ("" if len(group.outcomes) > 1 else track.outcome)
+    return NeverRetrieved(Called(track.name, group.members), error, group.outcomes)
 
 
 def _bare_call(source: str, name: str) -> int:

@@ -15,6 +15,7 @@ from concmagic.analysis.loop_steps import runs
 from concmagic.analysis.metrics import Metrics
 from concmagic.call_lines import call_text
 from concmagic.model.findings import BlockedLoop, LoopHold, Named, SmallBlocks, StarvedTask, Values
+from concmagic.model.groups import Called
 from concmagic.model.state_columns import columns_of
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
@@ -117,7 +118,7 @@ def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
                 yield Finding(
                     lint="starved-task",
                     severity="note",
-                    values=StarvedTask(track.name, ready, life),
+                    values=StarvedTask(trace.called()[track.id], ready, life),
                     tracks=(track.id,),
                     start_ns=track.start_ns,
                     end_ns=track.start_ns + life,
@@ -145,10 +146,10 @@ def _loop_hold(trace: Trace, hold: Hold) -> LoopHold:
     return LoopHold(hold.track.name, one, call, Named.of(trace))
 
 
-def _names(trace: Trace, victims: dict[int, list[Pair]]) -> tuple[str, ...]:
+def _names(trace: Trace, victims: dict[int, list[Pair]]) -> tuple[Called, ...]:
     """Who was kept waiting, longest first."""
     order = sorted(victims, key=lambda number: -total(victims[number]))
-    known = {track.id: track.name for track in trace.tracks}
+    known = trace.called()
     return tuple(known[number] for number in order)
 
 

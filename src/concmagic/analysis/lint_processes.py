@@ -239,6 +239,7 @@ def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
                     track.outcome_detail,
                     _last_job(trace, tracks, track),
                     is_command=track.start_method == "subprocess",
+                    problems=track.problems,
                 ),
                 tracks=(track.id,),
                 start_ns=track.start_ns,

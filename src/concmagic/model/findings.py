@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from concmagic.model.groups import Called
 from concmagic.model.interval import StateInterval
 from concmagic.model.trace import Function, Resource, Trace
+from concmagic.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,6 @@ class Named:
         """The names of one trace."""
         names = {track.id: track.name for track in trace.tracks}
         names |= {-1 - place: name for place, name in enumerate(trace.others)}
-        for group in trace.groups:  # one of many is called as they are, without their number
-            names[group.track] = names[group.track].partition(" × ")[0]
         tasks = frozenset(track.id for track in trace.tracks if track.kind == "task")
         return cls(names, tasks, trace.resources)
 
@@ -48,7 +48,7 @@ class BlockedLoop:
     hold: LoopHold
     times: int
     ready: int  # how many at most were ready at once
-    kept_waiting: tuple[str, ...]
+    kept_waiting: tuple[Called, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class SmallBlocks:
     wall_ns: int
     hold: LoopHold
     times: int
-    kept_waiting: tuple[str, ...]
+    kept_waiting: tuple[Called, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StarvedTask:
     """starved-task: a task that seldom had its turn."""
 
-    name: str
+    task: Called
     ready_ns: int
     life_ns: int
 
@@ -185,7 +185,7 @@ class NeverAwaited:
 class NeverRetrieved:
     """exception-never-retrieved: a task that failed unseen; of many alike ones how they all ended."""
 
-    name: str
+    task: Called
     error: str
     outcomes: tuple[tuple[str, int], ...] = ()
 
@@ -212,7 +212,7 @@ class Deadlock:
 class LeftRunning:
     """left-running: what goes on after the cell."""
 
-    names: tuple[str, ...]
+    left: tuple[Called, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +233,7 @@ class ChildDied:
     detail: str
     job: str  # what it was at; "" if nothing
     is_command: bool
+    problems: tuple[Problem, ...] = ()  # what it told of a start that failed
 
 
 @dataclass(frozen=True, slots=True)

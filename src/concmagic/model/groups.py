@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,13 @@ import numpy.typing as npt
 from concmagic.model.interval import State
 
 Int64s = npt.NDArray[np.int64]
+
+
+class Called(NamedTuple):
+    """What a track is called: its name, and how many alike tasks it stands for."""
+
+    name: str
+    members: int = 1
 
 
 def _no_times() -> Int64s:

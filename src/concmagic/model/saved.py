@@ -85,7 +85,7 @@ _STATE_RULES = (
 _FUNCTION_RULES = (TEXT, TEXT, COUNT)
 _PLAIN = ("title", "model", "wall_ns", "source", "outcome")
 _NUMBERS = ("cpu_s", "python_cpu_s")
-_OF_TRACKS = ("states", "counters", "traceback")  # written in a way of their own
+_OF_TRACKS = ("states", "counters", "traceback", "problems")  # written in a way of their own
 _TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name not in _OF_TRACKS)
 
 
@@ -160,6 +160,8 @@ def _track_to_plain(track: Track, numbers: dict[Facts, int]) -> dict[str, Any]:
         return 0 if facts is NO_FACTS else numbers.setdefault(facts, len(numbers))
 
     plain["traceback"] = [[one.name, one.file, one.line] for one in track.traceback]
+    if track.problems:
+        plain["problems"] = [_problem_to_plain(one) for one in track.problems]
     if track.counters:
         plain["counters"] = [
             {"name": one.name, "unit": one.unit, "steps": [list(step) for step in one.steps]}

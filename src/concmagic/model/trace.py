@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from concmagic.model.groups import Called as Called
 from concmagic.model.groups import Flights as Flights
 from concmagic.model.groups import Group as Group
 from concmagic.model.groups import Int64s as Int64s
@@ -68,6 +69,7 @@ class Track:
     cpu_ns: int | None = None  # from its own CPU clock; None is not known
     file: str = ""  # where it was made or what it runs
     line: int = 0
+    problems: tuple[Problem, ...] = ()  # of a process: what it told of a start that failed
     start_method: str = ""  # of a process: "fork", "spawn", "forkserver", "loky", "subprocess"
     changed: tuple[str, ...] = ()  # of a process: the notebook's variables that it changed in its own copy
     unretrieved: bool = False  # a task that raised, and nobody has asked for its exception
@@ -260,6 +262,11 @@ class Trace:
     def wall_s(self) -> float:
         """How long the cell ran, in seconds."""
         return self.wall_ns / 1e9
+
+    def called(self) -> dict[int, Called]:
+        """What each track is called, by its id."""
+        members = {group.track: group.members for group in self.groups}
+        return {track.id: Called(track.name, members.get(track.id, 1)) for track in self.tracks}
 
     def name_of(self, who: int | None) -> str:
         """The name of a track, or of one that has none and so a negative id; "" if it is not known."""

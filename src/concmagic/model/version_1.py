@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from concmagic.model.interval import NO_FACTS, Facts, Resource
@@ -33,6 +33,7 @@ _RAISED = re.compile(r"(?:line (\d{1,15})|(.+?):(\d{1,15})) in (.*)")
 
 def from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The document as version 2 has it; what is wrong in it is left for its reader to find."""
+    plain = _without_numbers(plain)
     reader = _Reader(plain)
     tracks = plain.get("tracks")
     if type(tracks) is list:
@@ -44,6 +45,28 @@ def from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
         "resources": _rows(Resource, reader.resources),
         "others": list(reader.others),
     }
+
+
+def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The name of a track that stands for many tasks had their number in it: "fetch × 90,000"."""
+    many, tracks = _tracks_of_groups(plain.get("groups")), plain.get("tracks")
+    if not many or type(tracks) is not list:
+        return {**plain}
+    return {**plain, "tracks": [_without_number(one, many) for one in tracks]}
+
+
+def _tracks_of_groups(groups: Any) -> list[Any]:
+    names, rows = (groups.get("fields"), groups.get("rows")) if type(groups) is dict else ((), ())
+    if type(names) is not list or type(rows) is not list or "track" not in names:
+        return []
+    at = names.index("track")
+    return [row[at] for row in rows if type(row) is list and len(row) > at]
+
+
+def _without_number(track: Any, many: Sequence[Any]) -> Any:
+    if type(track) is not dict or type(track.get("name")) is not str or track.get("id") not in many:
+        return track
+    return {**track, "name": track["name"].partition(" × ")[0]}
 
 
 def _rows(kind: type[Any], rows: Mapping[Any, int]) -> dict[str, Any]:

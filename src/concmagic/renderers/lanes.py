@@ -123,8 +123,8 @@ class _Tree:
         return lanes
 
     def _lane(self, track: Track, depth: int, children: tuple[Lane, ...]) -> Lane:
-        summary = self._summaries.get(track.id, LaneSummary(track.id, "", None))
-        name = one_line(track.name) or track.kind
+        summary = self._summaries.get(track.id, LaneSummary(track.id, track.name, "", None))
+        name = one_line(summary.name) or track.kind
         return Lane(
             name, depth, (track,), summary.text, summary.ok, children, machinery=track.role == "machinery"
         )

@@ -20,6 +20,7 @@ from concmagic.report import Report
 
 Event = dict[str, Any]
 Plain = Callable[[Trace], Any]
+Places = dict[int, tuple[int, int]]  # of each track: process and thread
 
 # The viewers keep a thread's number in 32 bits and put all that is larger on one line.
 _INVENTED = 1_000_000_000
@@ -43,10 +44,10 @@ class PerfettoRenderer:
     def render(self, report: Report) -> str:
         """Write the whole trace; nothing is merged or left out."""
         trace = report.trace
-        places = _places(trace)
+        places, words = _places(trace), sentences.TrackWords(trace, Named.of(trace))
         events = [
-            *_names(trace, places),
-            *_states(trace, places),
+            *_names(trace, places, words),
+            *_states(trace, places, words),
             *_calls(trace, places),
             *_flows(trace, places),
             *_marks(trace, places),
@@ -68,10 +69,10 @@ class PerfettoRenderer:
         return to_plain(trace)
 
 
-def _places(trace: Trace) -> dict[int, tuple[int, int]]:
+def _places(trace: Trace) -> Places:
     """Each track's process and thread number in the file; no two tracks share a place."""
     by_id = {track.id: track for track in trace.tracks}
-    places: dict[int, tuple[int, int]] = {}
+    places: Places = {}
     taken: set[tuple[int, int]] = set()
     for track in trace.tracks:
         pid = _process_of(track, by_id)
@@ -92,14 +93,14 @@ def _process_of(track: Track, by_id: dict[int, Track]) -> int:
     return track.pid if 0 < track.pid <= _LARGEST else 1
 
 
-def _line_of_calls(track: int, places: dict[int, tuple[int, int]]) -> tuple[int, int]:
+def _line_of_calls(track: int, places: Places) -> tuple[int, int]:
     return places[track][0], _INVENTED + 2 * track + 1
 
 
-def _names(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
+def _names(trace: Trace, places: Places, words: sentences.TrackWords) -> Iterator[Event]:
     with_calls = set(trace.slices.track.tolist())
     for order, track in enumerate(trace.tracks):
-        name = one_line(track.name) or track.kind
+        name = one_line(words.name(track)) or track.kind
         if track.kind == "process":
             yield {"ph": "M", "name": "process_name", "pid": places[track.id][0], "args": {"name": name}}
         yield from _line(places[track.id], name, 2 * order)
@@ -113,9 +114,8 @@ def _line(place: tuple[int, int], name: str, order: int) -> Iterator[Event]:
     yield {**where, "name": "thread_sort_index", "args": {"sort_index": order}}
 
 
-def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
-    named = Named.of(trace)
-    words, ends = sentences.StateWords(named), sentences.TrackWords(trace, named)
+def _states(trace: Trace, places: Places, ends: sentences.TrackWords) -> Iterator[Event]:
+    words = sentences.StateWords(Named.of(trace))
     for track in trace.tracks:
         for interval in track.states:
             args = {
@@ -136,7 +136,7 @@ def _states(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]
             yield _instant(places[track.id], one_line(track.outcome), at, "outcome", "t") | {"args": told}
 
 
-def _calls(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
+def _calls(trace: Trace, places: Places) -> Iterator[Event]:
     calls = trace.slices
     rows = zip(
         calls.track.tolist(),
@@ -151,7 +151,7 @@ def _calls(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
         yield {**event, "args": {"file": called.file, "line": called.line}}
 
 
-def _flows(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
+def _flows(trace: Trace, places: Places) -> Iterator[Event]:
     for number, flow in enumerate(trace.flows, start=1):
         if flow.source not in places or flow.target not in places:
             continue
@@ -170,7 +170,7 @@ def _flows(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
             yield event | ({"bp": "e"} if phase == "f" else {})
 
 
-def _marks(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
+def _marks(trace: Trace, places: Places) -> Iterator[Event]:
     anywhere = next(iter(places.values()), (1, _INVENTED))
     for mark in trace.marks:
         place = places.get(mark.track, anywhere) if mark.track is not None else anywhere
@@ -186,7 +186,7 @@ def _marks(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
             yield _instant(place, one_line(mark.label), mark.start_ns, "mark", "p")
 
 
-def _prints(trace: Trace, places: dict[int, tuple[int, int]]) -> Iterator[Event]:
+def _prints(trace: Trace, places: Places) -> Iterator[Event]:
     for one in trace.prints:
         if one.track in places:
             yield _instant(places[one.track], sentences.PRINTED, one.at_ns, "print", "t")

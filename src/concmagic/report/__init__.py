@@ -41,9 +41,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class LaneSummary:
-    """What stands at a lane's end: "blocking 300 ms ✓"."""
+    """What a lane is called, and what stands at its end: "blocking 300 ms ✓"."""
 
     track: int
+    name: str
     text: str
     ok: bool | None  # True ✓, False ✗, None neither (left running, unknown)
 

@@ -9,6 +9,7 @@ from concmagic import sentences
 from concmagic.analysis.cores_and_gil import is_gil_wait
 from concmagic.analysis.intervals import total, union
 from concmagic.model import outcomes
+from concmagic.model.findings import Named
 from concmagic.model.trace import Job, State, Trace, Track
 from concmagic.report import LaneSummary
 
@@ -31,21 +32,22 @@ def lane_summaries(trace: Trace) -> tuple[LaneSummary, ...]:
     for job in trace.jobs:
         if job.track is not None:
             jobs.setdefault(job.track, []).append(job)
-    return tuple(_summary(trace, track, jobs.get(track.id, ())) for track in trace.tracks)
+    words = sentences.TrackWords(trace, Named.of(trace))
+    return tuple(_summary(trace, track, words.name(track), jobs.get(track.id, ())) for track in trace.tracks)
 
 
-def _summary(trace: Trace, track: Track, jobs: Sequence[Job]) -> LaneSummary:
+def _summary(trace: Trace, track: Track, name: str, jobs: Sequence[Job]) -> LaneSummary:
     ok = _ok(track)
     if track.outcome not in (*_GOOD, ""):
-        return LaneSummary(track.id, track.outcome, ok)
+        return LaneSummary(track.id, name, track.outcome, ok)
     failed = [job for job in jobs if outcomes.is_raised(job.outcome)]
     if failed and track.kind != "task":  # a worker goes on, whatever its jobs raise
         ends: Counter[str] = Counter()
         for job in failed:
             ends[job.outcome] += max(job.failed, 1)
         words = sentences.jobs_raised(ends, failed[0].label, sum(job.count for job in jobs))
-        return LaneSummary(track.id, words, False)
-    return LaneSummary(track.id, _what(trace, track), ok)
+        return LaneSummary(track.id, name, words, False)
+    return LaneSummary(track.id, name, _what(trace, track), ok)
 
 
 def _ok(track: Track) -> bool | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from concmagic.sentences.numbers import count, duration, names, number, of_total
 from concmagic.sentences.picture import place
 from concmagic.sentences.states_and_waits import StateWords, lock_label, resource_words
-from concmagic.sentences.tracks import all_outcomes, way_to
+from concmagic.sentences.tracks import all_outcomes, group_of_tasks, start_failed, way_to
 
 if TYPE_CHECKING:
     from concmagic.model import findings as of
+    from concmagic.model.groups import Called
 
 _MOST_NAMES = 3
 NO_FINDINGS = "The checks found nothing that made this cell slower."
@@ -97,8 +99,12 @@ def blocked_loop(found: of.BlockedLoop) -> str:
     return (
         f"For {of_total(found.held_ns, found.wall_ns)} nobody else could run: {what_held(found.hold)}{at}{often} "
         f"blocked the loop while {count(found.ready, 'task')} {were} ready "
-        f"({names(found.kept_waiting, _MOST_NAMES)})."
+        f"({_all(found.kept_waiting)})."
     )
+
+
+def _all(tracks: Sequence[Called]) -> str:
+    return names([group_of_tasks(*one) for one in tracks], _MOST_NAMES)
 
 
 def small_blocks(found: of.SmallBlocks) -> str:
@@ -107,14 +113,14 @@ def small_blocks(found: of.SmallBlocks) -> str:
     return (
         f"{what_held(found.hold)}{at} blocked the loop {found.times:,} times, together for "
         f"{of_total(found.held_ns, found.wall_ns)}, while others were ready "
-        f"({names(found.kept_waiting, _MOST_NAMES)})."
+        f"({_all(found.kept_waiting)})."
     )
 
 
 def starved(found: of.StarvedTask) -> str:
     """A task that seldom had its turn."""
-    kept = of_total(found.ready_ns, found.life_ns)
-    return f"{found.name} was ready but not served for {kept} of its life, far longer than the others."
+    kept, who = of_total(found.ready_ns, found.life_ns), group_of_tasks(*found.task)
+    return f"{who} was ready but not served for {kept} of its life, far longer than the others."
 
 
 def gil_bound(found: of.GilBound) -> str:
@@ -202,7 +208,7 @@ def never_awaited(found: of.NeverAwaited) -> str:
 def never_retrieved(found: of.NeverRetrieved) -> str:
     """A task that failed unseen."""
     error = all_outcomes(found.outcomes, found.error).removeprefix("raised ")
-    return f"Task {found.name} failed with {error}, and nothing asked for its result."
+    return f"Task {group_of_tasks(*found.task)} failed with {error}, and nothing asked for its result."
 
 
 def waits_for(link: of.WaitLink) -> str:
@@ -231,8 +237,8 @@ def still_waiting(links: tuple[of.WaitLink, ...]) -> str:
 
 def left_running(found: of.LeftRunning) -> str:
     """What goes on after the cell."""
-    verb = "is" if len(found.names) == 1 else "are"
-    return f"{names(found.names, _MOST_NAMES)} {verb} still running after the cell."
+    verb = "is" if len(found.left) == 1 else "are"
+    return f"{_all(found.left)} {verb} still running after the cell."
 
 
 def exception_in_thread(found: of.ThreadDied) -> str:
@@ -246,7 +252,8 @@ def child_died(found: of.ChildDied) -> str:
     """A child process that did not end well."""
     how = f"ended with {found.outcome}" if found.outcome.startswith("exit code") else f"was {found.outcome}"
     at_work = f" while it ran {found.job}" if found.job else ""
-    return f"Process {found.name} {how}{at_work}{f': {found.detail}' if found.detail else ''}."
+    why = start_failed(found.problems) or found.detail
+    return f"Process {found.name} {how}{at_work}{f': {why}' if why else ''}."
 
 
 def pool_overhead(found: of.PoolOverhead) -> str:

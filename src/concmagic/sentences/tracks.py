@@ -11,15 +11,21 @@ from concmagic.sentences.picture import place
 if TYPE_CHECKING:
     from concmagic.model.findings import Named
     from concmagic.model.trace import Function, LoopSteps, Trace, Track
+    from concmagic.problems import Problem
 
 
 class TrackWords:
-    """The words for how tracks ended, with the names of one trace."""
+    """What tracks are called and how they ended, in words; with the names of one trace."""
 
     def __init__(self, trace: Trace, named: Named) -> None:
         self._names = named.names
         self._loops = {one.track: one for one in trace.loops}
         self._groups = {one.track: one for one in trace.groups}
+
+    def name(self, track: Track) -> str:
+        """What its lane is called; of many alike tasks with their number: "fetch × 90,000"."""
+        group = self._groups.get(track.id)
+        return track.name if group is None else group_of_tasks(track.name, group.members)
 
     def detail(self, track: Track) -> str:
         """What is said beside how it ended: the exception, who cancelled it; of a loop its longest step."""
@@ -27,6 +33,8 @@ class TrackWords:
         if loop is not None:
             return of_loop(loop, self._name(loop.longest_of))
         error = track.outcome_detail if group is None else all_outcomes(group.outcomes, track.outcome_detail)
+        if track.problems:
+            return start_failed(track.problems)
         return error or cancelled_by(CANCELLERS.get(track.stopped_by, "") or self._name(track.cancelled_by))
 
     def raised_in(self, track: Track) -> str:
@@ -44,6 +52,11 @@ def of_loop(steps: LoopSteps, whose: str) -> str:
     return (
         told if p50 is None or p99 is None or most is None else f"{told} · {scheduling_delay(p50, p99, most)}"
     )
+
+
+def start_failed(problems: Sequence[Problem]) -> str:
+    """Why a process never ran what it was started for."""
+    return "; ".join(problem.message.rstrip(".") for problem in problems)
 
 
 def longest_step(length_ns: int, who: str) -> str:

@@ -13,6 +13,7 @@ from concmagic.importing.numbering import TrackIds
 from concmagic.model import outcomes
 from concmagic.model.cover import cover, join_equal, within
 from concmagic.model.trace import NO_FACTS, Facts, Flow, State, StateInterval, Track
+from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord
 
 _NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING = "process", "python", "tracer", "imports", "unpickling"
@@ -50,7 +51,7 @@ def process_track(
             _starting(record, clock, end),
         ),
         outcome="" if is_kernel else outcome_of(record),
-        outcome_detail=_why_it_never_ran(record),
+        problems=_why_it_never_ran(record),
         pid=record.pid,
         native_id=record.main_native_id,
         group=record.group,
@@ -232,8 +233,8 @@ def _strongest(
     return None
 
 
-def _why_it_never_ran(record: ProcessRecord) -> str:
+def _why_it_never_ran(record: ProcessRecord) -> tuple[Problem, ...]:
     """A child's own error at its start; what else is missing of a child stands in the footer."""
     if record.target_ns is not None or not record.exit_code:
-        return ""
-    return "; ".join(problem.message.rstrip(".") for problem in record.problems)
+        return ()
+    return tuple(record.problems)

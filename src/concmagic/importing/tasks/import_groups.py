@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from concmagic import sentences
 from concmagic.importing.cell_clock import CellClock
 from concmagic.model import outcomes
 from concmagic.model.reasons import IDLE, JOINING, MERGED, OUTSIDE
@@ -37,11 +36,6 @@ class Groups:
             exception=group.exception,
             unretrieved=group.never_retrieved > 0,
         )
-
-    def name(self, number: int, name: str) -> str:
-        """How it is called: "fetch × 90,000"."""
-        group = self.by_number.get(number)
-        return name if group is None else sentences.group_of_tasks(name, group.members)
 
     def states(self, group: TaskGroup, end: int) -> list[StateInterval]:
         """The shares of its members' time, one after the other."""

@@ -245,7 +245,7 @@ class TaskImporter:
         return Track(
             id=self._ids.get("task", self._pid, task.number),
             kind="task",
-            name=self._groups.name(task.number, self._names[task.number]),
+            name=self._names[task.number],
             parent=parent,
             role="work" if task.origin == "user" else "machinery",
             start_ns=start,
