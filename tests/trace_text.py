@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from concmagic.model.findings import Named
-from concmagic.model.trace import NO_FACTS, Build, Flow, State, StateInterval, Trace, Track, TrackKind
+from concmagic.model.trace import NO_FACTS, Build, Flow, Named, State, StateInterval, Trace, Track, TrackKind
 from concmagic.sentences import StateWords, TrackWords
 
 STATES = {

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from concmagic import sentences
 from concmagic.errors import ConcMagicError, LoadError
 from concmagic.model import trace as model
-from concmagic.model.findings import Named
 from concmagic.model.reading import LIMIT_MB
+from concmagic.model.trace import Named
 
 if TYPE_CHECKING:
     import pandas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 
 import pytest
@@ -123,6 +124,15 @@ def test_the_analysis_finds_values_and_no_words() -> None:
         assert not seen or {known.get(name) for name in seen} == {module}, f"{module} imports {seen}"
         at_start = imported(module, at_start=True)
         assert not [name for name in at_start if name.startswith("concmagic.sentences")], module
+
+
+@pytest.mark.parametrize("stage", ["model", "records", "importing"])
+def test_what_holds_facts_makes_no_words(stage: str) -> None:
+    """It imports no sentence, see above; nor does it ask a problem or a finding for theirs."""
+    for module in part(stage):
+        tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+        asked = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not asked & {"message", "hint"}, module
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

@@ -14,10 +14,10 @@ from concmagic.analysis.intervals import Pair, common, count_at_once, minus, tot
 from concmagic.analysis.loop_steps import runs
 from concmagic.analysis.metrics import Metrics
 from concmagic.call_lines import call_text
-from concmagic.model.findings import BlockedLoop, LoopHold, Named, SmallBlocks, StarvedTask, Values
+from concmagic.model.findings import BlockedLoop, LoopHold, SmallBlocks, StarvedTask, Values
 from concmagic.model.groups import Called
 from concmagic.model.state_columns import columns_of
-from concmagic.model.trace import State, StateInterval, Trace, Track
+from concmagic.model.trace import Named, State, StateInterval, Trace, Track
 
 LONG_STEP_NS = 50_000_000  # a step from here on blocks the loop …
 LONG_STEP_SHARE = 0.10  # … in a short cell from this share of it on …

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from concmagic.model.findings import Named, WaitLink
+from concmagic.model.findings import WaitLink
 from concmagic.model.reasons import OF_LOCKS
-from concmagic.model.trace import Resource, State, StateInterval, Trace, Track
+from concmagic.model.trace import Named, Resource, State, StateInterval, Trace, Track
 
 STOPPED_SHARE = 0.05  # a wait that ended in this last part of a stopped cell ended because the cell did …
 STOPPED_NS = 600_000_000  # … which takes no longer than this

@@ -113,3 +113,13 @@ def _held_up(child: ProcessRecord) -> tuple[tuple[float, int | None, int | None]
         (1.0, child.called_ns, child.target_ns),
         (_EXIT_SHARE, child.done_ns, child.ended_ns),
     )
+
+
+def problems_of(process: ProcessRecord, is_interrupted: bool) -> list[Problem]:
+    """What could not be recorded of one process; that an interrupt ended its tracer of calls is no loss."""
+    own = list(process.problems)
+    if process.calls is not None and process.calls.gave_up and not is_interrupted:
+        own.append(Problem.of("tracer_gave_up"))
+    for part in (process.calls, process.tasks):
+        own += part.problems if part is not None else ()
+    return own

@@ -177,7 +177,7 @@ class _Importer:
     def _import_process(self, process: ProcessRecord, samples: Samples) -> None:
         found, pid = self._found, process.pid
         is_interrupted = self._recording.outcome == "interrupted" or process.ended_by == "interrupt"
-        found.problems += _problems_of(process, is_interrupted)
+        found.problems += import_cost.problems_of(process, is_interrupted)
         for record in process.threads:
             if shown(record, process.main_native_id, self._recording.show_all):
                 self._ids.get("thread", pid, record.native_id)
@@ -287,15 +287,6 @@ def _born(process: ProcessRecord, clock: CellClock) -> int:
     """When a process's first thread can have begun."""
     moment = process.started_ns if process.begun_ns is None else process.begun_ns
     return 0 if moment is None else clock.at(moment)
-
-
-def _problems_of(process: ProcessRecord, is_interrupted: bool) -> list[Problem]:
-    own = list(process.problems)
-    if process.calls is not None and process.calls.gave_up and not is_interrupted:
-        own.append(Problem.of("tracer_gave_up"))
-    for part in (process.calls, process.tasks):
-        own += part.problems if part is not None else ()
-    return own
 
 
 def _with_hosts(tracks: Sequence[Track]) -> tuple[Track, ...]:

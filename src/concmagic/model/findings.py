@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from concmagic.model.groups import Called
 from concmagic.model.interval import StateInterval
-from concmagic.model.trace import Function, Resource, Trace
+from concmagic.model.trace import Function, Named, Resource
 from concmagic.problems import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What states refer to by number: tracks by name, which of them are tasks, resources."""
-
-    names: Mapping[int, str]
-    tasks: frozenset[int] = frozenset()
-    resources: tuple[Resource, ...] = ()
-
-    @classmethod
-    def of(cls, trace: Trace) -> Named:
-        """The names of one trace."""
-        names = {track.id: track.name for track in trace.tracks}
-        names |= {-1 - place: name for place, name in enumerate(trace.others)}
-        tasks = frozenset(track.id for track in trace.tracks if track.kind == "task")
-        return cls(names, tasks, trace.resources)
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,3 +273,20 @@ class Trace:
         if who is None or who < 0:
             return "" if who is None or -who > len(self.others) else self.others[-1 - who]
         return next((track.name for track in self.tracks if track.id == who), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What states refer to by number: tracks by name, which of them are tasks, resources."""
+
+    names: Mapping[int, str]
+    tasks: frozenset[int] = frozenset()
+    resources: tuple[Resource, ...] = ()
+
+    @classmethod
+    def of(cls, trace: Trace) -> Named:
+        """The names of one trace."""
+        names = {track.id: track.name for track in trace.tracks}
+        names |= {-1 - place: name for place, name in enumerate(trace.others)}
+        tasks = frozenset(track.id for track in trace.tracks if track.kind == "task")
+        return cls(names, tasks, trace.resources)

@@ -13,9 +13,8 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
-from concmagic.model.findings import Named
 from concmagic.model.state_columns import StateColumns
-from concmagic.model.trace import Group, Track
+from concmagic.model.trace import Group, Named, Track
 from concmagic.renderers import schema
 from concmagic.renderers.lanes import arrange
 from concmagic.renderers.loupe import typical_stretch

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from concmagic import sentences
-from concmagic.model.findings import Named
 from concmagic.model.state_columns import columns_of
-from concmagic.model.trace import Group
+from concmagic.model.trace import Group, Named
 from concmagic.renderers import schema
 from concmagic.renderers.lanes import Lane
 from concmagic.renderers.layout import NO_JOB, JobLabels, labels_of

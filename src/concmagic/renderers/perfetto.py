@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from concmagic import sentences
-from concmagic.model.findings import Named
-from concmagic.model.trace import State, Trace, Track
+from concmagic.model.trace import Named, State, Trace, Track
 from concmagic.renderers.layout import end_of, labels_of
 from concmagic.renderers.measure import one_line
 from concmagic.report import Report

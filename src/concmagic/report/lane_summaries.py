@@ -9,8 +9,7 @@ from concmagic import sentences
 from concmagic.analysis.cores_and_gil import is_gil_wait
 from concmagic.analysis.intervals import total, union
 from concmagic.model import outcomes
-from concmagic.model.findings import Named
-from concmagic.model.trace import Job, State, Trace, Track
+from concmagic.model.trace import Job, Named, State, Trace, Track
 from concmagic.report import LaneSummary
 
 _WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said

@@ -13,8 +13,7 @@ from concmagic.sentences.picture import place
 from concmagic.sentences.tracks import message
 
 if TYPE_CHECKING:
-    from concmagic.model.findings import Named
-    from concmagic.model.trace import Facts, Flow, Resource, StateInterval
+    from concmagic.model.trace import Facts, Flow, Named, Resource, StateInterval
 
 STATE_LABELS = {
     "running": "running",

@@ -9,8 +9,7 @@ from concmagic.sentences.numbers import byte_count, count, duration, percent
 from concmagic.sentences.picture import place
 
 if TYPE_CHECKING:
-    from concmagic.model.findings import Named
-    from concmagic.model.trace import Function, LoopSteps, Trace, Track
+    from concmagic.model.trace import Function, LoopSteps, Named, Trace, Track
     from concmagic.problems import Problem
 
 
