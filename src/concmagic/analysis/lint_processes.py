@@ -10,6 +10,7 @@ from typing import Literal
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.work import end_of
+from concmagic.model import outcomes
 from concmagic.model.findings import (
     ChildDied,
     CopiesChanged,
@@ -24,7 +25,7 @@ OVERHEAD_SHARE = (
 )
 MANY_JOBS = 32  # from here on larger chunks would save pickling
 PICKLING_SHARE = 0.5  # of the overhead: then it is the data that costs
-_POOL_ENDS = ("killed by SIGTERM",)  # what a pool does to its own workers when it is left
+_POOL_ENDS = (outcomes.killed_by("SIGTERM"),)  # what a pool does to its own workers when it is left
 _PICKLING = ("pickling", "unpickling")
 
 
@@ -88,7 +89,9 @@ def _hello_process(trace: Trace) -> Iterator[Finding]:
     ]
     started = [(track, _starting(track), _spent(track, State.RUNNING)) for track in alone]
     small = [
-        (track, start, work) for track, start, work in started if start > work and track.outcome == "returned"
+        (track, start, work)
+        for track, start, work in started
+        if start > work and track.outcome == outcomes.RETURNED
     ]
     waited = sum(_spent(track, State.WAITING) for track, _, _ in small)
     start = max((start for _, start, _ in small), default=0)
@@ -116,7 +119,7 @@ def _pools(trace: Trace) -> list[_Pool]:
         worker = by_pid.get(tracks[job.track].pid) if job.track in tracks else None
         if worker is not None and job.start_ns is not None and job.end_ns is not None:
             jobs[worker.group].append(job)
-    broken = {track.group for track in by_pid.values() if track.outcome.startswith("killed by ")}
+    broken = {track.group for track in by_pid.values() if outcomes.is_killed(track.outcome)}
     return [_pool(trace, group, tuple(done)) for group, done in jobs.items() if group not in broken]
 
 
@@ -228,8 +231,8 @@ def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             continue
         if track.group and track.outcome in _POOL_ENDS:
             continue
-        if track.outcome.startswith(("killed by ", "exit code ")):
-            is_answer = track.start_method == "subprocess" and track.outcome.startswith("exit code ")
+        if outcomes.is_killed(track.outcome) or outcomes.is_exit_code(track.outcome):
+            is_answer = track.start_method == "subprocess" and outcomes.is_exit_code(track.outcome)
             yield Finding(
                 lint="child-died",
                 severity="note" if is_answer else "warning",

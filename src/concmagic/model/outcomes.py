@@ -40,6 +40,16 @@ def exited(code: int) -> str:
     return f"{_EXIT}{code}" if code else RETURNED
 
 
+def is_killed(outcome: str) -> bool:
+    """Whether a signal ended it."""
+    return outcome.startswith(_KILLED)
+
+
+def is_exit_code(outcome: str) -> bool:
+    """Whether it ended by itself, and told that something was wrong."""
+    return outcome.startswith(_EXIT)
+
+
 def is_ended_for_it(outcome: str) -> bool:
     """Whether a pool, the cell or an interrupt ended a process, as they do with what is left."""
     return outcome in ENDED_BY.values()
