@@ -8,7 +8,7 @@ const look = (fill, more = {}) => ({ fill, stroke: `${fill} stroke`, ink: `${fil
 const theme = {
   name: "light", background: "background", panel: "panel", text: "text", muted: "muted", grid: "grid", accent: "accent", good: "good", bad: "bad",
   states: [
-    look("running"), look("blocking"), look("ready"), look("waiting", { thin: true }), look("starting", { thin: true }),
+    look("running"), look("blocking"), look("ready"), look("waiting", { thin: true }), look("starting", { thin: true }), look("tracing", { thin: true }),
     look("unknown", { thin: true }),
   ],
 };
@@ -17,7 +17,7 @@ const words = {
   callsOf: "calls", noCalls: "no calls from here", fit: "fit", undo: "undo", where: "where it went", noLanes: "no lanes", zoomTo: "show",
   highlight: "highlight", merged: "too fine", length: "for {x}", since: "from {x}", alive: "in all", returned: "returned",
   flows: [["started by {x}", "started {x}"], ["woken by {x}", "woke {x}"]], printed: "printed",
-  states: ["running", "blocking", "ready", "waiting", "starting", "not recorded"],
+  states: ["running", "blocking", "ready", "waiting", "starting", "tracing", "not recorded"],
 };
 
 /** 100 units of 1 ms: a group with a worker that fails and a fold. @param {object} [changed] */

@@ -165,15 +165,15 @@ with mp.get_context("{method}").Pool(1) as pool:
     kernel.check("""
 (worker,) = (t for t in trace.tracks if t.kind == "process" and t.group)
 told = [(s.state.value, s.reason or trace.detail_of(s)) for s in worker.states]
-starts = [what for state, what in told if state == "starting"]
+starts = [what for state, what in told if state in ("starting", "tracing")]
 """)
     told = kernel.value("told")
     assert kernel.value("starts")[0] == "a process"
-    starts = {"fork": set(), "spawn": {"Python", "its tracer", "unpickling"}}
+    starts = {"fork": set(), "spawn": {"Python", "starting its tracer", "unpickling"}}
     # A fork server's child can be at its work before its parent, without a core, reads the pid.
-    starts["forkserver"] = {"its tracer", "unpickling"}
+    starts["forkserver"] = {"starting its tracer", "unpickling"}
     assert starts[method] <= set(kernel.value("starts"))
-    assert told[0][0] == "starting" and told[-1] == ("waiting", "handing over")
+    assert told[0][0] == "starting" and told[-1] == ("tracing", "handing the recording over")
     # Idle until the first job; two jobs; idle until the pool is closed.
     assert ("waiting", "for work") in told and ("running", "") in told
     assert told.index(("running", "")) < len(told) - 1
@@ -199,11 +199,12 @@ process.join()
 """)
     kernel.check("""
 (child,) = (t for t in trace.tracks if t.kind == "process" and t.name.startswith(("Spawn", "ForkServer")))
-starts = [(trace.detail_of(s), s.length_ns) for s in child.states if s.state is State.STARTING]
+told = [s for s in child.states if s.state in (State.STARTING, State.TRACING) and s.phase != "recording"]
+starts = [(trace.detail_of(s), s.length_ns) for s in told]
 """)
     told = kernel.value("starts")
     # Unpickling calls for a module, which calls for another: one stretch; then the arguments.
-    assert [what for what, _ in told][-4:] == ["unpickling", "imports", "unpickling", "its tracer"]
+    assert [what for what, _ in told][-4:] == ["unpickling", "imports", "unpickling", "starting its tracer"]
     assert dict(told)["imports"] > 40_000_000  # both modules sleep in it
 
 
@@ -455,7 +456,7 @@ def steps(trace):
     of_track = Counter(trace.slices.track.tolist())
     threads = {t.parent: t.id for t in trace.tracks if t.kind == "thread"}
     children = [t for t in trace.tracks if t.kind == "process" and t.role == "work" and t.parent is not None]
-    return [of_track[threads[t.id]] for t in sorted(children, key=lambda t: t.start_ns)]
+    return [of_track[threads.get(t.id, -1)] for t in sorted(children, key=lambda t: t.start_ns)]
 """)
     cell = f"""
 for _ in range(8):
@@ -469,7 +470,7 @@ for _ in range(8):
     assert len(found) == 8
     # Who watches the budget looks every few milliseconds.
     enough = [0.5 * share < steps < share + 150_000 for share, steps in zip(shares, found, strict=True)]
-    assert all(enough), found
+    assert all(enough), (found, kernel.value("[(p.kind, p.values) for p in trace.cost.problems]"))
     assert kernel.value("trace.cost.calls_until_ns is not None")  # that some are missing is said
     kernel.check(f"%%procs -q -o whole --detail calls\n{cell}")
     first, second, *others = kernel.value("steps(whole)")

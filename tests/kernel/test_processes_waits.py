@@ -38,7 +38,7 @@ def end(go):
 def waits(trace, name):
     (process,) = (t for t in trace.tracks if t.kind == "process" and t.name == name)
     threads = [t for t in trace.tracks if t.parent == process.id and t.name == "MainThread"]
-    waiting = [s for s in threads[0].states if s.state.value == "waiting" and s.reason != "handing over"]
+    waiting = [s for s in threads[0].states if s.state.value == "waiting"]
     longest = max(waiting, key=lambda s: s.length_ns)  # of what its target does
     return longest.reason, longest.line
 

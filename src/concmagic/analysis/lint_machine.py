@@ -52,6 +52,6 @@ def _without_core(track: Track) -> list[Pair]:
 
 
 def _could_compute(track: Track) -> list[Pair]:
-    computing = (State.RUNNING, State.STARTING)  # to start Python and to import is to compute
+    computing = (State.RUNNING, State.STARTING, State.TRACING)  # to start Python and to import is to compute
     pairs = ((one.start_ns, one.end_ns) for one in track.states if one.state in computing)
     return union([*pairs, *_without_core(track)])

@@ -146,11 +146,11 @@ def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
 
 def _starting(track: Track) -> int:
     """How long it took to start, but for what our own recording added to it."""
-    return sum(one.length_ns for one in track.states if one.state is State.STARTING and one.phase != "tracer")
+    return sum(one.length_ns for one in track.states if one.state is State.STARTING)
 
 
 def _ours(track: Track) -> int:
-    return sum(one.length_ns for one in track.states if one.state is State.STARTING and one.phase == "tracer")
+    return sum(one.length_ns for one in track.states if one.state is State.TRACING and one.phase == "tracer")
 
 
 def _pickling(track: Track) -> int:
@@ -160,7 +160,7 @@ def _pickling(track: Track) -> int:
 
 
 def _spent(track: Track, state: State) -> int:
-    return sum(one.length_ns for one in track.states if one.state is state and one.reason != "handing over")
+    return sum(one.length_ns for one in track.states if one.state is state)
 
 
 def copies_changed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ class Sums:
     ready_s: float = 0.0
     waiting_s: float = 0.0
     starting_s: float = 0.0
+    tracing_s: float = 0.0
     unknown_s: float = 0.0
 
 
@@ -56,6 +57,7 @@ class Metrics:
     ready_s: float = 0.0
     waiting_s: float = 0.0
     starting_s: float = 0.0
+    tracing_s: float = 0.0
     unknown_s: float = 0.0
     by_track: Mapping[int, Sums] = field(default_factory=dict)
     by_line: Mapping[Place, Sums] = field(default_factory=dict)

@@ -32,7 +32,7 @@ class PathPart:
 def _told_apart(part: PathPart) -> str:
     if part.state is State.UNKNOWN:
         return ""
-    return part.phase if part.state is State.STARTING else part.reason
+    return part.phase if part.state in (State.STARTING, State.TRACING) else part.reason
 
 
 def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:

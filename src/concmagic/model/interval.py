@@ -16,6 +16,7 @@ class State(Enum):
     READY = "ready"
     WAITING = "waiting"
     STARTING = "starting"
+    TRACING = "tracing"  # what concmagic made it do or wait for: part of the cost, and of no other sum
     UNKNOWN = "unknown"
 
     __hash__ = object.__hash__  # Enum's own is written in Python, and asked millions of times

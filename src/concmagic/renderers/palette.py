@@ -58,6 +58,7 @@ LIGHT = Theme(
         State.READY: Look("#f6b73c", "#8a5a00", "#2b1c00", "diagonal", "#d8951b"),
         State.WAITING: Look("#f4f6f8", "#768392", "#3d4754", thin=True),
         State.STARTING: Look("#efe7fb", "#7a4fc0", "#4a2d80", thin=True),
+        State.TRACING: Look("#ffffff", "#767f8a", "#4b535d", "diagonal", "#d3d8de", thin=True),
         State.UNKNOWN: Look("#ffffff", "#767f8a", "#4b535d", "dots", "#a3abb5", thin=True),
     },
 )
@@ -78,6 +79,7 @@ DARK = Theme(
         State.READY: Look("#f4b740", "#ffe0a0", "#241800", "diagonal", "#d09420"),
         State.WAITING: Look("#1f252d", "#7d8a9a", "#bcc6d2", thin=True),
         State.STARTING: Look("#2b2240", "#a487e0", "#d9c9ff", thin=True),
+        State.TRACING: Look("#15181d", "#7f8894", "#a9b1bb", "diagonal", "#353c45", thin=True),
         State.UNKNOWN: Look("#15181d", "#7f8894", "#a9b1bb", "dots", "#59626e", thin=True),
     },
 )
@@ -91,6 +93,7 @@ LETTERS = {  # one column each in a terminal; told apart without any colour
     State.READY: "▒",
     State.WAITING: "─",
     State.STARTING: "s",
+    State.TRACING: "t",
     State.UNKNOWN: "?",
 }
 

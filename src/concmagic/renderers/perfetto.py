@@ -30,6 +30,7 @@ _COLOURS = {  # names that the viewers know
     State.READY: "thread_state_runnable",
     State.WAITING: "thread_state_sleeping",
     State.STARTING: "thread_state_unknown",
+    State.TRACING: "grey",
     State.UNKNOWN: "generic_work",
 }
 

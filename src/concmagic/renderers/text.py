@@ -25,7 +25,7 @@ _LOW = "▁▂▃▄▅▆▇"  # running for a part of a cell
 _MIXED = "▞"
 _PRINTED = "╹"
 _RUNNING = ORDER.index(State.RUNNING)
-_QUIET = [ORDER.index(State.WAITING), ORDER.index(State.STARTING), ORDER.index(State.UNKNOWN)]
+_QUIET = [ORDER.index(state) for state in (State.WAITING, State.STARTING, State.TRACING, State.UNKNOWN)]
 
 
 @dataclass(frozen=True, slots=True)

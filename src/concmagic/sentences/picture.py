@@ -158,5 +158,5 @@ PICTURE_WORDS = {
         ["{x} ended", "joined by {x}"],
     ],
     "printed": PRINTED,
-    "states": ["running", "blocking the loop", "ready", "waiting", "starting", "not recorded"],
+    "states": ["running", "blocking the loop", "ready", "waiting", "starting", "tracing", "not recorded"],
 }

@@ -21,12 +21,12 @@ STATE_LABELS = {
     "ready": "ready, kept waiting",
     "waiting": "waiting",
     "starting": "starting",
+    "tracing": "tracing",
     "unknown": "not recorded",
 }
 HANDED_OVER = "handing the recording over"
-_RUNS = {"handing over": HANDED_OVER}
 # What else a track is said to wait for in "where it went".
-_NO_REASONS = {"": "waiting", "merged": "waiting", "handing over": HANDED_OVER}
+_NO_REASONS = {"": "waiting", "merged": "waiting"}
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
 STARTING_PYTHON = "Python"
 UNPICKLING = "unpickling"
@@ -36,19 +36,23 @@ OUR_IMPORTS = "its tracer"
 STARTS = {
     "process": NEW_PROCESS,
     "python": STARTING_PYTHON,
-    "tracer": OUR_IMPORTS,
     "imports": IMPORTS,
     "unpickling": UNPICKLING,
 }
+TRACING = {
+    "recording": HANDED_OVER,
+    "tracer": f"starting {OUR_IMPORTS}",
+    "gil": "concmagic's turn with the GIL",
+}
 # Parts of waits; others are called as they are.
-PHASES = {"full": "(full)", "recording": "its recording is handed over"}
+PHASES = {"full": "(full)"}
 SHIELDED = "(shielded)"  # beside a task or future that is awaited through `shield`
 
 
 def path_words(state: str, reason: str, phase: str) -> str:
     """Name a part of "where it went"."""
     if state == "running":
-        return _RUNS.get(reason, reason or "computing")
+        return reason or "computing"
     if state == "blocking":
         return f"blocked in {reason}" if reason else "blocked"
     if state == "ready":
@@ -59,6 +63,8 @@ def path_words(state: str, reason: str, phase: str) -> str:
         return _NO_REASONS.get(reason) or words_of(reason) or f"waiting for {reason}"
     if state == "starting":
         return f"starting {STARTS[phase]}" if phase in STARTS else "starting"
+    if state == "tracing":
+        return TRACING.get(phase, "tracing")
     return "not recorded"
 
 
@@ -128,6 +134,9 @@ class StateWords:
     def _of_start(self, _reason: str, facts: Facts) -> str:
         return self._merged(facts) or STARTS.get(facts.phase, "")
 
+    def _of_tracing(self, _reason: str, facts: Facts) -> str:
+        return self._merged(facts) or TRACING.get(facts.phase, "")
+
     def _of_turn(self, _reason: str, facts: Facts) -> str:
         whose = self.name(facts.holders[0]) if facts.holders else ""
         return self._merged(facts) or held_by(whose, facts.more)
@@ -182,6 +191,7 @@ _MAKERS: dict[str, Callable[[StateWords, str, Facts], str]] = {
     "running": StateWords._of_step,
     "blocking": StateWords._of_block,
     "starting": StateWords._of_start,
+    "tracing": StateWords._of_tracing,
     "ready": StateWords._of_turn,
     "waiting": StateWords._of_wait,
     "unknown": StateWords._of_step,

@@ -17,9 +17,13 @@ from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord
 
 _NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING = "process", "python", "tracer", "imports", "unpickling"
+_STATE_OF = {_TRACER: State.TRACING}
 _PHASES = {phase: Facts(phase=phase) for phase in (_NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING)}
 _HANDS_OVER = Facts(phase="recording")
-_STRONGEST = (State.RUNNING, State.READY, State.UNKNOWN, State.BLOCKING, State.WAITING, State.STARTING)
+_STRONGEST = (
+    *(State.RUNNING, State.READY, State.UNKNOWN, State.BLOCKING, State.WAITING, State.STARTING),
+    State.TRACING,
+)
 
 
 def process_track(
@@ -133,8 +137,8 @@ def _of_main(record: ProcessRecord, thread: Track, clock: CellClock) -> tuple[St
     exit_ = [
         replace(
             one,
-            state=State.WAITING,
-            reason="handing over",
+            state=State.TRACING,
+            reason="",
             facts=_HANDS_OVER,
             file="",
             line=0,
@@ -180,7 +184,7 @@ def _unpickling(
 
 def _pieces(stretches: Iterable[tuple[int, int, str]]) -> list[StateInterval]:
     return [
-        StateInterval(first, last, State.STARTING, "", _PHASES[phase])
+        StateInterval(first, last, _STATE_OF.get(phase, State.STARTING), "", _PHASES[phase])
         for first, last, phase in stretches
         if last > first
     ]

@@ -27,6 +27,7 @@ SHOWN_SHARE = 0.05  # of the cell: under this the GIL kept nobody waiting who ma
 SHOWN_NS = 10_000_000  # two switch intervals: less than that is a hand-over or two
 MOST = 0.8  # of a wait: who held the GIL for this share of it is whom it waited for
 _OURS = "concmagic"  # what the threads of the recording itself are called
+_OUR_TURN = Facts(phase="gil")
 _UNTOLD, _FREE = -1, -2
 _NONE = np.empty((2, 0), np.int64)
 
@@ -41,6 +42,7 @@ class GilEvidence:
     seen: Sequence[Holding] = ()  # the holder, where it was read
     hidden_ids: tuple[int, ...] = ()  # native ids of the threads without a track, in the order of `hidden`
     others: tuple[int, ...] = ()  # and the ids that stand for them
+    ours: frozenset[int] = frozenset()  # those of them that are concmagic's own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,7 @@ def import_gil(
         seen=context.holders,
         hidden_ids=tuple(record.native_id for record in hidden),
         others=tuple(context.ids.other(_name(record)) for record in hidden),
+        ours=frozenset(context.ids.other(_OURS) for record in hidden if record.origin == "ours"),
     )
     gil = Track(
         id=context.ids.get("gil", process.pid, 0),
@@ -103,7 +106,9 @@ def gil_track(
     edges, holders = holding.edges.tolist(), holding.holders.tolist()
     held_by = dict(enumerate(facts))
     told = [
-        replace(track, states=_with_holders(track, edges, holders, held_by)) if of_track else track
+        replace(track, states=_with_holders(track, edges, holders, held_by, evidence.ours))
+        if of_track
+        else track
         for track, of_track in zip(threads, waits, strict=True)
     ]
     if not _matters(waits, wall_ns, 1 if evidence.seen else 2):
@@ -228,19 +233,23 @@ def _state(begin: int, end: int, holder: int, facts: Sequence[Facts]) -> StateIn
 
 
 def _with_holders(
-    track: Track, edges: list[int], holders: list[int], held_by: Mapping[int, Facts]
+    track: Track, edges: list[int], holders: list[int], held_by: Mapping[int, Facts], ours: frozenset[int]
 ) -> tuple[StateInterval, ...]:
     """The track's states; its waits for the GIL say who held it, where that was one alone."""
     return tuple(
-        _held(one, held_by.get(_holder(one, edges, holders)))
+        _held(one, held_by.get(_holder(one, edges, holders)), ours)
         if one.state is State.READY and one.reason == "GIL"
         else one
         for one in track.states
     )
 
 
-def _held(one: StateInterval, facts: Facts | None) -> StateInterval:
-    return one if facts is None else replace(one, facts=facts)
+def _held(one: StateInterval, facts: Facts | None, ours: frozenset[int]) -> StateInterval:
+    if facts is None:
+        return one
+    if facts.holders and ours.issuperset(facts.holders):
+        return replace(one, state=State.TRACING, reason="", facts=_OUR_TURN)
+    return replace(one, facts=facts)
 
 
 def _holder(wait: StateInterval, edges: list[int], holders: list[int]) -> int:

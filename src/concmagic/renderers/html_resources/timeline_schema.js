@@ -223,7 +223,7 @@
  * @property {Words} words
  */
 
-const NOTHING = -1, SIXTEENTHS = 16, GROUP = 1, FOLD = 2, MACHINERY = 4, ENDED_WELL = 1, ENDED_BADLY = 2, STATES = 6, RUNNING = 0, WAITING = 3, UNKNOWN = 5;
+const NOTHING = -1, SIXTEENTHS = 16, GROUP = 1, FOLD = 2, MACHINERY = 4, ENDED_WELL = 1, ENDED_BADLY = 2, STATES = 7, RUNNING = 0, WAITING = 3, UNKNOWN = 6;
 
 /** The fields of each packed array, in their order. @type {{[K in keyof Rows]: string}} */
 const FIELDS = {
