@@ -17,9 +17,12 @@ from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord
 
 _NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING = "process", "python", "tracer", "imports", "unpickling"
+_RECORDING, _OUR_TURN = "recording", "gil"  # is handed over; with the GIL
 _STATE_OF = {_TRACER: State.TRACING}
-_PHASES = {phase: Facts(phase=phase) for phase in (_NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING)}
-_HANDS_OVER = Facts(phase="recording")
+_PHASES = {
+    phase: Facts(phase=phase)
+    for phase in (_NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING, _RECORDING, _OUR_TURN)
+}
 _STRONGEST = (
     *(State.RUNNING, State.READY, State.UNKNOWN, State.BLOCKING, State.WAITING, State.STARTING),
     State.TRACING,
@@ -139,7 +142,7 @@ def _of_main(record: ProcessRecord, thread: Track, clock: CellClock) -> tuple[St
             one,
             state=State.TRACING,
             reason="",
-            facts=_HANDS_OVER,
+            facts=_PHASES[_RECORDING],
             file="",
             line=0,
         )
@@ -212,7 +215,8 @@ def _from_threads(threads: Sequence[Track], says_which: bool) -> list[StateInter
             states += [piece] if piece is not None else []
             before = at
         # Only of those that run it is told which: of the others there may be thousands at once.
-        key = (interval.reason, who if interval.state is State.RUNNING else -1)
+        why = interval.phase if interval.state is State.TRACING else interval.reason
+        key = (why, who if interval.state is State.RUNNING else -1)
         of_state = active[interval.state]
         many = of_state.get(key, 0) + (1 if begins else -1)
         if many:
@@ -232,6 +236,8 @@ def _strongest(
         if keys := active[state]:
             reasons = {reason for reason, _ in keys}
             reason = reasons.pop() if len(reasons) == 1 else ""
+            if state is State.TRACING:
+                return StateInterval(start, end, state, "", _PHASES.get(reason, NO_FACTS))
             run = tuple(sorted({who for _, who in keys if who >= 0})) if state is State.RUNNING else ()
             return StateInterval(start, end, state, reason, shared.setdefault(run, Facts(holders=run)))
     return None
