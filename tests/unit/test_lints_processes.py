@@ -91,7 +91,7 @@ def test_a_pool_that_gained_more_than_its_start_is_fine() -> None:
 
 
 def test_what_the_recording_adds_to_a_start_is_not_the_pools() -> None:
-    ours = (300, State.STARTING, "", "tracer")
+    ours = (300, State.TRACING, "", "tracer")
     slow = process(1, ours, (50, State.RUNNING, "", ""), group="Pool-1")
     assert found(trace(slow, jobs=(job(0, 1, 300, 350),)), "pool-overhead") == []
 

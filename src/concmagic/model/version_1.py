@@ -13,11 +13,10 @@ from typing import Any
 from concmagic.model.interval import NO_FACTS, Facts, Resource
 from concmagic.model.reasons import OF_LOCKS
 
-_PHASES = {
+_STARTS = {
     "a process": "process",
     "Python": "python",
     "its tracer": "tracer",
-    "handing over": "recording",
     "imports": "imports",
     "unpickling": "unpickling",
 }
@@ -120,10 +119,6 @@ class _Reader:
     def _state(self, row: Any, kind: str, name: Any) -> Any:
         if type(row) is not list or len(row) != 7 or not all(type(row[i]) is str for i in (2, 3, 4)):
             return row
-        if row[2:4] == ["waiting", "handing over"]:
-            row = [*row[:2], "tracing", "", row[3], *row[5:]]
-        if row[2:5:2] == ["starting", "its tracer"]:
-            row = [*row[:2], "tracing", *row[3:]]
         state, reason, words = row[2:5]
         facts = self._read(kind, state, reason, words, name) if words else NO_FACTS
         number = self.facts.setdefault(facts, len(self.facts))
@@ -144,8 +139,8 @@ class _Reader:
             if match := pattern.fullmatch(words):
                 many = int(match[1].replace(",", ""))
                 return Facts(count=many, phase=phase) if phase else Facts(more=many)
-        if state in ("starting", "tracing"):
-            return Facts(phase=_PHASES.get(words, ""))
+        if state == "starting":
+            return Facts(phase=_STARTS.get(words, ""))
         if state == "ready":
             return Facts(holders=(self._who(words.removeprefix("held by ")),))
         if state == "waiting":
@@ -170,6 +165,8 @@ class _Reader:
             return Facts(self._resource("lock", held[1].rstrip()), whom, whom)
         if kind != "task" and reason in OF_LOCKS:
             return self._lock(reason, words, name)
+        if reason == "handing over":
+            return Facts(phase="recording")
         return Facts(self._resource("", words))
 
     def _lock(self, reason: str, words: str, name: Any) -> Facts:

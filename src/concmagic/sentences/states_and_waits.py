@@ -26,7 +26,7 @@ STATE_LABELS = {
 }
 HANDED_OVER = "handing the recording over"
 # What else a track is said to wait for in "where it went".
-_NO_REASONS = {"": "waiting", "merged": "waiting"}
+_NO_REASONS = {"": "waiting", "merged": "waiting", "handing over": HANDED_OVER}
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
 STARTING_PYTHON = "Python"
 UNPICKLING = "unpickling"
@@ -36,6 +36,7 @@ OUR_IMPORTS = "its tracer"
 STARTS = {
     "process": NEW_PROCESS,
     "python": STARTING_PYTHON,
+    "tracer": OUR_IMPORTS,  # in a file of an earlier version
     "imports": IMPORTS,
     "unpickling": UNPICKLING,
 }
@@ -45,7 +46,7 @@ TRACING = {
     "gil": "concmagic's turn with the GIL",
 }
 # Parts of waits; others are called as they are.
-PHASES = {"full": "(full)"}
+PHASES = {"full": "(full)", "recording": "its recording is handed over"}  # the last of an earlier version
 SHIELDED = "(shielded)"  # beside a task or future that is awaited through `shield`
 
 
