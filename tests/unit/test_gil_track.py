@@ -38,7 +38,11 @@ def wanting(track: Track) -> tuple[StateInterval, ...]:
 
 
 def held(
-    text: str, proofs: dict[str, list[tuple[int, int]]] | None = None, hidden: str = "", period_ms: int = 0
+    text: str,
+    proofs: dict[str, list[tuple[int, int]]] | None = None,
+    hidden: str = "",
+    period_ms: int = 0,
+    ours: bool = False,
 ) -> tuple[list[Track], str]:
     """The threads with holders, and the GIL's lane as letters per millisecond: `.` free, `?` not told."""
     trace = drawn(text)
@@ -46,7 +50,9 @@ def held(
     by_name = {track.name: track.native_id for track in trace.tracks}
     pairs = {by_name[name]: np.array(rows, np.int64).T * MS for name, rows in (proofs or {}).items()}
     gil = Track(99, "gil", "GIL", None, "work", 0, trace.wall_ns)
-    evidence = GilEvidence(pairs, of_hidden, period_ms * MS, others=(-1,))
+    evidence = GilEvidence(
+        pairs, of_hidden, period_ms * MS, others=(-1,), ours=frozenset((-1,) if ours else ())
+    )
     told, track = gil_track(list(trace.tracks), gil, evidence, trace.wall_ns)
     names = {one.id: one.name for one in told} | {-1: "h"}
     return told, "" if track is None else letters(track, names)
@@ -95,6 +101,14 @@ def test_one_alone_on_a_core_has_it_only_by_proof() -> None:
 
 def test_nobody_on_a_core_and_nobody_who_wants_it_is_free() -> None:
     assert held("a  WWWWYYYYYYRRRR\nb  WWWWRRRRRRYYYY")[1] == "....bbbbbbaaaa"
+
+
+def test_what_waits_for_a_thread_of_the_recording_is_tracing() -> None:
+    told, _ = held("a  YYYYYYYYYYRR\nb  YYYYYYYYYYWW", hidden="h  RRRRRRRRRRWW", ours=frozenset((-1,)))
+    assert [(one.state, one.reason, one.phase) for one in told[0].states] == [
+        (State.TRACING, "", "gil"),
+        (State.RUNNING, "", ""),
+    ]
 
 
 def test_a_hidden_thread_can_be_the_holder() -> None:

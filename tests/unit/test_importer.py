@@ -221,6 +221,21 @@ def child(**more: object) -> object:
     return replace(kernel(), **(values | more))  # type: ignore[arg-type]
 
 
+def test_what_recording_adds_to_a_childs_life_is_tracing() -> None:
+    ours = child(loaded_ns=at(33), called_ns=at(37), done_ns=at(85))
+    trace = import_recording(recording(kernel(), ours))  # type: ignore[arg-type]
+    found = track(trace, "Process-1")
+    told = [
+        (s.start_ns / MS, s.end_ns / MS, said(trace, s)) for s in found.states if s.state is State.TRACING
+    ]
+    assert told == [
+        (30, 33, "starting its tracer"),
+        (37, 40, "starting its tracer"),
+        (85, 90, "handing the recording over"),
+    ]
+    assert all(s.state in (State.STARTING, State.TRACING) for s in found.states if s.end_ns <= 40 * MS)
+
+
 def test_a_child_process_starts_python_then_imports() -> None:
     imports = ((at(32), at(35)), (at(36), at(38)))
     trace = import_recording(recording(kernel(), child(imports=imports)))  # type: ignore[arg-type]
