@@ -30,6 +30,7 @@ def make_log(
     for named in chains.objects:
         named.made = named.made or table.births.of(named.ref())
     found = _by_identity(table, namespace)
+    sites = _Sites()
     names = _told_apart(_with_source_names(chains, found), _known_first(chains, found))
     return LockLog(
         objects=tuple(
@@ -39,13 +40,13 @@ def make_log(
                 one.state.serial if one.state else 0,
                 one.waits,
                 one.wait_ns,
-                None if name or one.made is None else _site(one.made[0]),
+                None if name or one.made is None else sites.of(one.made[0]),
                 one.made[1] if one.made is not None else 0,
             )
             for one, name in zip(chains.objects, names, strict=True)
         ),
         waits=tuple(table.waits),
-        chains=tuple(tuple(_site(row) for row in rows) for rows in chains.rows),
+        chains=tuple(tuple(map(sites.of, rows)) for rows in chains.rows),
         exact_until_ns=exact_until_ns,
         merged=table.merged,
         addresses=tuple(of_address.items()),
@@ -108,8 +109,19 @@ def _told_apart(names: list[str], order: list[int]) -> list[str]:
     return told
 
 
-def _site(row: Row) -> CallSite:
-    from concmagic.records.locks import CallSite
+class _Sites:
+    """Places in code, each looked up once: very many locks are made at the same few."""
 
-    code, offset = row
-    return CallSite(code.co_qualname, code.co_filename, line_of(code, offset))
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], CallSite] = {}  # codes by id: the rows keep them alive
+
+    def of(self, row: Row) -> CallSite:
+        """Where an instruction stands."""
+        code, offset = row
+        found = self._known.get((id(code), offset))
+        if found is None:
+            from concmagic.records.locks import CallSite
+
+            found = CallSite(code.co_qualname, code.co_filename, line_of(code, offset))
+            self._known[id(code), offset] = found
+        return found
