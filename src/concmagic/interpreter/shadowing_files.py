@@ -59,11 +59,12 @@ def _shadowing(entry: str, wanted: set[str]) -> set[str]:
     """Which of the wanted modules a folder has."""
     folder = entry or os.curdir
     try:
-        has_file = {name.removesuffix(".py") for name in os.listdir(folder) if name.endswith(".py")}
+        there = set(os.listdir(folder))
     except OSError:  # no folder: an archive, or gone
         return set()
-    packages = {name for name in wanted if os.path.isfile(os.path.join(folder, name, "__init__.py"))}
-    return (has_file & wanted) | packages
+    files = {name.removesuffix(".py") for name in there if name.endswith(".py")}
+    folders = {name for name in wanted & there if os.path.isfile(os.path.join(folder, name, "__init__.py"))}
+    return (files & wanted) | folders
 
 
 @contextmanager
