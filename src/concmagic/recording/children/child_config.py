@@ -21,14 +21,14 @@ if root not in sys.path:
     sys.path.append(root)
 try:
     from concmagic.interpreter import shadowing_files
-    shadowing_files.know(*passport["shadows"])
+    shadowing_files.know(*config["shadows"])
     with shadowing_files.ours_only():
         from concmagic.recording.children.child_entry import begin_spawned
 except Exception:  # its Python knows no concmagic, or something else stands where ours imports from
     pass
 else:
     with shadowing_files.ours_only():
-        begin_spawned(passport, begun_ns)
+        begin_spawned(config, begun_ns)
 if hears:  # the interrupt that came meanwhile
     import signal
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
@@ -38,7 +38,7 @@ if hears:  # the interrupt that came meanwhile
 LEAST_EVENTS = 10_000  # of a child, if the budget has so many
 
 
-class Passport(NamedTuple):
+class ChildConfig(NamedTuple):
     """Where a child hands over its records, and how it records.
 
     No dataclass: to make one takes a child that starts a millisecond, and their module five.
@@ -58,7 +58,7 @@ class Passport(NamedTuple):
     is_earlier: bool = False  # the child was there before this cell
     shadows: tuple[list[str], list[str]] = ([], [])  # folders and names of `interpreter.shadowing_files`
 
-    def with_folder(self, folder: Path) -> Passport:
+    def with_folder(self, folder: Path) -> ChildConfig:
         """The same, now that there is a folder."""
         return self._replace(folder=os.fspath(folder))
 
@@ -73,7 +73,7 @@ class Passport(NamedTuple):
             "is_earlier": True,
         }
 
-    def for_child(self, child: Child) -> Passport:
+    def for_child(self, child: Child) -> ChildConfig:
         """The same, made out to one child."""
         return self._replace(
             name=cut(child.name),
@@ -97,9 +97,9 @@ def _share(budget: int, earlier: int) -> int:
     return min(budget, max(LEAST_EVENTS, budget // max(1, earlier)))
 
 
-def fields_of(passport: Passport) -> dict[str, Any]:
-    """A passport as plain values."""
-    return passport._asdict()
+def fields_of(config: ChildConfig) -> dict[str, Any]:
+    """A config as plain values."""
+    return config._asdict()
 
 
 def _sources(cell_file: str) -> dict[str, list[str]]:
@@ -111,11 +111,11 @@ def _sources(cell_file: str) -> dict[str, list[str]]:
 class Boarding:
     """Put into a message to a spawned child, it starts the recording there when it is read."""
 
-    def __init__(self, passport: Passport, hears: bool) -> None:
-        self._passport = passport
+    def __init__(self, config: ChildConfig, hears: bool) -> None:
+        self._config = config
         self._hears = hears  # interrupts again, from then on
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = fields_of(self._passport)
+        fields = fields_of(self._config)
         root = os.fspath(Path(__file__).parents[3])
-        return exec, (_ABOARD, {"root": root, "passport": fields, "hears": self._hears})
+        return exec, (_ABOARD, {"root": root, "config": fields, "hears": self._hears})

@@ -25,7 +25,7 @@ from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_start import BOOTSTRAP, is_before_jobs, is_before_run, worker_code
 from concmagic.problems import Problem
 from concmagic.recording.children import forking, pickling, prints
-from concmagic.recording.children.child_config import Passport
+from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_session import Life
 from concmagic.recording.children.child_table import Child, Family
 from concmagic.recording.children.end_watch import Watcher
@@ -40,7 +40,7 @@ def begin_spawned(fields: dict[str, Any], begun_ns: int) -> None:
     """Called in a spawned or forkserver's child while it reads its first message, from `begun_ns` on."""
 
     def begin() -> None:
-        _new_life(Passport(**fields), begun_ns)
+        _new_life(ChildConfig(**fields), begun_ns)
         _catch_start_errors()
 
     guarded(begin, partial(_not_begun, str(fields.get("folder", ""))))  # the child itself goes on
@@ -51,17 +51,17 @@ def begin_command(path: str) -> None:
     begun_ns = monotonic_ns()
 
     def begin() -> None:
-        passport = Passport(**pickle.loads(Path(path).read_bytes()))
-        _new_life(passport, begun_ns).begin_target()
+        config = ChildConfig(**pickle.loads(Path(path).read_bytes()))
+        _new_life(config, begun_ns).begin_target()
 
     guarded(begin, partial(_not_begun, os.path.dirname(path)))
 
 
-def _new_life(passport: Passport, begun_ns: int) -> Life:
-    hooks = Hooks(passport._replace(parent_pid=os.getpid()))
+def _new_life(config: ChildConfig, begun_ns: int) -> Life:
+    hooks = Hooks(config._replace(parent_pid=os.getpid()))
     hooks.on_fork = begin_forked
     hooks.install()
-    return _live(Life(passport, hooks, begun_ns, begin_again), passport)
+    return _live(Life(config, hooks, begun_ns, begin_again), config)
 
 
 def begin_forked(hooks: Hooks, child: Child | None) -> None:
@@ -70,26 +70,26 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
 
     def begin() -> None:
         _plain_interrupts()
-        if not hooks.passport.folder:  # there is nowhere to hand over
+        if not hooks.config.folder:  # there is nowhere to hand over
             hooks.watcher.forget_after_fork()
             hooks.uninstall()
             return
         recorder = sys.modules.get("concmagic.recording.calls.call_recorder")
         if recorder is not None:
             recorder.abandon_after_fork()
-        passport = _passport_after_fork(hooks, child)
+        config = _config_after_fork(hooks, child)
         inherited = child.inherited if child is not None else None
         hooks.on_fork = begin_forked
-        hooks.reset_after_fork(passport._replace(parent_pid=os.getpid()), inherited)
+        hooks.reset_after_fork(config._replace(parent_pid=os.getpid()), inherited)
         if _life is not None:
             _life.listener.forget()
-        life = _live(Life(passport, hooks, begun_ns, begin_again), passport)
+        life = _live(Life(config, hooks, begun_ns, begin_again), config)
         if child is None or child.is_bare:
             life.begin_target()  # os.fork: its code simply goes on
         elif _patches.has(process.BaseProcess, BOOTSTRAP):
             forking.keep_until_let_in()
 
-    guarded(begin, partial(_not_begun, hooks.passport.folder))
+    guarded(begin, partial(_not_begun, hooks.config.folder))
 
 
 def begin_again(fields: dict[str, Any]) -> None:
@@ -100,13 +100,13 @@ def begin_again(fields: dict[str, Any]) -> None:
 
     def begin() -> None:
         life.listener.forget()
-        passport = life.passport._replace(**fields)
+        config = life.config._replace(**fields)
         hooks = life.hooks
-        hooks.passport = passport._replace(parent_pid=os.getpid())
+        hooks.config = config._replace(parent_pid=os.getpid())
         hooks.family = Family()
         hooks.watcher.stop()
         hooks.watcher = Watcher(hooks.family.ended)
-        _live(Life(passport, hooks, monotonic_ns(), begin_again), passport).begin_target()
+        _live(Life(config, hooks, monotonic_ns(), begin_again), config).begin_target()
 
     guarded(begin, partial(_not_begun, str(fields["folder"])))
 
@@ -129,20 +129,20 @@ def _plain_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _passport_after_fork(hooks: Hooks, child: Child | None) -> Passport:
+def _config_after_fork(hooks: Hooks, child: Child | None) -> ChildConfig:
     if child is not None:
-        return hooks.passport.for_child(child)
-    return hooks.passport._replace(name="fork", start_method="fork", parent_pid=os.getppid())
+        return hooks.config.for_child(child)
+    return hooks.config._replace(name="fork", start_method="fork", parent_pid=os.getppid())
 
 
-def _live(life: Life, passport: Passport) -> Life:
+def _live(life: Life, config: ChildConfig) -> Life:
     global _life
     _life = life
     for part in (
-        partial(library.know, passport.tracer_file),
-        partial(_receive, life, passport),
+        partial(library.know, config.tracer_file),
+        partial(_receive, life, config),
         # A command's output may go anywhere.
-        prints.in_whole_lines if passport.start_method != "subprocess" else _nothing,
+        prints.in_whole_lines if config.start_method != "subprocess" else _nothing,
         life.begin,
         life.recorders.load,
         life.loaded,
@@ -155,12 +155,12 @@ def _live(life: Life, passport: Passport) -> Life:
 def _nothing() -> None: ...
 
 
-def _receive(life: Life, passport: Passport) -> None:
+def _receive(life: Life, config: ChildConfig) -> None:
     courier = pickling.courier()
-    courier.folder = Path(passport.folder)
+    courier.folder = Path(config.folder)
     courier.remembers = True
     courier.after_unpack = life.recorders.start_due
-    pickling.show_sources(passport.sources or {})
+    pickling.show_sources(config.sources or {})
 
 
 _patches = Patches()  # for good; a forked child inherits them
@@ -254,7 +254,7 @@ def _catch_start_errors() -> None:
             print(kind.__name__, file=sys.stderr)
             return
         life.fail("".join(traceback.format_exception(kind, error, trace)))
-        if not life.passport.group:  # a pool's worker is not alone: its pool raises the error, once
+        if not life.config.group:  # a pool's worker is not alone: its pool raises the error, once
             original(kind, error, trace)
 
     sys.excepthook = excepthook

@@ -25,7 +25,7 @@ from concmagic.interpreter.reading import borrowed
 from concmagic.problems import Problem
 from concmagic.recording.children import commands, messages, prints, resources
 from concmagic.recording.children.changed_globals import Copies
-from concmagic.recording.children.child_config import Passport, fields_of
+from concmagic.recording.children.child_config import ChildConfig, fields_of
 from concmagic.recording.children.end_signals import Listener
 from concmagic.recording.children.handover_files import (
     CALLS_PART,
@@ -50,8 +50,8 @@ _PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does n
 class Life:
     """This child's own recording."""
 
-    def __init__(self, passport: Passport, hooks: Hooks, begun_ns: int, wake: Wake) -> None:
-        self.passport = passport
+    def __init__(self, config: ChildConfig, hooks: Hooks, begun_ns: int, wake: Wake) -> None:
+        self.config = config
         self._wake = wake
         self.hooks = hooks
         self.begun_ns = begun_ns
@@ -63,8 +63,8 @@ class Life:
         self.copies = Copies()
         self.imports = ImportTimes()
         self._had_job = False
-        self.recorders = ChildRecorders(passport.detail, passport.budget)
-        self.file = ChildFile(Path(passport.folder), os.getpid(), begun_ns)
+        self.recorders = ChildRecorders(config.detail, config.budget)
+        self.file = ChildFile(Path(config.folder), os.getpid(), begun_ns)
         self.listener = Listener(self._end, self._answer, self.file.ask_path)
         self._turn = threading.RLock()  # a target begins as a whole, before it is handed over or not at all
         self._gate = _thread.allocate_lock()
@@ -73,7 +73,7 @@ class Life:
 
     def begin(self) -> None:
         """Say hello, and be ready for any end."""
-        hello = self.passport._replace(sources=None)
+        hello = self.config._replace(sources=None)
         self.file.append("hello", fields_of(hello))
         self.listener.start()
         _Exit.install(self)
@@ -189,7 +189,7 @@ class Life:
         """The cell is over and this child is not: hand over what there is, and sleep."""
         self.hand_over(None, is_ending=False)
         resources.unwatch()
-        Sleep(Path(self.passport.folder), self._wake).begin()
+        Sleep(Path(self.config.folder), self._wake).begin()
         self.file.note_told()
 
     def _evidence(self, exit_code: int | None) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def main_native_id() -> int:
 
 def _tell_death_at_start(life: Life, status: int) -> None:
     if status and leaves_before_jobs():
-        life.fail(sentences.died_at_start(life.passport.name, status))
+        life.fail(sentences.died_at_start(life.config.name, status))
 
 
 def _leave(life: Life) -> None:

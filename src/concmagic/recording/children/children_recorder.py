@@ -23,7 +23,7 @@ from concmagic.recording.children import (
 )
 from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children import hooks as child_hooks
-from concmagic.recording.children.child_config import Passport
+from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_records import record_of
 from concmagic.recording.children.child_table import Child, Family
 from concmagic.recording.children.preexisting_workers import Earlier
@@ -51,7 +51,7 @@ class ChildRecorder:
     ) -> None:
         self._on_born = on_born
         self.problems: list[Problem] = []
-        self._passport = Passport(
+        self._config = ChildConfig(
             detail=options.detail, budget=budget, cell_file=cell_file, parent_pid=os.getpid()
         )
         self._hooks: child_hooks.Hooks | None = None
@@ -68,7 +68,7 @@ class ChildRecorder:
         from concmagic.recording.children.child_entry import begin_forked
 
         _release_kept()
-        hooks = self._hooks = child_hooks.Hooks(self._passport)
+        hooks = self._hooks = child_hooks.Hooks(self._config)
         hooks.before_child = self._prepare
         hooks.on_fork = begin_forked
         if self._on_born is not None:
@@ -84,12 +84,12 @@ class ChildRecorder:
         if _kept and self._hooks is not None:
             self._prepare()
             for folder, pids in _kept:
-                idle_workers.call(folder, self._hooks.passport.for_earlier(len(pids)))
+                idle_workers.call(folder, self._hooks.config.for_earlier(len(pids)))
 
     def stop(self) -> tuple[ProcessRecord, ...]:
         """Put everything back, and hand over one record per child. Waits for none that lives on."""
         hooks = self._hooks
-        if hooks is None or hooks.passport.parent_pid != os.getpid() or hooks is not child_hooks.active():
+        if hooks is None or hooks.config.parent_pid != os.getpid() or hooks is not child_hooks.active():
             return ()  # never started, or this is a forked child, which has its own way out
         for folder, _ in _kept:
             hooks.guard(partial(idle_workers.call_off, folder))
@@ -159,7 +159,7 @@ class ChildRecorder:
             self._hooks.guard(stale_folders.remove)
             self._folder = child_files.make_folder()
             pickling.courier().folder = self._folder
-            self._hooks.passport = self._passport.with_folder(self._folder)
+            self._hooks.config = self._config.with_folder(self._folder)
 
     def _ask_the_living(self, hooks: child_hooks.Hooks) -> None:
         """Let those that have not ended, or are just ending, hand over; wait a moment, not longer."""

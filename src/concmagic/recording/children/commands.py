@@ -77,13 +77,13 @@ def _recorded(hooks: HooksProtocol, child: Child, arguments: Any, executable: An
         if not os.path.isfile(os.path.join(os.fsdecode(folder or ""), words[1])):
             return arguments
         hooks.before_child()
-        if not hooks.passport.folder:
+        if not hooks.config.folder:
             return arguments
-        passport = Path(hooks.passport.folder) / f"{child.started_ns}.passport"
-        passport.write_bytes(pickle.dumps(fields_of(hooks.passport.for_child(child))))
+        config = Path(hooks.config.folder) / f"{child.started_ns}.config"
+        config.write_bytes(pickle.dumps(fields_of(hooks.config.for_child(child))))
     except Exception:  # a full disk, or what is refused anyway: it runs as without us
         return arguments
-    return [words[0], os.fspath(_SCRIPT), os.fspath(passport), *words[1:]]
+    return [words[0], os.fspath(_SCRIPT), os.fspath(config), *words[1:]]
 
 
 def _exit_status(hooks: HooksProtocol, original: Any) -> Any:

@@ -18,7 +18,7 @@ from concmagic.problems import Problem
 from concmagic.recording.children import commands, pickling, process_starts
 from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children import whose_child as child_groups
-from concmagic.recording.children.child_config import Passport
+from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_table import Child, Family
 from concmagic.recording.children.end_watch import Watcher
 from concmagic.recording.guards import guarded
@@ -31,10 +31,10 @@ _is_registered = False
 
 
 class Hooks:
-    """The hooks of this process; `passport` is what its children are told."""
+    """The hooks of this process; `config` is what its children are told."""
 
-    def __init__(self, passport: Passport) -> None:
-        self.passport = passport
+    def __init__(self, config: ChildConfig) -> None:
+        self.config = config
         self.problems: list[Problem] = []
         self.family = Family()
         self.watcher = Watcher(self.family.ended)
@@ -90,10 +90,10 @@ class Hooks:
         for part in (self._imports.close, self._patches.restore, self.watcher.stop):
             self.guard(part)
 
-    def reset_after_fork(self, passport: Passport, inherited: dict[str, tuple[int, int]] | None) -> None:
+    def reset_after_fork(self, config: ChildConfig, inherited: dict[str, tuple[int, int]] | None) -> None:
         """In a forked child: the hooks stay, the parent's children are not its own."""
         self.problems = []
-        self.passport = passport
+        self.config = config
         self.inherited = inherited
         self.before_child = lambda: None  # the parent's is done, and its lock may have been held
         self.watcher.forget_after_fork()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from concmagic.recording.children.child_config import Passport
+from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_table import Child, Family
 from concmagic.recording.children.whose_child import Groups
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class HooksProtocol(Protocol):
     """What is known of this process's children, and what is done as one is born."""
 
-    passport: Passport
+    config: ChildConfig
     family: Family
     groups: Groups
     before_child: Callable[[], None]

@@ -20,7 +20,7 @@ Wake = Callable[[dict[str, Any]], None]
 
 
 class Sleep:
-    """From `begin` to the first message in a traced cell; then `wake` is called with its passport."""
+    """From `begin` to the first message in a traced cell; then `wake` is called with its config."""
 
     def __init__(self, folder: Path, wake: Wake) -> None:
         self._path = folder / _NAME

@@ -93,7 +93,7 @@ class Pools:
 
     def _error_at_start(self, child: Child) -> str:
         """What kept it from starting; "" if it did start, or was ended on purpose."""
-        records = child_files.read_child(Path(self._hooks.passport.folder), child.pid)
+        records = child_files.read_child(Path(self._hooks.config.folder), child.pid)
         if "failed" in records:
             return str(records["failed"])
         # Its sentinel may be seen before its end is.

@@ -51,7 +51,7 @@ class Earlier:
                         start_method=_METHODS.get(one.kind, "loky" if one.kind == "LokyProcess" else ""),
                         origin="user",
                         group="earlier workers",
-                        parent_pid=self._hooks.passport.parent_pid,
+                        parent_pid=self._hooks.config.parent_pid,
                         started_ns=0,
                         starter=0,
                         pid=one.pid,

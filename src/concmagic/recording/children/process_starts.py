@@ -169,13 +169,13 @@ def _preparation_data(hooks: HooksProtocol, original: Any) -> Any:
 
 
 def _board(hooks: HooksProtocol, child: Child, data: dict[str, Any]) -> None:
-    if not hooks.passport.folder:  # there is nowhere to hand over
+    if not hooks.config.folder:  # there is nowhere to hand over
         return
     # The notebook's code goes by value: no file has to be run again as `__main__`.
     data.pop("init_main_from_path", None)
     data.pop("init_main_from_name", None)
     child.is_deaf = child.start_method == "spawn" and not _blocks_interrupts()
-    data["concmagic"] = Boarding(hooks.passport.for_child(child), hears=child.is_deaf)
+    data["concmagic"] = Boarding(hooks.config.for_child(child), hears=child.is_deaf)
 
 
 def _blocks_interrupts() -> bool:

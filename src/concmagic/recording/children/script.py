@@ -1,4 +1,4 @@
-"""Runs a Python script that a cell starts as a command, recorded: python script.py PASSPORT SCRIPT ARGUMENTS…
+"""Runs a Python script that a cell starts as a command, recorded: python script.py CONFIG SCRIPT ARGUMENTS…
 
 The script sees what it would see without us: its own arguments, its folder first on the path, `__main__`
 its own module, tracebacks without a frame of this file. Where concmagic cannot be imported it simply runs.
@@ -8,7 +8,7 @@ import os
 import sys
 import types
 
-_passport, _script = sys.argv[1:3]
+_config, _script = sys.argv[1:3]
 del sys.argv[:2]
 sys.path[0] = os.path.dirname(os.path.realpath(_script))
 try:
@@ -16,7 +16,7 @@ try:
 except Exception:  # this Python knows no concmagic, or something else stands where ours imports from
     pass
 else:
-    begin_command(_passport)
+    begin_command(_config)
 _file = os.path.abspath(_script)
 _own = sys.modules["__main__"]  # kept: its names would be emptied with it
 _loader = globals()["__loader__"]
