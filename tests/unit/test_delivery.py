@@ -14,8 +14,15 @@ from typing import Any
 
 import pytest
 
-from concmagic.interpreter import signal_stack
+from concmagic.interpreter.signal_stack import exchanged
 from concmagic.runners.interrupt_delivery import Delivery
+
+
+def size() -> int:
+    """Of the main thread's stack for signal handlers; 0 where it has none."""
+    stack = exchanged(None)
+    assert stack is not None
+    return int(stack.size)
 
 
 @pytest.fixture(autouse=True)
@@ -95,24 +102,25 @@ def test_all_is_registered_where_signals_are_handled(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the stack is left alone")
 def test_there_is_room_for_many_signals_at_once_and_afterwards_the_stack_that_was_there() -> None:
-    before, delivery = signal_stack.size(), Delivery()
+    sizes, delivery = [size()], Delivery()
     delivery.start()
-    assert signal_stack.size() > 20 * 4096
+    sizes.append(size())
     delivery.stop()
-    assert signal_stack.size() == before
+    assert sizes[1] > 20 * 4096
+    assert size() == sizes[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the stack is left alone")
 def test_who_enables_faulthandler_meanwhile_has_its_stack() -> None:
     program = """
 import faulthandler, signal, sys
-from concmagic.interpreter import signal_stack
+from concmagic.interpreter.signal_stack import exchanged
 from concmagic.runners.interrupt_delivery import Delivery
 delivery = Delivery()
 delivery.start()
 faulthandler.enable()
 delivery.stop()
-print(0 < signal_stack.size() < 1 << 17)
+print(0 < exchanged(None).size < 1 << 17)
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (run.stdout, run.stderr) == ("True\n", "")

@@ -14,10 +14,9 @@ import sys
 from contextlib import suppress
 
 _SIZE = 1 << 17
-_DISABLED = 2  # SS_DISABLE of Linux
 
 
-class _Stack(ctypes.Structure):
+class Stack(ctypes.Structure):
     """`stack_t` of Linux."""
 
     _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
@@ -33,30 +32,30 @@ class SignalStack:
     """
 
     def __init__(self) -> None:
-        self._before = _exchanged(None)
+        self._before = exchanged(None)
         self._had_faults = faulthandler.is_enabled()
 
     def enlarge(self) -> None:
         """Call it after `faulthandler.register`, which may have set one of its own."""
         global _memory
-        self._own = _exchanged(None)
+        self._own = exchanged(None)
         if self._before is not None:
             _memory = _memory or ctypes.create_string_buffer(_SIZE)
-            _exchanged(_Stack(ctypes.addressof(_memory), 0, _SIZE))
+            exchanged(Stack(ctypes.addressof(_memory), 0, _SIZE))
 
     def restore(self) -> None:
         """Leave what was there before; the one of `faulthandler` to who has enabled it meanwhile."""
         enabled_meanwhile = faulthandler.is_enabled() and not self._had_faults
         kept = self._own if enabled_meanwhile else self._before
         if kept is not None:
-            _exchanged(kept)
+            exchanged(kept)
 
 
-def _exchanged(new: _Stack | None) -> _Stack | None:
+def exchanged(new: Stack | None) -> Stack | None:
     """Set this stack, or none of them; what was set before, None where that is not known."""
     if sys.platform != "linux":
         return None
-    before = _Stack()
+    before = Stack()
     with suppress(AttributeError, OSError):
         call = ctypes.CDLL(None).sigaltstack
         call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
@@ -64,9 +63,3 @@ def _exchanged(new: _Stack | None) -> _Stack | None:
         if call(asked, ctypes.addressof(before)) == 0:
             return before
     return None
-
-
-def size() -> int:
-    """Of the calling thread's stack for signal handlers, in bytes; 0 where it has none, or none is known."""
-    stack = _exchanged(None)
-    return 0 if stack is None or stack.flags & _DISABLED else int(stack.size)

@@ -174,8 +174,7 @@ def messages_left_out(kept: int, lost: int) -> str:
 def still_clean_up(names: tuple[str, ...]) -> str:
     """Children that handle an interrupt when their parent's cell is over."""
     verb = "was" if len(names) == 1 else "were"
-    who = ", ".join(names[:5])
-    return f"{who} {verb} still cleaning up after the interrupt when the cell was over, and may finish that."
+    return f"{', '.join(names)} {verb} still cleaning up after the interrupt when the cell was over, and may finish that."
 
 
 def child_never_started(name: str, why: str) -> str:

@@ -31,6 +31,7 @@ from concmagic.recording.children.recorders_in_child import load_late
 from concmagic.records.recording import ProcessRecord
 
 GRACE_S = 0.3  # for children that have ended and still write
+_MOST_NAMED = 5  # children in one sentence
 _STEP_S = 0.005
 _PATIENCE_S = 5.0  # for another thread that prepares the first child: it imports
 
@@ -130,7 +131,7 @@ class ChildRecorder:
         self._spared = clean_up_question.ask(self._folder)
         names = [child.name for child in family.living() if child.pid in self._spared]
         if names:
-            self.problems.append(Problem.of("still_clean_up", tuple(names)))
+            self.problems.append(Problem.of("still_clean_up", tuple(names[:_MOST_NAMED])))
 
     def _next_to_end(self) -> list[int]:
         """Those of them that live; a thread of the cell may have started one only now."""
