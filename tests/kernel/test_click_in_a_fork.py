@@ -5,7 +5,9 @@ The callbacks of a fork send it themselves: then it comes exactly there.
 
 from __future__ import annotations
 
+import signal
 import time
+from types import MappingProxyType
 
 import pytest
 from leftovers import STATE
@@ -40,10 +42,10 @@ def forking(kernel: Kernel) -> Kernel:
     return kernel
 
 
-def left_of(kernel: Kernel) -> object:
+def left_of(kernel: Kernel, before: object = MappingProxyType({})) -> object:
     """Its children, once those that are about to end have ended."""
     limit = time.monotonic() + WAIT_S
-    while (left := kernel.value("dict(children())")) and time.monotonic() < limit:
+    while (left := kernel.value("dict(children())")) != before and time.monotonic() < limit:
         time.sleep(0.05)
     return left
 
@@ -137,3 +139,36 @@ def test_children_can_be_interrupted_afterwards(forking: Kernel) -> None:
     assert forking.check(f"%%procs\n{body}").result_text == "7"
     blocked = "signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())"
     assert forking.value(blocked) is False
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_that_its_starter_never_got_is_reaped(kernel: Kernel, method: str) -> None:
+    """The interrupt comes when the child is there, and multiprocessing has not noted whose it is."""
+    kernel.check(STATE)
+    kernel.check(
+        "import multiprocessing, os, signal, time\n"
+        f"context = multiprocessing.get_context({method!r})\n"
+        "class Unlucky(context.Process):\n"
+        "    @staticmethod\n    def _Popen(one):\n        popen = context.Process._Popen(one)\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n        sum(range(1000))\n        return popen"
+    )
+    kernel.check(f"%%procs -q --start-method {method}\np = context.Process(target=int)\np.start()\np.join()")
+    before = kernel.value("dict(children())")
+    run = kernel.run("%%procs\nUnlucky(target=time.sleep, args=(60,)).start()")
+    assert run.ename == "KeyboardInterrupt"
+    assert "src/concmagic/" not in run.traceback_text
+    assert kernel.value("multiprocessing.active_children()") == []
+    assert left_of(kernel, before) == before
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_child_that_is_ended_with_the_cell_is_reaped(kernel: Kernel, method: str) -> None:
+    """Nobody in the cell waits for it any more; its own object still tells how it ended."""
+    kernel.check(STATE + f"\ncontext = multiprocessing.get_context({method!r})\nimport signal")
+    kernel.check("%%procs -q\np = context.Process(target=int)\np.start()\np.join()")
+    before = kernel.value("dict(children())")
+    body = "p = context.Process(target=time.sleep, args=(60,))\np.start()\nsignal.raise_signal(2)"
+    run = kernel.run(f"%%procs\n{body}")
+    assert run.ename == "KeyboardInterrupt"
+    assert left_of(kernel, before) == before
+    assert kernel.value("(p.exitcode, p.is_alive())") == (-signal.SIGTERM, False)

@@ -13,6 +13,7 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter import process_start
 from concmagic.recording.children.end_watch import exit_code_of
 from concmagic.recording.children.handover_files import is_alive
 
@@ -129,8 +130,21 @@ class Family:
         if code is not None or not is_alive(child.pid):  # in the second case it was reaped unseen
             self.ended(child.pid, code)
 
-    def reap_nobodys(self) -> None:
-        """Reap those that have ended and that nobody knows but us: their numbers are their own until then."""
+    def left_to_nobody(self, since: int) -> None:
+        """What this thread has started after the first `since` children was never handed to its starter."""
+        for child in self.children[since:]:
+            if child.starter == threading.get_native_id() and child.origin != "machinery":
+                child.is_nobodys = True
+
+    def reap_interrupted(self) -> None:
+        """Reap those that were ended with the cell: nobody else may be going to, and each is a zombie until then.
+
+        multiprocessing reaps those that it knows when it starts the next one, which may be never.
+        """
+        for process in process_start.living_children():
+            child = self.find(process.pid)
+            if child is not None and child.is_interrupted:
+                process.is_alive()
         for child in self.children:
             if child.is_nobodys and exit_code_of(child.pid) is not None:
                 self.ended_if_gone(child)

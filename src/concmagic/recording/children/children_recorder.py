@@ -123,7 +123,7 @@ class ChildRecorder:
             kill_tree.end(self._next_to_end, lambda: family.starting, self._spared)
             pools.free()
             pools.fail_jobs()
-            family.reap_nobodys()
+            self._hooks.guard(family.reap_interrupted)
 
     def _spare_those_that_clean_up(self, family: Family) -> None:
         if self._folder is None:

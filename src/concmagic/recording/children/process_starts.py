@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from multiprocessing import popen_fork, reduction, spawn, util
+from multiprocessing import popen_fork, process, reduction, spawn, util
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
@@ -37,6 +37,7 @@ _BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what i
 
 def patch(hooks: HooksProtocol, patches: Patches) -> None:
     """Watch them from now on."""
+    patches.wrap(process.BaseProcess, "start", partial(_start, hooks))
     kind: Any = popen_fork.Popen
     patches.wrap(kind, "__init__", partial(_popen_init, hooks))
     patches.wrap(kind, "poll", partial(_poll, hooks))
@@ -96,6 +97,21 @@ def _joined(hooks: HooksProtocol) -> Callable[..., None]:
             child.joins.append((threading.get_native_id(), begun_ns, monotonic_ns()))
 
     return joined
+
+
+def _start(hooks: HooksProtocol, original: Any) -> Any:
+    """An interrupt may come when the child is there, and before multiprocessing has noted whose it is."""
+
+    def start(one: Any) -> None:
+        known = len(hooks.family.children)
+        try:
+            original(one)
+        except BaseException:
+            if not any(each is one for each in process_start.living_children()):
+                hooks.family.left_to_nobody(known)
+            raise
+
+    return unseen(start)
 
 
 def _popen_init(hooks: HooksProtocol, original: Any) -> Any:
