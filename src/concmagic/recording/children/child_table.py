@@ -137,9 +137,9 @@ class Family:
                 child.is_nobodys = True
 
     def reap_interrupted(self) -> None:
-        """Reap those that were ended with the cell: nobody else may be going to, and each is a zombie until then.
+        """Reap those that were ended with the cell: nobody else may be going to.
 
-        multiprocessing reaps those that it knows when it starts the next one, which may be never.
+        Each is a zombie until then: multiprocessing reaps what it knows when it starts the next, maybe never.
         """
         for process in process_start.living_children():
             child = self.find(process.pid)
