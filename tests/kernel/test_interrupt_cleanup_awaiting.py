@@ -148,6 +148,35 @@ def test_a_program_with_a_loop_of_its_own_cleans_up(
     assert kernel.check("await asyncio.sleep(0, 'woken')").result_text == "'woken'"
 
 
+SLOW_TO_BEGIN = """
+import asyncio, time
+
+class Loop(asyncio.SelectorEventLoop):
+    def run_forever(self):
+        time.sleep(0.3)  # longer than between two looks at where the main thread stands
+        super().run_forever()
+"""
+
+
+def test_a_loop_without_threads_is_left_to_close(kernel: Kernel) -> None:
+    """Nothing is raised where `asyncio.run` ends the loop's threads, and there are none to wait for."""
+    kernel.check(
+        f"with open('site-packages/slow_to_begin.py', 'w') as file:\n    file.write({SLOW_TO_BEGIN!r})"
+    )
+    kernel.check(
+        "sys.path.insert(0, 'site-packages')\nimport slow_to_begin\nsys.path.remove('site-packages')"
+    )
+    run = clicked(
+        kernel,
+        "%%asyncio_trace\nasync def main():\n    say_when_still()\n    await asyncio.sleep(60)\n"
+        "with asyncio.Runner(loop_factory=slow_to_begin.Loop) as runner:\n    runner.run(main())",
+    )
+    assert run.ename == "KeyboardInterrupt"
+    assert "Runner.close" not in run.traceback_text
+    assert run.traceback_text.count("KeyboardInterrupt: ") == 1
+    assert "never awaited" not in run.stderr
+
+
 @pytest.mark.parametrize("name", ["except", "finally", "a task", "a step that blocks"])
 def test_a_second_click_ends_the_clean_up_of_a_program(kernel: Kernel, name: str) -> None:
     body = PROGRAMS[name][0].format(run="asyncio.run(main())")

@@ -34,7 +34,8 @@ from concmagic.interpreter.running_loops import (
 from concmagic.on_import import on_import
 from concmagic.runners.kernel_loop import KernelLoop, kernel_loop_of_the_cell
 
-# Whose frames an idle loop has: `select`, the loop's own methods, ours (""), the runner. uvloop's has none.
+# Whose frames an idle loop has: `select`, the loop's own methods, ours (""), the runner. uvloop's has none but
+# of a function that does nothing: it is called for Python to look at its signals.
 _IDLE = (
     "selectors",
     base_events.__name__,
@@ -42,6 +43,7 @@ _IDLE = (
     "asyncio.windows_events",
     "",
     runners.__name__,
+    "uvloop._noop",
 )
 
 

@@ -29,7 +29,7 @@ from typing import Any
 from concmagic.clock import monotonic
 from concmagic.code_owner import owner_of
 from concmagic.interpreter import executor_internals, known_functions, running_loops
-from concmagic.interpreter.asyncio_fields import default_executor
+from concmagic.interpreter.asyncio_fields import awaited, default_executor
 from concmagic.interpreter.value_stack import has_handler
 from concmagic.recording.children.forking import is_forking
 from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
@@ -194,6 +194,10 @@ def _end_of_loop_at(frame: FrameType) -> Again | None:
     loop = running_loops.runners_loop(known_functions.owner(frame))
     tasks = all_tasks(loop) if loop is not None else ()
     if [getattr(task.get_coro(), "__name__", "") for task in tasks] != ["shutdown_default_executor"]:
+        return None
+    # One that awaits nothing has not begun, or has no threads to wait for: raised now, it would only tear
+    # apart a loop that is being set up. uvloop's then cannot be closed any more.
+    if not any(awaited(task) is not None for task in tasks):
         return None
     return Again(KeyboardInterrupt(), default_executor(loop))
 
