@@ -34,8 +34,8 @@ from concmagic.interpreter.running_loops import (
 from concmagic.on_import import on_import
 from concmagic.runners.kernel_loop import KernelLoop, kernel_loop_of_the_cell
 
-# Whose frames an idle loop has: `select`, the loop's own methods, ours (""), the runner. uvloop's has none, but
-# for an empty function that it calls to have Python look at its signals.
+# Whose frames an idle loop has: `select`, the loop's own methods, ours (""), the runner. uvloop's has none
+# but for an empty function that it calls to have Python look at its signals.
 _IDLE = (
     "selectors",
     base_events.__name__,
