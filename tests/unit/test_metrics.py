@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from tests.trace_text import MS, trace_from_text
 
-from concmagic.analysis import intervals, work
-from concmagic.analysis.cores_and_gil import on_a_core_curve
+from concmagic.analysis import concurrency, intervals
+from concmagic.analysis.concurrency import on_a_core_curve
 from concmagic.analysis.metrics import compute
 from concmagic.model.trace import Cost, Flow, Job, Trace
 
@@ -167,8 +167,8 @@ def test_the_waits_of_a_worker_are_looked_at_near_each_job_only(monkeypatch: pyt
         looked_at.append(len(holes))
         return intervals.minus(pairs, holes)
 
-    monkeypatch.setattr(work, "minus", minus)
-    assert [unit.pairs for unit in work.units(trace)] == [
+    monkeypatch.setattr(concurrency, "minus", minus)
+    assert [unit.pairs for unit in concurrency.units(trace)] == [
         ((2 * n * MS, (2 * n + 1) * MS),) for n in range(how_many)
     ]
     assert sum(looked_at) <= 2 * how_many

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from concmagic.analysis.path_index import Index, PathPart, host_of, main_threads, summarised
-from concmagic.analysis.path_releases import Releases
+from concmagic.analysis.path_lookup import Index, PathPart, Releases, host_of, main_threads, summarised
 from concmagic.model.reasons import JOINING
 from concmagic.model.trace import State, StateInterval, Trace, Track
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from concmagic.analysis.concurrency import end_of
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
-from concmagic.analysis.work import end_of
 from concmagic.model import outcomes
 from concmagic.model.findings import (
     ChildDied,

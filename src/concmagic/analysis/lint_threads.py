@@ -1,4 +1,4 @@
-"""Lints about workers that compute: threads at the GIL, and threads and processes on too few cores."""
+"""Lints about workers that compute: threads at the GIL, and threads and processes on too few free cores."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from concmagic.analysis import work
-from concmagic.analysis.cores_and_gil import is_gil_wait
+from concmagic.analysis.concurrency import end_of, is_gil_wait, leaves_of_the_machine
 from concmagic.analysis.findings import Finding
-from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, total, union
+from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, meets, total, union
 from concmagic.analysis.metrics import Metrics
-from concmagic.model.findings import FewCores, GilBound, Oversubscribed, UnevenWork
+from concmagic.model.findings import BusyMachine, FewCores, GilBound, Oversubscribed, UnevenWork
 from concmagic.model.trace import State, Trace, Track
 
-SHORTEST_NS = 100_000_000  # of a shorter cell starting a process would take the most part
+SHORTEST_NS = 100_000_000  # of a shorter cell starting a process, or another program's time slice, is most
 CONTENDED_SHARE = 0.2  # of the cell
 SAVING_SHARE = 0.1  # of the cell: what other ways to run it might save, to be worth a word
 WAITS_SHARE = 0.5  # a thread that waits for more than this share of its life does not compute
@@ -26,6 +25,8 @@ UNEVEN = 1.5  # times the others' mean
 LOOK_NS = 1_000_000  # who has the GIL keeps it for five times as long
 _ALL_THE_WHILE = 0.8
 _NATIVE_CORES = 0.5
+_LOST_SHARE = 0.2  # of the cell, in which others had the cores that it wanted …
+_OWN_CORES = 0.2  # … unless its own libraries' threads used so many
 
 
 def gil_bound(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -106,7 +107,7 @@ def uneven_work(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     for workers in _families(trace):
         most = max((_used(track) for track in workers), default=0)
         workers = [track for track in workers if _used(track) >= SHARER * most]  # others had other work
-        ends = sorted((job_ends.get(track.id, work.end_of(trace, track)), track.id) for track in workers)
+        ends = sorted((job_ends.get(track.id, end_of(trace, track)), track.id) for track in workers)
         if len(ends) < 2 or _took_turns(trace, workers):
             continue
         (before, _), (end, last_id) = ends[-2:]
@@ -149,7 +150,7 @@ def oversubscribed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 def _computing(trace: Trace) -> list[Track]:
     """Threads and processes of the work that mostly computed, or wanted to."""
     found = []
-    for track in work.leaves_of_the_machine(trace):
+    for track in leaves_of_the_machine(trace):
         wants = _spent(track, State.RUNNING) + _spent(track, State.READY)
         life = sum(one.length_ns for one in track.states)
         if track.role == "work" and wants > 0 and wants >= (1 - WAITS_SHARE) * life:
@@ -234,3 +235,44 @@ def _used(track: Track) -> int:
 def _machine_kind(track: Track) -> Literal["thread", "process"]:
     """A child's main thread is its process: what the process computes with."""
     return "process" if track.kind == "process" or track.native_id == track.pid else "thread"
+
+
+def busy_machine(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A core was wanted while fewer computed or wanted to than there are cores. Not beside native threads."""
+    if trace.wall_ns < SHORTEST_NS or metrics.native_threads >= _OWN_CORES:
+        return
+    leaves = leaves_of_the_machine(trace)
+    at_once = count_at_once((pair for track in leaves for pair in _computes_or_would(track)), trace.wall_ns)
+    ends = [*at_once.times_ns[1:].tolist(), trace.wall_ns]
+    enough = [
+        (start, end)
+        for start, end, count in zip(at_once.times_ns.tolist(), ends, at_once.values.tolist(), strict=True)
+        if count <= trace.build.cores
+    ]
+    wanted = union(pair for track in leaves if track.role == "work" for pair in _without_core(track))
+    lost = common(wanted, enough)
+    if total(lost) < _LOST_SHARE * trace.wall_ns:
+        return
+    yield Finding(
+        lint="busy-machine",
+        severity="note",
+        values=BusyMachine(total(lost), trace.wall_ns),
+        cost_s=total(lost) / 1e9,
+        tracks=tuple(track.id for track in leaves if meets(_without_core(track), lost)),
+        start_ns=lost[0][0],
+        end_ns=lost[-1][1],
+    )
+
+
+def _without_core(track: Track) -> list[Pair]:
+    return union(
+        (one.start_ns, one.end_ns)
+        for one in track.states
+        if one.state is State.READY and one.reason == "core"
+    )
+
+
+def _computes_or_would(track: Track) -> list[Pair]:
+    computing = (State.RUNNING, State.STARTING, State.TRACING)  # to start Python and to import is to compute
+    pairs = ((one.start_ns, one.end_ns) for one in track.states if one.state in computing)
+    return union([*pairs, *_without_core(track)])

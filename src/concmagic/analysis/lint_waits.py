@@ -1,17 +1,18 @@
-"""Lints about waiting for each other: locks that all need, semaphores that bound, circles that never end."""
+"""Lints about waiting for each other: for locks, semaphores, a GIL that is kept; in circles without end."""
 
 from __future__ import annotations
 
 import ast
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from concmagic.analysis.concurrency import is_gil_wait
 from concmagic.analysis.findings import Finding
-from concmagic.analysis.intervals import common, count_at_once, minus, total, union
+from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import LockUse, chains, wait_by_lock
 from concmagic.call_lines import parsed
-from concmagic.model.findings import Capped, Deadlock, LockConvoy
+from concmagic.model.findings import Capped, Deadlock, GilHeld, LockConvoy
 from concmagic.model.outcomes import STOPPED
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
@@ -20,6 +21,8 @@ CONVOY_WAITS = 10  # fewer are a hand-over or two
 CONVOY_EACH = 2  # waits of one thread: who waits once only is late, unless it stands in a long queue
 CAPPED_SHARE = 0.05  # of the cell that somebody must have queued for
 BUSY_SHARE = 0.8  # with a loop that is busier than this a larger bound would not help
+KEPT_NS = 20_000_000  # four switch intervals: being shorter off its core happens to every holder of the GIL
+KEPT_PERIODS = 4  # the holder and what it does are two samples, which may differ at both ends
 _BY_NAME = ("Lock", "RLock")
 
 _Place = tuple[str, int]
@@ -183,3 +186,63 @@ def _semaphore(source: str, line: int) -> tuple[str, int]:
         and isinstance(node.value.args[0].value, int)
     }
     return name, bounds.pop() if name and len(bounds) == 1 else 0
+
+
+def gil_held_while_waiting(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """A thread waited and kept the GIL, which others wanted: native code that does not release it.
+
+    Not where it only had no core, and not if who held the GIL was not read.
+    """
+    for gil in (track for track in trace.tracks if track.kind == "gil"):
+        threads = [track for track in trace.tracks if track.kind == "thread" and track.pid == gil.pid]
+        wanted = {track.id: _wanted(track) for track in threads}
+        least = max(KEPT_NS, KEPT_PERIODS * trace.build.sampling_ns)
+        for track, held in _held_by(gil, threads):
+            waits = [one for one in track.states if one.state is State.WAITING]
+            pairs = common(held, union(_pair(one) for one in waits))
+            if total(pairs) < least:
+                continue
+            others = union(pair for other in threads if other is not track for pair in wanted[other.id])
+            long = [pair for pair in common(pairs, others) if pair[1] - pair[0] >= least]
+            if long:
+                yield _gil_kept(trace, track, long, waits, wanted)
+
+
+def _gil_kept(
+    trace: Trace,
+    track: Track,
+    pairs: Sequence[Pair],
+    waits: Sequence[StateInterval],
+    wanted: Mapping[int, Sequence[Pair]],
+) -> Finding:
+    lasted = total(pairs)
+    inside = [one for one in waits if common([_pair(one)], pairs)]
+    worst = max(inside, key=lambda one: total(common([_pair(one)], pairs)))
+    kept = [number for number, of_other in wanted.items() if number != track.id and common(of_other, pairs)]
+    return Finding(
+        lint="gil-held-while-waiting",
+        severity="warning",
+        values=GilHeld(track.name, worst.reason, worst.file, worst.line, lasted, trace.wall_ns, len(kept)),
+        cost_s=lasted / 1e9,
+        tracks=(track.id, *kept),
+        start_ns=pairs[0][0],
+        end_ns=pairs[-1][1],
+        line=worst.line if not worst.file else 0,
+    )
+
+
+def _held_by(gil: Track, threads: Sequence[Track]) -> list[tuple[Track, list[Pair]]]:
+    """When each thread held it."""
+    held: dict[int, list[Pair]] = defaultdict(list)
+    for one in gil.states:
+        if one.state is State.RUNNING and one.holders:
+            held[one.holders[0]].append(_pair(one))
+    return [(track, union(held[track.id])) for track in threads]
+
+
+def _wanted(track: Track) -> list[Pair]:
+    return [_pair(one) for one in track.states if is_gil_wait(one)]
+
+
+def _pair(one: StateInterval) -> Pair:
+    return one.start_ns, one.end_ns

@@ -18,12 +18,10 @@ from concmagic.analysis.lint_ends import (
     left_running,
     never_awaited,
 )
-from concmagic.analysis.lint_gil import gil_held_while_waiting
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
-from concmagic.analysis.lint_machine import busy_machine
 from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads, pool_overhead
-from concmagic.analysis.lint_threads import few_cores, gil_bound, oversubscribed, uneven_work
-from concmagic.analysis.lint_waits import concurrency_capped, deadlock, lock_convoy
+from concmagic.analysis.lint_threads import busy_machine, few_cores, gil_bound, oversubscribed, uneven_work
+from concmagic.analysis.lint_waits import concurrency_capped, deadlock, gil_held_while_waiting, lock_convoy
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import CheckFailed
 from concmagic.model.trace import Trace

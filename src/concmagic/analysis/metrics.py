@@ -10,11 +10,11 @@ from typing import TypedDict
 
 import numpy as np
 
-from concmagic.analysis import loop_steps, work
-from concmagic.analysis.cores_and_gil import Switches, at_once, is_gil_wait, on_a_core_curve, switches
+from concmagic.analysis import concurrency, event_loops
+from concmagic.analysis.concurrency import Switches, at_once, is_gil_wait, on_a_core_curve, switches
 from concmagic.analysis.critical_path import PathPart, path_of
+from concmagic.analysis.event_loops import Place, loop_numbers, loops_of, tasks_of
 from concmagic.analysis.intervals import Steps, count_at_once, total, union
-from concmagic.analysis.loop_metrics import Place, loop_numbers, loops_of, tasks_of
 from concmagic.model.reasons import MERGED, OUTSIDE
 from concmagic.model.state_columns import Bools, StateColumns, columns_of
 from concmagic.model.trace import State, Trace
@@ -94,18 +94,18 @@ class GilNumbers(TypedDict, total=False):
 
 def compute(trace: Trace) -> Metrics:
     """All numbers of a trace."""
-    units = work.units(trace)
-    in_flight = count_at_once(work.pairs_of(trace, units), trace.wall_ns)
+    units = concurrency.units(trace)
+    in_flight = count_at_once(concurrency.pairs_of(trace, units), trace.wall_ns)
     counted = _counted(trace)
     mean, peak, source = _parallelism(trace)
     by_track = switches(trace)
-    of_loops = _sums(trace, loop_steps.of_tracks(columns_of(trace), loops_of(trace)))
+    of_loops = _sums(trace, event_loops.of_tracks(columns_of(trace), loops_of(trace)))
     return Metrics(
         wall_s=trace.wall_s,
         concurrency=in_flight.mean(trace.wall_ns),
         concurrency_peak=in_flight.peak,
         unit_peak=count_at_once(
-            work.pairs_of(trace, [unit for unit in units if unit.kind != "cell"]), trace.wall_ns
+            concurrency.pairs_of(trace, [unit for unit in units if unit.kind != "cell"]), trace.wall_ns
         ).peak,
         parallelism=mean,
         parallelism_peak=peak,
@@ -125,7 +125,7 @@ def compute(trace: Trace) -> Metrics:
         cost_s=trace.cost.seconds,
         cost_share=trace.cost.seconds / trace.wall_s if trace.wall_ns else nan,
         events=trace.cost.events,
-        unit_kinds=tuple(sorted(work.kinds(units))),
+        unit_kinds=tuple(sorted(concurrency.kinds(units))),
     )
 
 
@@ -136,16 +136,16 @@ def _native_threads(trace: Trace) -> float:
 
 def in_flight_curve(trace: Trace) -> Steps:
     """Units of work begun and not yet ended, over time."""
-    return count_at_once(work.pairs_of(trace, work.units(trace)), trace.wall_ns)
+    return count_at_once(concurrency.pairs_of(trace, concurrency.units(trace)), trace.wall_ns)
 
 
 def _counted(trace: Trace) -> Bools:
     """The rows that are summed: of the cell itself, beside other work, only what it did."""
-    columns, leaves = columns_of(trace), work.leaves_of_the_work(trace)
+    columns, leaves = columns_of(trace), concurrency.leaves_of_the_work(trace)
     hosts = [track for track in leaves if track.host]
-    counted = loop_steps.of_tracks(columns, leaves)
+    counted = event_loops.of_tracks(columns, leaves)
     if len(hosts) < len(leaves):
-        counted &= ~loop_steps.of_tracks(columns, hosts) | columns.in_state(*_DID)
+        counted &= ~event_loops.of_tracks(columns, hosts) | columns.in_state(*_DID)
     return counted
 
 
@@ -183,7 +183,7 @@ def _parallelism(trace: Trace) -> tuple[float, int, str]:
     """Mean and peak of tracks on a core, and what the mean was read from."""
     curve = on_a_core_curve(trace)
     by_clock = trace.cpu_s / trace.wall_s if trace.wall_ns else nan
-    machine = columns_of(trace).only(work.leaves_of_the_machine(trace))
+    machine = columns_of(trace).only(concurrency.leaves_of_the_machine(trace))
     unknown = int(machine.length_ns[machine.in_state(State.UNKNOWN)].sum())
     if unknown <= _UNKNOWN_SHARE * trace.wall_ns:
         return _mean_of_states(trace, by_clock), min(curve.peak, max(trace.build.cores, 1)), "states"
@@ -202,7 +202,7 @@ def _mean_of_states(trace: Trace, by_clock: float) -> float:
     """
     if isnan(by_clock):
         return at_once(trace).mean(trace.wall_ns)
-    by_states = count_at_once(work.on_a_core(trace), trace.wall_ns).mean(trace.wall_ns)
+    by_states = count_at_once(concurrency.on_a_core(trace), trace.wall_ns).mean(trace.wall_ns)
     return min(by_states, max(by_clock, 0.0), max(trace.build.cores, 1))
 
 
@@ -243,7 +243,7 @@ def _handovers(trace: Trace, by_track: Mapping[int, Switches]) -> int:
 def _cooperative(trace: Trace) -> int:
     """How often a task gave up the loop at an `await`: its steps, but for the last."""
     tasks = columns_of(trace).only(tasks_of(trace))
-    in_step, merged = loop_steps.of_steps(tasks), tasks.for_reason(MERGED)
+    in_step, merged = event_loops.of_steps(tasks), tasks.for_reason(MERGED)
     gave_up = (tasks.in_state(*_GAVE_UP) | merged) & ~in_step
     same_task = np.diff(tasks.place) == 0
     kept = int((in_step[:-1] & gave_up[1:] & same_task).sum())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 
 from concmagic import sentences
-from concmagic.analysis.cores_and_gil import on_a_core_curve
+from concmagic.analysis.concurrency import on_a_core_curve
 from concmagic.analysis.critical_path import summarised
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Steps

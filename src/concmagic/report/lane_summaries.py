@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from concmagic import sentences
-from concmagic.analysis.cores_and_gil import is_gil_wait
+from concmagic.analysis.concurrency import is_gil_wait
 from concmagic.analysis.intervals import total, union
 from concmagic.model import outcomes
 from concmagic.model.trace import Job, Named, State, Trace, Track
