@@ -17,7 +17,7 @@ import pytest
 import concmagic
 from concmagic.bounded import gone_within, held, until
 from concmagic.problems import Problem
-from concmagic.recording import transparent_wrappers
+from concmagic.recording import guards
 from concmagic.recording.own_threads import OwnThread, contains
 
 ROOT = Path(concmagic.__file__).parent
@@ -217,9 +217,9 @@ def test_a_thread_of_ours_that_fails_prints_nothing_and_is_told(capfd: pytest.Ca
     def fail() -> None:
         raise KeyError("nothing today")
 
-    transparent_wrappers.problems()
+    guards.problems()
     thread = OwnThread(fail)
     thread.start()
     assert thread.end(60)
-    assert transparent_wrappers.problems() == [Problem.of("own_thread_failed", KeyError("nothing today"))]
+    assert guards.problems() == [Problem.of("own_thread_failed", KeyError("nothing today"))]
     assert capfd.readouterr() == ("", "")

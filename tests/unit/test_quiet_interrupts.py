@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.recording.transparent_wrappers import watched
+from concmagic.recording.guards import watched
 
 
 class Data:

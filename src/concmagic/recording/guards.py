@@ -1,9 +1,17 @@
-"""What is ours must not cost what is the user's: it fails by itself, and somebody is told."""
+"""What is ours must not cost what is the user's: it fails by itself, and leaves no frame in a traceback.
+
+`guarded` runs what is ours beside the cell, and tells somebody of a failure. `watched` and `unseen` make what
+stands in for a function of others: a traceback that is printed is what it would be without us.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from concmagic.interpreter.frames import hide_frame
+from concmagic.problems import Problem
 
 T = TypeVar("T")
 
@@ -21,3 +29,76 @@ def guarded(action: Callable[[], T], failed: Callable[[BaseException], object]) 
     except BaseException as error:
         failed(error)
         return None
+
+
+_failed: dict[str, str] = {}  # by the name of what was called: the first error in noting it
+_losses: dict[Problem, None] = {}  # each once
+
+
+def problems() -> list[Problem]:
+    """What could not be noted since this was asked last."""
+    told = [Problem.of("call_not_noted", name, error) for name, error in _failed.items()]
+    told += _losses
+    _failed.clear()
+    _losses.clear()
+    return told
+
+
+def note_loss(loss: Problem) -> None:
+    """Keep it for `problems`, where what failed runs in the user's thread and has nobody to tell."""
+    _losses[loss] = None
+
+
+def noter(function: Any) -> Callable[[BaseException], None]:
+    """What keeps for `problems` that a call of this function could not be noted."""
+
+    def note(error: BaseException) -> None:
+        _failed.setdefault(getattr(function, "__qualname__", repr(function)), type(error).__name__)
+
+    return note
+
+
+def watched(original: Any, after: Callable[..., None], before: Callable[[], Any] | None = None) -> Any:
+    """A function that does what `original` does, and then calls `after(told, result, *arguments)`.
+
+    `told` is what `before()` answered. What `after` raises is never the caller's: it is kept for `problems`.
+    """
+
+    note = noter(original)
+
+    @functools.wraps(original)
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        try:
+            told = None if before is None else guarded(before, note)
+        except BaseException as error:  # an interrupt
+            error.__traceback__ = None
+            raise
+        try:
+            result = original(*arguments, **options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        try:
+            after(told, result, *arguments, **options)
+        except Exception as error:
+            note(error)
+        except BaseException as error:
+            # An interrupt: frames of ours would also keep the caller's data for as long as it is looked at.
+            error.__traceback__ = None
+            raise
+        return result
+
+    return wrapper
+
+
+def unseen(function: Callable[..., Any]) -> Any:
+    """A replacement of ours that calls the original: neither it nor this wrapper stands in a traceback."""
+
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except BaseException as error:
+            hide_frame(error, frames=2)
+            raise
+
+    return wrapper

@@ -13,7 +13,7 @@ from typing import Any
 
 from concmagic.interpreter import c_calls
 from concmagic.interpreter.patches import Patches
-from concmagic.recording.transparent_wrappers import watched
+from concmagic.recording.guards import watched
 
 _MOST = 1_000  # addresses
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from concmagic.interpreter.c_calls import hide
 from concmagic.problems import Problem
-from concmagic.recording import transparent_wrappers
+from concmagic.recording import guards
 
 FAREWELL_S = 2.0  # that a thread of ours gets to end: it waits for nothing, but the cores may be taken
 
@@ -92,7 +92,7 @@ class OwnThread:
             hide()
             self._run()
         except Exception as error:  # raised, it would be printed into the cell
-            transparent_wrappers.note_loss(Problem.of("own_thread_failed", error))
+            guards.note_loss(Problem.of("own_thread_failed", error))
         finally:
             # Its owner has this object: both, and what they hold, would wait for the collector.
             self._run = _nothing

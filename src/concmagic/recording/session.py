@@ -16,7 +16,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
 from concmagic.interpreter import reading
 from concmagic.problems import Problem
-from concmagic.recording import machine, texts, transparent_wrappers
+from concmagic.recording import guards, machine, texts
 from concmagic.recording.guards import guarded
 from concmagic.recording.makers import Wanted, makers
 from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
@@ -91,7 +91,7 @@ class RecordingSession:
         global _active
         _active = self
         self._loop = self._guard("tasks", reading.running_loop)
-        transparent_wrappers.problems()  # what came after an earlier cell
+        guards.problems()  # what came after an earlier cell
         texts.take()
         for name, recorder in self._recorders.items():
             # Also one that fails at its start is stopped: it may have come half the way.
@@ -120,7 +120,7 @@ class RecordingSession:
         evidence = self.release()
         for name, recorder in self._recorders.items():
             self._guard(name, partial(self._take_problems, recorder))
-        self._problems += transparent_wrappers.problems()
+        self._problems += guards.problems()
         self._problems += reading.losses()
         self._problems += [Problem.of("texts_cut", many, texts.LONGEST)] if (many := texts.take()) else []
         stopped_ns = end_ns

@@ -18,7 +18,7 @@ from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children import whose_child as child_groups
 from concmagic.recording.children.child_config import fields_of
 from concmagic.recording.children.whose_child import command_name
-from concmagic.recording.transparent_wrappers import unseen
+from concmagic.recording.guards import unseen
 
 if TYPE_CHECKING:
     from concmagic.recording.children.child_table import Child

@@ -23,7 +23,7 @@ from types import FrameType
 from concmagic.interpreter.c_calls import default_signal
 from concmagic.pipes import Owned, pipe
 from concmagic.problems import Problem
-from concmagic.recording import transparent_wrappers
+from concmagic.recording import guards
 from concmagic.recording.children import clean_up_question
 from concmagic.recording.own_threads import OwnThread
 
@@ -57,7 +57,7 @@ class Listener:
                 OwnThread(partial(self._listen, self._read.number, self._ask.number)).start()
             except (RuntimeError, MemoryError) as error:  # its end and its parent's question go unheard
                 self.forget()
-                transparent_wrappers.note_loss(Problem.of("end_not_heard", error))
+                guards.note_loss(Problem.of("end_not_heard", error))
 
     def _catch(self) -> None:
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

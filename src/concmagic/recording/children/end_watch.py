@@ -16,7 +16,7 @@ from concmagic.bounded import LOOK_S
 from concmagic.clock import monotonic_ns
 from concmagic.pipes import Owned, pipe
 from concmagic.problems import Problem
-from concmagic.recording import transparent_wrappers
+from concmagic.recording import guards
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 
 Ended = Callable[[int, int | None, int | None], None]  # pid, exit code, when
@@ -40,7 +40,7 @@ class Watcher:
 
         Its number is its own: nobody has had the time to reap it, or it is too late and nothing is watched.
         Raises nothing: who calls is the user's thread, and the child lives. Where no thread or descriptor
-        is to be had, `transparent_wrappers.problems` keeps that, and multiprocessing's polls tell the ends.
+        is to be had, `guards.problems` keeps that, and multiprocessing's polls tell the ends.
         """
         if self._cannot or (self._epoll is None and not self._begin()):
             return
@@ -53,7 +53,7 @@ class Watcher:
             if self._epoll is not None and self._own[0].is_ours:
                 self._epoll.register(end.number, select.EPOLLIN)
         except (OSError, ValueError) as error:  # it was closed by another thread, or there is no memory
-            transparent_wrappers.note_loss(Problem.of("ends_not_watched", error))
+            guards.note_loss(Problem.of("ends_not_watched", error))
 
     def _begin(self) -> bool:
         try:
@@ -66,7 +66,7 @@ class Watcher:
             self._cannot = True
             if self._epoll is not None:
                 self._close()
-            transparent_wrappers.note_loss(Problem.of("ends_not_watched", error))
+            guards.note_loss(Problem.of("ends_not_watched", error))
             return False
         return True
 
@@ -76,7 +76,7 @@ class Watcher:
             while epoll is not None and own[0].is_ours and self._look(epoll, own[1].number):
                 pass
         except Exception as error:  # raised, it would be printed into the cell
-            transparent_wrappers.note_loss(Problem.of("ends_not_watched", error))
+            guards.note_loss(Problem.of("ends_not_watched", error))
 
     def _look(self, epoll: select.epoll, stop: int) -> bool:
         for number, _ in epoll.poll(LOOK_S):  # where others have closed it, nothing would end a longer one

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording.transparent_wrappers import watched
+from concmagic.recording.guards import watched
 
 Stretch = tuple[int, int]  # monotonic nanoseconds
 

@@ -17,7 +17,7 @@ from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.known_functions import QUEUES, WORKERS
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_start import RECEIVE
-from concmagic.recording.transparent_wrappers import watched
+from concmagic.recording.guards import watched
 
 Look = Callable[[Any, Any, FrameType | None], None]  # the pipe's end, the message, who received it
 

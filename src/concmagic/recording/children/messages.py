@@ -26,7 +26,7 @@ from concmagic.problems import Problem
 from concmagic.recording.children import loky_code, message_arrivals
 from concmagic.recording.children.message_arrivals import is_in, kind_of, sends_result
 from concmagic.recording.children.process_jobs import LATER, ProcessJobs, WorkerJobs, outcome_of
-from concmagic.recording.transparent_wrappers import watched
+from concmagic.recording.guards import watched
 
 if TYPE_CHECKING:
     from concmagic.records.messages import MessageLog, MessageRecord

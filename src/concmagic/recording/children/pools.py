@@ -17,7 +17,7 @@ from concmagic.interpreter import executor_internals, pool_internals
 from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children.child_table import Child
-from concmagic.recording.transparent_wrappers import unseen
+from concmagic.recording.guards import unseen
 
 if TYPE_CHECKING:
     from concmagic.recording.children.hooks_protocol import HooksProtocol

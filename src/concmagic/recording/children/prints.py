@@ -11,7 +11,7 @@ from typing import Any
 
 from concmagic.bounded import held
 from concmagic.clock import monotonic_ns
-from concmagic.recording.transparent_wrappers import watched
+from concmagic.recording.guards import watched
 
 _PATIENCE_S = 2.0  # for another thread's line: a full pipe may keep it
 MOST = 100_000  # notes that are kept

@@ -18,8 +18,8 @@ from concmagic.interpreter import executor_internals, pool_internals
 from concmagic.interpreter.known_functions import hands_tasks, is_batch, is_chunk
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
+from concmagic.recording.guards import watched
 from concmagic.recording.labels import call_label
-from concmagic.recording.transparent_wrappers import watched
 from concmagic.records.job_stretches import JobStretches
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from concmagic.recording.children import pickling
 from concmagic.recording.children import whose_child as child_groups
 from concmagic.recording.children.child_config import Boarding
 from concmagic.recording.children.forking import Forking
+from concmagic.recording.guards import unseen, watched
 from concmagic.recording.labels import text_of
-from concmagic.recording.transparent_wrappers import unseen, watched
 
 if TYPE_CHECKING:
     from concmagic.recording.children.child_table import Child

@@ -12,7 +12,7 @@ from concmagic.bounded import held
 from concmagic.interpreter import reading
 from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.problems import Problem
-from concmagic.recording import transparent_wrappers
+from concmagic.recording import guards
 from concmagic.recording.guards import guarded
 
 _PATIENCE_S = 4.0  # for whoever starts or stops them: less than a process waits for all that we do at its end
@@ -35,7 +35,7 @@ class ChildRecorders:
     """Every source of evidence of this process; one that fails costs its own evidence only."""
 
     def __init__(self, detail: str, budget: int) -> None:
-        transparent_wrappers.problems()  # a forked child has those of its parent or of an earlier cell
+        guards.problems()  # a forked child has those of its parent or of an earlier cell
         reading.forget_told()
         self.problems: list[Problem] = []
         # Whatever the detail, a child records no more than its share of what all may.
@@ -95,7 +95,7 @@ class ChildRecorders:
         for name, recorder in reversed(self._running.items()):
             seen[name] = guarded(recorder.stop, partial(self._failed, name))
             self.problems += getattr(recorder, "problems", ())
-        self.problems += transparent_wrappers.problems()
+        self.problems += guards.problems()
         self.problems += reading.losses()
         self._running.clear()
         return seen

@@ -22,7 +22,7 @@ from concmagic.interpreter.named_resources import (
 )
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
-from concmagic.recording.transparent_wrappers import watched
+from concmagic.recording.guards import watched
 
 MEMORY, SEMAPHORE = "shared_memory", "semaphore"  # as the resource tracker calls them
 
