@@ -106,14 +106,14 @@ def test_a_short_text_is_left_as_it_is_and_nothing_is_said(prepared: Any):
 
 
 def test_a_text_cut_says_how_long_it_was():
-    from concmagic.recording import texts
+    from concmagic.recording import labels
 
-    assert texts.cut("x" * 600) == "x" * 512 + "… (600 characters)"
-    assert texts.cut("x" * 512) == "x" * 512
+    assert labels.cut("x" * 600) == "x" * 512 + "… (600 characters)"
+    assert labels.cut("x" * 512) == "x" * 512
 
 
 def test_nothing_of_a_subclass_is_asked():
-    from concmagic.recording import texts
+    from concmagic.recording import labels
 
     class Hostile(str):
         def __len__(self) -> int:
@@ -122,5 +122,5 @@ def test_nothing_of_a_subclass_is_asked():
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert texts.cut(Hostile("name")) == "name"
-    assert type(texts.cut(Hostile("name"))) is str
+    assert labels.cut(Hostile("name")) == "name"
+    assert type(labels.cut(Hostile("name"))) is str

@@ -1,7 +1,8 @@
-"""Short labels of calls: a function's name and its arguments, without running the user's code.
+"""Short texts of what is the user's: names, values and calls, cut and written without running their code.
 
-`repr` of a data frame takes milliseconds and of a hostile object anything at all, so only plain
-values are written out, of bounded depth and length; everything else is named by its type.
+`repr` of a data frame takes milliseconds and of a hostile object anything at all, so only plain values are
+written out, of bounded depth and length; everything else is named by its type. A name of a million characters
+costs no more than one.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
-from concmagic.recording.texts import cut
+from concmagic.problems import Problem
 
+LONGEST = 512  # characters that are kept of a name, a label, a repr, a message
+_LONGEST_VALUE = 2_000  # of a text in a problem
 _MOST_ITEMS = 3
 _MOST_TEXT = 24
 _MOST_LABEL = 60
 _BRACKETS: dict[type, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
 _NAMED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+
+_cuts = 0  # texts that were cut, in this process and since the last `take_cuts`
 
 
 def call_label(function: Any, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None) -> str:
@@ -132,3 +137,33 @@ def _mapping(value: dict[Any, Any], depth: int) -> str:
     if len(value) > _MOST_ITEMS:
         shown.append("…")
     return "{" + ", ".join(shown) + "}"
+
+
+def cut(text: object, longest: int = LONGEST) -> str:
+    """The beginning of a text, and how long it was; a short one as it is.
+
+    What is no string (`Thread(name=1)` is allowed) is written out first. Nothing but `str` itself is asked,
+    so that a subclass of the user's does not run.
+    """
+    global _cuts
+    whole = text if isinstance(text, str) else str(text)
+    length = str.__len__(whole)
+    if length <= longest:
+        return whole if whole.__class__ is str else str.__getitem__(whole, slice(None))
+    _cuts += 1
+    return f"{str.__getitem__(whole, slice(longest))}… ({length:,} characters)"
+
+
+def take_cuts() -> int:
+    """How many have been cut since this was asked last."""
+    global _cuts
+    cuts, _cuts = _cuts, 0
+    return cuts
+
+
+def cut_problem(problem: Problem) -> Problem:
+    """Its texts at most so long: one may quote an error's."""
+    return Problem(
+        problem.kind,
+        tuple(cut(one, _LONGEST_VALUE) if isinstance(one, str) else one for one in problem.values),
+    )

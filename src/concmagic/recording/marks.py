@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from concmagic.clock import monotonic_ns
 from concmagic.problems import Problem
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
     from concmagic.records.threads import MarkRecord

@@ -16,7 +16,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
 from concmagic.interpreter import reading
 from concmagic.problems import Problem
-from concmagic.recording import guards, machine, texts
+from concmagic.recording import guards, labels, machine
 from concmagic.recording.guards import guarded
 from concmagic.recording.makers import Wanted, makers
 from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
@@ -92,7 +92,7 @@ class RecordingSession:
         _active = self
         self._loop = self._guard("tasks", reading.running_loop)
         guards.problems()  # what came after an earlier cell
-        texts.take()
+        labels.take_cuts()
         for name, recorder in self._recorders.items():
             # Also one that fails at its start is stopped: it may have come half the way.
             self._running[name] = recorder
@@ -122,7 +122,9 @@ class RecordingSession:
             self._guard(name, partial(self._take_problems, recorder))
         self._problems += guards.problems()
         self._problems += reading.losses()
-        self._problems += [Problem.of("texts_cut", many, texts.LONGEST)] if (many := texts.take()) else []
+        self._problems += (
+            [Problem.of("texts_cut", many, labels.LONGEST)] if (many := labels.take_cuts()) else []
+        )
         stopped_ns = end_ns
         begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)
         # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.
@@ -151,10 +153,10 @@ class RecordingSession:
             cores=self._guard("CPU time", machine.usable_cores) or 1,
             detail=self._options.detail,
             show_all=self._options.show_all,
-            outcome=texts.cut(outcome),
+            outcome=labels.cut(outcome),
             start_method=self._options.start_method,
             # Two recorders may miss the same thing: one sentence is enough.
-            problems=tuple(dict.fromkeys(map(texts.cut_problem, self._problems))),
+            problems=tuple(dict.fromkeys(map(labels.cut_problem, self._problems))),
         )
 
     def _take_problems(self, recorder: Any) -> None:

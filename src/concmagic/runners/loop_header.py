@@ -16,8 +16,7 @@ from concmagic import sentences
 from concmagic.cell import Cell, Shell
 from concmagic.errors import OptionError
 from concmagic.options import Options
-from concmagic.recording.labels import shorten, value_label
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut, shorten, value_label
 
 _MOST_CHARACTERS = 60
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 from concmagic.records.recording import JobRecord
 from concmagic.runners.loop_header import Source, item_label
 

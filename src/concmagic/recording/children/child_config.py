@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from concmagic.interpreter import shadowing_files
 from concmagic.interpreter import viztracer_library as library
 from concmagic.recording.children.child_table import Child
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 
 # It runs in the child before anything else of multiprocessing's message is used. The child's
 # Python may know no concmagic at all (`set_executable`): then it runs as it would without us.

@@ -11,7 +11,7 @@ from concmagic.interpreter.event_nodes import NODE_BYTES
 from concmagic.problems import Problem
 from concmagic.recording.children.child_table import Child
 from concmagic.recording.children.handover_files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of
-from concmagic.recording.texts import cut, cut_problem
+from concmagic.recording.labels import cut, cut_problem
 from concmagic.records.messages import MessageLog, MessageRecord
 from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 from concmagic.records.threads import MarkRecord

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.process_start import living_children
 from concmagic.recording.children.child_table import Child
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
     from concmagic.recording.children.hooks_protocol import HooksProtocol

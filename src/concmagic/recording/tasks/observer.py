@@ -28,6 +28,7 @@ from concmagic.interpreter.loop_handles import EXECUTOR_RESULT, SLEEP_TIMER, See
 from concmagic.interpreter.reading import running_loop
 from concmagic.interpreter.task_steps import RUN_CODES, is_create_task, is_step, stepping_task
 from concmagic.problems import Problem
+from concmagic.recording.labels import cut
 from concmagic.recording.tasks.bare_futures import Births, is_of_executor
 from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.step_clock import LONG_NS, StepClock
@@ -51,7 +52,6 @@ from concmagic.recording.tasks.whose_task import (
     origin_before_cell,
     origin_of,
 )
-from concmagic.recording.texts import cut
 from concmagic.recording.throws import unrecorded
 from concmagic.records.recording import RawCode
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.asyncio_fields import error_of
+from concmagic.recording.labels import cut
 from concmagic.recording.tasks.task_table import TaskEntry, user_name
-from concmagic.recording.texts import cut
 from concmagic.records.recording import CodeLine
 
 _LONGEST_TEXT = 200  # of an exception's text

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from concmagic.interpreter.asyncio_fields import error_of
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 from concmagic.records.recording import TaskGroup, Wait
 
 TOLD = 2_000  # tasks that are known one by one

@@ -14,9 +14,9 @@ from typing import Any
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.asyncio_fields import inside
+from concmagic.recording.labels import cut
 from concmagic.recording.tasks.task_groups import FIRST, TOLD, Crowd
 from concmagic.recording.tasks.whose_task import code_of
-from concmagic.recording.texts import cut
 from concmagic.records.recording import CodeLine, Origin, Wait
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from concmagic.interpreter.asyncio_fields import gathered, mark_coroutine_function, transport_of
 from concmagic.recording.hosts import named
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 
 Node = Any  # a suspended coroutine, generator or asynchronous generator
 _STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}

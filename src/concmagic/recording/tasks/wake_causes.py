@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from concmagic.interpreter.loop_handles import EXECUTOR_RESULT, OF_DESCRIPTORS, OF_TIMERS
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 
 Cause = Literal["task", "callback", "timer", "io", "thread", "self", "unknown"]
 

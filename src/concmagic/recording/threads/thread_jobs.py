@@ -19,8 +19,7 @@ from concmagic.interpreter import executor_internals
 from concmagic.interpreter.patches import Patches
 from concmagic.problems import Problem
 from concmagic.recording.guards import guarded, noter, watched
-from concmagic.recording.labels import call_label
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import call_label, cut
 from concmagic.recording.threads import thread_recorder as threads
 from concmagic.records.job_stretches import MOST_JOBS, JobStretches, outcomes_of
 from concmagic.records.threads import JobRecord

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import clock_gettime_ns, thread_time_ns
 from concmagic.interpreter.thread_internals import excepthook_of, has_excepthook, set_excepthook
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
     from concmagic.records.threads import Origin, ThreadRecord

@@ -20,8 +20,7 @@ from concmagic.interpreter.thread_internals import BOOTSTRAP, DELETE, is_stand_i
 from concmagic.problems import Problem
 from concmagic.recording import own_threads
 from concmagic.recording.guards import guarded
-from concmagic.recording.labels import text_of
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut, text_of
 from concmagic.recording.threads import thread_life as thread_clock
 from concmagic.recording.threads import whose_thread as thread_origin
 from concmagic.recording.threads.bare_threads import BareThreads

@@ -18,7 +18,7 @@ from concmagic.interpreter.known_functions import (
     THREAD_POOL_WORKER,
     THREAD_WORKER,
 )
-from concmagic.recording.texts import cut
+from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
     from concmagic.records.threads import Origin
