@@ -79,7 +79,7 @@ class Trace(model.Trace):
 
         Raises ConcMagicError if pandas is not installed or there is no such table.
         """
-        from concmagic.model.tables import TABLES
+        from concmagic.model.columns import TABLES
 
         if table not in TABLES:
             raise ConcMagicError(sentences.no_such_table(table, sorted(TABLES)))
@@ -136,9 +136,8 @@ def load(path: str | Path, limit_mb: float = LIMIT_MB) -> Trace:
     Raises LoadError if the file holds none, with the place where it is wrong, or if it unpacks to more
     than `limit_mb` megabytes.
     """
-    from concmagic.model.reading import read_document
+    from concmagic.model.reading import UnreadableError, read_document
     from concmagic.model.saved import from_plain
-    from concmagic.model.unreadable import UnreadableError
 
     try:
         document = read_document(Path(path), limit_mb)

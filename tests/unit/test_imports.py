@@ -22,10 +22,10 @@ SEES = {
         "problems",
         "model.findings",
         "model.groups",
-        "model.interval",
+        "model.states",
         "model.reasons",
         "model.trace",
-        "model.unreadable",
+        "model.reading",
     ),  # what is put into words
     "interpreter": ("bounded", "clock", "code_owner", *HARMLESS),
     "importing": (

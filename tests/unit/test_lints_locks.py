@@ -13,7 +13,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import longest_chains, wait_by_lock
-from concmagic.model.cover import cover
+from concmagic.model.states import cover
 from concmagic.model.trace import Build, Facts, Resource, State, StateInterval, Trace, Track
 
 Wait = tuple[float, float, str, str, int]  # begin, end, reason, what and whose: "cache held by a b", line

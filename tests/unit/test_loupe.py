@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from concmagic.model.state_columns import StateColumns
+from concmagic.model.columns import StateColumns
 from concmagic.model.trace import State, StateInterval, Track
 from concmagic.renderers.loupe import TURNS, Stretch, typical_stretch
 

@@ -9,7 +9,7 @@ import pytest
 from tests.trace_text import trace_from_text
 
 from concmagic.analysis.metrics import compute
-from concmagic.model.state_columns import StateColumns, columns_of
+from concmagic.model.columns import StateColumns, columns_of
 from concmagic.model.trace import Facts, Flow, Job, Named, State, StateInterval, Trace, Track
 from concmagic.renderers import payload_lanes
 from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible

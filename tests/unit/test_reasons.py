@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from concmagic.interpreter import recorded_calls
-from concmagic.model.interval import State, StateInterval
 from concmagic.model.reasons import REASONS, ROWS
+from concmagic.model.states import State, StateInterval
 from concmagic.recording.tasks import wait_reasons
 
 # Of no wait: where samples know no more, and what awaits nothing that is known.

@@ -19,6 +19,7 @@ from tests.trace_text import trace_from_text
 
 import concmagic
 from concmagic.errors import LoadError
+from concmagic.model.reading import Kind, UnreadableError, Wrong
 from concmagic.model.saved import FORMAT, from_plain, to_plain
 from concmagic.model.trace import (
     Cost,
@@ -35,7 +36,6 @@ from concmagic.model.trace import (
     Slices,
     Trace,
 )
-from concmagic.model.unreadable import Kind, UnreadableError, Wrong
 from concmagic.problems import Problem
 from concmagic.sentences.saved_files import unreadable, wrong_place
 

@@ -13,9 +13,9 @@ from tests.trace_text import MS, trace_from_text
 
 import concmagic
 from concmagic.api import Trace
+from concmagic.model.reading import UnreadableError
 from concmagic.model.saved import from_plain, to_plain
 from concmagic.model.trace import Counter, Facts, Flow, Resource, State
-from concmagic.model.unreadable import UnreadableError
 from concmagic.problems import Problem
 
 LATER = ("fiber", "dreaming", "entangle")

@@ -9,7 +9,7 @@ import pytest
 from concmagic.api import Table, Trace
 from concmagic.errors import ConcMagicError
 from concmagic.model import trace as model
-from concmagic.model.tables import TABLES
+from concmagic.model.columns import TABLES
 from concmagic.model.trace import Facts, Flow, Function, Slices, State, StateInterval, Track
 
 

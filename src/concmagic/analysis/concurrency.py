@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 
 from concmagic.analysis.intervals import Pair, Steps, count_at_once, minus, union
+from concmagic.model.columns import columns_of
 from concmagic.model.reasons import IDLE, JOINING
-from concmagic.model.state_columns import columns_of
 from concmagic.model.trace import Int64s, Job, State, StateInterval, Trace, Track
 
 _WORKING = (State.RUNNING, State.BLOCKING, State.READY)

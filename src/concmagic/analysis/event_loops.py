@@ -9,8 +9,8 @@ import numpy as np
 
 from concmagic.analysis.concurrency import end_of
 from concmagic.analysis.intervals import Pair
+from concmagic.model.columns import Bools, StateColumns, columns_of
 from concmagic.model.reasons import MERGED
-from concmagic.model.state_columns import Bools, StateColumns, columns_of
 from concmagic.model.trace import Int64s, State, Trace, Track
 
 _HOLDING = (State.RUNNING, State.BLOCKING, State.UNKNOWN)

@@ -14,9 +14,9 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.call_lines import call_text
+from concmagic.model.columns import columns_of
 from concmagic.model.findings import BlockedLoop, LoopHold, SmallBlocks, StarvedTask, Values
 from concmagic.model.groups import Called
-from concmagic.model.state_columns import columns_of
 from concmagic.model.trace import Named, State, StateInterval, Trace, Track
 
 LONG_STEP_NS = 50_000_000  # a step from here on blocks the loop …

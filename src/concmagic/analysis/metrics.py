@@ -15,8 +15,8 @@ from concmagic.analysis.concurrency import Switches, at_once, is_gil_wait, on_a_
 from concmagic.analysis.critical_path import PathPart, path_of
 from concmagic.analysis.event_loops import Place, loop_numbers, loops_of, tasks_of
 from concmagic.analysis.intervals import Steps, count_at_once, total, union
+from concmagic.model.columns import Bools, StateColumns, columns_of
 from concmagic.model.reasons import MERGED, OUTSIDE
-from concmagic.model.state_columns import Bools, StateColumns, columns_of
 from concmagic.model.trace import State, Trace
 
 # With more than this share of the threads' time unknown, the mean comes from the CPU clock.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from concmagic.model.interval import Resource
+from concmagic.model.states import Resource
 
 
 class TrackIds:

@@ -8,9 +8,9 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from concmagic.model.other_versions import is_word
+from concmagic.model.reading import Kind, UnreadableError, Wrong, fail
 from concmagic.model.trace import TrackKind
-from concmagic.model.unknown import is_word
-from concmagic.model.unreadable import Kind, UnreadableError, Wrong, fail
 from concmagic.problems import Problem
 
 # Sums of times of very many tracks, and numbers of JavaScript, stay exact.

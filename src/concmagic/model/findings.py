@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from concmagic.model.groups import Called
-from concmagic.model.interval import StateInterval
+from concmagic.model.states import StateInterval
 from concmagic.model.trace import Function, Named, Resource
 from concmagic.problems import Problem
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from concmagic.model.interval import State
+from concmagic.model.states import State
 
 Int64s = npt.NDArray[np.int64]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from concmagic.model.reading import Kind, fail
 from concmagic.model.trace import Slices, Trace, Track
-from concmagic.model.unreadable import Kind, fail
 
 MOST_DEPTH = 100_000
 

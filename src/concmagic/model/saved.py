@@ -23,6 +23,8 @@ from concmagic.model.fields import (
     rows_of,
     values_of,
 )
+from concmagic.model.other_versions import from_version_1, without_unknown
+from concmagic.model.reading import fail
 from concmagic.model.related import check
 from concmagic.model.trace import (
     NO_FACTS,
@@ -47,9 +49,6 @@ from concmagic.model.trace import (
     Trace,
     Track,
 )
-from concmagic.model.unknown import without_unknown
-from concmagic.model.unreadable import fail
-from concmagic.model.version_1 import from_version_1
 from concmagic.problems import Problem
 
 FORMAT = 2

@@ -19,12 +19,12 @@ from concmagic.model.groups import Flights as Flights
 from concmagic.model.groups import Group as Group
 from concmagic.model.groups import Int64s as Int64s
 from concmagic.model.groups import LoopSteps as LoopSteps
-from concmagic.model.interval import NO_FACTS as NO_FACTS
-from concmagic.model.interval import Counter as Counter
-from concmagic.model.interval import Facts as Facts
-from concmagic.model.interval import Resource as Resource
-from concmagic.model.interval import State as State
-from concmagic.model.interval import StateInterval as StateInterval
+from concmagic.model.states import NO_FACTS as NO_FACTS
+from concmagic.model.states import Counter as Counter
+from concmagic.model.states import Facts as Facts
+from concmagic.model.states import Resource as Resource
+from concmagic.model.states import State as State
+from concmagic.model.states import StateInterval as StateInterval
 from concmagic.problems import Problem
 
 TrackKind = Literal[

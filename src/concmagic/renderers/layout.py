@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from concmagic import sentences
-from concmagic.model.state_columns import StateColumns, columns_of
+from concmagic.model.columns import StateColumns, columns_of
 from concmagic.model.trace import Flow, Job, Named, State, StateInterval, Track
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.loupe import Stretch, typical_stretch

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from concmagic.model.cover import within
-from concmagic.model.state_columns import StateColumns
+from concmagic.model.columns import StateColumns
+from concmagic.model.states import within
 from concmagic.model.trace import State, Track
 from concmagic.renderers.spans import shares_over
 

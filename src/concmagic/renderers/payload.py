@@ -13,7 +13,7 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
-from concmagic.model.state_columns import StateColumns
+from concmagic.model.columns import StateColumns
 from concmagic.model.trace import Group, Named, Track
 from concmagic.renderers import schema
 from concmagic.renderers.lanes import arrange

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concmagic import sentences
-from concmagic.model.state_columns import columns_of
+from concmagic.model.columns import columns_of
 from concmagic.model.trace import Group, Named
 from concmagic.renderers import schema
 from concmagic.renderers.lanes import Lane

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from concmagic.model.state_columns import StateColumns
+from concmagic.model.columns import StateColumns
 from concmagic.model.trace import Int64s, StateInterval
 from concmagic.renderers.palette import ORDER
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from concmagic import sentences
-from concmagic.model.state_columns import columns_of
+from concmagic.model.columns import columns_of
 from concmagic.model.trace import State
 from concmagic.renderers.lanes import Lane, arrange, visible
 from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concmagic.model.unreadable import Kind, UnreadableError, Wrong
+from concmagic.model.reading import Kind, UnreadableError, Wrong
 
 _WORDS: dict[Kind, str] = {
     "no file": "there is no such file",

@@ -11,7 +11,7 @@ from operator import itemgetter
 from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.numbering import TrackIds
 from concmagic.model import outcomes
-from concmagic.model.cover import cover, join_equal, within
+from concmagic.model.states import cover, join_equal, within
 from concmagic.model.trace import NO_FACTS, Facts, Flow, State, StateInterval, Track
 from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from concmagic.importing.cell_clock import CellClock
-from concmagic.model.cover import cover, within
+from concmagic.model.states import cover, within
 from concmagic.model.trace import State, StateInterval, Track
 from concmagic.records.messages import MessageRecord
 from concmagic.records.recording import ProcessRecord

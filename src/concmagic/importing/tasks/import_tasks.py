@@ -19,8 +19,8 @@ from concmagic.importing.tasks.step_states import StepStates, as_thread, in_orde
 from concmagic.importing.tasks.task_flows import task_flows
 from concmagic.importing.tasks.task_outcomes import cancelled_by, loop_steps, outcome_of, traceback
 from concmagic.importing.tasks.task_waits import TaskWaits
-from concmagic.model.cover import cover
 from concmagic.model.outcomes import RETURNED
+from concmagic.model.states import cover
 from concmagic.model.trace import NAMES, Flights, Flow, Group, LoopSteps, Role, State, StateInterval, Track
 from concmagic.records.recording import LoopRecord, TaskLog, TaskRecord, ThreadRecord, Wake
 

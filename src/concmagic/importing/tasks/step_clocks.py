@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.cell_clock import CellClock
-from concmagic.model.cover import cover, join_equal, within
+from concmagic.model.states import cover, join_equal, within
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.records.recording import LongStep
 

@@ -11,7 +11,7 @@ from concmagic.importing.cell_clock import CellClock
 from concmagic.importing.tasks.loop_holds import Hold
 from concmagic.importing.tasks.step_clocks import StepClocks, ThreadEvidence
 from concmagic.importing.threads.import_samples import Samples
-from concmagic.model.cover import cover, join_equal, overlapping, within
+from concmagic.model.states import cover, join_equal, overlapping, within
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.records.recording import MergedSteps, ProcessRecord
 

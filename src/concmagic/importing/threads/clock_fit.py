@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from concmagic.model.cover import cut
+from concmagic.model.states import cut
 from concmagic.model.trace import State, StateInterval
 
 LEAST_NS = 5_000_000  # less is not worth more pieces

@@ -18,8 +18,8 @@ import numpy as np
 from concmagic.importing.calls.import_calls import ThreadCalls
 from concmagic.importing.threads.import_samples import Holding
 from concmagic.importing.threads.import_threads import ThreadContext
-from concmagic.model.cover import join_equal
 from concmagic.model.reasons import FREE
+from concmagic.model.states import join_equal
 from concmagic.model.trace import NAMES, Facts, Int64s, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord, ThreadRecord
 

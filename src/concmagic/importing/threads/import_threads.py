@@ -15,7 +15,7 @@ from concmagic.importing.threads.import_samples import Holding
 from concmagic.importing.threads.process_joins import Join
 from concmagic.importing.threads.wait_ends import joined, to_their_ends, with_places, without_turns
 from concmagic.model import outcomes
-from concmagic.model.cover import Layer, cover, cut, join_equal, within
+from concmagic.model.states import Layer, cover, cut, join_equal, within
 from concmagic.model.trace import Flow, Function, Role, State, StateInterval, Track
 from concmagic.records.recording import ThreadRecord
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from concmagic.importing.threads.process_joins import Join, inside, with_process_joins
-from concmagic.model.cover import cut
+from concmagic.model.states import cut
 from concmagic.model.trace import NO_FACTS, Flow, FlowKind, Job, State, StateInterval, Track
 
 _AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
