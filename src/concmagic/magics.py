@@ -126,12 +126,12 @@ class Magics:
 
     def _options(self, name: str, line: str) -> Options | None:
         """The line's options; None if it asked for help, which is then printed."""
-        from concmagic import options_line
+        from concmagic import options
 
-        if options_line.wants_help(line):
+        if options.wants_help(line):
             print(_help(name))
             return None
-        return options_line.parse(MODELS[name], line)
+        return options.parse(MODELS[name], line)
 
     def _register(self, kind: str, name: str, function: Callable[..., Any]) -> None:
         from IPython.core.magic import no_var_expand
@@ -154,9 +154,9 @@ class Magics:
 
 
 def _help(name: str) -> str:
-    from concmagic import options_line
+    from concmagic import options
 
-    return options_line.help_text(MODELS[name])
+    return options.help_text(MODELS[name])
 
 
 async def _nothing() -> None:

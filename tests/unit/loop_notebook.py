@@ -12,8 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from concmagic.cell import Cell, Program
-from concmagic.options import Options
-from concmagic.options_line import parse
+from concmagic.options import Options, parse
 from concmagic.recording.children.children_recorder import ChildRecorder
 from concmagic.runners import tracebacks
 from concmagic.runners.loop_body import make_program

@@ -67,7 +67,7 @@ LEVELS: tuple[set[str], ...] = (
     {"bounded", "call_lines", "model", "usage_errors"},
     {"sentences"},
     {"interpreter", "options", "settings"},
-    {"doctor", "notebook", "options_line", "recording", "importing"},
+    {"doctor", "notebook", "recording", "importing"},
     {"analysis", "runners"},
     {"awaiting", "report"},
     {"renderers"},

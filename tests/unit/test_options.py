@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from concmagic import sentences
 from concmagic.errors import OptionError
-from concmagic.options import MAGICS, OPTIONS, Options
-from concmagic.options_line import help_text, parse, wants_help
+from concmagic.options import MAGICS, OPTIONS, Options, help_text, parse, wants_help
 
 
 @pytest.mark.parametrize("model", MAGICS)
