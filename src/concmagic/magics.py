@@ -1,4 +1,7 @@
-"""The magics: options and cell out of IPython, value or exception and picture back into it."""
+"""The magics: options and cell out of IPython, value or exception and picture back into it.
+
+What rarely changes is set by `%config ConcMagic.budget = 1_000_000`; `%config ConcMagic` shows it.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from concmagic import notebook, sentences, settings
-from concmagic.awaiting import AwaitTransformer, was_awaited
+from traitlets import Bool, Dict, Int, Unicode
+from traitlets.config import Configurable
+
+from concmagic import notebook, sentences
 from concmagic.cell import Shell
-from concmagic.usage_errors import or_usage_error, usage_error
+from concmagic.notebook import AwaitTransformer, or_usage_error, usage_error, was_awaited
 
 if TYPE_CHECKING:
     from concmagic.options import Model, Options
+
 
 MODELS: dict[str, Model] = {
     "asyncio_trace": "asyncio",
@@ -54,6 +60,20 @@ def unload(shell: Shell) -> None:
         magics.remove()
 
 
+class ConcMagic(Configurable):  # type: ignore[misc]
+    """How concmagic records cells, in this kernel."""
+
+    budget = Int(300_000, min=0, help=sentences.SETTING_BUDGET).tag(config=True)
+    sampler = Bool(True, help=sentences.SETTING_SAMPLER).tag(config=True)
+    lints = Dict(value_trait=Bool(), key_trait=Unicode(), help=sentences.SETTING_LINTS).tag(config=True)
+    cancel_left_running = Bool(False, help=sentences.SETTING_CANCEL).tag(config=True)
+
+    @property
+    def lints_off(self) -> tuple[str, ...]:
+        """The kebab names of the findings that are switched off."""
+        return tuple(name for name, wanted in self.lints.items() if not wanted)
+
+
 class Magics:
     """Our magics in one shell."""
 
@@ -61,11 +81,11 @@ class Magics:
         self._shell = shell
         self._transformer = AwaitTransformer(shell, tuple(MODELS), ("asyncio_trace",))
         self._replaced: list[tuple[dict[str, Any], str, Any]] = []
-        self._settings: settings.ConcMagic | None = None
+        self._settings = ConcMagic(parent=shell)
 
     def install(self) -> None:
         """Register everything with the shell."""
-        self._settings = settings.install(self._shell)
+        self._shell.configurables.append(self._settings)
         self._shell.input_transformers_post.append(self._transformer)
         for name in MODELS:
             self._register("cell", name, partial(self.run_cell, name))
@@ -80,8 +100,8 @@ class Magics:
                 table[name] = before
         if self._transformer in self._shell.input_transformers_post:
             self._shell.input_transformers_post.remove(self._transformer)
-        if self._settings is not None:
-            settings.remove(self._shell, self._settings)
+        if self._settings in self._shell.configurables:
+            self._shell.configurables.remove(self._settings)
 
     def run_cell(self, name: str, line: str, body: str) -> Any:
         """Run the cell under its magic; answers its value, or a coroutine of it if the cell awaits us."""

@@ -12,21 +12,20 @@ from concmagic.cell import Shell
 from concmagic.errors import ConcMagicError
 from concmagic.interpreter import shadowing_files
 from concmagic.interpreter.reading import running_loop
+from concmagic.notebook import on_the_users_runner, or_usage_error, usage_error, uses_asyncio
 from concmagic.recording.guards import guarded
 from concmagic.runners.run_once import Kept
-from concmagic.usage_errors import or_usage_error, usage_error
 
 if TYPE_CHECKING:
     from concmagic.cell import Cell, Outcome, Program
     from concmagic.options import Options
     from concmagic.pipeline import Traced
-    from concmagic.settings import ConcMagic
 
 
 class TracedCell:
     """A cell under a magic; one that does not compile fails when this is made, as it does in a plain cell."""
 
-    def __init__(self, shell: Shell, settings: ConcMagic | None, cell: Cell, options: Options) -> None:
+    def __init__(self, shell: Shell, settings: Any, cell: Cell, options: Options) -> None:
         self._shell = shell
         self._settings = settings
         self._cell = cell
@@ -67,8 +66,6 @@ class TracedCell:
 
     def _program_here(self) -> Program:
         """The program as something that is only called: nobody awaits it here."""
-        from concmagic.runners.autoawait_runner import on_the_users_runner, uses_asyncio
-
         if not self._program.is_async:
             return self._program
         if uses_asyncio(self._shell):

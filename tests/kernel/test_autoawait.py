@@ -77,7 +77,7 @@ def test_errors_are_those_of_the_plain_cell(with_trio: Kernel, body: str) -> Non
     with_trio.check("import asyncio")  # whose sleep trio cannot run
     plain, traced = with_trio.run(body), with_trio.run(f"%%timeline\n{body}")
     assert (traced.status, traced.ename, traced.evalue) == ("error", plain.ename, plain.evalue)
-    assert "autoawait_runner" not in traced.traceback_text
+    assert "notebook.py" not in traced.traceback_text
     assert "run_cell_async" not in traced.traceback_text
 
 

@@ -64,12 +64,12 @@ LEVELS: tuple[set[str], ...] = (
         "problems",
     },
     {"records"},
-    {"bounded", "call_lines", "model", "usage_errors"},
+    {"bounded", "call_lines", "model"},
     {"sentences"},
-    {"interpreter", "options", "settings"},
+    {"interpreter", "options"},
     {"doctor", "notebook", "recording", "importing"},
     {"analysis", "runners"},
-    {"awaiting", "report"},
+    {"report"},
     {"renderers"},
     {"display"},
     {"api"},
@@ -83,7 +83,7 @@ AGAINST = {("problems", "sentences")}
 # Of what comes after the cell, and of the notebook.
 HEAVY = {"numpy", "pandas", "IPython", "traitlets"}
 OF_A_CHILD = ("records", "recording", "interpreter", "runners", "sentences")
-OF_IPYTHON = {"concmagic.magics", "concmagic.display", "concmagic.usage_errors"}
+OF_IPYTHON = {"concmagic.magics", "concmagic.display", "concmagic.notebook"}
 
 
 def of_ours(module: str) -> set[str]:
