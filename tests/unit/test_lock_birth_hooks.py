@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.recording.locks.creation_sites import BirthHooks, Births
+from concmagic.recording.locks.lock_sites import BirthHooks, Births
 
 MAKERS = ("Lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue")
 SOURCE = """

@@ -9,7 +9,7 @@ import sys
 LOOK = """
 import io, sys, threading, time
 from concmagic.recording.locks.futex_addresses import LockAddresses
-from concmagic.recording.locks.call_chains import Chains
+from concmagic.recording.locks.lock_sites import Chains
 
 sys.setswitchinterval(1e-5)
 over, lock = threading.Event(), threading.Lock()

@@ -30,10 +30,10 @@ from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.foreign_frames import Frames, locks_at
 from concmagic.problems import Problem
 from concmagic.recording import pre_interrupt
-from concmagic.recording.locks.call_chains import Chains
 from concmagic.recording.locks.futex_addresses import LockAddresses
-from concmagic.recording.locks.lock_names import names_of
+from concmagic.recording.locks.lock_log import names_of
 from concmagic.recording.locks.lock_recorder import LockRecorder
+from concmagic.recording.locks.lock_sites import Chains
 
 MONITORING: Any = getattr(sys, "monitoring", None)
 

@@ -22,7 +22,7 @@ from concmagic.interpreter.frames import thread_frames
 from concmagic.interpreter.lock_internals import Lock, RLock, address_of
 from concmagic.interpreter.thread_internals import started
 from concmagic.recording import own_threads
-from concmagic.recording.locks.call_chains import Chains, joined_by
+from concmagic.recording.locks.lock_sites import Chains, joined_by
 from concmagic.records.lock_waits import HeldAtStop, Standing
 
 _PAUSE_S = 0.02

@@ -13,7 +13,7 @@ from concmagic.interpreter import lock_internals
 from concmagic.interpreter import value_stack as stack
 from concmagic.problems import Problem
 from concmagic.recording import pre_interrupt
-from concmagic.recording.locks.creation_sites import BirthHooks
+from concmagic.recording.locks.lock_sites import BirthHooks
 from concmagic.recording.locks.lock_tracker import LockTable
 
 if TYPE_CHECKING:

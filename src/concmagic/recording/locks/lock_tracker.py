@@ -17,10 +17,15 @@ from concmagic.code_owner import owner_of
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.lock_internals import Arguments, RLock, SimpleQueue
 from concmagic.interpreter.thread_internals import Local, is_owned
-from concmagic.recording.locks.call_chains import Chains, joined_by
-from concmagic.recording.locks.creation_sites import Births
-from concmagic.recording.locks.lock_state import Attempt, LockState, Thread, holders_during, standing_at
-from concmagic.recording.locks.semaphores import Semaphores
+from concmagic.recording.locks.lock_sites import Births, Chains, joined_by
+from concmagic.recording.locks.lock_state import (
+    Attempt,
+    LockState,
+    Semaphores,
+    Thread,
+    holders_during,
+    standing_at,
+)
 from concmagic.records.lock_waits import LockWait
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
@@ -157,10 +162,9 @@ class LockTable:
 
     def _took(self, state: LockState, attempt: Attempt) -> bool:
         """Whether it was taken: the answer of `acquire` is not told, but who had it and let it go is."""
-        if not state.is_lock:
-            lock = state.ref()
-            return lock is not None and is_owned(lock)
         lock = state.ref()
+        if not state.is_lock:
+            return lock is not None and is_owned(lock)
         if state.holder is not None or lock is None or not lock.locked():
             return False
         return not attempt.locked or state.releases != attempt.releases
@@ -258,20 +262,11 @@ class LockTable:
         holders, more = holders_during(attempt, took)
         if isinstance(made, threading.Semaphore):  # its own lock is held for moments only
             holders, more = self.semaphores.holders(made, attempt.start_ns), 0
+        let_go = (state.released_by, state.released_ns) if released else (None, 0)
+        times = attempt.start_ns, end_ns
+        joined = joined_by(frame)
         self.waits.append(
-            LockWait(
-                thread.native_id,
-                attempt.start_ns,
-                end_ns,
-                number,
-                chain,
-                took,
-                holders,
-                more,
-                state.released_by if released else None,
-                state.released_ns if released else 0,
-                joined_by(frame),
-            )
+            LockWait(thread.native_id, *times, number, chain, took, holders, more, *let_go, joined)
         )
 
     def _drop_left(self, thread: Thread) -> None:

@@ -18,8 +18,8 @@ from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue, is_lock
 from concmagic.interpreter.thread_internals import ACQUIRE_RESTORE, RELEASE_SAVE, Handle
-from concmagic.recording.locks import creation_sites, semaphores
-from concmagic.recording.locks.fast_path import quick_ways
+from concmagic.recording.locks.lock_sites import makers
+from concmagic.recording.locks.lock_state import quick_ways, semaphore_codes
 from concmagic.recording.locks.lock_tracker import LockTable
 
 monitoring: Any = vars(sys)["monitoring"]
@@ -58,8 +58,8 @@ class LockMonitor:
         self._instructed: list[CodeType] = []
         self._take, self._let_go, self._has = quick_ways(table)
         self._methods = unbound()
-        self._semaphores = semaphores.codes()
-        self._makers = creation_sites.makers() if stack.can_read() else {}
+        self._semaphores = semaphore_codes()
+        self._makers = makers() if stack.can_read() else {}
 
     def start(self) -> None:
         """Take a tool id and watch."""
