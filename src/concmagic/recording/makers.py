@@ -38,7 +38,7 @@ def _sampler(wanted: Wanted, made: Made) -> Any:
 
 
 def _children(wanted: Wanted, made: Made) -> Any:
-    from concmagic.recording.calls.limit import limit_of
+    from concmagic.recording.calls import limit_of
     from concmagic.recording.children.children_recorder import ChildRecorder
 
     limit = limit_of(wanted.options.detail, wanted.budget)

@@ -26,10 +26,8 @@ from concmagic.interpreter.viztracer_isolation import GivingUp
 from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer, process_tracer, process_tracers
 from concmagic.problems import Problem
 from concmagic.recording import own_threads, profiles, throws
-from concmagic.recording.calls.call_budget import BudgetWatcher
-from concmagic.recording.calls.limit import BUFFER_LIMIT as BUFFER_LIMIT
-from concmagic.recording.calls.limit import limit_of
-from concmagic.recording.calls.live import LiveCalls, PartTaker, code_at
+from concmagic.recording.calls import limit_of
+from concmagic.recording.calls.call_events import BudgetWatcher, LiveCalls, PartTaker, as_calls, code_at
 
 if TYPE_CHECKING:
     from concmagic.records.calls import RawCalls
@@ -223,9 +221,7 @@ class CallRecorder:
 
         end = self._end_pair or self._start_pair
         if process.flaw:
-            from concmagic.recording.calls import loaded_events
-
-            return loaded_events.read(process.tracer.load(), end[1], tuple(self._problems))
+            return as_calls(process.tracer.load(), end[1], tuple(self._problems))
         head = process.head
         if head.first:
             self._problems.append(Problem.of("first_calls_overwritten"))
