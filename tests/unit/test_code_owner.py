@@ -9,7 +9,7 @@ import pytest
 
 import concmagic
 from concmagic.code_owner import Owner, is_users, owner_of
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import Places
 
 STDLIB = os.path.dirname(os.__file__)
 SITE = "/usr/lib/python3/site-packages"

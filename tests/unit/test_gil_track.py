@@ -13,12 +13,10 @@ from tests.unit.recordings import CELL, MAIN, PID, at, calls, kernel, recording,
 
 from concmagic.analysis.metrics import compute
 from concmagic.call_lines import CallLines
-from concmagic.importing import import_build
+from concmagic.importing import build_and_cost
 from concmagic.importing.calls.import_calls import import_calls
-from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.importer import import_recording
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.places import Places
 from concmagic.importing.threads.import_gil import GilEvidence, gil_track
 from concmagic.model.trace import State, StateInterval, Trace, Track
 from concmagic.records.recording import SampleLog
@@ -241,7 +239,7 @@ def test_a_switch_beside_another_thread_on_a_core_was_no_loss_of_the_gil() -> No
 
 
 def test_a_build_without_the_gil_has_no_track_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_build.sys, "_is_gil_enabled", lambda: False, raising=False)
+    monkeypatch.setattr(build_and_cost.sys, "_is_gil_enabled", lambda: False, raising=False)
     trace = contended()
     assert not [one for one in trace.tracks if one.kind == "gil"]
     assert "no GIL" in " ".join(build_report(trace, compute(trace), ()).footer)

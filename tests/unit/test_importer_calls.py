@@ -13,9 +13,7 @@ from concmagic.call_lines import CallLines, call_text
 from concmagic.importing.calls.columns import Calls
 from concmagic.importing.calls.import_calls import ImportedCalls, import_calls
 from concmagic.importing.calls.import_slices import slices_of, together
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.threads.wait_ends import without_turns
 from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import at, kernel
 
-from concmagic.importing.processes.import_messages import Messages, match
+from concmagic.importing.import_messages import Messages, match
 from concmagic.model.outcomes import JOB_LOST
 from concmagic.records.messages import MessageLog, MessageRecord, SentJob
 from concmagic.records.recording import ProcessRecord

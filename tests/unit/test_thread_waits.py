@@ -5,10 +5,9 @@ from __future__ import annotations
 from recordings import CELL, MAIN, MS, at, kernel, recording, thread
 from tests.trace_text import said
 
-from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.clock_ids_places import CellClock, TrackIds
 from concmagic.importing.importer import import_recording
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.threads.import_samples import import_holders, import_samples
+from concmagic.importing.threads.samples_and_clocks import import_holders, import_samples
 from concmagic.importing.threads.wait_ends import (
     End,
     for_whom,

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
-from typing import cast
+from typing import TypeVar, cast
 
 from concmagic.call_lines import CallLines
-from concmagic.importing import import_build, import_cost
+from concmagic.importing.build_and_cost import build, cost, problems_of, python_cpu_s, sampling_ns
 from concmagic.importing.calls.import_calls import ImportedCalls, import_calls
 from concmagic.importing.calls.import_slices import slices_of, together
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.import_jobs import import_jobs, import_marks, job_flows, known_jobs, to_waiters
-from concmagic.importing.import_prints import import_prints
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
+from concmagic.importing.import_messages import match
+from concmagic.importing.import_processes import process_spawn, process_track, with_life
+from concmagic.importing.jobs_marks_prints import (
+    import_jobs,
+    import_marks,
+    import_prints,
+    job_flows,
+    known_jobs,
+    to_waiters,
+)
 from concmagic.importing.locks.import_locks import ImportedLocks, import_locks, with_locks
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.places import Places
-from concmagic.importing.processes.import_messages import match
-from concmagic.importing.processes.import_processes import process_spawn, process_track, with_life
-from concmagic.importing.processes.message_flows import message_flows
-from concmagic.importing.processes.message_states import with_messages
+from concmagic.importing.message_evidence import message_flows, with_messages
 from concmagic.importing.tasks.import_groups import all_flights
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
 from concmagic.importing.tasks.task_flows import Step, with_jobs_of_tasks
 from concmagic.importing.threads.import_gil import import_gil
-from concmagic.importing.threads.import_samples import Holding, Samples, import_holders, import_samples
 from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
-from concmagic.importing.threads.process_joins import process_joins
-from concmagic.importing.threads.wait_ends import with_results
+from concmagic.importing.threads.samples_and_clocks import Holding, Samples, import_holders, import_samples
+from concmagic.importing.threads.wait_ends import process_joins, with_results
 from concmagic.interpreter.support import runs_without_gil
 from concmagic.model.trace import (
     Flights,
@@ -47,6 +49,8 @@ from concmagic.model.trace import (
 )
 from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord, Recording
+
+T = TypeVar("T")
 
 
 def import_recording(recording: Recording) -> Trace:
@@ -118,9 +122,9 @@ class _Importer:
             source=recording.source,
             outcome=recording.outcome,
             cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else nan,
-            python_cpu_s=import_cost.python_cpu_s(recording),
-            build=import_build.build(recording),
-            cost=import_cost.cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
+            python_cpu_s=python_cpu_s(recording),
+            build=build(recording),
+            cost=cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
             hidden=Hidden(found.hidden_threads, found.hidden_tasks),
             unawaited=tuple(found.unawaited),
             loops=tuple(found.loops),
@@ -135,49 +139,40 @@ class _Importer:
         found.flows += message_flows(self._messages, found.tracks, found.steps, self._clock)
         found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
 
-    def _read_samples(self) -> Samples:
+    def _guarded(self, what: str, read: Callable[[], T], nothing: T) -> T:
+        """What is read; of evidence that cannot be read a problem."""
         try:
-            return import_samples(self._recording.samples, self._clock, self._ids)
+            return read()
         except Exception as error:
-            self._found.problems.append(Problem.of("evidence_unreadable", "samples", error))
-            return {}
+            self._found.problems.append(Problem.of("evidence_unreadable", what, error))
+            return nothing
+
+    def _read_samples(self) -> Samples:
+        log = self._recording.samples
+        return self._guarded("samples", lambda: import_samples(log, self._clock, self._ids), {})
 
     def _read_holders(self) -> Mapping[int, Sequence[Holding]]:
-        try:
-            return import_holders(self._recording.samples, self._clock)
-        except Exception as error:
-            self._found.problems.append(Problem.of("evidence_unreadable", "GIL", error))
-            return {}
+        return self._guarded("GIL", lambda: import_holders(self._recording.samples, self._clock), {})
 
     def _read_calls(self, process: ProcessRecord) -> ImportedCalls:
-        if process.calls is None:
+        raw = process.calls
+        if raw is None:
             return ImportedCalls()
         from concmagic.importing.calls.decode import decode
 
-        self._found.events += process.calls.events
-        try:
-            return import_calls(
-                decode(process.calls), self._clock, self._places, self._lines, self._ids, process.pid
-            )
-        except Exception as error:
-            self._found.problems.append(Problem.of("evidence_unreadable", "calls", error))
-            return ImportedCalls()
+        self._found.events += raw.events
+        known = self._clock, self._places, self._lines, self._ids, process.pid
+        return self._guarded("calls", lambda: import_calls(decode(raw), *known), ImportedCalls())
 
     def _read_locks(self, process: ProcessRecord, calls: ImportedCalls) -> ImportedLocks:
         recording = self._recording
-        period_ns = import_build.sampling_ns(recording)
-        try:
-            return import_locks(
-                process, calls, recording.samples, self._clock, self._places, period_ns, self._ids
-            )
-        except Exception as error:
-            self._found.problems.append(Problem.of("evidence_unreadable", "locks", error))
-            return ImportedLocks()
+        known = recording.samples, self._clock, self._places, sampling_ns(recording), self._ids
+        return self._guarded("locks", lambda: import_locks(process, calls, *known), ImportedLocks())
 
     def _import_process(self, process: ProcessRecord, samples: Samples) -> None:
         found, pid = self._found, process.pid
         is_interrupted = self._recording.outcome == "interrupted" or process.ended_by == "interrupt"
-        found.problems += import_cost.problems_of(process, is_interrupted)
+        found.problems += problems_of(process, is_interrupted)
         for record in process.threads:
             if shown(record, process.main_native_id, self._recording.show_all):
                 self._ids.get("thread", pid, record.native_id)
@@ -248,13 +243,10 @@ class _Importer:
         self, process: ProcessRecord, threads: list[Track], calls: ImportedCalls, context: ThreadContext
     ) -> tuple[list[Track], list[Track]]:
         """The threads with the holder on their waits, and the GIL's own track where it kept them waiting."""
+        untold: tuple[list[Track], list[Track]] = threads, []
         if runs_without_gil():
-            return threads, []
-        try:
-            return import_gil(process, threads, calls.threads, context)
-        except Exception as error:
-            self._found.problems.append(Problem.of("evidence_unreadable", "GIL", error))
-            return threads, []
+            return untold
+        return self._guarded("GIL", lambda: import_gil(process, threads, calls.threads, context), untold)
 
     def _thread_context(
         self, process: ProcessRecord, calls: ImportedCalls, samples: Samples
@@ -277,7 +269,7 @@ class _Importer:
             show_all=self._recording.show_all,
             places=self._places,
             born_ns=_born(process, self._clock),
-            sampling_ns=import_build.sampling_ns(self._recording),
+            sampling_ns=sampling_ns(self._recording),
             holders=self._holders.get(process.pid, ()),
             died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
         )

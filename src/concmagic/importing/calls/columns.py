@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import Places
 from concmagic.interpreter.recorded_calls import IMPORT
 from concmagic.model.trace import Int64s
 from concmagic.records.recording import RawCode

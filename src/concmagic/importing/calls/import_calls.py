@@ -9,9 +9,7 @@ import numpy as np
 
 from concmagic.call_lines import CallLines, called_name
 from concmagic.importing.calls.columns import Calls, CallTree, build_tree, select_own_code
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons
 from concmagic.model.reasons import kind_of

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from concmagic.importing.calls.import_calls import ImportedCalls
-from concmagic.importing.numbering import TrackIds, short_name
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import Places, TrackIds, short_name
 from concmagic.model.trace import Function, Int32s, Int64s, Slices
 
 Steps = Mapping[int, Sequence[tuple[int, int, int]]]  # native id → (begin, end, task's track), in order

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from concmagic.importing.calls.import_calls import BlockedCall, ImportedCalls, ThreadCalls
-from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.locks.recorded_lock_waits import FoundWait, LockReader, in_order
 from concmagic.importing.locks.sampled_locks import SampledWaits, stopped_waits
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.places import Places
-from concmagic.importing.threads.import_samples import Samples
+from concmagic.importing.threads.samples_and_clocks import Samples
 from concmagic.model import reasons
 from concmagic.model.trace import Flow, Lock, State, StateInterval
 from concmagic.records.recording import ProcessRecord, SampleLog

@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons
 from concmagic.model.trace import NO_FACTS, Facts, Lock, Resource

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.clock_ids_places import CellClock
 from concmagic.importing.locks.recorded_lock_waits import FoundWait, LockReader
 from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import Int64s

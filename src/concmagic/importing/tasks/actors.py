@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from concmagic.importing.numbering import TrackIds, numbered, short_name
+from concmagic.importing.clock_ids_places import TrackIds, numbered, short_name
 from concmagic.records.recording import TaskLog, TaskRecord, ThreadRecord
 
 CELL_NAME = "cell"

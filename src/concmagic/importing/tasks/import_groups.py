@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.clock_ids_places import CellClock
 from concmagic.model import outcomes
 from concmagic.model.reasons import IDLE, JOINING, MERGED, OUTSIDE
 from concmagic.model.trace import Facts, Flights, Group, Int64s, State, StateInterval

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from concmagic.importing.calls.import_calls import BlockedCall
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.tasks.actors import Actors, names_of
 from concmagic.importing.tasks.import_groups import Groups
 from concmagic.importing.tasks.loop_holds import Hold, name_holders

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from concmagic.importing.calls.import_calls import BlockedCall
-from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.clock_ids_places import CellClock
 from concmagic.model.states import cover, join_equal, within
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.records.recording import LongStep

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from concmagic.importing.calls.import_calls import BlockedCall, ImportedCalls
-from concmagic.importing.cell_clock import CellClock
+from concmagic.importing.clock_ids_places import CellClock
 from concmagic.importing.tasks.loop_holds import Hold
 from concmagic.importing.tasks.step_clocks import StepClocks, ThreadEvidence
-from concmagic.importing.threads.import_samples import Samples
+from concmagic.importing.threads.samples_and_clocks import Samples
 from concmagic.model.states import cover, join_equal, overlapping, within
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.records.recording import MergedSteps, ProcessRecord

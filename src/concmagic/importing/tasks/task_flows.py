@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds
+from concmagic.importing.clock_ids_places import CellClock, TrackIds
 from concmagic.model.trace import Flow, FlowKind
 from concmagic.records.recording import TaskRecord, Wake
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from concmagic.importing.numbering import short_name
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import Places, short_name
 from concmagic.importing.tasks.actors import Actors
 from concmagic.importing.tasks.loop_holds import Hold
 from concmagic.model.outcomes import CANCELLED, INTERRUPTED, STOPPED, TIMED_OUT

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from concmagic.importing.numbering import TrackIds
-from concmagic.importing.places import Places
+from concmagic.importing.clock_ids_places import Places, TrackIds
 from concmagic.model.reasons import kind_of, kind_of_end
 from concmagic.model.trace import NO_FACTS, Facts, Resource, State, StateInterval
 from concmagic.records.recording import Wait

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from concmagic.importing.calls.import_calls import ThreadCalls
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds, short_name
-from concmagic.importing.places import Places
-from concmagic.importing.threads.clock_fit import fit_to_clock
-from concmagic.importing.threads.import_samples import Holding
-from concmagic.importing.threads.process_joins import Join
-from concmagic.importing.threads.wait_ends import joined, to_their_ends, with_places, without_turns
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, short_name
+from concmagic.importing.threads.samples_and_clocks import Holding, fit_to_clock
+from concmagic.importing.threads.wait_ends import Join, joined, to_their_ends, with_places, without_turns
 from concmagic.model import outcomes
 from concmagic.model.states import Layer, cover, cut, join_equal, within
 from concmagic.model.trace import Flow, Function, Role, State, StateInterval, Track

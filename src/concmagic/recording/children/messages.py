@@ -2,7 +2,7 @@
 
 Queues, pools and executors are made of such pipes. A pipe is told by its inode, which all who have
 an end of it share; a socket pair's two are noted where it is made. Which message arrived as which is
-told later, when the evidence of all processes is together (`importing/processes/import_messages.py`).
+told later, when the evidence of all processes is together (`importing/import_messages.py`).
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.import_cost import cost
+from concmagic.importing.build_and_cost import cost
+from concmagic.importing.clock_ids_places import CellClock
 from concmagic.records.recording import ProcessRecord, RawCalls, Recording
 
 MS = 1_000_000

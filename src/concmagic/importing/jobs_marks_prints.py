@@ -1,14 +1,14 @@
-"""Jobs of pools and of a `for` header, and the user's marks."""
+"""Jobs of pools and of a `for` header, the user's marks, and who printed when."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds
+from concmagic.importing.clock_ids_places import CellClock, TrackIds
+from concmagic.importing.tasks.task_flows import Step, task_at
 from concmagic.model.outcomes import is_raised
-from concmagic.model.trace import Flow, Job, Mark
+from concmagic.model.trace import Flow, Job, Mark, Print
 from concmagic.records.recording import JobRecord, Recording
 
 
@@ -109,3 +109,18 @@ def _submitter(job: JobRecord, ids: TrackIds) -> int | None:
     if track is None:
         track = ids.thread_anywhere(job.submitter)
     return track
+
+
+def import_prints(
+    recording: Recording, clock: CellClock, ids: TrackIds, steps: Mapping[int, Sequence[Step]]
+) -> tuple[Print, ...]:
+    """The prints of threads that have a track, in order."""
+    found = []
+    for process in recording.processes:
+        for at_ns, native_id in recording.prints if process.parent_pid is None else process.prints:
+            thread = ids.known("thread", process.pid, native_id)
+            if thread is not None and clock.start_ns <= at_ns <= clock.start_ns + clock.wall_ns:
+                moment = clock.at(at_ns)
+                task = task_at(steps.get(thread, ()), moment)
+                found.append(Print(moment, thread if task is None else task))
+    return tuple(sorted(found, key=lambda one: one.at_ns))

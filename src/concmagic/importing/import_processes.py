@@ -8,8 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from operator import itemgetter
 
-from concmagic.importing.cell_clock import CellClock
-from concmagic.importing.numbering import TrackIds
+from concmagic.importing.clock_ids_places import CellClock, TrackIds
 from concmagic.model import outcomes
 from concmagic.model.states import cover, join_equal, within
 from concmagic.model.trace import NO_FACTS, Facts, Flow, State, StateInterval, Track

@@ -1,17 +1,63 @@
-"""What tracing itself took, a calibrated estimate told with every picture; and what CPU time is explained."""
+"""What ran and on what, what tracing it took (a calibrated estimate), and what CPU time is explained."""
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from math import nan
 
-from concmagic.importing.cell_clock import CellClock
+from concmagic._version import __version__
+from concmagic.importing.clock_ids_places import CellClock
 from concmagic.interpreter import support
-from concmagic.model.trace import Cost
+from concmagic.model.trace import Build, Cost
 from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord, Recording
+
+
+def build(recording: Recording) -> Build:
+    """What ran, and on what."""
+    return Build(
+        python=platform.python_version(),
+        implementation=platform.python_implementation(),
+        free_threaded=support.runs_without_gil(),
+        platform=_platform(),
+        concmagic=__version__,
+        viztracer=_version_of("viztracer"),
+        cores=recording.cores,
+        start_method=recording.start_method,
+        sampling_ns=sampling_ns(recording),
+        sampling_asked_ns=_period_ns(recording.samples.asked_hz) if recording.samples is not None else 0,
+        gil_asked=recording.samples is not None and recording.samples.knows_gil,
+    )
+
+
+def sampling_ns(recording: Recording) -> int:
+    """The time between two samples of a thread that is not asleep."""
+    return _period_ns(recording.samples.rate_hz) if recording.samples is not None else 0
+
+
+def _period_ns(rate_hz: float) -> int:
+    return round(1e9 / rate_hz) if rate_hz > 0 else 0
+
+
+def _version_of(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _platform() -> str:
+    """The operating system in words. The library asks a command of it, which may not be startable."""
+    try:
+        return platform.platform(terse=True)
+    except Exception:
+        return sys.platform
+
 
 # Seconds an event of VizTracer costs, as measured; before 3.12 it is the C profile function.
 _EVENT_S = 0.21e-6 if sys.version_info < (3, 12) else 0.17e-6

@@ -1,11 +1,37 @@
-"""Track ids: one number per process, thread, loop and task, in the order they are met."""
+"""From the machine's terms to the trace's: moments since the cell's start, ids of tracks, names of files."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from concmagic.code_owner import is_users
 from concmagic.model.states import Resource
+from concmagic.model.trace import Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class CellClock:
+    """The cell's beginning and length on CLOCK_MONOTONIC."""
+
+    start_ns: int
+    wall_ns: int
+
+    def at(self, absolute_ns: int) -> int:
+        """A moment, kept within the cell."""
+        return min(max(absolute_ns - self.start_ns, 0), self.wall_ns)
+
+    def pairs_at(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Many stretches in their order, kept within the cell."""
+        start = self.start_ns
+        if not pairs or (pairs[0][0] >= start and pairs[-1][1] - start <= self.wall_ns):
+            return [(begin - start, end - start) for begin, end in pairs]
+        return [(self.at(begin), self.at(end)) for begin, end in pairs]
+
+    def since_start(self, absolute_ns: Int64s) -> Int64s:
+        """Many moments; those outside the cell stay outside."""
+        return absolute_ns - self.start_ns
 
 
 class TrackIds:
@@ -75,3 +101,29 @@ def numbered(names: Sequence[str], given: Sequence[bool]) -> list[str]:
 def short_name(qualified: str) -> str:
     """A function's name without the functions around it: "main.<locals>.fetch" is "fetch"."""
     return qualified.rpartition("<locals>.")[2] or qualified
+
+
+class Places:
+    """File names of one notebook: own code or a library's, and the short name shown."""
+
+    def __init__(self, cell_file: str, cells: Mapping[str, int]) -> None:
+        self._cell_file = cell_file
+        self._cells = cells
+
+    def short(self, file: str) -> str:
+        """The name shown: "" for this cell, "In[12]" for another, else the last part of the path."""
+        if not file or file == self._cell_file:
+            return ""
+        if file in self._cells:
+            return f"In[{self._cells[file]}]"
+        return file.replace("\\", "/").rpartition("/")[2]
+
+    def is_own(self, file: str, name: str = "") -> bool:
+        """Whether a function of this name is the user's: in a cell, or as `code_owner` tells by its file."""
+        if file == self._cell_file or file in self._cells:
+            return bool(file)
+        return is_users(file, name)
+
+    def is_cell(self, file: str) -> bool:
+        """Whether it is the traced cell itself."""
+        return file == self._cell_file
