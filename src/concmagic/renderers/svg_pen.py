@@ -1,18 +1,25 @@
-"""The static picture's page and pen: its measures, a section of it, and each shape as text."""
+"""The static picture's page and pen: its measures and style, each shape as text, and a lane made of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
 
-from concmagic.renderers.measure import one_line
-from concmagic.renderers.palette import FONT, ORDER, THEMES, Look, Theme
+from concmagic.renderers.layout import Box, Row
+from concmagic.renderers.measure import fit, fit_middle, one_line, text_width
+from concmagic.renderers.palette import FONT, LIGHT, ORDER, THEMES, Look, Theme
 
 WIDTH = 980.0
 MARGIN = 18.0
 ENDS = 208.0  # room at the end of a lane
 LEFT = MARGIN + 164.0  # after the lanes' names
 RIGHT = WIDTH - MARGIN - ENDS
+ROW = 29.0
+_TALL = 23.0
+_THIN = 15.0
+_INDENT = 14.0
+CODES = {state: code for code, state in enumerate(ORDER)}
+_QUIET = frozenset(state for state in ORDER if LIGHT.states[state].thin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +127,122 @@ def _state(code: int, look: Look) -> str:
         width = 1.3 if look.hatch != "diagonal" else 2
         sheet += f".b{code}{{fill:{look.fill}}}.l{code}{{stroke:{look.hatch_colour};stroke-width:{width}}}"
     return sheet
+
+
+def draw_row(row: Row, y: float) -> list[str]:
+    """The lane's name, its boxes, and at its end what became of it."""
+    return [
+        *_name(row, y),
+        *_boxes(row.boxes, y),
+        *_prints(row.prints, y),
+        *_end(row, y),
+    ]
+
+
+def _name(row: Row, y: float) -> list[str]:
+    lane = row.lane
+    group = lane.is_group
+    x = MARGIN + min(lane.depth, 4) * _INDENT
+    sign = "▾ " if group else "▸ " if lane.is_fold else ""
+    css = "b" if group else "q" if lane.is_fold or lane.machinery else ""
+    size = 12.5 if lane.is_fold else 13.5
+    shorten = fit if lane.is_fold else fit_middle
+    name = shorten(sign + lane.name, LEFT - 8 - x, size, bold=group)
+    return [text(x, y + ROW / 2 + 4.5, name, css, size=size)]
+
+
+def _prints(places: tuple[float, ...], y: float) -> list[str]:
+    """A small triangle above the lane for each print, all in one path."""
+    ticks = (f"M{n(x - 3)} {n(y - 2)}h6l-3 5Z" for x in places)
+    return [path("".join(ticks), "t")] if places else []
+
+
+def _boxes(boxes: tuple[Box, ...], y: float) -> list[str]:
+    """Quiet states first, then the loud ones over them, so that a sliver of work is not painted over."""
+    quiet = [box for box in boxes if box.state in _QUIET]
+    loud = [box for box in boxes if box.state is not None and box.state not in _QUIET]
+    shapes = [_box(box, y) for box in quiet]
+    shapes += _shares([box for box in boxes if box.state is None], y)
+    shapes += [_box(box, y) for box in loud]
+    return shapes + [label for box in boxes for label in _label(box, y)]
+
+
+def _box(box: Box, y: float) -> str:
+    assert box.state is not None
+    height = _THIN if box.state in _QUIET else _TALL
+    width = max(box.width, 0.8 if box.state in _QUIET else 1.6)
+    code = CODES[box.state]
+    css = f"s{code}" if width > 3 else f"s{code} m"
+    return rect(box.x, y + (ROW - height) / 2, width, height, css, 2.5 if width > 20 else 0)
+
+
+def _shares(boxes: list[Box], y: float) -> list[str]:
+    """Merged stretches as stacked areas, the loud states from the base line up.
+
+    Each state's area reaches from the base line to its upper edge, the uppermost is painted first:
+    that takes a third of the characters of single rectangles.
+    """
+    base = y + (ROW + _TALL) / 2
+    data = [""] * len(ORDER)
+    for run in _runs(boxes):
+        tops = [_tops(box, base) for box in run]
+        for code in {code for box in run for code, share in enumerate(box.shares) if share > 0}:
+            steps = _steps(run, [top[code] for top in tops])
+            data[code] += f"M{n(run[0].x)} {n(base)}{steps}V{n(base)}Z"
+    return [path(data[code], f"s{code} m") for code in reversed(range(len(ORDER))) if data[code]]
+
+
+def _runs(boxes: list[Box]) -> list[list[Box]]:
+    """Boxes that touch each other, together."""
+    runs: list[list[Box]] = []
+    for box in boxes:
+        if runs and box.x - (runs[-1][-1].x + runs[-1][-1].width) < 0.06:
+            runs[-1].append(box)
+        else:
+            runs.append([box])
+    return runs
+
+
+def _tops(box: Box, base: float) -> list[float]:
+    """The upper edge of each state; what is there at all is seen."""
+    tops, at = [], base
+    for share in box.shares:
+        at -= max(share * _TALL, 0.6) if share > 0 else 0
+        tops.append(at)
+    return tops
+
+
+def _steps(run: list[Box], tops: list[float]) -> str:
+    """Up or down to each box's edge, and along it; equal neighbours are one step."""
+    steps = ""
+    for index, (box, top) in enumerate(zip(run, tops, strict=True)):
+        following = n(tops[index + 1]) if index + 1 < len(tops) else ""
+        if index == 0 or n(tops[index - 1]) != n(top):
+            steps += f"V{n(top)}"
+        if following != n(top):
+            steps += f"H{n(box.x + max(box.width, 0.8))}"
+    return steps
+
+
+def _label(box: Box, y: float) -> list[str]:
+    if box.state is None or box.width < 24:
+        return []
+    thin = box.state in _QUIET
+    size = 11.5 if thin else 13
+    for label in box.labels:
+        if text_width(label, size, bold=not thin) <= box.width - 12:
+            css = f"k{CODES[box.state]}" + ("" if thin else " b")
+            return [text(box.x + 7, y + ROW / 2 + size * 0.35, label, css, size=size)]
+    return []
+
+
+def _end(row: Row, y: float) -> list[str]:
+    lane = row.lane
+    middle = y + ROW / 2 + 4.5
+    sign = {True: "✓", False: "✗", None: ""}[lane.ok]
+    if lane.is_fold and lane.ok is not False:
+        return [text(RIGHT + 12, middle, fit(lane.text, ENDS - 12, 11.5), "q", size=11.5)]
+    shapes = [text(RIGHT + 12, middle, sign, "b ok" if lane.ok else "b no", size=14)] if sign else []
+    failed = lane.ok is False
+    told = fit(lane.text, ENDS - 32, 12.5, bold=failed)
+    return [*shapes, text(RIGHT + 32, middle, told, "no b" if failed else "q", size=12.5)]
