@@ -94,7 +94,7 @@ class Trace(model.Trace):
 
         Raises OptionError for another suffix, OSError if the file cannot be written.
         """
-        from concmagic.renderers.files import write
+        from concmagic.renderers import write
 
         return write(self.report(), Path(path).expanduser())
 

@@ -11,13 +11,14 @@ import shlex
 import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from concmagic import sentences
 from concmagic.errors import OptionError
 
 Model = Literal["asyncio", "threads", "procs", "timeline"]
 Detail = Literal["auto", "calls", "states"]
+Suffix = Literal[".html", ".svg", ".txt", ".json", ".json.gz"]  # of what a trace is saved as
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ def _start_method(text: str) -> str:
     return text
 
 
-SUFFIXES = (".html", ".svg", ".txt", ".json", ".json.gz")
-DETAILS = ("auto", "calls", "states")
+SUFFIXES: tuple[Suffix, ...] = get_args(Suffix)
+DETAILS: tuple[Detail, ...] = get_args(Detail)
 
 
 # ---- the options, in groups ------------------------------------------------------------------

@@ -14,7 +14,7 @@ import lab
 import pytest
 from playwright.sync_api import Page, Route
 
-from concmagic.renderers.files import write
+from concmagic.renderers import write
 from concmagic.report import Report
 from sample_reports import asyncio_blocker, calling_threads, process_pool
 

@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from concmagic.renderers.html import packed
+from concmagic.renderers.html import joined, packed, shipped
 from concmagic.renderers.payload import payload
-from concmagic.renderers.script_text import joined, shipped
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sample_reports import SAMPLES

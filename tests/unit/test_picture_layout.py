@@ -16,8 +16,7 @@ from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible
 from concmagic.renderers.layout import JobLabels, labels_of, lay_out
 from concmagic.renderers.measure import columns, fit_columns_middle, fit_middle, text_width
 from concmagic.renderers.palette import ORDER
-from concmagic.renderers.spans import merge, resolution_for, shares_over, stacked
-from concmagic.renderers.time_axis import tick_label, ticks
+from concmagic.renderers.time_axis import merge, resolution_for, shares_over, stacked, tick_label, ticks
 from concmagic.report.builder import build_report
 from concmagic.sentences import StateWords
 from sample_reports import (

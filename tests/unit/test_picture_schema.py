@@ -12,10 +12,10 @@ import pytest
 
 import picture_schema
 from concmagic.renderers import schema
+from concmagic.renderers.html import SCRIPTS
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.payload import payload
 from concmagic.renderers.payload_lanes import KINDS
-from concmagic.renderers.script_text import SCRIPTS
 from sample_reports import SAMPLES, ten_long_tracks, thousand_tasks, with_many_calls
 
 REPORTS = {

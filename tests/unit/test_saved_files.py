@@ -10,7 +10,8 @@ import pytest
 
 from concmagic.errors import OptionError
 from concmagic.model.saved import from_plain
-from concmagic.renderers.files import SUFFIXES, write
+from concmagic.options import SUFFIXES
+from concmagic.renderers import write
 from sample_reports import SAMPLES
 
 

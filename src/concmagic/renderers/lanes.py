@@ -1,12 +1,13 @@
-"""Which lanes are drawn, in which order, and which are folded away at first."""
+"""Which lanes are drawn, in which order, which are folded away at first, and when each printed."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from concmagic import sentences
-from concmagic.model.trace import Track
+from concmagic.model.trace import Trace, Track
 from concmagic.renderers.measure import one_line
 from concmagic.report import LaneSummary, Report
 
@@ -218,3 +219,25 @@ def _length(lane: Lane) -> int:
     if end is None:
         end = track.states[-1].end_ns if track.states else track.start_ns
     return end - track.start_ns
+
+
+Moments = Mapping[int, Sequence[int]]  # by track
+
+
+def moments_of(trace: Trace) -> Moments:
+    """When each track printed."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for one in trace.prints:
+        found[one.track].append(one.at_ns)
+    return found
+
+
+def on_lane(lane: Lane, moments: Moments, apart_ns: float) -> list[int]:
+    """When a lane printed, at most once in so many nanoseconds; a fold is nobody's lane."""
+    if lane.is_fold:
+        return []
+    kept: list[int] = []
+    for at in sorted(at for track in (*lane.tracks, *lane.told_too) for at in moments.get(track.id, ())):
+        if not kept or at - kept[-1] >= apart_ns:
+            kept.append(at)
+    return kept

@@ -10,11 +10,19 @@ from typing import NamedTuple
 from concmagic import sentences
 from concmagic.model.columns import StateColumns, columns_of
 from concmagic.model.trace import Flow, Job, Named, State, StateInterval, Track
-from concmagic.renderers.lanes import Lane, arrange, visible
-from concmagic.renderers.loupe import Stretch, typical_stretch
+from concmagic.renderers.lanes import Lane, Moments, arrange, moments_of, on_lane, visible
 from concmagic.renderers.measure import one_line
-from concmagic.renderers.spans import Shares, Span, merge, resolution_for, stacked
-from concmagic.renderers.time_axis import Moments, Scale, moments_of, on_lane, ticks
+from concmagic.renderers.time_axis import (
+    Scale,
+    Shares,
+    Span,
+    Stretch,
+    merge,
+    resolution_for,
+    stacked,
+    ticks,
+    typical_stretch,
+)
 from concmagic.report import Report
 
 FINEST_PX = 1.5  # what is narrower is merged

@@ -86,6 +86,7 @@ DARK = Theme(
 
 THEMES = (LIGHT, DARK)
 ORDER = tuple(State)  # the order of shares, stacks and codes, everywhere
+CODES = {state: code for code, state in enumerate(ORDER)}
 
 LETTERS = {  # one column each in a terminal; told apart without any colour
     State.RUNNING: "█",

@@ -12,26 +12,26 @@ from typing import cast
 import numpy as np
 
 from concmagic import sentences
-from concmagic.analysis.findings import Finding
 from concmagic.model.columns import StateColumns
 from concmagic.model.trace import Group, Named, Track
 from concmagic.renderers import schema
-from concmagic.renderers.lanes import arrange
-from concmagic.renderers.loupe import typical_stretch
+from concmagic.renderers.lanes import arrange, moments_of, on_lane
 from concmagic.renderers.measure import fit_columns_middle, one_line
-from concmagic.renderers.palette import FONT, ORDER, THEMES, as_plain
-from concmagic.renderers.payload_boxes import CODES, LONGEST, Packer, cut
+from concmagic.renderers.palette import CODES, FONT, ORDER, THEMES, as_plain
 from concmagic.renderers.payload_calls import CallPacker
 from concmagic.renderers.payload_lanes import (
+    LONGEST,
+    Packer,
     Placed,
+    cut,
     lane_of_track,
     packed_flows,
     place,
     places_of_calls,
     within_folds,
 )
-from concmagic.renderers.time_axis import moments_of, on_lane, thinned
-from concmagic.report import Report, Told, findings_told, notes_told
+from concmagic.renderers.time_axis import thinned, typical_stretch
+from concmagic.report import Report, findings_told, notes_told
 
 MOST_CURVE = 500
 MOST_TOLD = 100  # tracks, each with what the operating system knows of it
@@ -76,10 +76,7 @@ def payload(report: Report) -> schema.Payload:
         "calls": packed_calls,
         "kinds": packer.kinds,
         "flows": packed_flows(report.trace, numbers, packer.units),
-        "findings": [
-            _finding(finding, told, numbers, packer)
-            for finding, told in zip(report.findings, findings_told(report), strict=True)
-        ],
+        "findings": _findings(report, numbers, packer),
         "marks": [
             schema.Mark(cut(mark.label), packer.units(mark.start_ns), packer.units(mark.end_ns))
             for mark in report.trace.marks[:500]
@@ -148,18 +145,19 @@ def _sums(columns: StateColumns, groups: Sequence[Group]) -> list[int]:
     return sums
 
 
-def _finding(finding: Finding, told: Told, numbers: dict[int, int], packer: Packer) -> schema.Finding:
-    lanes = [numbers[track] for track in finding.tracks[:50] if track in numbers]
-    start, end = packer.units(finding.start_ns), packer.units(finding.end_ns)
-    return schema.Finding(
-        severity=finding.severity,
-        message=told.message,
-        hint=told.hint,
-        lint=finding.lint,
-        start=start,
-        end=end,
-        lanes=lanes,
-    )
+def _findings(report: Report, numbers: dict[int, int], packer: Packer) -> list[schema.Finding]:
+    return [
+        schema.Finding(
+            severity=finding.severity,
+            message=told.message,
+            hint=told.hint,
+            lint=finding.lint,
+            start=packer.units(finding.start_ns),
+            end=packer.units(finding.end_ns),
+            lanes=[numbers[track] for track in finding.tracks[:50] if track in numbers],
+        )
+        for finding, told in zip(report.findings, findings_told(report), strict=True)
+    ]
 
 
 def _prints(report: Report, placed: list[Placed], packer: Packer) -> list[schema.Prints]:

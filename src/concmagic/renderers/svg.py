@@ -8,7 +8,8 @@ from concmagic import sentences
 from concmagic.renderers import svg_pen as pen
 from concmagic.renderers.layout import Arrow, Layout, MarkBox, lay_out
 from concmagic.renderers.measure import fit, one_line, text_width, wrap
-from concmagic.renderers.svg_pen import CODES, ENDS, LEFT, MARGIN, RIGHT, ROW, WIDTH, Part
+from concmagic.renderers.palette import CODES
+from concmagic.renderers.svg_pen import ENDS, LEFT, MARGIN, RIGHT, ROW, WIDTH, Part
 from concmagic.renderers.time_axis import thinned
 from concmagic.report import Curve, Report, findings_told, notes_told
 

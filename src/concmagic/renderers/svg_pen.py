@@ -7,7 +7,7 @@ from html import escape
 
 from concmagic.renderers.layout import Box, Row
 from concmagic.renderers.measure import fit, fit_middle, one_line, text_width
-from concmagic.renderers.palette import FONT, LIGHT, ORDER, THEMES, Look, Theme
+from concmagic.renderers.palette import CODES, FONT, LIGHT, ORDER, THEMES, Look, Theme
 
 WIDTH = 980.0
 MARGIN = 18.0
@@ -18,7 +18,6 @@ ROW = 29.0
 _TALL = 23.0
 _THIN = 15.0
 _INDENT = 14.0
-CODES = {state: code for code, state in enumerate(ORDER)}
 _QUIET = frozenset(state for state in ORDER if LIGHT.states[state].thin)
 
 

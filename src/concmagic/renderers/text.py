@@ -10,11 +10,10 @@ import numpy as np
 from concmagic import sentences
 from concmagic.model.columns import columns_of
 from concmagic.model.trace import State
-from concmagic.renderers.lanes import Lane, arrange, visible
+from concmagic.renderers.lanes import Lane, arrange, moments_of, on_lane, visible
 from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line
 from concmagic.renderers.palette import LETTERS, ORDER
-from concmagic.renderers.spans import shares_over
-from concmagic.renderers.time_axis import moments_of, on_lane, ticks
+from concmagic.renderers.time_axis import shares_over, ticks
 from concmagic.report import Report, findings_told, notes_told
 
 WIDTH = 80

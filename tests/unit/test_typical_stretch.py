@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from concmagic.model.columns import StateColumns
 from concmagic.model.trace import State, StateInterval, Track
-from concmagic.renderers.loupe import TURNS, Stretch, typical_stretch
+from concmagic.renderers.time_axis import TURNS, Stretch, typical_stretch
 
 MS = 1_000_000
 
