@@ -10,7 +10,7 @@ from recordings import at, kernel
 
 from concmagic.importing.import_messages import Messages, match
 from concmagic.model.outcomes import JOB_LOST
-from concmagic.records.messages import MessageLog, MessageRecord, SentJob
+from concmagic.records.handed_over import MessageLog, MessageRecord, SentJob
 from concmagic.records.recording import ProcessRecord
 
 PIPE = 7

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from concmagic.model.outcomes import JOB_LOST, LEFT_RUNNING
 from concmagic.problems import Problem
+from concmagic.records.handed_over import MessageRecord, SentJob
 from concmagic.records.job_stretches import Worker, outcomes_of, records
-from concmagic.records.messages import MessageRecord, SentJob
 from concmagic.records.recording import JobRecord, ProcessRecord
 
 _A_JOB = "job"  # the label of one of which the call is not known

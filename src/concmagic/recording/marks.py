@@ -14,7 +14,7 @@ from concmagic.problems import Problem
 from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
-    from concmagic.records.threads import MarkRecord
+    from concmagic.records.handed_over import MarkRecord
 
 
 _MOST_MARKS = 100_000  # a mark in a hot loop must not cost the memory
@@ -108,7 +108,7 @@ class MarkRecorder:
 
     def stop(self) -> tuple[MarkRecord, ...]:
         """Hand the marks over; a stretch that is still open ends now."""
-        from concmagic.records.threads import MarkRecord  # its class is made late: a child waits
+        from concmagic.records.handed_over import MarkRecord  # its class is made late: a child waits
 
         global _current
         now_ns = monotonic_ns()

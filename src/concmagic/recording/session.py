@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from concmagic.cell import Cell
     from concmagic.options import Options
     from concmagic.recording.prints import Writer
-    from concmagic.records.threads import ThreadRecord
+    from concmagic.records.handed_over import ThreadRecord
 
 T = TypeVar("T")
 

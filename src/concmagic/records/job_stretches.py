@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from concmagic.records.threads import JobRecord
+    from concmagic.records.handed_over import JobRecord
 
 MOST_JOBS = 10_000  # of one process that are kept one by one; later ones are merged
 _GAP_NS = 1_000_000  # between two jobs of one stretch, at most
@@ -85,7 +85,7 @@ class JobStretches:
 
 def records(workers: Sequence[Worker], first: int, pid: int) -> list[JobRecord]:
     """One record per stretch, in order of time, numbered from `first` on."""
-    from concmagic.records.threads import JobRecord
+    from concmagic.records.handed_over import JobRecord
 
     every = [(one, worker.native_id) for worker in workers for one in worker.stretches]
     every.sort(key=lambda pair: pair[0].start_ns)

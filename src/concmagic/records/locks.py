@@ -1,16 +1,11 @@
-"""Raw records of locks: plain data, times on the machine's monotonic clock.
-
-Children import this module: neither numpy nor IPython.
-"""
+"""Raw records of locks and of single waits for them; made late, as a child that starts needs none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from concmagic.problems import Problem
-from concmagic.records.lock_waits import HeldAtStop as HeldAtStop
-from concmagic.records.lock_waits import LockWait as LockWait
-from concmagic.records.lock_waits import Standing as Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +28,43 @@ class LockObject:
     wait_ns: int = 0
     made: CallSite | None = None  # of one without a name: where the user's code made it, …
     made_number: int = 0  # … and which of those that were made there, from 1
+
+
+class LockWait(NamedTuple):
+    """One wait of one thread."""
+
+    native_id: int
+    start_ns: int
+    end_ns: int | None  # None: it still waited
+    object: int  # index into the log's objects
+    chain: int  # index into the log's chains
+    taken: bool  # it ended with the lock
+    holders: tuple[int, ...] = ()  # native ids of those who had it meanwhile, in order
+    more_holders: int = 0  # of those before them
+    releaser: int | None = None  # native id of the thread that let it go, …
+    released_ns: int = 0  # … then
+    joined: int = 0  # native id of the thread whose end it waited for
+
+
+class HeldAtStop(NamedTuple):
+    """From a look at the frames while everything stood still: who waited on which line, having what."""
+
+    native_id: int
+    at_ns: int
+    object: int | None  # what it waited for; None: it waited for no lock
+    held: tuple[int, ...]  # indexes of what its `with` statements had taken
+    chain: int
+
+
+class Standing(NamedTuple):
+    """From a look at the frames while everything ran: where a thread stood, if it slept all that time."""
+
+    native_id: int
+    from_ns: int
+    to_ns: int
+    chain: int
+    object: int = -1  # what it waited for, if it is known
+    joined: int = 0  # native id of the thread whose end it waited for
 
 
 @dataclass(frozen=True, slots=True)

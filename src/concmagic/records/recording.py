@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from concmagic.problems import Problem
-from concmagic.records.calls import CallsPart as CallsPart
-from concmagic.records.calls import RawCalls as RawCalls
-from concmagic.records.calls import RawCode as RawCode
-from concmagic.records.threads import JobRecord as JobRecord
-from concmagic.records.threads import MarkRecord as MarkRecord
-from concmagic.records.threads import Origin as Origin
-from concmagic.records.threads import ThreadRecord as ThreadRecord
+from concmagic.records.handed_over import CallsPart as CallsPart
+from concmagic.records.handed_over import JobRecord as JobRecord
+from concmagic.records.handed_over import MarkRecord as MarkRecord
+from concmagic.records.handed_over import Origin as Origin
+from concmagic.records.handed_over import RawCalls as RawCalls
+from concmagic.records.handed_over import RawCode as RawCode
+from concmagic.records.handed_over import ThreadRecord as ThreadRecord
 
 if TYPE_CHECKING:
+    from concmagic.records.handed_over import MessageLog
     from concmagic.records.locks import LockLog
-    from concmagic.records.messages import MessageLog
 
 CodePlace = tuple[str, int]  # file and line; ("", 0) is not known
 CodeLine = tuple[str, int, str]  # file, line, qualified name of the function

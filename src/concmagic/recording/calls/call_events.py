@@ -27,7 +27,7 @@ from concmagic.problems import Problem
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 
 if TYPE_CHECKING:
-    from concmagic.records.calls import CallsPart, RawCalls, RawCode
+    from concmagic.records.handed_over import CallsPart, RawCalls, RawCode
 
 
 # The fastest code makes some six million events a second: half of what remains at that pace.
@@ -150,7 +150,7 @@ class LiveCalls:
         return not self.is_over and self.passed_on < used(self._process.head)
 
     def _pass_on(self, until: int) -> None:
-        from concmagic.records.calls import CallsPart  # its class is made late: a child waits
+        from concmagic.records.handed_over import CallsPart  # its class is made late: a child waits
 
         head = self._process.head
         info = main_thread(head) if head.collecting else None
@@ -184,7 +184,7 @@ def code_at(address: int) -> RawCode:
 
 def raw_code(code: object) -> RawCode:
     """A code object as plain data."""
-    from concmagic.records.calls import RawCode
+    from concmagic.records.handed_over import RawCode
 
     return RawCode(code.co_qualname, code.co_filename, code.co_firstlineno)  # type: ignore[attr-defined]
 
@@ -195,7 +195,7 @@ def as_calls(events: Iterable[dict[str, Any]], end_ns: int, problems: tuple[Prob
     For where its memory is not to be read. Safe for Python functions, whose code objects the events hold; in
     the form of the others, so that there is one way to read them.
     """
-    from concmagic.records.calls import RawCalls
+    from concmagic.records.handed_over import RawCalls
 
     node = struct.Struct("@iqLPPPPPiqP")  # EventNode, field by field
     addresses: dict[str, int] = {}
@@ -220,7 +220,7 @@ def as_calls(events: Iterable[dict[str, Any]], end_ns: int, problems: tuple[Prob
 def _code(name: str) -> RawCode:
     import re
 
-    from concmagic.records.calls import RawCode
+    from concmagic.records.handed_over import RawCode
 
     parts = re.match(r"(?s)(.*) \((.*):(\d+)\)\Z", name)
     return RawCode(parts[1], parts[2], int(parts[3])) if parts else RawCode(name, "", 0)

@@ -30,7 +30,7 @@ from concmagic.recording.calls import limit_of
 from concmagic.recording.calls.call_events import BudgetWatcher, LiveCalls, PartTaker, as_calls, code_at
 
 if TYPE_CHECKING:
-    from concmagic.records.calls import RawCalls
+    from concmagic.records.handed_over import RawCalls
 
 
 # The ring is larger than the limit by what threads can add before the watcher gets its turn. Its
@@ -217,7 +217,7 @@ class CallRecorder:
             throws.unrecorded.remove(process.unrecorded)
 
     def _read(self, process: ProcessTracer) -> RawCalls:
-        from concmagic.records.calls import RawCalls  # its class is made late: a child waits
+        from concmagic.records.handed_over import RawCalls  # its class is made late: a child waits
 
         end = self._end_pair or self._start_pair
         if process.flaw:

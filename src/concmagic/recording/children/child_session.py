@@ -41,7 +41,7 @@ from concmagic.recording.children.recorders_in_child import ChildRecorders, load
 from concmagic.recording.guards import guarded
 
 if TYPE_CHECKING:
-    from concmagic.records.calls import CallsPart
+    from concmagic.records.handed_over import CallsPart
 
 
 _PATIENCE_S = 5.0  # for the thread that hands over already; it works, it does not wait

@@ -18,7 +18,7 @@ from concmagic.recording.children.end_watch import exit_code_of
 from concmagic.recording.children.handover_files import is_alive
 
 if TYPE_CHECKING:
-    from concmagic.records.threads import Origin
+    from concmagic.records.handed_over import Origin
 
 
 class Child:

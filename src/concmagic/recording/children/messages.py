@@ -29,7 +29,7 @@ from concmagic.recording.children.process_jobs import LATER, ProcessJobs, Worker
 from concmagic.recording.guards import watched
 
 if TYPE_CHECKING:
-    from concmagic.records.messages import MessageLog, MessageRecord
+    from concmagic.records.handed_over import MessageLog, MessageRecord
 
 MOST = 5_000  # messages that one process sent, and as many that it received, are kept; others only counted
 FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
@@ -85,7 +85,7 @@ class MessageRecorder:
 
     def stop(self) -> MessageLog:
         """Put everything back, and hand over what was seen."""
-        from concmagic.records.messages import MessageLog  # its class is made late: a child waits
+        from concmagic.records.handed_over import MessageLog  # its class is made late: a child waits
 
         global _current
         self._uninstall()
@@ -242,7 +242,7 @@ def of_this_process() -> MessageRecorder | None:
 
 def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
     """As plain frozen data."""
-    from concmagic.records.messages import MessageRecord
+    from concmagic.records.handed_over import MessageRecord
 
     return tuple(MessageRecord(*row) for row in rows)
 

@@ -23,8 +23,7 @@ from concmagic.recording.labels import call_label
 from concmagic.records.job_stretches import JobStretches
 
 if TYPE_CHECKING:
-    from concmagic.records.messages import SentJob
-    from concmagic.records.threads import JobRecord
+    from concmagic.records.handed_over import JobRecord, SentJob
 
 
 _EXECUTORS = (
@@ -56,7 +55,7 @@ class _Job:
 
     def record(self) -> SentJob:
         """What is known of it now."""
-        from concmagic.records.messages import SentJob  # its class is made late: a child waits
+        from concmagic.records.handed_over import SentJob  # its class is made late: a child waits
 
         outcome = self._by_future()
         return SentJob(self.label, self.submitted_ns, self.submitter, outcome, self.queued_ns, self.queuer)

@@ -11,7 +11,7 @@ from concmagic.interpreter import process_start
 from concmagic.interpreter.known_functions import MANAGER, WORKER_TARGETS
 
 if TYPE_CHECKING:
-    from concmagic.records.threads import Origin
+    from concmagic.records.handed_over import Origin
 
 
 class Groups:

@@ -28,7 +28,7 @@ def make_log(
     table: LockTable, addresses: LockAddresses | None, namespace: Mapping[str, Any], exact_until_ns: int
 ) -> LockLog:
     """All that is known, at the end of a recording."""
-    from concmagic.records.locks import LockLog, LockObject  # made late: a child that starts waits
+    from concmagic.records.locks import LockLog, LockObject, LockWait  # made late: a child waits
 
     chains = table.chains
     of_address: dict[int, int] = {}
@@ -52,7 +52,7 @@ def make_log(
             )
             for one, name in zip(chains.objects, names, strict=True)
         ),
-        waits=tuple(table.waits),
+        waits=tuple(map(LockWait._make, table.waits)),
         chains=tuple(tuple(map(sites.of, rows)) for rows in chains.rows),
         exact_until_ns=exact_until_ns,
         merged=table.merged,

@@ -26,7 +26,6 @@ from concmagic.recording.locks.lock_state import (
     holders_during,
     standing_at,
 )
-from concmagic.records.lock_waits import LockWait
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
@@ -48,7 +47,7 @@ class LockTable:
         self.chains = Chains()
         self.semaphores = Semaphores()
         self.births = Births()
-        self.waits: list[LockWait] = []
+        self.waits: list[tuple[Any, ...]] = []  # the fields of a LockWait, whose class is made late
         self.merged = 0
         self.operations = 0
         self.most = 0  # operations, fewer with every lock that was met: that is where the watching ends
@@ -265,9 +264,7 @@ class LockTable:
         let_go = (state.released_by, state.released_ns) if released else (None, 0)
         times = attempt.start_ns, end_ns
         joined = joined_by(frame)
-        self.waits.append(
-            LockWait(thread.native_id, *times, number, chain, took, holders, more, *let_go, joined)
-        )
+        self.waits.append((thread.native_id, *times, number, chain, took, holders, more, *let_go, joined))
 
     def _drop_left(self, thread: Thread) -> None:
         """Finish the waits of `with` statements that an exception has ended: nothing else tells of it."""

@@ -13,7 +13,7 @@ from concmagic.interpreter.known_functions import HELPER_TASKS
 from concmagic.interpreter.thread_internals import target_of, thread_of
 
 if TYPE_CHECKING:
-    from concmagic.records.threads import Origin
+    from concmagic.records.handed_over import Origin
 
 
 def is_kernels_thread(ident: int) -> bool:

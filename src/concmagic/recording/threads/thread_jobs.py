@@ -22,7 +22,6 @@ from concmagic.recording.guards import guarded, noter, watched
 from concmagic.recording.labels import call_label, cut
 from concmagic.recording.threads import thread_recorder as threads
 from concmagic.records.job_stretches import MOST_JOBS, JobStretches, outcomes_of
-from concmagic.records.threads import JobRecord
 
 _CANCELLED = ("CANCELLED", "CANCELLED_AND_NOTIFIED")
 _current: PoolJobRecorder | None = None

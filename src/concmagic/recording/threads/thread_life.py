@@ -12,7 +12,7 @@ from concmagic.interpreter.thread_internals import excepthook_of, has_excepthook
 from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
-    from concmagic.records.threads import Origin, ThreadRecord
+    from concmagic.records.handed_over import Origin, ThreadRecord
 
 
 _MOST_MOMENTS = 2000  # pairs of a thread's clock that are kept
@@ -114,7 +114,7 @@ class Life:
 
     def record(self, origin: Origin) -> ThreadRecord:
         """What is known of it now."""
-        from concmagic.records.threads import ThreadRecord  # its class is made late: a child waits
+        from concmagic.records.handed_over import ThreadRecord  # its class is made late: a child waits
 
         used = None
         if self.cpu_start_ns is not None and self.cpu_end_ns is not None and len(self.moments) > 1:

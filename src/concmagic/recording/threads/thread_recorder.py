@@ -27,7 +27,7 @@ from concmagic.recording.threads.bare_threads import BareThreads
 from concmagic.recording.threads.thread_life import Life
 
 if TYPE_CHECKING:
-    from concmagic.records.threads import Origin, ThreadRecord
+    from concmagic.records.handed_over import Origin, ThreadRecord
 
 
 _current: ThreadRecorder | None = None

@@ -21,7 +21,7 @@ from concmagic.interpreter.known_functions import (
 from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
-    from concmagic.records.threads import Origin
+    from concmagic.records.handed_over import Origin
 
 
 # The packages that a notebook's kernel is made of, and the debugger it carries.

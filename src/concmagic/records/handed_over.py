@@ -1,0 +1,150 @@
+"""Raw records that each process hands over: its threads, jobs and marks, its calls, its messages.
+
+Made late: a child that starts does not wait for their classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from concmagic.problems import Problem
+
+# "user": the cell or what it called made it. "machinery": a library's helper that no user made.
+# "kernel": it was there before the cell and did nothing for it. "ours": concmagic's own.
+Origin = Literal["user", "machinery", "kernel", "ours"]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRecord:
+    """One thread of one process."""
+
+    native_id: int
+    ident: int
+    name: str
+    daemon: bool
+    origin: Origin
+    started_ns: int | None  # Thread.start() was called; None: before the cell
+    begun_ns: int | None  # it ran for the first time
+    ended_ns: int | None  # None: alive at the cell's end
+    starter: int | None  # native id of the thread that started it
+    group: str = ""  # the pool it belongs to
+    cpu_ns: int | None = None  # its CPU clock over the cell
+    cpu_by_moment: tuple[tuple[int, int], ...] = ()  # pairs (monotonic ns, its CPU clock ns), where read
+    exception: str = ""  # "ValueError: …" if it died of one
+    frames: tuple[tuple[str, int, str], ...] = ()  # of that: file, line and function, outermost first
+    switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job of a pool, or one item of a `for` header."""
+
+    index: int
+    label: str
+    submitted_ns: int
+    started_ns: int | None
+    ended_ns: int | None
+    outcome: str  # "returned", "raised X", "cancelled", "not started"
+    pid: int = 0  # where it ran; 0: it never began
+    native_id: int = 0
+    task: int | None = None  # number of the task that ran it, under asyncio
+    submitter: int = 0  # native id of the thread that submitted it
+    count: int = 1  # of very many jobs only the sums are kept: so many, one after the other on one worker
+    running_ns: int = 0  # of those the sums, which are exact
+    queued_ns: int = 0
+    outcomes: tuple[tuple[str, int], ...] = ()  # and how many of them came out how
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRecord:
+    """`concmagic.mark(label)`."""
+
+    label: str
+    start_ns: int
+    end_ns: int
+    pid: int
+    native_id: int
+    task: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawCode:
+    """A Python function, as its code object tells it."""
+
+    name: str  # co_qualname
+    file: str  # co_filename, unshortened
+    line: int  # co_firstlineno
+
+
+@dataclass(frozen=True, slots=True)
+class RawCalls:
+    """VizTracer's event nodes as they lay in its buffer, with what is needed to read them.
+
+    Kept as bytes because reading them takes numpy, which a child process must not import.
+    """
+
+    nodes: bytes
+    codes: dict[int, RawCode]  # address of a code object → its function
+    c_functions: dict[tuple[int, int], str]  # (name address, module or type-name address) → dotted name
+    clock: tuple[tuple[int, int], tuple[int, int]]  # two pairs (raw timestamp, monotonic ns), start and end
+    events: int
+    stopped_ns: int | None = None  # the budget was used up then, or it gave up; None: recorded to the end
+    problems: tuple[Problem, ...] = ()
+    own_threads: tuple[int, ...] = ()  # native ids of concmagic's own threads among them
+    native_calls: bool = True  # False: C functions could not be recorded
+    handed_ns: int | None = None  # the process was killed: what it had handed over until then
+    gave_up: bool = False  # VizTracer lost track of the stack
+    left_out: int = 0  # steps into which an exception was thrown: calls not recorded (Python 3.11)
+
+
+@dataclass(frozen=True, slots=True)
+class CallsPart:
+    """What a child handed over of its RawCalls while it ran: the events since the part before."""
+
+    nodes: bytes
+    codes: dict[int, RawCode]
+    c_functions: dict[tuple[int, int], str]
+    clock: tuple[tuple[int, int], tuple[int, int]]
+    open_nodes: bytes  # calls of the main thread that had not ended then
+    own_threads: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """One message through a pipe between processes, as its sender or its receiver saw it."""
+
+    pipe: int  # inode of the end it went through; a socket pair's ends have two
+    sends: bool
+    kind: str  # "job", "result" (of a pool); "item" (of a `for` header); "queue", "pipe"
+    native_id: int
+    begin_ns: int  # sender: began to pickle it; receiver: began to wait for it
+    moved_ns: int  # sender: had pickled it; receiver: it was there
+    end_ns: int  # sender: written; receiver: unpickled
+    size: int  # bytes
+    digest: int  # of its beginning: with pipe and size it tells which message it is
+    job: int | None = None  # index of the sender's SentJob that it carries
+    outcome: str = ""  # of a result: "returned", "raised X"
+
+
+@dataclass(frozen=True, slots=True)
+class SentJob:
+    """One job that this process gave to a pool of processes."""
+
+    label: str
+    submitted_ns: int
+    submitter: int  # native id of the thread that submitted it; 0 is not known
+    outcome: str  # "returned", "raised X", "cancelled", "not started", "left running", "" not known
+    queued_ns: int = 0  # it was put into the queue of those who send it, by whom; 0: when it was submitted
+    queuer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLog:
+    """What one process sent to others and received from them."""
+
+    messages: tuple[MessageRecord, ...] = ()
+    jobs: tuple[SentJob, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()  # inodes of the two ends of each socket pair made here
+    later: int = 0  # jobs that this process gave to pools of processes and that are not among `jobs`
+    merged: tuple[JobRecord, ...] = ()  # those that this process ran and that are in none of `messages`
