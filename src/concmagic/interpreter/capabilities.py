@@ -65,7 +65,7 @@ TABLE = (
     Row("pickling", "pickle_engine"),
     Row("named resources", "named_resources"),
     Row("notebook", "notebook_internals"),
-    Row("texts", "message_texts"),
+    Row("texts", "notebook_internals", probe="probe_texts"),
 )
 
 

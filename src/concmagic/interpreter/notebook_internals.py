@@ -1,14 +1,17 @@
-"""What IPython keeps to itself: the names of its cells, and which of its functions run one."""
+"""What IPython keeps to itself: its cells' names, the functions that run them; and what only a text tells."""
 
 from __future__ import annotations
 
+import re
 import sys
+import warnings
 from types import CodeType
 from typing import Any
 
 from concmagic.interpreter.reading import code_of
 from concmagic.interpreter.support import Capability, missing
 
+_UNBOUND = re.compile(r"local variable '(\w+)'")
 _RENDER = "_render_traceback_"  # an exception that has it renders itself
 
 
@@ -58,6 +61,12 @@ def render_as_usual(error: BaseException) -> None:
     delattr(error, _RENDER)
 
 
+def unbound_name(error: UnboundLocalError) -> str:
+    """The variable that has no value; "" where the text does not tell. `error.name` is None up to 3.14."""
+    found = _UNBOUND.search(str(error))
+    return "" if found is None else found[1]
+
+
 def probe() -> Capability:
     """Whether IPython's functions that run cells are its own, and a cell's name is known."""
     module = sys.modules.get("IPython.core.interactiveshell")
@@ -69,3 +78,18 @@ def probe() -> Capability:
     }
     known = not kind.initialized() or hasattr(kind.instance().compile, "_filename_map")
     return missing(**found, _filename_map=known)
+
+
+def probe_texts() -> Capability:
+    """Whether the text of a known error names its variable, and what warns of coroutines is there."""
+    try:
+        _unbound()
+    except UnboundLocalError as error:
+        name = unbound_name(error)
+    warner = getattr(warnings, "_warn_unawaited_coroutine", None)
+    return missing(UnboundLocalError=name == "probed", _warn_unawaited_coroutine=warner)
+
+
+def _unbound() -> None:
+    probed: int
+    print(probed)  # noqa: F821

@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import users_time
 from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.loop_handles import handle_maker, sleeper_noter
-from concmagic.interpreter.observer_protocol import Hook, Identity
-from concmagic.interpreter.task_steps import (
+from concmagic.interpreter.hook_parts import (
     SLEEP_IS_OVER,
     WAKEUP,
+    Hook,
+    Identity,
+    handle_maker,
     hide_hook,
     is_asyncios,
+    sleeper_noter,
     step_type,
 )
 
 if TYPE_CHECKING:
-    from concmagic.interpreter.observer_protocol import Watching
+    from concmagic.interpreter.hook_parts import Watching
 
 # What makes futures and handles for others; each handle that is cancelled asks, too.
 _MAKERS = frozenset(name for name in sys.modules if name.startswith("asyncio.")) | {__name__}
@@ -176,3 +178,15 @@ def stop_hook(observer: Watching, original: Hook) -> Hook:
         return original(self)
 
     return stop
+
+
+def throws_into(task: Any, arguments: tuple[Any, ...]) -> bool:
+    """Whether the next step of a task begins with an exception; `arguments` are its callback's."""
+    try:
+        if task._must_cancel or not arguments:
+            return bool(task._must_cancel)
+        future = arguments[0]
+        # Not exception(): asking would count as having retrieved it.
+        return future._exception is not None or future._state == "CANCELLED"
+    except Exception:  # an exception is given itself, or it is a task or future of somebody's own
+        return True

@@ -8,48 +8,30 @@ debug mode, or closed, the original does it all. None of them ever raises an err
 from __future__ import annotations
 
 import functools
-import os
-from asyncio import base_events, current_task, events, futures
+import warnings
+from asyncio import base_events, current_task, events
 from collections.abc import Callable
-from types import BuiltinFunctionType, CodeType, FrameType, MethodType
-from typing import Any
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, SimpleNamespace
+from typing import Any, Final
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.loop_handles import SLEEP_TIMER
-from concmagic.interpreter.observer_protocol import Hook, Identity, Watching
-from concmagic.interpreter.reading import code_of
+from concmagic.interpreter.hook_parts import (
+    HANDLES_ARE_KNOWN,
+    IS_SLEEP_KNOWN,
+    SLEEP_IS_OVER,
+    TIMERS_ARE_KNOWN,
+    WAKEUP,
+    Hook,
+    Identity,
+    NoSuchCallback,
+    Watching,
+    hide_hook,
+    is_asyncios,
+    step_type,
+)
+from concmagic.interpreter.reading import borrowed, code_of
 from concmagic.interpreter.support import Capability, missing
-from concmagic.interpreter.thrown_steps import throws_into
-
-# How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
-# for wake-ups, tasks written in Python two bound methods.
-_STEP_TYPE = "TaskStepMethWrapper"
-WAKEUP = "task_wakeup"
-SLEEP_IS_OVER = getattr(futures, SLEEP_TIMER, None)
-STEP_IN_PYTHON, _WAKEUP_IN_PYTHON = "__step", "__wakeup"
-
-
-class _NoSuchCallback:
-    """Stands for the step's type where the interpreter has none of its own."""
-
-
-@functools.cache  # to look through all classes would cost a forked child three milliseconds
-def step_type() -> type:
-    """The type of the callback that is a C task's step; no module offers it by name."""
-    return next((kind for kind in object.__subclasses__() if kind.__name__ == _STEP_TYPE), _NoSuchCallback)
-
-
-def stepping_task(callback: Any) -> Any:
-    """The task that this callback is a step or a wake-up of; None for any other callback.
-
-    For all but a C task's step, which the hooks know by its type.
-    """
-    kind = type(callback)
-    if kind is BuiltinFunctionType:
-        return callback.__self__ if callback.__name__ == WAKEUP else None
-    if kind is MethodType and callback.__name__ in (STEP_IN_PYTHON, _WAKEUP_IN_PYTHON):
-        return callback.__self__ if hasattr(callback.__self__, "get_coro") else None
-    return None
+from concmagic.interpreter.task_scheduling import throws_into, timer_maker
 
 
 def run_hook(observer: Watching, original: Hook) -> Hook:
@@ -114,6 +96,28 @@ def run_hook(observer: Watching, original: Hook) -> Hook:
     return _run
 
 
+def call_later_hook(observer: Watching, original: Hook) -> Hook:
+    """The stand-in for `BaseEventLoop.call_later`; the original, where a loop's class has its own ideas."""
+    make_timer = timer_maker(observer)
+    # Read off the class, which the user may have changed: else a loop's class has its own ideas.
+    time, call_at = (borrowed(base_events.BaseEventLoop, name, None) for name in ("time", "call_at"))
+    own = vars(base_events.BaseEventLoop)
+    alone = all(is_asyncios(one) for one in (original, own.get("time"), own.get("call_at")))
+    numbers = (float, int) if TIMERS_ARE_KNOWN and alone else ()
+
+    @functools.wraps(original)
+    def call_later(self: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        kind = self.__class__
+        usual = kind.time is time and kind.call_at is call_at and delay.__class__ in numbers
+        if usual and not self._debug and not self._closed:
+            return make_timer(self, delay, callback, args, context)
+        handle = original(self, delay, callback, *args, context=context)
+        hide_hook(handle)
+        return handle
+
+    return call_later
+
+
 def create_task_hook(observer: Watching, original: Hook) -> Hook:
     """The stand-in for `BaseEventLoop.create_task`: gives the task its number and its parent."""
     numbers, buffer, identity = observer.table.numbers, observer.stream.buffer, Identity()
@@ -145,19 +149,6 @@ def create_task_hook(observer: Watching, original: Hook) -> Hook:
     return create_task
 
 
-def hide_hook(made: Any) -> None:
-    """In debug mode asyncio remembers where a handle or task was made: that is not in here."""
-    trace = getattr(made, "_source_traceback", None)
-    if trace:
-        del trace[-1]
-
-
-def is_asyncios(function: Hook | None) -> bool:
-    """Whether this is asyncio's own, and nobody else stands in for it already."""
-    code = getattr(function, "__code__", None)
-    return code is not None and os.path.dirname(code.co_filename) == os.path.dirname(events.__file__)
-
-
 _CREATE = code_of(base_events.BaseEventLoop, "create_task")
 
 
@@ -184,9 +175,28 @@ def runs_step_of_ours(frame: FrameType) -> bool:
     return frame.f_code.co_name == "_run" and frame.f_code.co_filename == __file__
 
 
-def is_step(callback: Any) -> bool:
-    """Whether a bound method is a Python-written task's step, not its wake-up."""
-    return bool(callback.__name__ == STEP_IN_PYTHON)
+# Where the function is that the interpreter calls when such a coroutine is collected.
+WARNER: Final = (warnings, "_warn_unawaited_coroutine")
+_NEVER_RETRIEVED = "exception was never retrieved"
+
+
+def with_other_warn(original: Any, warn: Callable[..., None]) -> Any:
+    """A copy of a function that calls `warn` for `warnings.warn`; what is not written in Python stays."""
+    if not isinstance(original, FunctionType):
+        return original
+    names = {
+        **original.__globals__,
+        "warn": warn,
+        "_wm": SimpleNamespace(warn=warn),  # from 3.14 it is `_wm.warn`
+    }
+    code, defaults, closure = original.__code__, original.__defaults__, original.__closure__
+    made = FunctionType(code, names, original.__name__, defaults, closure)
+    return functools.update_wrapper(made, original)
+
+
+def is_never_retrieved(context: dict[str, Any]) -> bool:
+    """Whether a loop's exception handler is told of an exception that nobody has asked for."""
+    return _NEVER_RETRIEVED in str(context.get("message"))
 
 
 # Where the hooks are put: the class that has it, its name there, and what makes the stand-in.
@@ -197,14 +207,12 @@ HANDLE_HOOKS: tuple[tuple[type, str, Callable[[Watching, Hook], Hook]], ...] = (
 
 def probe() -> Capability:
     """Whether the steps of tasks can be told from other callbacks, and asyncio's own functions are there."""
-    from concmagic.interpreter import loop_handles
-
     return missing(
-        TaskStepMethWrapper=step_type() is not _NoSuchCallback,
+        TaskStepMethWrapper=step_type() is not NoSuchCallback,
         _run=_RUN,
         create_task=_CREATE,
-        sleep=loop_handles.is_known(),
+        sleep=IS_SLEEP_KNOWN,
         _set_result_unless_cancelled=SLEEP_IS_OVER,
-        Handle=loop_handles.HANDLES_ARE_KNOWN,
-        TimerHandle=loop_handles.TIMERS_ARE_KNOWN,
+        Handle=HANDLES_ARE_KNOWN,
+        TimerHandle=TIMERS_ARE_KNOWN,
     )

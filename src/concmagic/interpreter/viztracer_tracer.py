@@ -36,10 +36,10 @@ _READINGS = 5
 _TRIES = 2  # busy threads could fill the buffer of one check
 _SHORT_NS = 50_000_000
 
-# VizTracer skips what these files' functions call, too: nothing of the user's may ever be called there.
-# Their hooks run for every wake-up of a task, and to record them would cost more than they do.
+# VizTracer skips what this file's functions call, too: nothing of the user's may ever be called there.
+# Its hooks run for every wake-up of a task, and to record them would cost more than they do.
 _HERE = os.path.dirname(__file__)
-LEFT_OUT = (os.path.join(_HERE, "task_scheduling.py"), os.path.join(_HERE, "thrown_steps.py"))
+LEFT_OUT = (os.path.join(_HERE, "task_scheduling.py"),)
 
 _flawless: dict[str, int] = {}  # libraries whose memory was found to be as it is read → in which process
 

@@ -34,8 +34,8 @@ from typing import Any
 from concmagic import sentences
 from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.hook_parts import is_asyncios
 from concmagic.interpreter.reading import running_loop
-from concmagic.interpreter.task_steps import is_asyncios
 from concmagic.runners.nested_run import HiddenTasks, NestedRun
 
 

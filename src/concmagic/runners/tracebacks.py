@@ -19,7 +19,7 @@ from typing import Any
 from concmagic import code_owner, sentences
 from concmagic.cell import Shell
 from concmagic.interpreter import notebook_internals
-from concmagic.interpreter.message_texts import unbound_name
+from concmagic.interpreter.notebook_internals import unbound_name
 
 
 def from_the_cell(error: BaseException, cell_file: str) -> BaseException:

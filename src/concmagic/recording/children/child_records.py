@@ -12,7 +12,7 @@ from concmagic.problems import Problem
 from concmagic.recording.children.child_table import Child
 from concmagic.recording.children.handover_files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of
 from concmagic.recording.labels import cut, cut_problem
-from concmagic.records.handed_over import MessageLog, MessageRecord
+from concmagic.records.handed_over import MarkRecord, MessageLog, MessageRecord
 from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)

@@ -15,10 +15,17 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.frames import getframe, hide_frame
-from concmagic.interpreter.loop_handles import SeenHandle, SeenTimer, call_handle
-from concmagic.interpreter.observer_protocol import Hook
+from concmagic.interpreter.hook_parts import (
+    WAKEUP,
+    Hook,
+    SeenHandle,
+    SeenTimer,
+    call_handle,
+    hide_hook,
+    step_type,
+)
 from concmagic.interpreter.task_scheduling import future_hooks
-from concmagic.interpreter.task_steps import WAKEUP, create_task_hook, hide_hook, run_hook, step_type
+from concmagic.interpreter.task_steps import create_task_hook, run_hook
 from concmagic.recording.tasks.bare_futures import Asked
 from concmagic.recording.tasks.wait_reasons import OF_LOOPS
 

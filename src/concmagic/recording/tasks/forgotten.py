@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
-from concmagic.interpreter import message_texts
+from concmagic.interpreter import task_steps
 from concmagic.interpreter.asyncio_fields import will_warn
 from concmagic.recording.tasks.task_groups import ENDED, FIRST
 from concmagic.recording.tasks.whose_task import code_of
 from concmagic.records.recording import RawCode
 
 if TYPE_CHECKING:
-    from concmagic.interpreter.observer_protocol import Hook
+    from concmagic.interpreter.hook_parts import Hook
     from concmagic.recording.tasks.observer import Observer
     from concmagic.recording.tasks.task_table import TaskEntry
 
@@ -37,7 +37,7 @@ def unawaited_hook(observer: Observer, original: Hook) -> Hook:
             _note_unawaited(observer, source)
         warnings.warn(message, category, stacklevel=stacklevel + 1, source=source)
 
-    replaced: Hook = message_texts.with_other_warn(original, warn)
+    replaced: Hook = task_steps.with_other_warn(original, warn)
     return replaced
 
 
@@ -73,7 +73,7 @@ def _note_unretrieved(observer: Observer, context: dict[str, Any]) -> None:
         if "task" in context:
             _note_destroyed(observer, context["task"])
         future = context.get("future")
-        if future is None or not message_texts.is_never_retrieved(context):
+        if future is None or not task_steps.is_never_retrieved(context):
             return
         # The task is being collected: its number is no longer known, its identity is still its own.
         crowd, number = observer.table.crowd, observer.table.numbers.get(id(future), 0)

@@ -23,10 +23,10 @@ from concmagic.interpreter.asyncio_fields import (
     selector_of,
 )
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.hook_parts import EXECUTOR_RESULT, SLEEP_TIMER, SeenTimer, is_step, stepping_task
 from concmagic.interpreter.known_functions import name_given
-from concmagic.interpreter.loop_handles import EXECUTOR_RESULT, SLEEP_TIMER, SeenTimer
 from concmagic.interpreter.reading import running_loop
-from concmagic.interpreter.task_steps import RUN_CODES, is_create_task, is_step, stepping_task
+from concmagic.interpreter.task_steps import RUN_CODES, is_create_task
 from concmagic.problems import Problem
 from concmagic.recording.labels import cut
 from concmagic.recording.tasks.bare_futures import Births, is_of_executor

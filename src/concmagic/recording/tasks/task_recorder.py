@@ -19,10 +19,10 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.garbage_collection import paused_collection
-from concmagic.interpreter import loop_timers, message_texts, reading, task_scheduling, task_steps
+from concmagic.interpreter import reading, task_scheduling, task_steps
 from concmagic.interpreter.asyncio_fields import awaited
 from concmagic.interpreter.frames import thread_frames
-from concmagic.interpreter.observer_protocol import Hook
+from concmagic.interpreter.hook_parts import Hook
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
 from concmagic.problems import Problem
@@ -40,13 +40,13 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, Hook], Hook]], .
     *task_steps.HANDLE_HOOKS,
     (events.TimerHandle, "__lt__", task_scheduling.earlier_hook),
     (_Loop, "call_soon", task_scheduling.call_soon_hook),
-    (_Loop, "call_later", loop_timers.call_later_hook),
+    (_Loop, "call_later", task_steps.call_later_hook),
     (_Loop, "call_soon_threadsafe", task_scheduling.call_soon_threadsafe_hook),
     (_Loop, "stop", task_scheduling.stop_hook),
     (_Loop, "create_task", task_steps.create_task_hook),
     (asyncio.Lock, "acquire", wait_details.acquire_hook),
     (_Loop, "call_exception_handler", forgotten.exception_handler_hook),
-    (*message_texts.WARNER, forgotten.unawaited_hook),
+    (*task_steps.WARNER, forgotten.unawaited_hook),
 )
 
 _recording: list[TaskRecorder] = []  # those that have started and not stopped, in this process

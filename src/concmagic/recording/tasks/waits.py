@@ -16,8 +16,8 @@ from typing import Any
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.asyncio_fields import FUTURE_ITERATOR, chain, gathered, is_gather
 from concmagic.interpreter.asyncio_fields import awaited as awaited_by_task
+from concmagic.interpreter.hook_parts import is_sleep
 from concmagic.interpreter.known_functions import is_futures_await
-from concmagic.interpreter.loop_handles import is_sleep
 from concmagic.recording.source_names import AwaitNames
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.bare_futures import Asked, asked_of, cancelled_by, io_of, shielded

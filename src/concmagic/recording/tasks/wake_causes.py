@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from concmagic.interpreter.loop_handles import EXECUTOR_RESULT, OF_DESCRIPTORS, OF_TIMERS
+from concmagic.interpreter.hook_parts import EXECUTOR_RESULT, OF_DESCRIPTORS, OF_TIMERS
 from concmagic.recording.labels import cut
 
 Cause = Literal["task", "callback", "timer", "io", "thread", "self", "unknown"]

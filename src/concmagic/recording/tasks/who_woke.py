@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from concmagic.interpreter.loop_handles import CANCEL_NOBODY
+from concmagic.interpreter.hook_parts import CANCEL_NOBODY
 from concmagic.recording.tasks.bare_futures import END_OF_RUN
 from concmagic.recording.tasks.task_table import LoopEntry, TaskEntry, named_by_library
 from concmagic.recording.tasks.waits import Ended

@@ -21,6 +21,7 @@ from concmagic.problems import Problem
 from concmagic.recording.guards import guarded, noter, watched
 from concmagic.recording.labels import call_label, cut
 from concmagic.recording.threads import thread_recorder as threads
+from concmagic.records.handed_over import JobRecord
 from concmagic.records.job_stretches import MOST_JOBS, JobStretches, outcomes_of
 
 _CANCELLED = ("CANCELLED", "CANCELLED_AND_NOTIFIED")

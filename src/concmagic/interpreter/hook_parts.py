@@ -1,4 +1,4 @@
-"""asyncio's handles: made field by field, known by their callbacks' names; wake-ups of sleeping tasks.
+"""What the hooks of asyncio share: the observer they tell, names of callbacks, handles made field by field.
 
 The `__init__` of a handle asks the loop for its debug mode, a call that costs as much as all the rest. A
 handle tells no more of itself than its callback, and a callback no more than its qualified name. Most of a
@@ -8,17 +8,73 @@ sleeps; here it is only looked up.
 
 from __future__ import annotations
 
-from asyncio import events, tasks
+import functools
+import os
+from asyncio import events, futures, tasks
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from types import BuiltinFunctionType, FrameType, MethodType
+from typing import Any, Protocol
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.observer_protocol import Hook, Identity
 from concmagic.interpreter.reading import borrowed, code_of
 
-if TYPE_CHECKING:
-    from concmagic.interpreter.observer_protocol import Watching
+Hook = Callable[..., Any]
+
+
+class Identity:
+    """`identity[thing]` is `id(thing)`, but no call: recorded, that would cost more than it does."""
+
+    __getitem__ = staticmethod(id)
+
+
+class Watching(Protocol):
+    """Keeps the books. The hooks take what they need of it once, as they are made: they run for each step.
+
+    `table`, `stream` and `waits` are read and written field by field there, so they are given as they are.
+    """
+
+    active: bool
+    table: Any
+    stream: Any
+    waits: Any
+    births: Any
+    clock: Any  # `read()` and `long(begin, end)` of a thread's CPU clock
+    first_member: int  # from here on a task's number tells its group
+    created_mark: int  # minus this is written where a member of a group is made
+    long_ns: int  # a step that takes longer is looked at
+    known_places: dict[str, Any]  # whose code stands in a file
+    unrecorded: list[Callable[[Callable[[Any], Any], Any], Any]]  # how to run a step without its calls
+
+    def first(self, handle: Any) -> tuple[Any, int]:
+        """Task and number of what a handle runs that was not seen before."""
+
+    def other(self, handle: Any) -> tuple[Any, int]:
+        """Task and number of what a handle runs, where it is no usual step."""
+
+    def ended(self, task: Any, number: int, at_ns: int) -> None:
+        """A task has taken its last step."""
+
+    def created(self, task: Any, coroutine: Any, loop: Any, begin: int, named: bool) -> None:
+        """`create_task` has returned this task."""
+
+    def scheduled(self, task: Any, loop: Any, frame: FrameType) -> None:
+        """A task that is not known yet asks for a step."""
+
+    def woken(self, task: Any, future: Any, thread: int | None = None) -> None:
+        """A task's wake-up was scheduled, because this future is done."""
+
+    def bound(self, callback: Any, args: tuple[Any, ...], thread: int | None = None) -> None:
+        """A bound method was scheduled."""
+
+    def sent(self, handle: Any, callback: Any, args: tuple[Any, ...], loop: Any) -> None:
+        """A handle is about to be queued from another thread."""
+
+    def stopped(self, loop: Any) -> None:
+        """`stop` of this loop was called."""
+
+    def fail(self, error: Exception) -> None:
+        """A hook has raised: record no more tasks, and let the cell go on."""
 
 
 # What ends an `asyncio.sleep`.
@@ -122,16 +178,12 @@ def call_handle(handle: Any) -> Any:
 
 
 _SLEEP = code_of(tasks, "sleep")
+IS_SLEEP_KNOWN = _SLEEP is not None
 
 
 def is_sleep(code: Any) -> bool:
     """Whether this is the code of `asyncio.sleep`; where that cannot be read nothing is."""
     return code is not None and code is _SLEEP
-
-
-def is_known() -> bool:
-    """Whether the code of `asyncio.sleep` was found."""
-    return _SLEEP is not None
 
 
 def sleeper_noter(observer: Watching) -> Callable[[Any, Any], bool]:
@@ -164,3 +216,52 @@ def sleeper_noter(observer: Watching) -> Callable[[Any, Any], bool]:
         return True
 
     return notes_sleeper
+
+
+# How a task's own callbacks are called: C tasks use one type for their steps and a builtin method
+# for wake-ups, tasks written in Python two bound methods.
+_STEP_TYPE = "TaskStepMethWrapper"
+WAKEUP = "task_wakeup"
+SLEEP_IS_OVER = getattr(futures, SLEEP_TIMER, None)
+STEP_IN_PYTHON, _WAKEUP_IN_PYTHON = "__step", "__wakeup"
+
+
+class NoSuchCallback:
+    """Stands for the step's type where the interpreter has none of its own."""
+
+
+@functools.cache  # to look through all classes would cost a forked child three milliseconds
+def step_type() -> type:
+    """The type of the callback that is a C task's step; no module offers it by name."""
+    return next((kind for kind in object.__subclasses__() if kind.__name__ == _STEP_TYPE), NoSuchCallback)
+
+
+def hide_hook(made: Any) -> None:
+    """In debug mode asyncio remembers where a handle or task was made: that is not in here."""
+    trace = getattr(made, "_source_traceback", None)
+    if trace:
+        del trace[-1]
+
+
+def is_asyncios(function: Hook | None) -> bool:
+    """Whether this is asyncio's own, and nobody else stands in for it already."""
+    code = getattr(function, "__code__", None)
+    return code is not None and os.path.dirname(code.co_filename) == os.path.dirname(events.__file__)
+
+
+def stepping_task(callback: Any) -> Any:
+    """The task that this callback is a step or a wake-up of; None for any other callback.
+
+    For all but a C task's step, which the hooks know by its type.
+    """
+    kind = type(callback)
+    if kind is BuiltinFunctionType:
+        return callback.__self__ if callback.__name__ == WAKEUP else None
+    if kind is MethodType and callback.__name__ in (STEP_IN_PYTHON, _WAKEUP_IN_PYTHON):
+        return callback.__self__ if hasattr(callback.__self__, "get_coro") else None
+    return None
+
+
+def is_step(callback: Any) -> bool:
+    """Whether a bound method is a Python-written task's step, not its wake-up."""
+    return bool(callback.__name__ == STEP_IN_PYTHON)
