@@ -14,8 +14,8 @@ from concmagic.importing.import_messages import Messages, Passage, Place, Proces
 from concmagic.importing.tasks.task_flows import Step, task_at
 from concmagic.model.states import cover, within
 from concmagic.model.trace import Flow, State, StateInterval, Track
-from concmagic.records.recording import ProcessRecord
 from concmagic.records.handed_over import MessageRecord
+from concmagic.records.recording import ProcessRecord
 
 _NOTICED_NS = 2_000_000  # from the end of a wait to reading what ended it
 _POLLED_NS = 50_000_000  # joblib looks for results every 10 ms, or a little later on a busy machine
