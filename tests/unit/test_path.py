@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.trace_text import MS, trace_from_text
 
 from concmagic.analysis.critical_path import path_of, summarised
-from concmagic.model.trace import Flow, FlowKind, State, Trace
+from concmagic.model.trace import Flow, FlowKind, State, StateInterval, Trace
 
 
 def told(trace: Trace) -> list[tuple[str, str, int]]:
@@ -103,6 +104,83 @@ def test_a_helper_that_waits_for_something_to_do_leads_to_who_started_it() -> No
     trace = replace(trace, tracks=(trace.tracks[0], helper))
     trace = linked(trace, ("spawn", 0, 1, 1), ("join", 1, 0, 6))
     assert told(trace) == [("cell", "running", 4), ("helper", "running", 2)]
+
+
+def joined(helper: str, reason: str, main: str) -> Trace:
+    """Main starts a helper, sleeps (S) and joins it (J); what the helper waits for (W) has this reason."""
+    drawn = trace_from_text(
+        f"main    {main.replace('S', 'W').replace('J', 'W')}\nhelper  {helper.replace('Z', 'W')}",
+        kind="thread",
+        host="main",
+    )
+    tracks = []
+    for track, text, names in (
+        (drawn.tracks[0], main, {"S": "sleep", "J": "join"}),
+        (drawn.tracks[1], helper, {"W": reason, "Z": "sleep"}),
+    ):
+        states = []
+        for letter, run in itertools.groupby(enumerate(text), key=lambda one: one[1]):
+            places = [place for place, _ in run]
+            state = State.WAITING if letter in names else State.RUNNING
+            if letter != ".":
+                one = StateInterval(places[0] * MS, (places[-1] + 1) * MS, state, names.get(letter, ""))
+                states.append(one)
+        tracks.append(replace(track, states=tuple(states), end_ns=states[-1].end_ns))
+    return linked(replace(drawn, tracks=tuple(tracks)), ("spawn", 0, 1, 1))
+
+
+CELLS_OWN_END = [("main", "running", 1), ("main", "waiting", 40), ("main", "waiting", 1)]
+
+
+@pytest.mark.parametrize("reason", ["for work", "timer", "Queue.get", "Event", "process lock"])
+def test_a_helper_that_the_cell_itself_called_off_is_not_what_it_waited_for(reason: str) -> None:
+    """Nothing told who ended the helper's wait: it was over as the join began."""
+    trace = joined("." + "W" * 41, reason, main="R" + "S" * 40 + "J")
+    assert told(trace) == CELLS_OWN_END
+
+
+def test_a_helper_that_was_called_off_before_its_joiner_had_a_core_again_is_not_either() -> None:
+    trace = joined("." + "W" * 38 + "RRRR", "Event", main="R" + "S" * 40 + "RJ")
+    assert ("helper", "waiting", 38) not in told(trace)
+
+
+def test_a_join_in_several_stretches_began_with_the_first() -> None:
+    trace = joined("." + "W" * 41 + "RRRRR", "Event", main="R" + "S" * 40 + "JJJRJJ")
+    assert ("helper", "waiting", 41) not in told(trace)
+    assert ("main", "waiting", 40) in told(trace)
+
+
+@pytest.mark.parametrize("reason", ["timer", "Queue.get", "Event"])
+def test_a_wait_that_outlasts_the_beginning_of_the_join_is_part_of_the_path(reason: str) -> None:
+    trace = joined("." + "W" * 40, reason, main="R" + "S" * 10 + "J" * 30)
+    assert ("helper", "waiting", 40) in told(trace)
+
+
+def test_a_worker_without_work_is_never_on_the_path() -> None:
+    trace = joined("." + "Z" * 10 + "W" * 25 + "Z" * 3 + "W" * 2, "for work", main="R" + "S" * 30 + "J" * 10)
+    names = {part.reason for part in path_of(trace)}
+    assert "for work" not in names
+    assert ("helper", "waiting", 3) in told(trace)
+
+
+def test_what_a_command_does_until_the_join_is_not_called_off() -> None:
+    trace = joined("." + "W" * 40, "socket", main="R" + "S" * 39 + "J")
+    assert ("helper", "waiting", 40) in told(trace)
+
+
+def test_a_child_is_called_off_through_its_main_thread() -> None:
+    trace = joined("." + "W" * 41, "Event", main="R" + "S" * 40 + "J")
+    thread = replace(trace.tracks[1], id=2, parent=1, native_id=500)
+    process = replace(trace.tracks[1], kind="process", pid=500, native_id=500, parent=0)
+    assert told(replace(trace, tracks=(trace.tracks[0], process, thread))) == CELLS_OWN_END
+
+
+def test_a_lock_that_was_noted_late_leads_to_who_let_it_go() -> None:
+    """Its taker needed a core before it could note that it has it."""
+    text = "taker   RWWWWWWRRRRRRRRRR\nholder  RRRRRRRWWWWWWWWWW"
+    trace = trace_from_text(text, kind="thread", host="taker", reasons={"taker": "Lock"})
+    trace = replace(trace, flows=(Flow("release", 1, 7 * MS - 1, 0, 15 * MS),))
+    assert told(trace)[:2] == [("holder", "running", 6), ("taker", "waiting", 0)]
 
 
 def test_a_sleep_leads_to_nobody() -> None:

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from concmagic.analysis.path_lookup import Index, PathPart, Releases, host_of, main_threads, summarised
-from concmagic.model.reasons import JOINING
+from concmagic.analysis.path_lookup import (
+    NOTICED_LATE_NS,
+    Index,
+    PathPart,
+    Releases,
+    host_of,
+    main_threads,
+    summarised,
+)
+from concmagic.model.reasons import CALLED_OFF, IDLE, JOINING
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
 __all__ = ["PathPart", "path_of", "summarised"]
@@ -39,6 +47,7 @@ class _Walk:
         self._mains = main_threads(trace)
         self._host = host_of(trace)
         self._found: list[PathPart] = []
+        self._joins: dict[int, tuple[Track, StateInterval]] = {}  # by track: the wait for its end or result
 
     def parts(self) -> list[PathPart]:
         """Newest first."""
@@ -68,6 +77,8 @@ class _Walk:
             return at, self._origin(track, at)
         main = self._mains.get(track.id)
         if main is not None and main.start_ns < at <= (self._wall if main.end_ns is None else main.end_ns):
+            if track.id in self._joins:
+                self._joins[main.id] = self._joins[track.id]
             return at, main  # a child is told by its main thread: messages go from there and to there
         if track.kind == "thread" and self._loops_in.get(track.id):
             return self._beside_loops(track, interval, at)
@@ -122,12 +133,44 @@ class _Walk:
         if source is not None and source.id != track.id and moment > wait.start_ns:
             if moment < at:
                 self._add(track, wait, moment, at)
+            if wait.reason in JOINING:
+                self._joins[source.id] = track, wait
             return moment, source
+        called_off = self._called_off(track, wait, at)
+        if called_off is not None:
+            return called_off
         served = self._awaited(track, wait, at) if wait.reason in JOINING else self._served_by(track, at)
         if served is not None:  # a helper that waits for something to do keeps nobody waiting
             return at, served
         self._add(track, wait, wait.start_ns, at)
         return wait.start_ns, track
+
+    def _called_off(self, track: Track, wait: StateInterval, at: int) -> tuple[int, Track] | None:
+        """To who joins a helper, where that is what ended its wait, and nothing told so.
+
+        A worker without work keeps nobody waiting. Another wait counts as called off where it ended as the
+        join began: a timer's, a listener's, a server's.
+        """
+        joiner, join = self._joins.get(track.id, (None, wait))
+        if joiner is None or wait.reason not in CALLED_OFF:
+            return None
+        begun = self._index.begun(joiner, join)
+        if wait.reason not in IDLE and not self._begins_at(begun, joiner, wait, at):
+            return None
+        since = min(max(begun, wait.start_ns), at)
+        self._add(joiner, join, since, at)
+        return since, joiner
+
+    def _begins_at(self, begun: int, joiner: Track, wait: StateInterval, at: int) -> bool:
+        """Whether a join began as the wait of who is joined ended, or as soon after it as a core was had."""
+        late = max(wait.length_ns // 10, NOTICED_LATE_NS)
+        if begun <= at:
+            return wait.start_ns < begun >= at - late
+        between = self._index.between(joiner, at, begun)
+        return all(
+            one.state in (State.RUNNING, State.READY) or (one.start_ns <= at and one.end_ns <= at + late)
+            for one in between
+        )
 
     def _through_block(self, task: Track, block: StateInterval, at: int) -> tuple[int, Track | None]:
         """Into the process that the step's thread waited for; else the blocked step is part of the path."""

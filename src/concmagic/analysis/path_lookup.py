@@ -7,8 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from concmagic.model.reasons import IDLE, JOINING
+from concmagic.model.reasons import IDLE, JOINING, OF_LOCKS
 from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
+
+NOTICED_LATE_NS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,25 @@ class Index:
         for index in range(bisect_left(self._starts[track.id], at), len(track.states)):
             yield track.states[index]
 
+    def begun(self, track: Track, wait: StateInterval) -> int:
+        """When a track began to wait for this, with the moments in which it only looked whether to go on."""
+        begun = wait.start_ns
+        for index in range(bisect_left(self._starts[track.id], begun) - 1, -1, -1):
+            one = track.states[index]
+            if one.state is State.WAITING and one.reason == wait.reason:
+                begun = one.start_ns
+            elif one.state is State.WAITING or one.length_ns > NOTICED_LATE_NS:
+                break
+        return begun
+
+    def between(self, track: Track, since: int, until: int) -> Iterator[StateInterval]:
+        """What a track did in some stretch, in whole states."""
+        for index in range(max(bisect_right(self._starts[track.id], since) - 1, 0), len(track.states)):
+            if track.states[index].start_ns >= until:
+                return
+            if track.states[index].end_ns > since:
+                yield track.states[index]
+
     def flows_to(self, track: Track) -> Sequence[Flow]:
         """All flows that lead to a track."""
         return self._flows.get(track.id, ())
@@ -156,7 +177,6 @@ class Index:
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.
 _RELEASES = ("wake", "join", "result", "release", "send", "submit")
 _RESULTS = ("wake", "join", "result", "send")
-_NOTICED_LATE_NS = 2_000_000
 _ENDED_LATE_NS = 20_000_000
 # `waitpid`: for a child of multiprocessing, too, which leads on; a command is outside of what is recorded.
 _EXIT = "subprocess"
@@ -184,7 +204,7 @@ class Releases:
         if wait.reason not in JOINING and wait.reason not in IDLE and wait.reason not in _WATCHING:
             return None, at
         child, moment = self._last_child(track, wait, at)
-        is_late = at - moment > max(wait.length_ns // 20, _NOTICED_LATE_NS)
+        is_late = at - moment > max(wait.length_ns // 20, NOTICED_LATE_NS)
         return (None, at) if wait.reason in _WATCHING and is_late else (child, moment)
 
     def _noticed_late(self, track: Track, wait: StateInterval, at: int) -> Flow | None:
@@ -196,7 +216,8 @@ class Releases:
         until = self._runs_again(track, at) + max(wait.length_ns // 20, 1_000_000)
         first, last = wait.start_ns + 1, until if wait.reason in JOINING else at
         for flow in self._index.flows_on(track, at):
-            if flow.target_ns > until:
+            # A lock that is had is noted only when its taker runs again, however long that takes.
+            if flow.target_ns > until and (wait.reason not in OF_LOCKS or flow.source_ns > last):
                 break
             if flow.kind in _ends(wait) and flow.source != track.id and first <= flow.source_ns <= last:
                 return flow
@@ -215,7 +236,7 @@ class Releases:
 
         A process's end may be noticed a moment after the wait for it is over.
         """
-        until = at + max(wait.length_ns // 20, _NOTICED_LATE_NS)
+        until = at + max(wait.length_ns // 20, NOTICED_LATE_NS)
         ended = self._ended_of(track, wait.reason == _EXIT)
         last = ended.last(wait.start_ns, until)
         if last is None and wait.reason in JOINING:

@@ -79,6 +79,8 @@ REASONS = {row.name: row for row in ROWS}
 JOINING = frozenset(row.name for row in ROWS if row.for_started)
 OF_LOCKS = frozenset(row.name for row in ROWS if row.of_lock)
 OUTSIDE = frozenset(row.name for row in ROWS if row.family == "outside")
+# What the end of whoever waits for the waiter can have ended, unseen.
+CALLED_OFF = frozenset(row.name for row in ROWS if row.family != "outside" or row.name == "timer")
 IDLE = frozenset(("for work",))  # of a worker; the tasks of a loop without events have reasons of their own
 MERGED = "merged"  # no wait: the reason of states that stand for many and show shares
 FREE = "free"  # of a GIL: nobody has it
