@@ -51,6 +51,43 @@ def test_a_loop_blocked_in_several_places_is_the_headline_though_none_of_them_is
     )
 
 
+def test_a_busy_machine_is_a_chip_and_leads_only_where_it_explains_most_of_the_cell() -> None:
+    trace = trace_from_text("a  RYYYYWWWRR", host="a")
+    metrics = compute(trace)
+    small, large = (
+        Finding("busy-machine", "note", BusyMachine(lost * MS, 10 * MS), cost_s=lost / 1000)
+        for lost in (4, 5)
+    )
+    report = build_report(trace, metrics, (small,))
+    assert "wanted" not in report.headline
+    assert [(chip.label, chip.value) for chip in report.chips][2:] == [("the machine was busy", "4 ms")]
+    assert report.findings == ()
+    assert build_report(trace, metrics, (large,)).headline.startswith("For 5 of 10 ms a core was wanted")
+    assert build_report(trace, metrics, ()).chips[2:] == ()
+
+
+def as_state(trace: Trace, old: State, new: State, reason: str = "") -> Trace:
+    """The first track's states of one kind as another."""
+    track = trace.tracks[0]
+    states = tuple(
+        replace(one, state=new, reason=reason) if one.state is old else one for one in track.states
+    )
+    return replace(trace, tracks=(replace(track, states=states), *trace.tracks[1:]))
+
+
+def test_what_is_ours_is_neither_in_the_first_sentence_nor_in_the_band() -> None:
+    trace = as_state(trace_from_text("a  YYYYYYYWWR", host="a"), State.READY, State.TRACING)
+    report = build_report(trace, compute(trace), ())
+    assert report.headline.startswith("2 of 10 ms went into sleeping")
+    parts = [(part.state, part.length_ns // MS) for part in report.band]
+    assert parts == [(State.WAITING, 2), (State.RUNNING, 1)]
+
+
+def test_what_other_programs_took_is_no_largest_part() -> None:
+    trace = as_state(trace_from_text("a  YYYYYYYWWR", host="a"), State.READY, State.READY, "core")
+    assert build_report(trace, compute(trace), ()).headline.startswith("2 of 10 ms went into sleeping")
+
+
 def test_a_note_is_the_headline_only_where_there_is_no_warning() -> None:
     trace = trace_from_text("a  RWWWWWWWWR", host="a")
     metrics = compute(trace)

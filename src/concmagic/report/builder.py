@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isnan
 
 from concmagic import sentences
@@ -13,7 +13,7 @@ from concmagic.analysis.intervals import Steps
 from concmagic.analysis.metrics import Metrics, in_flight_curve
 from concmagic.model.trace import State, Trace
 from concmagic.report import BandPart, Chip, Curve, Report, StateTotal
-from concmagic.report.headline import headline
+from concmagic.report.headline import BUSY_MACHINE, headline
 from concmagic.report.lane_summaries import lane_summaries
 
 HIGH_COST = 0.10
@@ -34,12 +34,13 @@ def build_report(
 ) -> Report:
     """All that is drawn of one trace. `note` is a sentence for the footer, `first` one that answers alone."""
     cost, is_high = _cost(metrics)
+    own = tuple(finding for finding in findings if finding.lint != BUSY_MACHINE)
     return Report(
         trace=trace,
         headline=first or headline(trace, metrics, findings),
-        chips=(_concurrency(metrics), _parallelism(metrics)),
-        findings=tuple(findings),
-        no_findings="" if findings or first else sentences.NO_FINDINGS,
+        chips=(_concurrency(metrics), _parallelism(metrics), *_busy_machine(findings)),
+        findings=own,
+        no_findings="" if own or first else sentences.NO_FINDINGS,
         band=_band(metrics),
         curves=(
             _curve(sentences.IN_FLIGHT, in_flight_curve(trace)),
@@ -70,11 +71,20 @@ def _parallelism(metrics: Metrics) -> Chip:
     return Chip("parallelism", sentences.number(metrics.parallelism), note, help_text)
 
 
+def _busy_machine(findings: Sequence[Finding]) -> Iterator[Chip]:
+    """What other programs took, where that is worth telling."""
+    for finding in findings:
+        if finding.lint == BUSY_MACHINE:
+            lost = sentences.duration(round(finding.cost_s * 1e9))
+            yield Chip(sentences.BUSY_MACHINE, lost, sentences.WITHOUT_A_CORE, finding.hint)
+
+
 def _band(metrics: Metrics) -> tuple[BandPart, ...]:
-    """The path by what it was, longest first; small parts together. They sum to the wall time."""
+    """The path by what it was, longest first; small parts together. With what is ours it is the wall time."""
     parts = [
         BandPart(sentences.path_words(part.state.value, part.reason, part.phase), part.state, length)
         for part, length in summarised(metrics.path)
+        if part.state is not State.TRACING
     ]
     rest = parts[_MOST_PARTS:]
     if len(rest) > 1:

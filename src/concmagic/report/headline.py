@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from concmagic import sentences
-from concmagic.analysis.critical_path import summarised
+from concmagic.analysis.critical_path import PathPart, summarised
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, Trace
 
 _FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answer
+BUSY_MACHINE = "busy-machine"  # a chip of its own, and seldom the answer
 _BLOCKS = ("blocked-event-loop", "many-small-blocks")
 _SIDE_BY_SIDE = 1.5  # cores or overlap from which on "at once" is true
 _HARDLY = 0.05  # share of the time in which the GIL was wanted; NaN, not asked, is not less
@@ -32,11 +33,20 @@ def headline(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str
 
 def _costly_finding(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
     """The costliest warning; a note only where there is none."""
-    warnings = [finding for finding in findings if finding.severity == "warning"]
-    for finding in sorted(warnings or findings, key=lambda one: -one.cost_s):
+    own = [finding for finding in findings if finding.lint != BUSY_MACHINE]
+    warnings = [finding for finding in own if finding.severity == "warning"]
+    for finding in sorted(warnings or own, key=lambda one: -one.cost_s):
         if finding.cost_s > 0 and finding.cost_s >= _FINDING_SHARE * trace.wall_s:
             return finding.message
     return ""
+
+
+def _kept_from_cores(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    """Other programs are the answer only where nothing else is: on a shared machine they always take some."""
+    if any(finding.severity == "warning" for finding in findings):
+        return ""
+    lost = [one for one in findings if one.lint == BUSY_MACHINE and one.cost_s >= _MOST * trace.wall_s]
+    return lost[0].message if lost else ""
 
 
 def _blocked_in_places(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
@@ -93,7 +103,7 @@ def _overlapped(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> 
 
 
 def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
-    parts = summarised(metrics.path)
+    parts = [one for one in summarised(metrics.path) if _is_the_cells(one[0])]
     if not parts:
         return sentences.nothing_happened()
     part, length = parts[0]
@@ -103,6 +113,11 @@ def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -
     where = sentences.place(part.file, part.line) if part.line else ""
     alone = part.reason in OUTSIDE and 0 < metrics.overlap <= 1.1 and metrics.concurrency_peak <= 1
     return sentences.largest_part(length, trace.wall_ns, words, where, alone)
+
+
+def _is_the_cells(part: PathPart) -> bool:
+    """Neither what is ours nor what other programs took."""
+    return part.state is not State.TRACING and not (part.state is State.READY and part.reason == "core")
 
 
 def _who(metrics: Metrics) -> str:
@@ -117,5 +132,6 @@ _CASES: tuple[Case, ...] = (
     _in_parallel,
     _took_turns,
     _overlapped,
+    _kept_from_cores,
     _largest_part,
 )
