@@ -47,10 +47,10 @@ def load(shell: Shell) -> None:
 
 def _remove_stale() -> None:
     """Remove what killed kernels have left in the folder for temporary files, if that can be done."""
-    from concmagic.recording.children import stale_folders
+    from concmagic.recording.children import leftovers
 
     with suppress(Exception):  # no such folder, not readable: a later kernel does it
-        stale_folders.remove()
+        leftovers.remove_folders()
 
 
 def unload(shell: Shell) -> None:

@@ -44,10 +44,10 @@ LIMITED = {
 OF_THE_SAMPLER = ("recording/sampler/process.py", "recording/sampler/process_view.py")  # a process of its own
 WAITS = {
     "recording/children/child_table.py: os.waitpid(child.pid, os.WNOHANG)": "WNOHANG",
-    "recording/children/kill_tree.py: select.poll()": "makes one",
-    "recording/children/end_watch.py: os.waitid(kind, whom, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "WNOHANG",
-    "recording/children/end_signals.py: poll.poll()": "in a thread of ours, for as long as the child lives",
-    "recording/children/end_signals.py: select.poll()": "makes one",
+    "recording/children/leftovers.py: select.poll()": "makes one",
+    "recording/children/child_table.py: os.waitid(kind, whom, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "looks",
+    "recording/children/child_listener.py: poll.poll()": "in a thread of ours, as long as the child lives",
+    "recording/children/child_listener.py: select.poll()": "makes one",
     "interpreter/viztracer_check.py: lock.acquire()": "a lock made the line before: nobody else knows it",
     "recording/sampler/helper.py: select.poll()": "makes one",
     "recording/sampler/helper.py: self._socket.recv(most)": "the socket does not block",

@@ -594,7 +594,7 @@ def test_once_all_is_handed_over_a_child_that_ends_is_ended_as_ever(tmp_path: Pa
     program = """
 import os, select, signal, sys, time
 from pathlib import Path
-from concmagic.recording.children.end_signals import Listener
+from concmagic.recording.children.child_listener import Listener
 ask = Path(sys.argv[1])
 listener = Listener(lambda: print("handed over", flush=True), lambda: None, ask)
 listener.start()

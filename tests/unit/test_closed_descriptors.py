@@ -28,7 +28,7 @@ def finish():
 """
 PROGRAMS = {
     "the watch of children": """
-from concmagic.recording.children.end_watch import Watcher
+from concmagic.recording.children.child_table import Watcher
 watcher = Watcher(lambda *_: None)
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 child.stdin = None
@@ -39,7 +39,7 @@ finish()
 child.kill()
 """,
     "the watch of children, in a fork": """
-from concmagic.recording.children.end_watch import Watcher
+from concmagic.recording.children.child_table import Watcher
 watcher = Watcher(lambda *_: None)
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 watcher.watch(child.pid)
@@ -62,7 +62,7 @@ delivery.stop()
 finish()
 """,
     "a child that listens": """
-from concmagic.recording.children.end_signals import Listener
+from concmagic.recording.children.child_listener import Listener
 listener = Listener(lambda: None, lambda: None, folder.parent / "ask")
 listener.start()
 close_and_open()
@@ -88,7 +88,7 @@ def test_files_that_have_our_numbers_are_neither_closed_nor_written_to(
 def test_a_signal_writes_into_no_file_that_came_later(tmp_path: Path) -> None:
     """C code writes a byte at each signal; the numbers that are given out next are the lowest."""
     program = PRELUDE + (
-        "from concmagic.recording.children.end_signals import Listener\n"
+        "from concmagic.recording.children.child_listener import Listener\n"
         "Listener(lambda: None, lambda: None, folder.parent / 'ask').start()\n"
         "os.closerange(3, 1000)\n"
         "files = [open(folder / str(number), 'w') for number in range(40)]\n"
@@ -107,7 +107,7 @@ def test_a_reader_that_is_gone_ends_nobody() -> None:
     """The only end that nobody reads from any more is closed, at a signal's default."""
     program = """
 import os, signal, subprocess, sys
-from concmagic.recording.children.end_watch import Watcher
+from concmagic.recording.children.child_table import Watcher
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 before = set(os.listdir("/proc/self/fd"))
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -135,7 +135,7 @@ def test_the_thread_that_listens_ends_with_its_pipe(tmp_path: Path) -> None:
 import os, signal, sys, time
 from pathlib import Path
 from concmagic.recording import own_threads
-from concmagic.recording.children.end_signals import Listener
+from concmagic.recording.children.child_listener import Listener
 Listener(lambda: None, lambda: None, Path(sys.argv[1])).start()
 while not own_threads._native_ids: time.sleep(0.001)
 os.close(signal.set_wakeup_fd(-1))

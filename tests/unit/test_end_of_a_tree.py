@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from concmagic.recording.children import kill_tree
+from concmagic.recording.children import leftovers
 
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 SLEEPS = [sys.executable, "-c", "print(flush=True); input()"]
@@ -58,7 +58,7 @@ def test_who_has_the_number_of_one_that_was_reaped_is_not_killed() -> None:
         return False
 
     try:
-        kill_tree.end(roots, is_growing)
+        leftovers.end_processes(roots, is_growing)
         assert victim.returncode == -15
         assert others[0].poll() is None
     finally:
@@ -74,7 +74,7 @@ def test_what_does_not_end_by_itself_is_killed_and_left_to_be_reaped() -> None:
     assert stubborn.stdout is not None
     stubborn.stdout.readline()
     mild = started()
-    kill_tree.end(lambda: [stubborn.pid, mild.pid], lambda: False)
+    leftovers.end_processes(lambda: [stubborn.pid, mild.pid], lambda: False)
     for process, code in ((stubborn, -9), (mild, -15)):
         process.communicate()
         assert process.returncode == code

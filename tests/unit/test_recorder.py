@@ -17,7 +17,7 @@ import pytest
 from concmagic.importing.calls.decode import ANONYMOUS, Calls, decode
 from concmagic.interpreter import viztracer_tracer as process_tracer
 from concmagic.problems import Problem
-from concmagic.recording import own_threads, throws
+from concmagic.recording import own_threads, profiles
 from concmagic.recording.calls import call_recorder
 from concmagic.recording.calls.call_recorder import CallRecorder, hook_name
 from concmagic.records.recording import RawCalls
@@ -584,7 +584,7 @@ def test_a_recording_whose_end_failed_is_ended_as_the_next_begins() -> None:
     assert names(decode(record(lambda: fib(3)))).count("fib") == 5
     assert left._watcher is not None
     left._watcher.stop()
-    assert throws.unrecorded == []
+    assert profiles.unrecorded == []
     assert_nothing_left()
 
 

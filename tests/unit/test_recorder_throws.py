@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from concmagic.recording import throws
+from concmagic.recording import profiles
 from concmagic.recording.calls.call_recorder import CallRecorder
 from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import RawCalls, TaskLog
@@ -70,7 +70,7 @@ def recorded(program: Program, budget: int = 300_000) -> tuple[RawCalls, TaskLog
     finally:
         seen, log = calls.stop(), tasks.stop()
     assert seen is not None
-    assert throws.unrecorded == []
+    assert profiles.unrecorded == []
     return seen, log
 
 
@@ -101,7 +101,7 @@ def test_a_recording_that_ends_within_such_a_step_leaves_the_next_one_whole() ->
     asyncio.run(two_deep(uses_the_budget_up))
     assert calls.stop() is not None
     tasks.stop()
-    assert throws.unrecorded == []
+    assert profiles.unrecorded == []
     assert sys.getprofile() is None
     seen, _ = recorded(times_out)
     assert "afterwards" in {code.name for code in seen.codes.values()}

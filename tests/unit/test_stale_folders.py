@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from concmagic.recording.children import handover_files, stale_folders
+from concmagic.recording.children import handover_files, leftovers
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_folder_of_this_process_stays() -> None:
     folder = handover_files.make_folder()
-    stale_folders.remove()
+    leftovers.remove_folders()
     assert folder.is_dir()
 
 
@@ -30,7 +30,7 @@ def test_a_number_that_another_process_has_now_keeps_nothing(temporary: Path) ->
     earlier = temporary / f"{handover_files.PREFIX}{os.getpid()}-1-x"  # long before this process began
     earlier.mkdir()
     (earlier / f"{os.getpid()}-1{handover_files.SUFFIX}").touch()
-    stale_folders.remove()
+    leftovers.remove_folders()
     assert not earlier.exists()
 
 
@@ -39,10 +39,10 @@ def test_a_child_that_lives_keeps_it(temporary: Path) -> None:
     folder.mkdir()
     record = folder / f"{os.getpid()}-{time.monotonic_ns()}{handover_files.SUFFIX}"
     record.touch()
-    stale_folders.remove()
+    leftovers.remove_folders()
     assert folder.exists()
     record.unlink()
-    stale_folders.remove()
+    leftovers.remove_folders()
     assert not folder.exists()
 
 
@@ -53,10 +53,10 @@ def test_who_holds_the_fifo_open_keeps_it(temporary: Path) -> None:
     fifo = folder / f"{_gone()}-1{handover_files.ASK}"
     os.mkfifo(fifo)
     held = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
-    stale_folders.remove()
+    leftovers.remove_folders()
     assert folder.exists()
     os.close(held)
-    stale_folders.remove()
+    leftovers.remove_folders()
     assert not folder.exists()
 
 
@@ -65,7 +65,7 @@ def test_links_and_folders_of_others_are_left_alone(temporary: Path, tmp_path: P
     kept.mkdir()
     (temporary / f"{handover_files.PREFIX}{_gone()}-1-x").symlink_to(kept)
     (temporary / "something-else").mkdir()
-    stale_folders.remove()
+    leftovers.remove_folders()
     assert kept.is_dir() and (temporary / "something-else").is_dir()
 
 
@@ -73,13 +73,13 @@ def test_a_folder_of_an_earlier_version_goes_with_its_process(temporary: Path) -
     gone, here = (temporary / f"{handover_files.PREFIX}{pid}-abc" for pid in (_gone(), os.getpid()))
     gone.mkdir()
     here.mkdir()
-    stale_folders.remove()
+    leftovers.remove_folders()
     assert not gone.exists() and here.is_dir()
 
 
 def test_no_folder_for_temporary_files_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/dev/null/nowhere")
-    stale_folders.remove()
+    leftovers.remove_folders()
 
 
 def _gone() -> int:

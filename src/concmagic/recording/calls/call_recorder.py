@@ -25,7 +25,7 @@ from concmagic.interpreter.native_names import name_functions
 from concmagic.interpreter.viztracer_isolation import GivingUp
 from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer, process_tracer, process_tracers
 from concmagic.problems import Problem
-from concmagic.recording import own_threads, profiles, throws
+from concmagic.recording import own_threads, profiles
 from concmagic.recording.calls import limit_of
 from concmagic.recording.calls.call_events import BudgetWatcher, LiveCalls, PartTaker, as_calls, code_at
 
@@ -109,7 +109,7 @@ class CallRecorder:
             self._watcher.start()
         self._giving_up.start()
         if profiler_hooks.NEEDED and not process.flaw:
-            throws.unrecorded.append(process.unrecorded)
+            profiles.unrecorded.append(process.unrecorded)
         process.start(self._step_back)
         if self._is_unwatched:
             self._halt(budget_used=True)
@@ -213,8 +213,8 @@ class CallRecorder:
                 self._stopped_ns = self._end_pair[1]
 
     def _follow_throws(self, process: ProcessTracer) -> None:
-        if process.unrecorded in throws.unrecorded:
-            throws.unrecorded.remove(process.unrecorded)
+        if process.unrecorded in profiles.unrecorded:
+            profiles.unrecorded.remove(process.unrecorded)
 
     def _read(self, process: ProcessTracer) -> RawCalls:
         from concmagic.records.handed_over import RawCalls  # its class is made late: a child waits

@@ -27,8 +27,7 @@ from concmagic.problems import Problem
 from concmagic.recording.children import forking, pickling, prints
 from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_session import Life
-from concmagic.recording.children.child_table import Child, Family
-from concmagic.recording.children.end_watch import Watcher
+from concmagic.recording.children.child_table import Child, Family, Watcher
 from concmagic.recording.children.handover_files import ChildFile
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.guards import guarded

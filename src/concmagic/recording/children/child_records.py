@@ -1,24 +1,67 @@
-"""A child as a ProcessRecord: what its parent knows beside what it handed over itself."""
+"""Each child as a ProcessRecord: what its parent knows beside what it handed over itself.
+
+Of worker processes that were there before the cell, started by cells that nobody traced, only their name is
+known, and what the operating system tells: nothing of ours is in them.
+"""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.event_nodes import NODE_BYTES
+from concmagic.interpreter.process_start import living_children
 from concmagic.problems import Problem
 from concmagic.recording.children.child_table import Child
 from concmagic.recording.children.handover_files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of
+from concmagic.recording.children.leftovers import stat_of
 from concmagic.recording.labels import cut, cut_problem
 from concmagic.records.handed_over import MarkRecord, MessageLog, MessageRecord
 from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 
+if TYPE_CHECKING:
+    from concmagic.recording.children.hooks_protocol import HooksProtocol
+
+
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+_METHODS = {"ForkProcess": "fork", "SpawnProcess": "spawn", "ForkServerProcess": "forkserver"}
+
+Files = dict[tuple[int, int], dict[str, Any]]  # by pid and begin what a child told
 
 
-def record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
+def records_of(children: Iterable[Child], files: Files) -> Iterator[ProcessRecord]:
+    """Of those that are known, as they were started; then of those that only told of themselves."""
+    for child in sorted(children, key=lambda one: one.started_ns):
+        yield _record_of(child, _take(files, child))
+    for (pid, begun_ns), told in sorted(files.items(), key=lambda item: item[0][1]):
+        yield _record_of(_unannounced(pid, begun_ns, told), told)
+
+
+def _take(files: Files, child: Child) -> dict[str, Any]:
+    """The file of this child: of its pid, begun after it was asked for."""
+    begun = [key for key in files if key[0] == child.pid and key[1] >= child.started_ns]
+    return files.pop(min(begun)) if begun else {}
+
+
+def _unannounced(pid: int, begun_ns: int, told: dict[str, Any]) -> Child:
+    """A child that only told of itself: its parent was killed, or forked it in C."""
+    hello = told.get("hello", {})
+    return Child(
+        name=hello.get("name", ""),
+        start_method=hello.get("start_method", ""),
+        origin="user",
+        group=hello.get("group", ""),
+        parent_pid=hello.get("parent_pid", 0),
+        started_ns=hello.get("started_ns") or begun_ns,
+        starter=0,
+        pid=pid,
+        is_earlier=hello.get("is_earlier", False),
+    )
+
+
+def _record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
     """Put both together; `told` are the records of the child's file, empty if there is none."""
     end = told.get("end", {})
     seen = end.get("seen", {})
@@ -139,3 +182,56 @@ def _problems(child: Child, told: dict[str, Any]) -> list[Problem]:
     if "target" not in told and not child.is_bare and (child.exit_code or 0) < 0:
         return [Problem.of("child_never_began", child.name, child.exit_code)]
     return [Problem.of("child_told_nothing", child.name, child.exit_code)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    name: str
+    pid: int
+    kind: str
+    cpu: int  # clock ticks when the cell began
+
+
+class PreexistingWorkers:
+    """The children of multiprocessing that live when the cell begins."""
+
+    def __init__(self, hooks: HooksProtocol, watch: Callable[[int], object] | None) -> None:
+        self._hooks = hooks
+        found = (_known(one) for one in living_children())
+        self._known = [one for one in found if one is not None]
+        for one in self._known:
+            if watch is not None:
+                watch(one.pid)
+
+    def that_worked(self, told: Collection[int]) -> list[Child]:
+        """Those that computed in the cell, but for those that told of it themselves."""
+        worked = []
+        for one in self._known:
+            now = _cpu(one.pid)
+            if one.pid not in told and now is not None and now > one.cpu:
+                worked.append(
+                    Child(
+                        name=one.name,
+                        start_method=_METHODS.get(one.kind, "loky" if one.kind == "LokyProcess" else ""),
+                        origin="user",
+                        group="earlier workers",
+                        parent_pid=self._hooks.config.parent_pid,
+                        started_ns=0,
+                        starter=0,
+                        pid=one.pid,
+                        is_earlier=True,
+                    )
+                )
+        return worked
+
+
+def _known(one: Any) -> _Known | None:
+    pid = getattr(one, "pid", None)
+    cpu = None if pid is None else _cpu(pid)
+    return None if pid is None or cpu is None else _Known(cut(one.name), pid, type(one).__name__, cpu)
+
+
+def _cpu(pid: int) -> int | None:
+    """Clock ticks that a process has computed; None if it is gone, or where there is no /proc."""
+    fields = stat_of(pid)
+    return int(fields[11]) + int(fields[12]) if fields else None

@@ -24,9 +24,8 @@ from concmagic.interpreter.process_start import leaves_before_jobs
 from concmagic.interpreter.reading import borrowed
 from concmagic.problems import Problem
 from concmagic.recording.children import commands, messages, prints, resources
-from concmagic.recording.children.changed_globals import Copies
 from concmagic.recording.children.child_config import ChildConfig, fields_of
-from concmagic.recording.children.end_signals import Listener
+from concmagic.recording.children.child_listener import Listener
 from concmagic.recording.children.handover_files import (
     CALLS_PART,
     MARKS_PART,
@@ -36,8 +35,13 @@ from concmagic.recording.children.handover_files import (
 )
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.idle_workers import Sleep, Wake
-from concmagic.recording.children.import_times import ImportTimes, Stretch
-from concmagic.recording.children.recorders_in_child import ChildRecorders, load_late
+from concmagic.recording.children.recorders_in_child import (
+    ChangedGlobals,
+    ChildRecorders,
+    ImportTimes,
+    Stretch,
+    load_late,
+)
 from concmagic.recording.guards import guarded
 
 if TYPE_CHECKING:
@@ -60,7 +64,7 @@ class Life:
         self.target_ns: int | None = None
         self._parts = count(1)  # records of what is handed over as it runs
         self.problems: list[Problem] = []
-        self.copies = Copies()
+        self.globals = ChangedGlobals()
         self.imports = ImportTimes()
         self._had_job = False
         self.recorders = ChildRecorders(config.detail, config.budget)
@@ -95,7 +99,7 @@ class Life:
         for part in (
             self._hand_over_as_it_runs,
             partial(resources.watch, self._append_name),
-            self.copies.begin,
+            self.globals.begin,
         ):
             guarded(part, self.failed)
         self.target_ns = monotonic_ns()
@@ -130,7 +134,7 @@ class Life:
         """A worker has its first job: what came before it, or an initializer changed, was meant to change."""
         if not self._had_job:
             self._had_job = True
-            self.copies.begin()
+            self.globals.begin()
 
     def _append_messages(self, rows: Sequence[list[Any]]) -> None:
         self._append(MESSAGES_PART, rows)
@@ -207,7 +211,7 @@ class Life:
             "cpu_ns": process_time_ns(),
             "seen": seen,
             "prints": prints.noted(),
-            "changed": self.copies.changed(),
+            "changed": self.globals.changed(),
             "children": [child.as_told() for child in self.hooks.family.children],
             "problems": [*self.problems, *self.hooks.problems, *self.recorders.problems],
         }

@@ -13,20 +13,12 @@ from concmagic.bounded import held
 from concmagic.clock import monotonic, sleep
 from concmagic.options import Options
 from concmagic.problems import Problem
-from concmagic.recording.children import (
-    clean_up_question,
-    idle_workers,
-    kill_tree,
-    pickling,
-    resources,
-    stale_folders,
-)
+from concmagic.recording.children import child_listener, idle_workers, leftovers, pickling, resources
 from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children import hooks as child_hooks
 from concmagic.recording.children.child_config import ChildConfig
-from concmagic.recording.children.child_records import record_of
-from concmagic.recording.children.child_table import Child, Family
-from concmagic.recording.children.preexisting_workers import Earlier
+from concmagic.recording.children.child_records import Files, PreexistingWorkers, records_of
+from concmagic.recording.children.child_table import Family
 from concmagic.recording.children.recorders_in_child import load_late
 from concmagic.records.recording import ProcessRecord
 
@@ -34,8 +26,6 @@ GRACE_S = 0.3  # for children that have ended and still write
 _MOST_NAMED = 5  # children in one sentence
 _STEP_S = 0.005
 _PATIENCE_S = 5.0  # for another thread that prepares the first child: it imports
-
-Files = dict[tuple[int, int], dict[str, Any]]  # by pid and begin what a child told
 
 _kept: list[tuple[Path, list[int]]] = []  # folders that children still use, who have outlived their cell
 
@@ -62,7 +52,7 @@ class ChildRecorder:
         self._names: list[resources.Name] = []  # that the kernel itself made
         self._was_ended = False
         self._spared: set[int] = set()
-        self._earlier: Earlier | None = None
+        self._earlier: PreexistingWorkers | None = None
 
     def start(self) -> None:
         """Follow the cell into every child that it starts from now on."""
@@ -77,7 +67,7 @@ class ChildRecorder:
         pickling.courier().generation += 1
         hooks.install()
         hooks.guard(partial(resources.watch, self._names.append))
-        self._earlier = hooks.guard(partial(Earlier, hooks, self._on_born))
+        self._earlier = hooks.guard(partial(PreexistingWorkers, hooks, self._on_born))
         hooks.guard(self._call_the_kept)
 
     def _call_the_kept(self) -> None:
@@ -120,7 +110,7 @@ class ChildRecorder:
             pools, family = self._hooks.pools, self._hooks.family
             pools.close()
             self._hooks.guard(partial(self._spare_those_that_clean_up, family))
-            kill_tree.end(self._next_to_end, lambda: family.starting, self._spared)
+            leftovers.end_processes(self._next_to_end, lambda: family.starting, self._spared)
             pools.free()
             pools.fail_jobs()
             self._hooks.guard(family.reap_interrupted)
@@ -128,7 +118,7 @@ class ChildRecorder:
     def _spare_those_that_clean_up(self, family: Family) -> None:
         if self._folder is None:
             return
-        self._spared = clean_up_question.ask(self._folder)
+        self._spared = child_listener.ask_who_cleans_up(self._folder)
         names = [child.name for child in family.living() if child.pid in self._spared]
         if names:
             self.problems.append(Problem.of("still_clean_up", tuple(names[:_MOST_NAMED])))
@@ -157,7 +147,7 @@ class ChildRecorder:
                 return
             assert self._hooks is not None
             self._hooks.guard(load_late)
-            self._hooks.guard(stale_folders.remove)
+            self._hooks.guard(leftovers.remove_folders)
             self._folder = child_files.make_folder()
             pickling.courier().folder = self._folder
             self._hooks.config = self._config.with_folder(self._folder)
@@ -182,7 +172,7 @@ class ChildRecorder:
         """Names that the kernel made, and those of children that are gone."""
         yield from self._names
         for (pid, _), told in files.items():
-            if not kill_tree.runs(pid):
+            if not leftovers.runs(pid):
                 yield from child_files.parts_of(told, child_files.NAMES_PART)
 
     def _records(self, hooks: child_hooks.Hooks, files: Files) -> Iterator[ProcessRecord]:
@@ -191,10 +181,7 @@ class ChildRecorder:
             family += self._earlier.that_worked({pid for pid, _ in files})
         for told in files.values():
             family.extend(told.get("end", {}).get("children", ()))
-        for child in sorted(family, key=lambda one: one.started_ns):
-            yield record_of(child, _take(files, child))
-        for (pid, begun_ns), told in sorted(files.items(), key=lambda item: item[0][1]):
-            yield record_of(_unannounced(pid, begun_ns, told), told)
+        return records_of(family, files)
 
     def _clean_up(self, hooks: child_hooks.Hooks) -> None:
         living = [
@@ -218,28 +205,6 @@ class ChildRecorder:
 
 def _not_shared(value: Any) -> bool:
     return False
-
-
-def _take(files: Files, child: Child) -> dict[str, Any]:
-    """The file of this child: of its pid, begun after it was asked for."""
-    begun = [key for key in files if key[0] == child.pid and key[1] >= child.started_ns]
-    return files.pop(min(begun)) if begun else {}
-
-
-def _unannounced(pid: int, begun_ns: int, told: dict[str, Any]) -> Child:
-    """A child that only told of itself: its parent was killed, or forked it in C."""
-    hello = told.get("hello", {})
-    return Child(
-        name=hello.get("name", ""),
-        start_method=hello.get("start_method", ""),
-        origin="user",
-        group=hello.get("group", ""),
-        parent_pid=hello.get("parent_pid", 0),
-        started_ns=hello.get("started_ns") or begun_ns,
-        starter=0,
-        pid=pid,
-        is_earlier=hello.get("is_earlier", False),
-    )
 
 
 def _release_kept() -> None:

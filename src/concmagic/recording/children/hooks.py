@@ -19,8 +19,7 @@ from concmagic.recording.children import commands, pickling, process_starts
 from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children import whose_child as child_groups
 from concmagic.recording.children.child_config import ChildConfig
-from concmagic.recording.children.child_table import Child, Family
-from concmagic.recording.children.end_watch import Watcher
+from concmagic.recording.children.child_table import Child, Family, Watcher
 from concmagic.recording.guards import guarded
 
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from concmagic.interpreter.known_functions import RESULT_READERS, WORKERS
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_start import SEND
 from concmagic.problems import Problem
-from concmagic.recording.children import loky_code, message_arrivals
+from concmagic.recording.children import message_arrivals, pickling
 from concmagic.recording.children.message_arrivals import is_in, kind_of, sends_result
 from concmagic.recording.children.process_jobs import LATER, ProcessJobs, WorkerJobs, outcome_of
 from concmagic.recording.guards import watched
@@ -63,7 +63,7 @@ class MessageRecorder:
         self._local = threading.local()
         self._jobs = ProcessJobs()
         self._at_work = WorkerJobs(self._begun_ns)
-        self._file_names = loky_code.FileNames()
+        self._file_names = pickling.LokyFileNames()
 
     def start(self) -> None:
         """Begin to see messages."""
@@ -118,7 +118,7 @@ class MessageRecorder:
         self._patches.wrap(
             queues,
             "dumps",
-            lambda one: watched(loky_code.sending(one), self._pickled, monotonic_ns),
+            lambda one: watched(pickling.loky_dumps(one), self._pickled, monotonic_ns),
         )
 
     def _made_pipe(self, told: None, ends: Any, *arguments: Any, **options: Any) -> None:

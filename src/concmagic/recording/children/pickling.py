@@ -4,14 +4,20 @@ multiprocessing pickles functions and classes by name, and a child that does not
 kernel's memory has no such name in its `__main__`. A `reducer_override` on its pickler packs
 them instead (pickler.py); parent and children install it, so that results may be the
 notebook's own too. What every child inherited by fork still goes by name, as it would without us.
+
+What loky's queues pickle goes through cloudpickle, which drops the name of a code's file from 3.1.3 on. By it
+a worker's calls are known as the notebook's: there it is kept. What the user's own code gives to cloudpickle
+comes out as ever, and a receiver needs nothing of ours to read it.
 """
 
 from __future__ import annotations
 
 import functools
 import linecache
+import operator
 import pickle
 import sys
+import threading
 import types
 import weakref
 from collections.abc import Callable
@@ -21,17 +27,13 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from concmagic.interpreter.frames import hide_frame
+from concmagic.interpreter.process_start import dispatch_table
 from concmagic.interpreter.reading import lose
 from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.recording.guards import guarded
 
-_MAINS = ("__main__", "__mp_main__")
-_REMEMBERED = 256  # a job may bring a closure of its own each time
-_INLINE_BYTES = 32_768  # what is larger goes once through a file, not through every job's pipe
-_CACHED_FUNCTION = type(functools.lru_cache(lambda: None))
-
-Reducer = Callable[[Any, Any], Any]
-if TYPE_CHECKING:  # no child that starts makes such a class
+if TYPE_CHECKING:
     from typing import Protocol
 
     class Packer(Protocol):
@@ -42,6 +44,16 @@ if TYPE_CHECKING:  # no child that starts makes such a class
 
         def token_of(self, value: Any, data: bytes) -> str:
             """The name of a parcel."""
+
+
+_MAINS = ("__main__", "__mp_main__")
+_REMEMBERED = 256  # a job may bring a closure of its own each time
+_INLINE_BYTES = 32_768  # what is larger goes once through a file, not through every job's pipe
+_CACHED_FUNCTION = type(functools.lru_cache(lambda: None))
+
+Reducer = Callable[[Any, Any], Any]
+
+_local = threading.local()  # whether loky is pickling
 
 
 class Courier:
@@ -205,3 +217,64 @@ def _is_sendable(value: Any) -> bool:
 def _version(value: Any) -> tuple[int, int]:
     """Address and code: an address alone may be given out again."""
     return id(value), hash(getattr(value, "__code__", None))
+
+
+class LokyFileNames:
+    """cloudpickle's way with code objects, changed from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self._table: Any = None
+        self._original: Any = None
+        self._mine: Any = None
+
+    def start(self) -> None:
+        """Change it where it is loaded, once."""
+        table = dispatch_table()
+        if self._table is not None or table is None or types.CodeType not in table:
+            return
+        self._table, self._original = table, table[types.CodeType]
+        self._mine = table[types.CodeType] = _with_file_name(self._original)
+
+    def stop(self) -> None:
+        """Put it back."""
+        if self._table is not None and self._table.get(types.CodeType) is self._mine:
+            self._table[types.CodeType] = self._original
+        self._table = None
+
+
+def loky_dumps(dumps: Callable[..., Any]) -> Callable[..., Any]:
+    """loky's pickling, while which code keeps its file's name."""
+
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        _local.is_sending = True
+        try:
+            return dumps(*arguments, **options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        finally:
+            _local.is_sending = False
+
+    return wrapper
+
+
+class _Bare:
+    """Unpickles to what cloudpickle makes of a code object."""
+
+    def __init__(self, plan: tuple[Any, ...]) -> None:
+        self._plan = plan
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._plan
+
+
+def _with_file_name(
+    original: Callable[[types.CodeType], tuple[Any, ...]],
+) -> Callable[[types.CodeType], tuple[Any, ...]]:
+    def reduce_code(code: types.CodeType) -> tuple[Any, ...]:
+        plan = original(code)
+        if not getattr(_local, "is_sending", False):
+            return plan
+        return operator.methodcaller("replace", co_filename=code.co_filename), (_Bare(plan),)
+
+    return reduce_code

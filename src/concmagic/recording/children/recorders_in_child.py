@@ -1,19 +1,30 @@
-"""The recorders that run in a child, and what they hand over."""
+"""The recorders that run in a child: those of the kernel that have something to see, and two of its own.
+
+`ImportTimes` sees when a child that starts imports what it was sent: its target, its arguments, and all that
+these need. `ChangedGlobals` tells which of the notebook's variables it has changed: its own copies, which
+nobody else sees. That is told without running the user's code: a name that is bound to another object now, or
+a list, dictionary or set of another length. What an initializer sets is set on purpose, so pools' workers are
+looked at from their first job on.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import threading
+from collections.abc import Sequence
 from functools import partial
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 from concmagic.bounded import held
+from concmagic.clock import monotonic_ns
 from concmagic.interpreter import reading
 from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.problems import Problem
 from concmagic.recording import guards
-from concmagic.recording.guards import guarded
+from concmagic.recording.guards import guarded, watched
 
 _PATIENCE_S = 4.0  # for whoever starts or stops them: less than a process waits for all that we do at its end
 
@@ -29,6 +40,11 @@ _MODULES = {
     "locks": ("locks.lock_recorder", "LockRecorder"),
     "calls": ("calls.call_recorder", "CallRecorder"),  # last: it costs most, and sees none of the others
 }
+
+_LENGTH_TELLS = (list, dict, set, bytearray)
+_MOST_NAMES = 20_000  # of variables
+
+Stretch = tuple[int, int]  # monotonic nanoseconds
 
 
 class ChildRecorders:
@@ -132,3 +148,92 @@ def _is_due(name: str) -> bool:
     if name == "locks" and sys.version_info < (3, 12):
         return False  # before, it is the sampler that sees them, and of children it knows no locks
     return _OBSERVED.get(name, "sys") in sys.modules
+
+
+class ImportTimes:
+    """The imports of this process from `start` to `stop`, from the search for a module to its last line."""
+
+    def __init__(self) -> None:
+        self._found: list[Stretch] = []
+
+    def start(self) -> None:
+        """Be asked first for every module that is not loaded yet."""
+        sys.meta_path.insert(0, self)
+
+    def stop(self) -> list[Stretch]:
+        """When it was importing: in order, one import inside another as one stretch."""
+        sys.meta_path[:] = [each for each in sys.meta_path if each is not self]
+        joined: list[Stretch] = []
+        for begin, end in sorted(self._found):
+            if joined and begin <= joined[-1][1]:
+                joined[-1] = joined[-1][0], max(joined[-1][1], end)
+            else:
+                joined.append((begin, end))
+        return joined
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """What the finders behind this one find, and be told when it has been executed."""
+        begun_ns = monotonic_ns()
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                self._follow(spec.loader, begun_ns)
+                return spec
+        return None
+
+    def _follow(self, loader: Any, begun_ns: int) -> None:
+        execute = getattr(loader, "exec_module", None)
+        if execute is None or isinstance(loader, type):  # what is built in takes no time
+            return
+
+        def done(told: None, result: None, module: ModuleType) -> None:
+            self._found.append((begun_ns, monotonic_ns()))
+
+        def only_once() -> None:
+            vars(loader).pop("exec_module", None)  # the instance's own: the class's shows again
+
+        loader.exec_module = watched(execute, done, only_once)
+
+
+class ChangedGlobals:
+    """The notebook's variables in this process that are not as they were at `begin`."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[int, int]] = {}
+        self._kept: list[Any] = []  # what was bound stays alive, so that no address is given out again
+
+    def begin(self) -> None:
+        """Look at them now."""
+        space = vars(sys.modules["__main__"])
+        if len(space) > _MOST_NAMES:
+            return
+        self._before, self._kept = {}, []
+        for name, value in list(space.items()):
+            if not name.startswith("_"):
+                self._before[name] = id(value), _length(value)
+                self._kept.append(value)
+
+    def changed(self) -> tuple[str, ...]:
+        """The names of those that are different now."""
+        space = vars(sys.modules["__main__"])
+        given = _given_by_us()
+        found = []
+        for name, (address, length) in self._before.items():
+            value = space.get(name, self)
+            if value is self or (name in given and given[name] is value and id(value) != address):
+                continue  # deleted; or a newer version that came with a job
+            if id(value) != address or _length(value) != length:
+                found.append(name)
+        self._before, self._kept = {}, []
+        return tuple(found)
+
+
+def _length(value: Any) -> int:
+    return len(value) if type(value) in _LENGTH_TELLS else -1
+
+
+def _given_by_us() -> dict[str, Any]:
+    pickler = sys.modules.get("concmagic.recording.children.pickler")
+    return pickler.given if pickler is not None else {}

@@ -29,6 +29,7 @@ from concmagic.interpreter.reading import running_loop
 from concmagic.interpreter.task_steps import RUN_CODES, is_create_task
 from concmagic.problems import Problem
 from concmagic.recording.labels import cut
+from concmagic.recording.profiles import unrecorded
 from concmagic.recording.tasks.bare_futures import Births, is_of_executor
 from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.step_clock import LONG_NS, StepClock
@@ -52,7 +53,6 @@ from concmagic.recording.tasks.whose_task import (
     origin_before_cell,
     origin_of,
 )
-from concmagic.recording.throws import unrecorded
 from concmagic.records.recording import RawCode
 
 _EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`

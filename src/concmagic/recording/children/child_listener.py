@@ -1,10 +1,14 @@
-"""A child hands over when it is ended by SIGTERM, and when its parent asks because the cell is over.
+"""What a child listens to: SIGTERM, which ends it, and its parent, who asks when the cell is over.
 
 A handler written in Python may never run: the signal can land just before a blocking system call.
 So the interpreter writes the signal's number to a pipe (`signal.set_wakeup_fd`), a thread of ours
 reads it, hands over, sets SIGTERM back to its default through libc, and sends it again. A handler
-or a wakeup descriptor that the user installs in the child wins. The parent asks through a FIFO that
-the same thread listens to, also whether the child still cleans up after an interrupt.
+or a wakeup descriptor that the user installs in the child wins.
+
+The parent asks through a FIFO that the same thread listens to: to hand over, or whether the child still
+cleans up after an interrupt. A plain notebook lets such a child go on, and so do we: it handles
+KeyboardInterrupt, or a cancellation that came of it. An interrupt may reach it a little later than its
+parent: it is looked at for a moment.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import _thread
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,14 +25,24 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from concmagic.clock import monotonic, sleep
+from concmagic.interpreter import known_functions
 from concmagic.interpreter.c_calls import default_signal
+from concmagic.interpreter.frames import handled_in, thread_frames
+from concmagic.interpreter.process_start import is_bootstrap
 from concmagic.pipes import Owned, pipe
 from concmagic.problems import Problem
 from concmagic.recording import guards
-from concmagic.recording.children import clean_up_question
+from concmagic.recording.children import handover_files
 from concmagic.recording.own_threads import OwnThread
 
+QUESTION = b"c"  # whether it cleans up; any other asks it to hand over
+_YES, _NO = ".cleans", ".calm"  # what the child leaves beside the pipe through which it was asked
 _PATIENCE_S = 2.0
+_ANSWERS_WITHIN_S = 0.4  # that the parent waits
+_LOOK_S = 0.1
+_STEP_S = 0.01
+_DEEPEST = 20
 _CLOSED = select.POLLNVAL | select.POLLERR | select.POLLHUP  # by code of the user's that did not open it
 
 
@@ -139,8 +154,8 @@ class Listener:
             if signal.getsignal(signal.SIGTERM) == self._on_signal:
                 self._end()
         elif ask in files:
-            if os.read(ask, 64) == clean_up_question.QUESTION:
-                clean_up_question.answer(self._path)
+            if os.read(ask, 64) == QUESTION:
+                _answer(self._path)
                 return True
             if signal.getsignal(signal.SIGTERM) == self._on_signal:
                 default_signal(signal.SIGTERM)  # nobody listens from here on
@@ -154,3 +169,73 @@ class Listener:
         finally:
             default_signal(signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _answer(path: Path) -> None:
+    """In the child, in a thread that is not the one looked at."""
+    limit = monotonic() + _LOOK_S
+    while not (cleans := _cleans_up()) and monotonic() < limit:
+        sleep(_STEP_S)
+    path.with_suffix(_YES if cleans else _NO).touch()
+
+
+def ask_who_cleans_up(folder: Path) -> set[int]:
+    """In the parent: the children that clean up; one that does not answer does not."""
+    asked = handover_files.ask_all(folder, QUESTION)
+    limit = monotonic() + _ANSWERS_WITHIN_S
+    while any(_is_awaited(pid, path) for pid, path in asked.items()) and monotonic() < limit:
+        sleep(_STEP_S)
+    return {pid for pid, path in asked.items() if path.with_suffix(_YES).exists()}
+
+
+def _is_awaited(pid: int, path: Path) -> bool:
+    from concmagic.recording.children import leftovers
+
+    has_answered = path.with_suffix(_YES).exists() or path.with_suffix(_NO).exists()
+    return not has_answered and leftovers.runs(pid)
+
+
+def _cancellations() -> tuple[type[BaseException], ...]:
+    asyncio = sys.modules.get("asyncio")  # not imported for this: a child that has none is to stay light
+    return () if asyncio is None else (asyncio.CancelledError,)
+
+
+def _cleans_up() -> bool:
+    main = threading.main_thread().ident or 0
+    frame = thread_frames().get(main)
+    return _is_users(frame) and (_handles_interrupt(handled_in(main)) or _is_cancelled(frame))
+
+
+def _is_users(frame: FrameType | None) -> bool:
+    """Whether code of the user's runs; multiprocessing's own, on its way out, may wait for children for ever.
+
+    Below that lie the frames of the parent, where it was forked.
+    """
+    from concmagic.code_owner import owner_of
+
+    while frame is not None and not is_bootstrap(frame.f_code):
+        file = frame.f_code.co_filename
+        if owner_of(file) == "user" and not file.startswith("<"):  # the command that a spawned child is given
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_cancelled(frame: FrameType | None) -> bool:
+    """Whether `asyncio.run` has cancelled its main task, which may await in its clean-up: no frame tells."""
+    while frame is not None:
+        if known_functions.is_runners_run(frame):
+            task = known_functions.main_task(frame)
+            return task is not None and task.cancelling() > 0
+        frame = frame.f_back
+    return False
+
+
+def _handles_interrupt(error: BaseException | None) -> bool:
+    for _ in range(_DEEPEST):
+        if error is None:
+            return False
+        if isinstance(error, (KeyboardInterrupt, *_cancellations())):
+            return True
+        error = error.__context__
+    return False
