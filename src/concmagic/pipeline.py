@@ -9,12 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from concmagic.api import Trace
-from concmagic.cell import Cell, Outcome, Program
+from concmagic.cell import Cell, Kept, Outcome, Program
 from concmagic.garbage_collection import paused_collection
 from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.options import Options
 from concmagic.recording.session import RecordingSession
-from concmagic.runners.run_once import Kept
 
 if TYPE_CHECKING:
     from concmagic.records.recording import Recording

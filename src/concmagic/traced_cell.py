@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from concmagic import notebook, sentences
-from concmagic.cell import Shell
+from concmagic.cell import Cell, Kept, Outcome, Program, Shell, compile_cell
 from concmagic.errors import ConcMagicError
 from concmagic.interpreter import shadowing_files
 from concmagic.interpreter.reading import running_loop
 from concmagic.notebook import on_the_users_runner, or_usage_error, usage_error, uses_asyncio
 from concmagic.recording.guards import guarded
-from concmagic.runners.run_once import Kept
 
 if TYPE_CHECKING:
-    from concmagic.cell import Cell, Outcome, Program
     from concmagic.options import Options
     from concmagic.pipeline import Traced
 
@@ -44,8 +43,6 @@ class TracedCell:
                 from concmagic.runners.loop_body import make_program
 
                 return make_program(self._cell, self._options, self._shell)
-            from concmagic.runners.whole_cell import compile_cell
-
             return compile_cell(self._cell, self._shell)
         except SyntaxError as error:
             self._fail(error.with_traceback(None))
@@ -162,14 +159,10 @@ def _pipeline() -> Any:
 
 
 def _run_plain(program: Program) -> Outcome:
-    from concmagic.cell import Outcome
-
     return Outcome(program.run())
 
 
 async def _await_plain(program: Program) -> Outcome:
-    from concmagic.cell import Outcome
-
     return Outcome(await program.run())
 
 
@@ -185,8 +178,6 @@ def save(trace: Any, path: str) -> None:
 
 def _on_its_own_loop(program: Program) -> Program:
     """The program as one that does not await: it runs on a loop of its own, as the kernel's cannot."""
-    from dataclasses import replace
-
     from concmagic.runners.asyncio_run import on_a_loop_of_its_own
 
     note = " ".join(filter(None, (program.note, sentences.LOOP_OF_ITS_OWN)))
@@ -195,10 +186,6 @@ def _on_its_own_loop(program: Program) -> Program:
 
 def _interrupted(traced: Traced) -> Traced:
     """The interrupt came when the cell's code was over: it still ends the cell."""
-    from dataclasses import replace
-
-    from concmagic.cell import Outcome
-
     error = traced.outcome.error or KeyboardInterrupt()
     return replace(traced, outcome=Outcome(error=error))
 

@@ -58,7 +58,7 @@ WAITS = {
     "runners/loop_processes.py: worker.connection.recv()": "asked before: a message is there, or its end is",
     "runners/loop_threads.py: pool.join()": "ours, in pieces",
     "runners/loop_worker.py: connection.recv_bytes()": "a worker waits for its next item, or the pipe's end",
-    "runners/cell_tasks.py: asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)": "the cell itself",
+    "runners/async_cell.py: asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)": "the cell itself",
 }
 # Plain `with` on a lock, each with its reason.
 PLAIN_WITH = {

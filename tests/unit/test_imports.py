@@ -54,7 +54,6 @@ SEES = {
 LEVELS: tuple[set[str], ...] = (
     {
         "_version",
-        "cell",
         "clock",
         "code_owner",
         "garbage_collection",
@@ -63,7 +62,7 @@ LEVELS: tuple[set[str], ...] = (
         "pipes",
         "problems",
     },
-    {"records"},
+    {"cell", "records"},
     {"bounded", "call_lines", "model"},
     {"sentences"},
     {"interpreter", "options"},

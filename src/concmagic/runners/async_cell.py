@@ -1,9 +1,17 @@
-"""Run a cell that awaits: as a task of its own, on the loop that is running."""
+"""Run a cell that awaits as a task of its own, on the loop that is running, and end what it made there.
+
+KeyboardInterrupt in a step would end the kernel's loop. So where a step of the cell holds the loop a signal
+raises CancelledError; where the loop is idle it wakes it. Then the cell's own task is cancelled, as a plain
+cell's is, and once that is over the others, each once: their `finally` may await as long as it needs. A
+second signal cancels again, and what has not ended in a moment is left behind.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +19,14 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.cell import Outcome, Program
+from concmagic.code_owner import KERNEL, is_of
+from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.interpreter.running_loops import hide_task, show_task
 from concmagic.options import Options
-from concmagic.runners.cell_tasks import CellTasks, StopTasks
+from concmagic.runners import tracebacks
+from concmagic.runners.interrupt_reach import GRACE_S, Again, Click, Clicks, may_raise_at
 from concmagic.runners.interrupts import Interrupts
+from concmagic.runners.pending_jobs import PendingJobs
 
 OnTask = Callable[["asyncio.Task[Any]"], None]
 
@@ -90,3 +102,172 @@ def _take_over(context: contextvars.Context) -> None:
 
 
 _NOTHING = object()
+
+
+_ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
+
+
+class CellTasks:
+    """Which tasks of a loop belong to the cell: made since now, and not by the kernel for its messages.
+
+    To cancel one of those would end the kernel.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._before = asyncio.all_tasks(loop)
+
+    def pending(self) -> set[asyncio.Task[Any]]:
+        """Those that have not ended."""
+        return {task for task in asyncio.all_tasks(self.loop) if task in self}
+
+    def __contains__(self, task: object) -> bool:
+        return isinstance(task, asyncio.Future) and task not in self._before and not _is_kernels(task)
+
+    async def cancel_and_wait(self) -> None:
+        """Cancel them, give them a moment to end, and leave those that do not."""
+        waiting = self.pending()
+        for task in waiting:
+            _cancel(task)
+        if waiting:
+            _, waiting = await asyncio.wait(waiting, timeout=GRACE_S)
+        for task in waiting:
+            _cancel(task)
+
+    def cancel(self) -> None:
+        """Cancel them; they end when the loop runs next."""
+        for task in self.pending():
+            _cancel(task)
+
+
+class StopTasks(Clicks):
+    """What an interrupt does to a cell that awaits."""
+
+    def __init__(self, cell_tasks: CellTasks) -> None:
+        super().__init__()
+        self._tasks = cell_tasks
+        self._loop = cell_tasks.loop
+        self._first: asyncio.Future[None] = self._loop.create_future()
+        self._second: asyncio.Future[None] = self._loop.create_future()
+        self._pending = PendingJobs()
+        self._struck: set[asyncio.Task[Any]] = set()
+
+    @property
+    def acted(self) -> bool:
+        """Whether an interrupt came."""
+        return self._last is not None
+
+    async def until_over(self, task: asyncio.Task[Outcome]) -> None:
+        """Wait until the cell's task has ended, or a second interrupt lets nobody wait for it."""
+        await self._any_of(task, self._first)
+        if self._first.done() and not task.done():
+            await self._end(task)
+        self._first.cancel()
+        self._second.cancel()
+
+    async def _end(self, task: asyncio.Task[Outcome]) -> None:
+        """After the first interrupt: let the cell's task handle it, then the others."""
+        if task not in self._struck:
+            _cancel(task)
+        await self._any_of(task, self._second)
+        if task.done() and not _is_cancelled(task):  # the cell has caught it: its tasks are its own
+            return
+        self._pending.cancel()
+        waiting = self._tasks.pending()
+        for each in waiting - self._struck:
+            if not each.cancelling():  # else it is on its way out, as a child of `gather` is
+                _cancel(each)
+        while waiting and not self._second.done():
+            await self._any_of(*waiting, self._second)
+            waiting = {each for each in waiting if not each.done()}
+        if waiting:
+            await self._tasks.cancel_and_wait()
+
+    async def _any_of(self, *futures: asyncio.Future[Any]) -> None:
+        either = set(futures)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+
+    def where(self, task: asyncio.Task[Outcome], error: BaseException | None) -> BaseException | None:
+        """The error of the cell; else an exception whose traceback shows where the cell was ended."""
+        if error is not None or task.done():
+            return error
+        return asyncio.CancelledError().with_traceback(tracebacks.of_frames(_awaiting_frames(task)))
+
+    def _strike(self, click: Click, frame: types.FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._request, click)
+        task = asyncio.current_task(self._loop)
+        of_cell = task is not None and task in self._tasks
+        if may_raise_at(frame, click) and _may_raise(frame, of_cell):
+            if task is not None:
+                self._struck.add(task)
+            click.error = asyncio.CancelledError()
+            raise click.error
+
+    def _strike_again(self, click: Click, found: Again, frame: types.FrameType | None) -> None:
+        if isinstance(found.error, asyncio.CancelledError):
+            found.strike()
+
+    def _request(self, click: Click) -> None:
+        if not click.is_told:
+            click.is_told = True
+            asked = self._second if self._first.done() else self._first
+            if not asked.done():
+                asked.set_result(None)
+
+
+def _is_cancelled(task: asyncio.Task[Outcome]) -> bool:
+    return task.cancelled() or isinstance(task.result().error, asyncio.CancelledError)
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, also one of a circle that await each other: asyncio would go round it for ever."""
+    try:
+        task.cancel()
+    except RecursionError:
+        _wake_cancelled(task)
+
+
+def _wake_cancelled(task: asyncio.Task[Any]) -> None:
+    """Wake a task as if what it awaits had been cancelled, and leave that alone."""
+    awaited: Any = asyncio_fields.awaited(task)
+    for callback, context in asyncio_fields.callbacks(awaited):
+        if getattr(callback, "__self__", None) is task:
+            awaited.remove_done_callback(callback)
+            instead = task.get_loop().create_future()
+            instead.cancel()
+            task.get_loop().call_soon(callback, instead, context=context)
+
+
+def _is_kernels(task: asyncio.Future[Any]) -> bool:
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+    return code is not None and is_of(KERNEL, code.co_filename)
+
+
+def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
+    """Whether the code that holds the loop is the cell's: its task, or a callback written in the notebook."""
+    if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame):
+        return False  # in the loop's own bookkeeping, where it would be lost; the signal comes again
+    while frame is not None and not _is_loop(frame):
+        if of_cell or frame.f_globals.get("__name__") == "__main__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_loop(frame: types.FrameType) -> bool:
+    return frame.f_code.co_name in running_loops.LOOP_METHODS[:2] and _is_asyncio(frame)
+
+
+def _is_asyncio(frame: types.FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_ASYNCIO)
+
+
+def _awaiting_frames(task: asyncio.Task[Any]) -> list[types.FrameType]:
+    """The frames that a suspended task would raise through, outermost first."""
+    frames = []
+    awaited: Any = task.get_coro()
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        frames.append(frame)
+        awaited = awaited.cr_await
+    return frames

@@ -17,13 +17,12 @@ from types import CodeType
 from typing import Any, TypeVar
 
 from concmagic import sentences
-from concmagic.cell import Cell, Program, Shell
+from concmagic.cell import Cell, Program, Shell, gutter_text, show_in_tracebacks
 from concmagic.errors import BodyError
 from concmagic.options import Options
 from concmagic.recording import machine
 from concmagic.runners.loop_header import Header, Source, compile_header
 from concmagic.runners.loop_jobs import LoopRun, Results
-from concmagic.runners.whole_cell import gutter_text, show_in_tracebacks
 
 # What tracebacks call the code of a plain cell; a body is one, not a function the user wrote.
 CODE_NAME = "<module>"

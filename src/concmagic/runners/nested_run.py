@@ -24,7 +24,7 @@ from typing import Any
 from concmagic.code_owner import is_of
 from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.interpreter.task_steps import RUN_CODES
-from concmagic.runners.cell_tasks import _may_raise
+from concmagic.runners.async_cell import _may_raise
 
 _RUNS_CELLS = ("ipykernel", "IPython")  # not tornado: servers of the user's are made of it
 

@@ -14,12 +14,14 @@ import types
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic import code_owner, sentences
-from concmagic.cell import Shell
 from concmagic.interpreter import notebook_internals
 from concmagic.interpreter.notebook_internals import unbound_name
+
+if TYPE_CHECKING:
+    from concmagic.cell import Shell
 
 
 def from_the_cell(error: BaseException, cell_file: str) -> BaseException:
