@@ -24,9 +24,8 @@ from concmagic.interpreter import asyncio_fields, running_loops
 from concmagic.interpreter.running_loops import hide_task, show_task
 from concmagic.options import Options
 from concmagic.runners import tracebacks
-from concmagic.runners.interrupt_reach import GRACE_S, Again, Click, Clicks, may_raise_at
+from concmagic.runners.interrupt_reach import GRACE_S, Again, Click, Clicks, PendingJobs, may_raise_at
 from concmagic.runners.interrupts import Interrupts
-from concmagic.runners.pending_jobs import PendingJobs
 
 OnTask = Callable[["asyncio.Task[Any]"], None]
 

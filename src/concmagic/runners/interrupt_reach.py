@@ -1,4 +1,4 @@
-"""Whether an interrupt has to be raised once more, told from where the main thread stands.
+"""How far an interrupt came: whether it has to be raised once more, and which jobs begin no more.
 
 Once code of the user's has met the exception nothing is raised again: an `except`, a `finally`, the exit of
 a `with` run to their end, for a plain cell gives them that time, too. It is raised again only where that is
@@ -9,20 +9,26 @@ certain to cut nothing of theirs:
 - in `asyncio.run`, after a second interrupt, where tasks that swallow their cancellation are waited for.
 - where it was lost. Its traceback tells how far it came, for Python adds each frame that it is raised
   through or caught in (from 3.12 one by one, on 3.11 all at once when it is caught; the handler's own are
-  taken out). If the last of them is
-  gone and had no handler for the place, C code has dropped the exception, as it does for `__del__`. If that
-  frame is a library's and stands at the same instruction again, it was caught there to wait on. Both count
-  only while the thread handles no exception at all, or this one might be on its way still.
+  taken out). If the last of them is gone and had no handler for the place, C code has dropped the exception,
+  as it does for `__del__`. If that frame is a library's and stands at the same instruction again, it was
+  caught there to wait on. Both count only while the thread handles no exception at all, or this one might be
+  on its way still.
 
 `sys.exception` and `sys._current_exceptions` tell the innermost exception that is handled, which under an
 event loop may be another one than that further out. So they can say "none", but not "not this one".
 Where the answer is not known it is no: a second click is always there.
+
+The queues of the cell's pools are emptied once the cell gives its jobs up, by its end or by leaving the
+`with` of the pool: a cell that catches the interrupt may still want them.
 """
 
 from __future__ import annotations
 
+import queue
+import weakref
 from asyncio import CancelledError, all_tasks
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -32,7 +38,6 @@ from concmagic.interpreter import executor_internals, known_functions, running_l
 from concmagic.interpreter.asyncio_fields import awaited, default_executor
 from concmagic.interpreter.value_stack import has_handler
 from concmagic.recording.children.forking import is_forking
-from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
 
 _LOCKS, _MOST_NOTING = "concmagic.recording.locks.monitor", 12  # frames
 
@@ -220,3 +225,76 @@ def _is_lost(error: BaseException, frame: FrameType | None, handled: BaseExcepti
     if frame is None:
         return not has_handler(last.tb_frame.f_code, last.tb_lasti)
     return frame.f_lasti == last.tb_lasti and owner_of(frame.f_code.co_filename) != "user"
+
+
+class PendingJobs:
+    """The jobs that pools used since now have not begun. Pools of earlier cells are left alone."""
+
+    def __init__(self) -> None:
+        self._before = Workers()
+
+    def cancel(self) -> None:
+        """Cancel them; safe to call in a signal handler."""
+        for jobs in list(executor_internals.thread_pools().values()):
+            if not self._before.read(jobs):
+                _cancel_queued(jobs)
+        for manager in list(executor_internals.process_pools()):
+            if not self._before.read(manager):
+                _cancel_pending(manager)
+
+
+class Workers:
+    """The pools of `concurrent.futures` that have workers now.
+
+    They are not kept alive: the traceback that a notebook keeps leads here, and each next one to the last.
+    """
+
+    def __init__(self) -> None:
+        self._known = [
+            weakref.ref(pool)
+            for pool in (*executor_internals.thread_pools().values(), *executor_internals.process_pools())
+        ]
+
+    def read(self, jobs: Any) -> bool:
+        """Whether they read this queue, or this manager fed them."""
+        return jobs is not None and any(jobs is known() for known in self._known)
+
+    def may_belong_to(self, pool: Any) -> bool:
+        """Whether this pool had workers then, as far as one can tell: one of another make may have had."""
+        jobs = executor_internals.queue_of(pool)
+        manager = executor_internals.manager_of(pool)
+        if jobs is None and manager is None:
+            return True
+        return self.read(jobs) or self.read(manager) or not _is_listed(manager)
+
+
+def cancel_jobs_of(pool: Any) -> None:
+    """Cancel what this one pool has not begun; safe to call in a signal handler."""
+    jobs = executor_internals.queue_of(pool)
+    if jobs is not None:
+        _cancel_queued(jobs)
+    manager = executor_internals.manager_of(pool)
+    if manager is not None:
+        _cancel_pending(manager)
+
+
+def _is_listed(manager: Any) -> bool:
+    """Other makes of process pools (loky) keep lists of their own."""
+    return manager is None or any(manager is known for known in executor_internals.process_pools())
+
+
+def _cancel_queued(jobs: Any) -> None:
+    taken = []
+    with suppress(queue.Empty):
+        while True:
+            taken.append(jobs.get_nowait())
+    for job in taken:
+        if job is None:  # tells a worker to end
+            jobs.put(None)
+        else:
+            job.future.cancel()
+
+
+def _cancel_pending(manager: Any) -> None:
+    for job in list(getattr(manager, "pending_work_items", {}).values()):
+        job.future.cancel()
