@@ -104,7 +104,7 @@ def test_a_watch_that_fails_costs_calls_and_prints_nothing(tmp_path: Path) -> No
     with running_kernel(tmp_path) as other:
         other.check(
             "%load_ext concmagic\n"
-            "from concmagic.recording.calls import call_budget as budget\n"
+            "from concmagic.recording.calls import call_events as budget\n"
             "def broken(head): raise RuntimeError('nothing today')\n"
             "budget.used = broken"
         )
