@@ -214,7 +214,7 @@ def test_locks_are_watched_until_that_would_cost_too_much() -> None:
     if EXACT:
         assert run.log.exact_until_ns > 0
         assert next(one.taken for one in run.log.objects if one.name == "cache") < 200
-        assert "no longer watched" in run.problems[0]
+        assert "no longer watched" in run.problems[0].message
 
 
 def test_without_a_place_for_the_tool_locks_are_not_seen_and_that_is_said() -> None:
