@@ -1,4 +1,4 @@
-"""The life of one thread while it is observed: what becomes its record."""
+"""The life of one thread while it is observed, whose it is and in which pool: what becomes its record."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import clock_gettime_ns, thread_time_ns
+from concmagic.code_owner import KERNEL
+from concmagic.interpreter import thread_internals
+from concmagic.interpreter.known_functions import (
+    ANYIO_WORKER,
+    DEBUGGERS,
+    HELPER_THREADS,
+    THREAD_POOL_WORKER,
+    THREAD_WORKER,
+)
 from concmagic.interpreter.thread_internals import excepthook_of, has_excepthook, set_excepthook
 from concmagic.recording.labels import cut
 
@@ -19,32 +28,19 @@ _MOST_MOMENTS = 2000  # pairs of a thread's clock that are kept
 _MOST_FRAMES = 1000
 _MOST_TEXT = 300  # characters of an exception's message
 _PER_THREAD_CPU_TIME = 0b110  # from the kernel's posix-timers: a thread's clock, scheduled time
+# The packages that a notebook's kernel is made of, and the debugger it carries.
+_KERNEL = DEBUGGERS | KERNEL
+_MACHINERY_PACKAGES = ("joblib.externals.loky", "loky", "wandb", "sentry_sdk", "prometheus_client")
 
 
 class Life:
     """Mutable while the thread lives; holds numbers and text only, nothing of the user's."""
 
     __slots__ = (
-        "begun_ns",
-        "cpu_end_ns",
-        "cpu_start_ns",
-        "daemon",
-        "ended_ns",
-        "exception",
-        "frames",
-        "group",
-        "ident",
-        "moments",
-        "name",
-        "native_id",
-        "origin",
-        "started_ns",
-        "starter",
-        "switches",
-        "switches_before",
-        "watching",
-        "worked",
-    )
+        "begun_ns", "cpu_end_ns", "cpu_start_ns", "daemon", "ended_ns", "exception", "frames", "group",
+        "ident", "moments", "name", "native_id", "origin", "started_ns", "starter", "switches",
+        "switches_before", "watching", "worked",
+    )  # fmt: skip
 
     def __init__(self, name: str, daemon: bool, origin: Origin) -> None:
         self.name = name
@@ -211,3 +207,53 @@ def switches() -> tuple[int, int] | None:
 
     used = resource.getrusage(resource.RUSAGE_THREAD)
     return used.ru_nvcsw, used.ru_nivcsw
+
+
+def target_of(thread: threading.Thread) -> Any:
+    """What the thread will run: its target, or its class where `run` is overridden."""
+    if type(thread).run is not threading.Thread.run and not isinstance(thread, threading.Timer):
+        return type(thread)
+    # Deleted by Thread.run when it ends, so that reading it late finds nothing.
+    return thread_internals.target_of(thread) or type(thread)
+
+
+def origin_of(target: Any) -> Origin:
+    """Tell whose thread it is that runs `target`, by its module and name; nothing of it is kept."""
+    module = str(getattr(target, "__module__", "") or "")
+    name = str(getattr(target, "__qualname__", "") or "")
+    package = module.partition(".")[0]
+    if package == "concmagic":
+        return "ours"
+    if package in _KERNEL:
+        return "kernel"
+    if (module, "") in HELPER_THREADS or (module, name) in HELPER_THREADS:
+        return "machinery"
+    if any(module == prefix or module.startswith(prefix + ".") for prefix in _MACHINERY_PACKAGES):
+        return "machinery"
+    return "user"
+
+
+class PoolNames:
+    """Names the pool of a worker thread; pools without a name of their own are numbered as met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+
+    def group_of(self, thread: threading.Thread, target: Any) -> str:
+        """The pool's name, "" for a thread that is in none."""
+        place = (getattr(target, "__module__", ""), getattr(target, "__qualname__", ""))
+        if place == THREAD_WORKER:
+            return cut(str(thread.name).rpartition("_")[0])
+        if place == THREAD_POOL_WORKER:
+            return self._thread_pool(thread)
+        if getattr(getattr(target, "func", None), "__module__", "") == "concmagic.runners.loop_threads":
+            return "workers"  # of a `for` header
+        if place == ANYIO_WORKER:
+            return "AnyIO workers"
+        return ""
+
+    def _thread_pool(self, thread: threading.Thread) -> str:
+        arguments = thread_internals.arguments_of(thread)
+        # All workers of one multiprocessing.pool.ThreadPool read the same queue, their first argument.
+        queue = id(arguments[0]) if arguments else 0
+        return f"ThreadPool-{self._numbers.setdefault(queue, len(self._numbers))}"

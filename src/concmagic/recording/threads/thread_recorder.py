@@ -3,14 +3,21 @@
 What is replaced on `threading.Thread` between start and stop is chosen so that no frame of ours
 stands in a traceback: `_bootstrap` (read once by `Thread.start`, so looking at it tells when and by
 whom) and `_delete` (called last thing by every thread, also one that began before the cell).
+
+Below `threading`, a thread of `_thread.start_new_thread` runs a chain of functions written in C around the
+user's. The chain asks a generator for the function (the thread begins); the generator is resumed when it
+returned, or closed when it raised (the thread ends).
 """
 
 from __future__ import annotations
 
+import _thread
+import collections
 import functools
+import operator
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +27,8 @@ from concmagic.interpreter.thread_internals import BOOTSTRAP, DELETE, is_stand_i
 from concmagic.problems import Problem
 from concmagic.recording import own_threads
 from concmagic.recording.guards import guarded
-from concmagic.recording.labels import cut, text_of
-from concmagic.recording.threads import thread_life as thread_clock
-from concmagic.recording.threads import whose_thread as thread_origin
-from concmagic.recording.threads.bare_threads import BareThreads
+from concmagic.recording.labels import cut, name_of, text_of
+from concmagic.recording.threads import thread_life
 from concmagic.recording.threads.thread_life import Life
 
 if TYPE_CHECKING:
@@ -50,8 +55,7 @@ class ThreadRecorder:
         self._own_id = 0
         self._lives: list[Life] = []
         self._alive: dict[int, Life] = {}  # by native id, which is unique among the living only
-        self._pools = thread_origin.PoolNames()
-        self._bare = BareThreads(self)
+        self._pools = thread_life.PoolNames()
         self._patches = Patches()
 
     def start(self) -> None:
@@ -63,7 +67,7 @@ class ThreadRecorder:
         _current = self
         self._pid = os.getpid()
         self._own_id = threading.get_native_id()
-        read = thread_clock.reader()
+        read = thread_life.reader()
         for thread in threading.enumerate():
             guarded(partial(self._note_existing, thread, read), self.failed)
         self._install()
@@ -113,7 +117,7 @@ class ThreadRecorder:
             native_id = self._own_id  # Thread.native_id is still the parent's after a fork
         if native_id is None or thread.ident is None:
             return  # between start() and its first instruction; it was started before the cell
-        target = thread_origin.target_of(thread)
+        target = thread_life.target_of(thread)
         life = Life(_name(thread, native_id), thread.daemon, "kernel")
         life.group = self._pools.group_of(thread, target)
         life.native_id, life.ident = native_id, thread.ident
@@ -121,7 +125,7 @@ class ThreadRecorder:
         if cpu is not None:
             life.note_cpu(monotonic_ns(), cpu)
         if native_id == threading.get_native_id():
-            life.switches_before = thread_clock.switches() or (0, 0)
+            life.switches_before = thread_life.switches() or (0, 0)
         self._lives.append(life)
         self._alive[native_id] = life
 
@@ -129,16 +133,15 @@ class ThreadRecorder:
         kind = threading.Thread
         self._patches.wrap(kind, BOOTSTRAP, lambda original: _Bootstrap(self, vars(kind)[BOOTSTRAP]))
         self._patches.wrap(kind, DELETE, partial(_deleting, self))
-        self._bare.install()
+        self._patches.wrap(_thread, "start_new_thread", partial(_starting, self))
 
     def _uninstall(self) -> None:
         self._patches.restore()  # what somebody has put over ours stays: it knows ours, which does no harm
-        self._bare.uninstall()
 
     def observe(self, thread: threading.Thread, started_ns: int, starter: int) -> Life:
         """Begin the life of a thread of `threading`, in that thread."""
-        target = thread_origin.target_of(thread)
-        life = Life(cut(text_of(thread.name)), thread.daemon, thread_origin.origin_of(target))
+        target = thread_life.target_of(thread)
+        life = Life(cut(text_of(thread.name)), thread.daemon, thread_life.origin_of(target))
         life.group = self._pools.group_of(thread, target)
         life.started_ns, life.starter = started_ns, starter
         self.begin(life)
@@ -148,7 +151,7 @@ class ThreadRecorder:
     def _note_left(self) -> None:
         """Complete what is still alive: its last name, its clock."""
         by_ident = {thread.ident: thread for thread in threading.enumerate()}
-        read = thread_clock.reader()
+        read = thread_life.reader()
         for life in tuple(self._alive.values()):
             guarded(partial(self._note_last, life, by_ident.get(life.ident), read), self.failed)
 
@@ -161,7 +164,7 @@ class ThreadRecorder:
         if cpu is not None:
             life.note_cpu(monotonic_ns(), cpu, last=True)
         if life.native_id == threading.get_native_id():
-            life.switches = thread_clock.switches()
+            life.switches = thread_life.switches()
 
     def failed(self, error: BaseException) -> None:
         """Tell that a thread, or the end of one, could not be noted."""
@@ -230,3 +233,45 @@ def _name(thread: threading.Thread, native_id: int, known: str = "") -> str:
     if is_stand_in(thread):
         return known or f"thread {native_id}"
     return cut(text_of(thread.name))
+
+
+class _Chain(functools.partial[Any]):
+    """Prints as the user's function: an uncaught exception names it."""
+
+    def __repr__(self) -> str:
+        return repr(self.function)  # type: ignore[attr-defined]
+
+
+def _starting(recorder: ThreadRecorder, original: Callable[..., int]) -> Callable[..., int]:
+    @functools.wraps(original)
+    def start_new_thread(function: Any, args: Any, *more: Any) -> int:
+        keywords = more[0] if more else {}
+        sound = callable(function) and isinstance(args, tuple) and isinstance(keywords, dict)
+        if not sound or len(more) > 1:
+            return original(function, args, *more)  # it raises what it always raises
+        call = functools.partial(function, *args, **keywords)
+        steps = _steps(recorder, function, call, monotonic_ns(), threading.get_native_id())
+        chain = _Chain(collections.deque, map(operator.call, steps), 0)
+        chain.function = function  # type: ignore[attr-defined]
+        return original(chain, ())
+
+    return start_new_thread
+
+
+def _steps(
+    recorder: ThreadRecorder, function: Any, call: Any, started_ns: int, starter: int
+) -> Iterator[Any]:
+    life = guarded(partial(_begun, recorder, function, started_ns, starter), recorder.failed)
+    del function
+    try:
+        yield call
+    finally:
+        if life is not None:
+            guarded(partial(recorder.end, life), recorder.failed)
+
+
+def _begun(recorder: ThreadRecorder, function: Any, started_ns: int, starter: int) -> Life:
+    life = Life(name_of(function), True, thread_life.origin_of(function))
+    life.started_ns, life.starter = started_ns, starter
+    recorder.begin(life)
+    return life
