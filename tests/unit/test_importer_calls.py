@@ -10,9 +10,8 @@ import pytest
 from tests.unit.recordings import CELL, MAIN, MS, PID, START, calls
 
 from concmagic.call_lines import CallLines, call_text
-from concmagic.importing.calls.columns import Calls
+from concmagic.importing.calls.columns import Calls, slices_of, together
 from concmagic.importing.calls.import_calls import ImportedCalls, import_calls
-from concmagic.importing.calls.import_slices import slices_of, together
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.threads.wait_ends import without_turns
 from concmagic.interpreter import recorded_calls
@@ -148,7 +147,7 @@ def test_slices_are_your_code_and_its_first_step_into_a_library() -> None:
     )
     ids = TrackIds()
     ids.get("thread", PID, MAIN)
-    slices = together([slices_of(imported(drawn), PID, ids, {}, Places(CELL, {CELL: 7}))])
+    slices = together([slices_of(imported(drawn).shown, PID, ids, {}, Places(CELL, {CELL: 7}))])
     named = [slices.functions[index].name for index in slices.function]
     assert list(zip(named, slices.depth.tolist(), strict=True)) == [
         ("work", 0),
@@ -162,7 +161,7 @@ def test_a_call_in_a_step_is_the_tasks_with_its_depth_from_there() -> None:
     ids = TrackIds()
     main, task = ids.get("thread", PID, MAIN), ids.get("task", PID, 1)
     steps = {MAIN: [(9 * MS, 21 * MS, task)]}
-    slices = slices_of(imported(drawn), PID, ids, steps, Places(CELL, {CELL: 7}))
+    slices = slices_of(imported(drawn).shown, PID, ids, steps, Places(CELL, {CELL: 7}))
     assert slices.track.tolist() == [main, task, task]
     assert slices.depth.tolist() == [0, 0, 1]
 

@@ -9,8 +9,8 @@ from typing import TypeVar, cast
 
 from concmagic.call_lines import CallLines
 from concmagic.importing.build_and_cost import build, cost, problems_of, python_cpu_s, sampling_ns
+from concmagic.importing.calls.columns import slices_of, together
 from concmagic.importing.calls.import_calls import ImportedCalls, import_calls
-from concmagic.importing.calls.import_slices import slices_of, together
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.import_messages import match
 from concmagic.importing.import_processes import process_spawn, process_track, with_life
@@ -203,7 +203,7 @@ class _Importer:
             found.flights.append(tasks.flights)
             found.flows += locks.flows(pid, self._ids)
             found.locks += locks.locks
-        found.slices.append(slices_of(calls, pid, self._ids, tasks.steps, self._places))
+        found.slices.append(slices_of(calls.shown, pid, self._ids, tasks.steps, self._places))
         found.hidden_threads += sum(
             record.origin != "ours" and not shown(record, process.main_native_id, self._recording.show_all)
             for record in process.threads

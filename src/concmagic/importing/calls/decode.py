@@ -6,7 +6,6 @@ Runs in the parent only, for all processes: numpy is not imported in children.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from concmagic.importing.calls.columns import (
     ANONYMOUS,
     Bools,
     Calls,
-    Int32s,
+    Positions,
     nesting,
     positions,
     take,
@@ -31,7 +30,7 @@ from concmagic.interpreter.event_nodes import (
     EventNode,
     FunctionEvent,
 )
-from concmagic.model.trace import Int64s
+from concmagic.model.trace import Int32s, Int64s
 from concmagic.records.recording import RawCalls, RawCode
 
 Nodes = npt.NDArray[np.void]
@@ -78,10 +77,12 @@ def decode(raw: RawCalls, *, keep_own: bool = False) -> Calls:
     is_open = (kind == PY_OPEN) | (kind == C_OPEN)
     start_ns, end_ns = _times(nodes, is_open, raw)
     native_id = nodes["native_id"].astype(np.int64)
-    columns: list[Any] = [native_id, start_ns, end_ns, function, is_c, is_open]
     if not wanted.all():
-        columns = [column[wanted] for column in columns]
-    calls = _sorted(columns, functions)
+        native_id, start_ns, end_ns = native_id[wanted], start_ns[wanted], end_ns[wanted]
+        function, is_c, is_open = function[wanted], is_c[wanted], is_open[wanted]
+    order, depth = _order(native_id, start_ns, end_ns)
+    times = native_id[order], start_ns[order], end_ns[order]
+    calls = Calls(*times, function[order], is_c[order], is_open[order], depth, functions)
     return calls if keep_own else _without_own(calls)
 
 
@@ -129,7 +130,7 @@ def _c_functions(
     return np.where(row_known & column_known, found, np.int32(anonymous))
 
 
-def _look_up(known: Addresses, wanted: Addresses) -> tuple[npt.NDArray[np.intp], Bools]:
+def _look_up(known: Addresses, wanted: Addresses) -> tuple[Positions, Bools]:
     """Where each wanted address stands among the sorted known ones, and whether it does."""
     if not len(known):
         return np.zeros(len(wanted), np.intp), np.zeros(len(wanted), np.bool_)
@@ -151,12 +152,12 @@ def _times(nodes: Nodes, is_open: Bools, raw: RawCalls) -> tuple[Int64s, Int64s]
     return start, end
 
 
-def _sorted(columns: list[Any], functions: tuple[RawCode, ...]) -> Calls:
-    start, end = positions(*columns[:3])
+def _order(native_id: Int64s, start_ns: Int64s, end_ns: Int64s) -> tuple[Positions, Int32s]:
+    """The order that `Calls` has, and in it the depth of each."""
+    start, end = positions(native_id, start_ns, end_ns)
     order = np.argsort(start, kind="stable")
     start, end = start[order], end[order]
     if (start[1:] == start[:-1]).any():  # a coarse clock: the one that ends later contains the other
         again = np.lexsort((-end, start))
         order, start, end = order[again], start[again], end[again]
-    native_id, start_ns, end_ns, function, is_c, is_open = (column[order] for column in columns)
-    return Calls(native_id, start_ns, end_ns, function, is_c, is_open, nesting(start, end), functions)
+    return order, nesting(start, end)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from concmagic.call_lines import CallLines, called_name
-from concmagic.importing.calls.columns import Calls, CallTree, build_tree, select_own_code
+from concmagic.importing.calls.columns import Calls, CallTree, build_tree, shown_calls
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons
 from concmagic.model.reasons import kind_of
-from concmagic.model.trace import NO_FACTS, Facts, Int32s, Int64s, Resource, State, StateInterval
+from concmagic.model.trace import NO_FACTS, Facts, Int64s, Resource, State, StateInterval
 from concmagic.records.recording import RawCode
 
 SHORTEST_WAIT_NS = 20_000  # a blocking call shorter than this is part of the running around it
@@ -68,15 +68,10 @@ class ThreadCalls:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImportedCalls:
-    """Calls of one process, by native thread id, and the slices to be shown."""
+    """What calls of one process tell, by native thread id; which are shown; who let a lock go when."""
 
     threads: dict[int, ThreadCalls] = field(default_factory=dict)
-    native_id: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
-    start_ns: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
-    end_ns: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
-    depth: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
-    function: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
-    functions: tuple[RawCode, ...] = ()
+    shown: Calls | None = None
     releases: Int64s = field(default_factory=lambda: np.empty((2, 0), np.int64))  # when, by whom
 
 
@@ -90,17 +85,9 @@ def import_calls(
     start, end = clock.since_start(calls.start_ns), clock.since_start(calls.end_ns)
     teller = _Teller(tree, places, lines, ids, pid)
     blocked, suspects = _blocked_calls(tree, start, end, teller)
-    chosen = select_own_code(calls, places.is_own)
-    shown_start, shown_end = clock.since_start(chosen.start_ns), clock.since_start(chosen.end_ns)
-    shown = np.flatnonzero((shown_end > 0) & (shown_start < clock.wall_ns))
     return ImportedCalls(
         _by_thread(calls, start, end, blocked, suspects),
-        chosen.native_id[shown].astype(np.int64),
-        np.clip(shown_start[shown], 0, clock.wall_ns),
-        np.clip(shown_end[shown], 0, clock.wall_ns),
-        chosen.depth[shown].astype(np.int32),
-        chosen.function[shown].astype(np.int32),
-        tuple(chosen.functions),
+        shown_calls(calls, clock, places),
         _releases(tree, start),
     )
 
