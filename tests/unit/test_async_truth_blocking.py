@@ -15,7 +15,7 @@ from tests.trace_text import said
 
 from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.clock_ids_places import CellClock
-from concmagic.importing.tasks.step_clocks import StepClocks, ThreadEvidence
+from concmagic.importing.tasks.step_states import StepClocks, ThreadEvidence
 from concmagic.model.trace import State, StateInterval
 from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import LongStep

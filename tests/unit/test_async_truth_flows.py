@@ -17,9 +17,8 @@ from recorded_tasks import line_of
 from tests.trace_text import end_of
 
 from concmagic.analysis.metrics import compute
-from concmagic.importing.clock_ids_places import TrackIds
-from concmagic.importing.tasks.actors import Actors
-from concmagic.importing.tasks.task_outcomes import cancelled_by
+from concmagic.importing.clock_ids_places import Actors, TrackIds
+from concmagic.importing.tasks.task_flows import cancelled_by
 from concmagic.model.trace import State, Trace
 from concmagic.sentences import raised_in
 

@@ -40,7 +40,7 @@ def process_track(
     """The track of one process; the kernel's own has no parent."""
     is_kernel = record.parent_pid is None
     start = 0 if record.started_ns is None else clock.at(record.started_ns)
-    end = clock.wall_ns if record.ended_ns is None else max(clock.at(record.ended_ns), start)
+    end = max(clock.end_at(record.ended_ns), start)
     return Track(
         id=ids.get("process", record.pid, 0),
         kind="process",

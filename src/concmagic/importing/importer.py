@@ -24,10 +24,10 @@ from concmagic.importing.jobs_marks_prints import (
 )
 from concmagic.importing.locks.import_locks import ImportedLocks, import_locks, with_locks
 from concmagic.importing.message_evidence import message_flows, with_messages
-from concmagic.importing.tasks.import_groups import all_flights
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
 from concmagic.importing.tasks.task_flows import Step, with_jobs_of_tasks
+from concmagic.importing.tasks.task_sums import all_flights
 from concmagic.importing.threads.import_gil import import_gil
 from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
 from concmagic.importing.threads.samples_and_clocks import Holding, Samples, import_holders, import_samples
@@ -271,7 +271,7 @@ class _Importer:
             born_ns=_born(process, self._clock),
             sampling_ns=sampling_ns(self._recording),
             holders=self._holders.get(process.pid, ()),
-            died_ns=self._clock.wall_ns if process.ended_ns is None else self._clock.at(process.ended_ns),
+            died_ns=self._clock.end_at(process.ended_ns),
         )
 
 

@@ -121,11 +121,10 @@ class LockReader:
 
     def _wait(self, one: LockWait) -> FoundWait:
         reason, file, line = self.told(one.chain, one.object)
-        end_ns = self._clock.wall_ns if one.end_ns is None else self._clock.at(one.end_ns)
         return FoundWait(
             one.native_id,
             self._clock.at(one.start_ns),
-            end_ns,
+            self._clock.end_at(one.end_ns),
             reason,
             self.joined(one.joined)
             if reason == "join"

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from concmagic.importing.calls.import_calls import BlockedCall
-from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
-from concmagic.importing.tasks.actors import Actors, names_of
-from concmagic.importing.tasks.import_groups import Groups
-from concmagic.importing.tasks.loop_holds import Hold, name_holders
-from concmagic.importing.tasks.step_clocks import StepClocks, ThreadEvidence
-from concmagic.importing.tasks.step_states import StepStates, as_thread, in_order, merged_states
-from concmagic.importing.tasks.task_flows import task_flows
-from concmagic.importing.tasks.task_outcomes import cancelled_by, loop_steps, outcome_of, traceback
-from concmagic.importing.tasks.task_waits import TaskWaits
+from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, names_of
+from concmagic.importing.tasks.step_states import Hold, StepClocks, StepStates, ThreadEvidence
+from concmagic.importing.tasks.task_flows import cancelled_by, outcome_of, task_flows, traceback
+from concmagic.importing.tasks.task_states import TaskStates, TaskWaits
+from concmagic.importing.tasks.task_sums import Groups, loop_steps, merged_states
 from concmagic.model.outcomes import RETURNED
-from concmagic.model.states import cover
-from concmagic.model.trace import NAMES, Flights, Flow, Group, LoopSteps, Role, State, StateInterval, Track
-from concmagic.records.recording import LoopRecord, TaskLog, TaskRecord, ThreadRecord, Wake
-
-LATE_NS = 1_000_000  # a timer that is later than this was kept waiting
+from concmagic.model.states import cover, join_equal
+from concmagic.model.trace import (
+    NAMES,
+    NO_FACTS,
+    Flights,
+    Flow,
+    Group,
+    LoopSteps,
+    Role,
+    State,
+    StateInterval,
+    Track,
+)
+from concmagic.records.recording import LoopRecord, TaskLog, TaskRecord, ThreadRecord
 
 Blocked = Mapping[int, Sequence[BlockedCall]]
 
@@ -72,13 +76,12 @@ class TaskImporter:
         self._shown_numbers = {task.number for task in self._shown}
         self._names = names_of(log, self._shown)
         self._steps = {task.number: clock.pairs_at(task.steps) for task in log.tasks}
-        self._holds_of: dict[int, list[Hold]] = {}
-        self._begins_of: dict[int, list[int]] = {}
         self._actors = Actors(pid, ids, self._names, self._shown_numbers, log.cell_task, threads)
-        self._waits = TaskWaits(places, self._actors.task, ids, pid)
         clocks = StepClocks(evidence or {})
         clocks.add(log.long_steps, clock)
         self._step_states = StepStates(blocked, evidence_until, clocks)
+        waits = TaskWaits(places, self._actors.task, ids, pid)
+        self._states = TaskStates(clock, self._actors, waits, self._step_states, self._groups)
         self._cell_outcome = cell_outcome
 
     def run(self) -> ImportedTasks:
@@ -92,9 +95,11 @@ class TaskImporter:
         steps: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
         for number, tasks in in_loop.items():
             loop = self._loops.get(number) or LoopRecord(number, 0, False, ())
-            loop_track = self._loop_track(loop)
-            of_tasks = self._task_tracks(loop, tasks)
-            told = loop_steps(loop_track, self._holds(loop), of_tasks)
+            holds = self._holds(loop)
+            loop_track = self._loop_track(loop, holds)
+            states = self._states.of_loop(tasks, loop.native_id, holds, self._steps)
+            of_tasks = [self._task_track(loop, *one) for one in zip(tasks, states, strict=True)]
+            told = loop_steps(loop_track, holds, of_tasks)
             loops += [told] if told is not None else []
             tracks += [loop_track, *of_tasks]
             known_until = self._evidence_until.get(loop.native_id, 0)
@@ -120,9 +125,6 @@ class TaskImporter:
 
     def _holds(self, loop: LoopRecord) -> list[Hold]:
         """Every step and callback of a loop, in order."""
-        known = self._holds_of.get(loop.number)
-        if known is not None:
-            return known
         at = self._clock.at
         holds = [(at(begin), at(end), self._actors.callback(name)) for begin, end, name in loop.callbacks]
         for task in self._log.tasks:
@@ -130,12 +132,9 @@ class TaskImporter:
                 who = self._actors.task(task.number)
                 holds += [(begin, end, who) for begin, end in self._steps[task.number]]
         holds.sort()
-        self._holds_of[loop.number] = holds
-        self._begins_of[loop.number] = [hold[0] for hold in holds]
         return holds
 
-    def _loop_track(self, loop: LoopRecord) -> Track:
-        holds = self._holds(loop)
+    def _loop_track(self, loop: LoopRecord, holds: Sequence[Hold]) -> Track:
         start = 0 if loop.kernel or not holds else holds[0][0]
         end = self._clock.wall_ns if loop.kernel or not holds else max(hold[1] for hold in holds)
         states = self._step_states.of_loop(loop.native_id, holds, start, end)
@@ -160,81 +159,9 @@ class TaskImporter:
 
     # ---- tasks -------------------------------------------------------------------------------
 
-    def _task_tracks(self, loop: LoopRecord, tasks: Sequence[TaskRecord]) -> list[Track]:
-        self._holds(loop)
-        drafts = [self._states(task, loop.native_id) for task in tasks]
-        name_holders(self._holds(loop), drafts)
-        return [self._task_track(loop, task, states) for task, states in zip(tasks, drafts, strict=True)]
-
-    def _states(self, task: TaskRecord, native_id: int) -> list[StateInterval]:
-        """From creation to end: starting, then steps, and between them waiting until woken, then ready."""
-        group = self._groups.by_number.get(task.number)
-        if group is not None:
-            return self._groups.states(group, self._end(task))
-        at = self._clock.at
-        states: list[StateInterval] = []
-        wakes, next_wake = task.wakes, 0
-        before = at(task.created_ns) if task.created_ns is not None else 0
-        steps = zip(task.steps, self._steps[task.number], strict=True)
-        for index, ((begin_ns, _), (begin, end)) in enumerate(steps):
-            wake = None
-            while next_wake < len(wakes) and wakes[next_wake].at_ns <= begin_ns:
-                wake = wake or wakes[next_wake]
-                next_wake += 1
-            if begin > before:
-                if index == 0 and task.created_ns is not None and task.created_ns >= self._clock.start_ns:
-                    states.append(StateInterval(before, begin, State.STARTING))
-                elif wake is None:
-                    states.append(StateInterval(before, begin, State.UNKNOWN))
-                else:
-                    woken = self._due(task.loop, wake, before, min(max(at(wake.at_ns), before), begin))
-                    if woken > before:
-                        in_pool = self._actors.thread_name(wake.thread)
-                        states.append(self._waits.state(before, woken, wake.wait, in_pool))
-                    if begin > woken:
-                        states.append(StateInterval(woken, begin, State.READY, "loop"))
-            if end > begin:
-                states += self._step_states.of_step(native_id, begin, end)
-            before = max(before, end)
-        self._add_rest(task, states, before, wakes[next_wake].at_ns if next_wake < len(wakes) else None)
-        return states
-
-    def _due(self, loop: int, wake: Wake, before: int, woken: int) -> int:
-        """When a task became ready: a sleeper whose time was up while somebody held the loop, by then.
-
-        The loop looks at its timers between two steps only, so the wake-up itself comes after the hold.
-        """
-        if wake.cause != "timer" or wake.wait is None or wake.wait.reason != "sleep":
-            return woken
-        due = before + (wake.wait.delay_ns or 0)
-        if due <= before or woken - due < LATE_NS:
-            return woken
-        index = bisect_right(self._begins_of[loop], due) - 1
-        held = index >= 0 and self._holds_of[loop][index][1] - due >= LATE_NS
-        return due if held else woken
-
-    def _add_rest(
-        self, task: TaskRecord, states: list[StateInterval], before: int, woken_ns: int | None
-    ) -> None:
-        """What came after the last step: of a task that ended nothing, else its last wait."""
-        end = self._end(task)
-        woken = min(max(self._clock.at(woken_ns), before), end) if woken_ns is not None else end
-        if woken > before:
-            if not task.steps and task.created_ns is not None:
-                states.append(StateInterval(before, woken, State.STARTING))
-            elif task.last_wait is not None:
-                states.append(self._waits.state(before, woken, task.last_wait))
-            else:
-                states.append(StateInterval(before, woken, State.UNKNOWN))
-        if end > max(woken, before):
-            states.append(StateInterval(max(woken, before), end, State.READY, "loop"))
-
-    def _end(self, task: TaskRecord) -> int:
-        return self._clock.wall_ns if task.ended_ns is None else self._clock.at(task.ended_ns)
-
     def _task_track(self, loop: LoopRecord, task: TaskRecord, states: list[StateInterval]) -> Track:
         start = 0 if task.created_ns is None else self._clock.at(task.created_ns)
-        end = max(self._end(task), start)
+        end = max(self._clock.end_at(task.ended_ns), start)
         is_cell = task.number == self._log.cell_task
         parent = self._ids.get("loop", self._pid, loop.number)
         if task.parent in self._shown_numbers and task.parent not in (None, self._log.cell_task):
@@ -270,3 +197,35 @@ class TaskImporter:
             for track in (self._ids.get("task", self._pid, task.number),)
             for begin, end in self._steps[task.number]
         ]
+
+
+def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateInterval]:
+    """What a loop's states say about its thread, beside the calls, which tell of blocking themselves.
+
+    An idle loop's thread waits; but where calls were recorded they tell exactly when.
+    """
+    told = []
+    for interval in states:
+        idle = interval.state is State.WAITING and interval.start_ns >= known_until
+        if interval.state is State.RUNNING:  # whose step it was is the loop's to tell
+            told.append(StateInterval(interval.start_ns, interval.end_ns, State.RUNNING, interval.reason))
+        elif interval.state is State.READY or idle:
+            told.append(interval)
+        elif interval.state is State.BLOCKING:
+            start, end = interval.start_ns, interval.end_ns
+            told.append(
+                StateInterval(
+                    start, end, State.WAITING, interval.reason, NO_FACTS, interval.file, interval.line
+                )
+            )
+    return list(join_equal(told))
+
+
+def in_order(states: list[StateInterval]) -> tuple[StateInterval, ...]:
+    """States of a thread's loops one after the other; a loop inside another's step gives way."""
+    states.sort(key=lambda interval: interval.start_ns)
+    out: list[StateInterval] = []
+    for interval in states:
+        if not out or interval.start_ns >= out[-1].end_ns:
+            out.append(interval)
+    return tuple(out)

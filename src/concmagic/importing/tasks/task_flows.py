@@ -1,4 +1,4 @@
-"""Who made which task, who woke it, and which job a thread did for it."""
+"""Who made which task, who woke or cancelled it, which job a thread did for it; how it ended."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from concmagic.importing.clock_ids_places import CellClock, TrackIds
-from concmagic.model.trace import Flow, FlowKind
+from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, short_name
+from concmagic.model.outcomes import CANCELLED, INTERRUPTED, STOPPED, TIMED_OUT
+from concmagic.model.trace import Flow, FlowKind, Function
 from concmagic.records.recording import TaskRecord, Wake
 
 Step = tuple[int, int, int]  # begin, end, the task's track
@@ -145,3 +146,85 @@ def task_at(steps: Sequence[Step], moment: int) -> int | None:
 def _first_from(wakes: Sequence[Flow], moment: int) -> Flow | None:
     index = bisect_left(wakes, moment, key=lambda flow: flow.target_ns)
     return wakes[index] if index < len(wakes) else None
+
+
+TIMEOUT = "timeout"  # the detail of a wake-up
+# What then stopped the tasks of a cell that was stopped from outside, by how that ended.
+_STOPPED_BY = dict(zip(STOPPED, ("interrupt", "timeout"), strict=True))
+_BY_NOBODY_NAMED = {"timer": "timer", "callback": "callback", "io": "callback"}  # by the cause of a wake-up
+
+Known = tuple[int | None, str]  # the id of who cancelled a task, or what did: the fields of its track
+_UNKNOWN: Known = (None, "")
+
+
+def traceback(task: TaskRecord, places: Places) -> tuple[Function, ...]:
+    """The way to what a task raised: the user's functions, and the innermost one."""
+    frames = task.raised_in
+    shown = [frame for frame in frames[:-1] if places.is_own(frame[0])] + [*frames[-1:]]
+    return tuple(Function(short_name(name), places.short(file), line) for file, line, name in shown)
+
+
+def outcome_of(task: TaskRecord, cell_outcome: str, is_cell: bool) -> str:
+    """How a task ended; the cell's own one as the cell did."""
+    if is_cell and cell_outcome:
+        return cell_outcome
+    if task.outcome == "raised KeyboardInterrupt" and cell_outcome in STOPPED:
+        return INTERRUPTED
+    return TIMED_OUT if task.outcome == "raised TimeoutError" else task.outcome
+
+
+def cancelled_by(
+    task: TaskRecord, tasks: Mapping[int, TaskRecord], actors: Actors, cell_outcome: str = ""
+) -> Known:
+    """Who or what cancelled a task, where somebody did and that is known."""
+    by = canceller(task, tasks) if task.outcome == CANCELLED else None
+    if by == task.never_begun_by and cell_outcome in STOPPED:
+        by = None  # the interrupt may have struck in that task's step
+    if by is None:
+        return _UNKNOWN
+    if isinstance(by, int) and (tasks[by].origin == "kernel" or _hands_on(tasks[by], tasks, cell_outcome)):
+        # The one that runs cells ended this one, too.
+        return None, _STOPPED_BY.get(cell_outcome, "")
+    if isinstance(by, int):
+        return actors.told(by), ""
+    if by.thread is not None:
+        return actors.thread(by.thread), ""
+    # `call_later(1, task.cancel)` has no name but that; a callback of the user's own that cancels has one.
+    if by.detail.endswith(".cancel"):
+        return None, _BY_NOBODY_NAMED.get(by.cause, "")
+    return (actors.callback(short_name(by.detail)), "") if by.detail not in ("", CANCELLED) else _UNKNOWN
+
+
+def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake | None:
+    """Number of the task that cancelled this one, or the wake-up that tells who else did; None if unknown.
+
+    A cancelled task that was awaited hands its cancellation on: the first one tells who it came from.
+    """
+    seen: set[int] = set()
+    while task.number not in seen:
+        seen.add(task.number)
+        wake = _cancelling(task)
+        if wake is None:
+            return task.never_begun_by
+        source = tasks.get(wake.task) if wake.task is not None else None
+        if source is None:
+            return wake
+        awaited = wake.wait is not None and wake.wait.task == source.number
+        if not awaited or source.outcome != CANCELLED:
+            return source.number
+        if _cancelling(source) is None:
+            return source.never_begun_by or source.number
+        task = source
+    return None
+
+
+def _hands_on(task: TaskRecord, tasks: Mapping[int, TaskRecord], cell_outcome: str) -> bool:
+    """Whether what stopped the cell has cancelled this task, and it cancelled others on its way out."""
+    wake = _cancelling(task)
+    source = tasks.get(wake.task) if wake is not None and wake.task is not None else None
+    return cell_outcome in STOPPED and source is not None and source.origin == "kernel"
+
+
+def _cancelling(task: TaskRecord) -> Wake | None:
+    """The wake-up with which a task was cancelled while it waited."""
+    return next((one for one in reversed(task.wakes) if one.cancelled or one.detail == TIMEOUT), None)

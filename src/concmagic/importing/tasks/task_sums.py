@@ -1,4 +1,7 @@
-"""Many alike tasks as one track: shares to look at, sums that are exact, and when they were in flight."""
+"""Sums of tasks: many alike ones as one track, steps not kept one by one, what a loop was asked to do.
+
+Shares are to look at, sums are exact.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from concmagic.importing.clock_ids_places import CellClock
+from concmagic.importing.tasks.step_states import Hold
 from concmagic.model import outcomes
 from concmagic.model.reasons import IDLE, JOINING, MERGED, OUTSIDE
-from concmagic.model.trace import Facts, Flights, Group, Int64s, State, StateInterval
-from concmagic.records.recording import TaskGroup, TaskRecord
+from concmagic.model.trace import Facts, Flights, Group, Int64s, LoopSteps, State, StateInterval, Track
+from concmagic.records.recording import MergedSteps, TaskGroup, TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +115,38 @@ def _outcome(group: TaskGroup) -> str:
     """That of most, where none raised."""
     raised = [(many, word) for word, many in group.outcomes if outcomes.is_raised(word)]
     return max(raised or [(many, word) for word, many in group.outcomes])[1]
+
+
+def merged_states(stretches: Sequence[MergedSteps], clock: CellClock) -> list[StateInterval]:
+    """Stretches whose steps were not kept one by one: their sums, one state after the other."""
+    out: list[StateInterval] = []
+    for stretch in stretches:
+        at = clock.at(stretch.start_ns)
+        facts = Facts(count=stretch.steps, phase="steps")
+        for state, length in (
+            (State.RUNNING, stretch.running_ns),
+            (State.READY, stretch.ready_ns),
+            (State.WAITING, stretch.waiting_ns),
+        ):
+            end = clock.at(clock.start_ns + at + length)
+            if end > at:
+                out.append(StateInterval(at, end, state, MERGED, facts))
+            at = end
+    return out
+
+
+def loop_steps(loop: Track, holds: Sequence[Hold], tasks: Sequence[Track]) -> LoopSteps | None:
+    """The longest step or callback of a loop, and how long its tasks were ready before their steps."""
+    if not holds:
+        return None
+    begin, end, who = max(holds, key=lambda hold: hold[1] - hold[0])
+    delays = [
+        one.length_ns
+        for track in tasks
+        for one in track.states
+        if one.state is State.READY and one.reason == "loop"
+    ]
+    if not delays:
+        return LoopSteps(loop.id, end - begin, who)
+    p50, p99 = np.percentile(delays, [50, 99]).tolist()  # as the metrics take them
+    return LoopSteps(loop.id, end - begin, who, round(p50), round(p99), max(delays))
