@@ -195,6 +195,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("multiprocessing.util", "info", "children", "when a child's own code began"),
     Borrowed("multiprocessing.spawn", "get_preparation_data", "children", "what spawned processes did"),
     Borrowed("multiprocessing.reduction", "dump", "children", "what was sent to start a child"),
+    Borrowed("multiprocessing.process.BaseProcess", "start", "children", "children that nobody reaps"),
     Borrowed("multiprocessing.process.BaseProcess", "_bootstrap", "children", "what child processes did"),
     Borrowed("multiprocessing.process", "_children", "children", "processes that were there before the cell"),
     *(

@@ -1,16 +1,47 @@
-"""What a child is told, and how it gets aboard: plain values, so that nothing is imported to read them."""
+"""What a child is told, and how it gets aboard: plain values, so that nothing is imported to read them.
+
+For those that start children: `HooksProtocol` is where they get it from.
+"""
 
 from __future__ import annotations
 
 import linecache
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from concmagic.interpreter import shadowing_files
 from concmagic.interpreter import viztracer_library as library
-from concmagic.recording.children.child_table import Child
 from concmagic.recording.labels import cut
+
+if TYPE_CHECKING:  # no child that starts makes such a class
+    from collections.abc import Callable
+    from typing import Protocol, TypeVar
+
+    from concmagic.recording.children.child_table import Child, Family
+    from concmagic.records.handed_over import Origin
+
+    T = TypeVar("T")
+
+    class HooksProtocol(Protocol):
+        """What the parts that watch starts and ends of children need of their process's Hooks."""
+
+        config: ChildConfig
+        family: Family
+        before_child: Callable[[], None]
+
+        def guard(self, action: Callable[[], T]) -> T | None:
+            """Do something of ours in the midst of what is the user's."""
+
+        def group_of(self, process_obj: Any) -> tuple[Origin, str]:
+            """Origin and pool of a process that is about to start."""
+
+        def patch_loaded(self) -> None:
+            """Watch what is imported only when it is first used."""
+
+        def born(self, child: Child, pid: int) -> None:
+            """A child has come to life."""
+
 
 # It runs in the child before anything else of multiprocessing's message is used. The child's
 # Python may know no concmagic at all (`set_executable`): then it runs as it would without us.

@@ -22,7 +22,7 @@ from concmagic.records.handed_over import MarkRecord, MessageLog, MessageRecord
 from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 
 if TYPE_CHECKING:
-    from concmagic.recording.children.hooks_protocol import HooksProtocol
+    from concmagic.recording.children.child_config import HooksProtocol
 
 
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)

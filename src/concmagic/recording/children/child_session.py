@@ -34,7 +34,7 @@ from concmagic.recording.children.handover_files import (
     ChildFile,
 )
 from concmagic.recording.children.hooks import Hooks
-from concmagic.recording.children.idle_workers import Sleep, Wake
+from concmagic.recording.children.message_arrivals import Wake, sleep_until_called
 from concmagic.recording.children.recorders_in_child import (
     ChangedGlobals,
     ChildRecorders,
@@ -193,7 +193,7 @@ class Life:
         """The cell is over and this child is not: hand over what there is, and sleep."""
         self.hand_over(None, is_ending=False)
         resources.unwatch()
-        Sleep(Path(self.config.folder), self._wake).begin()
+        sleep_until_called(Path(self.config.folder), self._wake)
         self.file.note_told()
 
     def _evidence(self, exit_code: int | None) -> dict[str, Any]:

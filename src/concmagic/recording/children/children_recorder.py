@@ -13,7 +13,7 @@ from concmagic.bounded import held
 from concmagic.clock import monotonic, sleep
 from concmagic.options import Options
 from concmagic.problems import Problem
-from concmagic.recording.children import child_listener, idle_workers, leftovers, pickling, resources
+from concmagic.recording.children import child_listener, leftovers, message_arrivals, pickling, resources
 from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children import hooks as child_hooks
 from concmagic.recording.children.child_config import ChildConfig
@@ -75,7 +75,7 @@ class ChildRecorder:
         if _kept and self._hooks is not None:
             self._prepare()
             for folder, pids in _kept:
-                idle_workers.call(folder, self._hooks.config.for_earlier(len(pids)))
+                message_arrivals.call_sleepers(folder, self._hooks.config.for_earlier(len(pids)))
 
     def stop(self) -> tuple[ProcessRecord, ...]:
         """Put everything back, and hand over one record per child. Waits for none that lives on."""
@@ -83,7 +83,7 @@ class ChildRecorder:
         if hooks is None or hooks.config.parent_pid != os.getpid() or hooks is not child_hooks.active():
             return ()  # never started, or this is a forked child, which has its own way out
         for folder, _ in _kept:
-            hooks.guard(partial(idle_workers.call_off, folder))
+            hooks.guard(partial(message_arrivals.call_off, folder))
         try:
             hooks.guard(partial(self._ask_the_living, hooks))
         finally:

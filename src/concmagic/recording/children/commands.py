@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 from concmagic.interpreter import process_start
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.reading import borrowed
-from concmagic.recording.children import whose_child as child_groups
 from concmagic.recording.children.child_config import fields_of
-from concmagic.recording.children.whose_child import command_name
 from concmagic.recording.guards import unseen
 
 if TYPE_CHECKING:
+    from concmagic.recording.children.child_config import HooksProtocol
     from concmagic.recording.children.child_table import Child
-    from concmagic.recording.children.hooks_protocol import HooksProtocol
 
 
 _SCRIPT = Path(__file__).with_name("script.py")
@@ -44,7 +42,7 @@ def patch(hooks: HooksProtocol, patches: Patches) -> None:
 
 def _fork_exec(hooks: HooksProtocol, original: Any) -> Any:
     def fork_exec(arguments: Any, executables: Any, *rest: Any) -> int:
-        name = hooks.guard(partial(child_groups.command_name, arguments)) or "subprocess"
+        name = hooks.guard(partial(_command_name, arguments)) or "subprocess"
         folder = rest[2] if len(rest) > 2 else None  # after close_fds and pass_fds
         with hooks.family.expect(name, "subprocess") as child:
             arguments = _recorded(hooks, child, arguments, executables[0], folder)
@@ -57,7 +55,7 @@ def _fork_exec(hooks: HooksProtocol, original: Any) -> Any:
 
 def _posix_spawn(hooks: HooksProtocol, original: Any) -> Any:
     def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
-        name = hooks.guard(partial(child_groups.command_name, argv)) or "subprocess"
+        name = hooks.guard(partial(_command_name, argv)) or "subprocess"
         with hooks.family.expect(name, "subprocess") as child:
             argv = _recorded(hooks, child, argv, path, None)
             pid = int(original(path, argv, env, **options))
@@ -65,6 +63,19 @@ def _posix_spawn(hooks: HooksProtocol, original: Any) -> Any:
             return pid
 
     return unseen(posix_spawn)
+
+
+def _command_name(arguments: Any) -> str:
+    """A command line's short name: "git", "python job.py"."""
+    words = [os.fsdecode(argument) for argument in arguments]
+    name = os.path.basename(words[0]) if words else "subprocess"
+    if (
+        len(words) > 1
+        and words[1].endswith(".py")
+        and os.path.realpath(words[0]) == os.path.realpath(sys.executable)
+    ):
+        return f"{name} {os.path.basename(words[1])}"
+    return name
 
 
 def _recorded(hooks: HooksProtocol, child: Child, arguments: Any, executable: Any, folder: Any) -> Any:
@@ -119,7 +130,7 @@ def _watched(original: Any, becomes: Callable[[str], None]) -> Any:
     def execute(path: Any, argv: Any, *env: Any) -> None:
         with suppress(Exception):  # the original says what is wrong with what it was given
             if os.access(path, os.X_OK) and not os.path.isdir(path):
-                becomes(command_name(argv))
+                becomes(_command_name(argv))
         original(path, argv, *env)
 
     return unseen(execute)

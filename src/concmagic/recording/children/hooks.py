@@ -10,17 +10,19 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
 from concmagic.problems import Problem
 from concmagic.recording.children import commands, pickling, process_starts
 from concmagic.recording.children import pools as child_pools
-from concmagic.recording.children import whose_child as child_groups
 from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_table import Child, Family, Watcher
 from concmagic.recording.guards import guarded
+
+if TYPE_CHECKING:
+    from concmagic.records.handed_over import Origin
 
 T = TypeVar("T")
 LOKY = ("loky", "joblib.externals.loky")
@@ -37,7 +39,6 @@ class Hooks:
         self.problems: list[Problem] = []
         self.family = Family()
         self.watcher = Watcher(self.family.ended)
-        self.groups = child_groups.Groups()
         self.pools = child_pools.Pools(self)
         self.inherited: dict[str, tuple[int, int]] | None = None  # of a forked child
         self.before_child: Callable[[], None] = lambda: None  # called once a child is about to start
@@ -98,8 +99,11 @@ class Hooks:
         self.watcher.forget_after_fork()
         self.family = Family()
         self.watcher = Watcher(self.family.ended)
-        self.groups = child_groups.Groups()
         self.pools.reset()
+
+    def group_of(self, process_obj: Any) -> tuple[Origin, str]:
+        """Origin and pool of a process that is about to start."""
+        return self.pools.groups.of(process_obj)
 
     def born(self, child: Child, pid: int) -> None:
         """A child has come to life."""

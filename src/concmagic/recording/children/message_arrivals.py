@@ -1,14 +1,21 @@
-"""Every message that arrives in this process, shown to whoever wants it when it is there.
+"""Every message that arrives in this process, shown to who wants it: its recorder, or a worker that sleeps.
 
 A message may be waited for when one recording ends and arrive in the next. So it is not asked who was
 there when the wait began; and in a child the watch stays, because a wait that begins between two
 watches would not be seen ending.
+
+A child that outlives its cell sleeps: it records nothing until a later traced cell sends it something. All
+that stays is one look, at each message that arrives, for a file that its parent puts down while a cell is
+being traced.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import connection
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -20,6 +27,10 @@ from concmagic.interpreter.process_start import RECEIVE
 from concmagic.recording.guards import watched
 
 Look = Callable[[Any, Any, FrameType | None], None]  # the pipe's end, the message, who received it
+Wake = Callable[[dict[str, Any]], None]
+
+_NEXT = "next"  # the file
+_OURS = "concmagic.runners.loop_"
 
 
 class Taker(Protocol):
@@ -30,6 +41,9 @@ class Taker(Protocol):
 
     def received(self, begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
         """One has arrived for which this thread has waited since then."""
+
+    def note_arrival(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
+        """One has arrived just before it began to record."""
 
 
 _patches = Patches()
@@ -66,7 +80,34 @@ def _arrived(begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
         _look(end, buffer, getframe(2))
 
 
-_OURS = "concmagic.runners.loop_"
+def sleep_until_called(folder: Path, wake: Wake) -> None:
+    """Call `wake` with the config of the next traced cell, once a message arrives in it; also one that is
+    waited for already.
+    """
+    watch(look=partial(_look_for_cell, folder / _NEXT, wake))
+
+
+def _look_for_cell(path: Path, wake: Wake, end: Any, buffer: Any, caller: FrameType | None) -> None:
+    try:
+        fields = pickle.loads(path.read_bytes())
+    except (OSError, EOFError, pickle.UnpicklingError):
+        return  # no cell is being traced
+    watch()
+    wake(fields)
+    if _taker is not None:
+        _taker.note_arrival(end, buffer, caller)
+
+
+def call_sleepers(folder: Path, fields: dict[str, Any]) -> None:
+    """Let the children that sleep over this folder record the cell that begins."""
+    unfinished = folder / f".{_NEXT}"
+    unfinished.write_bytes(pickle.dumps(fields))
+    unfinished.rename(folder / _NEXT)
+
+
+def call_off(folder: Path) -> None:
+    """The cell is over: who has not been woken sleeps on."""
+    (folder / _NEXT).unlink(missing_ok=True)
 
 
 def kind_of(caller: FrameType | None) -> str:

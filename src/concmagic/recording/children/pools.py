@@ -1,4 +1,6 @@
-"""Pools that must start no more workers: of a cell that was interrupted, or whose workers die at their start.
+"""Pools of processes: which worker belongs to which, and which of them must start no more workers.
+
+These are pools of a cell that was interrupted, and those whose workers die at their start.
 
 multiprocessing.Pool replaces a dead worker for ever and lets the cell hang; an executor breaks
 at once, but does not say why. After the second death at the start both get the worker's own error.
@@ -13,16 +15,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic import errors, sentences
-from concmagic.interpreter import executor_internals, pool_internals
+from concmagic.interpreter import executor_internals, pool_internals, process_start
+from concmagic.interpreter.known_functions import MANAGER, WORKER_TARGETS
 from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children.child_table import Child
 from concmagic.recording.guards import unseen
 
 if TYPE_CHECKING:
-    from concmagic.recording.children.hooks_protocol import HooksProtocol
+    from concmagic.recording.children.child_config import HooksProtocol
+    from concmagic.records.handed_over import Origin
 
 DEATHS_AT_START = 2
+
+
+class Groups:
+    """Numbers the pools as they appear: all workers of one share their queue."""
+
+    def __init__(self) -> None:
+        self._names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        self._count: dict[str, int] = {}
+
+    def of(self, process_obj: Any) -> tuple[Origin, str]:
+        """Origin and group of a process that is about to start."""
+        target = process_start.target_of(process_obj)
+        if getattr(target, "__qualname__", "") == MANAGER:
+            return "machinery", ""
+        family = family_of(target)
+        arguments = process_start.arguments_of(process_obj)[0] if family else ()
+        return "user", self.name_of(arguments[0], family) if arguments else ""
+
+    def known(self, queue: Any) -> str:
+        """The name of the pool that has this queue, if any of its workers were started here."""
+        return self._names.get(queue, "")
+
+    def name_of(self, queue: Any, family: str) -> str:
+        """The name of the pool that has this queue: "Pool-1"."""
+        name = self._names.get(queue)
+        if name is None:
+            self._count[family] = number = self._count.get(family, 0) + 1
+            self._names[queue] = name = f"{family}-{number}"
+        return name
+
+
+def family_of(target: Any) -> str:
+    """ "Pool", "ProcessPoolExecutor" for the function that a worker runs, else ""."""
+    module = getattr(target, "__module__", "")
+    function, family = WORKER_TARGETS.get(module, ("", ""))
+    return family if function and getattr(target, "__name__", "") == function else ""
 
 
 class Pools:
@@ -30,6 +70,7 @@ class Pools:
 
     def __init__(self, hooks: HooksProtocol) -> None:
         self._hooks = hooks
+        self.groups = Groups()
         self._pools: dict[int, weakref.ref[Any]] = {}  # id of a Pool's list of workers → the Pool
         self._deaths: dict[str, list[str]] = {}  # group → errors of workers that died at their start
         self._seen: set[tuple[int, int]] = set()
@@ -73,7 +114,7 @@ class Pools:
 
     def deaths(self, queue: Any) -> list[str]:
         """The errors of the workers at this queue that died before they could take a job."""
-        group = self._hooks.groups.known(queue)
+        group = self.groups.known(queue)
         found = self._deaths.setdefault(group, [])
         for child in self._hooks.family.children:
             key = child.pid, child.started_ns

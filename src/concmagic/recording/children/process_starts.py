@@ -21,15 +21,14 @@ from concmagic.interpreter import process_start
 from concmagic.interpreter.frames import getframe, standing_at
 from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import pickling
-from concmagic.recording.children import whose_child as child_groups
 from concmagic.recording.children.child_config import Boarding
 from concmagic.recording.children.forking import Forking
 from concmagic.recording.guards import unseen, watched
 from concmagic.recording.labels import text_of
 
 if TYPE_CHECKING:
+    from concmagic.recording.children.child_config import HooksProtocol
     from concmagic.recording.children.child_table import Child
-    from concmagic.recording.children.hooks_protocol import HooksProtocol
 
 
 _BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what it is
@@ -118,7 +117,7 @@ def _popen_init(hooks: HooksProtocol, original: Any) -> Any:
     def __init__(popen: Any, process_obj: Any) -> None:
         hooks.guard(hooks.before_child)
         pickling.courier().generation += 1
-        origin, group = hooks.guard(partial(hooks.groups.of, process_obj)) or ("user", "")
+        origin, group = hooks.guard(partial(hooks.group_of, process_obj)) or ("user", "")
         name = text_of(process_start.name_of(process_obj))
         with hooks.family.expect(name, popen.method, origin, group) as child:
             hooks.patch_loaded()
@@ -213,7 +212,7 @@ def interrupts_wait() -> Iterator[None]:
 
 def _spawnv_passfds(hooks: HooksProtocol, original: Any) -> Any:
     def spawnv_passfds(path: Any, args: Any, passfds: Any) -> int:
-        helper = hooks.guard(partial(child_groups.helper_of, args))
+        helper = hooks.guard(partial(_helper_of, args))
         if not helper:
             coming = hooks.family.coming
             with interrupts_wait() if coming is not None and coming.is_deaf else nullcontext():
@@ -224,6 +223,12 @@ def _spawnv_passfds(hooks: HooksProtocol, original: Any) -> Any:
             return pid
 
     return spawnv_passfds
+
+
+def _helper_of(arguments: Any) -> str:
+    """The name of multiprocessing's helper process with this command line, else ""."""
+    names = (process_start.helper_with(os.fsdecode(argument)) for argument in arguments)
+    return next((name for name in names if name), "")
 
 
 def _fork(hooks: HooksProtocol, original: Any) -> Any:
