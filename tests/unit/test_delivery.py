@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.interpreter.signal_stack import exchanged
+from concmagic.interpreter.c_library import exchanged
 from concmagic.runners.interrupt_delivery import Delivery
 
 
@@ -114,7 +114,7 @@ def test_there_is_room_for_many_signals_at_once_and_afterwards_the_stack_that_wa
 def test_who_enables_faulthandler_meanwhile_has_its_stack() -> None:
     program = """
 import faulthandler, signal, sys
-from concmagic.interpreter.signal_stack import exchanged
+from concmagic.interpreter.c_library import exchanged
 from concmagic.runners.interrupt_delivery import Delivery
 delivery = Delivery()
 delivery.start()

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from concmagic.interpreter import c_calls
+from concmagic.interpreter import c_library
 from concmagic.interpreter.patches import Patches
 from concmagic.recording.guards import watched
 
@@ -35,7 +35,7 @@ class HostRecorder:
 
     def start(self) -> None:
         """Stand in for what looks names up."""
-        self._patches.wrap(*c_calls.host_lookup(), lambda original: watched(original, _note))
+        self._patches.wrap(*c_library.host_lookup(), lambda original: watched(original, _note))
 
     def stop(self) -> None:
         """Put it back, unless somebody has replaced it since."""

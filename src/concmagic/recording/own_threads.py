@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 from collections.abc import Callable
 
-from concmagic.interpreter.c_calls import hide
+from concmagic.interpreter.c_library import hide
 from concmagic.problems import Problem
 from concmagic.recording import guards
 

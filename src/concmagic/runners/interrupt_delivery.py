@@ -21,7 +21,7 @@ import threading
 from contextlib import suppress
 
 from concmagic.clock import monotonic
-from concmagic.interpreter.signal_stack import SignalStack
+from concmagic.interpreter.c_library import SignalStack
 from concmagic.pipes import pipe
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 

@@ -34,7 +34,7 @@ from typing import Any
 
 from concmagic.clock import monotonic
 from concmagic.code_owner import owner_of
-from concmagic.interpreter import executor_internals, known_functions, running_loops
+from concmagic.interpreter import known_functions, pool_internals, running_loops
 from concmagic.interpreter.asyncio_fields import awaited, default_executor
 from concmagic.interpreter.value_stack import has_handler
 from concmagic.recording.children.forking import is_forking
@@ -179,7 +179,7 @@ def _exit_at(frame: FrameType) -> Again | None:
         return None
     names = frame.f_locals
     pool = names.get(code.co_varnames[0])
-    if not any((kind.__module__, kind.__name__) in executor_internals.POOLS for kind in type(pool).__mro__):
+    if not any((kind.__module__, kind.__name__) in pool_internals.POOLS for kind in type(pool).__mro__):
         return None
     errors = (value for value in _flat(names) if isinstance(value, (KeyboardInterrupt, CancelledError)))
     error = next(errors, None)
@@ -235,10 +235,10 @@ class PendingJobs:
 
     def cancel(self) -> None:
         """Cancel them; safe to call in a signal handler."""
-        for jobs in list(executor_internals.thread_pools().values()):
+        for jobs in list(pool_internals.thread_pools().values()):
             if not self._before.read(jobs):
                 _cancel_queued(jobs)
-        for manager in list(executor_internals.process_pools()):
+        for manager in list(pool_internals.process_pools()):
             if not self._before.read(manager):
                 _cancel_pending(manager)
 
@@ -252,7 +252,7 @@ class Workers:
     def __init__(self) -> None:
         self._known = [
             weakref.ref(pool)
-            for pool in (*executor_internals.thread_pools().values(), *executor_internals.process_pools())
+            for pool in (*pool_internals.thread_pools().values(), *pool_internals.process_pools())
         ]
 
     def read(self, jobs: Any) -> bool:
@@ -261,8 +261,8 @@ class Workers:
 
     def may_belong_to(self, pool: Any) -> bool:
         """Whether this pool had workers then, as far as one can tell: one of another make may have had."""
-        jobs = executor_internals.queue_of(pool)
-        manager = executor_internals.manager_of(pool)
+        jobs = pool_internals.queue_of(pool)
+        manager = pool_internals.manager_of(pool)
         if jobs is None and manager is None:
             return True
         return self.read(jobs) or self.read(manager) or not _is_listed(manager)
@@ -270,17 +270,17 @@ class Workers:
 
 def cancel_jobs_of(pool: Any) -> None:
     """Cancel what this one pool has not begun; safe to call in a signal handler."""
-    jobs = executor_internals.queue_of(pool)
+    jobs = pool_internals.queue_of(pool)
     if jobs is not None:
         _cancel_queued(jobs)
-    manager = executor_internals.manager_of(pool)
+    manager = pool_internals.manager_of(pool)
     if manager is not None:
         _cancel_pending(manager)
 
 
 def _is_listed(manager: Any) -> bool:
     """Other makes of process pools (loky) keep lists of their own."""
-    return manager is None or any(manager is known for known in executor_internals.process_pools())
+    return manager is None or any(manager is known for known in pool_internals.process_pools())
 
 
 def _cancel_queued(jobs: Any) -> None:

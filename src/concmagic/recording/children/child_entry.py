@@ -22,7 +22,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.process_start import BOOTSTRAP, is_before_jobs, is_before_run, worker_code
+from concmagic.interpreter.process_internals import BOOTSTRAP, is_before_jobs, is_before_run, worker_code
 from concmagic.problems import Problem
 from concmagic.recording.children import forking, pickling, prints
 from concmagic.recording.children.child_config import ChildConfig

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.event_nodes import NODE_BYTES
-from concmagic.interpreter.process_start import living_children
+from concmagic.interpreter.process_internals import living_children
 from concmagic.problems import Problem
 from concmagic.recording.children.child_table import Child
 from concmagic.recording.children.handover_files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic import sentences
 from concmagic.bounded import held
 from concmagic.clock import monotonic_ns, process_time_ns
-from concmagic.interpreter.process_start import leaves_before_jobs
+from concmagic.interpreter.process_internals import leaves_before_jobs
 from concmagic.interpreter.reading import borrowed
 from concmagic.problems import Problem
 from concmagic.recording.children import commands, messages, prints, resources

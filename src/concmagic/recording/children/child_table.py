@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from concmagic.bounded import LOOK_S
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import process_start
+from concmagic.interpreter import process_internals
 from concmagic.pipes import Owned, pipe
 from concmagic.problems import Problem
 from concmagic.recording import guards
@@ -154,7 +154,7 @@ class Family:
 
         Each is a zombie until then: multiprocessing reaps what it knows when it starts the next, maybe never.
         """
-        for process in process_start.living_children():
+        for process in process_internals.living_children():
             child = self.find(process.pid)
             if child is not None and child.is_interrupted:
                 process.is_alive()

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from concmagic.interpreter import process_start
+from concmagic.interpreter import process_internals
 from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.reading import borrowed
 from concmagic.recording.children.child_config import fields_of
@@ -29,15 +29,15 @@ _SCRIPT = Path(__file__).with_name("script.py")
 def patch(hooks: HooksProtocol, patches: Patches) -> None:
     """Watch them from now on."""
     if sys.platform != "win32":
-        patches.wrap(subprocess, process_start.FORK_EXEC, partial(_fork_exec, hooks))
-        patches.wrap(subprocess.Popen, process_start.EXIT_STATUS, partial(_exit_status, hooks))
+        patches.wrap(subprocess, process_internals.FORK_EXEC, partial(_fork_exec, hooks))
+        patches.wrap(subprocess.Popen, process_internals.EXIT_STATUS, partial(_exit_status, hooks))
     # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
     if hasattr(os, "posix_spawn"):
         patches.wrap(os, "posix_spawn", partial(_posix_spawn, hooks))
     transports = sys.modules.get("asyncio.base_subprocess")
     if transports is not None:
         transport = borrowed(transports, "BaseSubprocessTransport")
-        patches.wrap(transport, process_start.PROCESS_EXITED, partial(_process_exited, hooks))
+        patches.wrap(transport, process_internals.PROCESS_EXITED, partial(_process_exited, hooks))
 
 
 def _fork_exec(hooks: HooksProtocol, original: Any) -> Any:

@@ -23,7 +23,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.known_functions import QUEUES, WORKERS
 from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.process_start import RECEIVE
+from concmagic.interpreter.process_internals import RECEIVE
 from concmagic.recording.guards import watched
 
 Look = Callable[[Any, Any, FrameType | None], None]  # the pipe's end, the message, who received it

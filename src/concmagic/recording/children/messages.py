@@ -21,7 +21,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.known_functions import RESULT_READERS, WORKERS
 from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.process_start import SEND
+from concmagic.interpreter.process_internals import SEND
 from concmagic.problems import Problem
 from concmagic.recording.children import message_arrivals, pickling
 from concmagic.recording.children.message_arrivals import is_in, kind_of, sends_result

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.frames import hide_frame
-from concmagic.interpreter.process_start import dispatch_table
+from concmagic.interpreter.process_internals import dispatch_table
 from concmagic.interpreter.reading import lose
 from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.recording.guards import guarded

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic import errors, sentences
-from concmagic.interpreter import executor_internals, pool_internals, process_start
+from concmagic.interpreter import pool_internals, process_internals
 from concmagic.interpreter.known_functions import MANAGER, WORKER_TARGETS
 from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import handover_files as child_files
@@ -38,11 +38,11 @@ class Groups:
 
     def of(self, process_obj: Any) -> tuple[Origin, str]:
         """Origin and group of a process that is about to start."""
-        target = process_start.target_of(process_obj)
+        target = process_internals.target_of(process_obj)
         if getattr(target, "__qualname__", "") == MANAGER:
             return "machinery", ""
         family = family_of(target)
-        arguments = process_start.arguments_of(process_obj)[0] if family else ()
+        arguments = process_internals.arguments_of(process_obj)[0] if family else ()
         return "user", self.name_of(arguments[0], family) if arguments else ""
 
     def known(self, queue: Any) -> str:
@@ -82,9 +82,9 @@ class Pools:
 
     def patch_loaded(self, patches: Patches) -> None:
         """Watch ProcessPoolExecutor too, as soon as it is imported."""
-        manager = executor_internals.manager_class()
-        if manager is not None and not patches.has(manager, executor_internals.BREAK):
-            patches.wrap(manager, executor_internals.BREAK, partial(_terminate_broken, self))
+        manager = pool_internals.manager_class()
+        if manager is not None and not patches.has(manager, pool_internals.BREAK):
+            patches.wrap(manager, pool_internals.BREAK, partial(_terminate_broken, self))
 
     def patch(self, patches: Patches) -> None:
         """Watch multiprocessing.Pool."""

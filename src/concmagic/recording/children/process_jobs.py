@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import executor_internals, pool_internals
+from concmagic.interpreter import pool_internals
 from concmagic.interpreter.known_functions import hands_tasks, is_batch, is_chunk
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
@@ -107,7 +107,7 @@ class ProcessJobs:
     def job_of(self, value: Any, caller: FrameType | None) -> int | None:
         """The index of the job that is being pickled, if it is one; LATER, if it is only counted."""
         kind = type(value)
-        if executor_internals.is_sent_item(value):
+        if pool_internals.is_sent_item(value):
             index = self._by_call.pop(id(value), LATER if self.later else None)
         elif kind is tuple and len(value) == 5 and hands_tasks(caller):
             index = self._sent_by_pool(*value)
@@ -118,7 +118,7 @@ class ProcessJobs:
         return index
 
     def _watch_executor(self, module: Any) -> None:
-        classes = executor_internals.item_classes(module)
+        classes = pool_internals.item_classes(module)
         if classes is None:
             return  # it is being imported just now, or has changed
         item, call = classes

@@ -17,7 +17,7 @@ from multiprocessing import popen_fork, process, reduction, spawn, util
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import process_start
+from concmagic.interpreter import process_internals
 from concmagic.interpreter.frames import getframe, standing_at
 from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import pickling
@@ -41,8 +41,8 @@ def patch(hooks: HooksProtocol, patches: Patches) -> None:
     patches.wrap(kind, "__init__", partial(_popen_init, hooks))
     patches.wrap(kind, "poll", partial(_poll, hooks))
     patches.wrap(kind, "wait", partial(_waiting, hooks))
-    patches.wrap(kind, process_start.SEND_SIGNAL, partial(_send_signal, hooks))
-    patches.wrap(util, process_start.SPAWN, partial(_spawnv_passfds, hooks))
+    patches.wrap(kind, process_internals.SEND_SIGNAL, partial(_send_signal, hooks))
+    patches.wrap(util, process_internals.SPAWN, partial(_spawnv_passfds, hooks))
     patches.wrap(os, "fork", partial(_fork, hooks))
     if hasattr(os, "forkpty"):
         patches.wrap(os, "forkpty", partial(_forkpty, hooks))
@@ -70,7 +70,7 @@ def patch_loaded(hooks: HooksProtocol, patches: Patches) -> None:
 
 def _patch_messages(hooks: HooksProtocol, patches: Patches, spawning: Any, reducing: Any) -> None:
     """What a child is told at its start: who it is, and what it is to do."""
-    patches.wrap(spawning, process_start.PREPARATION, partial(_preparation_data, hooks))
+    patches.wrap(spawning, process_internals.PREPARATION, partial(_preparation_data, hooks))
     sent = _sent_to_child(hooks)
     patches.wrap(reducing, "dump", lambda original: watched(original, sent, monotonic_ns))
 
@@ -106,7 +106,7 @@ def _start(hooks: HooksProtocol, original: Any) -> Any:
         try:
             original(one)
         except BaseException:
-            if not any(each is one for each in process_start.living_children()):
+            if not any(each is one for each in process_internals.living_children()):
                 hooks.family.left_to_nobody(known)
             raise
 
@@ -118,7 +118,7 @@ def _popen_init(hooks: HooksProtocol, original: Any) -> Any:
         hooks.guard(hooks.before_child)
         pickling.courier().generation += 1
         origin, group = hooks.guard(partial(hooks.group_of, process_obj)) or ("user", "")
-        name = text_of(process_start.name_of(process_obj))
+        name = text_of(process_internals.name_of(process_obj))
         with hooks.family.expect(name, popen.method, origin, group) as child:
             hooks.patch_loaded()
             # An interrupt in the middle would leave its pipes to nobody.
@@ -227,7 +227,7 @@ def _spawnv_passfds(hooks: HooksProtocol, original: Any) -> Any:
 
 def _helper_of(arguments: Any) -> str:
     """The name of multiprocessing's helper process with this command line, else ""."""
-    names = (process_start.helper_with(os.fsdecode(argument)) for argument in arguments)
+    names = (process_internals.helper_with(os.fsdecode(argument)) for argument in arguments)
     return next((name for name in names if name), "")
 
 
@@ -275,5 +275,5 @@ def _only_our_threads() -> Iterator[None]:
         yield
         return
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", process_start.FORK_BESIDE_THREADS, DeprecationWarning)
+        warnings.filterwarnings("ignore", process_internals.FORK_BESIDE_THREADS, DeprecationWarning)
         yield

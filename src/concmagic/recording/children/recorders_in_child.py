@@ -138,7 +138,7 @@ def load_late() -> None:
     for ever.
     """
     with ours_only():
-        from concmagic.interpreter import c_calls  # noqa: F401
+        from concmagic.interpreter import c_library  # noqa: F401
         from concmagic.recording.children import pickler  # noqa: F401
         from concmagic.recording.locks import lock_log  # noqa: F401
         from concmagic.records import handed_over, locks  # noqa: F401

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from concmagic.interpreter.named_resources import (
+from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.process_internals import (
     in_use,
     is_tracked,
     memory_name,
@@ -20,7 +21,6 @@ from concmagic.interpreter.named_resources import (
     semaphore_name,
     tracker,
 )
-from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
 from concmagic.recording.guards import watched
 

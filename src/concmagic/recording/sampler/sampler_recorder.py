@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from concmagic.clock import monotonic
-from concmagic.interpreter import c_calls
+from concmagic.interpreter import c_library
 from concmagic.problems import Problem
 from concmagic.recording import hosts
 from concmagic.recording.sampler.helper import Helper, StandsStillError, reap_late
@@ -180,4 +180,4 @@ def _allow(helper: int) -> None:
     """
     if not Path("/proc/sys/kernel/yama/ptrace_scope").exists():
         return
-    c_calls.let_trace(helper)
+    c_library.let_trace(helper)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import executor_internals
+from concmagic.interpreter import pool_internals
 from concmagic.interpreter.patches import Patches
 from concmagic.problems import Problem
 from concmagic.recording.guards import guarded, noter, watched
@@ -117,12 +117,12 @@ class PoolJobRecorder:
         if _current is not None:
             _current._patches.restore()  # the parent's, in a forked child
         _current = self
-        kind: Any = executor_internals.thread_item_class()
+        kind: Any = pool_internals.thread_item_class()
         if isinstance(kind, type):
             self._patches.wrap(kind, "__init__", lambda original: watched(original, self._submitted))
             self._patches.wrap(kind, "run", partial(_running, self))
         elif kind is not None:
-            executor_internals.no_item_class()
+            pool_internals.no_item_class()
 
     def stop(self) -> tuple[JobRecord, ...]:
         """Put everything back and hand over one record per job or stretch, in the order of submission."""
@@ -213,10 +213,10 @@ def _call_of(item: Any) -> tuple[Any, Any, Any]:
 
 def _outcome(future: Any) -> str:
     """How a job came out; read without the future's lock, which costs more than a short job."""
-    state = executor_internals.state_of(future)
+    state = pool_internals.state_of(future)
     if state in _CANCELLED:
         return "cancelled"
     if state != "FINISHED":
         return ""
-    error = executor_internals.error_of(future)
+    error = pool_internals.error_of(future)
     return "returned" if error is None else f"raised {cut(type(error).__qualname__)}"

@@ -1,0 +1,262 @@
+"""How multiprocessing and subprocess start processes, what is packed for them, which names outlive them.
+
+A child begins in `BaseProcess._bootstrap`. It logs a line just before it calls `run`: by that it is told when
+the target begins, without a frame of ours in what the child prints.
+
+Of cloudpickle, what packing the notebook's code needs; whoever packs has imported it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterable
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.reading import borrowed, code_of
+from concmagic.interpreter.support import Capability, missing
+
+# What is replaced, by the name that it has there.
+BOOTSTRAP = "_bootstrap"  # of multiprocessing.process.BaseProcess
+SEND_SIGNAL = "_send_signal"  # of multiprocessing.popen_fork.Popen
+PREPARATION = "get_preparation_data"  # of multiprocessing.spawn
+SPAWN = "spawnv_passfds"  # of multiprocessing.util
+FORK_EXEC, EXIT_STATUS = "_fork_exec", "_handle_exitstatus"  # of subprocess, of its Popen
+PROCESS_EXITED = "_process_exited"  # of asyncio's BaseSubprocessTransport
+FORK_BESIDE_THREADS = "This process .* is multi-threaded"  # a DeprecationWarning, from 3.12 on
+
+SEND, RECEIVE = "_send_bytes", "_recv_bytes"  # of a Connection: every message goes through these two
+
+_BEFORE_RUN = "calling self.run"
+_HELPERS = {
+    "from multiprocessing.resource_tracker import main": "resource tracker",
+    "from multiprocessing.forkserver import main": "forkserver",
+}
+
+
+def is_before_run(message: object) -> bool:
+    """Whether multiprocessing logs that a child's target runs next."""
+    return _BEFORE_RUN in str(message)
+
+
+def is_bootstrap(code: CodeType) -> bool:
+    """Whether it is the function that a child of multiprocessing runs: below lie its parent's frames."""
+    return code.co_name == BOOTSTRAP
+
+
+def helper_with(command: str) -> str:
+    """The name of multiprocessing's helper process that runs this command, else ""."""
+    text = command.removeprefix("import sys; ")  # before the forkserver's, since 3.14
+    return next((name for beginning, name in _HELPERS.items() if text.startswith(beginning)), "")
+
+
+def living_children() -> list[Any]:
+    """The processes that this one has started and not joined. `active_children()` would join some."""
+    from multiprocessing import process
+
+    return list(borrowed(process, "_children", ()))
+
+
+def name_of(process: Any) -> Any:
+    """The name of a process, which its own class may tell otherwise."""
+    return borrowed(process, "_name", "")
+
+
+def target_of(process: Any) -> Any:
+    """What a process will run."""
+    return getattr(process, "_target", None)
+
+
+def arguments_of(process: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a process will be given."""
+    return process._args, process._kwargs
+
+
+def worker_code() -> CodeType | None:
+    """What a worker of multiprocessing.Pool runs, if there can be one."""
+    module = sys.modules.get("multiprocessing.pool")
+    return code_of(module, "worker", at_import=False) if module is not None else None
+
+
+def is_before_jobs(worker: FrameType) -> bool:
+    """Whether a pool's worker is still in its initializer: it has not begun to count its jobs."""
+    return "completed" not in worker.f_locals
+
+
+def leaves_before_jobs() -> bool:
+    """Whether the calling code runs in a pool's worker that is still in its initializer."""
+    frame: FrameType | None = getframe()
+    while frame is not None and frame.f_code is not worker_code():
+        frame = frame.f_back
+    return frame is not None and is_before_jobs(frame)
+
+
+def probe_start() -> Capability:
+    """Whether a process that is not started reads as it should, and what a child runs logs its line."""
+    import subprocess
+    from multiprocessing import popen_fork, process, spawn, util
+
+    one = process.BaseProcess.__new__(process.BaseProcess)
+    vars(one).update(_name="probe", _target=probe_start, _args=(1,), _kwargs={})
+    code = code_of(process.BaseProcess, BOOTSTRAP, at_import=False)
+    return missing(
+        _bootstrap=code,
+        log=code is not None and any(is_before_run(text) for text in code.co_consts),
+        _target=target_of(one) is probe_start and arguments_of(one) == ((1,), {}),
+        _name=name_of(one) == "probe",
+        _children=hasattr(process, "_children"),
+        _send_signal=hasattr(popen_fork.Popen, SEND_SIGNAL),
+        get_preparation_data=hasattr(spawn, PREPARATION),
+        spawnv_passfds=hasattr(util, SPAWN),
+        _fork_exec=hasattr(subprocess, FORK_EXEC),
+        _handle_exitstatus=hasattr(subprocess.Popen, EXIT_STATUS),
+    )
+
+
+def probe_messages() -> Capability:
+    """Whether a message goes through the two functions that all messages are watched at."""
+    from multiprocessing import Pipe
+
+    ends = Pipe()
+    try:
+        getattr(ends[0], SEND)(b"probe")
+        came = getattr(ends[1], RECEIVE)().getvalue()
+    finally:
+        for end in ends:
+            end.close()
+    return missing(_send_bytes=came == b"probe", _recv_bytes=came == b"probe")
+
+
+def remove(kind: str, name: str) -> None:
+    """Remove a name as the resource tracker would, and have it forget it. Raises OSError if it is gone."""
+    from multiprocessing import resource_tracker
+
+    resource_tracker._CLEANUP_FUNCS[kind](name)  # type: ignore[attr-defined]
+    resource_tracker.unregister(name, kind)
+
+
+def in_use() -> set[str]:
+    """The names that an object of this process has."""
+    memories, locks = _kind("shared_memory", "SharedMemory"), _kind("synchronize", "SemLock")
+    found = gc.get_objects()
+    names = {memory_name(one) for one in found if issubclass(type(one), memories)}
+    return names | {str(semaphore_name(one)) for one in found if issubclass(type(one), locks)}
+
+
+def _kind(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(f"multiprocessing.{module}"), name, ())
+
+
+def tracker() -> int:
+    """What this process and all who share its resource tracker know it by; 0 is none."""
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    file = getattr(getattr(module, "_resource_tracker", None), "_fd", None)
+    return 0 if file is None else os.fstat(file).st_ino
+
+
+def is_tracked(memory: Any) -> bool:
+    """Whether the resource tracker knows this shared memory; from 3.13 on it need not."""
+    return bool(getattr(memory, "_track", True))
+
+
+def memory_name(memory: Any) -> str:
+    """The name of shared memory as the system has it: the public one lacks its beginning."""
+    return str(memory._name)
+
+
+def semaphore_name(lock: Any) -> str | None:
+    """The name of a semaphore; None if it has none."""
+    name: str | None = lock._semlock.name
+    return name
+
+
+def probe_names() -> Capability:
+    """Whether the resource tracker knows how to remove what is made here. No name is made for it."""
+    from multiprocessing import resource_tracker
+
+    known = getattr(resource_tracker, "_CLEANUP_FUNCS", {})
+    own = getattr(resource_tracker, "_resource_tracker", None)
+    return missing(_CLEANUP_FUNCS={"shared_memory", "semaphore"} <= {*known}, _fd=hasattr(own, "_fd"))
+
+
+_engine: Any = None  # of cloudpickle, which most children do without
+
+
+def pack_with(engine: Any) -> None:
+    """From now on the notebook's code is packed with this module of cloudpickle's."""
+    global _engine
+    _engine = engine
+
+
+def dispatch_table() -> Any:
+    """The table by type of the loaded cloudpickle; None if there is none."""
+    engine = sys.modules.get("cloudpickle.cloudpickle")
+    return getattr(getattr(engine, "Pickler", None), "_dispatch_table", None)
+
+
+def extra_reducers() -> Any:
+    """What multiprocessing can send beside what pickle can, by type."""
+    from multiprocessing.reduction import ForkingPickler
+
+    return ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+
+
+def reduced_code(code: CodeType) -> tuple[Any, tuple[Any, ...]]:
+    """What makes a code object again, and of what."""
+    make, arguments = _engine._code_reduce(code)
+    return make, arguments
+
+
+def global_names(code: CodeType) -> Iterable[str]:
+    """The globals that a function reads, those of the functions inside it too."""
+    names: Iterable[str] = _engine._extract_code_globals(code)
+    return names
+
+
+def closure_of(function: FunctionType) -> dict[str, Any]:
+    """The variables of the functions around that a function reads, but for those that have no value yet."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    values = ((name, _engine._get_cell_contents(cell)) for name, cell in cells)
+    return {name: held for name, held in values if held is not _engine._empty_cell_value}
+
+
+def known_class(token: str) -> Any:
+    """The class that this process has under cloudpickle's number, if any."""
+    return _engine._DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+
+
+def set_class_state(made: type, state: Any) -> None:
+    """Give a class its attributes."""
+    _engine._class_setstate(made, state)
+
+
+def set_function_state(function: FunctionType, state: Any) -> None:
+    """Give a function its attributes and its globals."""
+    _engine._function_setstate(function, state)
+
+
+def probe_pickling() -> Capability:
+    """Whether a function, its names and its variables come out of cloudpickle as they are."""
+    from cloudpickle import cloudpickle
+
+    pack_with(cloudpickle)
+    held, unset = 1, 2
+
+    def probed() -> tuple[Any, ...]:
+        return held, CodeType
+
+    code = probed.__code__
+    make, arguments = reduced_code(code)
+    del unset
+    return missing(
+        _code_reduce=make(*arguments).co_code == code.co_code,
+        _extract_code_globals=[*global_names(code)] == ["CodeType"],
+        _get_cell_contents=type(probed) is FunctionType and closure_of(probed) == {"held": 1},
+        _DYNAMIC_CLASS_TRACKER_BY_ID=known_class("no such number") is None,
+        _class_setstate=callable(getattr(_engine, "_class_setstate", None)),
+        _function_setstate=callable(getattr(_engine, "_function_setstate", None)),
+        _extra_reducers=extra_reducers(),
+    )
