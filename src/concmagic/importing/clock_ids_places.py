@@ -108,6 +108,11 @@ def short_name(qualified: str) -> str:
     return qualified.rpartition("<locals>.")[2] or qualified
 
 
+def base_name(file: str) -> str:
+    """The last part of a path, of whichever system."""
+    return file.replace("\\", "/").rpartition("/")[2]
+
+
 class Places:
     """File names of one notebook: own code or a library's, and the short name shown."""
 
@@ -121,7 +126,7 @@ class Places:
             return ""
         if file in self._cells:
             return f"In[{self._cells[file]}]"
-        return file.replace("\\", "/").rpartition("/")[2]
+        return base_name(file)
 
     def is_own(self, file: str, name: str = "") -> bool:
         """Whether a function of this name is the user's: in a cell, or as `code_owner` tells by its file."""

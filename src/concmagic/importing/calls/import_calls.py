@@ -9,7 +9,7 @@ import numpy as np
 
 from concmagic.call_lines import CallLines, called_name
 from concmagic.importing.calls.columns import Calls, CallTree, build_tree, shown_calls
-from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, base_name
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons
 from concmagic.model.reasons import kind_of
@@ -107,7 +107,7 @@ def _releases(tree: CallTree, start: Int64s) -> Int64s:
 
 def _passes_on(function: RawCode) -> bool:
     """Whether a function of the library lets go what the user has made: a condition's lock, a queue's."""
-    file = _base(function.file)
+    file = base_name(function.file)
     return file == "queue.py" or (file == "threading.py" and function.name.startswith("Condition."))
 
 
@@ -224,7 +224,7 @@ class _Teller:
         library = functions[:-1] if is_own else functions
         reason = self.reasons[numbers[0]]
         for index, function in reversed([*enumerate(library)]):
-            better = recorded_calls.LIBRARY_WAITS.get((_base(function.file), function.name))
+            better = recorded_calls.LIBRARY_WAITS.get((base_name(function.file), function.name))
             if better in reasons.IDLE and not library[index - 1].name.endswith(".get"):
                 continue  # the worker runs a job that is a function of a library's
             if better is not None:
@@ -244,9 +244,5 @@ def _own_call(step: RawCode, text: str, called: str) -> str:
     """How the user names what they called; "" where that is the blocking call itself, under its own name."""
     if step.name == called and not called.startswith("_thread."):
         return ""
-    module = _base(step.file).removesuffix(".py")
+    module = base_name(step.file).removesuffix(".py")
     return called_name(text) or (step.name if "." in step.name or not module else f"{module}.{step.name}")
-
-
-def _base(file: str) -> str:
-    return file.replace("\\", "/").rpartition("/")[2]

@@ -1,6 +1,6 @@
-"""Waits for locks that only samples tell: which lock by the address at which the thread slept, and where by a
-look at its frame meanwhile.
+"""What is known of one process's locks: waits recorded by themselves, and those that only samples tell.
 
+Of the latter the address at which the thread slept tells which lock, and a look at its frame meanwhile where.
 What is shorter than LONG_NS keeps no name: samples do not tell such waits from each other.
 """
 
@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from concmagic.importing.clock_ids_places import CellClock
-from concmagic.importing.locks.recorded_lock_waits import FoundWait, LockReader
+from concmagic.importing.calls.import_calls import ImportedCalls
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
+from concmagic.importing.threads.lock_waits import FoundWait, ImportedLocks, LockReader
 from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import Int64s
 from concmagic.records.locks import HeldAtStop, Standing
-from concmagic.records.recording import SampleLog
+from concmagic.records.recording import ProcessRecord, SampleLog
 
 LONG_NS = 10_000_000
 # Between the moment at which samples saw a wait end, and the moment at which it did: so many periods;
@@ -190,3 +191,25 @@ def stopped_waits(reader: LockReader, clock: CellClock, known: Sequence[FoundWai
         if stopped.object is not None and not covered:
             found.append(_stopped(at, clock.wall_ns, stopped, stopped.object, reader))
     return found
+
+
+def import_locks(
+    process: ProcessRecord,
+    calls: ImportedCalls,
+    samples: SampleLog | None,
+    clock: CellClock,
+    places: Places,
+    period_ns: int,
+    ids: TrackIds,
+) -> ImportedLocks:
+    """Every wait for a lock that is known; those recorded by themselves before those from samples."""
+    log = process.locks
+    if log is None:
+        return ImportedLocks()
+    reader = LockReader(process, log, clock, places, ids)
+    waits = reader.waits()
+    if samples is not None and samples.knows_gil and (log.addresses or log.standing):
+        threads = {record.native_id: record.ended_ns for record in process.threads}
+        waits += SampledWaits(reader, clock, threads, calls.releases, period_ns).find(samples)
+    waits += stopped_waits(reader, clock, waits)
+    return ImportedLocks(tuple(waits), tuple(reader.locks()), tuple(reader.resources), reader.nameless)

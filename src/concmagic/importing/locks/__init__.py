@@ -1,1 +1,0 @@
-"""Waits for locks: for which, and who had it. After the cell."""
