@@ -11,6 +11,7 @@ import numpy as np
 from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.model.findings import CheckFailed
+from concmagic.model.outcomes import outcome_of
 from concmagic.model.trace import (
     NO_FACTS,
     Build,
@@ -119,6 +120,7 @@ def track(
     start_ms: float = 0,
     pieces: Iterable[Piece] = (),
     outcome: str = "returned",
+    message: str = "",
     **more: object,
 ) -> Track:
     """A track whose end is that of its last piece."""
@@ -126,8 +128,9 @@ def track(
     start = round(start_ms * MS)
     end = intervals[-1].end_ns if intervals else start
     more.setdefault("role", "work")
+    how = replace(outcome_of(outcome), message=message)
     return Track(
-        number, kind, name, parent, start_ns=start, end_ns=end, states=intervals, outcome=outcome, **more
+        number, kind, name, parent, start_ns=start, end_ns=end, states=intervals, outcome=how, **more
     )  # type: ignore[arg-type]
 
 
@@ -181,7 +184,7 @@ def _summary(one: Track) -> LaneSummary:
     order = (State.BLOCKING, State.READY, State.RUNNING, State.WAITING, State.STARTING, State.UNKNOWN)
     loud = next((state for state in order if sums[state] > 0.1 * max(sum(sums.values()), 1)), State.WAITING)
     ok = True if one.outcome == "returned" else None if one.outcome == "left running" else False
-    text = one.outcome if ok is False else f"{loud.value} {sentences.duration(sums[loud])}"
+    text = str(one.outcome) if ok is False else f"{loud.value} {sentences.duration(sums[loud])}"
     return LaneSummary(one.id, one.name, text if one.states else "", ok if one.kind != "loop" else None)
 
 
@@ -483,7 +486,7 @@ def failures() -> Report:
     for index, outcome in enumerate(["cancelled", "cancelled", "raised ValueError", "timed out", "returned"]):
         wait = [110, 110, 98, 60, 20][index]
         pieces: list[Piece] = [("S", 1), ("R", 0.5), ("W", wait, "I/O", Facts(0), 5), ("R", 0.5)]
-        more = {"outcome_detail": "bad id: 17"} if index == 2 else {}
+        more = {"message": "bad id: 17"} if index == 2 else {}
         tracks.append(track(4 + index, "task", f"fetch-{index}", 3, 1, pieces, outcome, unit=True, **more))
     left = track(
         9,
@@ -500,7 +503,7 @@ def failures() -> Report:
         "asyncio",
         120 * MS,
         tuple(tracks),
-        outcome="raised ExceptionGroup",
+        outcome=outcome_of("raised ExceptionGroup"),
         build=Build(cores=2),
     )
     return report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from concmagic.model.outcomes import RETURNED
 from concmagic.model.trace import NO_FACTS, Build, Flow, Named, State, StateInterval, Trace, Track, TrackKind
 from concmagic.sentences import StateWords, TrackWords
 
@@ -72,7 +73,7 @@ def _track(number: int, name: str, drawn: str, kind: TrackKind, reason: str, is_
         start_ns=states[0].start_ns,
         end_ns=states[-1].end_ns,
         states=tuple(states),
-        outcome="returned",
+        outcome=RETURNED,
         unit=not is_host,
         host=is_host,
         native_id=100 if kind == "task" else 100 + number,

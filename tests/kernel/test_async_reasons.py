@@ -168,7 +168,7 @@ print(json.dumps([
     {track.name: next(([f"{one.reason} {T.detail_of(one)}".strip(), one.line] for one in track.states
                        if one.state.value == "waiting"), None)
      for track in T.tracks if track.kind == "task"},
-    {track.name: track.outcome for track in T.tracks if track.kind == "task"},
+    {track.name: str(track.outcome) for track in T.tracks if track.kind == "task"},
     {"server": "{}:{}".format(*address), "program": os.path.basename(sys.executable)},
     list(T.cost.problems)]))
 """

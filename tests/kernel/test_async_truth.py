@@ -19,7 +19,7 @@ print(json.dumps([
     {track.name: [[one.state.value, f"{one.reason} {T.detail_of(one)}".strip(), one.line]
                   for one in track.states]
      for track in T.tracks if track.kind in ("task", "loop")},
-    {track.name: [track.outcome, T.detail_of(track)]
+    {track.name: [str(track.outcome), T.detail_of(track)]
      for track in T.tracks if track.kind in ("task", "loop")},
     [[flow.kind, _names[flow.source], _names[flow.target]] for flow in T.flows],
     list(T.cost.problems),

@@ -167,7 +167,7 @@ def told(run: Run) -> tuple[object, ...]:
 
 
 def ended(kernel: Kernel) -> str:
-    return str(kernel.value("__import__('concmagic').last().outcome"))
+    return str(kernel.value("str(__import__('concmagic').last().outcome)"))
 
 
 @pytest.mark.parametrize("body", AS_PLAIN.values(), ids=AS_PLAIN)

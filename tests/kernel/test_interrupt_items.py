@@ -41,7 +41,7 @@ def test_the_clean_up_of_items_runs_to_its_end(kernel: Kernel, method: str) -> N
     assert run.ename == "KeyboardInterrupt"
     assert [steps_of(run.stdout, item) for item in range(3)] == [STEPS, STEPS, []]
     assert "src/concmagic/" not in run.traceback_text
-    outcomes = "[job.outcome for job in __import__('concmagic').last().jobs]"
+    outcomes = "[str(job.outcome) for job in __import__('concmagic').last().jobs]"
     assert kernel.value(outcomes)[:2] == ["raised KeyboardInterrupt"] * 2
     assert kernel.value("__import__('multiprocessing').active_children()") == []
 

@@ -19,7 +19,7 @@ def told(trace):
     return [problem.message for problem in trace.cost.problems if problem.kind == "jobs_merged"]
 
 def counted(trace):
-    return sum(job.count for job in trace.jobs), sum(max(job.failed, job.outcome.startswith("raised ") and
+    return sum(job.count for job in trace.jobs), sum(max(job.failed, job.outcome.kind == "raised" and
                                                          job.count == 1) for job in trace.jobs)
 
 def add_up(trace):

@@ -36,7 +36,7 @@ def grow(limit):
     return bytes(1 << 33)
 
 def children(trace):
-    return [(t.name, t.outcome) for t in trace.tracks if t.kind == "process" and t.parent is not None]
+    return [(t.name, str(t.outcome)) for t in trace.tracks if t.kind == "process" and t.parent is not None]
 """
 
 
@@ -64,7 +64,7 @@ def interrupted(kernel: Kernel, cell: str, pids: int) -> Run:
     assert len(told) == pids and all(map(gone, told))
     assert kernel.value("mp.active_children()") == []
     assert "src/concmagic/" not in run.stderr  # no frame of ours in what children printed
-    assert kernel.value("trace.outcome") == "interrupted"
+    assert kernel.value("str(trace.outcome)") == "interrupted"
     assert kernel.check("print('next')").stdout == "next\n"
     return run
 
@@ -127,7 +127,7 @@ thread.join()
     assert kernel.value("(thread.is_alive(), mp.active_children())") == (False, [])
     (told,) = kernel.value("found")
     assert told.startswith("ChildEndedError('the cell was interrupted")
-    workers = kernel.value("[t.outcome for t in trace.tracks if t.group and t.kind == 'process']")
+    workers = kernel.value("[str(t.outcome) for t in trace.tracks if t.group and t.kind == 'process']")
     assert set(workers) == {"ended by the interrupt"}
     assert "child-died" not in kernel.value("[f.lint for f in trace.findings]")
 
@@ -207,7 +207,7 @@ with ProcessPoolExecutor(1, mp_context=mp.get_context("{method}")) as pool:
     pool.submit(grow, 6_000_000_000).result()
 """)
     assert run.ename == "MemoryError" and run.displays
-    assert kernel.value("[(job.label, job.outcome) for job in trace.jobs]") == [
+    assert kernel.value("[(job.label, str(job.outcome)) for job in trace.jobs]") == [
         ("grow(6000000000)", "raised MemoryError")
     ]
 

@@ -29,7 +29,7 @@ def pids(trace):
     return {t.id: t.pid for t in trace.tracks}
 
 def jobs(trace):
-    return sorted((job.label, job.outcome) for job in trace.jobs)
+    return sorted((job.label, str(job.outcome)) for job in trace.jobs)
 
 def ran_in_children(trace):
     children = {t.pid for t in trace.tracks if t.kind == "process" and t.parent is not None}
@@ -177,7 +177,7 @@ starts = [what for state, what in told if state in ("starting", "tracing")]
     # Idle until the first job; two jobs; idle until the pool is closed.
     assert ("waiting", "for work") in told and ("running", "") in told
     assert told.index(("running", "")) < len(told) - 1
-    assert kernel.value("worker.outcome") == "returned"
+    assert kernel.value("str(worker.outcome)") == "returned"
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
@@ -395,7 +395,7 @@ names, ends = list(frame["name"]), dict(zip(frame["name"], frame["end_ns"]))
     assert kernel.value("names.count('step')") == 100
     assert kernel.value("(names.count('toil'), names.count('last'))") == (1, 1)
     assert kernel.value("ends['toil'] == ends['last'] <= victim.end_ns")  # not drawn beyond what is known
-    assert kernel.value("(victim.outcome, victim.end_ns is not None)") == ("ended by the cell", True)
+    assert kernel.value("(str(victim.outcome), victim.end_ns is not None)") == ("ended by the cell", True)
     text = " ".join(run.displays[-1]["text/plain"].split())
     assert re.search(
         r"victim handed its jobs, marks and calls over as it ran \(killed by SIGKILL\): the calls of its last"

@@ -120,7 +120,10 @@ if __name__ == "__main__":
 """)
     assert kernel.value("(ran, answers)") == (["__main__"], [("__main__", 10), ("__main__", 11)])
     kernel.check("children = [t for t in trace.tracks if t.kind == 'process' and t.role == 'work']")
-    assert kernel.value("[t.outcome for t in children if t.parent is not None]") == ["returned", "returned"]
+    assert kernel.value("[str(t.outcome) for t in children if t.parent is not None]") == [
+        "returned",
+        "returned",
+    ]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -19,7 +19,7 @@ def fib(n):
 
 def children(trace, role="work"):
     found = [t for t in trace.tracks if t.kind == "process" and t.parent is not None and t.role == role]
-    return [(t.name, t.outcome) for t in found]
+    return [(t.name, str(t.outcome)) for t in found]
 
 def calls_in(trace):
     # The names of the functions of the notebook that are shown in children.
@@ -258,13 +258,13 @@ def test_joblib_and_its_workers_in_the_next_cells(kernel: Kernel) -> None:
     jobs = [("fib(18)", "returned")] * 2 + [("fib(19)", "returned")] * 2
     kernel.check("import concmagic.recording.children.children_recorder as recorder\nrecorder.GRACE_S = 20")
     run(kernel, cell, LOKY)
-    assert kernel.value("sorted((job.label, job.outcome) for job in trace.jobs)") == jobs
+    assert kernel.value("sorted((job.label, str(job.outcome)) for job in trace.jobs)") == jobs
     assert kernel.value("[outcome for _, outcome in children(trace)]") == ["left running"] * 2
     assert kernel.value("[f.lint for f in trace.findings if f.lint == 'left-running']") == []
     assert "fib" in kernel.value("calls_in(trace)")
     kernel.check(cell)  # a plain cell between: nothing records
     kernel.check("%%procs -q -o again\n" + cell)
-    assert kernel.value("sorted((job.label, job.outcome) for job in again.jobs)") == jobs
+    assert kernel.value("sorted((job.label, str(job.outcome)) for job in again.jobs)") == jobs
     assert kernel.value("{t.pid for t in again.tracks if t.group}") <= kernel.value(
         "{t.pid for t in trace.tracks if t.group}"
     )
@@ -297,7 +297,9 @@ def test_an_executor_of_an_earlier_cell(kernel: Kernel, method: str) -> None:
     kernel.check("def newer(n):\n    return fib(n) + 1")
     kernel.check("%%procs -q -o again\nsecond = pool.submit(newer, 15).result()\npool.shutdown()")
     assert kernel.value("(first, second)") == (610, 611)
-    assert kernel.value("[(job.label, job.outcome) for job in again.jobs]") == [("newer(15)", "returned")]
+    assert kernel.value("[(job.label, str(job.outcome)) for job in again.jobs]") == [
+        ("newer(15)", "returned")
+    ]
     assert kernel.value("[outcome for _, outcome in children(again)]") == ["returned"]
     assert kernel.value("calls_in(again)") == ["fib", "newer"]
 

@@ -24,7 +24,8 @@ def flows(trace, kind):
 def of(trace, name):
     track = next(one for one in trace.tracks if one.name == name)
     return {"role": track.role, "group": track.group, "daemon": track.daemon, "native": track.native_id,
-            "outcome": track.outcome, "detail": track.outcome_detail, "traceback": way_to(track.traceback)}
+            "outcome": str(track.outcome), "detail": track.outcome_detail,
+            "traceback": way_to(track.traceback)}
 """
 
 
@@ -499,7 +500,9 @@ def test_two_hundred_threads(asked: Kernel) -> None:
         "threads = [threading.Thread(target=work) for _ in range(200)]\n"
         "for one in threads: one.start()\nfor one in threads: one.join()"
     )
-    workers = asked.value("[one.outcome for one in trace.tracks if one.kind == 'thread' and not one.host]")
+    workers = asked.value(
+        "[str(one.outcome) for one in trace.tracks if one.kind == 'thread' and not one.host]"
+    )
     assert workers == ["returned"] * 200
     assert asked.value("trace.metrics.unit_peak") == 200
     assert "+ 198 more threa" in run.displays[-1]["text/plain"], run.displays[-1]["text/plain"]
@@ -512,7 +515,7 @@ def test_ten_thousand_jobs(asked: Kernel) -> None:
         "with ThreadPoolExecutor(4) as pool:\n    total = sum(pool.map(abs, range(10_000)))\ntotal"
     )
     assert run.result_text == str(sum(range(10_000)))
-    assert asked.value("len(trace.jobs), {one.outcome for one in trace.jobs}") == (10_000, {"returned"})
+    assert asked.value("len(trace.jobs), {str(one.outcome) for one in trace.jobs}") == (10_000, {"returned"})
     assert len(run.displays[-1]["text/html"]) < 400_000
 
 
@@ -529,7 +532,7 @@ def test_an_interrupt_of_a_pool_names_what_was_left_running(asked: Kernel) -> No
     )
     assert run.ename == "KeyboardInterrupt"
     assert asked.value("ended") - run.interrupted_at < 1  # not the 9 s that its jobs would take
-    outcomes = asked.value("sorted(one.outcome for one in __import__('concmagic').last().jobs)")
+    outcomes = asked.value("sorted(str(one.outcome) for one in __import__('concmagic').last().jobs)")
     assert outcomes == ["cancelled"] * 4 + ["left running"] * 4
     found = dict(asked.value("[(one.lint, one.message) for one in __import__('concmagic').last().findings]"))
     assert found["left-running"] == "nap_0, nap_1 and 2 more are still running after the cell."

@@ -19,6 +19,7 @@ from tests.trace_text import end_of
 from concmagic.analysis.metrics import compute
 from concmagic.importing.clock_ids_places import Actors, TrackIds
 from concmagic.importing.tasks.task_flows import cancelled_by
+from concmagic.model.outcomes import outcome_of
 from concmagic.model.trace import State, Trace
 from concmagic.sentences import raised_in
 
@@ -492,7 +493,7 @@ def test_in_a_stopped_cell_nobody_is_blamed_for_a_task_that_never_began() -> Non
     main_task = next(number for number, name in names.items() if name == "main")
     actors = Actors(1, TrackIds(), names, names)
     assert cancelled_by(unbegun, tasks, actors) == (actors.task(main_task), "")
-    assert cancelled_by(unbegun, tasks, actors, "interrupted") == (None, "")
+    assert cancelled_by(unbegun, tasks, actors, outcome_of("interrupted")) == (None, "")
 
 
 def test_the_states_of_a_task_in_their_order() -> None:

@@ -11,6 +11,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import LINTS, Lint, find
 from concmagic.analysis.metrics import Metrics, compute
 from concmagic.model.findings import BusyMachine
+from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, outcome_of
 from concmagic.model.trace import Job, State, StateInterval, Trace, Track
 
 
@@ -59,7 +60,7 @@ def test_ready_on_another_loop_is_not_this_ones_victim() -> None:
 def left(**changes: object) -> Trace:
     """A cell with one thread that goes on."""
     trace = trace_from_text("a  RRRRWW", kind="thread")
-    track = replace(trace.tracks[0], outcome="left running", end_ns=None, **changes)  # type: ignore[arg-type]
+    track = replace(trace.tracks[0], outcome=LEFT_RUNNING, end_ns=None, **changes)  # type: ignore[arg-type]
     return replace(trace, tracks=(track,))
 
 
@@ -82,23 +83,22 @@ def test_an_idle_worker_of_a_pool_is_not_left() -> None:
 
 def test_a_pool_worker_that_has_just_done_its_last_job_is_not_left_running() -> None:
     trace = left(group="pool")
-    worker = next(track.id for track in trace.tracks if track.outcome == "left running")
-    over = Job(0, "job", worker, 0, 0, MS, "returned")
+    worker = next(track.id for track in trace.tracks if track.outcome == LEFT_RUNNING)
+    over = Job(0, "job", worker, 0, 0, MS, RETURNED)
     assert not found(replace(trace, jobs=(over,)), "left-running")
     assert found(replace(trace, jobs=(over, replace(over, index=1, end_ns=None))), "left-running")
 
 
-def ended(kind: str, outcome: str, **changes: object) -> Trace:
+def ended(kind: str, outcome: str, message: str = "", **changes: object) -> Trace:
     """A cell with one more track that ended so."""
     trace = trace_from_text("main  RRRR\nother  RRR.", kind=kind, host="main")  # type: ignore[arg-type]
-    other: Track = replace(trace.tracks[1], outcome=outcome, parent=0, **changes)  # type: ignore[arg-type]
+    how = replace(outcome_of(outcome), message=message)
+    other: Track = replace(trace.tracks[1], outcome=how, parent=0, **changes)  # type: ignore[arg-type]
     return replace(trace, tracks=(trace.tracks[0], other))
 
 
 def test_an_exception_in_a_thread_is_a_warning_whatever_it_took() -> None:
-    (finding,) = found(
-        ended("thread", "raised ValueError", outcome_detail="ValueError: no"), "exception-in-thread"
-    )
+    (finding,) = found(ended("thread", "raised ValueError", "ValueError: no"), "exception-in-thread")
     assert finding.severity == "warning"
     assert "ValueError: no" in finding.message
 

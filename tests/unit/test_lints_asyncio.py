@@ -13,6 +13,7 @@ from concmagic.analysis.lint_awaits import sites
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import chains, longest_chains
+from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, Outcome, outcome_of
 from concmagic.model.saved import from_plain, to_plain
 from concmagic.model.trace import NO_FACTS, Facts, Flow, Function, Group, Resource, State, Trace
 
@@ -118,7 +119,7 @@ def test_without_evidence_nothing_was_forgotten() -> None:
 
 def failed(**changes: object) -> Trace:
     """A cell with a task that failed."""
-    values = {"outcome": "raised ValueError", "outcome_detail": "ValueError: no", "unretrieved": True}
+    values = {"outcome": Outcome("raised", "ValueError", "ValueError: no"), "unretrieved": True}
     return changed(trace_from_text("main  RRR\nbad   R.."), bad=values | changes)
 
 
@@ -130,7 +131,7 @@ def test_an_exception_that_nobody_asked_for_is_a_warning() -> None:
 
 def test_of_many_alike_tasks_how_they_all_ended_is_told() -> None:
     trace = failed()
-    ends = (("raised ValueError", 1_200), ("returned", 3))
+    ends = ((Outcome("raised", "ValueError"), 1_200), (RETURNED, 3))
     group = Group(trace.tracks[1].id, 1_203, 1_203, 1_200, 1_203, 0, 3, 0, 0, 0, ends)
     trace = replace(trace, groups=(group,))
     (finding,) = found(trace, "exception-never-retrieved")
@@ -150,7 +151,7 @@ def test_an_exception_that_somebody_asked_for_is_none() -> None:
 def left(**changes: object) -> Trace:
     """A cell with a task that goes on."""
     return changed(
-        trace_from_text("main  RRRR\nbg    .RWW"), bg={"outcome": "left running", "end_ns": None} | changes
+        trace_from_text("main  RRRR\nbg    .RWW"), bg={"outcome": LEFT_RUNNING, "end_ns": None} | changes
     )
 
 
@@ -304,10 +305,10 @@ def stopped(*pairs: tuple[str, str, Facts], outcome: str = "raised TimeoutError"
         f"{name}  .{'R' * (index + 1)}{'W' * (90 - index)}" for index, (name, _, _) in enumerate(pairs)
     )
     locks = (Resource("lock", "l1"), Resource("lock", "l2"))
-    trace = replace(trace_from_text(drawn), outcome=outcome, resources=locks)
+    trace = replace(trace_from_text(drawn), outcome=outcome_of(outcome), resources=locks)
     for name, reason, facts in pairs:
         trace = waits(trace, name, (reason, facts))
-        trace = changed(trace, **{name: {"outcome": "cancelled"}})
+        trace = changed(trace, **{name: {"outcome": Outcome("cancelled")}})
     return trace
 
 

@@ -13,6 +13,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import longest_chains, wait_by_lock
+from concmagic.model.outcomes import outcome_of
 from concmagic.model.states import cover
 from concmagic.model.trace import Build, Facts, Resource, State, StateInterval, Trace, Track
 
@@ -60,7 +61,7 @@ def of_threads(outcome: str = "returned", **threads: list[Wait]) -> Trace:
         tuple(tracks),
         resources=tuple(Resource("lock", name) for name in locks),
         others=("other",),
-        outcome=outcome,
+        outcome=outcome_of(outcome),
         build=Build(cores=2),
     )
 

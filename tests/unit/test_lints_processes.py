@@ -8,12 +8,15 @@ from concmagic import sentences
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
+from concmagic.model.outcomes import outcome_of
 from concmagic.model.trace import NO_FACTS, Build, Facts, Job, State, StateInterval, Trace, Track
 
 MS = 1_000_000
 
 
-def process(number: int, *states: tuple[int, State, str, str], **more: object) -> Track:
+def process(
+    number: int, *states: tuple[int, State, str, str], outcome: str = "returned", **more: object
+) -> Track:
     """A child of the kernel, from a row of (milliseconds, state, reason, phase)."""
     intervals, at = [], 0
     for length, state, reason, phase in states:
@@ -24,14 +27,12 @@ def process(number: int, *states: tuple[int, State, str, str], **more: object) -
         "name": f"worker-{number}",
         "parent": 0,
         "role": "work",
-        "outcome": "returned",
         "pid": 100 + number,
         "native_id": 100 + number,
         "start_method": "spawn",
     }
-    return Track(
-        id=number, kind="process", start_ns=0, end_ns=at * MS, states=tuple(intervals), **(values | more)
-    )  # type: ignore[arg-type]
+    values |= {"outcome": outcome_of(outcome)} | more
+    return Track(id=number, kind="process", start_ns=0, end_ns=at * MS, states=tuple(intervals), **values)  # type: ignore[arg-type]
 
 
 def thread(number: int, start: int, end: int, **more: object) -> Track:
@@ -111,7 +112,7 @@ def test_pickling_that_costs_more_than_the_work_says_send_less() -> None:
 
 def test_a_pool_that_broke_is_not_told_to_be_slow() -> None:
     broken = pool(50)
-    killed = replace(broken.tracks[-1], outcome="killed by SIGKILL")
+    killed = replace(broken.tracks[-1], outcome=outcome_of("killed by SIGKILL"))
     assert found(replace(broken, tracks=(*broken.tracks[:-1], killed)), "pool-overhead") == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recordings import at, kernel
 
 from concmagic.importing.import_messages import Messages, match
-from concmagic.model.outcomes import JOB_LOST
+from concmagic.model.outcomes import LOST
 from concmagic.records.handed_over import MessageLog, MessageRecord, SentJob
 from concmagic.records.recording import ProcessRecord
 
@@ -103,7 +103,7 @@ def test_a_job_of_a_dead_worker_whose_future_is_gone_is_lost() -> None:
     silent = SentJob("fib(7)", at(0), MAIN, "")
     giver = parent(sent(1, kind="job", job=0), jobs=(silent,))
     (job,) = match((giver, child(WORKER, received(5, kind="job"), ended_ns=at(17)))).jobs
-    assert job.record.outcome == JOB_LOST
+    assert job.record.outcome == LOST
 
 
 def test_a_job_that_still_runs_has_no_end() -> None:

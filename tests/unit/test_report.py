@@ -12,6 +12,7 @@ from concmagic.analysis.findings import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.model.findings import BusyMachine, ChildDied
+from concmagic.model.outcomes import outcome_of
 from concmagic.model.trace import Cost, Hidden, Job, State, Trace
 from concmagic.problems import Problem
 from concmagic.report import Report
@@ -93,7 +94,7 @@ def test_a_note_is_the_headline_only_where_there_is_no_warning() -> None:
     metrics = compute(trace)
     note = Finding("busy-machine", "note", BusyMachine(5 * MS, 10 * MS), cost_s=trace.wall_s / 2)
     died = Finding(
-        "child-died", "warning", ChildDied("worker", "killed by SIGKILL", "", "", is_command=False)
+        "child-died", "warning", ChildDied("worker", outcome_of("killed by SIGKILL"), "", is_command=False)
     )
     assert headline(trace, metrics, (note,)).startswith("For 5 of 10 ms a core was wanted and not had")
     assert headline(trace, metrics, (died, note)).startswith("8 of 10 ms went into")
@@ -138,7 +139,7 @@ def test_what_was_not_recorded_is_not_explained() -> None:
 
 
 def test_a_cell_that_failed_says_so_first() -> None:
-    trace = replace(trace_from_text("cell  RRRR", host="cell"), outcome="raised ValueError")
+    trace = replace(trace_from_text("cell  RRRR", host="cell"), outcome=outcome_of("raised ValueError"))
     assert report_of(trace).headline.startswith("Raised ValueError after 4 ms.")
 
 
@@ -162,7 +163,7 @@ def test_the_curves_step_where_the_work_does() -> None:
 
 def test_lane_ends_say_what_mattered_and_how_it_ended() -> None:
     trace = trace_from_text("a  RBBBBB\nb  RYYYYY\nc  RWWWWW")
-    failed = replace(trace.tracks[2], outcome="raised KeyError")
+    failed = replace(trace.tracks[2], outcome=outcome_of("raised KeyError"))
     report = report_of(replace(trace, tracks=(*trace.tracks[:2], failed)))
     assert [(lane.text, lane.ok) for lane in report.lanes] == [
         ("blocking 5 ms", True),
@@ -176,7 +177,7 @@ def test_a_workers_lane_ends_with_what_its_jobs_raised() -> None:
     a, b, c = (track.id for track in trace.tracks)
     outcomes = [(a, "returned"), (a, "raised KeyError"), (b, "raised KeyError"), (b, "raised ValueError")]
     jobs = tuple(
-        Job(n, f"n={n}", track, 0, 0, 1, outcome)
+        Job(n, f"n={n}", track, 0, 0, 1, outcome_of(outcome))
         for n, (track, outcome) in enumerate([*outcomes, (b, "returned"), (c, "cancelled")])
     )
     assert [(lane.text, lane.ok) for lane in report_of(replace(trace, jobs=jobs)).lanes] == [

@@ -19,6 +19,7 @@ from tests.trace_text import trace_from_text
 
 import concmagic
 from concmagic.errors import LoadError
+from concmagic.model.outcomes import RETURNED, Outcome
 from concmagic.model.reading import Kind, UnreadableError, Wrong
 from concmagic.model.saved import FORMAT, from_plain, to_plain
 from concmagic.model.trace import (
@@ -45,18 +46,22 @@ def full_trace() -> Trace:
     plain = trace_from_text("a  SRWBYU\nb  ..RRR.")
     first, second = plain.tracks
     way = (Function("fails", "a.py", 3), Function("loads", "json.py", 9))
+    raised = Outcome("raised", "E", "E: no", way)
     return replace(
         plain,
-        tracks=(replace(first, traceback=way), replace(second, cancelled_by=-1, stopped_by="timer")),
+        tracks=(
+            replace(first, outcome=raised),
+            replace(second, cancelled_by=-1, stopped_by="timer"),
+        ),
         others=("tick",),
         resources=(Resource("lock", "", "a.py", 3, 1),),
         locks=(Lock("", "Lock", 2, 1, 9, 0),),
         loops=(LoopSteps(0, 9, -1, 1, 2, 3), LoopSteps(1, 5, None)),
-        groups=(Group(1, 5, 4, 3, 7, 1, 2, 3, 4, 5, (("raised KeyError", 3), ("returned", 1))),),
+        groups=(Group(1, 5, 4, 3, 7, 1, 2, 3, 4, 5, ((Outcome("raised", "KeyError"), 3), (RETURNED, 1))),),
         flights=Flights(np.array([1], np.int64), np.array([2], np.int64)),
         flows=(Flow("wake", 0, 1, 1, 2, "timer"), Flow("release", 0, 1, 1, 2, "", 84, 5, 0)),
         marks=(Mark("here", 1, 2, 0), Mark("there", 3, 3)),
-        jobs=(Job(0, "url='x'", 1, 0, 2, 5, "returned"), Job(1, "y", None, 0, None, None)),
+        jobs=(Job(0, "url='x'", 1, 0, 2, 5, RETURNED), Job(1, "y", None, 0, None, None)),
         slices=Slices(
             np.array([0, 1], np.int32),
             np.array([0, 5], np.int64),
@@ -158,7 +163,7 @@ WRONG = {
     "tracks/0/cancelled_by": (-2, "tracks[0].cancelled_by: expected the id of a track in this file"),
     "tracks/1/cancelled_by": ("tick", "tracks[1].cancelled_by: expected the id of a track, or the negative"),
     "loops/rows/0/2": (7, "loops.rows[0].longest_of: expected the id of a track in this file"),
-    "groups/rows/0/10": ([["returned", -1]], "groups.rows[0].outcomes: expected a list of pairs of a text"),
+    "groups/rows/0/10": ([["returned", -1]], "groups.rows[0].outcomes: expected a list of pairs of how"),
     "locks/rows/0/5": (1, "locks.rows[0].resource: expected the place of a resource in this file"),
     "flows/rows/0/8": (9, "flows.rows[0].resource: expected the place of a resource"),
     "marks/rows/1/2": (1, "marks.rows[1].end_ns: expected a time that is not before the start"),

@@ -47,9 +47,23 @@ def assert_holds(now: Any, then: Any) -> None:
         assert now == then
 
 
+def with_texts(trace: concmagic.Trace) -> dict[str, Any]:
+    """What is saved, with outcomes as earlier builds had them: a text, and the exception beside it."""
+    plain: dict[str, Any] = json.loads(json.dumps(to_plain(trace))) | {"outcome": str(trace.outcome)}
+    for track, saved in zip(trace.tracks, plain["tracks"], strict=True):
+        way = [[one.name, one.file, one.line] for one in track.traceback]
+        saved |= {"outcome": str(track.outcome), "outcome_detail": track.outcome_detail, "traceback": way}
+    of_jobs = plain["jobs"]["fields"].index("outcome")
+    for job, row in zip(trace.jobs, plain["jobs"]["rows"], strict=True):
+        row[of_jobs] = str(job.outcome)
+    for group, row in zip(trace.groups, plain.get("groups", {"rows": []})["rows"], strict=True):
+        row[-1] = [[str(one), many] for one, many in group.outcomes]
+    return plain
+
+
 def in_words(trace: concmagic.Trace) -> dict[str, Any]:
     """What is saved, with states as version 1 told them: in words."""
-    plain = json.loads(json.dumps(to_plain(trace))) | {"format": 1}
+    plain = with_texts(trace) | {"format": 1}
     for track, saved in zip(trace.tracks, plain["tracks"], strict=True):
         is_task = track.kind == "task"
         saved["changed"] = ", ".join(track.changed)
@@ -61,14 +75,14 @@ def in_words(trace: concmagic.Trace) -> dict[str, Any]:
 
 
 def test_there_are_saved_files() -> None:
-    assert len(SAVED) == 7
+    assert len(SAVED) == 8
 
 
 @pytest.mark.parametrize("path", SAVED, ids=[path.name for path in SAVED])
 def test_a_file_of_an_earlier_version_loads_and_is_the_same_again(path: Path, tmp_path: Path) -> None:
     trace = concmagic.load(path)
     then = json.loads(gzip.decompress(path.read_bytes()))["concmagic"]
-    assert_holds(in_words(trace) if then["format"] == 1 else json.loads(json.dumps(to_plain(trace))), then)
+    assert_holds(in_words(trace) if then["format"] == 1 else with_texts(trace), then)
     drawn_and_saved(trace, tmp_path)
 
 

@@ -10,6 +10,7 @@ from concmagic.api import Table, Trace
 from concmagic.errors import ConcMagicError
 from concmagic.model import trace as model
 from concmagic.model.columns import TABLES
+from concmagic.model.outcomes import RETURNED
 from concmagic.model.trace import Facts, Flow, Function, Slices, State, StateInterval, Track
 
 
@@ -20,7 +21,7 @@ def make_trace() -> Trace:
     )
     tracks = (
         Track(0, "process", "kernel", None, "work", 0, None),
-        Track(1, "thread", "MainThread", 0, "work", 0, 9, states, outcome="returned"),
+        Track(1, "thread", "MainThread", 0, "work", 0, 9, states, outcome=RETURNED),
     )
     slices = Slices(
         np.array([1], np.int32),

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.call_lines import parsed
-from concmagic.model import outcomes
 from concmagic.model.findings import LeftRunning, NeverAwaited, NeverRetrieved, ThreadDied
 from concmagic.model.groups import Called
 from concmagic.model.reasons import IDLE
@@ -39,13 +38,13 @@ def exception_in_thread(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     for track in trace.tracks:
         if track is kernel_main:  # what the cell itself raised is seen by everybody
             continue
-        if track.kind == "thread" and not track.host and outcomes.is_raised(track.outcome):
-            if track.outcome == outcomes.raised("SystemExit"):  # the way to end a thread early
+        if track.kind == "thread" and not track.host and track.outcome.kind == "raised":
+            if track.outcome.error == "SystemExit":  # the way to end a thread early
                 continue
             yield Finding(
                 lint="exception-in-thread",
                 severity="warning",
-                values=ThreadDied(track.name, track.outcome_detail or track.outcome, track.traceback),
+                values=ThreadDied(track.name, track.outcome),
                 tracks=(track.id,),
                 start_ns=track.start_ns,
                 end_ns=track.end_ns or trace.wall_ns,
@@ -72,7 +71,7 @@ def _kernels_main_thread(trace: Trace) -> Track | None:
 
 
 def _is_left(track: Track) -> bool:
-    if track.outcome != outcomes.LEFT_RUNNING or track.role != "work" or track.host:
+    if track.outcome.kind != "left running" or track.role != "work" or track.host:
         return False
     if track.kind == "loop" or (track.kind == "thread" and track.daemon and _only_waits(track)):
         return False  # a daemon that waits for work is made to stay
@@ -121,7 +120,7 @@ def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Findin
         # `unretrieved` is asyncio's own mark; awaiting the task, even later, or `gather` clears it.
         if track.kind != "task" or track.role != "work" or track.host or not track.unretrieved:
             continue
-        if not outcomes.is_raised(track.outcome):
+        if track.outcome.kind != "raised":
             continue
         yield Finding(
             lint="exception-never-retrieved",
@@ -136,9 +135,8 @@ def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Findin
 
 def _unseen(track: Track, group: Group | None) -> NeverRetrieved:
     if group is None:
-        return NeverRetrieved(Called(track.name), track.outcome_detail or track.outcome)
-    error = track.outcome_detail or ("" if len(group.outcomes) > 1 else track.outcome)
-    return NeverRetrieved(Called(track.name, group.members), error, group.outcomes)
+        return NeverRetrieved(Called(track.name), track.outcome)
+    return NeverRetrieved(Called(track.name, group.members), track.outcome, group.outcomes)
 
 
 def _bare_call(source: str, name: str) -> int:

@@ -10,7 +10,6 @@ from typing import Literal
 from concmagic.analysis.concurrency import end_of
 from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
-from concmagic.model import outcomes
 from concmagic.model.findings import (
     ChildDied,
     CopiesChanged,
@@ -25,7 +24,7 @@ OVERHEAD_SHARE = (
 )
 MANY_JOBS = 32  # from here on larger chunks would save pickling
 PICKLING_SHARE = 0.5  # of the overhead: then it is the data that costs
-_POOL_ENDS = (outcomes.killed_by("SIGTERM"),)  # what a pool does to its own workers when it is left
+_POOL_ENDS = "SIGTERM"  # what a pool does to its own workers when it is left
 _PICKLING = ("pickling", "unpickling")
 
 
@@ -91,7 +90,7 @@ def _hello_process(trace: Trace) -> Iterator[Finding]:
     small = [
         (track, start, work)
         for track, start, work in started
-        if start > work and track.outcome == outcomes.RETURNED
+        if start > work and track.outcome.kind == "returned"
     ]
     waited = sum(_spent(track, State.WAITING) for track, _, _ in small)
     start = max((start for _, start, _ in small), default=0)
@@ -119,7 +118,7 @@ def _pools(trace: Trace) -> list[_Pool]:
         worker = by_pid.get(tracks[job.track].pid) if job.track in tracks else None
         if worker is not None and job.start_ns is not None and job.end_ns is not None:
             jobs[worker.group].append(job)
-    broken = {track.group for track in by_pid.values() if outcomes.is_killed(track.outcome)}
+    broken = {track.group for track in by_pid.values() if track.outcome.kind == "killed"}
     return [_pool(trace, group, tuple(done)) for group, done in jobs.items() if group not in broken]
 
 
@@ -229,17 +228,16 @@ def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     for track in trace.tracks:
         if track.kind != "process" or track.role != "work" or track.parent is None:
             continue
-        if track.group and track.outcome in _POOL_ENDS:
+        if track.group and track.outcome.by == _POOL_ENDS:
             continue
-        if outcomes.is_killed(track.outcome) or outcomes.is_exit_code(track.outcome):
-            is_answer = track.start_method == "subprocess" and outcomes.is_exit_code(track.outcome)
+        if track.outcome.kind in ("killed", "exited"):
+            is_answer = track.start_method == "subprocess" and track.outcome.kind == "exited"
             yield Finding(
                 lint="child-died",
                 severity="note" if is_answer else "warning",
                 values=ChildDied(
                     track.name,
                     track.outcome,
-                    track.outcome_detail,
                     _last_job(trace, tracks, track),
                     is_command=track.start_method == "subprocess",
                     problems=track.problems,

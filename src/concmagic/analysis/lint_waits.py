@@ -13,7 +13,6 @@ from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import LockUse, chains, wait_by_lock
 from concmagic.call_lines import parsed
 from concmagic.model.findings import Capped, Deadlock, GilHeld, LockConvoy
-from concmagic.model.outcomes import STOPPED
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
 CONVOY_SHARE = 0.2  # of the cell in which somebody must have waited for the lock
@@ -103,7 +102,7 @@ def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """Tasks or threads waited for each other in a circle when the cell was stopped."""
     # A cell that ended by itself has shown that nobody waited for ever.
-    if trace.outcome not in STOPPED:
+    if not trace.outcome.stopped_by:
         return
     told: set[frozenset[int]] = set()
     for chain in chains(trace):

@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from concmagic.model import outcomes
 from concmagic.model.findings import WaitLink
 from concmagic.model.reasons import OF_LOCKS
 from concmagic.model.trace import Named, Resource, State, StateInterval, Trace, Track
 
 STOPPED_SHARE = 0.05  # a wait that ended in this last part of a stopped cell ended because the cell did …
 STOPPED_NS = 600_000_000  # … which takes no longer than this
-_STOPPED = (outcomes.CANCELLED, outcomes.LEFT_RUNNING, outcomes.INTERRUPTED, outcomes.TIMED_OUT)
+_STOPPED = ("cancelled", "left running", "interrupted", "timed out", "raised")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ def _last_wait(trace: Trace, track: Track) -> StateInterval | None:
     """What a task waited for when the cell was stopped; what it waited for while it was cancelled is none."""
     if track.kind != "task" or track.role != "work":
         return None
-    stopped = track.outcome in _STOPPED or outcomes.is_raised(track.outcome)
+    stopped = track.outcome.kind in _STOPPED
     # One that was there before the cell waits for what the cell knows nothing of.
     if not track.host and (not stopped or track.start_ns <= 0):
         return None

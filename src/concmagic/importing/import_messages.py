@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from concmagic.model.outcomes import JOB_LOST, LEFT_RUNNING
+from concmagic.model.outcomes import LEFT_RUNNING, LOST
 from concmagic.problems import Problem
 from concmagic.records.handed_over import MessageRecord, SentJob
 from concmagic.records.job_stretches import Worker, outcomes_of, records
@@ -115,7 +115,7 @@ def _outcome(end: MessageRecord | None, given: SentJob, worker: ProcessRecord) -
     """The worker's own word; else what the future says of a job whose worker died."""
     if end is not None:
         return end.outcome
-    return given.outcome or (LEFT_RUNNING if worker.ended_ns is None else JOB_LOST)
+    return given.outcome or str(LEFT_RUNNING if worker.ended_ns is None else LOST)
 
 
 Place = tuple[int, int]  # pid and native id

@@ -9,7 +9,7 @@ from dataclasses import replace
 from operator import itemgetter
 
 from concmagic.importing.clock_ids_places import CellClock, TrackIds
-from concmagic.model import outcomes
+from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import cover, join_equal, within
 from concmagic.model.trace import NO_FACTS, Facts, Flow, State, StateInterval, Track
 from concmagic.problems import Problem
@@ -56,7 +56,7 @@ def process_track(
             _from_threads(threads, says_which=not is_kernel),
             _starting(record, clock, end),
         ),
-        outcome="" if is_kernel else outcome_of(record),
+        outcome=UNKNOWN if is_kernel else _outcome(record),
         problems=_why_it_never_ran(record),
         pid=record.pid,
         native_id=record.main_native_id,
@@ -68,21 +68,21 @@ def process_track(
     )
 
 
-def outcome_of(record: ProcessRecord) -> str:
+def _outcome(record: ProcessRecord) -> Outcome:
     """How a process ended."""
     if record.ended_ns is None:
-        return outcomes.LEFT_RUNNING
+        return LEFT_RUNNING
     code = record.exit_code
     if code is None:
-        return ""
+        return UNKNOWN
     if code and record.ended_by:
-        return outcomes.ENDED_BY[record.ended_by]
+        return Outcome("ended", by=record.ended_by)
     if code < 0:
         name = f"signal {-code}"
         with suppress(ValueError):  # a real-time signal has no name
             name = signal.Signals(-code).name
-        return outcomes.killed_by(name)
-    return outcomes.exited(code)
+        return Outcome("killed", by=name)
+    return Outcome("exited", code=code) if code else RETURNED
 
 
 def process_spawn(record: ProcessRecord, clock: CellClock, ids: TrackIds) -> Flow | None:

@@ -34,6 +34,7 @@ from concmagic.importing.threads.lock_waits import ImportedLocks, with_locks
 from concmagic.importing.threads.samples_and_clocks import Holding, Samples, import_holders, import_samples
 from concmagic.importing.threads.wait_ends import process_joins, with_results
 from concmagic.interpreter.support import runs_without_gil
+from concmagic.model.outcomes import UNKNOWN, outcome_of
 from concmagic.model.trace import (
     Flights,
     Flow,
@@ -82,6 +83,7 @@ class _Found:
 class _Importer:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
+        self._outcome = outcome_of(recording.outcome)
         self._clock = CellClock(recording.start_ns, max(recording.end_ns - recording.start_ns, 0))
         self._places = Places(recording.cell_file, recording.cells)
         self._lines = CallLines(recording.source, recording.cell_file)
@@ -121,7 +123,7 @@ class _Importer:
             gil_switches=None if recording.samples is None else recording.samples.gil_switches,
             slices=together(found.slices),
             source=recording.source,
-            outcome=recording.outcome,
+            outcome=self._outcome,
             cpu_s=recording.cpu_ns / 1e9 if recording.cpu_ns else nan,
             python_cpu_s=python_cpu_s(recording),
             build=build(recording),
@@ -172,7 +174,7 @@ class _Importer:
 
     def _import_process(self, process: ProcessRecord, samples: Samples) -> None:
         found, pid = self._found, process.pid
-        is_interrupted = self._recording.outcome == "interrupted" or process.ended_by == "interrupt"
+        is_interrupted = self._outcome.kind == "interrupted" or process.ended_by == "interrupt"
         found.problems += problems_of(process, is_interrupted)
         for record in process.threads:
             if shown(record, process.main_native_id, self._recording.show_all):
@@ -237,7 +239,7 @@ class _Importer:
             self._recording.show_all,
             evidence_of_threads(process, calls, samples),
             {record.native_id: record for record in process.threads},
-            self._recording.outcome if process.parent_pid is None else "",
+            self._outcome if process.parent_pid is None else UNKNOWN,
         ).run()
 
     def _read_gil(
@@ -265,7 +267,7 @@ class _Importer:
             job_groups=frozenset(
                 record.group for record in process.threads if record.group and record.native_id in workers
             ),
-            main_outcome=self._recording.outcome,
+            main_outcome=self._outcome,
             is_kernel=process.parent_pid is None,
             show_all=self._recording.show_all,
             places=self._places,

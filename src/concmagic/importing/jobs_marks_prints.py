@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from concmagic.importing.clock_ids_places import CellClock, TrackIds
 from concmagic.importing.tasks.task_flows import Step, task_at
-from concmagic.model.outcomes import is_raised
+from concmagic.model.outcomes import outcome_of
 from concmagic.model.trace import Flow, Job, Mark, Print
 from concmagic.records.recording import JobRecord, Recording
 
@@ -44,11 +44,11 @@ def import_jobs(jobs: Sequence[JobRecord], clock: CellClock, ids: TrackIds) -> t
             submit_ns=clock.at(job.submitted_ns),
             start_ns=None if job.started_ns is None else clock.at(job.started_ns),
             end_ns=None if job.ended_ns is None else clock.at(job.ended_ns),
-            outcome=job.outcome,
+            outcome=outcome_of(job.outcome),
             count=job.count,
             running_ns=job.running_ns,
             queued_ns=job.queued_ns,
-            failed=sum(many for outcome, many in job.outcomes if is_raised(outcome)),
+            failed=sum(many for text, many in job.outcomes if outcome_of(text).kind == "raised"),
         )
         for job in jobs
     )

@@ -105,13 +105,16 @@ def columns_of(trace: Trace) -> StateColumns:
     return columns
 
 
-_TRACK_COLUMNS = [field.name for field in fields(Track) if field.name not in ("states", "counters")]
+_OF_TRACKS = [field.name for field in fields(Track) if field.name not in ("states", "counters")]
+_AFTER = _OF_TRACKS.index("outcome") + 1
+_TRACK_COLUMNS = [*_OF_TRACKS[:_AFTER], "outcome_detail", "traceback", *_OF_TRACKS[_AFTER:]]
 _STATE_COLUMNS = [field.name for field in fields(StateInterval)]
 _FLOW_COLUMNS = [field.name for field in fields(Flow)]
 
 
 def _tracks(trace: Trace) -> dict[str, list[Any]]:
-    return {name: [getattr(track, name) for track in trace.tracks] for name in _TRACK_COLUMNS}
+    columns = {name: [getattr(track, name) for track in trace.tracks] for name in _TRACK_COLUMNS}
+    return columns | {"outcome": list(map(str, columns["outcome"]))}
 
 
 def _states(trace: Trace) -> dict[str, list[Any]]:

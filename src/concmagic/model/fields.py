@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from concmagic.model.other_versions import is_word
+from concmagic.model.outcomes import Function, Outcome, OutcomeKind, outcome_of
 from concmagic.model.reading import Kind, UnreadableError, Wrong, fail
 from concmagic.model.trace import TrackKind
 from concmagic.problems import Problem
@@ -111,15 +112,46 @@ _PROBLEMS = Rule(
     Wrong("problems"),
     lambda value: tuple(map(_problem, value)),
 )
-_NAMES_AND_COUNTS = Rule(
+
+
+def is_function(row: Any) -> bool:
+    """Whether it is a function's name, file and line."""
+    return type(row) is list and len(row) == 3 and all(map(TEXT.fits, row[:2])) and COUNT.fits(row[2])
+
+
+_FUNCTIONS = Rule(
+    lambda value: type(value) is list and all(map(is_function, value)),
+    Wrong("function rows"),
+    lambda value: tuple(Function(*row) for row in value),
+)
+
+
+def _is_outcome(value: Any) -> bool:
+    """An object with its fields; or its text, of a file of an earlier build."""
+    if type(value) is not dict:
+        return TEXT.fits(value)
+    rules = rules_of(Outcome)
+    return "kind" in value and all(rules[name].fits(value[name]) for name in rules.keys() & value.keys())
+
+
+def _outcome(value: Any) -> Outcome:
+    if type(value) is str:
+        return outcome_of(value)
+    rules = rules_of(Outcome)
+    return Outcome(**{name: rules[name].made(value[name]) for name in rules.keys() & value.keys()})
+
+
+_OUTCOME = Rule(_is_outcome, Wrong("outcome"), _outcome)
+_OUTCOMES = Rule(
     lambda value: (
         type(value) is list
         and all(
-            type(row) is list and len(row) == 2 and TEXT.fits(row[0]) and COUNT.fits(row[1]) for row in value
+            type(row) is list and len(row) == 2 and _is_outcome(row[0]) and COUNT.fits(row[1])
+            for row in value
         )
     ),
-    Wrong("names and counts"),
-    lambda value: tuple(map(tuple, value)),
+    Wrong("outcomes and counts"),
+    lambda value: tuple((_outcome(one), many) for one, many in value),
 )
 _MOMENTS = ("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns", "calls_until_ns")
 _KIND = Rule(is_word, Wrong("word"))  # also one that a later version has
@@ -129,6 +161,7 @@ _BY_NAME = {
     **dict.fromkeys(_MOMENTS, TIME),
     "wall_ns": LENGTH,
     "cores": _integer(1, MOST_CORES, "core count"),
+    "code": _integer(-MOST, MOST, "count"),
 }
 _BY_TYPE: dict[Any, Rule] = {
     int: COUNT,
@@ -139,7 +172,8 @@ _BY_TYPE: dict[Any, Rule] = {
     tuple[str, ...]: _TEXTS,
     tuple[Problem, ...]: _PROBLEMS,
     tuple[int, ...]: _IDS,
-    tuple[tuple[str, int], ...]: _NAMES_AND_COUNTS,
+    Outcome: _OUTCOME,
+    tuple[tuple[Outcome, int], ...]: _OUTCOMES,
     tuple[tuple[int, int], ...]: _rows_of_numbers(2, "pairs"),
     tuple[tuple[int, int, int], ...]: _rows_of_numbers(3, "triples"),
 }
@@ -155,10 +189,12 @@ def rule_for(name: str, hint: Any) -> Rule | None:
             inner.wrong,
             lambda value: None if value is None else inner.made(value),
         )
-    if hint == TrackKind:
+    if hint in (TrackKind, OutcomeKind):
         return _KIND
     if get_origin(hint) is Literal:
         return one_of(kinds)
+    if name == "traceback":
+        return _FUNCTIONS
     return _BY_NAME.get(name) if hint is int and name in _BY_NAME else _BY_TYPE.get(hint)
 
 

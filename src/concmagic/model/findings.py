@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from concmagic.model.groups import Called
+from concmagic.model.outcomes import Outcome
 from concmagic.model.states import StateInterval
-from concmagic.model.trace import Function, Named, Resource
+from concmagic.model.trace import Named, Resource
 from concmagic.problems import Problem
 
 
@@ -168,8 +169,8 @@ class NeverRetrieved:
     """exception-never-retrieved: a task that failed unseen; of many alike ones how they all ended."""
 
     task: Called
-    error: str
-    outcomes: tuple[tuple[str, int], ...] = ()
+    outcome: Outcome
+    outcomes: tuple[tuple[Outcome, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,7 @@ class ThreadDied:
     """exception-in-thread: a thread that ended by an exception, and the way to where it was raised."""
 
     name: str
-    error: str
-    traceback: tuple[Function, ...]
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +211,7 @@ class ChildDied:
     """child-died: a child process that did not end well."""
 
     name: str
-    outcome: str
-    detail: str
+    outcome: Outcome
     job: str  # what it was at; "" if nothing
     is_command: bool
     problems: tuple[Problem, ...] = ()  # what it told of a start that failed

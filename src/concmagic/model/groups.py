@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from concmagic.model.outcomes import Outcome
 from concmagic.model.states import State
 
 Int64s = npt.NDArray[np.int64]
@@ -38,7 +39,7 @@ class Group:
     ready_ns: int
     waiting_ns: int
     outside_ns: int  # the part of it in which they waited for something outside, such as a sleep
-    outcomes: tuple[tuple[str, int], ...] = ()  # how they ended, and how many did so
+    outcomes: tuple[tuple[Outcome, int], ...] = ()  # how they ended, and how many did so
 
     def spent_ns(self, state: State) -> int:
         """How long its members were in this state, together."""

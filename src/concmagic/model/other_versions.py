@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from concmagic.model.outcomes import OutcomeKind
 from concmagic.model.reasons import OF_LOCKS
 from concmagic.model.states import NO_FACTS, Facts, Resource, State
 from concmagic.model.trace import FlowKind, TrackKind
@@ -186,6 +187,7 @@ class _Reader:
 
 
 _WORD = re.compile(r"[a-z][a-z _-]{0,30}")
+_OUTCOMES = get_args(OutcomeKind)
 _TRACKS, _FLOWS, _STATES = get_args(TrackKind), get_args(FlowKind), {state.value for state in State}
 
 
@@ -197,8 +199,8 @@ def is_word(value: Any) -> bool:
 def without_unknown(plain: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The document as this version can read it, and the kinds that it does not know.
 
-    A track of an unknown kind stays a track, a state becomes UNKNOWN, an arrow is left out. What is wrong in
-    the document is left for its reader to find.
+    A track or outcome of an unknown kind stays one, a state becomes UNKNOWN, an arrow is left out. What is
+    wrong in the document is left for its reader to find.
     """
     unknown: dict[str, None] = {}
     tracks = plain.get("tracks")
@@ -211,6 +213,8 @@ def _track(track: dict[str, Any], unknown: dict[str, None]) -> dict[str, Any]:
     kind, states = track.get("kind"), track.get("states")
     if is_word(kind) and kind not in _TRACKS:
         unknown[str(kind)] = None
+    if type(outcome := track.get("outcome")) is dict and is_word(outcome.get("kind")):
+        unknown |= {} if outcome["kind"] in _OUTCOMES else {outcome["kind"]: None}
     if type(states) is list and any(_is_of_later(row) for row in states):
         unknown.update((row[2], None) for row in states if _is_of_later(row))
         known = State.UNKNOWN.value

@@ -82,7 +82,8 @@ Kind = Literal[
     "triples",
     "problems",
     "texts",
-    "names and counts",
+    "outcome",
+    "outcomes and counts",
     "word",
     "id",
     "depth",
@@ -94,6 +95,7 @@ Kind = Literal[
     "state row",
     "state value",  # what is wrong with it
     "function row",
+    "function rows",
     # what it refers to
     "used id",
     "no track",

@@ -15,7 +15,7 @@ from concmagic.model.fields import (
     MOST_NS,
     TEXT,
     TIME,
-    Rule,
+    is_function,
     list_at,
     object_at,
     one_of,
@@ -41,6 +41,7 @@ from concmagic.model.trace import (
     Lock,
     LoopSteps,
     Mark,
+    Outcome,
     Print,
     Resource,
     Slices,
@@ -81,10 +82,11 @@ _STATE_RULES = (
     TEXT,
     COUNT,
 )
-_FUNCTION_RULES = (TEXT, TEXT, COUNT)
-_PLAIN = ("title", "model", "wall_ns", "source", "outcome")
+_PLAIN = ("title", "model", "wall_ns", "source")
 _NUMBERS = ("cpu_s", "python_cpu_s")
-_OF_TRACKS = ("states", "counters", "traceback", "problems")  # written in a way of their own
+_OF_TRACKS = ("states", "counters", "problems")  # written in a way of their own
+_OUTCOME_FIELDS = tuple(field.name for field in fields(Outcome) if field.name != "traceback")
+_BESIDE_OUTCOMES = {"outcome_detail": "message", "traceback": "traceback"}
 _TRACK_FIELDS = tuple(field.name for field in fields(Track) if field.name not in _OF_TRACKS)
 
 
@@ -93,6 +95,7 @@ def to_plain(trace: Trace) -> dict[str, Any]:
     plain: dict[str, Any] = {"format": FORMAT}
     plain |= {name: getattr(trace, name) for name in _PLAIN}
     plain |= {name: _number_to_plain(getattr(trace, name)) for name in _NUMBERS}
+    plain["outcome"] = _plain(trace.outcome)
     plain["gil_switches"] = trace.gil_switches
     plain["others"] = list(trace.others)
     numbers: dict[Facts, int] = {NO_FACTS: 0}
@@ -158,7 +161,6 @@ def _track_to_plain(track: Track, numbers: dict[Facts, int]) -> dict[str, Any]:
     def number(facts: Facts) -> int:
         return 0 if facts is NO_FACTS else numbers.setdefault(facts, len(numbers))
 
-    plain["traceback"] = [[one.name, one.file, one.line] for one in track.traceback]
     if track.problems:
         plain["problems"] = [_problem_to_plain(one) for one in track.problems]
     if track.counters:
@@ -179,10 +181,16 @@ def _track_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> Track:
         Counter(**values_of(Counter, one, f"{place}.counters[{number}]"))
         for number, one in enumerate(list_at(plain.get("counters", []), f"{place}.counters"))
     )
-    at = f"{place}.traceback"
-    frames = enumerate(list_at(plain.get("traceback", []), at))
-    traceback = tuple(_function(row, f"{at}[{number}]") for number, row in frames)
-    return Track(**values_of(Track, plain, place), states=states, counters=counters, traceback=traceback)
+    track = Track(**values_of(Track, plain, place), states=states, counters=counters)
+    return replace(track, outcome=_with_exception(track.outcome, plain, place))
+
+
+def _with_exception(outcome: Outcome, track: dict[str, Any], place: str) -> Outcome:
+    """Files of earlier builds have the exception and the way to it beside the text of an outcome."""
+    beside = {new: track[old] for old, new in _BESIDE_OUTCOMES.items() if old in track}
+    return (
+        replace(outcome, **values_of(Outcome, {"kind": outcome.kind, **beside}, place)) if beside else outcome
+    )
 
 
 def _states_from_plain(plain: Any, place: str, facts: Sequence[Facts]) -> tuple[StateInterval, ...]:
@@ -214,7 +222,17 @@ def _rows_to_plain(rows: Sequence[Any], kind: type[Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) is Outcome:
+        return _outcome_to_plain(value)
     return [_plain(each) for each in value] if type(value) is tuple else value
+
+
+def _outcome_to_plain(outcome: Outcome) -> dict[str, Any]:
+    """Its kind, and what else is known."""
+    known = {name: value for name in _OUTCOME_FIELDS if (value := getattr(outcome, name))}
+    if outcome.traceback:
+        known["traceback"] = [[one.name, one.file, one.line] for one in outcome.traceback]
+    return known
 
 
 def _slices_to_plain(slices: Slices) -> dict[str, Any]:
@@ -254,10 +272,4 @@ def _column(plain: Any, kind: type[Any], place: str) -> Any:
 
 
 def _function(row: Any, place: str) -> Function:
-    if type(row) is not list or len(row) != 3 or not all(map(_fits, _FUNCTION_RULES, row)):
-        fail(place, "function row")
-    return Function(*row)
-
-
-def _fits(rule: Rule, value: Any) -> bool:
-    return rule.fits(value)
+    return Function(*row) if is_function(row) else fail(place, "function row")

@@ -19,6 +19,9 @@ from concmagic.model.groups import Flights as Flights
 from concmagic.model.groups import Group as Group
 from concmagic.model.groups import Int64s as Int64s
 from concmagic.model.groups import LoopSteps as LoopSteps
+from concmagic.model.outcomes import RETURNED, UNKNOWN
+from concmagic.model.outcomes import Function as Function
+from concmagic.model.outcomes import Outcome as Outcome
 from concmagic.model.states import NO_FACTS as NO_FACTS
 from concmagic.model.states import Counter as Counter
 from concmagic.model.states import Facts as Facts
@@ -54,10 +57,8 @@ class Track:
     start_ns: int
     end_ns: int | None  # None: still alive when the cell ended
     states: tuple[StateInterval, ...] = ()
-    outcome: str = ""  # "returned", "raised ValueError", "cancelled", "exit code 1", "left running", …
-    traceback: tuple[Function, ...] = ()  # the way to what it raised: the user's functions, innermost last
+    outcome: Outcome = UNKNOWN
     switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
-    outcome_detail: str = ""  # the exception's text
     pid: int = 0
     native_id: int = 0  # the operating system's thread id; 0 where there is none
     daemon: bool = False
@@ -76,6 +77,16 @@ class Track:
     cancelled_by: int | None = None  # of a task: the id of who cancelled it, also of one without a track
     stopped_by: str = ""  # and what did, where that has no name: "interrupt", "timeout", "timer", "callback"
     counters: tuple[Counter, ...] = ()
+
+    @property
+    def outcome_detail(self) -> str:
+        """The exception that ended it, in words: "ValueError: no"."""
+        return self.outcome.message
+
+    @property
+    def traceback(self) -> tuple[Function, ...]:
+        """The way to what it raised: the user's functions, innermost last."""
+        return self.outcome.traceback
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +132,7 @@ class Job:
     submit_ns: int
     start_ns: int | None
     end_ns: int | None
-    outcome: str = ""
+    outcome: Outcome = UNKNOWN
     count: int = 1  # so many, one after the other on one worker, merged: their sums are exact
     running_ns: int = 0  # of merged ones: the sum of their runs
     queued_ns: int = 0  # and of their times in the queue
@@ -145,15 +156,6 @@ class Lock:
     waits: int = 0  # that were noticed: too short ones are not
     wait_ns: int = 0
     resource: int | None = None  # where it was made tells this one of the trace's `resources`
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function that slices name: where its definition stands."""
-
-    name: str
-    file: str = ""
-    line: int = 0
 
 
 def _no_times() -> Int64s:
@@ -246,7 +248,7 @@ class Trace:
     prints: tuple[Print, ...] = ()
     slices: Slices = field(default_factory=Slices)
     source: str = ""
-    outcome: str = "returned"  # of the cell itself
+    outcome: Outcome = RETURNED  # of the cell itself
     cpu_s: float = nan  # CPU time of the process and its ended children during the cell
     python_cpu_s: float = nan  # the part of it that its Python threads used
     build: Build = field(default_factory=Build)

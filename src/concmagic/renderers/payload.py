@@ -108,7 +108,7 @@ def _lane(
     lane = placed.lane
     flags = schema.GROUP * lane.is_group + schema.FOLD * lane.is_fold + schema.MACHINERY * lane.machinery
     track = lane.tracks[0]
-    said = "" if track.outcome == "returned" else track.outcome  # the script has that word
+    said = "" if track.outcome.kind == "returned" else str(track.outcome)  # the script has that word
     detail = ": ".join(word for word in (said, words.detail(track)) if word)
     raised = words.raised_in(track)
     detail += f" · {raised}" if raised else ""

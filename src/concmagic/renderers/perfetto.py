@@ -133,7 +133,8 @@ def _states(trace: Trace, places: Places, ends: sentences.TrackWords) -> Iterato
             at = end_of(track, trace.wall_ns)
             raised = one_line(ends.raised_in(track))
             told = {"detail": one_line(ends.detail(track))} | ({"raised in": raised} if raised else {})
-            yield _instant(places[track.id], one_line(track.outcome), at, "outcome", "t") | {"args": told}
+            outcome = one_line(str(track.outcome))
+            yield _instant(places[track.id], outcome, at, "outcome", "t") | {"args": told}
 
 
 def _calls(trace: Trace, places: Places) -> Iterator[Event]:

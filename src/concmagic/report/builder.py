@@ -147,7 +147,7 @@ def _calls(trace: Trace) -> str:
     if trace.cost.calls_impossible:
         return sentences.CALLS_NOT_RECORDED
     until_ns = trace.cost.calls_until_ns
-    if until_ns is None or (trace.outcome == "interrupted" and trace.wall_ns - until_ns < _SOON_NS):
+    if until_ns is None or (trace.outcome.kind == "interrupted" and trace.wall_ns - until_ns < _SOON_NS):
         return ""
     return sentences.calls_kept(until_ns)
 

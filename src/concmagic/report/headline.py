@@ -26,7 +26,7 @@ Case = Callable[[Trace, Metrics, Sequence[Finding]], str]
 def headline(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
     """One sentence that answers; before it, if the cell did not end well, how it ended."""
     told = next((text for case in _CASES if (text := case(trace, metrics, findings))), "")
-    if trace.outcome == "returned":
+    if trace.outcome.kind == "returned":
         return told
     return f"{sentences.ended_early(trace.outcome, trace.wall_ns)} {told}".strip()
 

@@ -8,21 +8,13 @@ from collections.abc import Sequence
 from concmagic import sentences
 from concmagic.analysis.concurrency import is_gil_wait
 from concmagic.analysis.intervals import total, union
-from concmagic.model import outcomes
 from concmagic.model.trace import Job, Named, State, Trace, Track
 from concmagic.report import LaneSummary
 
 _WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said
 _MAIN_REASON = 0.8  # of all waits: then it alone is said
-_GOOD = (outcomes.RETURNED,)
-_NEITHER = (
-    outcomes.CANCELLED,
-    outcomes.LEFT_RUNNING,
-    outcomes.INTERRUPTED,
-    outcomes.TIMED_OUT,
-    outcomes.DESTROYED,
-    "",
-)
+# Neither good nor bad: stopped from outside, or not over.
+_NEITHER = ("unknown", "cancelled", "left running", "interrupted", "timed out", "destroyed", "ended")
 
 
 def lane_summaries(trace: Trace) -> tuple[LaneSummary, ...]:
@@ -37,13 +29,13 @@ def lane_summaries(trace: Trace) -> tuple[LaneSummary, ...]:
 
 def _summary(trace: Trace, track: Track, name: str, jobs: Sequence[Job]) -> LaneSummary:
     ok = _ok(track)
-    if track.outcome not in (*_GOOD, ""):
-        return LaneSummary(track.id, name, track.outcome, ok)
-    failed = [job for job in jobs if outcomes.is_raised(job.outcome)]
+    if track.outcome.kind not in ("returned", "unknown"):
+        return LaneSummary(track.id, name, str(track.outcome), ok)
+    failed = [job for job in jobs if job.outcome.kind == "raised"]
     if failed and track.kind != "task":  # a worker goes on, whatever its jobs raise
-        ends: Counter[str] = Counter()
+        ends: Counter[str] = Counter()  # by the type of the exception
         for job in failed:
-            ends[job.outcome] += max(job.failed, 1)
+            ends[job.outcome.error] += max(job.failed, 1)
         words = sentences.jobs_raised(ends, failed[0].label, sum(job.count for job in jobs))
         return LaneSummary(track.id, name, words, False)
     return LaneSummary(track.id, name, _what(trace, track), ok)
@@ -52,15 +44,10 @@ def _summary(trace: Trace, track: Track, name: str, jobs: Sequence[Job]) -> Lane
 def _ok(track: Track) -> bool | None:
     if track.kind in ("loop", "gil"):
         return None
-    if track.outcome in _GOOD:
+    if track.outcome.kind == "returned":
         return True
-    if (
-        track.outcome in _NEITHER
-        or outcomes.is_ended_for_it(track.outcome)
-        or (track.group and track.outcome == outcomes.killed_by("SIGTERM"))
-    ):
-        return None
-    return False
+    is_pools = track.group and track.outcome.by == "SIGTERM"  # a pool ends its workers so
+    return None if is_pools or track.outcome.kind in _NEITHER else False
 
 
 def _what(trace: Trace, track: Track) -> str:

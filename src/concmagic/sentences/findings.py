@@ -207,7 +207,9 @@ def never_awaited(found: of.NeverAwaited) -> str:
 
 def never_retrieved(found: of.NeverRetrieved) -> str:
     """A task that failed unseen."""
-    error = all_outcomes(found.outcomes, found.error).removeprefix("raised ")
+    error = found.outcome.message or found.outcome.error
+    if len(found.outcomes) > 1:
+        error = all_outcomes(found.outcomes, found.outcome.message)
     return f"Task {group_of_tasks(*found.task)} failed with {error}, and nothing asked for its result."
 
 
@@ -243,16 +245,16 @@ def left_running(found: of.LeftRunning) -> str:
 
 def exception_in_thread(found: of.ThreadDied) -> str:
     """A thread that died of an exception."""
-    way = way_to(found.traceback)
-    error = found.error.removeprefix("raised ") + (f" ({way})" if way else "")
+    way = way_to(found.outcome.traceback)
+    error = (found.outcome.message or found.outcome.error) + (f" ({way})" if way else "")
     return f"Thread {found.name} ended with {error}; the cell went on without its result."
 
 
 def child_died(found: of.ChildDied) -> str:
     """A child process that did not end well."""
-    how = f"ended with {found.outcome}" if found.outcome.startswith("exit code") else f"was {found.outcome}"
+    how = f"{'ended with' if found.outcome.kind == 'exited' else 'was'} {found.outcome}"
     at_work = f" while it ran {found.job}" if found.job else ""
-    why = start_failed(found.problems) or found.detail
+    why = start_failed(found.problems) or found.outcome.message
     return f"Process {found.name} {how}{at_work}{f': {why}' if why else ''}."
 
 

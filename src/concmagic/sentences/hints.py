@@ -113,25 +113,25 @@ def never_awaited_hint(found: of.NeverAwaited) -> str:
 _CRASHED = "It crashed in native code: python -X faulthandler shows where."
 
 
-_CAUSES = {
-    "killed by SIGKILL": "Somebody sent it kill -9, or it needed more memory than there is: the system ends such a process.",
-    "killed by SIGSEGV": _CRASHED,
-    "killed by SIGILL": _CRASHED,
-    "killed by SIGFPE": _CRASHED,
-    "killed by SIGABRT": "A native library gave up (abort): its message is on the terminal that runs the notebook.",
-    "killed by SIGBUS": "It used memory that a file no longer backs: a full /dev/shm, or a file cut short.",
-    "killed by SIGXCPU": "It used more CPU time than its limit allows (ulimit -t).",
+_OF_SIGNALS = {
+    "SIGKILL": "Somebody sent it kill -9, or it needed more memory than there is: the system ends such a process.",
+    "SIGSEGV": _CRASHED,
+    "SIGILL": _CRASHED,
+    "SIGFPE": _CRASHED,
+    "SIGABRT": "A native library gave up (abort): its message is on the terminal that runs the notebook.",
+    "SIGBUS": "It used memory that a file no longer backs: a full /dev/shm, or a file cut short.",
+    "SIGXCPU": "It used more CPU time than its limit allows (ulimit -t).",
 }
 
 
-_OF_PYTHON = {
-    "exit code 1": "An exception that nobody caught ended it, or sys.exit: what it printed tells which."
-}
+_OF_PYTHON = {1: "An exception that nobody caught ended it, or sys.exit: what it printed tells which."}
 
 
-_OF_COMMANDS = {"exit code 126": "It may not be executed.", "exit code 127": "There is no such command."}
+_OF_COMMANDS = {126: "It may not be executed.", 127: "There is no such command."}
 
 
 def child_died_hint(found: of.ChildDied) -> str:
     """The usual cause of this end."""
-    return (_CAUSES | (_OF_COMMANDS if found.is_command else _OF_PYTHON)).get(found.outcome, "")
+    if found.outcome.kind == "killed":
+        return _OF_SIGNALS.get(found.outcome.by, "")
+    return (_OF_COMMANDS if found.is_command else _OF_PYTHON).get(found.outcome.code, "")

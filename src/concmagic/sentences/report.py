@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isnan
+from typing import TYPE_CHECKING
 
 from concmagic.sentences.numbers import count, duration, names, number, of_total, percent
 from concmagic.sentences.picture import _plural
+
+if TYPE_CHECKING:
+    from concmagic.model.outcomes import Outcome
 
 IN_FLIGHT = "in flight"
 ON_A_CORE = "on a core"
@@ -24,11 +28,9 @@ PARALLELISM_FROM_CLOCK = (
 )
 
 
-def ended_early(outcome: str, wall_ns: int) -> str:
+def ended_early(outcome: Outcome, wall_ns: int) -> str:
     """How a cell ended that did not return."""
-    if outcome == "interrupted":
-        return f"Interrupted after {duration(wall_ns)}."
-    return f"{outcome[:1].upper()}{outcome[1:]} after {duration(wall_ns)}."
+    return f"{_capital(str(outcome))} after {duration(wall_ns)}."
 
 
 def nothing_happened() -> str:
@@ -162,12 +164,12 @@ def loop_share(share: float, state: str) -> str:
     return f"{percent(share)} {'blocked' if state == 'blocking' else 'busy'}"
 
 
-def jobs_raised(outcomes: Mapping[str, int], first: str, of: int) -> str:
+def jobs_raised(errors: Mapping[str, int], first: str, of: int) -> str:
     """What stands at the end of a worker's lane: "raised KeyError (n=3)", "2 of 5 jobs raised KeyError"."""
-    (kind, *others), many = outcomes, sum(outcomes.values())
+    (error, *others), many = errors, sum(errors.values())
     if many == 1:
-        return f"{kind} ({first})" if first else kind
-    return f"{many:,} of {count(of, 'job')} {'raised' if others else kind}"
+        return f"raised {error} ({first})" if first else f"raised {error}"
+    return f"{many:,} of {count(of, 'job')} raised{'' if others else f' {error}'}"
 
 
 def _capital(text: str) -> str:

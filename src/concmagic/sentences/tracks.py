@@ -9,7 +9,7 @@ from concmagic.sentences.numbers import byte_count, count, duration, percent
 from concmagic.sentences.picture import place
 
 if TYPE_CHECKING:
-    from concmagic.model.trace import Function, LoopSteps, Named, Trace, Track
+    from concmagic.model.trace import Function, LoopSteps, Named, Outcome, Trace, Track
     from concmagic.problems import Problem
 
 
@@ -31,14 +31,16 @@ class TrackWords:
         loop, group = self._loops.get(track.id), self._groups.get(track.id)
         if loop is not None:
             return of_loop(loop, self._name(loop.longest_of))
-        error = track.outcome_detail if group is None else all_outcomes(group.outcomes, track.outcome_detail)
+        error = track.outcome.message
+        if group is not None:
+            error = all_outcomes(group.outcomes, error)
         if track.problems:
             return start_failed(track.problems)
         return error or cancelled_by(CANCELLERS.get(track.stopped_by, "") or self._name(track.cancelled_by))
 
     def raised_in(self, track: Track) -> str:
         """The traceback of a task, in one line; those of threads stand in their findings."""
-        return raised_in(track.traceback) if track.kind == "task" else ""
+        return raised_in(track.outcome.traceback) if track.kind == "task" else ""
 
     def _name(self, who: int | None) -> str:
         return "" if who is None else self._names.get(who, "")
@@ -93,7 +95,7 @@ def group_of_tasks(name: str, members: int) -> str:
     return f"{name} × {members:,}" if members > 1 else name
 
 
-def all_outcomes(outcomes: Sequence[tuple[str, int]], exception: str) -> str:
+def all_outcomes(outcomes: Sequence[tuple[Outcome, int]], exception: str) -> str:
     """How many of many tasks ended how, where that differs: "12 raised ValueError, 3 returned: …"."""
     if len(outcomes) < 2:
         return exception

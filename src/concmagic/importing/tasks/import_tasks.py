@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, names_of
 from concmagic.importing.tasks.step_states import Hold, StepClocks, StepStates, ThreadEvidence
-from concmagic.importing.tasks.task_flows import cancelled_by, outcome_of, task_flows, traceback
+from concmagic.importing.tasks.task_flows import cancelled_by, task_flows, task_outcome
 from concmagic.importing.tasks.task_states import TaskStates, TaskWaits
 from concmagic.importing.tasks.task_sums import Groups, loop_steps, merged_states
-from concmagic.model.outcomes import RETURNED
+from concmagic.model.outcomes import RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import cover, join_equal
 from concmagic.model.trace import (
     NAMES,
@@ -60,7 +60,7 @@ class TaskImporter:
         show_all: bool = False,
         evidence: Mapping[int, ThreadEvidence] | None = None,
         threads: Mapping[int, ThreadRecord] | None = None,
-        cell_outcome: str = "",
+        cell_outcome: Outcome = UNKNOWN,
     ) -> None:
         self._log = log
         self._pid = pid
@@ -147,7 +147,7 @@ class TaskImporter:
             start_ns=start,
             end_ns=None if loop.kernel else end,
             states=cover(start, end, states, merged_states(loop.merged, self._clock)),
-            outcome="" if loop.kernel else RETURNED,
+            outcome=UNKNOWN if loop.kernel else RETURNED,
             pid=self._pid,
             native_id=loop.native_id,
         )
@@ -176,9 +176,7 @@ class TaskImporter:
             start_ns=start,
             end_ns=None if task.ended_ns is None else end,
             states=cover(start, end, states, merged_states(task.merged, self._clock)),
-            outcome=outcome_of(task, self._cell_outcome, is_cell),
-            outcome_detail=task.exception,
-            traceback=traceback(task, self._places),
+            outcome=task_outcome(task, self._places, self._cell_outcome, is_cell),
             pid=self._pid,
             native_id=loop.native_id,
             unit=task.origin == "user" and not is_cell,

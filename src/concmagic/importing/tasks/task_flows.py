@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, short_name
-from concmagic.model.outcomes import CANCELLED, INTERRUPTED, STOPPED, TIMED_OUT
+from concmagic.model.outcomes import UNKNOWN, Outcome, outcome_of
 from concmagic.model.trace import Flow, FlowKind, Function
 from concmagic.records.recording import TaskRecord, Wake
 
@@ -149,42 +149,44 @@ def _first_from(wakes: Sequence[Flow], moment: int) -> Flow | None:
 
 
 TIMEOUT = "timeout"  # the detail of a wake-up
-# What then stopped the tasks of a cell that was stopped from outside, by how that ended.
-_STOPPED_BY = dict(zip(STOPPED, ("interrupt", "timeout"), strict=True))
+_CANCELLED = "cancelled"  # as recorders note it
 _BY_NOBODY_NAMED = {"timer": "timer", "callback": "callback", "io": "callback"}  # by the cause of a wake-up
 
 Known = tuple[int | None, str]  # the id of who cancelled a task, or what did: the fields of its track
 _UNKNOWN: Known = (None, "")
 
 
-def traceback(task: TaskRecord, places: Places) -> tuple[Function, ...]:
+def _traceback(task: TaskRecord, places: Places) -> tuple[Function, ...]:
     """The way to what a task raised: the user's functions, and the innermost one."""
     frames = task.raised_in
     shown = [frame for frame in frames[:-1] if places.is_own(frame[0])] + [*frames[-1:]]
     return tuple(Function(short_name(name), places.short(file), line) for file, line, name in shown)
 
 
-def outcome_of(task: TaskRecord, cell_outcome: str, is_cell: bool) -> str:
+def task_outcome(task: TaskRecord, places: Places, cell: Outcome, is_cell: bool) -> Outcome:
     """How a task ended; the cell's own one as the cell did."""
-    if is_cell and cell_outcome:
-        return cell_outcome
-    if task.outcome == "raised KeyboardInterrupt" and cell_outcome in STOPPED:
-        return INTERRUPTED
-    return TIMED_OUT if task.outcome == "raised TimeoutError" else task.outcome
+    own = outcome_of(task.outcome)
+    if is_cell and cell:
+        own = cell
+    elif own.error == "KeyboardInterrupt" and cell.stopped_by:
+        own = replace(own, kind="interrupted")
+    elif own.error == "TimeoutError":
+        own = replace(own, kind="timed out")
+    return replace(own, message=task.exception, traceback=_traceback(task, places))
 
 
 def cancelled_by(
-    task: TaskRecord, tasks: Mapping[int, TaskRecord], actors: Actors, cell_outcome: str = ""
+    task: TaskRecord, tasks: Mapping[int, TaskRecord], actors: Actors, cell: Outcome = UNKNOWN
 ) -> Known:
     """Who or what cancelled a task, where somebody did and that is known."""
-    by = canceller(task, tasks) if task.outcome == CANCELLED else None
-    if by == task.never_begun_by and cell_outcome in STOPPED:
+    by = canceller(task, tasks) if task.outcome == _CANCELLED else None
+    if by == task.never_begun_by and cell.stopped_by:
         by = None  # the interrupt may have struck in that task's step
     if by is None:
         return _UNKNOWN
-    if isinstance(by, int) and (tasks[by].origin == "kernel" or _hands_on(tasks[by], tasks, cell_outcome)):
+    if isinstance(by, int) and (tasks[by].origin == "kernel" or _hands_on(tasks[by], tasks, cell)):
         # The one that runs cells ended this one, too.
-        return None, _STOPPED_BY.get(cell_outcome, "")
+        return None, cell.stopped_by
     if isinstance(by, int):
         return actors.told(by), ""
     if by.thread is not None:
@@ -192,7 +194,7 @@ def cancelled_by(
     # `call_later(1, task.cancel)` has no name but that; a callback of the user's own that cancels has one.
     if by.detail.endswith(".cancel"):
         return None, _BY_NOBODY_NAMED.get(by.cause, "")
-    return (actors.callback(short_name(by.detail)), "") if by.detail not in ("", CANCELLED) else _UNKNOWN
+    return (actors.callback(short_name(by.detail)), "") if by.detail not in ("", _CANCELLED) else _UNKNOWN
 
 
 def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake | None:
@@ -210,7 +212,7 @@ def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake |
         if source is None:
             return wake
         awaited = wake.wait is not None and wake.wait.task == source.number
-        if not awaited or source.outcome != CANCELLED:
+        if not awaited or source.outcome != _CANCELLED:
             return source.number
         if _cancelling(source) is None:
             return source.never_begun_by or source.number
@@ -218,11 +220,11 @@ def canceller(task: TaskRecord, tasks: Mapping[int, TaskRecord]) -> int | Wake |
     return None
 
 
-def _hands_on(task: TaskRecord, tasks: Mapping[int, TaskRecord], cell_outcome: str) -> bool:
+def _hands_on(task: TaskRecord, tasks: Mapping[int, TaskRecord], cell: Outcome) -> bool:
     """Whether what stopped the cell has cancelled this task, and it cancelled others on its way out."""
     wake = _cancelling(task)
     source = tasks.get(wake.task) if wake is not None and wake.task is not None else None
-    return cell_outcome in STOPPED and source is not None and source.origin == "kernel"
+    return bool(cell.stopped_by) and source is not None and source.origin == "kernel"
 
 
 def _cancelling(task: TaskRecord) -> Wake | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from concmagic.importing.clock_ids_places import CellClock
 from concmagic.importing.tasks.step_states import Hold
-from concmagic.model import outcomes
+from concmagic.model.outcomes import outcome_of
 from concmagic.model.reasons import IDLE, JOINING, MERGED, OUTSIDE
 from concmagic.model.trace import Facts, Flights, Group, Int64s, LoopSteps, State, StateInterval, Track
 from concmagic.records.recording import MergedSteps, TaskGroup, TaskRecord
@@ -30,13 +30,12 @@ class Groups:
         group = self.by_number.get(task.number)
         if group is None:
             return task
-        outcome = _outcome(group)
         return replace(
             task,
             name="",
             created_ns=group.begins_ns,
             ended_ns=group.ends_ns,
-            outcome=outcome,
+            outcome=_outcome(group),
             exception=group.exception,
             unretrieved=group.never_retrieved > 0,
         )
@@ -63,13 +62,14 @@ class Groups:
 
     def row(self, group: TaskGroup, track: int) -> Group:
         """Its exact sums."""
+        outcomes = tuple((outcome_of(text), many) for text, many in group.outcomes)
         known = [(wait.reason, length) for wait, length, _ in group.waits if wait is not None]
         return Group(
             track=track,
             members=group.members,
-            outcomes=group.outcomes,
-            ended=sum(many for word, many in group.outcomes if word != outcomes.LEFT_RUNNING),
-            failed=sum(many for word, many in group.outcomes if outcomes.is_raised(word)),
+            outcomes=outcomes,
+            ended=sum(many for one, many in outcomes if one.kind != "left running"),
+            failed=sum(many for one, many in outcomes if one.kind == "raised"),
             steps=group.steps,
             starting_ns=group.starting_ns,
             running_ns=group.running_ns,
@@ -113,7 +113,7 @@ def all_flights(found: Sequence[Flights]) -> Flights:
 
 def _outcome(group: TaskGroup) -> str:
     """That of most, where none raised."""
-    raised = [(many, word) for word, many in group.outcomes if outcomes.is_raised(word)]
+    raised = [(many, word) for word, many in group.outcomes if outcome_of(word).kind == "raised"]
     return max(raised or [(many, word) for word, many in group.outcomes])[1]
 
 

@@ -10,7 +10,7 @@ from concmagic.importing.calls.import_calls import ThreadCalls
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, short_name
 from concmagic.importing.threads.samples_and_clocks import Holding, fit_to_clock
 from concmagic.importing.threads.wait_ends import Join, joined, to_their_ends, with_places, without_turns
-from concmagic.model import outcomes
+from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import Layer, cover, cut, join_equal, within
 from concmagic.model.trace import Flow, Function, Role, State, StateInterval, Track
 from concmagic.records.recording import ThreadRecord
@@ -34,7 +34,7 @@ class ThreadContext:
     loops: Mapping[int, Sequence[StateInterval]]  # native id → what its event loop did
     samples: Mapping[int, Sequence[StateInterval]]
     job_groups: frozenset[str] = frozenset()  # pools whose jobs are known one by one
-    main_outcome: str = ""
+    main_outcome: Outcome = UNKNOWN
     is_kernel: bool = False
     show_all: bool = False
     born_ns: int = 0  # the process's own beginning and end: no thread is older or survives it
@@ -87,8 +87,6 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
         end_ns=end if is_over else None,
         states=_states(record, context, start, end),
         outcome=_outcome(record, context, is_main, is_over),
-        outcome_detail=record.exception,
-        traceback=_traceback(record, context.places),
         switches=record.switches,
         pid=context.pid,
         native_id=record.native_id,
@@ -216,16 +214,17 @@ def _by_cpu_clock(
     return found
 
 
-def _outcome(record: ThreadRecord, context: ThreadContext, is_main: bool, is_over: bool) -> str:
+def _outcome(record: ThreadRecord, context: ThreadContext, is_main: bool, is_over: bool) -> Outcome:
     if is_main and context.is_kernel:
         return context.main_outcome
     if record.exception:
-        return outcomes.raised(record.exception.partition(":")[0])
+        kind = record.exception.partition(":")[0]
+        return Outcome("raised", kind, record.exception, _traceback(record, context.places))
     if record.ended_ns is not None:
-        return outcomes.RETURNED
+        return RETURNED
     if is_over:
-        return ""  # its process's end was its own
-    return outcomes.LEFT_RUNNING if record.origin == "user" and record.started_ns is not None else ""
+        return UNKNOWN  # its process's end was its own
+    return LEFT_RUNNING if record.origin == "user" and record.started_ns is not None else UNKNOWN
 
 
 def _spawns(records: Sequence[ThreadRecord], context: ThreadContext) -> list[Flow]:
