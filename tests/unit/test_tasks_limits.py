@@ -11,8 +11,7 @@ from recorded_tasks import check, named, record
 
 from concmagic.recording.tasks import folding as folding_module
 from concmagic.recording.tasks.folding import Folding
-from concmagic.recording.tasks.step_clock import StepClock
-from concmagic.recording.tasks.step_stream import Stream
+from concmagic.recording.tasks.step_records import StepClock, Stream
 from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog, TaskRecord
 

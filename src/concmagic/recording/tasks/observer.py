@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 import weakref
 from asyncio import events
@@ -24,38 +23,25 @@ from concmagic.interpreter.asyncio_fields import (
 )
 from concmagic.interpreter.frames import getframe
 from concmagic.interpreter.hook_parts import EXECUTOR_RESULT, SLEEP_TIMER, SeenTimer, is_step, stepping_task
-from concmagic.interpreter.known_functions import name_given
 from concmagic.interpreter.reading import running_loop
-from concmagic.interpreter.task_steps import RUN_CODES, is_create_task
+from concmagic.interpreter.task_steps import is_create_task
 from concmagic.problems import Problem
-from concmagic.recording.labels import cut
 from concmagic.recording.profiles import unrecorded
 from concmagic.recording.tasks.bare_futures import Births, is_of_executor
 from concmagic.recording.tasks.folding import Folding
-from concmagic.recording.tasks.step_clock import LONG_NS, StepClock
-from concmagic.recording.tasks.step_stream import Stream
-from concmagic.recording.tasks.task_ends import exception_text, note_end
+from concmagic.recording.tasks.step_records import LONG_NS, Callback, StepClock, Stream, name_of
 from concmagic.recording.tasks.task_groups import CREATED, ENDED, FIRST
+from concmagic.recording.tasks.task_parents import TaskParents
 from concmagic.recording.tasks.task_table import (
     LoopEntry,
-    TaskEntry,
     TaskTable,
+    exception_text,
     is_task,
+    note_end,
     shown_name,
-    user_name,
 )
 from concmagic.recording.tasks.waits import WaitBook
-from concmagic.recording.tasks.wake_causes import Callback, name_of
-from concmagic.recording.tasks.whose_task import code_of as code_behind
-from concmagic.recording.tasks.whose_task import (
-    creating_frame,
-    is_kernels_thread,
-    origin_before_cell,
-    origin_of,
-)
 from concmagic.records.recording import RawCode
-
-_EAGER_BY_ITSELF = sys.version_info >= (3, 14)  # `create_task(..., eager_start=True)`
 
 
 class Observer:
@@ -67,8 +53,9 @@ class Observer:
     def __init__(self, kernel_loop: Any, limit: int, told: int) -> None:
         self.active = False
         self.pid = os.getpid()
-        self.table = TaskTable(told)
+        self.table = TaskTable(told, kernel_loop)
         self.stream = Stream(Folding(limit, self.table.crowd, self._loop_of))
+        self.parents = TaskParents(self.table, self.stream)
         self.clock = StepClock()
         self.waits = WaitBook(shown_name, self.table.number_of)
         self.table.crowd.reason_of, self.table.crowd.text_of = self.waits.reason_of, exception_text
@@ -77,10 +64,7 @@ class Observer:
         self.problems: list[Problem] = []
         self.stops: list[tuple[int, int]] = []  # a loop's number, and when it was told to stop
         self.unawaited: list[RawCode] = []
-        self._kernel_loop = kernel_loop
         self._callback_numbers: dict[tuple[int, str, bool, int | None, bool], int] = {}
-        # Identities of tasks that joined a group as they were scheduled, and when.
-        self._joined: dict[int, int] = {}
         # Identities of a callback's code and of its loop → its number, the loop, and the code to keep it.
         self.known_callbacks: dict[tuple[int, int], tuple[int, LoopEntry, CodeType]] = {}
         # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
@@ -97,101 +81,25 @@ class Observer:
 
     def created(self, task: Any, coroutine: Any, loop: Any, begin: int, named: bool) -> None:
         """`create_task` has returned this task."""
-        end = monotonic_ns()
+        step = begin, monotonic_ns()
         try:
             if is_task(task):
-                self._created(task, coroutine, loop, begin, end, named)
+                self.parents.created(task, coroutine, loop, step, named, getframe(2))
         except Exception as error:
             self.fail(error)
-
-    def _created(self, task: Any, coroutine: Any, loop: Any, begin: int, end: int, named: bool) -> None:
-        frame = getframe(3)  # where create_task was called
-        current = asyncio.current_task(loop)
-        parent = None if current is None else self.meet(current)  # before the child, for the numbers' order
-        entry = self.table.entry_of(task)
-        if entry is not None and entry.ref is None:  # of a group: this task, or one that had its identity
-            if self._joined.pop(id(task), 0) >= begin:
-                return
-            entry = None
-        may_have_begun = _EAGER_BY_ITSELF or loop.get_task_factory() is not None
-        has_begun = may_have_begun and (task.done() or _has_begun(coroutine))
-        if entry is None and self.table.is_full and not has_begun:
-            self._join(task, coroutine, (loop, current), begin, frame)
-            return
-        if entry is None:
-            entry = self.table.add_task(task, coroutine, self._loop(loop).number, begin)
-        entry.created_ns = begin
-        if current is None and runs_here(loop):
-            entry.sender = self._loop(loop).sender
-        if named:
-            entry.name = user_name(task)
-        self._tell_parent(entry, parent, frame)
-        if has_begun:
-            self._began_at_once(entry, task, (begin, end), frame)
-
-    def _join(self, task: Any, coroutine: Any, where: tuple[Any, Any], begin: int, frame: FrameType) -> None:
-        """Put a task into the group of those that run the same code for the same parent."""
-        crowd, (loop, current) = self.table.crowd, where
-        code = code_behind(coroutine) or type(coroutine)
-        key = crowd.key(code, 0 if current is None else self.table.numbers.get(id(current), 0))
-        first = crowd.by_key.get(key)
-        if first is None:
-            entry = self.table.new_entry(coroutine, self._loop(loop).number, begin)
-            if current is None and runs_here(loop):
-                entry.sender = self._loop(loop).sender
-            self._tell_parent(entry, None if current is None else self.meet(current), frame)
-            first = crowd.open(entry.number, code, key)
-        number = self.table.numbers[id(task)] = first + crowd.next()
-        self.stream.buffer.extend((begin, -CREATED, number))
-
-    def _loop_of(self, number: int) -> int:
-        """The number of the loop of a task, or of what runs a callback."""
-        return self.callbacks[-number - 1].loop if number < 0 else self.table.tasks[number].loop
-
-    def _began_at_once(self, entry: TaskEntry, task: Any, step: tuple[int, int], frame: FrameType) -> None:
-        creator = creating_frame(frame, RUN_CODES)
-        entry.eager = step
-        entry.eager_at = (creator.f_code.co_filename, creator.f_lineno) if creator else ("", 0)
-        self.stream.buffer.extend((*step, entry.number))
-        if task.done():
-            note_end(entry, task, step[1])
-            # Up to 3.12 asyncio.create_task gives the name afterwards.
-            entry.name = entry.name or cut(name_given(frame))
 
     def scheduled(self, task: Any, loop: Any, frame: FrameType) -> None:
         """A task that is not known yet asks for a step: a new one, perhaps made without `create_task`."""
         if not self.active or is_create_task(frame.f_code):  # in the second case `created` tells it all
             return
         try:
-            current = asyncio.current_task(loop)
-            if self.table.is_full and current is not task:
-                self._joined[id(task)] = now = monotonic_ns()
-                self._join(task, task.get_coro(), (loop, current), now, frame)
-                return
-            entry = self.table.add_task(task, task.get_coro(), self._loop(loop).number, monotonic_ns())
-            entry.name = user_name(task)
-            if current is not task:  # else its eager first step; `created` comes after it
-                self._tell_parent(entry, None if current is None else self.meet(current), frame)
+            self.parents.scheduled(task, loop, frame)
         except Exception as error:
             self.fail(error)
 
-    def _tell_parent(self, entry: TaskEntry, parent: TaskEntry | None, frame: FrameType) -> None:
-        origin = None if parent is None else parent.origin
-        creator = None if origin == "user" else creating_frame(frame, RUN_CODES)
-        entry.origin = origin_of(origin, creator, entry.coroutine, entry.file)
-        entry.starter = None if parent is None else parent.number
-        # A sync cell runs within a step of a task of the kernel's, which is nobody's parent.
-        hidden = parent is None or (entry.origin == "user" and parent.origin == "kernel")
-        entry.parent = None if hidden else entry.starter
-
-    def meet(self, task: Any) -> TaskEntry:
-        """The entry of a task; one that is seen for the first time was there before the cell."""
-        entry = self.table.entry_of(task)
-        if entry is None:
-            entry = self.table.add_task(task, task.get_coro(), self._loop(task.get_loop()).number, None)
-            entry.name = user_name(task)
-            entry.origin = origin_before_cell(entry.file)
-        return entry
+    def _loop_of(self, number: int) -> int:
+        """The number of the loop of a task, or of what runs a callback."""
+        return self.callbacks[-number - 1].loop if number < 0 else self.table.tasks[number].loop
 
     def ended(self, task: Any, number: int, at_ns: int) -> None:
         """A task has taken its last step."""
@@ -211,7 +119,7 @@ class Observer:
             return
         at = monotonic_ns()
         try:
-            number = self.table.numbers.get(id(task)) or self.meet(task).number
+            number = self.table.numbers.get(id(task)) or self.parents.meet(task).number
             delay = self.waits.delays.pop(id(future), None)
             if delay is None or thread is not None:
                 wait = self.waits.look(task, future, thread)
@@ -248,7 +156,7 @@ class Observer:
             if is_free(lock):
                 task = _current_task()
                 if task is not None:
-                    self.waits.holders.took(lock, self.meet(task).number)
+                    self.waits.holders.took(lock, self.parents.meet(task).number)
         except Exception as error:
             self.fail(error)
 
@@ -258,7 +166,7 @@ class Observer:
         """The same for a task or loop that is seen for the first time."""
         try:
             task = getattr(callback_of(handle), "__self__", None)
-            return (task, self.meet(task).number) if is_task(task) else (None, self.callback(handle))
+            return (task, self.parents.meet(task).number) if is_task(task) else (None, self.callback(handle))
         except Exception as error:
             self.fail(error)
             return None, 0
@@ -273,12 +181,12 @@ class Observer:
             if known is not None and known[1].ref() is loop:
                 return None, self.known_callback(handle, known)
         task = stepping_task(callback_of(handle))
-        return (None, self.callback(handle)) if task is None else (task, self.meet(task).number)
+        return (None, self.callback(handle)) if task is None else (task, self.parents.meet(task).number)
 
     def callback(self, handle: Any) -> int:
         """Minus the number of the kind of callback that this handle runs."""
         callback, args, where = handle_parts(handle)
-        loop = self._loop(where)
+        loop = self.table.loop_of(where)
         timer = isinstance(handle, (events.TimerHandle, SeenTimer))
         if args and (ended := self.table.numbers.get(id(args[0]))) and args[0].done():
             self.stream.buffer.extend((loop.number, 0, ended))
@@ -320,32 +228,14 @@ class Observer:
     def stopped(self, loop: Any) -> None:
         """`stop` of this loop was called."""
         try:
-            self.stops.append((self._loop(loop).number, monotonic_ns()))
+            self.stops.append((self.table.loop_of(loop).number, monotonic_ns()))
         except Exception as error:
             self.fail(error)
-
-    def _loop(self, loop: Any) -> LoopEntry:
-        entry = self.table.loop_by_id.get(id(loop))
-        if entry is None:
-            entry = self.table.loop_of(loop, kernel=loop is self._kernel_loop)
-        if not entry.native_id and runs_here(loop):
-            entry.native_id = threading.get_native_id()
-            entry.kernel = entry.kernel or is_kernels_thread(threading.get_ident())
-        return entry
 
 
 def _current_task() -> Any:
     loop = running_loop()
     return None if loop is None else asyncio.current_task(loop)
-
-
-def _has_begun(coroutine: Any) -> bool:
-    """Whether a coroutine has taken its first step already."""
-    for kind in ("cr", "gi"):
-        suspended = getattr(coroutine, f"{kind}_suspended", None)
-        if suspended is not None:
-            return bool(suspended or getattr(coroutine, f"{kind}_frame") is None)
-    return False
 
 
 def _is_selected(handle: Any) -> bool:

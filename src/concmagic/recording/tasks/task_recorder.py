@@ -3,37 +3,120 @@
 asyncio's own functions are replaced on their classes, and only from start to stop: so loops that run
 already, loops that the cell starts and loops in other threads are all seen, and a user's task factory
 still makes the tasks.
+
+What a cell forgot (coroutines that were never awaited, exceptions that nobody asked for) Python itself
+notices when the object is collected, and says so to the user. Two hooks listen: the words, the place and the
+number of the user's warnings stay what they are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
+import warnings
 from asyncio import base_events, events
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from types import FrameType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
+from concmagic.code_owner import owner_of
 from concmagic.garbage_collection import paused_collection
 from concmagic.interpreter import reading, task_scheduling, task_steps
-from concmagic.interpreter.asyncio_fields import awaited
+from concmagic.interpreter.asyncio_fields import awaited, will_warn
 from concmagic.interpreter.frames import thread_frames
 from concmagic.interpreter.hook_parts import Hook
 from concmagic.interpreter.patches import Patches
 from concmagic.on_import import on_import
 from concmagic.problems import Problem
-from concmagic.recording.tasks import foreign_loops, forgotten, wait_details
+from concmagic.recording.tasks import foreign_loops, wait_details
 from concmagic.recording.tasks.observer import Observer
-from concmagic.recording.tasks.task_groups import TOLD
-from concmagic.recording.tasks.task_table import TaskEntry, user_name
+from concmagic.recording.tasks.task_groups import ENDED, FIRST, TOLD
+from concmagic.recording.tasks.task_table import TaskEntry, code_of, user_name
 from concmagic.recording.tasks.who_woke import Reader
-from concmagic.records.recording import TaskLog
+from concmagic.records.recording import RawCode, TaskLog
+
+if TYPE_CHECKING:
+    from concmagic.recording.tasks.task_table import TaskEntry
+
 
 _KEPT = 24_000  # steps that are told one by one; what comes later is summed up
+_MOST_UNAWAITED = 10_000  # coroutines that were not awaited: a loop may forget a million
+
+
+def unawaited_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for what the interpreter calls to warn of a coroutine that was never awaited.
+
+    A function around it would shift the place that is warned of.
+    """
+
+    def warn(message: Any, category: Any = None, stacklevel: int = 1, source: Any = None) -> None:
+        if observer.active:
+            _note_unawaited(observer, source)
+        warnings.warn(message, category, stacklevel=stacklevel + 1, source=source)
+
+    replaced: Hook = task_steps.with_other_warn(original, warn)
+    return replaced
+
+
+def exception_handler_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `BaseEventLoop.call_exception_handler`: hears of exceptions that nobody asked for."""
+
+    @functools.wraps(original)
+    def call_exception_handler(self: Any, context: dict[str, Any]) -> Any:
+        if observer.active:
+            _note_unretrieved(observer, context)
+        return original(self, context)
+
+    return call_exception_handler
+
+
+def _note_unawaited(observer: Observer, coroutine: Any) -> None:
+    try:
+        code = code_of(coroutine)
+        if (
+            code is not None
+            and owner_of(code.co_filename) == "user"
+            and len(observer.unawaited) < _MOST_UNAWAITED
+        ):
+            name = getattr(coroutine, "__qualname__", code.co_qualname)
+            observer.unawaited.append(RawCode(name, code.co_filename, code.co_firstlineno))
+    except Exception as error:
+        observer.fail(error)
+
+
+def _note_unretrieved(observer: Observer, context: dict[str, Any]) -> None:
+    try:
+        if "task" in context:
+            _note_destroyed(observer, context["task"])
+        future = context.get("future")
+        if future is None or not task_steps.is_never_retrieved(context):
+            return
+        # The task is being collected: its number is no longer known, its identity is still its own.
+        crowd, number = observer.table.crowd, observer.table.numbers.get(id(future), 0)
+        if number >= FIRST:
+            crowd.forgotten(number)
+            return
+        for entry in reversed([*observer.table.tasks.values()]):
+            if entry.ref is not None and entry.ref.identity == id(future):
+                entry.unretrieved = True
+                return
+    except Exception as error:
+        observer.fail(error)
+
+
+def _note_destroyed(observer: Observer, task: Any) -> None:
+    """A member of a group is collected while it waits; of what is told by itself a weak reference tells."""
+    number = observer.table.numbers.get(id(task), 0)
+    if number >= FIRST and not task.done():
+        del observer.table.numbers[id(task)]
+        outcome = observer.table.crowd.destroyed()
+        observer.stream.buffer.extend((monotonic_ns(), -ENDED - outcome, number))
+
 
 _Loop = base_events.BaseEventLoop
 _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, Hook], Hook]], ...] = (
@@ -45,8 +128,8 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, Hook], Hook]], .
     (_Loop, "stop", task_scheduling.stop_hook),
     (_Loop, "create_task", task_steps.create_task_hook),
     (asyncio.Lock, "acquire", wait_details.acquire_hook),
-    (_Loop, "call_exception_handler", forgotten.exception_handler_hook),
-    (*task_steps.WARNER, forgotten.unawaited_hook),
+    (_Loop, "call_exception_handler", exception_handler_hook),
+    (*task_steps.WARNER, unawaited_hook),
 )
 
 _recording: list[TaskRecorder] = []  # those that have started and not stopped, in this process
@@ -72,7 +155,7 @@ class TaskRecorder:
         self._observer = observer = Observer(loop, self._kept, self._told)
         if loop is not None:
             for task in asyncio.all_tasks(loop):
-                observer.meet(task)
+                observer.parents.meet(task)
         for owner, name, make in _HOOKS:
             if owner is not _Loop or _is_own(name):
                 self._patches.wrap(owner, name, partial(make, observer))
@@ -97,7 +180,7 @@ class TaskRecorder:
         """Tell that this task runs the cell itself; nothing happens if nothing is recorded."""
         if self._observer is None or not self._observer.active:
             return
-        entry = self._observer.meet(task)
+        entry = self._observer.parents.meet(task)
         entry.origin, entry.parent = "user", None
         self._cell_task = entry.number
 
@@ -188,7 +271,7 @@ def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) ->
         if future is not None and not future.done():
             entry.last_wait = observer.waits.ended(observer.waits.look(task, future)).wait
     elif task is not None:
-        forgotten.look_at_end(entry, task)
+        entry.unretrieved = will_warn(task)  # looking counts as nothing
     if entry.number == cell_task:
         entry.name = entry.name or "cell"
 

@@ -1,27 +1,32 @@
-"""The tasks and loops of a cell, each known by a number; none is kept alive by being known."""
+"""The tasks and loops of a cell, each known by a number, and how tasks ended; none is kept alive by it."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from types import CodeType, TracebackType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.code_owner import owner_of
-from concmagic.interpreter.asyncio_fields import inside
+from concmagic.code_owner import KERNEL, owner_of
+from concmagic.interpreter.asyncio_fields import error_of, inside, runs_here
+from concmagic.interpreter.thread_internals import target_of, thread_of
 from concmagic.recording.labels import cut
 from concmagic.recording.tasks.task_groups import FIRST, TOLD, Crowd
-from concmagic.recording.tasks.whose_task import code_of
 from concmagic.records.recording import CodeLine, Origin, Wait
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
 # What returned an awaitable of an asynchronous generator.
 _CALLED = {"async_generator_asend": "asend", "async_generator_athrow": "aclose"}
+_LONGEST_TEXT = 200  # of an exception's text
+_FRAMES_AT_EACH_END = 10  # of a traceback: endless recursion has a thousand
 
 
 class _Ref(weakref.ref[Any]):
@@ -81,10 +86,10 @@ class LoopEntry:
 class TaskTable:
     """Numbers for tasks and loops, from 1, by identity and only while they live."""
 
-    def __init__(self, told: int = TOLD) -> None:
+    def __init__(self, told: int = TOLD, kernel_loop: Any = None) -> None:
         self.numbers: dict[int, int] = {}  # id of a living task → its number, or of one that was in a group
         self.crowd = Crowd()
-        self._told = told
+        self._told, self._kernel_loop = told, kernel_loop
         self.sleeps: dict[int, int] = {}  # id of a living loop → its callback that ends a `sleep`
         self.tasks: dict[int, TaskEntry] = {}
         self.loops: dict[int, LoopEntry] = {}
@@ -110,9 +115,8 @@ class TaskTable:
         """An entry for what runs this coroutine."""
         code = code_of(coroutine)
         name = getattr(coroutine, "__qualname__", "")
-        if (
-            code is None and (inner := inside(coroutine)) is not None
-        ):  # `aclose()` of a generator, a loop's task
+        if code is None and (inner := inside(coroutine)) is not None:
+            # `aclose()` of a generator, a loop's task
             code, name = code_of(inner), f"{inner.__qualname__}.{_CALLED.get(type(coroutine).__name__, '')}"
         name = cut(name or type(coroutine).__qualname__)
         file, line = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
@@ -149,14 +153,17 @@ class TaskTable:
         number = self.numbers.get(id(task))
         return number if number is None or number < FIRST else self.crowd.shown(number)
 
-    def loop_of(self, loop: Any, native_id: int = 0, kernel: bool = False) -> LoopEntry:
+    def loop_of(self, loop: Any) -> LoopEntry:
         """The entry of a loop, made where it has none."""
         entry = self.loop_by_id.get(id(loop))
         if entry is None:
-            entry = LoopEntry(next(self._next_loop), native_id, kernel)
+            entry = LoopEntry(next(self._next_loop), 0, loop is self._kernel_loop)
             entry.ref = _LoopRef(loop, self._forget_loop)
             entry.ref.identity = id(loop)
             self.loop_by_id[id(loop)] = self.loops[entry.number] = entry
+        if not entry.native_id and runs_here(loop):
+            entry.native_id = threading.get_native_id()
+            entry.kernel = entry.kernel or _is_kernels_thread(threading.get_ident())
         return entry
 
 
@@ -198,3 +205,62 @@ def shown_name(task: Any) -> str:
 def is_task(value: Any) -> bool:
     """Whether this is a task, also one of a class of the user's."""
     return isinstance(value, asyncio.Future) and hasattr(value, "get_coro")
+
+
+def note_end(entry: TaskEntry, task: Any, at_ns: int) -> None:
+    """Write down how a finished task ended, without counting as someone who retrieved its exception."""
+    entry.ended_ns = at_ns
+    entry.name = user_name(task)
+    if task.cancelled():
+        entry.outcome = "cancelled"
+        cancelling = getattr(task, "cancelling", None)
+        entry.was_cancelled = cancelling is not None and cancelling() > 0
+        return
+    # Not task.exception(): that would silence asyncio's warning that nobody retrieved it.
+    error = error_of(task)
+    if error is None:
+        entry.outcome = "returned"
+        return
+    entry.outcome = f"raised {cut(type(error).__name__)}"
+    entry.exception = exception_text(error)
+    entry.raised_in = frames_of(error)
+
+
+def exception_text(error: BaseException) -> str:
+    """One short line: "ValueError: too small"."""
+    text = ""
+    with suppress(Exception):  # an exception's own __str__ may fail: its name alone is told then
+        text = " ".join(cut(str(error), _LONGEST_TEXT).split())
+    kind = cut(type(error).__name__)
+    return f"{kind}: {text}" if text else kind
+
+
+def frames_of(error: BaseException) -> tuple[CodeLine, ...]:
+    """The traceback as plain data, innermost last: it keeps no frame alive, and nothing in one."""
+    found: list[CodeLine] = []
+    at: TracebackType | None = error.__traceback__
+    while at is not None:
+        code = at.tb_frame.f_code
+        if owner_of(code.co_filename) != "ours":
+            found.append((code.co_filename, at.tb_lineno or 0, code.co_qualname))
+        if len(found) > 2 * _FRAMES_AT_EACH_END:
+            del found[_FRAMES_AT_EACH_END]
+        at = at.tb_next
+    return tuple(found)
+
+
+def code_of(coroutine: Any) -> CodeType | None:
+    """The code object behind a coroutine or generator; None for one that is not written in Python."""
+    for attribute in ("cr_code", "gi_code", "ag_code"):
+        code = getattr(coroutine, attribute, None)
+        if isinstance(code, CodeType):
+            return code
+    return None
+
+
+def _is_kernels_thread(ident: int) -> bool:
+    """Whether the kernel started this thread for itself (its channels, its output)."""
+    thread = thread_of(ident)
+    target = target_of(thread)
+    modules = (type(thread).__module__, getattr(target, "__module__", None) or "")
+    return any(module.partition(".")[0] in KERNEL for module in modules)

@@ -21,6 +21,7 @@ from concmagic.interpreter.known_functions import is_futures_await
 from concmagic.recording.source_names import AwaitNames
 from concmagic.recording.tasks import wait_details as say
 from concmagic.recording.tasks.bare_futures import Asked, asked_of, cancelled_by, io_of, shielded
+from concmagic.recording.tasks.task_table import code_of
 from concmagic.recording.tasks.wait_details import LockHolders, Node
 from concmagic.recording.tasks.wait_reasons import (
     FUTURE,
@@ -34,7 +35,6 @@ from concmagic.recording.tasks.wait_reasons import (
     WHOLE,
     Row,
 )
-from concmagic.recording.tasks.whose_task import code_of
 from concmagic.records.recording import CodePlace, Wait
 
 _NOWHERE: CodePlace = ("", 0)

@@ -9,9 +9,9 @@ from typing import Any
 
 from concmagic.interpreter.hook_parts import CANCEL_NOBODY
 from concmagic.recording.tasks.bare_futures import END_OF_RUN
+from concmagic.recording.tasks.step_records import Callback, Cause
 from concmagic.recording.tasks.task_table import LoopEntry, TaskEntry, named_by_library
 from concmagic.recording.tasks.waits import Ended
-from concmagic.recording.tasks.wake_causes import Callback, Cause
 from concmagic.records.recording import LoopRecord, MergedSteps, TaskRecord, Wait, Wake
 
 Step = tuple[int, int]
