@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import concmagic
-from concmagic.bounded import gone_within, held, until
+from concmagic.clock import gone_within, held, until
 from concmagic.problems import Problem
 from concmagic.recording import guards
 from concmagic.recording.own_threads import OwnThread, contains

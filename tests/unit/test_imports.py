@@ -28,7 +28,7 @@ SEES = {
         "model.trace",
         "model.reading",
     ),  # what is put into words
-    "interpreter": ("bounded", "clock", "code_owner", *HARMLESS),
+    "interpreter": ("clock", "code_owner", *HARMLESS),
     "importing": (
         "_version",
         "call_lines",
@@ -64,7 +64,7 @@ LEVELS: tuple[set[str], ...] = (
         "problems",
     },
     {"cell", "records"},
-    {"bounded", "call_lines", "model"},
+    {"call_lines", "model"},
     {"sentences"},
     {"interpreter", "options"},
     {"doctor", "notebook", "recording", "importing"},

@@ -10,7 +10,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from concmagic.bounded import held
+from concmagic.clock import held
 from concmagic.interpreter.reading import borrowed, lose
 from concmagic.interpreter.support import Capability, missing
 

@@ -19,8 +19,7 @@ from contextlib import suppress
 from typing import Literal, Protocol
 
 from concmagic import sentences
-from concmagic.bounded import held
-from concmagic.clock import monotonic_ns
+from concmagic.clock import held, monotonic_ns
 from concmagic.errors import NoTimeoutError
 from concmagic.interpreter import support
 from concmagic.interpreter.frames import handled_in, thread_frames

@@ -18,8 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from concmagic import sentences
-from concmagic.bounded import until
-from concmagic.clock import monotonic, monotonic_ns
+from concmagic.clock import monotonic, monotonic_ns, until
 from concmagic.errors import ChildStartError
 from concmagic.pipes import no_sigpipe
 from concmagic.recording.children.forking import Forking

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from concmagic.bounded import until
+from concmagic.clock import until
 from concmagic.recording.threads import thread_recorder as threads
 from concmagic.runners.loop_header import Source
 from concmagic.runners.loop_jobs import Job, LoopRun

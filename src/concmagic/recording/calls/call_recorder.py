@@ -9,7 +9,7 @@ from _thread import allocate_lock
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from concmagic.bounded import held
+from concmagic.clock import held
 from concmagic.interpreter import profiler_hooks, support
 from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.event_nodes import (

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
-from concmagic.bounded import held
-from concmagic.clock import monotonic_ns, process_time_ns
+from concmagic.clock import held, monotonic_ns, process_time_ns
 from concmagic.interpreter.process_internals import leaves_before_jobs
 from concmagic.interpreter.reading import borrowed
 from concmagic.problems import Problem

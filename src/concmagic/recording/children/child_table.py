@@ -17,8 +17,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from typing import TYPE_CHECKING
 
-from concmagic.bounded import LOOK_S
-from concmagic.clock import monotonic_ns
+from concmagic.clock import LOOK_S, monotonic_ns
 from concmagic.interpreter import process_internals
 from concmagic.pipes import Owned, pipe
 from concmagic.problems import Problem

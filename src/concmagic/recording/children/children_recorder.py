@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from concmagic.bounded import held
-from concmagic.clock import monotonic, sleep
+from concmagic.clock import held, monotonic, sleep
 from concmagic.options import Options
 from concmagic.problems import Problem
 from concmagic.recording.children import child_listener, leftovers, message_arrivals, pickling, resources

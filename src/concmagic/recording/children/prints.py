@@ -9,8 +9,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from concmagic.bounded import held
-from concmagic.clock import monotonic_ns
+from concmagic.clock import held, monotonic_ns
 from concmagic.recording.guards import watched
 
 _PATIENCE_S = 2.0  # for another thread's line: a full pipe may keep it

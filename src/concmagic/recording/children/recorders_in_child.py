@@ -18,8 +18,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from concmagic.bounded import held
-from concmagic.clock import monotonic_ns
+from concmagic.clock import held, monotonic_ns
 from concmagic.interpreter import reading
 from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.problems import Problem

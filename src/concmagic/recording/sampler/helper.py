@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from concmagic.bounded import gone_within
+from concmagic.clock import gone_within
 from concmagic.pipes import Owned
 from concmagic.recording import machine
 
