@@ -59,7 +59,6 @@ LEVELS: tuple[set[str], ...] = (
         "code_owner",
         "garbage_collection",
         "errors",
-        "on_import",
         "pipes",
         "problems",
     },

@@ -16,6 +16,7 @@ CHECK_RUNNING, RUN_ONCE = "_check_running", "_run_once"  # methods of a loop
 RUNNING_LOOP = "_get_running_loop"  # of asyncio.events
 # On 3.11 `uvloop.run` itself asks asyncio whether a loop runs, by this name.
 UVLOOPS_ASYNCIO = "__asyncio"
+UVLOOPS_IDLE = "uvloop._noop"  # the module of a function that an idle loop calls
 LOOP_METHODS = ("_run_once", "run_forever", "run_until_complete")
 # What a run of a loop inside one of its own callbacks reads and replaces.
 _NEEDED = ("run_forever", CHECK_RUNNING, "stop", "close", "_ready", "_stopping", "_write_to_self")

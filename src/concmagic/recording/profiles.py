@@ -16,8 +16,7 @@ from typing import Any
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import is_ours
 from concmagic.interpreter.frames import hide_frame
-from concmagic.interpreter.patches import Patches
-from concmagic.on_import import on_import
+from concmagic.interpreter.patches import Patches, on_import
 
 MODULE = "cProfile"
 

@@ -19,11 +19,13 @@ from typing import Any
 
 from concmagic.interpreter import known_functions, reading
 from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.patches import on_import
 from concmagic.interpreter.running_loops import (
     CHECK_RUNNING,
     LOOP_METHODS,
     RUNNING_LOOP,
     UVLOOPS_ASYNCIO,
+    UVLOOPS_IDLE,
     asked_of,
     enter_task,
     leave_task,
@@ -31,7 +33,6 @@ from concmagic.interpreter.running_loops import (
     set_running_loop,
     signal_handler,
 )
-from concmagic.on_import import on_import
 from concmagic.runners.kernel_loop import KernelLoop, kernel_loop_of_the_cell
 
 # Whose frames an idle loop has: `select`, the loop's own methods, ours (""), the runner. uvloop's has none
@@ -43,7 +44,7 @@ _IDLE = (
     "asyncio.windows_events",
     "",
     runners.__name__,
-    "uvloop._noop",
+    UVLOOPS_IDLE,
 )
 
 

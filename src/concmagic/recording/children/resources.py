@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.patches import Patches, on_import
 from concmagic.interpreter.process_internals import (
     in_use,
     is_tracked,
@@ -21,7 +21,6 @@ from concmagic.interpreter.process_internals import (
     semaphore_name,
     tracker,
 )
-from concmagic.on_import import on_import
 from concmagic.recording.guards import watched
 
 MEMORY, SEMAPHORE = "shared_memory", "semaphore"  # as the resource tracker calls them

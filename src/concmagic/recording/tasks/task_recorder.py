@@ -30,8 +30,7 @@ from concmagic.interpreter import reading, task_scheduling, task_steps
 from concmagic.interpreter.asyncio_fields import awaited, will_warn
 from concmagic.interpreter.frames import thread_frames
 from concmagic.interpreter.hook_parts import Hook
-from concmagic.interpreter.patches import Patches
-from concmagic.on_import import on_import
+from concmagic.interpreter.patches import Patches, on_import
 from concmagic.problems import Problem
 from concmagic.recording.tasks import foreign_loops, wait_details
 from concmagic.recording.tasks.observer import Observer
