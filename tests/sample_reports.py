@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from concmagic import sentences
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.model.findings import CheckFailed
 from concmagic.model.outcomes import outcome_of
 from concmagic.model.trace import (

@@ -16,7 +16,7 @@ from concmagic.model.trace import Named
 if TYPE_CHECKING:
     import pandas
 
-    from concmagic.analysis.findings import Finding
+    from concmagic.analysis import Finding
     from concmagic.analysis.metrics import Metrics
     from concmagic.report import Report
 

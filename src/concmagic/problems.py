@@ -13,7 +13,7 @@ Value = str | int | float | None | tuple["Value", ...]
 class Problem(NamedTuple):
     """Something that could not be recorded, read or kept.
 
-    `kind` is the name of its sentence, a function in `sentences/problems.py`, and `values` are its arguments.
+    `kind` is the name of its sentence in `sentences/problems.py`, and `values` stand in it.
     """
 
     kind: str

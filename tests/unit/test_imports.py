@@ -117,7 +117,7 @@ def test_a_stage_sees_only_what_comes_before_it(name: str) -> None:
 
 def test_the_analysis_finds_values_and_no_words() -> None:
     """Only a Finding knows where its sentences are made, and asks there when it is asked."""
-    known = {f"concmagic.sentences.{name}": "concmagic.analysis.findings" for name in ("findings", "hints")}
+    known = {f"concmagic.sentences.{name}": "concmagic.analysis" for name in ("findings", "hints")}
     for module in part("analysis"):
         seen = {name for name in of_ours(module) if name.startswith("concmagic.sentences")}
         assert not seen or {known.get(name) for name in seen} == {module}, f"{module} imports {seen}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.trace_text import MS, trace_from_text
 
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.lints import LINTS, Lint, find
 from concmagic.analysis.metrics import Metrics, compute
 from concmagic.model.findings import BusyMachine

@@ -8,7 +8,7 @@ import pytest
 from tests.trace_text import MS, end_of, trace_from_text
 
 from concmagic import sentences
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.lint_awaits import sites
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute

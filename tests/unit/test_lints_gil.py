@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.trace_text import MS, trace_from_text
 
+from concmagic.analysis import Finding
 from concmagic.analysis.concurrency import on_a_core_curve
-from concmagic.analysis.findings import Finding
 from concmagic.analysis.lint_threads import few_cores, gil_bound, uneven_work
 from concmagic.analysis.lint_waits import gil_held_while_waiting
 from concmagic.analysis.metrics import compute

@@ -9,7 +9,7 @@ import pytest
 from tests.trace_text import MS
 
 from concmagic import sentences
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.analysis.wait_chains import longest_chains, wait_by_lock

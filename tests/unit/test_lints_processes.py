@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from concmagic import sentences
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.model.outcomes import outcome_of

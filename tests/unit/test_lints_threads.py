@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.trace_text import MS, trace_from_text
 
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.model.trace import Job, State, StateInterval, Trace, Track

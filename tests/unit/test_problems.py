@@ -13,11 +13,7 @@ from import_graph import MODULES
 from concmagic.problems import Problem
 from concmagic.sentences import problems
 
-KINDS = {
-    name: function
-    for name, function in vars(problems).items()
-    if inspect.isfunction(function) and function.__module__ == problems.__name__ and name != "message_of"
-}
+KINDS = {**problems.SENTENCES, **problems.FUNCTIONS}
 
 
 def told() -> list[ast.Call]:
@@ -45,8 +41,13 @@ def test_each_kind_that_is_told_has_a_sentence_for_its_values_and_none_is_left_o
             used.add(kind)
             values = call.args[1:]
             if not any(isinstance(one, ast.Starred) for one in values):
-                inspect.signature(KINDS[kind]).bind(*values)
+                words = KINDS[kind]
+                if isinstance(words, str):
+                    assert words.count("{") == words.count("}") == len(values), kind
+                else:
+                    inspect.signature(words).bind(*values)
     assert used == KINDS.keys()
+    assert len(KINDS) == len(problems.SENTENCES) + len(problems.FUNCTIONS)
 
 
 def test_a_problem_is_told_when_it_is_asked() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.trace_text import MS, trace_from_text
 
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.model.findings import BusyMachine, ChildDied

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.intervals import common, total, union
 from concmagic.analysis.lint_loop import FLOOR_NS
 from concmagic.analysis.metrics import Metrics

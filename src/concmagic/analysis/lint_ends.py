@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.call_lines import parsed
 from concmagic.model.findings import LeftRunning, NeverAwaited, NeverRetrieved, ThreadDied

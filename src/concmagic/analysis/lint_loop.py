@@ -9,8 +9,8 @@ from statistics import median
 
 import numpy as np
 
+from concmagic.analysis import Finding
 from concmagic.analysis.event_loops import runs
-from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.call_lines import call_text

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from concmagic.analysis import Finding
 from concmagic.analysis.concurrency import end_of
-from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import (
     ChildDied,

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from concmagic.analysis import Finding
 from concmagic.analysis.concurrency import end_of, is_gil_wait, leaves_of_the_machine
-from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, meets, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import BusyMachine, FewCores, GilBound, Oversubscribed, UnevenWork

@@ -6,8 +6,8 @@ import ast
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from concmagic.analysis import Finding
 from concmagic.analysis.concurrency import is_gil_wait
-from concmagic.analysis.findings import Finding
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import LockUse, chains, wait_by_lock

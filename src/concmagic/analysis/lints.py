@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.analysis.lint_awaits import sequential_awaits
 from concmagic.analysis.lint_ends import (
     exception_in_thread,

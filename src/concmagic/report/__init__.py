@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concmagic.analysis.findings import Finding
+from concmagic.analysis import Finding
 from concmagic.model.trace import State, Trace
 
 

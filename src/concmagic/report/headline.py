@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from concmagic import sentences
+from concmagic.analysis import Finding
 from concmagic.analysis.critical_path import PathPart, summarised
-from concmagic.analysis.findings import Finding
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, Trace

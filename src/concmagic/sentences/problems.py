@@ -1,50 +1,50 @@
-"""What is missing of a recording, and why: one function for each kind of `Problem`, whose values it takes."""
+"""What is missing of a recording, and why: a sentence for each kind of `Problem`, made from its values."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from concmagic.sentences.children import ended_how
 from concmagic.sentences.numbers import count, duration
 
-
-def message_of(kind: str, values: tuple[object, ...]) -> str:
-    """The sentence of a `Problem`. A kind of a later version is told by its name."""
-    words = None if kind == message_of.__name__ or kind.startswith("_") else globals().get(kind)
-    if getattr(words, "__module__", None) != __name__:
-        return f"{kind}: {', '.join(map(str, values))}" if values else kind
-    try:
-        return str(words(*values))  # type: ignore[misc]
-    except (TypeError, ValueError):  # a file of somebody else's
-        return f"{kind}: {', '.join(map(str, values))}"
-
-
-def as_told(sentence: str) -> str:
-    """Of a file that has the sentence itself."""
-    return sentence
-
-
-def recorder_failed(name: str, why: str) -> str:
-    """Say which source of evidence is missing, and why."""
-    return f"The {name} recorder failed, its evidence is missing ({why})."
-
-
-def call_not_noted(name: str, why: str) -> str:
-    """Say what is missing where noting a call failed; the call itself went as ever."""
-    return f"Not every call of {name} could be noted, what it would tell is missing ({why})."
-
-
-def own_thread_failed(why: str) -> str:
-    """Say that one of our own threads came to an end before its time; the cell ran as ever."""
-    return f"A thread of concmagic's own failed, what it would have noted is missing ({why})."
-
-
-def thread_not_recorded(why: str) -> str:
-    """Say that a thread is missing; it ran as ever."""
-    return f"One of the cell's threads could not be recorded ({why})."
-
-
-def marks_left_out(kept: int) -> str:
-    """More marks than are kept."""
-    return f"Only the first {kept:,} marks are kept."
+# By kind, with places for the values. Where more depends on them it is a function, see FUNCTIONS.
+SENTENCES = {
+    "as_told": "{}",
+    "recorder_failed": "The {} recorder failed, its evidence is missing ({}).",
+    "call_not_noted": "Not every call of {} could be noted, what it would tell is missing ({}).",
+    "own_thread_failed": "A thread of concmagic's own failed, what it would have noted is missing ({}).",
+    "thread_not_recorded": "One of the cell's threads could not be recorded ({}).",
+    "marks_left_out": "Only the first {:,} marks are kept.",
+    "borrowed_lost": "{}.{} is {} here: {} may be missing.",
+    "calls_asked_for_in_vain": "--detail calls recorded no calls: on a free-threaded Python it can end the kernel to stop recording them; states are whole.",
+    "earlier_recording_goes_on": "The recording of an earlier cell's calls could not be ended: there are none here.",
+    "no_place_for_calls": "Other tools have taken every place in sys.monitoring: calls are not recorded.",
+    "native_calls_not_recorded": "Native calls were not recorded: this VizTracer lays out its memory in a way that is not known here ({}). Python functions were.",
+    "first_calls_overwritten": "More calls were made than fit, and the first of them were overwritten.",
+    "calls_no_longer_watched": "The watch over how many calls were recorded failed ({}): none were recorded from then on.",
+    "tracer_gave_up": "VizTracer lost track of the call stack (code that switches stacks, such as greenlets, does that, and a signal's handler that raises) and recorded no calls from then on.",
+    "threads_not_reached": "Threads that were there before the cell could not be reached: their calls were not recorded.",
+    "no_sampler_here": "Who is on a core cannot be sampled on this system (it has no /proc): waits for the GIL and for locks are not told apart.",
+    "sampler_stopped": "The sampler's process had been stopped from outside (SIGSTOP or a debugger) and was given up: what only it sees is unknown in this cell. The next cell has a new one.",
+    "sampler_lost": "The sampler was lost ({}): what only it sees is unknown in this cell.",
+    "child_never_started": "{} could not start: {}",
+    "child_left_running": "{} was still running when the cell ended: its calls and threads are not here.",
+    "child_of_earlier_cell": "{} was started before this cell: its calls and jobs are not here.",
+    "ends_not_watched": "The ends of child processes are told late, or not at all: nothing could be started to watch for them ({}).",
+    "end_not_heard": "What a child did is missing if it was terminated or outlived the cell: nothing could be started in it to listen ({}).",
+    "child_busy_with_us": "What one of the children did is missing: its recorders did not come to an end.",
+    "child_did_not_answer": "{} was still running when the cell ended: its calls are here as far as it had handed them over.",
+    "evidence_unreadable": "The recorded {} could not be read ({}).",
+    "no_tool_for_locks": "Other tools have taken every place in sys.monitoring: which lock a thread waited for is not recorded.",
+    "locks_of_with_unseen": "This Python's frames cannot be read: locks taken by `with` are known from samples only.",
+    "look_at_locks_failed": "A look at where the threads stand failed: who waited for which lock then is not known ({}).",
+    "locks_no_longer_watched": "After {:,} operations on locks they were no longer watched one by one: from then on waits for locks come from samples.",
+    "tasks_lost": "Recording asyncio's tasks stopped in the middle of the cell ({}).",
+    "foreign_loop_unseen": "The tasks on loops of this {} could not be recorded ({}).",
+    "hook_replaced": "Something else replaced asyncio's {} during the cell and was left in place.",
+    "runner_failed": "What concmagic puts around a cell to run it failed ({}): interrupts, --timeout and loops of the cell's own may not have worked as they do elsewhere.",
+    "unknown_kind": "A later concmagic has saved what this one does not know: {}.",
+}
 
 
 def texts_cut(how_many: int, longest: int) -> str:
@@ -53,33 +53,10 @@ def texts_cut(how_many: int, longest: int) -> str:
     return f"{what} longer than {longest} characters and shown cut."
 
 
-def borrowed_lost(owner: str, name: str, why: str, serves: str) -> str:
-    """Say what is not seen because a name of Python's or of a library's is not what it was."""
-    return f"{owner}.{name} is {why} here: {serves} may be missing."
-
-
-def calls_asked_for_in_vain() -> str:
-    """Calls were asked for on a build without the GIL."""
-    return (
-        "--detail calls recorded no calls: on a free-threaded Python it can end the kernel to stop recording them; "
-        "states are whole."
-    )
-
-
-def earlier_recording_goes_on() -> str:
-    """The recording of calls of another cell could not be ended."""
-    return "The recording of an earlier cell's calls could not be ended: there are none here."
-
-
 def tool_is_busy(name: str, is_hook: bool) -> str:
     """Another tool recorded calls in this process when the cell began, and goes on."""
     who = f"The profile hook {name}" if is_hook else name
     return f"{who} was recording calls when the cell began, and only one tool can: there are none here."
-
-
-def no_place_for_calls() -> str:
-    """No tool number is free in `sys.monitoring`."""
-    return "Other tools have taken every place in sys.monitoring: calls are not recorded."
 
 
 def calls_step_back(taker: str) -> str:
@@ -91,52 +68,13 @@ def calls_step_back(taker: str) -> str:
     )
 
 
-def native_calls_not_recorded(flaw: str) -> str:
-    """This VizTracer's memory is not as expected, so its events are read the slow, safe way."""
-    return (
-        f"Native calls were not recorded: this VizTracer lays out its memory in a way "
-        f"that is not known here ({flaw}). Python functions were."
-    )
-
-
-def first_calls_overwritten() -> str:
-    """The ring of events went round."""
-    return "More calls were made than fit, and the first of them were overwritten."
-
-
 def tracer_evicted(name: str, is_hook: bool) -> str:
     """The cell itself used a profiler; up to Python 3.11 a thread has room for one."""
     who = f"the profile hook {name}" if is_hook else name or "another profiler"
     return f"The cell used {who}, which ended the recording of calls."
 
 
-def calls_no_longer_watched(why: str) -> str:
-    """The thread that looks how much has been recorded failed."""
-    return f"The watch over how many calls were recorded failed ({why}): none were recorded from then on."
-
-
-def tracer_gave_up() -> str:
-    """VizTracer ends by itself when a return does not fit its stack of calls."""
-    return (
-        "VizTracer lost track of the call stack (code that switches stacks, such as greenlets, "
-        "does that, and a signal's handler that raises) and recorded no calls from then on."
-    )
-
-
-def threads_not_reached() -> str:
-    """Python 3.11 without the C function that sets another thread's profile function."""
-    return "Threads that were there before the cell could not be reached: their calls were not recorded."
-
-
-def no_sampler_here() -> str:
-    """This system has no /proc."""
-    return (
-        "Who is on a core cannot be sampled on this system (it has no /proc): "
-        "waits for the GIL and for locks are not told apart."
-    )
-
-
-_PROBLEMS = {
+_OF_SAMPLER = {
     "no-calls": "This system does not show in which call a thread waits: "
     "waits for the GIL and for locks are not told apart.",
     "many-threads": "Only the first {} threads were sampled: of the others only calls and CPU clocks are known.",
@@ -147,20 +85,7 @@ _PROBLEMS = {
 def sampler_problem(word: str) -> str:
     """What the helper process tells by a word of its own; "" where others say it."""
     name, _, number = word.partition(" ")
-    return _PROBLEMS.get(name, "").format(number)
-
-
-def sampler_stopped() -> str:
-    """The helper process stood still for too long."""
-    return (
-        "The sampler's process had been stopped from outside (SIGSTOP or a debugger) and was given up: "
-        "what only it sees is unknown in this cell. The next cell has a new one."
-    )
-
-
-def sampler_lost(why: str) -> str:
-    """The helper process did not start, did not answer or has died."""
-    return f"The sampler was lost ({why}): what only it sees is unknown in this cell."
+    return _OF_SAMPLER.get(name, "").format(number)
 
 
 def messages_left_out(kept: int, lost: int) -> str:
@@ -175,21 +100,6 @@ def still_clean_up(names: tuple[str, ...]) -> str:
     """Children that handle an interrupt when their parent's cell is over."""
     verb = "was" if len(names) == 1 else "were"
     return f"{', '.join(names)} {verb} still cleaning up after the interrupt when the cell was over, and may finish that."
-
-
-def child_never_started(name: str, why: str) -> str:
-    """Say that a child could not start."""
-    return f"{name} could not start: {why}"
-
-
-def child_left_running(name: str) -> str:
-    """Say what is missing of a child that has outlived its cell."""
-    return f"{name} was still running when the cell ended: its calls and threads are not here."
-
-
-def child_of_earlier_cell(name: str) -> str:
-    """Say what is missing of a worker that no traced cell has started."""
-    return f"{name} was started before this cell: its calls and jobs are not here."
 
 
 def child_told_nothing(name: str, exit_code: int | None) -> str:
@@ -215,39 +125,6 @@ def child_told_its_calls(name: str, exit_code: int | None, missing_ns: float) ->
     )
 
 
-def ends_not_watched(why: str) -> str:
-    """Nothing of ours waits for the end of children, because it could not be started."""
-    return (
-        f"The ends of child processes are told late, or not at all: nothing could be started to watch for them "
-        f"({why})."
-    )
-
-
-def end_not_heard(why: str) -> str:
-    """A child has nothing of ours that listens."""
-    return (
-        f"What a child did is missing if it was terminated or outlived the cell: nothing could be started in it "
-        f"to listen ({why})."
-    )
-
-
-def child_busy_with_us() -> str:
-    """A child waited for us for too long, and went on without."""
-    return "What one of the children did is missing: its recorders did not come to an end."
-
-
-def child_did_not_answer(name: str) -> str:
-    """Say what is here of a child that went on, and was too busy to hand over the rest."""
-    return (
-        f"{name} was still running when the cell ended: its calls are here as far as it had handed them over."
-    )
-
-
-def evidence_unreadable(what: str, why: str) -> str:
-    """Say which evidence could not be read."""
-    return f"The recorded {what} could not be read ({why})."
-
-
 def jobs_merged(
     kept: int, later: int, outcomes: tuple[tuple[str, int], ...], running_ns: int, queued_ns: int
 ) -> str:
@@ -263,35 +140,12 @@ def jobs_merged(
     return f"Of {count(kept + later, 'job')} of pools the first {kept:,} are told one by one, {told}{left}."
 
 
-def no_tool_for_locks() -> str:
-    """No tool number is free in `sys.monitoring`."""
-    return "Other tools have taken every place in sys.monitoring: which lock a thread waited for is not recorded."
-
-
 def tool_for_locks_lost(owner: str) -> str:
     """Say that the cell gave our place in sys.monitoring up."""
     whose = f"{owner} has it now" if owner else "nobody has it now"
     return (
         f"The cell took away the place in sys.monitoring by which locks are watched ({whose}): "
         "from then on waits for locks may be missing."
-    )
-
-
-def locks_of_with_unseen() -> str:
-    """Frames of this Python are not laid out as expected."""
-    return "This Python's frames cannot be read: locks taken by `with` are known from samples only."
-
-
-def look_at_locks_failed(why: str) -> str:
-    """Where threads stand could not be seen at a moment."""
-    return f"A look at where the threads stand failed: who waited for which lock then is not known ({why})."
-
-
-def locks_no_longer_watched(operations: int) -> str:
-    """So many takings and lettings go that watching them would have cost too much."""
-    return (
-        f"After {operations:,} operations on locks they were no longer watched one by one: "
-        "from then on waits for locks come from samples."
     )
 
 
@@ -303,29 +157,34 @@ def lock_waits_merged(kept: int, merged: int) -> str:
     )
 
 
-def tasks_lost(why: str) -> str:
-    """The recording of tasks has failed."""
-    return f"Recording asyncio's tasks stopped in the middle of the cell ({why})."
-
-
-def foreign_loop_unseen(package: str, why: str) -> str:
-    """Loops of this package, such as uvloop's, cannot be observed."""
-    return f"The tasks on loops of this {package} could not be recorded ({why})."
-
-
-def hook_replaced(name: str) -> str:
-    """The cell has replaced what was in place of a function of asyncio's."""
-    return f"Something else replaced asyncio's {name} during the cell and was left in place."
-
-
-def runner_failed(why: str) -> str:
-    """Say that what of ours runs a cell has failed; the cell ran, or its end is told, as ever."""
-    return (
-        f"What concmagic puts around a cell to run it failed ({why}): "
-        "interrupts, --timeout and loops of the cell's own may not have worked as they do elsewhere."
+FUNCTIONS: dict[str, Callable[..., str]] = {
+    made.__name__: made
+    for made in (
+        texts_cut,
+        tool_is_busy,
+        calls_step_back,
+        tracer_evicted,
+        sampler_problem,
+        messages_left_out,
+        still_clean_up,
+        child_told_nothing,
+        child_never_began,
+        child_told_its_jobs,
+        child_told_its_calls,
+        jobs_merged,
+        tool_for_locks_lost,
+        lock_waits_merged,
     )
+}
 
 
-def unknown_kind(kind: str) -> str:
-    """A kind of track, state or arrow that a later version has saved."""
-    return f"A later concmagic has saved what this one does not know: {kind}."
+def message_of(kind: str, values: tuple[object, ...]) -> str:
+    """The sentence of a `Problem`. A kind of a later version is told by its name."""
+    told = f"{kind}: {', '.join(map(str, values))}" if values else kind
+    try:
+        if kind in SENTENCES:
+            sentence = SENTENCES[kind]
+            return sentence.format(*values) if sentence.count("{") == len(values) else told
+        return FUNCTIONS[kind](*values) if kind in FUNCTIONS else told
+    except (TypeError, ValueError):  # a file of somebody else's
+        return told

@@ -19,7 +19,6 @@ from concmagic.recording import hosts
 from concmagic.recording.sampler.helper import Helper, StandsStillError, reap_late
 from concmagic.records.recording import SampleLog
 
-_TOLD = frozenset(("no-calls", "many-threads", "full"))  # words of the helper with a sentence of their own
 _COLUMNS = 5
 _LOOK_S = 0.002
 _NO_GIL = "0 0 0 0 -"  # where it lies is not known
@@ -105,7 +104,7 @@ class Sampler:
         rows, rate, asked, used_ns, switches, length = values[:6]
         columns = [helper.receive(int(rows) * 8) for _ in range(_COLUMNS)]
         problems = [part for part in "".join(values[6:]).split("; ") if part]
-        self.problems += [Problem.of("sampler_problem", one) for one in problems if one.split()[0] in _TOLD]
+        self.problems += [Problem.of("sampler_problem", one) for one in problems if one != "no-gil"]
         return SampleLog(
             native_id=columns[0],
             start_ns=columns[1],
