@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.kernel.conftest import Kernel
 
-from concmagic.recording.machine import usable_cores
+from concmagic.recording.cpu_time import usable_cores
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "threads.ipynb"
 # A part of each cell's text, what must be found in it, and what must not be.

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from concmagic.recording.machine import usable_cores
+from concmagic.recording.cpu_time import usable_cores
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "examples" / "processes.ipynb"
 

@@ -1,6 +1,7 @@
-"""One cell's recording: every recorder around it, started and stopped in order.
+"""One cell's recording: every recorder around it, made, started and stopped in order.
 
-A recorder that fails costs its own evidence and a sentence in `problems`, never the cell.
+A recorder that cannot be imported, or that fails, costs its own evidence and a sentence in `problems`, never
+the cell.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
 from concmagic.interpreter import reading
 from concmagic.problems import Problem
-from concmagic.recording import guards, labels, machine
+from concmagic.recording import cpu_time, guards, labels
 from concmagic.recording.guards import guarded
-from concmagic.recording.makers import Wanted, makers
 from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
 from concmagic.sentences.running import CELL_IN_A_CELL
 
@@ -28,10 +28,14 @@ if TYPE_CHECKING:
     from concmagic.cell import Cell
     from concmagic.options import Options
     from concmagic.recording.prints import Writer
-    from concmagic.records.handed_over import ThreadRecord
 
 T = TypeVar("T")
 
+# In the order in which they are started. The calls come last: they cost most, and see none of the others.
+_RECORDERS = (
+    *("sampler", "children", "messages", "marks", "hosts", "prints"),
+    *("jobs", "threads", "tasks", "locks", "profiles", "calls"),
+)
 
 _active: RecordingSession | None = None  # two at once would each put back what the other had found
 
@@ -64,16 +68,74 @@ class RecordingSession:
         self._problems: list[Problem] = []
         self._failed: set[str] = set()  # recorders of which that was told
         self._recorders: dict[str, Any] = {}
-        wanted = Wanted(cell, options, budget, sampler, writers)
-        for name, make in makers(wanted).items():
-            recorder = self._guard(name, partial(make, wanted, self._recorders))
+        for name in _RECORDERS:
+            if name == "sampler" and not sampler:
+                continue
+            recorder = self._guard(name, partial(self._make, name, budget, writers))
             if recorder is not None:
                 self._recorders[name] = recorder
         self._running: dict[str, Recorder] = {}  # in the order in which they were started
         self._loop: Any = None  # that ran when it began
         self._start_ns = monotonic_ns()
-        self._clocks: machine.CpuClocks | None = None
+        self._clocks: cpu_time.CpuClocks | None = None
         self._kernel_cpu_ns = 0
+
+    def _make(self, name: str, budget: int, writers: Callable[[], Sequence[Writer]]) -> Any:
+        """A recorder of the notebook's own process; imported here, so that one that cannot be is missing alone."""
+        sampler, detail = self._recorders.get("sampler"), self._options.detail
+        match name:
+            case "sampler":
+                from concmagic.recording.sampler.sampler_recorder import Sampler
+
+                return Sampler(self._pid)
+            case "children":
+                from concmagic.recording.calls import limit_of
+                from concmagic.recording.children.children_recorder import ChildRecorder
+
+                # A child's first milliseconds cost most: the sampler is told of it at once.
+                on_born = sampler.watch if sampler is not None else None
+                return ChildRecorder(self._options, self._cell.file, limit_of(detail, budget), on_born)
+            case "messages":
+                from concmagic.recording.children.messages import MessageRecorder
+
+                return MessageRecorder()
+            case "marks":
+                from concmagic.recording.marks import MarkRecorder
+
+                return MarkRecorder()
+            case "hosts":
+                from concmagic.recording.hosts import HostRecorder
+
+                return HostRecorder()
+            case "prints":
+                from concmagic.recording.prints import PrintRecorder
+
+                return PrintRecorder(writers())
+            case "jobs":
+                from concmagic.recording.threads.thread_jobs import PoolJobRecorder
+
+                return PoolJobRecorder()
+            case "threads":
+                from concmagic.recording.threads.thread_recorder import ThreadRecorder
+
+                return ThreadRecorder(sampler.look if sampler is not None else None)
+            case "tasks":
+                from concmagic.recording.tasks.task_recorder import TaskRecorder
+
+                return TaskRecorder()
+            case "locks":
+                from concmagic.recording.locks.lock_recorder import LockRecorder
+
+                return LockRecorder(self._cell.namespace, sampled=sampler is not None)
+            case "profiles":
+                from concmagic.recording.profiles import ProfileRecorder
+
+                return ProfileRecorder()
+            case "calls":
+                from concmagic.recording.calls.call_recorder import CallRecorder
+
+                return CallRecorder(detail, budget)
+        raise LookupError(name)
 
     def check(self) -> None:
         """Raise TracerBusyError if another cell is recorded already; nothing has been touched then."""
@@ -97,8 +159,8 @@ class RecordingSession:
             # Also one that fails at its start is stopped: it may have come half the way.
             self._running[name] = recorder
             self._guard(name, recorder.start)
-        self._kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
-        self._clocks = self._guard("CPU time", machine.cpu_clocks)
+        self._kernel_cpu_ns = self._guard("CPU time", cpu_time.kernel_threads_cpu_ns) or 0
+        self._clocks = self._guard("CPU time", cpu_time.cpu_clocks)
         self._start_ns = monotonic_ns()
 
     def runner_failed(self, error: BaseException) -> None:
@@ -113,8 +175,8 @@ class RecordingSession:
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
         end_ns = monotonic_ns()
-        clocks = self._guard("CPU time", machine.cpu_clocks)
-        kernel_cpu_ns = self._guard("CPU time", machine.kernel_threads_cpu_ns) or 0
+        clocks = self._guard("CPU time", cpu_time.cpu_clocks)
+        kernel_cpu_ns = self._guard("CPU time", cpu_time.kernel_threads_cpu_ns) or 0
         if outcome == "interrupted" and "children" in self._recorders:
             self._guard("children", self._recorders["children"].end_tree)
         evidence = self.release()
@@ -132,7 +194,7 @@ class RecordingSession:
         own = self._own_process(evidence)
         if self._clocks and clocks:
             edges = (self._start_ns, self._clocks.caller), (stopped_ns, clocks.caller)
-            own = replace(own, threads=_by_its_clock(own.threads, edges, beside_ns))
+            own = replace(own, threads=cpu_time.by_its_clock(own.threads, edges, beside_ns))
         children: tuple[ProcessRecord, ...] = evidence.get("children") or ()
         return Recording(
             title=_title(self._options),
@@ -148,9 +210,9 @@ class RecordingSession:
             marks=evidence.get("marks") or (),
             prints=evidence.get("prints") or (),
             samples=evidence.get("sampler"),
-            cpu_ns=max(_cpu_ns(self._clocks, clocks, children) - beside_ns, 0),
+            cpu_ns=max(cpu_time.cell_cpu_ns(self._clocks, clocks, children) - beside_ns, 0),
             kernel_cpu_ns=max(kernel_cpu_ns - self._kernel_cpu_ns, 0),
-            cores=self._guard("CPU time", machine.usable_cores) or 1,
+            cores=self._guard("CPU time", cpu_time.usable_cores) or 1,
             detail=self._options.detail,
             show_all=self._options.show_all,
             outcome=labels.cut(outcome),
@@ -220,47 +282,6 @@ class RecordingSession:
         if name not in self._failed:  # one that could not start may not be able to stop either
             self._failed.add(name)
             self._problems.append(Problem.of("recorder_failed", name, error))
-
-
-def _cpu_ns(
-    before: machine.CpuClocks | None, after: machine.CpuClocks | None, children: tuple[ProcessRecord, ...]
-) -> int:
-    """CPU time of the cell, its children included; 0 is unknown."""
-    if before is None or after is None:
-        return 0
-    return after.process - before.process + _children_cpu_ns(children, after.reaped - before.reaped)
-
-
-def _by_its_clock(
-    threads: Sequence[ThreadRecord], edges: tuple[tuple[int, int], tuple[int, int]], beside_ns: int
-) -> tuple[ThreadRecord, ...]:
-    """The threads, the one that ran the cell with its CPU time of the cell alone.
-
-    It also starts and stops the recorders: its own first and last readings lie outside the cell. `edges`
-    are those of the cell's begin and end, each a moment and its CPU clock.
-    """
-    (begin_ns, before), (end_ns, after) = edges
-    caller = threading.get_native_id()
-    return tuple(
-        one
-        if one.native_id != caller
-        else replace(
-            one,
-            cpu_ns=max(after - before - beside_ns, 0),
-            cpu_by_moment=(
-                edges[0],
-                *(reading for reading in one.cpu_by_moment if begin_ns < reading[0] < end_ns),
-                edges[1],
-            ),
-        )
-        for one in threads
-    )
-
-
-def _children_cpu_ns(children: tuple[ProcessRecord, ...], reaped_ns: int) -> int:
-    """What the children told of themselves; those that told nothing count once they were waited for."""
-    told = [child.cpu_ns for child in children if child.cpu_ns is not None]
-    return sum(told) if len(told) == len(children) else max(sum(told), reaped_ns)
 
 
 def _title(options: Options) -> str:

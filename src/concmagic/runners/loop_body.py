@@ -20,7 +20,7 @@ from concmagic import sentences
 from concmagic.cell import Cell, Program, Shell, gutter_text, show_in_tracebacks
 from concmagic.errors import BodyError
 from concmagic.options import Options
-from concmagic.recording import machine
+from concmagic.recording import cpu_time
 from concmagic.runners.loop_header import Header, Source, compile_header
 from concmagic.runners.loop_jobs import LoopRun, Results
 
@@ -272,5 +272,5 @@ class _Loop:
 
 def _default_workers(model: str) -> int | None:
     if model == "procs":
-        return machine.usable_cores()
-    return min(_MOST_THREADS, machine.usable_cores() + 4) if model == "threads" else None
+        return cpu_time.usable_cores()
+    return min(_MOST_THREADS, cpu_time.usable_cores() + 4) if model == "threads" else None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from concmagic.clock import gone_within
 from concmagic.pipes import Owned
-from concmagic.recording import machine
+from concmagic.recording import cpu_time
 
 _SCRIPT = Path(__file__).with_name("process.py")
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
@@ -149,7 +149,7 @@ def _spawn(control: int) -> int:
     """Start the script by posix_spawn: no fork callbacks run, nothing of ours shows in `subprocess`."""
     import posix  # its own reference, so that what watches `os.posix_spawn` does not report our helper
 
-    arguments = [sys.executable, "-I", "-S", str(_SCRIPT), str(os.getpid()), str(machine.usable_cores())]
+    arguments = [sys.executable, "-I", "-S", str(_SCRIPT), str(os.getpid()), str(cpu_time.usable_cores())]
     null = os.devnull
     actions = [(os.POSIX_SPAWN_OPEN, number, null, os.O_RDWR, 0) for number in range(3)]
     return posix.posix_spawn(
