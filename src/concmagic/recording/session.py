@@ -81,7 +81,7 @@ class RecordingSession:
         self._kernel_cpu_ns = 0
 
     def _make(self, name: str, budget: int, writers: Callable[[], Sequence[Writer]]) -> Any:
-        """A recorder of the notebook's own process; imported here, so that one that cannot be is missing alone."""
+        """A recorder of this process; imported here, so that one that cannot be is missing alone."""
         sampler, detail = self._recorders.get("sampler"), self._options.detail
         match name:
             case "sampler":

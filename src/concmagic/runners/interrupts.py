@@ -23,9 +23,9 @@ from concmagic.clock import held, monotonic_ns
 from concmagic.errors import NoTimeoutError
 from concmagic.interpreter import support
 from concmagic.interpreter.frames import handled_in, thread_frames
-from concmagic.recording.children import forking
+from concmagic.recording import interrupt_moments
+from concmagic.recording.interrupt_moments import look_before_end
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
-from concmagic.recording.pre_interrupt import look_before_end
 from concmagic.runners.interrupt_delivery import Delivery
 from concmagic.runners.interrupt_reach import is_in_a_moment
 
@@ -162,8 +162,8 @@ class Interrupts:
         if not self._open:
             return
         self._delivery.acted()
-        if forking.is_forking():  # nothing is raised now
-            forking.when_over(self._look)
+        if interrupt_moments.is_forking():  # nothing is raised now
+            interrupt_moments.when_over(self._look)
         if self._is_look:
             self._is_look = False
             self._stop.again(frame, sys.exception())

@@ -22,7 +22,8 @@ from typing import Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.pipes import no_sigpipe
-from concmagic.recording.children import forking, pickling, prints
+from concmagic.recording import interrupt_moments
+from concmagic.recording.children import pickling, prints
 from concmagic.runners import tracebacks
 from concmagic.runners.tracebacks import explain_unbound
 
@@ -82,7 +83,7 @@ def work(connection: Connection, inherited: list[Connection], file: str, body: B
     for each in inherited:
         each.close()
     interrupts = _Interrupts()
-    forking.let_in()
+    interrupt_moments.let_in()
     send = _Sender(connection, interrupts)
     interrupts.tell = partial(send, Interrupted())
     sys.stdout, sys.stderr = _Printer("stdout", send), _Printer("stderr", send)

@@ -22,8 +22,8 @@ from concmagic.interpreter.frames import getframe, standing_at
 from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import pickling
 from concmagic.recording.children.child_config import Boarding
-from concmagic.recording.children.forking import Forking
 from concmagic.recording.guards import unseen, watched
+from concmagic.recording.interrupt_moments import Forking
 from concmagic.recording.labels import text_of
 
 if TYPE_CHECKING:

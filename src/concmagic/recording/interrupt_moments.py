@@ -1,4 +1,4 @@
-"""No interrupt is raised while a process forks.
+"""Two moments of an interrupt: while a process forks none is raised; before one ends the cell recorders look.
 
 Python runs callbacks before and after a fork (of logging, threading, IPython, ours), prints what they raise
 and goes on: an interrupt that meets one is lost, and a callback that was to let go of a lock has not. What is
@@ -6,6 +6,8 @@ raised in the child as `os.fork` returns is worse: the user's code would go on t
 the thread that forks. Another thread may take it: then Python's handler, which runs in the main thread, asks
 `is_forking` and says what to do `when_over`. A child of multiprocessing lets it in where multiprocessing can
 end the child, any other as its fork returns.
+
+Before the cell is stopped everything still stands where it was stuck: who wants to see it says so.
 """
 
 from __future__ import annotations
@@ -14,16 +16,26 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from concmagic.recording.children.child_table import Child
+if TYPE_CHECKING:  # no child that starts makes such a class
+    from typing import Protocol
+
+    class Child(Protocol):
+        """The child that is forked."""
+
+        is_nobodys: bool
+
+
+Look = Callable[[FrameType | None], None]
 
 _CAN_BLOCK = hasattr(signal, "pthread_sigmask")
 
 _forking: dict[int, bool] = {}  # by threads' idents whether SIGINT was kept from them anyway
 _then: list[Callable[[], object]] = []  # one at most
 _will_let_in = False
+_looks: dict[Look, Callable[[Exception], None]] = {}  # and whom to tell if it fails
 
 
 def is_forking() -> bool:
@@ -106,3 +118,26 @@ class Forking:
         _forking[threading.get_ident()] = kept
         if not _will_let_in:
             let_in()
+
+
+def call_before_end(look: Look, failed: Callable[[Exception], None]) -> None:
+    """Call this when the cell is about to be stopped, with the frame that the stopping thread stands in.
+
+    A look that fails costs itself: its error is told to `failed`, and the cell is stopped all the same.
+    """
+    _looks[look] = failed
+
+
+def forget_look(look: Look) -> None:
+    """Call it no more."""
+    _looks.pop(look, None)
+
+
+def look_before_end(frame: FrameType | None) -> None:
+    """Let everybody look who wants to."""
+    for look, failed in list(_looks.items()):
+        try:
+            look(frame)
+        except Exception as error:
+            forget_look(look)
+            failed(error)
