@@ -11,8 +11,8 @@ from importlib import metadata
 from concmagic import sentences
 from concmagic._version import __version__
 from concmagic.interpreter import capabilities
+from concmagic.interpreter.borrowing import Capability
 from concmagic.interpreter.capabilities import Row
-from concmagic.interpreter.support import Capability
 
 _PACKAGES = ("viztracer", "ipython", "ipykernel", "cloudpickle", "uvloop", "joblib", "loky", "numpy")
 _STYLE = "text-align:left;vertical-align:top"

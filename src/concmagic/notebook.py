@@ -28,7 +28,8 @@ from typing import Any
 from concmagic import sentences
 from concmagic.cell import Cell, Outcome, Program, Shell
 from concmagic.errors import ConcMagicError
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.borrowing import running_loop
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.notebook_internals import (
     calls_magics,
     cell_numbers,
@@ -37,7 +38,6 @@ from concmagic.interpreter.notebook_internals import (
     code_that_runs_cells,
     code_that_runs_code,
 )
-from concmagic.interpreter.reading import running_loop
 
 
 def cell_of(shell: Shell, magic: str, line: str, body: str) -> Cell:

@@ -12,7 +12,7 @@ from concmagic import notebook, sentences
 from concmagic.cell import Cell, Kept, Outcome, Program, Shell, compile_cell
 from concmagic.errors import ConcMagicError
 from concmagic.interpreter import shadowing_files
-from concmagic.interpreter.reading import running_loop
+from concmagic.interpreter.borrowing import running_loop
 from concmagic.notebook import on_the_users_runner, or_usage_error, usage_error, uses_asyncio
 from concmagic.recording.guards import guarded
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from world import find
 
-from concmagic.interpreter import reading
+from concmagic.interpreter import borrowing
 from concmagic.interpreter.borrowed import TABLE, Borrowed
 
 WAYS = ("missing", "builtin", "partial", "wrapper")
@@ -51,14 +51,14 @@ def is_here(row: Borrowed) -> bool:
     if row.inside or not row.since <= sys.version_info[:2] < row.until:
         return False
     try:
-        return reading.raw(find(row.owner), row.name) is not reading.ABSENT
+        return borrowing.raw(find(row.owner), row.name) is not borrowing.ABSENT
     except (ImportError, AttributeError):
         return False
 
 
 def ways_of(row: Borrowed) -> tuple[str, ...]:
     owner = find(row.owner)
-    held = reading.raw(owner, row.name)
+    held = borrowing.raw(owner, row.name)
     if not callable(getattr(owner, row.name)):
         return ("missing",)
     is_method = isinstance(owner, type) and not isinstance(held, (staticmethod, classmethod))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Says so once the main thread stands still: an interrupt then meets the wait itself, not the print before it.
 STILL = (
-    "from concmagic.interpreter.frames import thread_frames\n"  # of which Python 3.11 never hangs
+    "from concmagic.interpreter.frames_and_threads import thread_frames\n"  # of which Python 3.11 never hangs
     "def say_when_still(then=lambda: None):\n"
     "    main = threading.main_thread().ident\n"
     "    def watch():\n"

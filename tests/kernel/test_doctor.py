@@ -9,7 +9,7 @@ import pytest
 from tests.kernel.conftest import Kernel, running_kernel
 
 from concmagic import sentences
-from concmagic.interpreter import capabilities, support
+from concmagic.interpreter import borrowing, capabilities
 
 # The loop that runs in the kernel does not ask for it, and what is traced is told that it is missing.
 BROKEN = "import asyncio.tasks\ndel asyncio.tasks._leave_task"
@@ -32,7 +32,7 @@ def test_it_shows_versions_and_a_table(kernel: Kernel) -> None:
     assert page.count("<tr>") == len(needed) + 1
     assert all(sentences.CAPABILITIES[row.name][0] in text for row in needed)
     assert sentences.DOCTOR_NO_LAST in text
-    if not support.FREE_THREADED:
+    if not borrowing.FREE_THREADED:
         assert sentences.DOCTOR_ALL_WORKS in text
     assert "<script" not in page and run.stderr == ""
 

@@ -9,7 +9,7 @@ import pytest
 from tests.kernel.conftest import Kernel, running_kernel
 
 from concmagic import sentences
-from concmagic.interpreter import support
+from concmagic.interpreter import borrowing
 from concmagic.problems import Problem
 
 # On other builds the kernel takes itself for such a one: what is decided from there is the same everywhere.
@@ -40,7 +40,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 def children() -> list[str]:
     """Ways to start some; a spawned one asks its own build."""
-    return ["fork", "spawn"] if support.FREE_THREADED else ["fork"]
+    return ["fork", "spawn"] if borrowing.FREE_THREADED else ["fork"]
 
 
 @pytest.mark.parametrize("magic", ["threads", "timeline", "procs", "asyncio_trace"])
@@ -85,7 +85,7 @@ def test_with_states_only_there_is_nothing_to_say(kernel: Kernel) -> None:
     )
 
 
-@pytest.mark.skipif(support.FREE_THREADED, reason="nothing is recorded there that could be ended")
+@pytest.mark.skipif(borrowing.FREE_THREADED, reason="nothing is recorded there that could be ended")
 def test_threads_that_compute_past_the_budget_are_recorded_until_then(tmp_path: Path) -> None:
     """The near miss: on a build with the GIL all stays as it was."""
     with running_kernel(tmp_path) as other:
@@ -99,7 +99,7 @@ def test_threads_that_compute_past_the_budget_are_recorded_until_then(tmp_path: 
 
 
 def test_a_watch_that_fails_costs_calls_and_prints_nothing(tmp_path: Path) -> None:
-    if support.FREE_THREADED:
+    if borrowing.FREE_THREADED:
         pytest.skip("there is no such watch")
     with running_kernel(tmp_path) as other:
         other.check(

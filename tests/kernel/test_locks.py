@@ -182,7 +182,7 @@ LINKS = (
 # Says so once both stand still where they take the other's lock: one that has left the barrier stands still,
 # too, as long as it has no core.
 SAY_WHEN_STUCK = """
-from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.frames_and_threads import thread_frames
 def say_when_stuck():
     def watch():
         last, times = {}, 0
@@ -230,7 +230,7 @@ def test_a_deadlock_is_told_after_an_interrupt(notebook: Kernel) -> None:
 def test_a_look_at_the_locks_that_fails_is_told_in_the_footer(notebook: Kernel) -> None:
     cell = (
         "%%threads -o trace\nimport os, resource\n"
-        "from concmagic.interpreter.frames import thread_frames\n"
+        "from concmagic.interpreter.frames_and_threads import thread_frames\n"
         "main, ready, go = threading.get_ident(), threading.Event(), threading.Event()\n"
         "def say_when_still():\n"
         "    print('here', flush=True)\n"  # for which it needs a descriptor

@@ -10,7 +10,7 @@ import door
 import pytest
 
 import concmagic
-from concmagic.interpreter import borrowed, reading
+from concmagic.interpreter import borrowed, borrowing
 
 ROOT = Path(concmagic.__file__).parent
 NAMES = {row.name for row in borrowed.TABLE}
@@ -143,21 +143,21 @@ class Owner:
 
 
 def test_a_missing_name_is_told_once_and_neutral() -> None:
-    reading.forget_told()
-    assert reading.borrowed(Owner, "_kept") is Owner._kept
-    assert reading.borrowed(Owner, "_gone", ()) == ()
-    assert reading.code_of(Owner, "_gone", at_import=False) is None
-    told = reading.losses()
+    borrowing.forget_told()
+    assert borrowing.borrowed(Owner, "_kept") is Owner._kept
+    assert borrowing.borrowed(Owner, "_gone", ()) == ()
+    assert borrowing.code_of(Owner, "_gone", at_import=False) is None
+    told = borrowing.losses()
     assert len(told) == 1 and "_gone is missing here" in told[0].message
-    assert reading.losses() == []
+    assert borrowing.losses() == []
 
 
 def test_what_was_read_at_import_is_told_in_each_cell() -> None:
-    reading.forget_told()
-    assert reading.code_of(Owner, "_gone") is None
-    assert reading.losses() == reading.losses() != []
-    reading.forget_told()
-    assert reading.losses() == []
+    borrowing.forget_told()
+    assert borrowing.code_of(Owner, "_gone") is None
+    assert borrowing.losses() == borrowing.losses() != []
+    borrowing.forget_told()
+    assert borrowing.losses() == []
 
 
 @pytest.mark.parametrize(("owner", "name"), [("asyncio.tasks", "sleep"), ("nobody", "sleep")])

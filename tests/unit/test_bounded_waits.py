@@ -64,7 +64,7 @@ WAITS = {
 PLAIN_WITH = {
     "interpreter/lock_internals.py: first": "made the line before: nobody else knows it",
     "interpreter/lock_internals.py: second": "made the line before: nobody else knows it",
-    "interpreter/thread_internals.py: lock": "made the line before: nobody else knows it",
+    "interpreter/frames_and_threads.py: lock": "made the line before: nobody else knows it",
     "runners/loop_worker.py: self._lock": "two messages at once would be torn; waits as a print does",
 }
 

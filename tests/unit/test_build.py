@@ -6,18 +6,19 @@ import subprocess
 import sys
 import sysconfig
 
-from concmagic.interpreter import support
+from concmagic.interpreter import borrowing
 
 
 def test_a_free_threaded_build_is_one_whether_or_not_its_gil_is_on() -> None:
-    assert bool(sysconfig.get_config_var("Py_GIL_DISABLED")) == support.FREE_THREADED
+    assert bool(sysconfig.get_config_var("Py_GIL_DISABLED")) == borrowing.FREE_THREADED
 
 
 def test_to_ask_imports_nothing() -> None:
     program = (
-        "import sys, typing, concmagic.interpreter; before = set(sys.modules); "
-        "import concmagic.interpreter.support; "
+        "import sys, typing, contextlib, importlib.machinery, concmagic.interpreter, concmagic.problems; "
+        "before = set(sys.modules); "
+        "import concmagic.interpreter.borrowing; "
         "print(*sorted(set(sys.modules) - before))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["concmagic.interpreter.support"]
+    assert said.stdout.split() == ["concmagic.interpreter.borrowing"]

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from concmagic import doctor, sentences
-from concmagic.interpreter import capabilities, gil, lock_internals, support
-from concmagic.interpreter.support import WORKS, Capability, missing, unless
+from concmagic.interpreter import borrowing, capabilities, gil, lock_internals
+from concmagic.interpreter.borrowing import WORKS, Capability, missing, unless
 
 ROWS = {row.name: row for row in capabilities.TABLE}
 # Not to be had on a build without the GIL.
 WITH_GIL = {"calls", "with locks", "value stack", "lock words", "GIL"}
-PUBLISHES = sys.version_info >= (3, 13) and not support.FREE_THREADED
+PUBLISHES = sys.version_info >= (3, 13) and not borrowing.FREE_THREADED
 
 
 def test_each_row_says_how_on_every_python_and_what_is_lost() -> None:
@@ -32,7 +32,7 @@ def test_each_row_says_how_on_every_python_and_what_is_lost() -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_it_works_on_this_python(name: str) -> None:
     row = ROWS[name]
-    if not row.here() or (support.FREE_THREADED and name in WITH_GIL):
+    if not row.here() or (borrowing.FREE_THREADED and name in WITH_GIL):
         pytest.skip("not needed or not to be had here")
     __import__("IPython.core.interactiveshell")  # else there is no notebook to ask
     assert row.tried() == WORKS
@@ -94,7 +94,7 @@ def test_a_probe_that_raises_is_a_capability_that_fails(monkeypatch: pytest.Monk
     monkeypatch.setattr(gil, "find", lambda: 1 / 0)
     assert (
         ROWS["GIL"].tried() == Capability(False, "ZeroDivisionError: division by zero")
-        or support.FREE_THREADED
+        or borrowing.FREE_THREADED
     )
 
 

@@ -33,7 +33,7 @@ SEES = {
         "_version",
         "call_lines",
         "code_owner",
-        "interpreter.support",
+        "interpreter.borrowing",  # what this interpreter was built as
         "interpreter.event_nodes",  # how the bytes of a RawCalls lie
         "interpreter.recorded_calls",  # the names in them
         "model",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.interpreter import lock_internals, support
+from concmagic.interpreter import borrowing, lock_internals
 
 FUTEX_CALL = {"x86_64": "202", "aarch64": "98"}[os.uname().machine]
 WAIT_S = 20  # only ever reached by a test that fails
@@ -43,4 +43,4 @@ def test_a_thread_waits_at_the_address_that_is_read_off_its_lock(kind: Callable[
 
 def test_on_a_free_threaded_build_it_cannot_be_told() -> None:
     """There the word is the lock itself, and who waits sleeps elsewhere."""
-    assert not (support.FREE_THREADED and lock_internals.can_tell())
+    assert not (borrowing.FREE_THREADED and lock_internals.can_tell())

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 from recorded_tasks import causes, check, named, reasons
 
-from concmagic.interpreter.patches import on_import
+from concmagic.interpreter.borrowing import on_import
 from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import TaskLog
 

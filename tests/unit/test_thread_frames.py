@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 
-from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.frames_and_threads import thread_frames
 
 # Garbage that holds a thread-local, and so many frames to be made that the collector runs in their midst.
 ASK = """
 import gc, threading
-from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.frames_and_threads import thread_frames
 
 class Node: pass
 

@@ -10,7 +10,7 @@ from math import nan
 
 from concmagic._version import __version__
 from concmagic.importing.clock_ids_places import CellClock
-from concmagic.interpreter import support
+from concmagic.interpreter import borrowing
 from concmagic.model.trace import Build, Cost
 from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord, Recording
@@ -21,7 +21,7 @@ def build(recording: Recording) -> Build:
     return Build(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
-        free_threaded=support.runs_without_gil(),
+        free_threaded=borrowing.runs_without_gil(),
         platform=_platform(),
         concmagic=__version__,
         viztracer=_version_of("viztracer"),
@@ -82,7 +82,7 @@ def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[Pr
         sampler_s=recording.samples.cpu_ns / 1e9 if recording.samples is not None else 0.0,
         calls_until_ns=clock.at(min(stops)) if stops else None,
         merged=sum(process.tasks.merged for process in recording.processes if process.tasks is not None),
-        calls_impossible=recording.detail == "auto" and support.FREE_THREADED,
+        calls_impossible=recording.detail == "auto" and borrowing.FREE_THREADED,
         problems=problems,
         steps_without_calls=sum(
             process.calls.left_out for process in recording.processes if process.calls is not None

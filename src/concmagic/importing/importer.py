@@ -33,7 +33,7 @@ from concmagic.importing.threads.import_threads import ThreadContext, blocked_ca
 from concmagic.importing.threads.lock_waits import ImportedLocks, with_locks
 from concmagic.importing.threads.samples_and_clocks import Holding, Samples, import_holders, import_samples
 from concmagic.importing.threads.wait_ends import process_joins, with_results
-from concmagic.interpreter.support import runs_without_gil
+from concmagic.interpreter.borrowing import runs_without_gil
 from concmagic.model.outcomes import UNKNOWN, outcome_of
 from concmagic.model.trace import (
     Flights,

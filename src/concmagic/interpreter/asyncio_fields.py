@@ -15,8 +15,7 @@ from operator import attrgetter
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
-from concmagic.interpreter.reading import borrowed, running_loop
-from concmagic.interpreter.support import Capability, missing
+from concmagic.interpreter.borrowing import Capability, borrowed, missing, running_loop
 
 handle_parts = attrgetter("_callback", "_args", "_loop")
 callback_of = attrgetter("_callback")

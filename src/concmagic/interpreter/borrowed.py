@@ -1,9 +1,9 @@
 """Every name that we borrow: private ones that are read, and functions that something of ours stands in for.
 
 Of Python and of the libraries that run in a notebook. Each may be missing or be something else in another
-version, or be replaced by the user: `reading.py` reads them, and what is lost then is told with the words of
-this table. A name of another library that begins with an underscore, or a function whose code is read, may be
-used in this package only if it stands here (`tests/unit/test_borrowed.py`).
+version, or be replaced by the user: `borrowing.py` reads them, and what is lost then is told with the words
+of this table. A name of another library that begins with an underscore, or a function whose code is read, may
+be used in this package only if it stands here (`tests/unit/test_borrowed.py`).
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ import sys
 from importlib import import_module
 from typing import NamedTuple
 
-from concmagic.interpreter import reading
+from concmagic.interpreter import borrowing
 from concmagic.interpreter.borrowed import TABLE as NAMES
 from concmagic.interpreter.borrowed import Borrowed
-from concmagic.interpreter.support import Capability
+from concmagic.interpreter.borrowing import Capability
 
 VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14), (3, 15))
 _ALL = ("yes",) * len(VERSIONS)
@@ -53,8 +53,8 @@ TABLE = (
     Row("value stack", "value_stack", ("yes", "yes", "yes", "", "")),
     Row("lock words", "lock_internals", ("yes", "yes", "yes", "", ""), "probe_words"),
     Row("GIL", "gil", ("search", "search", "offsets", "offsets", "offsets")),
-    Row("frames", "frames"),
-    Row("threads", "thread_internals"),
+    Row("frames", "frames_and_threads", probe="probe_frames"),
+    Row("threads", "frames_and_threads", probe="probe_threads"),
     Row("executors", "pool_internals", probe="probe_executors"),
     Row("task steps", "task_steps"),
     Row("task waits", "asyncio_fields"),
@@ -85,16 +85,16 @@ def _is_due(row: Borrowed) -> bool:
 
 def _is_missing(row: Borrowed) -> bool:
     owner = _loaded(row.owner)
-    return owner is not reading.ABSENT and reading.raw(owner, row.name) is reading.ABSENT
+    return owner is not borrowing.ABSENT and borrowing.raw(owner, row.name) is borrowing.ABSENT
 
 
 def _loaded(name: str) -> object:
     """The module or class of this name, if its module is loaded."""
     parts = name.split(".")
     for many in range(len(parts), 0, -1):
-        found: object = sys.modules.get(".".join(parts[:many]), reading.ABSENT)
-        if found is not reading.ABSENT:
+        found: object = sys.modules.get(".".join(parts[:many]), borrowing.ABSENT)
+        if found is not borrowing.ABSENT:
             for part in parts[many:]:
-                found = getattr(found, part, reading.ABSENT)
+                found = getattr(found, part, borrowing.ABSENT)
             return found
-    return reading.ABSENT
+    return borrowing.ABSENT

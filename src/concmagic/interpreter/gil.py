@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from concmagic.interpreter import support
-from concmagic.interpreter.support import Capability, unless
+from concmagic.interpreter import borrowing
+from concmagic.interpreter.borrowing import Capability, unless
 
 _ASSUMED_SIZE = 1 << 19  # where the C library cannot tell a symbol's length
 _SYMBOL_SIZE_AT = 16  # in an Elf64_Sym
@@ -159,7 +159,7 @@ def _mapped_at(base: int) -> str:
 
 def probe() -> Capability:
     """Whether the GIL's place is found, and that this thread has it."""
-    if support.FREE_THREADED:
+    if borrowing.FREE_THREADED:
         return unless("a free-threaded build may run without")
     place = find()
     if place is None:

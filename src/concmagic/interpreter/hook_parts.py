@@ -17,7 +17,7 @@ from types import BuiltinFunctionType, FrameType, MethodType
 from typing import Any, Protocol
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.reading import borrowed, code_of
+from concmagic.interpreter.borrowing import borrowed, code_of
 
 Hook = Callable[..., Any]
 

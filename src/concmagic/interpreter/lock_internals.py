@@ -29,8 +29,8 @@ from _queue import SimpleQueue as SimpleQueue
 from types import CodeType, FrameType
 from typing import Any, Literal, NamedTuple
 
-from concmagic.interpreter import support, value_stack
-from concmagic.interpreter.support import WORKS, Capability, unless
+from concmagic.interpreter import borrowing, value_stack
+from concmagic.interpreter.borrowing import WORKS, Capability, unless
 
 Lock: type[Any] = type(_thread.allocate_lock())
 RLock: type[Any] = type(threading.RLock())
@@ -44,7 +44,7 @@ def is_lock(thing: Any) -> bool:
 
 def can_tell() -> bool:
     """Whether a lock's address is that of its futex here."""
-    if sys.platform != "linux" or sys.implementation.name != "cpython" or support.FREE_THREADED:
+    if sys.platform != "linux" or sys.implementation.name != "cpython" or borrowing.FREE_THREADED:
         return False  # a free-threaded build's threads sleep at addresses of their own, not of the lock's
     return sys.version_info < (3, 14)
 

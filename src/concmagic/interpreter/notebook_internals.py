@@ -8,8 +8,7 @@ import warnings
 from types import CodeType
 from typing import Any
 
-from concmagic.interpreter.reading import code_of
-from concmagic.interpreter.support import Capability, missing
+from concmagic.interpreter.borrowing import Capability, code_of, missing
 
 _UNBOUND = re.compile(r"local variable '(\w+)'")
 _RENDER = "_render_traceback_"  # an exception that has it renders itself

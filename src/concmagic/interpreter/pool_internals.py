@@ -11,8 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from concmagic.clock import held
-from concmagic.interpreter.reading import borrowed, lose
-from concmagic.interpreter.support import Capability, missing
+from concmagic.interpreter.borrowing import Capability, borrowed, lose, missing
 
 BREAK = "terminate_broken"  # of the manager's class
 # Classes whose `with` block is left only when the workers are done, by module and name. The Pool of

@@ -15,9 +15,8 @@ from collections.abc import Iterable
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.reading import borrowed, code_of
-from concmagic.interpreter.support import Capability, missing
+from concmagic.interpreter.borrowing import Capability, borrowed, code_of, missing
+from concmagic.interpreter.frames_and_threads import getframe
 
 # What is replaced, by the name that it has there.
 BOOTSTRAP = "_bootstrap"  # of multiprocessing.process.BaseProcess

@@ -20,9 +20,8 @@ from itertools import accumulate, chain, repeat, takewhile
 from operator import itemgetter, truth
 from typing import Any
 
-from concmagic.interpreter.frames import hide_frame
-from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.support import Capability, missing, unless
+from concmagic.interpreter.borrowing import Capability, Patches, missing, unless
+from concmagic.interpreter.frames_and_threads import hide_frame
 
 NEEDED = sys.version_info < (3, 12)
 

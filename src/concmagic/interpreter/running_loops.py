@@ -9,8 +9,7 @@ import asyncio
 from asyncio import events, tasks
 from typing import Any
 
-from concmagic.interpreter.reading import borrowed
-from concmagic.interpreter.support import Capability, missing
+from concmagic.interpreter.borrowing import Capability, borrowed, missing
 
 CHECK_RUNNING, RUN_ONCE = "_check_running", "_run_once"  # methods of a loop
 RUNNING_LOOP = "_get_running_loop"  # of asyncio.events

@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import users_time
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.hook_parts import (
     SLEEP_IS_OVER,
     WAKEUP,

@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, Simple
 from typing import Any, Final
 
 from concmagic.clock import monotonic_ns
+from concmagic.interpreter.borrowing import Capability, borrowed, code_of, missing
 from concmagic.interpreter.hook_parts import (
     HANDLES_ARE_KNOWN,
     IS_SLEEP_KNOWN,
@@ -29,8 +30,6 @@ from concmagic.interpreter.hook_parts import (
     is_asyncios,
     step_type,
 )
-from concmagic.interpreter.reading import borrowed, code_of
-from concmagic.interpreter.support import Capability, missing
 from concmagic.interpreter.task_scheduling import throws_into, timer_maker
 
 

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from types import BuiltinMethodType, CodeType, FrameType, MethodType
 from typing import Any
 
-from concmagic.interpreter import support
-from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.reading import borrowed
-from concmagic.interpreter.support import Capability, unless
+from concmagic.interpreter import borrowing
+from concmagic.interpreter.borrowing import Capability, borrowed, unless
+from concmagic.interpreter.frames_and_threads import getframe
 
 _MORE, _BITS = 0x40, 0x3F
 
@@ -180,7 +179,7 @@ def owner(function: Any) -> Any:
 
 def can_read() -> bool:
     """Whether frames look as expected here: tried on a frame whose contents are known."""
-    if BEFORE_WITH < 0 or sys.implementation.name != "cpython" or support.FREE_THREADED:
+    if BEFORE_WITH < 0 or sys.implementation.name != "cpython" or borrowing.FREE_THREADED:
         return False  # a free-threaded build's objects have a longer head: another word would be followed
     probe = _Probe()
     try:

@@ -31,8 +31,7 @@ from typing import Any
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import profiler_hooks
 from concmagic.interpreter import viztracer_library as library
-from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.borrowing import Patches, borrowed
 
 _tracers: list[object] = []  # ours, which live as long as the process
 _installed: list[QuietThreading] = []

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import profiler_hooks, support, viztracer_library
+from concmagic.interpreter import borrowing, profiler_hooks, viztracer_library
 from concmagic.interpreter import viztracer_check as layout_check
+from concmagic.interpreter.borrowing import Capability, unless
 from concmagic.interpreter.event_nodes import (
     ThreadInfo,
     TracerHead,
@@ -26,7 +27,6 @@ from concmagic.interpreter.event_nodes import (
     new_buffer,
     threads_met,
 )
-from concmagic.interpreter.support import Capability, unless
 from concmagic.interpreter.viztracer_isolation import QuietThreading, ToolPlace
 from concmagic.interpreter.viztracer_library import pointer
 
@@ -279,5 +279,5 @@ def process_tracer() -> ProcessTracer:
 
 def probe() -> Capability:
     """Whether VizTracer's memory is as it is read: a program whose events are known was recorded."""
-    unsafe = "to end a recording is not safe on a free-threaded build" if support.FREE_THREADED else ""
+    unsafe = "to end a recording is not safe on a free-threaded build" if borrowing.FREE_THREADED else ""
     return unless(unsafe or process_tracer().flaw)

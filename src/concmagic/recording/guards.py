@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from concmagic.interpreter.frames import hide_frame
+from concmagic.interpreter.frames_and_threads import hide_frame
 from concmagic.problems import Problem
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from concmagic.interpreter import c_library
-from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.borrowing import Patches
 from concmagic.recording.guards import watched
 
 _MOST = 1_000  # addresses

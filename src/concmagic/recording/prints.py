@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.borrowing import Patches
 from concmagic.problems import Problem
 
 Writer = tuple[type, str]  # a class written in Python, and the method that writes

@@ -15,8 +15,8 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import is_ours
-from concmagic.interpreter.frames import hide_frame
-from concmagic.interpreter.patches import Patches, on_import
+from concmagic.interpreter.borrowing import Patches, on_import
+from concmagic.interpreter.frames_and_threads import hide_frame
 
 MODULE = "cProfile"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from concmagic.clock import monotonic_ns
 from concmagic.errors import TracerBusyError
-from concmagic.interpreter import reading
+from concmagic.interpreter import borrowing
 from concmagic.problems import Problem
 from concmagic.recording import cpu_time, guards, labels
 from concmagic.recording.guards import guarded
@@ -152,7 +152,7 @@ class RecordingSession:
         """Start every recorder; the calls last, because they cost most."""
         global _active
         _active = self
-        self._loop = self._guard("tasks", reading.running_loop)
+        self._loop = self._guard("tasks", borrowing.running_loop)
         guards.problems()  # what came after an earlier cell
         labels.take_cuts()
         for name, recorder in self._recorders.items():
@@ -183,7 +183,7 @@ class RecordingSession:
         for name, recorder in self._recorders.items():
             self._guard(name, partial(self._take_problems, recorder))
         self._problems += guards.problems()
-        self._problems += reading.losses()
+        self._problems += borrowing.losses()
         self._problems += (
             [Problem.of("texts_cut", many, labels.LONGEST)] if (many := labels.take_cuts()) else []
         )

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from concmagic.interpreter import known_functions, reading
-from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.patches import on_import
+from concmagic.interpreter import borrowing, known_functions
+from concmagic.interpreter.borrowing import on_import
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.running_loops import (
     CHECK_RUNNING,
     LOOP_METHODS,
@@ -54,7 +54,7 @@ def loops_of_the_cell() -> Iterator[KernelLoop | None]:
 
     The kernel's own, too, may be run by the cell: the block is given what stands for it.
     """
-    kernel_loop = reading.running_loop()
+    kernel_loop = borrowing.running_loop()
     if kernel_loop is None:
         yield None
         return
@@ -244,15 +244,15 @@ def _aside(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 @contextmanager
 def _replaced(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None]:
     original = getattr(owner, name, None) if isinstance(owner, types.ModuleType) else None
-    if original is None and (original := reading.replaceable(owner, name)) is None:
+    if original is None and (original := borrowing.replaceable(owner, name)) is None:
         yield
         return
-    before = vars(owner).get(name, reading.ABSENT)
+    before = vars(owner).get(name, borrowing.ABSENT)
     setattr(owner, name, wrap(original))
     try:
         yield
     finally:
-        if before is reading.ABSENT:
+        if before is borrowing.ABSENT:
             delattr(owner, name)
         else:
             setattr(owner, name, before)

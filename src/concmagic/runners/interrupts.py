@@ -21,8 +21,8 @@ from typing import Literal, Protocol
 from concmagic import sentences
 from concmagic.clock import held, monotonic_ns
 from concmagic.errors import NoTimeoutError
-from concmagic.interpreter import support
-from concmagic.interpreter.frames import handled_in, thread_frames
+from concmagic.interpreter import borrowing
+from concmagic.interpreter.frames_and_threads import handled_in, thread_frames
 from concmagic.recording import interrupt_moments
 from concmagic.recording.interrupt_moments import look_before_end
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
@@ -186,7 +186,7 @@ class Interrupts:
         try:
             main = threading.main_thread().ident or 0
             # On such a build it is not safe to read the frames of a thread that runs: it looks by itself.
-            wants = support.FREE_THREADED or self._stop.needs_again(
+            wants = borrowing.FREE_THREADED or self._stop.needs_again(
                 thread_frames().get(main), handled_in(main)
             )
         except Exception:  # frames of the user's code, with whatever their variables hold

@@ -33,9 +33,9 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.interpreter import asyncio_fields, running_loops
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.borrowing import running_loop
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.hook_parts import is_asyncios
-from concmagic.interpreter.reading import running_loop
 from concmagic.runners.nested_run import HiddenTasks, NestedRun
 
 

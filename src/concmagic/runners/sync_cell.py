@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from concmagic.cell import Outcome, Program
-from concmagic.interpreter.reading import running_loop
+from concmagic.interpreter.borrowing import running_loop
 from concmagic.options import Options
 from concmagic.runners import tracebacks
 from concmagic.runners.async_cell import CellTasks

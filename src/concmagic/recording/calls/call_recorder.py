@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from concmagic.clock import held
-from concmagic.interpreter import profiler_hooks, support
+from concmagic.interpreter import borrowing, profiler_hooks
 from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.event_nodes import (
     PY_CLOSED,
@@ -50,8 +50,8 @@ class CallRecorder:
     """
 
     def __init__(self, detail: str, budget: int = 300_000) -> None:
-        self._active = detail != "states" and not support.FREE_THREADED
-        wanted_in_vain = detail == "calls" and support.FREE_THREADED
+        self._active = detail != "states" and not borrowing.FREE_THREADED
+        wanted_in_vain = detail == "calls" and borrowing.FREE_THREADED
         self.problems = [Problem.of("calls_asked_for_in_vain")] if wanted_in_vain else []
         self._limit = limit_of(detail, budget)
         self._guard = allocate_lock()

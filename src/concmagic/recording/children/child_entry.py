@@ -20,8 +20,8 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import viztracer_library as library
-from concmagic.interpreter.frames import getframe
-from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.borrowing import Patches
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.process_internals import BOOTSTRAP, is_before_jobs, is_before_run, worker_code
 from concmagic.problems import Problem
 from concmagic.recording import interrupt_moments

@@ -28,7 +28,7 @@ from types import FrameType
 from concmagic.clock import monotonic, sleep
 from concmagic.interpreter import known_functions
 from concmagic.interpreter.c_library import default_signal
-from concmagic.interpreter.frames import handled_in, thread_frames
+from concmagic.interpreter.frames_and_threads import handled_in, thread_frames
 from concmagic.interpreter.process_internals import is_bootstrap
 from concmagic.pipes import Owned, pipe
 from concmagic.problems import Problem

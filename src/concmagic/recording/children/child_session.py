@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
 from concmagic.clock import held, monotonic_ns, process_time_ns
+from concmagic.interpreter.borrowing import borrowed
 from concmagic.interpreter.process_internals import leaves_before_jobs
-from concmagic.interpreter.reading import borrowed
 from concmagic.problems import Problem
 from concmagic.recording.children import commands, messages, prints, resources
 from concmagic.recording.children.child_config import ChildConfig, fields_of

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter import process_internals
-from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.reading import borrowed
+from concmagic.interpreter.borrowing import Patches, borrowed
 from concmagic.recording.children.child_config import fields_of
 from concmagic.recording.guards import unseen
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from concmagic.interpreter.patches import Patches, on_import
+from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.problems import Problem
 from concmagic.recording.children import commands, pickling, process_starts
 from concmagic.recording.children import pools as child_pools

@@ -20,9 +20,9 @@ from types import FrameType
 from typing import Any, Protocol
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.borrowing import Patches
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.known_functions import QUEUES, WORKERS
-from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_internals import RECEIVE
 from concmagic.recording.guards import watched
 

@@ -18,9 +18,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.borrowing import Patches
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.known_functions import RESULT_READERS, WORKERS
-from concmagic.interpreter.patches import Patches
 from concmagic.interpreter.process_internals import SEND
 from concmagic.problems import Problem
 from concmagic.recording.children import message_arrivals, pickling

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic import errors, sentences
 from concmagic.interpreter import pool_internals, process_internals
+from concmagic.interpreter.borrowing import Patches
 from concmagic.interpreter.known_functions import MANAGER, WORKER_TARGETS
-from concmagic.interpreter.patches import Patches
 from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children.child_table import Child
 from concmagic.recording.guards import unseen

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import pool_internals
+from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.known_functions import hands_tasks, is_batch, is_chunk
-from concmagic.interpreter.patches import Patches, on_import
 from concmagic.recording.guards import watched
 from concmagic.recording.labels import call_label
 from concmagic.records.job_stretches import JobStretches

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import process_internals
-from concmagic.interpreter.frames import getframe, standing_at
-from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.borrowing import Patches
+from concmagic.interpreter.frames_and_threads import getframe, standing_at
 from concmagic.recording.children import pickling
 from concmagic.recording.children.child_config import Boarding
 from concmagic.recording.guards import unseen, watched

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from concmagic.clock import held, monotonic_ns
-from concmagic.interpreter import reading
+from concmagic.interpreter import borrowing
 from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.problems import Problem
 from concmagic.recording import guards
@@ -51,7 +51,7 @@ class ChildRecorders:
 
     def __init__(self, detail: str, budget: int) -> None:
         guards.problems()  # a forked child has those of its parent or of an earlier cell
-        reading.forget_told()
+        borrowing.forget_told()
         self.problems: list[Problem] = []
         # Whatever the detail, a child records no more than its share of what all may.
         self._of_calls = "auto" if detail == "calls" else detail, budget
@@ -111,7 +111,7 @@ class ChildRecorders:
             seen[name] = guarded(recorder.stop, partial(self._failed, name))
             self.problems += getattr(recorder, "problems", ())
         self.problems += guards.problems()
-        self.problems += reading.losses()
+        self.problems += borrowing.losses()
         self._running.clear()
         return seen
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from concmagic.interpreter.patches import Patches, on_import
+from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.process_internals import (
     in_use,
     is_tracked,

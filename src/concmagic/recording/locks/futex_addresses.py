@@ -18,9 +18,8 @@ from typing import Any
 from concmagic.clock import monotonic, monotonic_ns, thread_time
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.foreign_frames import Frames, locks_at
-from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.frames_and_threads import started, thread_frames
 from concmagic.interpreter.lock_internals import Lock, RLock, address_of
-from concmagic.interpreter.thread_internals import started
 from concmagic.recording import own_threads
 from concmagic.recording.locks.lock_sites import Chains, joined_by
 from concmagic.records.locks import HeldAtStop, Standing

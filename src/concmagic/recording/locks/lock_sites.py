@@ -20,10 +20,16 @@ from typing import Any
 from concmagic.code_owner import owner_of
 from concmagic.interpreter import known_functions
 from concmagic.interpreter import value_stack as stack
-from concmagic.interpreter.frames import getframe, hide_frame
+from concmagic.interpreter.borrowing import Patches
+from concmagic.interpreter.frames_and_threads import (
+    MAKE_RLOCK,
+    getframe,
+    hide_frame,
+    is_join,
+    is_rlock_maker,
+    makes_rlocks,
+)
 from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue, is_lock
-from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.thread_internals import MAKE_RLOCK, is_join, is_rlock_maker, makes_rlocks
 from concmagic.recording.locks.lock_state import Thread
 
 MOST_CALLS = 16  # of one chain

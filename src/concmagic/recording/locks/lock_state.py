@@ -11,9 +11,9 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter.frames import getframe, thread_frames
+from concmagic.interpreter.borrowing import code_of
+from concmagic.interpreter.frames_and_threads import getframe, thread_frames
 from concmagic.interpreter.lock_internals import Lock
-from concmagic.interpreter.reading import code_of
 from concmagic.recording import own_threads
 
 MOST_HOLDERS = 8  # that one wait names

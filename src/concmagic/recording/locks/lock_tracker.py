@@ -14,9 +14,8 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.frames_and_threads import Local, getframe, is_owned
 from concmagic.interpreter.lock_internals import Arguments, RLock, SimpleQueue
-from concmagic.interpreter.thread_internals import Local, is_owned
 from concmagic.recording.locks.lock_sites import Births, Chains, joined_by
 from concmagic.recording.locks.lock_state import (
     Attempt,

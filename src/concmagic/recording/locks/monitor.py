@@ -15,9 +15,8 @@ from typing import Any
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import lock_internals, profiler_hooks
 from concmagic.interpreter import value_stack as stack
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.frames_and_threads import ACQUIRE_RESTORE, RELEASE_SAVE, Handle, getframe
 from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue, is_lock
-from concmagic.interpreter.thread_internals import ACQUIRE_RESTORE, RELEASE_SAVE, Handle
 from concmagic.recording.locks.lock_sites import makers
 from concmagic.recording.locks.lock_state import quick_ways, semaphore_codes
 from concmagic.recording.locks.lock_tracker import LockTable

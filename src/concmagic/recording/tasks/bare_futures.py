@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from concmagic.code_owner import known_owners, owner_of
-from concmagic.interpreter import support
+from concmagic.interpreter import borrowing
 from concmagic.interpreter.asyncio_fields import (
     FUTURE_ITERATOR,
     WRAPPERS,
@@ -25,7 +25,7 @@ from concmagic.interpreter.asyncio_fields import (
     own_loop,
     ready_of,
 )
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.known_functions import (
     HANDING_OVER,
     cancels_all_tasks,
@@ -48,7 +48,7 @@ Io = tuple[str, str | float | int | None]  # reason and detail
 _MOST_BY_HAND = 1_000  # futures whose place is found: each takes up to 20 µs
 _MOST_LOOKED_THROUGH = 5_000  # objects since the last collection, all of which are listed: 20 µs
 _NEWEST = 8  # frames and the like may have come after it
-_IN_ORDER = not support.FREE_THREADED  # there the collector keeps no objects in their order
+_IN_ORDER = not borrowing.FREE_THREADED  # there the collector keeps no objects in their order
 
 
 class Asked:

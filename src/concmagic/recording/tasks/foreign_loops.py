@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from concmagic.interpreter.frames import getframe, hide_frame
+from concmagic.interpreter.frames_and_threads import getframe, hide_frame
 from concmagic.interpreter.hook_parts import (
     WAKEUP,
     Hook,

@@ -21,9 +21,9 @@ from concmagic.interpreter.asyncio_fields import (
     runs_here,
     selector_of,
 )
-from concmagic.interpreter.frames import getframe
+from concmagic.interpreter.borrowing import running_loop
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.hook_parts import EXECUTOR_RESULT, SLEEP_TIMER, SeenTimer, is_step, stepping_task
-from concmagic.interpreter.reading import running_loop
 from concmagic.interpreter.task_steps import is_create_task
 from concmagic.problems import Problem
 from concmagic.recording.profiles import unrecorded

@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
 from concmagic.garbage_collection import paused_collection
-from concmagic.interpreter import reading, task_scheduling, task_steps
+from concmagic.interpreter import borrowing, task_scheduling, task_steps
 from concmagic.interpreter.asyncio_fields import awaited, will_warn
-from concmagic.interpreter.frames import thread_frames
+from concmagic.interpreter.borrowing import Patches, on_import
+from concmagic.interpreter.frames_and_threads import thread_frames
 from concmagic.interpreter.hook_parts import Hook
-from concmagic.interpreter.patches import Patches, on_import
 from concmagic.problems import Problem
 from concmagic.recording.tasks import foreign_loops, wait_details
 from concmagic.recording.tasks.observer import Observer
@@ -222,8 +222,8 @@ def number_of(task: asyncio.Task[Any] | None = None) -> int | None:
 def _is_own(name: str) -> bool:
     """Whether asyncio's loops have this function themselves, and not from a base, where it does less."""
     if name not in vars(_Loop):
-        reading.lose(_Loop, name, "missing")
-    return name in vars(_Loop) and reading.replaceable(_Loop, name) is not None
+        borrowing.lose(_Loop, name, "missing")
+    return name in vars(_Loop) and borrowing.replaceable(_Loop, name) is not None
 
 
 def _running_task() -> asyncio.Task[Any] | None:
@@ -235,7 +235,7 @@ def _running_task() -> asyncio.Task[Any] | None:
 
 def _kernel_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that runs a notebook's kernel, where this is one."""
-    return reading.running_loop() if "ipykernel" in sys.modules else None
+    return borrowing.running_loop() if "ipykernel" in sys.modules else None
 
 
 def _end_those_of_the_parent() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import pool_internals
-from concmagic.interpreter.patches import Patches
+from concmagic.interpreter.borrowing import Patches
 from concmagic.problems import Problem
 from concmagic.recording.guards import guarded, noter, watched
 from concmagic.recording.labels import call_label, cut

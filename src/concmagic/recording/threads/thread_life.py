@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import clock_gettime_ns, thread_time_ns
 from concmagic.code_owner import KERNEL
-from concmagic.interpreter import thread_internals
+from concmagic.interpreter import frames_and_threads
+from concmagic.interpreter.frames_and_threads import excepthook_of, has_excepthook, set_excepthook
 from concmagic.interpreter.known_functions import (
     ANYIO_WORKER,
     DEBUGGERS,
@@ -17,7 +18,6 @@ from concmagic.interpreter.known_functions import (
     THREAD_POOL_WORKER,
     THREAD_WORKER,
 )
-from concmagic.interpreter.thread_internals import excepthook_of, has_excepthook, set_excepthook
 from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def target_of(thread: threading.Thread) -> Any:
     if type(thread).run is not threading.Thread.run and not isinstance(thread, threading.Timer):
         return type(thread)
     # Deleted by Thread.run when it ends, so that reading it late finds nothing.
-    return thread_internals.target_of(thread) or type(thread)
+    return frames_and_threads.target_of(thread) or type(thread)
 
 
 def origin_of(target: Any) -> Origin:
@@ -253,7 +253,7 @@ class PoolNames:
         return ""
 
     def _thread_pool(self, thread: threading.Thread) -> str:
-        arguments = thread_internals.arguments_of(thread)
+        arguments = frames_and_threads.arguments_of(thread)
         # All workers of one multiprocessing.pool.ThreadPool read the same queue, their first argument.
         queue = id(arguments[0]) if arguments else 0
         return f"ThreadPool-{self._numbers.setdefault(queue, len(self._numbers))}"

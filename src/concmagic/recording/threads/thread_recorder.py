@@ -22,8 +22,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns, thread_time_ns
-from concmagic.interpreter.patches import Patches
-from concmagic.interpreter.thread_internals import BOOTSTRAP, DELETE, is_stand_in
+from concmagic.interpreter.borrowing import Patches
+from concmagic.interpreter.frames_and_threads import BOOTSTRAP, DELETE, is_stand_in
 from concmagic.problems import Problem
 from concmagic.recording import own_threads
 from concmagic.recording.guards import guarded

@@ -1,7 +1,7 @@
-"""Reads names that we borrow: private ones of Python and of libraries, and functions that we replace.
+"""Reads and replaces the names that are borrowed of Python and of libraries, and says what works here.
 
 A name may be missing, in another Python or because somebody took it away, or stand for something else than
-what Python has there. That costs what we would have seen by it, and is told; `borrowed.py` lists all such
+what Python has there. That costs what would have been seen by it, and is told; `borrowed.py` lists all such
 names, and what each is read for.
 """
 
@@ -9,10 +9,45 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from concmagic.problems import Problem
+
+# Asked of the build and not of its state: a free-threaded build that runs with the GIL, because an extension
+# turned it on, is laid out as a free-threaded one, and ends a recording as unsafely as one.
+# The documented text of `python -VV`. `sysconfig` knows it as Py_GIL_DISABLED, and costs a child up to 9 ms.
+FREE_THREADED: Final = "free-threading build" in sys.version
+
+
+def runs_without_gil() -> bool:
+    """Whether this interpreter runs without the GIL at this moment."""
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class Capability(NamedTuple):
+    """Whether a program whose answer is known was answered so; if not, what differed."""
+
+    ok: bool
+    why: str = ""
+
+
+WORKS = Capability(True)
+
+
+def unless(flaw: str) -> Capability:
+    """The answer of a probe that found this flaw; "" is none, and the capability works."""
+    return Capability(False, flaw) if flaw else WORKS
+
+
+def missing(**found: object) -> Capability:
+    """The answer of a probe that looked for these by name; those that are None or False are missing."""
+    gone = [name for name, value in found.items() if value is None or value is False]
+    return Capability(False, ", ".join(gone)) if gone else WORKS
+
 
 ABSENT: Any = object()
 _WRAPPED_IN = ("__func__", "__wrapped__", "func")  # a method's, a wrapper's, a partial's own function
@@ -162,3 +197,99 @@ def forget_told() -> None:
     """In a forked child: its parent tells what was lost before the fork."""
     _lost.clear()
     _at_import.clear()
+
+
+class Patches:
+    """A set of replaced attributes of modules and classes."""
+
+    def __init__(self) -> None:
+        self._replaced: list[tuple[Any, str, Any, Any]] = []
+
+    def set(self, owner: Any, name: str, value: Any) -> None:
+        """Replace an attribute; an inherited one is put on `owner` itself."""
+        self._replaced.append((owner, name, vars(owner).get(name, ABSENT), value))
+        setattr(owner, name, value)
+
+    def wrap(self, owner: Any, name: str, make: Callable[[Any], Any], is_static: bool = False) -> bool:
+        """Replace a function by what `make` makes of it; one that cannot be replaced stays, which is told."""
+        original = replaceable(owner, name, is_static)
+        if original is not None:
+            self.set(owner, name, make(original))
+        return original is not None
+
+    def has(self, owner: Any, name: str) -> bool:
+        """Whether that attribute is replaced already."""
+        return any(one[0] is owner and one[1] == name for one in self._replaced)
+
+    def stands(self, owner: Any, name: str) -> bool:
+        """Whether that attribute is ours at this moment: nobody has replaced it since."""
+        return any(
+            one[0] is owner and one[1] == name and vars(owner).get(name, ABSENT) is one[3]
+            for one in self._replaced
+        )
+
+    def restore(self) -> list[str]:
+        """Put everything back, last first. Returns what another tool has replaced since, and keeps."""
+        left = []
+        for owner, name, original, value in reversed(self._replaced):
+            if vars(owner).get(name, ABSENT) is not value:
+                left.append(f"{owner.__name__}.{name}")
+            elif original is ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
+        self._replaced.clear()
+        return left
+
+
+Action = Callable[[ModuleType], None]
+
+
+@contextmanager
+def on_import(package: str, action: Action) -> Iterator[None]:
+    """Until the block ends: do this with a package now if it is there, else when it is imported."""
+    module = sys.modules.get(package)
+    if module is not None:
+        action(module)
+        yield
+        return
+    finder = _Finder(package, action)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        finder.action = None
+        if sys.meta_path is not None:  # else the interpreter is ending
+            sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
+
+
+class _Finder:
+    """Finds the one package as the interpreter would, and is told when it has been executed."""
+
+    def __init__(self, package: str, action: Action) -> None:
+        self._package = package
+        self.action: Action | None = action
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """None for every other name: the next finder's turn."""
+        if name != self._package or self.action is None:
+            return None
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:  # another of ours may be among them
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                self._follow(spec.loader)
+                return spec
+        return None
+
+    def _follow(self, loader: Any) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            vars(loader).pop("exec_module", None)  # the instance's own: the class's shows again
+            execute(module)
+            if self.action is not None:
+                self.action(module)
+
+        loader.exec_module = exec_module
