@@ -1,6 +1,6 @@
 """One table: each capability that is borrowed, how it is had on each Python, and the program that tries it.
 
-What is lost without one stands under its name in `sentences/doctor.py`; `%timeline --doctor` prints both.
+What is lost without one stands under its name in `sentences/magics.py`; `%timeline --doctor` prints both.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from concmagic.problems import Problem
 from concmagic.recording import cpu_time, guards, labels
 from concmagic.recording.guards import guarded
 from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
-from concmagic.sentences.running import CELL_IN_A_CELL
+from concmagic.sentences.magics import CELL_IN_A_CELL
 
 if TYPE_CHECKING:
     import asyncio

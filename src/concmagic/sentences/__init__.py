@@ -11,29 +11,15 @@ from concmagic.sentences.children import *
 from concmagic.sentences.numbers import *
 
 if TYPE_CHECKING:
-    from concmagic.sentences.doctor import *
     from concmagic.sentences.findings import *
     from concmagic.sentences.hints import *
-    from concmagic.sentences.options import *
+    from concmagic.sentences.magics import *
     from concmagic.sentences.picture import *
     from concmagic.sentences.report import *
-    from concmagic.sentences.running import *
     from concmagic.sentences.saved_files import *
     from concmagic.sentences.states_and_waits import *
-    from concmagic.sentences.tracks import *
 
-_LATER = (
-    "running",
-    "options",
-    "picture",
-    "report",
-    "states_and_waits",
-    "tracks",
-    "findings",
-    "hints",
-    "saved_files",
-    "doctor",
-)
+_LATER = ("magics", "picture", "report", "states_and_waits", "findings", "hints", "saved_files")
 
 
 def __getattr__(name: str) -> Any:

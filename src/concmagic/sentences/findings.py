@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from concmagic.sentences.numbers import count, duration, names, number, of_total
-from concmagic.sentences.picture import place
+from concmagic.sentences.picture import all_outcomes, group_of_tasks, place, start_failed, way_to
 from concmagic.sentences.states_and_waits import StateWords, lock_label, resource_words
-from concmagic.sentences.tracks import all_outcomes, group_of_tasks, start_failed, way_to
 
 if TYPE_CHECKING:
     from concmagic.model import findings as of

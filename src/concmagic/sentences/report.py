@@ -177,6 +177,7 @@ def _capital(text: str) -> str:
 
 
 # On a build without the GIL, in the footer.
+NO_GIL = "This Python has no GIL: its threads can compute side by side."
 CALLS_NOT_RECORDED = "Calls are not recorded on a free-threaded Python; states are whole."
 
 
@@ -191,3 +192,8 @@ def sampled_seldom(rate_hz: float, asked_hz: float, wanted_hz: float) -> str:
         f"Threads were looked at {rate_hz:.0f} times a second, not {wanted_hz:.0f}, {why}: "
         "shorter turns are not seen one by one; totals are from CPU clocks."
     )
+
+
+def gil_handovers(times: float, per_second: float) -> str:
+    """How often the GIL went to another thread."""
+    return f"The GIL went to another thread {times:,.0f} times, {per_second:,.0f} times a second."

@@ -1,4 +1,4 @@
-"""What `concmagic.load` says of a file that it cannot read, or not whole."""
+"""Traces and files: what is said when one is saved, or cannot be loaded, or made into a table."""
 
 from __future__ import annotations
 
@@ -84,3 +84,26 @@ def too_large(path: object, limit_mb: float) -> str:
 def later_format(number: object) -> str:
     """A saved trace of a later version."""
     return f"This trace was saved by a later concmagic (format {number}); install that version to read it."
+
+
+def saved(path: object) -> str:
+    """Say where a trace was written."""
+    return f"Saved {path}"
+
+
+def not_saved(path: object, error: BaseException) -> str:
+    """Say why --save wrote nothing."""
+    return f"concmagic could not save {path} ({type(error).__name__}: {error})."
+
+
+PANDAS_IS_MISSING = "This needs pandas: %pip install 'concmagic[pandas]'."
+
+
+def no_such_table(table: str, tables: list[str]) -> str:
+    """Say which tables there are."""
+    return f"There is no table {table!r}; there are {', '.join(tables)}."
+
+
+def no_such_suffix(name: str, suffixes: list[str]) -> str:
+    """Say which files a trace can be saved as."""
+    return f"A trace cannot be saved as {name!r}; the suffix says how: {' '.join(suffixes)}."

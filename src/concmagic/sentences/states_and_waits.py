@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from concmagic.sentences.numbers import count, duration
-from concmagic.sentences.picture import place
-from concmagic.sentences.tracks import message
+from concmagic.sentences.picture import message, place
 
 if TYPE_CHECKING:
     from concmagic.model.trace import Facts, Flow, Named, Resource, StateInterval
