@@ -22,6 +22,7 @@ from concmagic.importing.jobs_marks_prints import (
     known_jobs,
     to_waiters,
 )
+from concmagic.importing.lock_use import with_use
 from concmagic.importing.message_evidence import message_flows, with_messages
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
@@ -108,6 +109,7 @@ class _Importer:
         jobs = import_jobs(self._jobs, self._clock, self._ids)
         self._add_flows_of_jobs(jobs[: len(self._own_jobs)])
         known = {track.id for track in found.tracks}
+        rows = self._ids.resources.rows
         return Trace(
             title=recording.title,
             model=cast("Model", recording.model),
@@ -117,7 +119,7 @@ class _Importer:
             marks=import_marks(recording, self._clock, self._ids),
             jobs=jobs,
             locks=tuple(found.locks),
-            resources=self._ids.resources.rows,
+            resources=self._guarded("locks", lambda: with_use(rows, found.tracks), rows),
             others=self._ids.others,
             prints=import_prints(recording, self._clock, self._ids, found.steps),
             gil_switches=None if recording.samples is None else recording.samples.gil_switches,
