@@ -35,9 +35,14 @@ from concmagic.interpreter.known_functions import (
     shielded_by,
 )
 from concmagic.interpreter.task_steps import runs_callbacks
-from concmagic.recording.tasks import wait_details as say
-from concmagic.recording.tasks.wait_details import Node
-from concmagic.recording.tasks.wait_reasons import OF_LOOPS, OF_PROTOCOLS, OF_TRANSPORTS
+from concmagic.recording.tasks.wait_reasons import (
+    CLOSE,
+    OF_LOOPS,
+    OF_PROTOCOLS,
+    OF_TRANSPORTS,
+    Node,
+    transport_words,
+)
 from concmagic.records.recording import CodePlace
 
 CANCELLED, END_OF_RUN = "cancelled", "the end of the run"  # details of wake-ups
@@ -109,7 +114,7 @@ def io_of(future: Any) -> Io | None:
         return None
     told: Io | None = _from_stack(_transports)
     failed = error_of(future) is not None  # not exception(): asking would count as having retrieved it
-    return None if told is None or (failed and told[0] == say.CLOSE) else told
+    return None if told is None or (failed and told[0] == CLOSE) else told
 
 
 def cancelled_by() -> str:
@@ -161,12 +166,12 @@ def _transports(frame: FrameType) -> Io | None:
     code = frame.f_code
     if owner_of(code.co_filename) == "stdlib":
         row = OF_TRANSPORTS.get(code.co_qualname)
-        return None if row is None else (row.reason, say.transport_words(owner(frame)))
+        return None if row is None else (row.reason, transport_words(owner(frame)))
     row = OF_PROTOCOLS.get(code.co_name)
     if row is None or _called_by_asyncio(frame):
         return None
     transport = _transport_of(frame)
-    return None if transport is None else (row.reason, say.transport_words(transport))
+    return None if transport is None else (row.reason, transport_words(transport))
 
 
 def _called_by_asyncio(frame: FrameType) -> bool:

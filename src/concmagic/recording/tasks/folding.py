@@ -249,13 +249,11 @@ class Folding:
         for number, sums in self._open.items():
             self._result(number, sums)
             if sums.steps:
-                wakes = sums.wakes
                 self._open[number] = again = _Sums(sums.end)
-                again.wakes = wakes
+                again.wakes = sums.wakes
         for loop, busy in [*self._busy.items()]:
-            end = busy.end
             self._close_loop(loop)
-            self._busy[loop] = _Busy(end, end)
+            self._busy[loop] = _Busy(busy.end, busy.end)
         if self._stretches > _MOST_STRETCHES:
             self._halve()
         self._left = self._window
@@ -274,16 +272,11 @@ class Folding:
             self._result(number, sums)
         for loop in [*self._busy]:
             self._close_loop(loop)
-        left = self._waiting()
+        # Wake-ups that no step has followed, as records.
+        left = [(*wake, number) for number, sums in self._open.items() for wake in sums.wakes]
         self._open.clear()
         if left:
-            self.kept.append(array("q", left))
-
-    def _waiting(self) -> list[int]:
-        """Wake-ups that no step has followed, as records."""
-        return [
-            field for number, sums in self._open.items() for wake in sums.wakes for field in (*wake, number)
-        ]
+            self.kept.append(array("q", [field for wake in left for field in wake]))
 
 
 def _joined(stretches: list[MergedSteps]) -> list[MergedSteps]:

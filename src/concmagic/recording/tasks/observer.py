@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import os
 import threading
 import weakref
@@ -16,6 +18,7 @@ from concmagic.interpreter.asyncio_fields import (
     callback_of,
     handle_parts,
     is_free,
+    mark_coroutine_function,
     own_loop,
     parent_of_group,
     runs_here,
@@ -23,7 +26,14 @@ from concmagic.interpreter.asyncio_fields import (
 )
 from concmagic.interpreter.borrowing import running_loop
 from concmagic.interpreter.frames_and_threads import getframe
-from concmagic.interpreter.hook_parts import EXECUTOR_RESULT, SLEEP_TIMER, SeenTimer, is_step, stepping_task
+from concmagic.interpreter.hook_parts import (
+    EXECUTOR_RESULT,
+    SLEEP_TIMER,
+    Hook,
+    SeenTimer,
+    is_step,
+    stepping_task,
+)
 from concmagic.interpreter.task_steps import is_create_task
 from concmagic.problems import Problem
 from concmagic.recording.profiles import unrecorded
@@ -156,7 +166,7 @@ class Observer:
             if is_free(lock):
                 task = _current_task()
                 if task is not None:
-                    self.waits.holders.took(lock, self.parents.meet(task).number)
+                    self.waits.holders[lock] = self.parents.meet(task).number
         except Exception as error:
             self.fail(error)
 
@@ -231,6 +241,22 @@ class Observer:
             self.stops.append((self.table.loop_of(loop).number, monotonic_ns()))
         except Exception as error:
             self.fail(error)
+
+
+def acquire_hook(observer: Observer, original: Hook) -> Hook:
+    """The stand-in for `asyncio.Lock.acquire`: notes who takes a free lock."""
+
+    @functools.wraps(original)
+    def acquire(self: Any) -> Any:
+        if observer.active:
+            observer.asks_for(self)
+        return original(self)
+
+    if hasattr(inspect, "markcoroutinefunction"):  # from 3.12: it returns a coroutine, as the original does
+        inspect.markcoroutinefunction(acquire)
+    else:
+        mark_coroutine_function(acquire)
+    return acquire
 
 
 def _current_task() -> Any:

@@ -32,8 +32,8 @@ from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.frames_and_threads import thread_frames
 from concmagic.interpreter.hook_parts import Hook
 from concmagic.problems import Problem
-from concmagic.recording.tasks import foreign_loops, wait_details
-from concmagic.recording.tasks.observer import Observer
+from concmagic.recording.tasks import foreign_loops
+from concmagic.recording.tasks.observer import Observer, acquire_hook
 from concmagic.recording.tasks.task_groups import ENDED, FIRST, TOLD
 from concmagic.recording.tasks.task_table import TaskEntry, code_of, user_name
 from concmagic.recording.tasks.who_woke import Reader
@@ -126,7 +126,7 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, Hook], Hook]], .
     (_Loop, "call_soon_threadsafe", task_scheduling.call_soon_threadsafe_hook),
     (_Loop, "stop", task_scheduling.stop_hook),
     (_Loop, "create_task", task_steps.create_task_hook),
-    (asyncio.Lock, "acquire", wait_details.acquire_hook),
+    (asyncio.Lock, "acquire", acquire_hook),
     (_Loop, "call_exception_handler", exception_handler_hook),
     (*task_steps.WARNER, unawaited_hook),
 )

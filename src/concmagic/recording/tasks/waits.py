@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import CodeType, CoroutineType
 from typing import Any
 
@@ -18,11 +18,9 @@ from concmagic.interpreter.asyncio_fields import FUTURE_ITERATOR, chain, gathere
 from concmagic.interpreter.asyncio_fields import awaited as awaited_by_task
 from concmagic.interpreter.hook_parts import is_sleep
 from concmagic.interpreter.known_functions import is_futures_await
-from concmagic.recording.source_names import AwaitNames
-from concmagic.recording.tasks import wait_details as say
+from concmagic.recording.source_names import AwaitNames, line_of
 from concmagic.recording.tasks.bare_futures import Asked, asked_of, cancelled_by, io_of, shielded
 from concmagic.recording.tasks.task_table import code_of
-from concmagic.recording.tasks.wait_details import LockHolders, Node
 from concmagic.recording.tasks.wait_reasons import (
     FUTURE,
     GATHER,
@@ -33,7 +31,10 @@ from concmagic.recording.tasks.wait_reasons import (
     WAIT,
     WAIT_FOR,
     WHOLE,
+    Node,
+    Phase,
     Row,
+    local,
 )
 from concmagic.records.recording import CodePlace, Wait
 
@@ -108,7 +109,8 @@ class WaitBook:
     ) -> None:
         self._name_of_task = name_of_task
         self._number_of_task = number_of_task
-        self.holders = LockHolders()
+        # Who took a lock last, and so has it for as long as others wait; no lock is kept alive by that.
+        self.holders: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self.made: weakref.WeakKeyDictionary[Any, CodePlace] = weakref.WeakKeyDictionary()  # bare futures
         self.asked: weakref.WeakKeyDictionary[Any, Asked] | None = None  # by what is awaited; of loops in C
         self.delays: dict[int, float] = {}  # id of a future that `asyncio.sleep` awaits → for how long
@@ -184,7 +186,7 @@ class WaitBook:
             if row is LOCK:
                 about = self._holder(nodes[shape.node], task, future)
             elif row is WAIT:
-                tasks = self._ended_of(say.local(nodes[shape.node], "fs"))
+                tasks = self._ended_of(local(nodes[shape.node], "fs"))
         code, instruction = (0, -1) if user < 0 else (identities[user], _instruction(nodes[user]))
         cancelled = cancelled_by() if future is not None and future.cancelled() else ""
         named = named and shape.direct
@@ -212,11 +214,11 @@ class WaitBook:
 
     def _holder(self, node: Node, task: Any, future: Any) -> int | None:
         """Who had the lock until now; the one that is woken has it from here on."""
-        lock = say.local(node, "self")
-        holder = self.holders.of(lock)
+        lock = local(node, "self")
+        holder = self.holders.get(lock)
         number = self._number_of_task(task)
         if number is not None and future is not None and future.done() and not future.cancelled():
-            self.holders.took(lock, number)
+            self.holders[lock] = number
         return holder
 
     def _new_shape(self, nodes: list[Node]) -> _Shape:
@@ -258,38 +260,26 @@ class WaitBook:
         tasks: tuple[int, ...],
     ) -> Ended:
         code = self._codes[identity]
-        wait = _wait(reason, detail, about, limit, made, within, tasks)
-        if code is not None:
-            name = self._names.at(code, instruction, reason == FUTURE.reason) if named else ""
-            wait = replace(wait, file=code.co_filename, line=line_of(code, instruction), name=name)
+        is_phase = isinstance(detail, Phase)
+        name = (
+            self._names.at(code, instruction, reason == FUTURE.reason) if named and code is not None else ""
+        )
+        wait = Wait(
+            reason,
+            detail if isinstance(detail, str) and not is_phase else "",
+            "" if code is None else code.co_filename,
+            0 if code is None else line_of(code, instruction),
+            name=name,
+            task=about,
+            limit_ns=_nanoseconds(limit),
+            made=made,
+            shielded=within,
+            tasks=tasks,
+            delay_ns=_nanoseconds(detail),
+            count=detail if isinstance(detail, int) else 0,
+            phase=str(detail) if is_phase else "",
+        )
         return Ended(wait, thread, cancelled)
-
-
-def _wait(
-    reason: str,
-    detail: _Said,
-    about: int | None,
-    limit: _Said,
-    made: CodePlace,
-    within: bool,
-    tasks: tuple[int, ...],
-) -> Wait:
-    """What is known of a wait beside its place and the name of what is waited for."""
-    is_phase = isinstance(detail, say.Phase)
-    return Wait(
-        reason,
-        detail if isinstance(detail, str) and not is_phase else "",
-        "",
-        0,
-        task=about,
-        limit_ns=_nanoseconds(limit),
-        made=made,
-        shielded=within,
-        tasks=tasks,
-        delay_ns=_nanoseconds(detail),
-        count=detail if isinstance(detail, int) else 0,
-        phase=str(detail) if is_phase else "",
-    )
 
 
 def _nanoseconds(seconds: _Said) -> int | None:
@@ -306,11 +296,3 @@ def _instruction(node: Node) -> int:
         return -1 if frame is None else frame.f_lasti
     frame = getattr(node, "gi_frame", None) or getattr(node, "ag_frame", None)
     return -1 if frame is None else frame.f_lasti
-
-
-def line_of(code: CodeType, instruction: int) -> int:
-    """The line of an instruction; the function's own where it is not known."""
-    for start, end, line in code.co_lines():
-        if start <= instruction < end and line is not None:
-            return line
-    return code.co_firstlineno
