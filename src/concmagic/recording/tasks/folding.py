@@ -84,9 +84,8 @@ class _Busy:
 
     def result(self) -> MergedSteps:
         """The finished stretch."""
-        length = self.end - self.begin
-        running = min(self.running, length)
-        return MergedSteps(self.begin, self.end, self.steps, running, 0, length - running)
+        running = min(self.running, self.end - self.begin)
+        return MergedSteps(self.begin, self.end, self.steps, running, 0, self.end - self.begin - running)
 
 
 class Folding:
