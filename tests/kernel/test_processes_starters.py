@@ -346,3 +346,40 @@ def test_a_script_that_fails_tells_what_it_would_tell(kernel: Kernel) -> None:
     plain = kernel.value("(done.returncode, done.stderr)")
     kernel.check("%%procs -q\n" + cell)
     assert kernel.value("(done.returncode, done.stderr)") == plain
+
+
+@pytest.mark.parametrize("how", ["Process", "os.fork"])
+def test_no_child_is_forked_while_another_thread_is_at_the_resource_tracker(kernel: Kernel, how: str) -> None:
+    """It would have the tracker's lock taken for good, and wait for ever where it opens shared memory."""
+    starts = {
+        "Process": "    process = context.Process(target=work)\n    process.start()\n"
+        "    process.join(20)\n    codes.append(process.exitcode)\n    process.kill()",
+        "os.fork": "    if not (pid := os.fork()):\n        signal.alarm(20)\n        work()\n"
+        "        os._exit(0)\n    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))",
+    }
+    run(
+        kernel,
+        f"""
+import signal
+from multiprocessing import resource_tracker
+context = mp.get_context("fork")
+memory = shared_memory.SharedMemory(create=True, size=8)
+tracker, over = resource_tracker._resource_tracker, threading.Event()
+def hold():
+    while not over.is_set():
+        with tracker._lock:
+            time.sleep(0.002)
+def work():
+    shared_memory.SharedMemory(name=memory.name).close()
+holder = threading.Thread(target=hold)
+holder.start()
+codes = []
+for _ in range(10):
+{starts[how]}
+over.set()
+holder.join()
+memory.close()
+memory.unlink()
+""",
+    )
+    assert kernel.value("codes") == [0] * 10

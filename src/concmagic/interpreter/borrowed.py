@@ -273,6 +273,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("multiprocessing.resource_tracker", "_CLEANUP_FUNCS", "children", "names of shared memory"),
     Borrowed("multiprocessing.resource_tracker", "_resource_tracker", "children", "names of shared memory"),
     Borrowed("multiprocessing.resource_tracker.ResourceTracker", "_fd", "children", _ENDS, inside=True),
+    Borrowed("multiprocessing.resource_tracker.ResourceTracker", "_lock", "children", "", inside=True),
     # The rest
     Borrowed("_socket", "getaddrinfo", "hosts", "names of hosts"),
     Borrowed("ipykernel.iostream.OutStream", "write", "prints", "when threads printed"),

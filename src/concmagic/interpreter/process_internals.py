@@ -11,7 +11,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -28,6 +29,8 @@ PROCESS_EXITED = "_process_exited"  # of asyncio's BaseSubprocessTransport
 FORK_BESIDE_THREADS = "This process .* is multi-threaded"  # a DeprecationWarning, from 3.12 on
 
 SEND, RECEIVE = "_send_bytes", "_recv_bytes"  # of a Connection: every message goes through these two
+
+_PATIENCE_S = 2.0  # to start the tracker takes a twentieth of it
 
 _BEFORE_RUN = "calling self.run"
 _HELPERS = {
@@ -154,6 +157,24 @@ def tracker() -> int:
     module = sys.modules.get("multiprocessing.resource_tracker")
     file = getattr(getattr(module, "_resource_tracker", None), "_fd", None)
     return 0 if file is None else os.fstat(file).st_ino
+
+
+@contextmanager
+def tracker_free() -> Iterator[None]:
+    """While this lasts no other thread of this process is at the resource tracker.
+
+    A child that is forked meanwhile would have the tracker's lock taken for good, by a thread that it has not
+    got, and wait for ever where it makes or drops a name. A collection of garbage takes it in any thread.
+    """
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    lock = getattr(getattr(module, "_resource_tracker", None), "_lock", None)
+    if lock is None or not lock.acquire(timeout=_PATIENCE_S):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()  # in the child, too: the thread that took it is the one that it has
 
 
 def is_tracked(memory: Any) -> bool:

@@ -251,7 +251,7 @@ def _forkpty(hooks: HooksProtocol, original: Any) -> Any:
         hooks.guard(hooks.before_child)
         with hooks.family.expect("fork", "fork") as child, _only_our_threads():
             child.is_bare = True
-            with Forking(child):
+            with process_internals.tracker_free(), Forking(child):
                 pid, file = forked()
                 if pid:  # first: an interrupt that is raised as this ends must find it there
                     hooks.born(child, pid)
@@ -261,7 +261,7 @@ def _forkpty(hooks: HooksProtocol, original: Any) -> Any:
 
 
 def _fork_noted(hooks: HooksProtocol, child: Child, original: Any) -> int:
-    with _only_our_threads(), Forking(child):
+    with _only_our_threads(), process_internals.tracker_free(), Forking(child):
         pid = int(original())
         if pid:  # first: an interrupt that is raised as this ends must find it there
             hooks.born(child, pid)
