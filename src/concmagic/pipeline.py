@@ -95,7 +95,6 @@ def _writers() -> list[tuple[type, str]]:
     return writers()
 
 
-@paused_collection()
 @contextmanager
 def _start_method(method: str) -> Iterator[None]:
     """Make this the default of multiprocessing while the cell runs; "" leaves it alone."""
@@ -155,6 +154,7 @@ def _handled(outcome: Outcome, recording: Recording) -> str:
     return sentences.handled_by_cell(what, after_ns, max(recording.end_ns - first_ns, 0))
 
 
+@paused_collection()
 def _read(recording: Recording, disabled_lints: tuple[str, ...]) -> Trace:
     from concmagic.importing.importer import import_recording
 
