@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from concmagic.model.trace import Flow, Group, Int64s, State, StateInterval, Trace, Track
+from concmagic.model.trace import Flow, Group, Int32s, Int64s, State, StateInterval, Trace, Track
 
 Bools = npt.NDArray[np.bool_]
 
@@ -105,6 +104,7 @@ def columns_of(trace: Trace) -> StateColumns:
     return columns
 
 
+Table = Mapping[str, Sequence[object] | Int32s | Int64s]  # its columns by their names
 _OF_TRACKS = [field.name for field in fields(Track) if field.name not in ("states", "counters")]
 _AFTER = _OF_TRACKS.index("outcome") + 1
 _TRACK_COLUMNS = [*_OF_TRACKS[:_AFTER], "outcome_detail", "traceback", *_OF_TRACKS[_AFTER:]]
@@ -112,25 +112,19 @@ _STATE_COLUMNS = [field.name for field in fields(StateInterval)]
 _FLOW_COLUMNS = [field.name for field in fields(Flow)]
 
 
-def _tracks(trace: Trace) -> dict[str, list[Any]]:
+def _tracks(trace: Trace) -> Table:
     columns = {name: [getattr(track, name) for track in trace.tracks] for name in _TRACK_COLUMNS}
     return columns | {"outcome": list(map(str, columns["outcome"]))}
 
 
-def _states(trace: Trace) -> dict[str, list[Any]]:
+def _states(trace: Trace) -> Table:
     rows = [(track, interval) for track in trace.tracks for interval in track.states]
-    columns: dict[str, list[Any]] = {
-        name: [getattr(interval, name) for _, interval in rows] for name in _STATE_COLUMNS
-    }
-    columns["state"] = [state.value for state in columns["state"]]
-    names: dict[str, list[Any]] = {
-        "track": [track.id for track, _ in rows],
-        "name": [track.name for track, _ in rows],
-    }
-    return names | columns
+    columns = {name: [getattr(interval, name) for _, interval in rows] for name in _STATE_COLUMNS}
+    columns["state"] = [interval.state.value for _, interval in rows]
+    return {"track": [track.id for track, _ in rows], "name": [track.name for track, _ in rows], **columns}
 
 
-def _slices(trace: Trace) -> dict[str, Any]:
+def _slices(trace: Trace) -> Table:
     slices = trace.slices
     functions = [slices.functions[index] for index in slices.function]
     return {
@@ -144,11 +138,11 @@ def _slices(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _flows(trace: Trace) -> dict[str, list[Any]]:
+def _flows(trace: Trace) -> Table:
     return {name: [getattr(flow, name) for flow in trace.flows] for name in _FLOW_COLUMNS}
 
 
-TABLES: dict[str, Callable[[Trace], dict[str, Any]]] = {
+TABLES: dict[str, Callable[[Trace], Table]] = {
     "states": _states,
     "slices": _slices,
     "tracks": _tracks,

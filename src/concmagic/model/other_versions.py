@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import get_args
 
+from concmagic.model.fields import is_word, rows_to_plain
 from concmagic.model.outcomes import OutcomeKind
 from concmagic.model.reasons import OF_LOCKS
 from concmagic.model.states import NO_FACTS, Facts, Resource, State
@@ -35,7 +36,7 @@ _FRAME = re.compile(r"(?:line (\d{1,15})|([^→]+?):(\d{1,15}))(?: in ([^→]+?)
 _RAISED = re.compile(r"(?:line (\d{1,15})|(.+?):(\d{1,15})) in (.*)")
 
 
-def from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
+def from_version_1(plain: Mapping[str, object]) -> dict[str, object]:
     """The document as version 2 has it; what is wrong in it is left for its reader to find."""
     plain = _without_numbers(plain)
     reader = _Reader(plain)
@@ -45,13 +46,13 @@ def from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **plain,
         "tracks": tracks,
-        "facts": _rows(Facts, reader.facts),
-        "resources": _rows(Resource, reader.resources),
+        "facts": rows_to_plain(Facts, reader.facts),
+        "resources": rows_to_plain(Resource, reader.resources),
         "others": list(reader.others),
     }
 
 
-def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
+def _without_numbers(plain: Mapping[str, object]) -> dict[str, object]:
     """The name of a track that stands for many tasks had their number in it: "fetch × 90,000"."""
     many, tracks = _tracks_of_groups(plain.get("groups")), plain.get("tracks")
     if not many or type(tracks) is not list:
@@ -59,7 +60,7 @@ def _without_numbers(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {**plain, "tracks": [_without_number(one, many) for one in tracks]}
 
 
-def _tracks_of_groups(groups: Any) -> list[Any]:
+def _tracks_of_groups(groups: object) -> list[object]:
     names, rows = (groups.get("fields"), groups.get("rows")) if type(groups) is dict else ((), ())
     if type(names) is not list or type(rows) is not list or "track" not in names:
         return []
@@ -67,19 +68,13 @@ def _tracks_of_groups(groups: Any) -> list[Any]:
     return [row[at] for row in rows if type(row) is list and len(row) > at]
 
 
-def _without_number(track: Any, many: Sequence[Any]) -> Any:
+def _without_number(track: object, many: Sequence[object]) -> object:
     if type(track) is not dict or type(track.get("name")) is not str or track.get("id") not in many:
         return track
     return {**track, "name": track["name"].partition(" × ")[0]}
 
 
-def _rows(kind: type[Any], rows: Mapping[Any, int]) -> dict[str, Any]:
-    names = list(kind.__slots__)
-    plain = [[getattr(row, name) for name in names] for row in rows]
-    return {"fields": names, "rows": [[list(v) if type(v) is tuple else v for v in row] for row in plain]}
-
-
-def _raised_in(words: Any) -> list[list[Any]]:
+def _raised_in(words: object) -> list[list[object]]:
     """The traceback of a task, which stood in one line with the innermost function first."""
     if type(words) is not str:
         return []
@@ -90,7 +85,7 @@ def _raised_in(words: Any) -> list[list[Any]]:
 class _Reader:
     """Reads the words of one document."""
 
-    def __init__(self, plain: Mapping[str, Any]) -> None:
+    def __init__(self, plain: Mapping[str, object]) -> None:
         self.facts: dict[Facts, int] = {NO_FACTS: 0}
         self.resources: dict[Resource, int] = {}
         self.others: dict[str, int] = {}
@@ -104,7 +99,7 @@ class _Reader:
         many = Counter(name for name, _ in named)
         self._ids = {name: number for name, number in named if many[name] == 1}
 
-    def track(self, plain: dict[str, Any]) -> dict[str, Any]:
+    def track(self, plain: dict[str, object]) -> dict[str, object]:
         """A track whose states have facts."""
         states, kind = plain.get("states"), str(plain.get("kind"))
         changed, traceback = plain.get("changed", ""), plain.get("traceback", "")
@@ -120,7 +115,7 @@ class _Reader:
             return plain
         return {**plain, "states": [self._state(row, kind, plain.get("name")) for row in states]}
 
-    def _state(self, row: Any, kind: str, name: Any) -> Any:
+    def _state(self, row: object, kind: str, name: object) -> object:
         if type(row) is not list or len(row) != 7 or not all(type(row[i]) is str for i in (2, 3, 4)):
             return row
         state, reason, words = row[2:5]
@@ -135,7 +130,7 @@ class _Reader:
     def _resource(self, kind: str, name: str) -> int:
         return self.resources.setdefault(Resource(kind, name), len(self.resources))
 
-    def _read(self, kind: str, state: str, reason: str, words: str, name: Any) -> Facts:
+    def _read(self, kind: str, state: str, reason: str, words: str, name: object) -> Facts:
         for pattern, phase in (
             (_STEPS, "" if state == "ready" and reason == "loop" else "steps"),
             (_SHARE, "tasks"),
@@ -153,7 +148,7 @@ class _Reader:
             return Facts(call=words.removeprefix("in "))
         return Facts(holders=tuple(self._who(each) for each in words.split(" and ")))
 
-    def _wait(self, kind: str, reason: str, words: str, name: Any) -> Facts:
+    def _wait(self, kind: str, reason: str, words: str, name: object) -> Facts:
         if reason == "task":
             return Facts(
                 waits_for=(self._who(words.removesuffix(_SHIELDED)),), shielded=words.endswith(_SHIELDED)
@@ -173,7 +168,7 @@ class _Reader:
             return Facts(phase="recording")
         return Facts(self._resource("", words))
 
-    def _lock(self, reason: str, words: str, name: Any) -> Facts:
+    def _lock(self, reason: str, words: str, name: object) -> Facts:
         held = _HELD.fullmatch(words)
         resource = self._resource("lock", (held[1] if held else words) or "")
         if held is None:
@@ -186,17 +181,11 @@ class _Reader:
         return Facts(resource, holders, needs, more)
 
 
-_WORD = re.compile(r"[a-z][a-z _-]{0,30}")
 _OUTCOMES = get_args(OutcomeKind)
 _TRACKS, _FLOWS, _STATES = get_args(TrackKind), get_args(FlowKind), {state.value for state in State}
 
 
-def is_word(value: Any) -> bool:
-    """Whether it can be the name of a kind, of this version or of a later one."""
-    return type(value) is str and _WORD.fullmatch(value) is not None
-
-
-def without_unknown(plain: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def without_unknown(plain: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
     """The document as this version can read it, and the kinds that it does not know.
 
     A track or outcome of an unknown kind stays one, a state becomes UNKNOWN, an arrow is left out. What is
@@ -209,7 +198,7 @@ def without_unknown(plain: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str
     return {**plain, "tracks": tracks, **_flows(plain.get("flows"), unknown)}, tuple(unknown)
 
 
-def _track(track: dict[str, Any], unknown: dict[str, None]) -> dict[str, Any]:
+def _track(track: dict[str, object], unknown: dict[str, None]) -> dict[str, object]:
     kind, states = track.get("kind"), track.get("states")
     if is_word(kind) and kind not in _TRACKS:
         unknown[str(kind)] = None
@@ -222,11 +211,11 @@ def _track(track: dict[str, Any], unknown: dict[str, None]) -> dict[str, Any]:
     return {**track, "states": states}
 
 
-def _is_of_later(row: Any) -> bool:
+def _is_of_later(row: object) -> bool:
     return type(row) is list and len(row) > 2 and is_word(row[2]) and row[2] not in _STATES
 
 
-def _flows(flows: Any, unknown: dict[str, None]) -> dict[str, Any]:
+def _flows(flows: object, unknown: dict[str, None]) -> dict[str, object]:
     if type(flows) is not dict or type(flows.get("fields")) is not list or "kind" not in flows["fields"]:
         return {}
     at, rows = flows["fields"].index("kind"), flows.get("rows")
@@ -237,5 +226,5 @@ def _flows(flows: Any, unknown: dict[str, None]) -> dict[str, Any]:
     return {"flows": {**flows, "rows": [row for row in rows if not _is_unknown_flow(row, at)]}}
 
 
-def _is_unknown_flow(row: Any, at: int) -> bool:
+def _is_unknown_flow(row: object, at: int) -> bool:
     return type(row) is list and len(row) > at and is_word(row[at]) and row[at] not in _FLOWS

@@ -10,7 +10,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from concmagic.errors import ConcMagicError
 
@@ -19,7 +19,7 @@ _MB = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
-def read_document(path: Path, limit_mb: float) -> Any:
+def read_document(path: Path, limit_mb: float) -> object:
     """What stands in the file, unpacked if it is packed.
 
     Raises UnreadableError if there is none, if it is no JSON, or if it holds more than the limit.
