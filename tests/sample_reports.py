@@ -11,7 +11,7 @@ import numpy as np
 from concmagic import sentences
 from concmagic.analysis import Finding
 from concmagic.model.findings import CheckFailed
-from concmagic.model.outcomes import outcome_of
+from concmagic.model.outcomes import RETURNED, outcome_of
 from concmagic.model.trace import (
     NO_FACTS,
     Build,
@@ -392,7 +392,7 @@ def process_pool() -> Report:
                     22 * MS,
                     round(at * MS),
                     round((at + length) * MS),
-                    "returned",
+                    RETURNED,
                 )
             )
             pieces.append(("R", length, "", NO_FACTS, 4))

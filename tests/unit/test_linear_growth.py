@@ -12,6 +12,7 @@ import pytest
 from concmagic.api import Trace
 from concmagic.importing.importer import import_recording
 from concmagic.model import trace as model
+from concmagic.model.outcomes import RETURNED
 from concmagic.records.recording import JobRecord, ProcessJoin, ProcessRecord, Recording, ThreadRecord
 from concmagic.renderers.html import HtmlRenderer
 
@@ -94,7 +95,7 @@ def of_results(count: int) -> model.Trace:
         waits.append(model.StateInterval(at, at + MS // 2, model.State.WAITING, "result"))
         waits.append(model.StateInterval(at + MS // 2, at + MS, model.State.RUNNING))
         flows.append(model.Flow("result", worker, at + MS // 2, 1, at + MS // 4))
-        jobs.append(model.Job(n, f"f({n})", worker, at, at, at + MS // 2, "returned"))
+        jobs.append(model.Job(n, f"f({n})", worker, at, at, at + MS // 2, RETURNED))
     wall = 4 * count * MS
     process = model.Track(0, "process", "kernel", None, "work", 0, None, tuple(waits), pid=PID)
     main = model.Track(1, "thread", "MainThread", 0, "work", 0, None, tuple(waits), pid=PID, host=True)

@@ -8,7 +8,7 @@ from concmagic import sentences
 from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
-from concmagic.model.outcomes import outcome_of
+from concmagic.model.outcomes import RETURNED, outcome_of
 from concmagic.model.trace import NO_FACTS, Build, Facts, Job, State, StateInterval, Trace, Track
 
 MS = 1_000_000
@@ -63,7 +63,7 @@ def trace(*tracks: Track, jobs: tuple[Job, ...] = (), wall: int = 500) -> Trace:
 
 
 def job(index: int, worker: int, start: int, end: int) -> Job:
-    return Job(index, f"fib({index})", worker, 0, start * MS, end * MS, "returned")
+    return Job(index, f"fib({index})", worker, 0, start * MS, end * MS, RETURNED)
 
 
 def found(of: Trace, lint: str) -> list[Finding]:

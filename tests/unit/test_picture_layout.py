@@ -172,14 +172,14 @@ def test_labels_get_shorter() -> None:
 
 
 def test_a_worker_is_labelled_with_its_job() -> None:
-    jobs = JobLabels((Job(0, "n=7", 3, 0, 10, 20, ""), Job(1, "n=8", 3, 0, None, None, "")))
+    jobs = JobLabels((Job(0, "n=7", 3, 0, 10, 20), Job(1, "n=8", 3, 0, None, None)))
     inside, outside = StateInterval(12, 18, State.RUNNING), StateInterval(22, 30, State.RUNNING)
     assert [jobs.at(*place).label for place in ((3, inside), (3, outside), (4, inside))] == ["n=7", "", ""]
     assert labels_of(inside, words_of(), jobs.at(3, inside))[0] == "n=7, running"
 
 
 def test_a_job_that_waits_is_labelled_too_and_says_how_long_it_was_queued() -> None:
-    job = Job(0, "f(7)", 3, 0, 300 * MS, 500 * MS, "")
+    job = Job(0, "f(7)", 3, 0, 300 * MS, 500 * MS)
     sleeping = StateInterval(310 * MS, 490 * MS, State.WAITING, "sleep", Facts(delay_ns=200 * MS))
     labels = labels_of(sleeping, words_of(), JobLabels((job,)).at(3, sleeping))
     assert labels[:3] == ("f(7), sleep 0.2 s, queued 300 ms", "f(7), sleep 0.2 s", "sleep 0.2 s")
@@ -189,7 +189,7 @@ def test_a_job_that_waits_is_labelled_too_and_says_how_long_it_was_queued() -> N
 
 def test_a_lane_named_after_its_only_job_needs_no_label() -> None:
     named = track(3, "task", "n=7", None, 0, [("R", 30)])
-    jobs = JobLabels((Job(0, "n=7", 3, 0, 10, 20, ""),), (named,))
+    jobs = JobLabels((Job(0, "n=7", 3, 0, 10, 20),), (named,))
     assert jobs.at(3, StateInterval(12, 18, State.RUNNING)).label == ""
 
 
