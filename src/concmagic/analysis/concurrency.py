@@ -60,11 +60,6 @@ def pairs_of(trace: Trace, found: Sequence[Unit]) -> Int64s:
     return np.concatenate((pairs, np.column_stack((trace.flights.start_ns, trace.flights.end_ns))))
 
 
-def end_of(trace: Trace, track: Track) -> int:
-    """When a track ended; the cell's end for one that goes on."""
-    return trace.wall_ns if track.end_ns is None else track.end_ns
-
-
 def on_a_core(trace: Trace) -> Int64s:
     """Every stretch in which a thread, or a process of which no thread is known, is on a core: start, end."""
     machine = columns_of(trace).only(leaves_of_the_machine(trace))
@@ -109,7 +104,7 @@ def _in_flight(trace: Trace, track: Track) -> list[Pair]:
     if begin is None:
         return []
     main = _main_thread(trace, track)
-    return minus([(begin, end_of(trace, track))], _not_counted(main or track))
+    return minus([(begin, track.until(trace.wall_ns))], _not_counted(main or track))
 
 
 def _not_counted(track: Track) -> list[Pair]:
@@ -154,7 +149,7 @@ def _computing(trace: Trace, host: Track) -> list[Pair]:
     if host.kind == "task":
         return works
     loops = [
-        (track.start_ns, end_of(trace, track))
+        (track.start_ns, track.until(trace.wall_ns))
         for track in trace.tracks
         if track.kind == "loop" and track.parent == host.id
     ]

@@ -76,7 +76,7 @@ class _Walk:
         if interval is None:
             return at, self._origin(track, at)
         main = self._mains.get(track.id)
-        if main is not None and main.start_ns < at <= (self._wall if main.end_ns is None else main.end_ns):
+        if main is not None and main.start_ns < at <= main.until(self._wall):
             if track.id in self._joins:
                 self._joins[main.id] = self._joins[track.id]
             return at, main  # a child is told by its main thread: messages go from there and to there
@@ -103,9 +103,7 @@ class _Walk:
 
     def _beside_loops(self, thread: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
         """Into the event loop that runs in this thread; before and after it, what the thread did."""
-        ends = [
-            (self._wall if loop.end_ns is None else loop.end_ns, loop) for loop in self._loops_in[thread.id]
-        ]
+        ends = [(loop.until(self._wall), loop) for loop in self._loops_in[thread.id]]
         inside = [loop for end, loop in ends if loop.start_ns < at <= end]
         if inside:  # of a loop inside another's step, the inner one
             return at, max(inside, key=lambda loop: loop.start_ns)
@@ -118,7 +116,7 @@ class _Walk:
     def _in_loop(self, loop: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
         """The task that the loop was run for, the cell's own where it can be; else what the loop did."""
         tasks = self._roots.get(loop.id, ())
-        ends = [(self._wall if task.end_ns is None else task.end_ns, task) for task in tasks]
+        ends = [(task.until(self._wall), task) for task in tasks]
         inside = [task for end, task in ends if task.start_ns < at <= end]
         if inside:
             return at, self._host if self._host in inside else inside[0]

@@ -7,7 +7,6 @@ from typing import TypedDict
 
 import numpy as np
 
-from concmagic.analysis.concurrency import end_of
 from concmagic.analysis.intervals import Pair
 from concmagic.model.columns import Bools, StateColumns, columns_of
 from concmagic.model.reasons import MERGED
@@ -105,7 +104,7 @@ def loop_numbers(trace: Trace, spent_s: tuple[float, float, float]) -> LoopNumbe
     `spent_s` is how long the loops computed, were blocked and were idle.
     """
     loops = loops_of(trace)
-    length = sum(end_of(trace, track) - track.start_ns for track in loops) / 1e9
+    length = sum(track.until(trace.wall_ns) - track.start_ns for track in loops) / 1e9
     if not loops or not length:
         return {}
     tasks = columns_of(trace).only(tasks_of(trace))

@@ -128,7 +128,7 @@ def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Findin
             values=_unseen(track, groups.get(track.id)),
             tracks=(track.id,),
             start_ns=track.start_ns,
-            end_ns=trace.wall_ns if track.end_ns is None else track.end_ns,
+            end_ns=track.until(trace.wall_ns),
             line=track.line if not track.file else 0,
         )
 

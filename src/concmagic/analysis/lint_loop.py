@@ -113,7 +113,7 @@ def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         usual = median(kept.values())
         for track in tasks:
             ready = kept.get(track.id, 0)
-            life = (trace.wall_ns if track.end_ns is None else track.end_ns) - track.start_ns
+            life = track.until(trace.wall_ns) - track.start_ns
             if ready >= limit and ready >= STARVED_SHARE * life and ready > STARVED_TIMES * usual:
                 yield Finding(
                     lint="starved-task",

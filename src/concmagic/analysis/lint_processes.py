@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from concmagic.analysis import Finding
-from concmagic.analysis.concurrency import end_of
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import (
     ChildDied,
@@ -207,7 +206,7 @@ def _beside(trace: Trace, child: Track, threads: Sequence[Track]) -> list[Track]
         for track in threads
         if parent is not None
         and track.pid == parent.pid
-        and track.start_ns < child.start_ns < end_of(trace, track)
+        and track.start_ns < child.start_ns < track.until(trace.wall_ns)
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from concmagic.analysis import Finding
-from concmagic.analysis.concurrency import end_of, is_gil_wait, leaves_of_the_machine
+from concmagic.analysis.concurrency import is_gil_wait, leaves_of_the_machine
 from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, meets, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import BusyMachine, FewCores, GilBound, Oversubscribed, UnevenWork
@@ -107,7 +107,7 @@ def uneven_work(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     for workers in _families(trace):
         most = max((_used(track) for track in workers), default=0)
         workers = [track for track in workers if _used(track) >= SHARER * most]  # others had other work
-        ends = sorted((job_ends.get(track.id, end_of(trace, track)), track.id) for track in workers)
+        ends = sorted((job_ends.get(track.id, track.until(trace.wall_ns)), track.id) for track in workers)
         if len(ends) < 2 or _took_turns(trace, workers):
             continue
         (before, _), (end, last_id) = ends[-2:]

@@ -149,7 +149,7 @@ def _most_inside(trace: Trace, queued: list[tuple[Track, list[StateInterval]]], 
         begun = next(
             (one.start_ns for one in track.states if one.state is not State.STARTING), track.start_ns
         )
-        end = trace.wall_ns if track.end_ns is None else track.end_ns
+        end = track.until(trace.wall_ns)
         alive = minus([(max(begun, first_ns), end)], waits.get(track.id, []))
         inside += [pair for pair in alive if pair[1] - pair[0] > trace.wall_ns // 1000]
     return count_at_once(inside, trace.wall_ns).peak

@@ -55,9 +55,7 @@ def host_of(trace: Trace) -> Track | None:
     """The track whose end is the cell's end."""
     hosts = [track for track in trace.tracks if track.host]
     hosts += [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
-    hosts += sorted(
-        trace.tracks, key=lambda track: -(trace.wall_ns if track.end_ns is None else track.end_ns)
-    )
+    hosts += sorted(trace.tracks, key=lambda track: -track.until(trace.wall_ns))
     return next(iter(hosts), None)
 
 

@@ -88,6 +88,10 @@ class Track:
         """The way to what it raised: the user's functions, innermost last."""
         return self.outcome.traceback
 
+    def until(self, wall_ns: int) -> int:
+        """When it ended: with the cell if it went on."""
+        return wall_ns if self.end_ns is None else self.end_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:

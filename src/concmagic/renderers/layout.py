@@ -292,8 +292,3 @@ def _goes_on_waiting(track: Track, flow: Flow) -> bool:
         return False
     one = track.states[index]
     return one.state is State.WAITING and flow.target_ns < one.end_ns
-
-
-def end_of(track: Track, wall_ns: int) -> int:
-    """Where a track's lane ends: at the cell's end if it is still alive."""
-    return wall_ns if track.end_ns is None else track.end_ns

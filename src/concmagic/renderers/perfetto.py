@@ -13,7 +13,7 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.model.trace import Named, State, Trace, Track
-from concmagic.renderers.layout import end_of, labels_of
+from concmagic.renderers.layout import labels_of
 from concmagic.renderers.measure import one_line
 from concmagic.report import Report
 
@@ -130,7 +130,7 @@ def _states(trace: Trace, places: Places, ends: sentences.TrackWords) -> Iterato
             )
             yield {**slice_, "cname": _COLOURS[interval.state], "args": {k: v for k, v in args.items() if v}}
         if track.outcome:
-            at = end_of(track, trace.wall_ns)
+            at = track.until(trace.wall_ns)
             raised = one_line(ends.raised_in(track))
             told = {"detail": one_line(ends.detail(track))} | ({"raised in": raised} if raised else {})
             outcome = one_line(str(track.outcome))
