@@ -27,9 +27,9 @@ class Problem(NamedTuple):
     @property
     def message(self) -> str:
         """It in a sentence."""
-        from concmagic.sentences.problems import message_of
+        from concmagic.sentences.problems import problem_message
 
-        return message_of(self.kind, self.values)
+        return problem_message(self.kind, self.values)
 
     def __str__(self) -> str:
         return self.message

@@ -70,7 +70,7 @@ def test_an_error_that_cannot_be_written_is_told_by_its_type() -> None:
     "one",
     [
         Problem("a_later_one", (3, "x")),
-        Problem("message_of", (3, "x")),
+        Problem("problem_message", (3, "x")),
         Problem("count", (3, "x")),
         Problem("marks_left_out", (3, "x")),
     ],

@@ -38,7 +38,7 @@ from concmagic.model.trace import (
     Trace,
 )
 from concmagic.problems import Problem
-from concmagic.sentences.saved_files import unreadable, wrong_place
+from concmagic.sentences.problems import unreadable, wrong_place
 
 
 def full_trace() -> Trace:

@@ -1,6 +1,6 @@
 """A saved file as plain data, or why it is none: bounded, so that a small file cannot fill the memory.
 
-What is wrong is told by kind, values and place; `sentences/saved_files.py` has the words.
+What is wrong is told by kind, values and place; `sentences/problems.py` has the words.
 """
 
 from __future__ import annotations
