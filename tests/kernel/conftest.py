@@ -19,7 +19,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
@@ -31,6 +31,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
 TIMEOUT_S = 60.0
 ENDS_S = 20.0  # after an interrupt: less than what it is to cut short
+_STARTS, _LOOK_S = 3, 5.0  # of a kernel; between two looks whether it still lives
 ANSWERS_S = 15.0  # what a kernel in which a test failed has to run an empty cell
 TELL_STACKS = signal.SIGRTMAX - 1  # to a kernel: where each thread stands, to its stderr
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -280,9 +281,6 @@ def running_kernel(folder: Path, starter: Sequence[str] = ()) -> Iterator[Kernel
 
     `starter` is a command that replaces itself by the one that follows it.
     """
-    specs = _ThisPython()
-    specs.starter = starter
-    manager = KernelManager(kernel_spec_manager=specs, connection_file=str(folder / "connection.json"))
     work = folder / "work"
     work.mkdir()
     startup = folder / "ipython" / "profile_default" / "startup"
@@ -293,18 +291,42 @@ def running_kernel(folder: Path, starter: Sequence[str] = ()) -> Iterator[Kernel
     own = {"IPYTHONDIR": str(folder / "ipython"), "TMPDIR": temporary.name}
     # With pytest's own variable set, ipykernel leaves its descriptors alone: no longer the kernel a user has.
     around = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    manager.start_kernel(cwd=str(work), env={**around, **own})
-    client = manager.blocking_client()
-    client.start_channels()
+    manager, client = _started(folder, starter, cwd=str(work), env={**around, **own})
     try:
-        client.wait_for_ready(timeout=TIMEOUT_S)
         yield Kernel(manager, client, crash)
     finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-        manager.cleanup_resources()
-        manager.context.destroy(linger=0)
+        _end(manager, client)
         temporary.cleanup()
+
+
+def _started(
+    folder: Path, starter: Sequence[str], **options: Any
+) -> tuple[KernelManager, BlockingKernelClient]:
+    """A kernel that answers. Its ports are chosen before it binds them: where another program was faster it
+    ends, and the next one has others."""
+    for _ in range(_STARTS):
+        specs = _ThisPython()
+        specs.starter = starter
+        manager = KernelManager(kernel_spec_manager=specs, connection_file=str(folder / "connection.json"))
+        manager.start_kernel(**options)
+        client = manager.blocking_client()
+        client.start_channels()
+        limit = time.monotonic() + TIMEOUT_S
+        while manager.is_alive() and time.monotonic() < limit:
+            with suppress(RuntimeError):
+                client.wait_for_ready(timeout=_LOOK_S)
+                return manager, client
+        has_ended = not manager.is_alive()
+        _end(manager, client)
+        assert has_ended, "the kernel does not answer"
+    raise AssertionError("the kernel ends as it starts: its own output tells why")
+
+
+def _end(manager: KernelManager, client: BlockingKernelClient) -> None:
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    manager.cleanup_resources()
+    manager.context.destroy(linger=0)
 
 
 @pytest.hookimpl(wrapper=True)
