@@ -27,7 +27,8 @@ import pytest
 from tests.unit.lock_programs import EXACT, READS_STACKS, Seen, check, recorded, until, until_asleep
 
 from concmagic.interpreter import value_stack as stack
-from concmagic.interpreter.foreign_frames import Frames, locks_at
+from concmagic.interpreter.lock_internals import locks_at
+from concmagic.interpreter.value_stack import Frames
 from concmagic.problems import Problem
 from concmagic.recording import interrupt_moments
 from concmagic.recording.locks.futex_addresses import LockAddresses

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from concmagic.problems import Problem
@@ -152,11 +152,6 @@ def replaceable(owner: Any, name: str, is_static: bool = False) -> Any:
         lose(owner, name, why)
         return None
     return getattr(owner, name)
-
-
-def is_pythons(function: Any) -> bool:
-    """Whether it is a function written in Python, and no stand-in."""
-    return type(function) is FunctionType
 
 
 def lose(owner: Any, name: str, why: str, at_import: bool = False) -> None:

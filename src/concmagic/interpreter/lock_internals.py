@@ -8,7 +8,7 @@ stacks.
 Which lock a `with` enters is seen in three ways, by what the interpreter offers, behind one interface:
 
 - Up to 3.11 no event tells of locks. Samples do: the address at which a thread sleeps, and the stacks of the
-  frames of threads that stand in a `with` (`foreign_frames.py`).
+  frames of threads that stand in a `with` (`Frames` of `value_stack.py`).
 - 3.12 and 3.13 tell of calls, and a `with` enters without one: its instructions are watched, and the lock is
   read off the stack of its frame (`value_stack.py`).
 - From 3.14 on entering is a call like any other.
@@ -22,11 +22,13 @@ import _thread
 import ctypes
 import dis
 import functools
+import gc
 import sys
 import threading
 import weakref
 from _queue import SimpleQueue as SimpleQueue
-from types import CodeType, FrameType
+from collections.abc import Iterable
+from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any, Literal, NamedTuple
 
 from concmagic.interpreter import borrowing, value_stack
@@ -40,6 +42,25 @@ _WORD = object.__basicsize__  # bytes into the lock, behind its head: the addres
 def is_lock(thing: Any) -> bool:
     """Whether it is a lock of C, without asking anything of the user's."""
     return type(thing) is Lock or issubclass(type(thing), RLock)
+
+
+def locks_at(addresses: Iterable[int]) -> dict[int, Any]:
+    """The living locks at these addresses; where what lies there will leave a lock, that lock.
+
+    By the garbage collector's lists: what was read off another thread's frame may be no object any more.
+    """
+    missing = {address for address in addresses if address}
+    found: dict[int, Any] = {}
+    for generation in range(3):  # what a `with` has made just now is young
+        if not missing:
+            break
+        for one in gc.get_objects(generation=generation):
+            if id(one) in missing:
+                missing.discard(id(one))
+                lock = one.__self__ if type(one) is BuiltinMethodType else one
+                if is_lock(lock):
+                    found[id(one)] = lock
+    return found
 
 
 def can_tell() -> bool:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import dis
+import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import BuiltinMethodType, CodeType, FrameType, MethodType
 from typing import Any
 
@@ -175,6 +177,63 @@ def entered(frame: FrameType, slot: int) -> Any:
 def owner(function: Any) -> Any:
     """What a bound method is bound to; None for anything else."""
     return function.__self__ if type(function) in (BuiltinMethodType, MethodType) else None
+
+
+_MEMORY = "/proc/self/mem"
+
+
+class Frames:
+    """Reads frames of other threads; what follows from a code object alone is worked out once.
+
+    The thread may go on between any two steps of this: its frame may end, what lay on its stack may be gone.
+    So the memory is read through a file, where there is nothing to be read safely elsewhere, and what was
+    read is only a number: `locks_at` of `lock_internals.py` looks for the lock of that address.
+    """
+
+    def __init__(self) -> None:
+        self.can_read = can_read() and os.access(_MEMORY, os.R_OK)
+        self._depths: dict[int, tuple[CodeType, Depths]] = {}
+        self._file = -1
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Read only within this block."""
+        self._file = os.open(_MEMORY, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield
+        finally:
+            os.close(self._file)
+            self._file = -1
+
+    def entered(self, frame: FrameType) -> int:
+        """The address of what a frame is about to enter, or of what will leave it; 0 if it enters nothing."""
+        code, offset = frame.f_code, frame.f_lasti
+        if not self.can_read or offset < 0 or code.co_code[offset] != BEFORE_WITH:
+            return 0
+        known = self._depths.get(id(code))
+        if known is None:
+            known = self._depths[id(code)] = code, depths(code)
+        place = known[1].get(offset)
+        return 0 if place is None else self._slot(frame, variables(code) + place[1] - 1)
+
+    def held(self, frame: FrameType | None) -> list[int]:
+        """Addresses of what lies under the `with` statements of a frame and of its callers."""
+        found = []
+        while frame is not None and self.can_read:
+            first = variables(frame.f_code)
+            many = kept(frame.f_code, frame.f_lasti)
+            found += [self._slot(frame, slot) for slot in range(first, first + many)]
+            frame = frame.f_back
+        return [address for address in found if address]
+
+    def _slot(self, frame: FrameType, slot: int) -> int:
+        return self._word(self._word(inner_of(frame)) + place_of_slot(slot))
+
+    def _word(self, address: int) -> int:
+        try:
+            return int.from_bytes(os.pread(self._file, 8, address), "little")
+        except (OSError, OverflowError):
+            return 0
 
 
 def can_read() -> bool:

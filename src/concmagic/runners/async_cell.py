@@ -20,8 +20,8 @@ from typing import Any
 from concmagic import sentences
 from concmagic.cell import Outcome, Program
 from concmagic.code_owner import KERNEL, is_of
-from concmagic.interpreter import asyncio_fields, running_loops
-from concmagic.interpreter.running_loops import hide_task, show_task
+from concmagic.interpreter import asyncio_internals
+from concmagic.interpreter.asyncio_internals import hide_task, show_task
 from concmagic.options import Options
 from concmagic.runners import tracebacks
 from concmagic.runners.interrupt_reach import GRACE_S, Again, Click, Clicks, PendingJobs, may_raise_at
@@ -228,8 +228,8 @@ def _cancel(task: asyncio.Task[Any]) -> None:
 
 def _wake_cancelled(task: asyncio.Task[Any]) -> None:
     """Wake a task as if what it awaits had been cancelled, and leave that alone."""
-    awaited: Any = asyncio_fields.awaited(task)
-    for callback, context in asyncio_fields.callbacks(awaited):
+    awaited: Any = asyncio_internals.awaited(task)
+    for callback, context in asyncio_internals.callbacks(awaited):
         if getattr(callback, "__self__", None) is task:
             awaited.remove_done_callback(callback)
             instead = task.get_loop().create_future()
@@ -255,7 +255,7 @@ def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
 
 
 def _is_loop(frame: types.FrameType) -> bool:
-    return frame.f_code.co_name in running_loops.LOOP_METHODS[:2] and _is_asyncio(frame)
+    return frame.f_code.co_name in asyncio_internals.LOOP_METHODS[:2] and _is_asyncio(frame)
 
 
 def _is_asyncio(frame: types.FrameType) -> bool:

@@ -18,9 +18,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from concmagic.interpreter import borrowing, known_functions
-from concmagic.interpreter.borrowing import on_import
-from concmagic.interpreter.frames_and_threads import getframe
-from concmagic.interpreter.running_loops import (
+from concmagic.interpreter.asyncio_internals import (
     CHECK_RUNNING,
     LOOP_METHODS,
     RUNNING_LOOP,
@@ -29,10 +27,11 @@ from concmagic.interpreter.running_loops import (
     asked_of,
     enter_task,
     leave_task,
-    running_loop,
     set_running_loop,
     signal_handler,
 )
+from concmagic.interpreter.borrowing import on_import, running_loop
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.runners.kernel_loop import KernelLoop, kernel_loop_of_the_cell
 
 # Whose frames an idle loop has: `select`, the loop's own methods, ours (""), the runner. uvloop's has none

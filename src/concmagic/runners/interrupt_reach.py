@@ -34,8 +34,8 @@ from typing import Any
 
 from concmagic.clock import monotonic
 from concmagic.code_owner import owner_of
-from concmagic.interpreter import known_functions, pool_internals, running_loops
-from concmagic.interpreter.asyncio_fields import awaited, default_executor
+from concmagic.interpreter import asyncio_internals, known_functions, pool_internals
+from concmagic.interpreter.asyncio_internals import awaited, default_executor
 from concmagic.interpreter.value_stack import has_handler
 from concmagic.recording.interrupt_moments import is_forking
 
@@ -196,7 +196,7 @@ def _end_of_loop_at(frame: FrameType) -> Again | None:
     """`asyncio.run` on its way out, where it waits for the threads of the loop's own executor."""
     if not known_functions.is_runners_close(frame):
         return None
-    loop = running_loops.runners_loop(known_functions.owner(frame))
+    loop = asyncio_internals.runners_loop(known_functions.owner(frame))
     tasks = all_tasks(loop) if loop is not None else ()
     if [getattr(task.get_coro(), "__name__", "") for task in tasks] != ["shutdown_default_executor"]:
         return None

@@ -32,7 +32,7 @@ from types import TracebackType
 from typing import Any
 
 from concmagic import sentences
-from concmagic.interpreter import asyncio_fields, running_loops
+from concmagic.interpreter import asyncio_internals
 from concmagic.interpreter.borrowing import running_loop
 from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.hook_parts import is_asyncios
@@ -48,7 +48,7 @@ class KernelLoop:
         self._hidden = HiddenTasks(loop)
         self._run: NestedRun | None = None
         self._over = False
-        self._signals = asyncio_fields.signals_handled(loop)
+        self._signals = asyncio_internals.signals_handled(loop)
         self._did_nothing: list[str] = []
         self.was_run = False
 
@@ -67,7 +67,7 @@ class KernelLoop:
         """Run the loop on inside the cell, until it is stopped."""
         if not self._is_free():
             self._original(
-                running_loops.CHECK_RUNNING
+                asyncio_internals.CHECK_RUNNING
             )()  # 3.13.0 finds that out too late, and ends the outer run
             return self._original("run_forever")()  # type: ignore[no-any-return]
         self.was_run = True
@@ -82,7 +82,7 @@ class KernelLoop:
 
     def _refuse_if_running(self) -> None:
         if not self._is_free():
-            self._original(running_loops.CHECK_RUNNING)()
+            self._original(asyncio_internals.CHECK_RUNNING)()
 
     def stop(self) -> None:
         """End the nested run; where there is none, nothing: it would end the kernel."""
@@ -130,7 +130,7 @@ class KernelLoop:
 # Methods of a loop, and what stands in for them.
 _NAMES = {
     "run_forever": "run_forever",
-    running_loops.CHECK_RUNNING: "_refuse_if_running",
+    asyncio_internals.CHECK_RUNNING: "_refuse_if_running",
     "stop": "stop",
     "close": "close",
 }
@@ -152,13 +152,13 @@ def kernel_loop_of_the_cell(loop: asyncio.AbstractEventLoop) -> Iterator[KernelL
 
 def _can_be_run_on(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether all is there that a nested run reads and replaces, and `nest_asyncio` is not at work."""
-    return is_asyncios(running_loops.can_nest(loop))
+    return is_asyncios(asyncio_internals.can_nest(loop))
 
 
 def _put_right(loop: Any, signals: set[int]) -> None:
     """A script's last lines have shut down what the next cell needs; its handlers ended with the script."""
-    asyncio_fields.open_again(loop)
-    for signum in asyncio_fields.signals_handled(loop) - signals:
+    asyncio_internals.open_again(loop)
+    for signum in asyncio_internals.signals_handled(loop) - signals:
         with suppress(ValueError, RuntimeError):  # not in the main thread
             loop.remove_signal_handler(signum)
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from concmagic.code_owner import is_of
-from concmagic.interpreter import asyncio_fields, running_loops
+from concmagic.interpreter import asyncio_internals
 from concmagic.interpreter.task_steps import RUN_CODES
 from concmagic.runners.async_cell import _may_raise
 
@@ -44,7 +44,7 @@ class HiddenTasks:
 
     def hide(self, task: asyncio.Task[Any]) -> None:
         """Hide this one."""
-        running_loops.hide_task(task)
+        asyncio_internals.hide_task(task)
         self._hidden.append(task)
 
     def show_all(self) -> None:
@@ -52,7 +52,7 @@ class HiddenTasks:
         while self._hidden:
             task = self._hidden.pop()
             if not task.done():
-                running_loops.show_task(task)
+                asyncio_internals.show_task(task)
 
 
 class NestedRun:
@@ -63,42 +63,42 @@ class NestedRun:
         self._hidden = hidden
         self._interrupted = False
         self.by_tornado = by_tornado  # started by `IOLoop.start`, which ends it by `IOLoop.stop`
-        self.kernel_stops = asyncio_fields.is_stopping(loop)
+        self.kernel_stops = asyncio_internals.is_stopping(loop)
 
     def run(self) -> None:
         """Run until the loop is stopped, or an exception ends it that ends loops."""
         loop = self._loop
-        outer: deque[events.Handle] = asyncio_fields.ready_of(loop)
+        outer: deque[events.Handle] = asyncio_internals.ready_of(loop)
         expected, task = len(outer), asyncio.current_task(loop)
         if task is not None:
-            running_loops.leave_task(loop, task)
+            asyncio_internals.leave_task(loop, task)
         ready = _Ready(outer, self._hidden)
-        asyncio_fields.set_ready(loop, ready)
+        asyncio_internals.set_ready(loop, ready)
         try:
             self._rounds(ready)
         finally:
-            asyncio_fields.set_ready(loop, outer)
+            asyncio_internals.set_ready(loop, outer)
             ready.close()
             while len(outer) < expected:
                 outer.append(_nothing(loop))
-            asyncio_fields.set_stopping(loop, self.kernel_stops)
+            asyncio_internals.set_stopping(loop, self.kernel_stops)
             if task is not None:
-                running_loops.enter_task(loop, task)
+                asyncio_internals.enter_task(loop, task)
 
     def defers(self, frame: types.FrameType | None) -> bool:
         """Whether an interrupt in this frame is raised later, as it was not met in code of the cell's."""
         if _may_raise(frame, asyncio.current_task(self._loop) is not None) or _is_in_c_function(frame):
             return False
         self._interrupted = True
-        asyncio_fields.wake(self._loop)
+        asyncio_internals.wake(self._loop)
         return True
 
     def _rounds(self, ready: _Ready) -> None:
         while True:
             ready.take_over()
-            running_loops.run_once(self._loop)
+            asyncio_internals.run_once(self._loop)
             self.raise_interrupt()
-            if asyncio_fields.is_stopping(self._loop):
+            if asyncio_internals.is_stopping(self._loop):
                 return
 
     def raise_interrupt(self) -> None:
@@ -133,7 +133,7 @@ class _Ready(deque[events.Handle]):
 
     def append(self, handle: events.Handle) -> None:
         """Add a callback; every way in comes here."""
-        task: Any = getattr(asyncio_fields.callback_of(handle), "__self__", None)
+        task: Any = getattr(asyncio_internals.callback_of(handle), "__self__", None)
         if not self._open:
             self._outer.append(handle)
         elif isinstance(task, asyncio.Task) and _is_kernels(task):
@@ -172,7 +172,7 @@ def _is_in_c_function(frame: types.FrameType | None) -> bool:
     """Whether the loop itself has called a function written in C, as `call_soon(time.sleep, 1)` has it."""
     if frame is None or frame.f_code not in RUN_CODES:
         return False
-    callback: Any = asyncio_fields.running_callback(frame)
+    callback: Any = asyncio_internals.running_callback(frame)
     while isinstance(callback, functools.partial):
         callback = callback.func
     return isinstance(callback, types.BuiltinFunctionType) and isinstance(callback.__self__, types.ModuleType)

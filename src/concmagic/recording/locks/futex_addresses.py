@@ -17,9 +17,9 @@ from typing import Any
 
 from concmagic.clock import monotonic, monotonic_ns, thread_time
 from concmagic.code_owner import owner_of
-from concmagic.interpreter.foreign_frames import Frames, locks_at
 from concmagic.interpreter.frames_and_threads import started, thread_frames
-from concmagic.interpreter.lock_internals import Lock, RLock, address_of
+from concmagic.interpreter.lock_internals import Lock, RLock, address_of, locks_at
+from concmagic.interpreter.value_stack import Frames
 from concmagic.recording import own_threads
 from concmagic.recording.locks.lock_sites import Chains, joined_by
 from concmagic.records.locks import HeldAtStop, Standing

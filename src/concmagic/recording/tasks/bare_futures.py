@@ -14,7 +14,7 @@ from typing import Any
 
 from concmagic.code_owner import known_owners, owner_of
 from concmagic.interpreter import borrowing
-from concmagic.interpreter.asyncio_fields import (
+from concmagic.interpreter.asyncio_internals import (
     FUTURE_ITERATOR,
     WRAPPERS,
     awaited_by,

@@ -14,7 +14,7 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import known_owners
-from concmagic.interpreter.asyncio_fields import (
+from concmagic.interpreter.asyncio_internals import (
     callback_of,
     handle_parts,
     is_free,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from concmagic.interpreter.asyncio_fields import error_of
+from concmagic.interpreter.asyncio_internals import error_of
 from concmagic.recording.labels import cut
 from concmagic.records.recording import TaskGroup, Wait
 

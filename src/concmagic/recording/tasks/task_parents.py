@@ -9,7 +9,7 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
-from concmagic.interpreter.asyncio_fields import runs_here
+from concmagic.interpreter.asyncio_internals import runs_here
 from concmagic.interpreter.known_functions import HELPER_TASKS, name_given
 from concmagic.interpreter.task_steps import RUN_CODES
 from concmagic.recording.labels import cut

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
 from concmagic.interpreter import borrowing, task_scheduling, task_steps
-from concmagic.interpreter.asyncio_fields import awaited, will_warn
+from concmagic.interpreter.asyncio_internals import awaited, will_warn
 from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.frames_and_threads import thread_frames
 from concmagic.interpreter.hook_parts import Hook

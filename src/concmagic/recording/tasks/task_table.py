@@ -16,7 +16,7 @@ from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import KERNEL, owner_of
-from concmagic.interpreter.asyncio_fields import error_of, inside, runs_here
+from concmagic.interpreter.asyncio_internals import error_of, inside, runs_here
 from concmagic.interpreter.frames_and_threads import target_of, thread_of
 from concmagic.recording.labels import cut
 from concmagic.recording.tasks.task_groups import FIRST, TOLD, Crowd

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from concmagic.interpreter import known_functions as places
-from concmagic.interpreter.asyncio_fields import gathered, transport_of
+from concmagic.interpreter.asyncio_internals import gathered, transport_of
 from concmagic.recording.hosts import named
 from concmagic.recording.labels import cut
 

@@ -14,8 +14,8 @@ from types import CodeType, CoroutineType
 from typing import Any
 
 from concmagic.code_owner import owner_of
-from concmagic.interpreter.asyncio_fields import FUTURE_ITERATOR, chain, gathered, is_gather
-from concmagic.interpreter.asyncio_fields import awaited as awaited_by_task
+from concmagic.interpreter.asyncio_internals import FUTURE_ITERATOR, chain, gathered, is_gather
+from concmagic.interpreter.asyncio_internals import awaited as awaited_by_task
 from concmagic.interpreter.hook_parts import is_sleep
 from concmagic.interpreter.known_functions import is_futures_await
 from concmagic.recording.source_names import AwaitNames, line_of

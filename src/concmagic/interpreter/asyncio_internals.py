@@ -1,9 +1,10 @@
-"""Fields of asyncio's tasks, futures, handles and loops that no public function tells; the chain of awaits.
+"""Asyncio's tasks, futures, handles and loops: fields that no public function tells, and which of them run.
 
-The chain is all that stands between a suspended coroutine and the future that it awaits.
+Also the chain of awaits: all that stands between a suspended coroutine and the future that it awaits.
 
-Those that every such object has are read by `attrgetter`, which is no frame of Python's; those that another
-make of loop or task may lack answer a neutral value.
+Fields that every such object has are read by `attrgetter`, which is no frame of Python's; those that another
+make of loop or task may lack answer a neutral value. Where a function is missing by which the running loop or
+task is changed, nothing is changed, and that is told.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from asyncio import events, tasks
 from operator import attrgetter
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
@@ -132,17 +134,16 @@ def mark_coroutine_function(function: Any) -> None:
     function._is_coroutine = borrowed(asyncio.coroutines, "_is_coroutine")
 
 
-def probe() -> Capability:
+def probe_fields() -> Capability:
     """Whether futures, handles and loops whose contents are known read as they should."""
-    loop, seen = asyncio.new_event_loop(), Capability(False)
+    loop = asyncio.new_event_loop()
     try:
-        seen = _probe(loop)
+        return _probe_with(loop)
     finally:
         loop.close()
-    return seen
 
 
-def _probe(loop: asyncio.AbstractEventLoop) -> Capability:
+def _probe_with(loop: asyncio.AbstractEventLoop) -> Capability:
     future, failed, error = loop.create_future(), loop.create_future(), LookupError()
     future.add_done_callback(gathered)
     failed.set_exception(error)
@@ -213,3 +214,87 @@ def awaited_by(node: Node) -> Node | None:
         if hasattr(node, attribute):
             return getattr(node, attribute)
     return None
+
+
+CHECK_RUNNING, RUN_ONCE = "_check_running", "_run_once"  # methods of a loop
+RUNNING_LOOP = "_get_running_loop"  # of asyncio.events
+# On 3.11 `uvloop.run` itself asks asyncio whether a loop runs, by this name.
+UVLOOPS_ASYNCIO = "__asyncio"
+UVLOOPS_IDLE = "uvloop._noop"  # the module of a function that an idle loop calls
+LOOP_METHODS = ("_run_once", "run_forever", "run_until_complete")
+# What a run of a loop inside one of its own callbacks reads and replaces.
+_NEEDED = ("run_forever", CHECK_RUNNING, "stop", "close", "_ready", "_stopping", "_write_to_self")
+
+
+def asked_of(module: Any) -> Any:
+    """The running loop, as this module of asyncio's tells."""
+    return getattr(module, RUNNING_LOOP)()
+
+
+def set_running_loop(loop: Any) -> None:
+    """Make this loop, or none, the one that runs in this thread."""
+    events._set_running_loop(loop)
+
+
+def leave_task(loop: Any, task: Any) -> None:
+    """Make no task the running one."""
+    borrowed(tasks, "_leave_task", _nothing)(loop, task)
+
+
+def enter_task(loop: Any, task: Any) -> None:
+    """Make this task the running one."""
+    borrowed(tasks, "_enter_task", _nothing)(loop, task)
+
+
+def hide_task(task: Any) -> None:
+    """Take a task out of `asyncio.all_tasks()`."""
+    borrowed(tasks, "_unregister_task", _nothing)(task)
+
+
+def show_task(task: Any) -> None:
+    """Put a task into `asyncio.all_tasks()`."""
+    borrowed(tasks, "_register_task", _nothing)(task)
+
+
+def _nothing(*arguments: object) -> None: ...
+
+
+def run_once(loop: Any) -> None:
+    """Take one round of a loop."""
+    loop._run_once()
+
+
+def can_nest(loop: Any) -> Any:
+    """The loop's `_run_once` where all is there that a nested run needs, else None."""
+    has_all = all(hasattr(loop, name) for name in _NEEDED)
+    steps = hasattr(tasks, "_enter_task") and hasattr(tasks, "_leave_task")
+    return getattr(type(loop), RUN_ONCE, None) if has_all and steps else None
+
+
+def runners_loop(runner: Any) -> Any:
+    """The loop of an `asyncio.Runner`; `get_loop` would make one."""
+    return getattr(runner, "_loop", None)
+
+
+def signal_handler(runner: Any) -> Any:
+    """What a Runner does about an interrupt, before its first one; None if that is not known."""
+    on_signal = borrowed(runner, "_on_sigint")
+    return None if getattr(runner, "_interrupt_count", 1) else on_signal
+
+
+def probe_running() -> Capability:
+    """Whether a loop that does not run has all that is read, and the running one can be changed."""
+    names = ("_enter_task", "_leave_task", "_register_task", "_unregister_task")
+    found = {name: hasattr(tasks, name) for name in names}
+    loop = asyncio.new_event_loop()
+    before = running_loop()
+    try:
+        set_running_loop(None)
+        changed = running_loop() is None
+        set_running_loop(loop)
+        changed = changed and running_loop() is loop
+        nests = can_nest(loop) is not None
+    finally:
+        set_running_loop(before)
+        loop.close()
+    return missing(**found, _set_running_loop=changed, _run_once=nests)
