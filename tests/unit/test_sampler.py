@@ -24,8 +24,8 @@ import pytest
 from concmagic.interpreter import gil
 from concmagic.recording.sampler import sampler_recorder as sampler
 from concmagic.recording.sampler.process_view import decode_state
-from concmagic.recording.sampler.sampled_thread import Rows, Thread
 from concmagic.recording.sampler.sampler_recorder import Sampler
+from concmagic.recording.sampler.threads_and_gil import Rows, Thread
 from concmagic.records.recording import SampleLog
 
 RUNNING, GIL, FUTEX, ASLEEP, CORE, HOLDER = -1, -3, -4, -5, -6, -7

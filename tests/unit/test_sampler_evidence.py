@@ -19,12 +19,10 @@ import pytest
 from test_sampler import CORE, GIL, HOLDER, RUNNING, Row, open_files, rows_of, sampled, together, until
 
 from concmagic.interpreter import gil
-from concmagic.recording.sampler.descriptors import Descriptors, _address
-from concmagic.recording.sampler.gil_holder import UNTOLD
-from concmagic.recording.sampler.process_view import Process
-from concmagic.recording.sampler.sampled_thread import Rows
+from concmagic.recording.sampler.process_view import Descriptors, Process, _address
 from concmagic.recording.sampler.sampler_recorder import helper_pid
 from concmagic.recording.sampler.sampling_rate import Budget
+from concmagic.recording.sampler.threads_and_gil import UNTOLD, Rows
 
 
 def lengths(rows: list[Row], native_id: int, argument: bool = False) -> Counter[int]:

@@ -21,11 +21,9 @@ if __name__ == "__main__":  # isolated, without site-packages: ours is found beh
     sys.path.append(here)
 
 from concmagic.clock import monotonic, monotonic_ns, process_time_ns
-from concmagic.recording.sampler.descriptors import Descriptors
-from concmagic.recording.sampler.gil_holder import Holder
 from concmagic.recording.sampler.process_view import Gil, Process, executable_of
-from concmagic.recording.sampler.sampled_thread import RUNNING, Rows, Thread
 from concmagic.recording.sampler.sampling_rate import Budget
+from concmagic.recording.sampler.threads_and_gil import RUNNING, Rows, Thread
 
 CONTROL = 3
 MOST_THREADS = 800  # one descriptor each
@@ -49,8 +47,6 @@ class Session:
         self.rows, self.gil, self.mode = Rows(), gil, mode
         self.budget = Budget(cores)
         self.processes: dict[int, Process] = {}
-        self.holders: dict[int, Holder] = {}
-        self.descriptors: dict[int, Descriptors] = {}
         self.details: list[str] = []
         self.problems: list[str] = []
         self.ticks, self.began_ns, self.cpu_ns = 0, monotonic_ns(), process_time_ns()
@@ -76,8 +72,6 @@ class Session:
             if process.hides_calls:
                 self.without_calls(process)
             self.processes[pid] = process
-            self.holders[pid] = Holder(process, self.gil)
-            self.descriptors[pid] = Descriptors(pid)
 
     def gil_start_of(self, pid: int) -> int:
         """Where the file that holds the GIL begins in a process's memory; 0 is not known."""
@@ -110,7 +104,7 @@ class Session:
         running = 0
         for process in list(self.processes.values()):
             self.asked_ns = monotonic_ns()
-            self.holders[process.pid].see(self.asked_ns, self.rows)
+            process.see_holder(self.asked_ns, self.rows)
             for thread in list(process.threads.values()):
                 if thread.due(self.ticks):
                     self.read(process, thread)
@@ -137,7 +131,7 @@ class Session:
                 return  # this process lost its core meanwhile: it is not known when the answer was true
             thread.see(raw, self.asked_ns, process.decode, self.rows)
             if thread.same == NAMED_AFTER and thread.code is not None and thread.code >= 0:
-                self.name(process.pid, thread, raw)
+                self.name(process, thread, raw)
 
     def without_calls(self, process: Process) -> None:
         """The system does not show which call a thread waits in, or not of this process."""
@@ -147,9 +141,9 @@ class Session:
             if process.pid == self.pid:
                 self.note(NO_CALLS)
 
-    def name(self, pid: int, thread: Thread, raw: bytes) -> None:
+    def name(self, process: Process, thread: Thread, raw: bytes) -> None:
         """Note what a thread waits at."""
-        words = self.descriptors[pid].of_call(raw)
+        words = process.descriptors.of_call(raw)
         if words:
             self.details.append(f"{thread.tid} {thread.start_ns} {words}".replace("\n", " "))
 
@@ -172,7 +166,6 @@ class Session:
                 self.without_calls(process)
             if process.gone:
                 process.close(self.rows)
-                self.holders[process.pid].close(self.rows)
                 del self.processes[process.pid]
         if now >= self.next_children:
             self.next_children = now + max(CHILDREN_S, known * 0.002)
@@ -200,12 +193,11 @@ class Session:
             self.note(NO_GIL)
         for process in self.processes.values():
             process.close(self.rows)
-            self.holders[process.pid].close(self.rows)
         self.budget.close()
         seconds = max(1, now_ns - self.began_ns) / 1e9
         rates = f"{self.ticks / seconds:.1f} {self.budget.asked_hz():.1f}"
         used_ns = process_time_ns() - self.cpu_ns
-        handovers = self.holders[self.pid].handovers()
+        handovers = self.processes[self.pid].holder.handovers() if self.pid in self.processes else -1
         details = "\n".join(self.details).encode(errors="replace")
         numbers = f"{len(self.rows)} {rates} {used_ns} {handovers} {len(details)}"
         head = f"rows {numbers} {'; '.join(self.problems)}\n"

@@ -1,4 +1,4 @@
-"""What the sampler sees: processes, and which threads they have.
+"""What the sampler sees of a process: which threads it has, and what their descriptors lead to.
 
 For the sampler's own process (`process.py`): the standard library only, and little of it.
 """
@@ -6,16 +6,18 @@ For the sampler's own process (`process.py`): the standard library only, and lit
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 
 from concmagic.clock import monotonic_ns
-from concmagic.recording.sampler.sampled_thread import (
+from concmagic.recording.sampler.threads_and_gil import (
     ACTIVE,
     ASLEEP,
     FUTEX,
     GIL,
     RUNNING,
     Decoder,
+    GilHolder,
     Rows,
     Thread,
 )
@@ -26,6 +28,15 @@ FUTEX_CALLS = {"x86_64": (b"202",), "aarch64": (b"98",), "riscv64": (b"98",), "p
 Gil = tuple[int, int, int, int, str]
 _AGREED = 3
 _EVERYBODY = 8  # each so many looks
+# System calls whose first argument is a descriptor, and those that take an array of them.
+_BY_DESCRIPTOR = {
+    "x86_64": frozenset((0, 1, 17, 18, 19, 20, 42, 43, 44, 45, 46, 47, 73, 74, 75, 288)),
+    "aarch64": frozenset((32, 63, 64, 65, 66, 67, 68, 82, 83, 202, 203, 206, 207, 211, 212, 242)),
+}
+_BY_ARRAY = {"x86_64": frozenset((7, 271)), "aarch64": frozenset((73,))}
+_MACHINE = os.uname().machine
+_MOST_TABLE = 1 << 20  # bytes of the table of connections that are looked through
+_MOST_LOOKS = 2_000
 
 
 class Process:
@@ -44,7 +55,9 @@ class Process:
         self.gone = False
         self.hides_calls = False  # there is nothing that tells in which call its threads are
         self.decode: Decoder = decode_state if mode == "stat" else self.decode_call
-        self.futex = FUTEX_CALLS.get(os.uname().machine, ())
+        self.futex = FUTEX_CALLS.get(_MACHINE, ())
+        self.holder = GilHolder(pid, gil[2], gil[3])
+        self.descriptors = Descriptors(pid)
 
     def find_gil(self) -> None:
         """Find where this process has mapped the interpreter.
@@ -57,6 +70,11 @@ class Process:
         start = base + self.gil_offset if base else 0
         self.agreed = self.agreed + 1 if start and start == self.gil_start else 0
         self.gil_start = start
+
+    def see_holder(self, now_ns: int, rows: Rows) -> None:
+        """Take a sample of who holds its GIL, where that can be read."""
+        if self.gil_start and self.mode == "syscall":
+            self.holder.see(self.gil_start, self.changes, now_ns, rows)
 
     def base_of(self, wanted: str) -> int:
         """Where a file's first mapping begins; 0 where it is not mapped."""
@@ -131,13 +149,18 @@ class Process:
         thread.close()
 
     def close(self, rows: Rows) -> None:
+        """End the stretches of all threads and of its GIL, and close their files."""
+        self.drop_all(rows)
+        self.holder.close(rows)
+
+    def drop_all(self, rows: Rows) -> None:
         """End the stretches of all threads and close their files."""
         for tid in list(self.threads):
             self.drop(tid, rows)
 
     def use_state_letters(self, rows: Rows) -> None:
         """Where the system calls are not shown, the state letter is: on a core, or not."""
-        self.close(rows)
+        self.drop_all(rows)
         self.mode, self.decode, self.hides_calls = "stat", decode_state, False
 
     def children(self) -> Iterator[int]:
@@ -178,3 +201,87 @@ def executable_of(pid: int) -> str | None:
         return os.readlink(f"/proc/{pid}/exe")
     except OSError:
         return None
+
+
+class Descriptors:
+    """Looks up what the threads of one process wait at; the table of connections once a socket.
+
+    "93.184.216.34:443", "data.csv", "pipe"; "" for what has no name.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.sockets: dict[str, str] = {}
+        self.looks = 0
+
+    def of_call(self, raw: bytes) -> str:
+        """The words for the descriptor of a call, from the text of a `syscall` file."""
+        words = raw.split()
+        if len(words) < 3 or self.looks >= _MOST_LOOKS:
+            return ""
+        self.looks += 1
+        try:
+            return self.words(self.number(int(words[0]), int(words[1], 16), int(words[2], 16)))
+        except (OSError, ValueError, struct.error):
+            return ""
+
+    def number(self, call: int, first: int, second: int) -> int:
+        """The descriptor's number; -1 for a call without one, or with several."""
+        if call in _BY_DESCRIPTOR.get(_MACHINE, ()):
+            return first
+        if call not in _BY_ARRAY.get(_MACHINE, ()) or second != 1:
+            return -1
+        # The thread may have gone on: then this, and the name, are of something else. Only words come of it.
+        memory = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            (number,) = struct.unpack("=i", os.pread(memory, 4, first))
+        finally:
+            os.close(memory)
+        return int(number)
+
+    def words(self, number: int) -> str:
+        """What an open descriptor leads to: a connection, a file's name, "pipe"; "" is not known."""
+        if number < 0:
+            return ""
+        link = os.readlink(f"/proc/{self.pid}/fd/{number}")
+        kind, _, rest = link.partition(":[")
+        if kind == "socket":
+            return self.socket(rest.rstrip("]"))
+        if rest or link.startswith("anon_inode:"):
+            return "pipe" if kind == "pipe" else ""
+        return os.path.basename(link).removesuffix(" (deleted)")
+
+    def socket(self, inode: str) -> str:
+        """What the socket with this inode is connected to; looked up once."""
+        if inode not in self.sockets:
+            found = (self.find(inode, table) for table in ("tcp", "tcp6", "udp", "udp6"))
+            self.sockets[inode] = next((words for words in found if words), "")
+        return self.sockets[inode]
+
+    def find(self, inode: str, table: str) -> str:
+        """The other end of a connection, or the port of one that listens."""
+        with open(f"/proc/{self.pid}/net/{table}") as lines:
+            for line in lines.read(_MOST_TABLE).splitlines()[1:]:
+                fields = line.split()
+                if len(fields) > 9 and fields[9] == inode:
+                    there = _address(fields[2])
+                    return (
+                        there
+                        if not there.endswith(":0")
+                        else "port " + _address(fields[1]).rpartition(":")[2]
+                    )
+        return ""
+
+
+def _address(text: str) -> str:
+    """An address as the kernel's tables write it: words of four bytes in the machine's order."""
+    host, _, port = text.partition(":")
+    words = bytes.fromhex(host)
+    packed = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
+    if len(packed) == 16 and packed.startswith(bytes(10) + b"\xff\xff"):
+        packed = packed[12:]
+    if len(packed) == 4:
+        return f"{'.'.join(map(str, packed))}:{int(port, 16)}"
+    import socket
+
+    return f"[{socket.inet_ntop(socket.AF_INET6, packed)}]:{int(port, 16)}"

@@ -1,17 +1,24 @@
-"""One thread as the sampler sees it: samples tell what it did, the scheduler's sums how much of it.
+"""What samples tell of a thread, and of who holds the GIL; the scheduler's sums tell how much of it.
 
 Two numbers of a thread's `schedstat` grow: how long it has computed, and how long it could have but had no
 core. While the thread is off the cores both are exact. So between two such samples it is known how long it
 computed and waited for a core, wherever the samples between them fell; what is left it waited otherwise.
+
+For the sampler's own process (`process.py`): the standard library only, and little of it.
 """
 
 from __future__ import annotations
 
 import array
 import os
+import struct
 from collections.abc import Callable
 
-RUNNING, GIL, FUTEX, ASLEEP, CORE = -1, -3, -4, -5, -6
+RUNNING, GIL, FUTEX, ASLEEP, CORE, HOLDER = -1, -3, -4, -5, -6, -7
+FREE, UNTOLD = 0, -1  # in place of a holder's native id
+_GIL = struct.Struct("=QiiQ")  # the last holder's thread state, whether it is held, padding, hand-overs
+_WORD = struct.Struct("=Q")
+_HIGHEST_TID = 1 << 22
 LEAST_NS = 100_000  # what is shorter is not worth a row: being woken takes some time on an idle core, too
 NEAR_NS = 10_000_000  # further from a sample than this it tells nothing: that it slept, but not where
 # Who has slept in one place for long is read less often: (samples that agreed, read every n-th tick).
@@ -41,24 +48,9 @@ class Thread:
     """Its open files, the stretch it is in, and what the scheduler had summed up for it."""
 
     __slots__ = (
-        "argument",
-        "code",
-        "delay_ns",
-        "entered_ns",
-        "exact",
-        "file",
-        "last_ns",
-        "left_ns",
-        "no_core",
-        "phase",
-        "ran_ns",
-        "raw",
-        "same",
-        "schedule",
-        "start_ns",
-        "tid",
-        "waited",
-    )
+        "argument", "code", "delay_ns", "entered_ns", "exact", "file", "last_ns", "left_ns", "no_core",
+        "phase", "ran_ns", "raw", "same", "schedule", "start_ns", "tid", "waited",
+    )  # fmt: skip
 
     def __init__(self, tid: int, file: int, schedule: int = -1) -> None:
         self.tid, self.file, self.schedule = tid, file, schedule
@@ -237,3 +229,62 @@ class Thread:
         os.close(self.file)
         if self.schedule >= 0:
             os.close(self.schedule)
+
+
+class GilHolder:
+    """The stretches in which one thread held the GIL of one process."""
+
+    def __init__(self, pid: int, holder_at: int, native_at: int) -> None:
+        self.pid, self.holder_at, self.native_at = pid, holder_at, native_at
+        self.stretches = Thread(-pid, -1)
+        self.memory = -1
+        self.known: dict[int, int] = {}  # thread states' native ids, for as long as no thread is new
+        self.changes = 0
+        self.switches: int | None = None
+        self.first_switches: int | None = None
+
+    def see(self, gil_start: int, changes: int, now_ns: int, rows: Rows) -> None:
+        """Take a sample in; what cannot be read costs itself only. `changes` counts those of its threads."""
+        if not self.holder_at:
+            return
+        try:
+            # The file stays that of the memory it was opened for: where that is gone it reads as nothing. A
+            # thread state that was freed meanwhile tells a number that is none, or an earlier thread's.
+            if self.memory < 0:
+                self.memory = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+            native_id = self.read(gil_start, changes)
+        except (OSError, struct.error, OverflowError):
+            native_id = UNTOLD
+        self.stretches.take(HOLDER, native_id, now_ns, rows)
+        self.stretches.last_ns = now_ns
+
+    def read(self, gil_start: int, changes: int) -> int:
+        """The holder's native id."""
+        state, held, _, self.switches = _GIL.unpack(self.at(gil_start + self.holder_at, _GIL.size))
+        if self.first_switches is None:
+            self.first_switches = self.switches
+        if not held:
+            return FREE
+        if self.changes != changes:
+            self.known, self.changes = {}, changes
+        if state not in self.known:
+            (native_id,) = _WORD.unpack(self.at(state + self.native_at, _WORD.size))
+            self.known[state] = native_id if 0 < native_id <= _HIGHEST_TID else UNTOLD
+        return self.known[state]
+
+    def at(self, address: int, size: int) -> bytes:
+        """Bytes of the process's memory. Raises OSError where they cannot be read."""
+        return os.pread(self.memory, size, address)
+
+    def close(self, rows: Rows) -> None:
+        """End the stretch that is open, and close the memory's file. Again is harmless."""
+        self.stretches.end(self.stretches.last_ns, rows)
+        if self.memory >= 0:
+            os.close(self.memory)
+        self.memory = -1
+
+    def handovers(self) -> int:
+        """How often another thread got it, from the first sample to the last; -1 is not known."""
+        if self.switches is None or self.first_switches is None:
+            return -1
+        return self.switches - self.first_switches
