@@ -32,7 +32,7 @@ def with_use(resources: Sequence[Resource], tracks: Iterable[Track]) -> tuple[Re
 def _add_waits(track: Track, waits: dict[int, list[_Wait]]) -> None:
     """By resource; a wait that is told in several states is one."""
     for one in track.states:
-        if one.resource is not None and one.state is State.WAITING and one.reason in OF_LOCKS:
+        if one.state is State.WAITING and one.reason in OF_LOCKS and one.resource is not None:
             of_lock = waits[one.resource]
             if of_lock and of_lock[-1][1] == track.id and of_lock[-1][0].end_ns == one.start_ns:
                 one = replace(one, start_ns=of_lock.pop()[0].start_ns)
