@@ -109,7 +109,7 @@ def _in_flight(trace: Trace, track: Track) -> list[Pair]:
 
 def _not_counted(track: Track) -> list[Pair]:
     return union(
-        (one.start_ns, one.end_ns)
+        one.pair
         for one in track.states
         if one.state is State.WAITING and (one.reason in JOINING or one.reason in IDLE)
     )
@@ -145,7 +145,7 @@ def _job_in_flight(trace: Trace, job: Job, waits: _Waits | None) -> list[Pair]:
 
 def _computing(trace: Trace, host: Track) -> list[Pair]:
     """While the cell itself works; not while a loop on its thread does, whose tasks count themselves."""
-    works = [(one.start_ns, one.end_ns) for one in host.states if one.state in _WORKING]
+    works = [one.pair for one in host.states if one.state in _WORKING]
     if host.kind == "task":
         return works
     loops = [
@@ -184,9 +184,7 @@ def switches(trace: Trace) -> dict[int, Switches]:
     threads = [track for track in trace.tracks if track.kind == "thread"]
     running: dict[int, list[Pair]] = defaultdict(list)  # by process, of all its threads
     for track in threads:
-        running[track.pid] += [
-            (one.start_ns, one.end_ns) for one in track.states if one.state is State.RUNNING
-        ]
+        running[track.pid] += [one.pair for one in track.states if one.state is State.RUNNING]
     at_once = {pid: count_at_once(pairs, trace.wall_ns) for pid, pairs in running.items()}
     return {track.id: _of_thread(trace, track, at_once[track.pid]) for track in threads}
 
@@ -232,7 +230,7 @@ def on_a_core_curve(trace: Trace) -> Steps:
     """
     curve = at_once(trace)
     waits = union(
-        (one.start_ns, one.end_ns)
+        one.pair
         for track in trace.tracks
         if track.kind == "thread"
         for one in track.states

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from concmagic.model.trace import Int64s
+from concmagic.model.trace import Int64s, State, Track
 
 Pair = tuple[int, int]
 _END = itemgetter(1)
@@ -108,6 +108,11 @@ def meets(one: Sequence[Pair], other: Sequence[Pair]) -> bool:
         if index < len(other) and other[index][0] < end:
             return True
     return False
+
+
+def spent(track: Track, state: State) -> int:
+    """How long a track was in a state."""
+    return sum(one.length_ns for one in track.states if one.state is state)
 
 
 def total(pairs: Iterable[Pair]) -> int:

@@ -233,9 +233,9 @@ def _elements(waits: list[StateInterval]) -> list[int]:
 
 def _accompanied(trace: Trace, track: Track, waits: list[StateInterval]) -> int:
     """For how long of the waits another task was at something, too."""
-    mine = union((one.start_ns, one.end_ns) for one in waits)
+    mine = union(one.pair for one in waits)
     others = union(
-        (one.start_ns, one.end_ns)
+        one.pair
         for other in trace.tracks
         if other.kind == "task" and other.id != track.id and other.unit and not other.host
         for one in other.states

@@ -198,7 +198,7 @@ def _by_loop(trace: Trace) -> dict[tuple[int, int], list[Track]]:
 
 
 def _ready(track: Track) -> list[Pair]:
-    return union((one.start_ns, one.end_ns) for one in track.states if one.state is State.READY)
+    return union(one.pair for one in track.states if one.state is State.READY)
 
 
 def _victims(trace: Trace, holds: Sequence[Hold]) -> dict[int, list[Pair]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from concmagic.analysis import Finding
+from concmagic.analysis.intervals import spent
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import (
     ChildDied,
@@ -18,9 +19,7 @@ from concmagic.model.findings import (
 )
 from concmagic.model.trace import Job, State, Trace, Track
 
-OVERHEAD_SHARE = (
-    0.2  # of the time that the pool took: start-up and pickling, from which on they are worth a word
-)
+OVERHEAD_SHARE = 0.2  # of the time that the pool took: start-up and pickling, from which on they are told
 MANY_JOBS = 32  # from here on larger chunks would save pickling
 PICKLING_SHARE = 0.5  # of the overhead: then it is the data that costs
 _POOL_ENDS = "SIGTERM"  # what a pool does to its own workers when it is left
@@ -85,13 +84,13 @@ def _hello_process(trace: Trace) -> Iterator[Finding]:
         for track in trace.tracks
         if track.kind == "process" and track.unit and not track.group and track.start_method in _STARTED
     ]
-    started = [(track, _starting(track), _spent(track, State.RUNNING)) for track in alone]
+    started = [(track, _starting(track), spent(track, State.RUNNING)) for track in alone]
     small = [
         (track, start, work)
         for track, start, work in started
         if start > work and track.outcome.kind == "returned"
     ]
-    waited = sum(_spent(track, State.WAITING) for track, _, _ in small)
+    waited = sum(spent(track, State.WAITING) for track, _, _ in small)
     start = max((start for _, start, _ in small), default=0)
     if not small or len(small) < len(alone) or start < max(OVERHEAD_SHARE * trace.wall_ns, waited):
         return
@@ -155,10 +154,6 @@ def _pickling(track: Track) -> int:
     return sum(
         one.length_ns for one in track.states if one.state is State.RUNNING and one.reason in _PICKLING
     )
-
-
-def _spent(track: Track, state: State) -> int:
-    return sum(one.length_ns for one in track.states if one.state is state)
 
 
 def copies_changed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from concmagic.analysis import Finding
 from concmagic.analysis.concurrency import is_gil_wait, leaves_of_the_machine
-from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, meets, total, union
+from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, meets, spent, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import BusyMachine, FewCores, GilBound, Oversubscribed, UnevenWork
 from concmagic.model.trace import State, Trace, Track
@@ -151,7 +151,7 @@ def _computing(trace: Trace) -> list[Track]:
     """Threads and processes of the work that mostly computed, or wanted to."""
     found = []
     for track in leaves_of_the_machine(trace):
-        wants = _spent(track, State.RUNNING) + _spent(track, State.READY)
+        wants = spent(track, State.RUNNING) + spent(track, State.READY)
         life = sum(one.length_ns for one in track.states)
         if track.role == "work" and wants > 0 and wants >= (1 - WAITS_SHARE) * life:
             found.append(track)
@@ -196,13 +196,13 @@ def _lengths(steps: Steps, wall_ns: int) -> np.ndarray[tuple[int], np.dtype[np.i
 
 
 def _pairs(track: Track, state: State) -> list[Pair]:
-    return [(one.start_ns, one.end_ns) for one in track.states if one.state is state]
+    return [one.pair for one in track.states if one.state is state]
 
 
 def _could_compute(track: Track) -> list[Pair]:
     """While it was on a core or had none. One that only looked for the GIL would not have computed."""
     kept = [
-        (one.start_ns, one.end_ns)
+        one.pair
         for index, one in enumerate(track.states)
         if one.state is State.RUNNING
         or (one.state is State.READY and one.reason == "core" and not _only_looked(track, index))
@@ -219,16 +219,12 @@ def _only_looked(track: Track, index: int) -> bool:
 
 
 def _gil_waits(track: Track) -> list[Pair]:
-    return [(one.start_ns, one.end_ns) for one in track.states if is_gil_wait(one)]
-
-
-def _spent(track: Track, state: State) -> int:
-    return sum(one.length_ns for one in track.states if one.state is state)
+    return [one.pair for one in track.states if is_gil_wait(one)]
 
 
 def _used(track: Track) -> int:
     """What it computed: by its CPU clock where there is one, for waiting for a core looks like RUNNING."""
-    running = _spent(track, State.RUNNING)
+    running = spent(track, State.RUNNING)
     return running if track.cpu_ns is None else min(track.cpu_ns, running)
 
 
@@ -265,14 +261,10 @@ def busy_machine(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 
 
 def _without_core(track: Track) -> list[Pair]:
-    return union(
-        (one.start_ns, one.end_ns)
-        for one in track.states
-        if one.state is State.READY and one.reason == "core"
-    )
+    return union(one.pair for one in track.states if one.state is State.READY and one.reason == "core")
 
 
 def _computes_or_would(track: Track) -> list[Pair]:
     computing = (State.RUNNING, State.STARTING, State.TRACING)  # to start Python and to import is to compute
-    pairs = ((one.start_ns, one.end_ns) for one in track.states if one.state in computing)
+    pairs = (one.pair for one in track.states if one.state in computing)
     return union([*pairs, *_without_core(track)])

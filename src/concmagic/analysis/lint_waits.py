@@ -33,7 +33,7 @@ def lock_convoy(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if use.reason not in _BY_NAME or len(use.waits) < CONVOY_WAITS:
             continue
         often = Counter(track for track, _ in use.waits)
-        pairs = union((one.start_ns, one.end_ns) for _, one in use.waits)
+        pairs = union(one.pair for _, one in use.waits)
         contended = total(pairs)
         if contended < CONVOY_SHARE * trace.wall_ns or not (_again(often) or _one_by_one(use, trace)):
             continue
@@ -74,7 +74,7 @@ def _one_by_one(use: LockUse, trace: Trace) -> bool:
 def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A semaphore let only so many through, while the loop had time for more."""
     for (file, line), queued in _queued(trace).items():
-        pairs = union((one.start_ns, one.end_ns) for _, waits in queued for one in waits)
+        pairs = union(one.pair for _, waits in queued for one in waits)
         if len(queued) < 2 or total(pairs) < CAPPED_SHARE * trace.wall_ns:
             continue
         name, limit = _semaphore(trace.source, line) if not file else ("", 0)
@@ -141,7 +141,7 @@ def _queued(trace: Trace) -> dict[_Place, list[tuple[Track, list[StateInterval]]
 def _most_inside(trace: Trace, queued: list[tuple[Track, list[StateInterval]]], first_ns: int) -> int:
     """How many at most had been let through: begun, of the same coroutine, and not in the queue."""
     like = queued[0][0]
-    waits = {track.id: union((one.start_ns, one.end_ns) for one in found) for track, found in queued}
+    waits = {track.id: union(one.pair for one in found) for track, found in queued}
     inside = []
     for track in trace.tracks:
         if track.kind != "task" or (track.file, track.line) != (like.file, like.line):
@@ -157,7 +157,7 @@ def _most_inside(trace: Trace, queued: list[tuple[Track, list[StateInterval]]], 
 
 def _busy(trace: Trace, like: Track) -> list[tuple[int, int]]:
     return union(
-        (one.start_ns, one.end_ns)
+        one.pair
         for track in trace.tracks
         if track.kind == "task" and (track.pid, track.native_id) == (like.pid, like.native_id)
         for one in track.states
@@ -198,7 +198,7 @@ def gil_held_while_waiting(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         least = max(KEPT_NS, KEPT_PERIODS * trace.build.sampling_ns)
         for track, held in _held_by(gil, threads):
             waits = [one for one in track.states if one.state is State.WAITING]
-            pairs = common(held, union(_pair(one) for one in waits))
+            pairs = common(held, union(one.pair for one in waits))
             if total(pairs) < least:
                 continue
             others = union(pair for other in threads if other is not track for pair in wanted[other.id])
@@ -215,8 +215,8 @@ def _gil_kept(
     wanted: Mapping[int, Sequence[Pair]],
 ) -> Finding:
     lasted = total(pairs)
-    inside = [one for one in waits if common([_pair(one)], pairs)]
-    worst = max(inside, key=lambda one: total(common([_pair(one)], pairs)))
+    inside = [one for one in waits if common([one.pair], pairs)]
+    worst = max(inside, key=lambda one: total(common([one.pair], pairs)))
     kept = [number for number, of_other in wanted.items() if number != track.id and common(of_other, pairs)]
     return Finding(
         lint="gil-held-while-waiting",
@@ -235,13 +235,9 @@ def _held_by(gil: Track, threads: Sequence[Track]) -> list[tuple[Track, list[Pai
     held: dict[int, list[Pair]] = defaultdict(list)
     for one in gil.states:
         if one.state is State.RUNNING and one.holders:
-            held[one.holders[0]].append(_pair(one))
+            held[one.holders[0]].append(one.pair)
     return [(track, union(held[track.id])) for track in threads]
 
 
 def _wanted(track: Track) -> list[Pair]:
-    return [_pair(one) for one in track.states if is_gil_wait(one)]
-
-
-def _pair(one: StateInterval) -> Pair:
-    return one.start_ns, one.end_ns
+    return [one.pair for one in track.states if is_gil_wait(one)]

@@ -219,7 +219,7 @@ def _overlap(trace: Trace, counted: Bools) -> float:
 def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> GilNumbers:
     """How much of the cell a thread wanted the GIL; only known where somebody looked for it."""
     wanted = [
-        (one.start_ns, one.end_ns)
+        one.pair
         for track in trace.tracks
         if track.kind == "thread"
         for one in track.states

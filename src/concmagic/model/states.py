@@ -72,6 +72,11 @@ class StateInterval:
         return self.end_ns - self.start_ns
 
     @property
+    def pair(self) -> tuple[int, int]:
+        """When it began and when it ended."""
+        return self.start_ns, self.end_ns
+
+    @property
     def family(self) -> str:
         """Of a wait what it is for: "outside", "each other" or "idle"; "" is not known."""
         row = REASONS.get(self.reason) if self.state is State.WAITING else None

@@ -239,9 +239,7 @@ def _mainly(trace: Trace, track: Track) -> str:
 def _contended(trace: Trace, gil: Track) -> int:
     """How long a thread of this process wanted the GIL and did not have it."""
     threads = [track for track in trace.tracks if track.kind == "thread" and track.pid == gil.pid]
-    return total(
-        union((one.start_ns, one.end_ns) for track in threads for one in track.states if is_gil_wait(one))
-    )
+    return total(union(one.pair for track in threads for one in track.states if is_gil_wait(one)))
 
 
 def _reason(track: Track, state: State) -> tuple[str, int]:
