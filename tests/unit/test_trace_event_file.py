@@ -17,8 +17,8 @@ from sample_reports import SAMPLES, asyncio_blocker, calling_threads, process_po
 
 
 def _events(report: Report) -> list[dict[str, Any]]:
-    whole = json.loads(PerfettoRenderer(lambda trace: {"title": trace.title}).render(report))
-    assert whole["concmagic"] == {"title": report.trace.title}
+    whole = json.loads(PerfettoRenderer().render(report))
+    assert whole["concmagic"]["title"] == report.trace.title
     events: list[dict[str, Any]] = whole["traceEvents"]
     return events
 

@@ -179,6 +179,11 @@ def is_gil_wait(one: StateInterval) -> bool:
     return one.state is State.READY and one.reason == "GIL"
 
 
+def gil_waits(*tracks: Track) -> list[Pair]:
+    """When these tracks wanted the GIL and did not have it, one after the other."""
+    return [one.pair for track in tracks for one in track.states if is_gil_wait(one)]
+
+
 def switches(trace: Trace) -> dict[int, Switches]:
     """Of each thread, by its track."""
     threads = [track for track in trace.tracks if track.kind == "thread"]
@@ -229,13 +234,7 @@ def on_a_core_curve(trace: Trace) -> Steps:
     time between two samples of each. Native code that released the GIL runs beside others for longer.
     """
     curve = at_once(trace)
-    waits = union(
-        one.pair
-        for track in trace.tracks
-        if track.kind == "thread"
-        for one in track.states
-        if is_gil_wait(one)
-    )
+    waits = union(gil_waits(*(track for track in trace.tracks if track.kind == "thread")))
     least_ns = PERIODS * trace.build.sampling_ns
     if not waits or not least_ns:
         return curve

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from concmagic.analysis import Finding
-from concmagic.analysis.concurrency import is_gil_wait, leaves_of_the_machine
+from concmagic.analysis.concurrency import gil_waits, is_gil_wait, leaves_of_the_machine
 from concmagic.analysis.intervals import Pair, Steps, common, count_at_once, meets, spent, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import BusyMachine, FewCores, GilBound, Oversubscribed, UnevenWork
@@ -35,7 +35,7 @@ def gil_bound(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         return  # on one core processes take turns as well
     for pid in sorted({track.pid for track in trace.tracks if track.kind == "thread"}):
         threads = [track for track in _computing(trace) if track.pid == pid and track.kind == "thread"]
-        wants = [_gil_waits(track) for track in threads]
+        wants = [gil_waits(track) for track in threads]
         waited = union(pair for pairs in wants for pair in pairs)
         contended = total(waited)
         if len(threads) < 2 or contended < CONTENDED_SHARE * trace.wall_ns:
@@ -177,7 +177,7 @@ def _workers(trace: Trace) -> list[Track]:
 
 def _took_turns(trace: Trace, workers: Sequence[Track]) -> bool:
     """Whether the GIL kept them from computing side by side."""
-    waited = total(union(pair for track in workers for pair in _gil_waits(track)))
+    waited = total(union(gil_waits(*workers)))
     return waited >= CONTENDED_SHARE * trace.wall_ns
 
 
@@ -216,10 +216,6 @@ def _only_looked(track: Track, index: int) -> bool:
     if len(after) == 2 and after[0].state is State.RUNNING and after[0].length_ns < LOOK_NS:
         after = after[1:]
     return index > 0 and is_gil_wait(track.states[index - 1]) and bool(after) and is_gil_wait(after[0])
-
-
-def _gil_waits(track: Track) -> list[Pair]:
-    return [one.pair for one in track.states if is_gil_wait(one)]
 
 
 def _used(track: Track) -> int:

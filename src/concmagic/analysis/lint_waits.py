@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from concmagic.analysis import Finding
-from concmagic.analysis.concurrency import is_gil_wait
+from concmagic.analysis.concurrency import gil_waits
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import LockUse, chains, wait_by_lock
@@ -194,7 +194,7 @@ def gil_held_while_waiting(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """
     for gil in (track for track in trace.tracks if track.kind == "gil"):
         threads = [track for track in trace.tracks if track.kind == "thread" and track.pid == gil.pid]
-        wanted = {track.id: _wanted(track) for track in threads}
+        wanted = {track.id: gil_waits(track) for track in threads}
         least = max(KEPT_NS, KEPT_PERIODS * trace.build.sampling_ns)
         for track, held in _held_by(gil, threads):
             waits = [one for one in track.states if one.state is State.WAITING]
@@ -237,7 +237,3 @@ def _held_by(gil: Track, threads: Sequence[Track]) -> list[tuple[Track, list[Pai
         if one.state is State.RUNNING and one.holders:
             held[one.holders[0]].append(one.pair)
     return [(track, union(held[track.id])) for track in threads]
-
-
-def _wanted(track: Track) -> list[Pair]:
-    return [one.pair for one in track.states if is_gil_wait(one)]

@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 
 from concmagic.analysis import concurrency, event_loops
-from concmagic.analysis.concurrency import Switches, at_once, is_gil_wait, on_a_core_curve, switches
+from concmagic.analysis.concurrency import Switches, at_once, gil_waits, on_a_core_curve, switches
 from concmagic.analysis.critical_path import PathPart, path_of
 from concmagic.analysis.event_loops import Place, loop_numbers, loops_of, tasks_of
 from concmagic.analysis.intervals import Steps, count_at_once, total, union
@@ -218,13 +218,7 @@ def _overlap(trace: Trace, counted: Bools) -> float:
 
 def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> GilNumbers:
     """How much of the cell a thread wanted the GIL; only known where somebody looked for it."""
-    wanted = [
-        one.pair
-        for track in trace.tracks
-        if track.kind == "thread"
-        for one in track.states
-        if is_gil_wait(one)
-    ]
+    wanted = gil_waits(*(track for track in trace.tracks if track.kind == "thread"))
     if not trace.wall_ns or not (wanted or trace.build.gil_asked):
         return {}
     return {

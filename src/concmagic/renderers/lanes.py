@@ -36,22 +36,21 @@ class Lane:
         return bool(self.children) and not self.is_fold
 
 
-def arrange(report: Report, most: int = MOST_LANES) -> tuple[Lane, ...]:
-    """The lanes of a report as a tree, folded so that at most so many are seen at first.
+def arrange(report: Report) -> tuple[Lane, ...]:
+    """The lanes of a report as a tree, folded so that at most MOST_LANES are seen at first.
 
     Every renderer asks for them: the last answer is kept with the trace.
     """
-    kept = vars(report.trace).setdefault("_arranged", {})
-    known = kept.get(most)
-    if known is None or known[0] is not report.lanes:
-        known = kept[most] = report.lanes, _arranged(report, most)
-    lanes: tuple[Lane, ...] = known[1]
+    kept = vars(report.trace)
+    if "_arranged" not in kept or kept["_arranged"][0] is not report.lanes:
+        kept["_arranged"] = report.lanes, _arranged(report)
+    lanes: tuple[Lane, ...] = kept["_arranged"][1]
     return lanes
 
 
-def _arranged(report: Report, most: int) -> tuple[Lane, ...]:
+def _arranged(report: Report) -> tuple[Lane, ...]:
     tree = _Tree(report)
-    lanes = _fold_siblings(tree.work(), most)
+    lanes = _fold_siblings(tree.work())
     helpers = tree.helpers()
     return (*lanes, _fold_helpers(helpers)) if helpers else tuple(lanes)
 
@@ -147,10 +146,10 @@ def _outdent(lane: Lane) -> Lane:
     return replace(lane, depth=max(lane.depth - 1, 0), children=children)
 
 
-def _fold_siblings(lanes: list[Lane], most: int) -> list[Lane]:
+def _fold_siblings(lanes: list[Lane]) -> list[Lane]:
     """Fold the largest families first, then harder, until few enough lanes are seen."""
     for kept in (KEPT, 1, 0):
-        while len(visible(tuple(lanes))) > most:
+        while len(visible(tuple(lanes))) > MOST_LANES:
             saved, family = max(_families(lanes, kept), key=lambda pair: pair[0], default=(0, ()))
             if saved <= 0:
                 break

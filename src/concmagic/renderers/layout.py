@@ -112,14 +112,14 @@ class Layout:
     loupe: Loupe | None = None
 
 
-def lay_out(report: Report, left: float, right: float, most_spans: int = MOST_SPANS) -> Layout:
+def lay_out(report: Report, left: float, right: float) -> Layout:
     """Place a report between two horizontal positions."""
     wall = max(report.trace.wall_ns, 1)
     scale = Scale(0, wall, left, right)
     lanes = visible(arrange(report))
     columns = columns_of(report.trace)
     single = columns.only(lane.tracks[0] for lane in lanes if not lane.is_fold)
-    resolution = resolution_for(single, wall, most_spans, FINEST_PX * scale.ns_per_pixel)
+    resolution = resolution_for(single, wall, MOST_SPANS, FINEST_PX * scale.ns_per_pixel)
     jobs = JobLabels(report.trace.jobs, report.trace.tracks)
     words = sentences.StateWords(Named.of(report.trace))
     of_single = iter(merge(single, resolution))

@@ -8,17 +8,17 @@ on one line, slices must lie within each other, and a call can begin in one stat
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from concmagic import sentences
+from concmagic.model.saved import to_plain
 from concmagic.model.trace import Named, State, Trace, Track
 from concmagic.renderers.layout import labels_of
 from concmagic.renderers.measure import one_line
 from concmagic.report import Report
 
 Event = dict[str, Any]
-Plain = Callable[[Trace], Any]
 Places = dict[int, tuple[int, int]]  # of each track: process and thread
 
 # The viewers keep a thread's number in 32 bits and put all that is larger on one line.
@@ -38,9 +38,6 @@ _COLOURS = {  # names that the viewers know
 class PerfettoRenderer:
     """Report → JSON in Trace Event Format; under the key "concmagic" stands the whole trace."""
 
-    def __init__(self, to_plain: Plain | None = None) -> None:
-        self._to_plain = to_plain
-
     def render(self, report: Report) -> str:
         """Write the whole trace; nothing is merged or left out."""
         trace = report.trace
@@ -57,16 +54,9 @@ class PerfettoRenderer:
             "traceEvents": events,
             "displayTimeUnit": "ms",
             "otherData": {"title": trace.title, "headline": report.headline},
-            "concmagic": self._plain(trace),
+            "concmagic": to_plain(trace),
         }
         return json.dumps(whole, separators=(",", ":"))
-
-    def _plain(self, trace: Trace) -> Any:
-        if self._to_plain is not None:
-            return self._to_plain(trace)
-        from concmagic.model.saved import to_plain
-
-        return to_plain(trace)
 
 
 def _places(trace: Trace) -> Places:
@@ -158,16 +148,7 @@ def _flows(trace: Trace, places: Places) -> Iterator[Event]:
             continue
         ends = (("s", flow.source, flow.source_ns), ("f", flow.target, flow.target_ns))
         for phase, track, at in ends:
-            pid, tid = places[track]
-            event = {
-                "ph": phase,
-                "id": number,
-                "name": flow.kind,
-                "cat": "flow",
-                "pid": pid,
-                "tid": tid,
-                "ts": at / 1e3,
-            }
+            event = {"ph": phase, "id": number, "name": flow.kind, "cat": "flow", **_at(places[track], at)}
             yield event | ({"bp": "e"} if phase == "f" else {})
 
 
@@ -176,13 +157,9 @@ def _marks(trace: Trace, places: Places) -> Iterator[Event]:
     for mark in trace.marks:
         place = places.get(mark.track, anywhere) if mark.track is not None else anywhere
         if mark.end_ns > mark.start_ns:
-            stretch = {
-                "id": f"mark-{mark.start_ns}-{mark.label}",
-                "name": one_line(mark.label),
-                "cat": "mark",
-            }
+            number, name = f"mark-{mark.start_ns}-{mark.label}", one_line(mark.label)
             for phase, at in (("b", mark.start_ns), ("e", mark.end_ns)):
-                yield {"ph": phase, **stretch, "pid": place[0], "tid": place[1], "ts": at / 1e3}
+                yield {"ph": phase, "id": number, "name": name, "cat": "mark", **_at(place, at)}
         else:
             yield _instant(place, one_line(mark.label), mark.start_ns, "mark", "p")
 
@@ -194,10 +171,13 @@ def _prints(trace: Trace, places: Places) -> Iterator[Event]:
 
 
 def _slice(place: tuple[int, int], name: str, start_ns: int, end_ns: int, category: str) -> Event:
-    times = {"ts": start_ns / 1e3, "dur": (end_ns - start_ns) / 1e3}
-    return {"ph": "X", "name": name, "cat": category, "pid": place[0], "tid": place[1], **times}
+    lasts = (end_ns - start_ns) / 1e3
+    return {"ph": "X", "name": name, "cat": category, **_at(place, start_ns), "dur": lasts}
 
 
 def _instant(place: tuple[int, int], name: str, at_ns: int, category: str, scope: str) -> Event:
-    where = {"pid": place[0], "tid": place[1], "ts": at_ns / 1e3}
-    return {"ph": "i", "name": name, "cat": category, "s": scope, **where}
+    return {"ph": "i", "name": name, "cat": category, "s": scope, **_at(place, at_ns)}
+
+
+def _at(place: tuple[int, int], at_ns: int) -> Event:
+    return {"pid": place[0], "tid": place[1], "ts": at_ns / 1e3}

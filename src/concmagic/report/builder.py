@@ -8,7 +8,7 @@ from math import isnan
 
 from concmagic import sentences
 from concmagic.analysis import Finding
-from concmagic.analysis.concurrency import is_gil_wait, on_a_core_curve
+from concmagic.analysis.concurrency import gil_waits, on_a_core_curve
 from concmagic.analysis.critical_path import summarised
 from concmagic.analysis.intervals import Steps, total, union
 from concmagic.analysis.metrics import Metrics, in_flight_curve
@@ -239,7 +239,7 @@ def _mainly(trace: Trace, track: Track) -> str:
 def _contended(trace: Trace, gil: Track) -> int:
     """How long a thread of this process wanted the GIL and did not have it."""
     threads = [track for track in trace.tracks if track.kind == "thread" and track.pid == gil.pid]
-    return total(union(one.pair for track in threads for one in track.states if is_gil_wait(one)))
+    return total(union(gil_waits(*threads)))
 
 
 def _reason(track: Track, state: State) -> tuple[str, int]:
