@@ -154,11 +154,15 @@ def _names(trace: Trace, victims: dict[int, list[Pair]]) -> tuple[Called, ...]:
 
 
 def _steps(trace: Trace, shortest_ns: int) -> Iterator[Hold]:
-    """Every step of a task that is no shorter: states without a pause between them."""
+    """Every step of a task that is no shorter: states without a pause between them.
+
+    One that wanted a core or the GIL holds its loop all the same; a task that waits for its loop is in no step.
+    """
     tasks = columns_of(trace).only(
         track for track in trace.tracks if track.kind == "task" and track.role == "work"
     )
-    first, last = runs(tasks, tasks.in_state(*_ON_THE_LOOP) & ~tasks.for_reason("merged"))
+    kept = tasks.in_state(State.READY) & (tasks.for_reason("core") | tasks.for_reason("GIL"))
+    first, last = runs(tasks, (tasks.in_state(*_ON_THE_LOOP) | kept) & ~tasks.for_reason("merged"))
     long = np.flatnonzero(tasks.end_ns[last] - tasks.start_ns[first] >= shortest_ns)
     for row, end in zip(first[long].tolist(), last[long].tolist(), strict=True):
         place = int(np.searchsorted(tasks.bounds, row, "right")) - 1
