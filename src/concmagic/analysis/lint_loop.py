@@ -156,7 +156,7 @@ def _names(trace: Trace, victims: dict[int, list[Pair]]) -> tuple[Called, ...]:
 def _steps(trace: Trace, shortest_ns: int) -> Iterator[Hold]:
     """Every step of a task that is no shorter: states without a pause between them.
 
-    One that wanted a core or the GIL holds its loop all the same; a task that waits for its loop is in no step.
+    One that wanted a core or the GIL holds its loop all the same; a task that waits for its loop is in none.
     """
     tasks = columns_of(trace).only(
         track for track in trace.tracks if track.kind == "task" and track.role == "work"
