@@ -1,21 +1,27 @@
 """What a child is told, and how it gets aboard: plain values, so that nothing is imported to read them.
 
-For those that start children: `HooksProtocol` is where they get it from.
+Those that start children see their process's hooks as `HooksProtocol`: the hooks import them.
 """
 
 from __future__ import annotations
 
 import linecache
 import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from concmagic.interpreter import shadowing_files
+from concmagic.clock import monotonic_ns
+from concmagic.interpreter import process_internals, shadowing_files
 from concmagic.interpreter import viztracer_library as library
-from concmagic.recording.labels import cut
+from concmagic.interpreter.borrowing import Patches
+from concmagic.recording.guards import watched
+from concmagic.recording.labels import cut, text_of
 
 if TYPE_CHECKING:  # no child that starts makes such a class
-    from collections.abc import Callable
     from typing import Protocol, TypeVar
 
     from concmagic.recording.children.child_table import Child, Family
@@ -66,6 +72,7 @@ if hears:  # the interrupt that came meanwhile
 """
 
 
+_BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what it is
 LEAST_EVENTS = 10_000  # of a child, if the budget has so many
 
 
@@ -150,3 +157,45 @@ class Boarding:
         fields = fields_of(self._config)
         root = os.fspath(Path(__file__).parents[3])
         return exec, (_ABOARD, {"root": root, "config": fields, "hears": self._hears})
+
+
+def patch_messages(hooks: HooksProtocol, patches: Patches, spawning: Any, reducing: Any) -> None:
+    """What a child is told at its start: who it is, and what it is to do."""
+    patches.wrap(spawning, process_internals.PREPARATION, partial(_preparation_data, hooks))
+    sent = _sent_to_child(hooks)
+    patches.wrap(reducing, "dump", lambda original: watched(original, sent, monotonic_ns))
+
+
+def _sent_to_child(hooks: HooksProtocol) -> Callable[..., None]:
+    def sent(begun_ns: int, result: None, value: Any, file: Any, *rest: Any, **more: Any) -> None:
+        child = hooks.family.coming
+        if child is not None and child.pid == 0:
+            child.sent_bytes = file.tell()
+            child.sent_ns += monotonic_ns() - begun_ns
+
+    return sent
+
+
+def _preparation_data(hooks: HooksProtocol, original: Any) -> Any:
+    def get_preparation_data(name: str, *rest: Any) -> dict[str, Any]:
+        data: dict[str, Any] = original(name, *rest)
+        child = hooks.family.coming
+        if child is not None and child.start_method in _BY_MESSAGE and text_of(name) == child.name:
+            hooks.guard(partial(_board, hooks, child, data))
+        return data
+
+    return get_preparation_data
+
+
+def _board(hooks: HooksProtocol, child: Child, data: dict[str, Any]) -> None:
+    if not hooks.config.folder:  # there is nowhere to hand over
+        return
+    # The notebook's code goes by value: no file has to be run again as `__main__`.
+    data.pop("init_main_from_path", None)
+    data.pop("init_main_from_name", None)
+    child.is_deaf = child.start_method == "spawn" and not _blocks_interrupts()
+    data["concmagic"] = Boarding(hooks.config.for_child(child), hears=child.is_deaf)
+
+
+def _blocks_interrupts() -> bool:
+    return sys.platform == "win32" or signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,7 +23,7 @@ from concmagic.clock import held, monotonic_ns, process_time_ns
 from concmagic.interpreter.borrowing import borrowed
 from concmagic.interpreter.process_internals import leaves_before_jobs
 from concmagic.problems import Problem
-from concmagic.recording.children import commands, messages, prints, resources
+from concmagic.recording.children import messages, prints, resources
 from concmagic.recording.children.child_config import ChildConfig, fields_of
 from concmagic.recording.children.child_listener import Listener
 from concmagic.recording.children.handover_files import (
@@ -34,6 +35,7 @@ from concmagic.recording.children.handover_files import (
 )
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.message_arrivals import Wake, sleep_until_called
+from concmagic.recording.children.process_starts import command_name
 from concmagic.recording.children.recorders_in_child import (
     ChangedGlobals,
     ChildRecorders,
@@ -41,7 +43,7 @@ from concmagic.recording.children.recorders_in_child import (
     Stretch,
     load_late,
 )
-from concmagic.recording.guards import guarded
+from concmagic.recording.guards import guarded, unseen
 
 if TYPE_CHECKING:
     from concmagic.records.handed_over import CallsPart
@@ -80,7 +82,7 @@ class Life:
         self.file.append("hello", fields_of(hello))
         self.listener.start()
         _Exit.install(self)
-        commands.watch(self._becomes)
+        _watch_exec(self._becomes)
         self.hooks.before_fork = load_late
 
     def begin_target(self) -> None:
@@ -250,3 +252,25 @@ class _Exit:
             original(status)
 
         os._exit = _exit  # type: ignore[assignment]
+
+
+_originals: dict[str, Any] = {}
+
+
+def _watch_exec(becomes: Callable[[str], None]) -> None:
+    """Call `becomes` with the command's name before this process is another program; for good."""
+    for name in ("execv", "execve"):
+        original = _originals.get(name) or borrowed(os, name)
+        if original is not None:
+            _originals[name] = original
+            setattr(os, name, _executing(original, becomes))
+
+
+def _executing(original: Any, becomes: Callable[[str], None]) -> Any:
+    def execute(path: Any, argv: Any, *env: Any) -> None:
+        with suppress(Exception):  # the original says what is wrong with what it was given
+            if os.access(path, os.X_OK) and not os.path.isdir(path):
+                becomes(command_name(argv))
+        original(path, argv, *env)
+
+    return unseen(execute)

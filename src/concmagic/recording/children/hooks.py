@@ -1,24 +1,30 @@
 """One process's hooks on what starts and ends children: the kernel's, and those of children that have some.
 
-One fork callback stays registered for good (Python cannot take it back) and does nothing while no hooks
-are installed.
+`os.fork` is watched here, multiprocessing and commands in `process_starts.py`. One fork callback stays
+registered for good (Python cannot take it back) and does nothing while no hooks are installed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from concmagic.interpreter import process_internals
 from concmagic.interpreter.borrowing import Patches, on_import
+from concmagic.interpreter.frames_and_threads import getframe, standing_at
 from concmagic.problems import Problem
-from concmagic.recording.children import commands, pickling, process_starts
+from concmagic.recording.children import pickling, process_starts
 from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_table import Child, Family, Watcher
-from concmagic.recording.guards import guarded
+from concmagic.recording.guards import guarded, unseen
+from concmagic.recording.interrupt_moments import Forking
 
 if TYPE_CHECKING:
     from concmagic.records.handed_over import Origin
@@ -56,7 +62,8 @@ class Hooks:
             partial(setattr, pickling.courier(), "shared", self.is_shared),
             partial(process_starts.patch, self, self._patches),
             partial(self.pools.patch, self._patches),
-            partial(commands.patch, self, self._patches),
+            partial(process_starts.patch_commands, self, self._patches),
+            partial(_patch_fork, self, self._patches),
             self._follow_loky,
         ):
             self.guard(part)
@@ -154,3 +161,57 @@ def _after_in_child() -> None:
 def active() -> Hooks | None:
     """The hooks that are installed in this process."""
     return _active
+
+
+def _patch_fork(hooks: Hooks, patches: Patches) -> None:
+    patches.wrap(os, "fork", partial(_fork, hooks))
+    if hasattr(os, "forkpty"):
+        patches.wrap(os, "forkpty", partial(_forkpty, hooks))
+
+
+def _fork(hooks: Hooks, original: Any) -> Any:
+    def fork() -> int:
+        forked = standing_at(getframe(1), original) if sys.version_info >= (3, 12) else original
+        child = hooks.family.coming
+        if child is not None and child.pid == 0 and child.start_method == "fork":
+            return _fork_noted(hooks, child, forked)
+        hooks.guard(hooks.before_child)
+        with hooks.family.expect("fork", "fork") as child:
+            child.is_bare = True
+            return _fork_noted(hooks, child, forked)
+
+    return fork
+
+
+def _forkpty(hooks: Hooks, original: Any) -> Any:
+    def forkpty() -> tuple[int, int]:
+        forked = standing_at(getframe(2), original) if sys.version_info >= (3, 12) else original
+        hooks.guard(hooks.before_child)
+        with hooks.family.expect("fork", "fork") as child, _only_our_threads():
+            child.is_bare = True
+            with process_internals.tracker_free(), Forking(child):
+                pid, file = forked()
+                if pid:  # first: an interrupt that is raised as this ends must find it there
+                    hooks.born(child, pid)
+            return pid, file
+
+    return unseen(forkpty)
+
+
+def _fork_noted(hooks: Hooks, child: Child, original: Any) -> int:
+    with _only_our_threads(), process_internals.tracker_free(), Forking(child):
+        pid = int(original())
+        if pid:  # first: an interrupt that is raised as this ends must find it there
+            hooks.born(child, pid)
+    return pid
+
+
+@contextmanager
+def _only_our_threads() -> Iterator[None]:
+    """From 3.12 on Python warns of a fork beside threads: not where all of those are ours."""
+    if sys.version_info < (3, 12) or threading.active_count() > 1:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", process_internals.FORK_BESIDE_THREADS, DeprecationWarning)
+        yield

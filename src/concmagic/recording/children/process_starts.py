@@ -1,4 +1,4 @@
-"""Where processes are started and end: multiprocessing's `Popen`, loky's, and `os.fork`.
+"""Where processes are started and end: multiprocessing's `Popen`, loky's, and commands.
 
 They are watched from outside: each wrapper calls the original and notes what it learned.
 """
@@ -6,22 +6,23 @@ They are watched from outside: each wrapper calls the original and notes what it
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing import popen_fork, process, reduction, spawn, util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import process_internals
-from concmagic.interpreter.borrowing import Patches
-from concmagic.interpreter.frames_and_threads import getframe, standing_at
+from concmagic.interpreter.borrowing import Patches, borrowed
 from concmagic.recording.children import pickling
-from concmagic.recording.children.child_config import Boarding
+from concmagic.recording.children.child_config import fields_of, patch_messages
 from concmagic.recording.guards import unseen, watched
 from concmagic.recording.interrupt_moments import Forking
 from concmagic.recording.labels import text_of
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from concmagic.recording.children.child_table import Child
 
 
-_BY_MESSAGE = ("spawn", "forkserver", "loky")  # such a child reads first what it is
+_SCRIPT = Path(__file__).with_name("script.py")  # in which a Python script that is a command is recorded
 
 
 def patch(hooks: HooksProtocol, patches: Patches) -> None:
@@ -43,10 +44,7 @@ def patch(hooks: HooksProtocol, patches: Patches) -> None:
     patches.wrap(kind, "wait", partial(_waiting, hooks))
     patches.wrap(kind, process_internals.SEND_SIGNAL, partial(_send_signal, hooks))
     patches.wrap(util, process_internals.SPAWN, partial(_spawnv_passfds, hooks))
-    patches.wrap(os, "fork", partial(_fork, hooks))
-    if hasattr(os, "forkpty"):
-        patches.wrap(os, "forkpty", partial(_forkpty, hooks))
-    _patch_messages(hooks, patches, spawn, reduction)
+    patch_messages(hooks, patches, spawn, reduction)
 
 
 def patch_loky(hooks: HooksProtocol, patches: Patches, module: Any) -> None:
@@ -58,7 +56,7 @@ def patch_loky(hooks: HooksProtocol, patches: Patches, module: Any) -> None:
     patches.wrap(kind, "poll", partial(_poll, hooks))
     patches.wrap(kind, "wait", partial(_waiting, hooks))
     patches.wrap(kind, "terminate", partial(_terminate, hooks))
-    _patch_messages(hooks, patches, module.spawn, module.reduction)
+    patch_messages(hooks, patches, module.spawn, module.reduction)
 
 
 def patch_loaded(hooks: HooksProtocol, patches: Patches) -> None:
@@ -66,23 +64,6 @@ def patch_loaded(hooks: HooksProtocol, patches: Patches) -> None:
     forkserver = sys.modules.get("multiprocessing.popen_forkserver")
     if forkserver is not None and not patches.has(forkserver.Popen, "poll"):
         patches.wrap(forkserver.Popen, "poll", partial(_poll, hooks))
-
-
-def _patch_messages(hooks: HooksProtocol, patches: Patches, spawning: Any, reducing: Any) -> None:
-    """What a child is told at its start: who it is, and what it is to do."""
-    patches.wrap(spawning, process_internals.PREPARATION, partial(_preparation_data, hooks))
-    sent = _sent_to_child(hooks)
-    patches.wrap(reducing, "dump", lambda original: watched(original, sent, monotonic_ns))
-
-
-def _sent_to_child(hooks: HooksProtocol) -> Callable[..., None]:
-    def sent(begun_ns: int, result: None, value: Any, file: Any, *rest: Any, **more: Any) -> None:
-        child = hooks.family.coming
-        if child is not None and child.pid == 0:
-            child.sent_bytes = file.tell()
-            child.sent_ns += monotonic_ns() - begun_ns
-
-    return sent
 
 
 def _waiting(hooks: HooksProtocol, original: Any) -> Any:
@@ -172,31 +153,6 @@ def _terminate(hooks: HooksProtocol, original: Any) -> Any:
     return terminate
 
 
-def _preparation_data(hooks: HooksProtocol, original: Any) -> Any:
-    def get_preparation_data(name: str, *rest: Any) -> dict[str, Any]:
-        data: dict[str, Any] = original(name, *rest)
-        child = hooks.family.coming
-        if child is not None and child.start_method in _BY_MESSAGE and text_of(name) == child.name:
-            hooks.guard(partial(_board, hooks, child, data))
-        return data
-
-    return get_preparation_data
-
-
-def _board(hooks: HooksProtocol, child: Child, data: dict[str, Any]) -> None:
-    if not hooks.config.folder:  # there is nowhere to hand over
-        return
-    # The notebook's code goes by value: no file has to be run again as `__main__`.
-    data.pop("init_main_from_path", None)
-    data.pop("init_main_from_name", None)
-    child.is_deaf = child.start_method == "spawn" and not _blocks_interrupts()
-    data["concmagic"] = Boarding(hooks.config.for_child(child), hears=child.is_deaf)
-
-
-def _blocks_interrupts() -> bool:
-    return sys.platform == "win32" or signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
-
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
     """What is started inside is not reached by an interrupt until it asks for it.
@@ -231,49 +187,89 @@ def _helper_of(arguments: Any) -> str:
     return next((name for name in names if name), "")
 
 
-def _fork(hooks: HooksProtocol, original: Any) -> Any:
-    def fork() -> int:
-        forked = standing_at(getframe(1), original) if sys.version_info >= (3, 12) else original
-        child = hooks.family.coming
-        if child is not None and child.pid == 0 and child.start_method == "fork":
-            return _fork_noted(hooks, child, forked)
-        hooks.guard(hooks.before_child)
-        with hooks.family.expect("fork", "fork") as child:
-            child.is_bare = True
-            return _fork_noted(hooks, child, forked)
-
-    return fork
-
-
-def _forkpty(hooks: HooksProtocol, original: Any) -> Any:
-    def forkpty() -> tuple[int, int]:
-        forked = standing_at(getframe(2), original) if sys.version_info >= (3, 12) else original
-        hooks.guard(hooks.before_child)
-        with hooks.family.expect("fork", "fork") as child, _only_our_threads():
-            child.is_bare = True
-            with process_internals.tracker_free(), Forking(child):
-                pid, file = forked()
-                if pid:  # first: an interrupt that is raised as this ends must find it there
-                    hooks.born(child, pid)
-            return pid, file
-
-    return unseen(forkpty)
+def patch_commands(hooks: HooksProtocol, patches: Patches) -> None:
+    """Watch where commands are started and end: subprocess, `os.posix_spawn`, asyncio's subprocesses."""
+    if sys.platform != "win32":
+        patches.wrap(subprocess, process_internals.FORK_EXEC, partial(_fork_exec, hooks))
+        patches.wrap(subprocess.Popen, process_internals.EXIT_STATUS, partial(_exit_status, hooks))
+    # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
+    if hasattr(os, "posix_spawn"):
+        patches.wrap(os, "posix_spawn", partial(_posix_spawn, hooks))
+    transports = sys.modules.get("asyncio.base_subprocess")
+    if transports is not None:
+        transport = borrowed(transports, "BaseSubprocessTransport")
+        patches.wrap(transport, process_internals.PROCESS_EXITED, partial(_process_exited, hooks))
 
 
-def _fork_noted(hooks: HooksProtocol, child: Child, original: Any) -> int:
-    with _only_our_threads(), process_internals.tracker_free(), Forking(child):
-        pid = int(original())
-        if pid:  # first: an interrupt that is raised as this ends must find it there
+def _fork_exec(hooks: HooksProtocol, original: Any) -> Any:
+    def fork_exec(arguments: Any, executables: Any, *rest: Any) -> int:
+        name = hooks.guard(partial(command_name, arguments)) or "subprocess"
+        folder = rest[2] if len(rest) > 2 else None  # after close_fds and pass_fds
+        with hooks.family.expect(name, "subprocess") as child:
+            arguments = _recorded(hooks, child, arguments, executables[0], folder)
+            pid = int(original(arguments, executables, *rest))
             hooks.born(child, pid)
-    return pid
+            return pid
+
+    return unseen(fork_exec)
 
 
-@contextmanager
-def _only_our_threads() -> Iterator[None]:
-    """From 3.12 on Python warns of a fork beside threads: not where all of those are ours."""
-    if sys.version_info < (3, 12) or threading.active_count() > 1:
-        yield
-        return
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", process_internals.FORK_BESIDE_THREADS, DeprecationWarning)
-        yield
+def _posix_spawn(hooks: HooksProtocol, original: Any) -> Any:
+    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
+        name = hooks.guard(partial(command_name, argv)) or "subprocess"
+        with hooks.family.expect(name, "subprocess") as child:
+            argv = _recorded(hooks, child, argv, path, None)
+            pid = int(original(path, argv, env, **options))
+            hooks.born(child, pid)
+            return pid
+
+    return unseen(posix_spawn)
+
+
+def command_name(arguments: Any) -> str:
+    """A command line's short name: "git", "python job.py"."""
+    words = [os.fsdecode(argument) for argument in arguments]
+    name = os.path.basename(words[0]) if words else "subprocess"
+    if (
+        len(words) > 1
+        and words[1].endswith(".py")
+        and os.path.realpath(words[0]) == os.path.realpath(sys.executable)
+    ):
+        return f"{name} {os.path.basename(words[1])}"
+    return name
+
+
+def _recorded(hooks: HooksProtocol, child: Child, arguments: Any, executable: Any, folder: Any) -> Any:
+    """The command line that runs the same script recorded; other than plain `python script.py …` it stays."""
+    try:
+        words = [os.fsdecode(argument) for argument in arguments]
+        is_ours = words[0] == sys.executable and os.path.samefile(executable, sys.executable)
+        if not is_ours or len(words) < 2 or not words[1].endswith(".py"):
+            return arguments
+        if not os.path.isfile(os.path.join(os.fsdecode(folder or ""), words[1])):
+            return arguments
+        hooks.before_child()
+        if not hooks.config.folder:
+            return arguments
+        config = Path(hooks.config.folder) / f"{child.started_ns}.config"
+        config.write_bytes(pickle.dumps(fields_of(hooks.config.for_child(child))))
+    except Exception:  # a full disk, or what is refused anyway: it runs as without us
+        return arguments
+    return [words[0], os.fspath(_SCRIPT), os.fspath(config), *words[1:]]
+
+
+def _exit_status(hooks: HooksProtocol, original: Any) -> Any:
+    def _handle_exitstatus(popen: Any, *arguments: Any, **options: Any) -> None:
+        original(popen, *arguments, **options)
+        if popen.returncode is not None:
+            hooks.family.ended(popen.pid, popen.returncode)
+
+    return _handle_exitstatus
+
+
+def _process_exited(hooks: HooksProtocol, original: Any) -> Any:
+    def _process_exited(transport: Any, returncode: int) -> None:
+        hooks.family.ended(transport.get_pid(), returncode)
+        original(transport, returncode)
+
+    return _process_exited
