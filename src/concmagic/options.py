@@ -57,38 +57,26 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _name(text: str) -> str:
-    if not text.isidentifier() or keyword.iskeyword(text):
-        raise ValueError
-    return text
+def _checked(is_right: Callable[[str], bool]) -> Callable[[str], str]:
+    """What answers a text as it is, and refuses one that is not right."""
 
+    def value(text: str) -> str:
+        if not is_right(text):
+            raise ValueError
+        return text
 
-def _path(text: str) -> str:
-    if not text.lower().endswith(SUFFIXES):
-        raise ValueError
-    return text
-
-
-def _text(text: str) -> str:
-    if not text.strip():
-        raise ValueError
-    return text
-
-
-def _detail(text: str) -> str:
-    if text not in DETAILS:
-        raise ValueError
-    return text
-
-
-def _start_method(text: str) -> str:
-    if text not in multiprocessing.get_all_start_methods():
-        raise ValueError
-    return text
+    return value
 
 
 SUFFIXES: tuple[Suffix, ...] = get_args(Suffix)
 DETAILS: tuple[Detail, ...] = get_args(Detail)
+_START_METHODS = multiprocessing.get_all_start_methods()
+
+_name = _checked(lambda text: text.isidentifier() and not keyword.iskeyword(text))
+_path = _checked(lambda text: text.lower().endswith(SUFFIXES))
+_text = _checked(lambda text: bool(text.strip()))
+_detail = _checked(lambda text: text in DETAILS)
+_start_method = _checked(lambda text: text in _START_METHODS)
 
 
 # ---- the options, in groups ------------------------------------------------------------------
@@ -130,7 +118,7 @@ _START_METHOD = Option(
     ("--start-method",),
     "fork|spawn|forkserver",
     _start_method,
-    f"one of {', '.join(multiprocessing.get_all_start_methods())} on this platform",
+    f"one of {', '.join(_START_METHODS)} on this platform",
 )
 _HELP = Option("help", ("-h", "--help"))
 

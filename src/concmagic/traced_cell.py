@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from concmagic import notebook, sentences
+from concmagic import display, notebook, sentences
 from concmagic.cell import Cell, Kept, Outcome, Program, Shell, compile_cell
 from concmagic.errors import ConcMagicError
 from concmagic.interpreter import shadowing_files
 from concmagic.interpreter.borrowing import running_loop
 from concmagic.notebook import on_the_users_runner, or_usage_error, usage_error, uses_asyncio
 from concmagic.recording.guards import guarded
+from concmagic.runners import tracebacks
+from concmagic.runners.interrupts import Deferred
 
 if TYPE_CHECKING:
     from concmagic.options import Options
@@ -50,8 +53,6 @@ class TracedCell:
 
     def run(self) -> Any:
         """Its value, where nobody awaits us: one that awaits gets a loop of its own."""
-        from concmagic.runners.interrupts import Deferred
-
         program = self._program_here()
         if self._pipeline is None:
             return self._ended(self._untraced(Kept(program).outcome(_run_plain, self._not_traced)))
@@ -76,17 +77,11 @@ class TracedCell:
         try:
             return await self._run_awaited()
         except BaseException as error:  # a click, also one that came as the cell was over, cancels us
-            from asyncio import CancelledError
-
-            from concmagic.runners.tracebacks import hide_ours
-
             if isinstance(error, (KeyboardInterrupt, CancelledError)):
-                hide_ours(error)
+                tracebacks.hide_ours(error)
             raise
 
     async def _run_awaited(self) -> Any:
-        from concmagic.runners.interrupts import Deferred
-
         if not self._program.is_async:
             return self.run()
         if running_loop() is None:
@@ -108,8 +103,6 @@ class TracedCell:
 
     def _ended(self, traced: Traced) -> Any:
         """Bind what was asked for, have the picture drawn last, and end as the cell ended."""
-        from concmagic.runners import tracebacks
-
         outcome, options, namespace = traced.outcome, self._options, self._cell.namespace
         if traced.trace is not None:
             from concmagic import api
@@ -127,22 +120,16 @@ class TracedCell:
 
     def _fail(self, error: BaseException) -> None:
         """The caller is about to raise this: IPython is to show what it shows for a plain cell."""
-        from concmagic.runners import tracebacks
-
         if notebook.is_running_cell(self._shell):
             self._at_the_end(tracebacks.fail_like_a_plain_cell(self._shell, error).undo)
 
     def _at_the_end(self, action: Callable[[], None]) -> None:
-        from concmagic import display
-
         if notebook.is_running_cell(self._shell):
             display.at_the_end(self._shell, action)
         else:
             action()
 
     def _show(self, traced: Traced) -> None:
-        from concmagic import display
-
         if traced.problem:
             display.tell(traced.problem)
         if traced.report is not None and not self._options.quiet:
@@ -168,8 +155,6 @@ async def _await_plain(program: Program) -> Outcome:
 
 def save(trace: Any, path: str) -> None:
     """Write the trace; a file that cannot be written is one line, not a failed cell."""
-    from concmagic import display
-
     try:
         print(sentences.saved(trace.save(path)))
     except Exception as error:

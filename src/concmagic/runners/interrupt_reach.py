@@ -90,7 +90,7 @@ class Click:
 
 
 class Clicks:
-    """What interrupts do to a cell, whatever runs it: a `Stop` of `Interrupts`."""
+    """What interrupts do to a cell, whatever runs it. Called with the frame that one met; that may raise."""
 
     def __init__(self) -> None:
         self._last: Click | None = None
@@ -100,7 +100,7 @@ class Clicks:
         self._strike(self._last, frame)
 
     def needs_again(self, frame: FrameType | None, handled: BaseException | None) -> bool:
-        """Whether the last interrupt has to be raised once more, told from where the thread stands."""
+        """Whether the last interrupt has to be raised once more; asked in another thread, changes nothing."""
         click = self._last
         return click is not None and (click.is_pending or click.again(frame, handled) is not None)
 

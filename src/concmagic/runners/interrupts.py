@@ -16,7 +16,7 @@ import threading
 import types
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal, Protocol
+from typing import Literal
 
 from concmagic import sentences
 from concmagic.clock import held, monotonic_ns
@@ -27,25 +27,12 @@ from concmagic.recording import interrupt_moments
 from concmagic.recording.interrupt_moments import look_before_end
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 from concmagic.runners.interrupt_delivery import Delivery
-from concmagic.runners.interrupt_reach import is_in_a_moment
+from concmagic.runners.interrupt_reach import Clicks, is_in_a_moment
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
 _SOON_S = 0.002  # where it could not be raised for a moment
 
 Reason = Literal["", "interrupt", "timeout"]
-
-
-class Stop(Protocol):
-    """What an interrupt does to a cell."""
-
-    def __call__(self, frame: types.FrameType | None) -> None:
-        """One has come, and met the main thread in `frame`; this may raise."""
-
-    def needs_again(self, frame: types.FrameType | None, handled: BaseException | None) -> bool:
-        """Whether the last one has to be raised again; asked in another thread, so it changes nothing."""
-
-    def again(self, frame: types.FrameType | None, handled: BaseException | None) -> None:
-        """Raise it again if that is so."""
 
 
 class Deferred:
@@ -89,7 +76,7 @@ class Interrupts:
     Outside the main thread Python delivers no signals, and there this does nothing.
     """
 
-    def __init__(self, stop: Stop, timeout: float | None) -> None:
+    def __init__(self, stop: Clicks, timeout: float | None) -> None:
         self._stop = stop
         self._timeout = timeout
         self._pid = os.getpid()
