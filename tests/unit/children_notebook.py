@@ -60,7 +60,7 @@ def files():
 
 def called(record):
     # By function: how often it was called and had ended, and how often it had not.
-    from concmagic.importing.calls.decode import decode
+    from concmagic.importing.decode_calls import decode
     told = {}
     calls = decode(record.calls, keep_own=True)
     for function, is_open in zip(calls.function.tolist(), calls.open.tolist()):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from concmagic.importing.calls.columns import Calls
+from concmagic.importing.call_columns import Calls
 from concmagic.records.recording import (
     LoopRecord,
     ProcessRecord,

@@ -13,8 +13,8 @@ import pytest
 from async_truth import order, traced, track
 from tests.trace_text import said
 
-from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.clock_ids_places import CellClock
+from concmagic.importing.import_calls import BlockedCall
 from concmagic.importing.tasks.step_states import StepClocks, ThreadEvidence
 from concmagic.model.trace import State, StateInterval
 from concmagic.recording.tasks.task_recorder import TaskRecorder

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.importing.calls.decode import decode
+from concmagic.importing.decode_calls import decode
 from concmagic.recording.calls.call_recorder import CallRecorder
 from concmagic.recording.tasks.task_recorder import TaskRecorder
 

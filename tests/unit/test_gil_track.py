@@ -14,8 +14,8 @@ from tests.unit.recordings import CELL, MAIN, PID, at, calls, kernel, recording,
 from concmagic.analysis.metrics import compute
 from concmagic.call_lines import CallLines
 from concmagic.importing import build_and_cost
-from concmagic.importing.calls.import_calls import import_calls
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
+from concmagic.importing.import_calls import import_calls
 from concmagic.importing.importer import import_recording
 from concmagic.importing.threads.import_gil import GilEvidence, gil_track
 from concmagic.model.trace import State, StateInterval, Trace, Track

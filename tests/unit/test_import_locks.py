@@ -147,7 +147,7 @@ def test_after_the_lock_was_let_go_a_thread_waits_for_the_gil() -> None:
 
 
 def with_calls(monkeypatch: pytest.MonkeyPatch, drawn: Any) -> RawCalls:
-    monkeypatch.setattr("concmagic.importing.calls.decode.decode", lambda raw: drawn)
+    monkeypatch.setattr("concmagic.importing.decode_calls.decode", lambda raw: drawn)
     return RawCalls(b"", {}, {}, ((0, 0), (1, 1)), events=1)
 
 

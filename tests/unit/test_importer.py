@@ -285,7 +285,7 @@ def test_a_join_leads_from_the_process_to_the_thread_that_saw_its_end() -> None:
 
 def test_a_wait_in_a_join_says_for_which_process(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (0, 20, 92, "Process.join", "multiprocessing/process.py", 1), (1, 20, 92, "posix.waitpid", "", 0)
-    monkeypatch.setattr("concmagic.importing.calls.decode.decode", lambda raw: calls(*rows))
+    monkeypatch.setattr("concmagic.importing.decode_calls.decode", lambda raw: calls(*rows))
     raw = RawCalls(b"", {}, {}, ((0, 0), (1, 1)), events=1)
     joined = child(joins=(ProcessJoin(MAIN, at(20), at(92)),))  # type: ignore[arg-type]
     trace = import_recording(recording(kernel(thread(), calls=raw), joined))

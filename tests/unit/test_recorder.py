@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from concmagic.importing.calls.decode import ANONYMOUS, Calls, decode
+from concmagic.importing.decode_calls import ANONYMOUS, Calls, decode
 from concmagic.interpreter import viztracer_tracer as process_tracer
 from concmagic.problems import Problem
 from concmagic.recording import own_threads, profiles

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from concmagic.importing.calls.decode import Calls, decode
+from concmagic.importing.decode_calls import Calls, decode
 from concmagic.interpreter.event_nodes import ThreadNode
 from concmagic.recording.calls import call_recorder
 from concmagic.recording.calls.call_recorder import CallRecorder
@@ -115,7 +115,7 @@ def test_a_collected_class_leaves_no_name_and_no_other_is_put_in_its_place() -> 
 TRAP = """
     import gc, sys
     from concmagic.recording.calls.call_recorder import CallRecorder
-    from concmagic.importing.calls.decode import decode
+    from concmagic.importing.decode_calls import decode
 
     for turn in range(30):
         calls = CallRecorder("auto")

@@ -9,9 +9,9 @@ from typing import TypeVar, cast
 
 from concmagic.call_lines import CallLines
 from concmagic.importing.build_and_cost import build, cost, problems_of, python_cpu_s, sampling_ns
-from concmagic.importing.calls.columns import slices_of, together
-from concmagic.importing.calls.import_calls import ImportedCalls, import_calls
+from concmagic.importing.call_columns import slices_of, together
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
+from concmagic.importing.import_calls import ImportedCalls, import_calls
 from concmagic.importing.import_messages import match
 from concmagic.importing.import_processes import process_spawn, process_track, with_life
 from concmagic.importing.jobs_marks_prints import (
@@ -163,7 +163,7 @@ class _Importer:
         raw = process.calls
         if raw is None:
             return ImportedCalls()
-        from concmagic.importing.calls.decode import decode
+        from concmagic.importing.decode_calls import decode
 
         self._found.events += raw.events
         known = self._clock, self._places, self._lines, self._ids, process.pid

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from concmagic.importing.calls.import_calls import BlockedCall
 from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, names_of
+from concmagic.importing.import_calls import BlockedCall
 from concmagic.importing.tasks.step_states import Hold, StepClocks, StepStates, ThreadEvidence
 from concmagic.importing.tasks.task_flows import cancelled_by, task_flows, task_outcome
 from concmagic.importing.tasks.task_states import TaskStates, TaskWaits

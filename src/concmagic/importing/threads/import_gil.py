@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from concmagic.importing.calls.import_calls import ThreadCalls
+from concmagic.importing.import_calls import ThreadCalls
 from concmagic.importing.threads.import_threads import ThreadContext
 from concmagic.importing.threads.samples_and_clocks import Holding
 from concmagic.model.reasons import FREE

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from concmagic.importing.calls.import_calls import ImportedCalls
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
+from concmagic.importing.import_calls import ImportedCalls
 from concmagic.importing.threads.lock_waits import FoundWait, ImportedLocks, LockReader
 from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import Int64s

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from concmagic.importing.calls.import_calls import BlockedCall, ImportedCalls, ThreadCalls
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, base_name
+from concmagic.importing.import_calls import BlockedCall, ImportedCalls, ThreadCalls
 from concmagic.importing.threads.samples_and_clocks import Samples
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons

@@ -11,15 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concmagic.code_owner import is_ours
-from concmagic.importing.calls.columns import (
-    ANONYMOUS,
-    Bools,
-    Calls,
-    Positions,
-    nesting,
-    positions,
-    take,
-)
+from concmagic.importing.call_columns import ANONYMOUS, Bools, Calls, Positions, nesting, positions, take
 from concmagic.interpreter.event_nodes import (
     C_CLOSED,
     C_OPEN,
@@ -33,10 +25,12 @@ from concmagic.interpreter.event_nodes import (
 from concmagic.model.trace import Int32s, Int64s
 from concmagic.records.recording import RawCalls, RawCode
 
+__all__ = ["ANONYMOUS", "Calls", "decode"]
+
+
 Nodes = npt.NDArray[np.void]
 Addresses = npt.NDArray[np.uint64]
 
-__all__ = ["ANONYMOUS", "Calls", "decode"]
 
 # A native call that concmagic's own code makes is left out with it, unless it took so long that
 # the thread may have waited in it for the user's work.

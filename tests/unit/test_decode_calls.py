@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concmagic.importing.calls.columns import (
+from concmagic.importing.call_columns import (
     ANONYMOUS,
     Calls,
     collapse_imports,
@@ -20,7 +20,7 @@ from concmagic.importing.calls.columns import (
     select_own_code,
     take,
 )
-from concmagic.importing.calls.decode import decode
+from concmagic.importing.decode_calls import decode
 from concmagic.interpreter.event_nodes import (
     C_CLOSED,
     C_OPEN,

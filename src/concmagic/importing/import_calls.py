@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from concmagic.call_lines import CallLines, called_name
-from concmagic.importing.calls.columns import Calls, CallTree, build_tree, shown_calls
+from concmagic.importing.call_columns import Calls, CallTree, build_tree, shown_calls
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, base_name
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons
