@@ -14,7 +14,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from concmagic.importing.decode_calls import ANONYMOUS, Calls, decode
+from concmagic.importing.call_columns import ANONYMOUS, Calls
+from concmagic.importing.decode_calls import decode
 from concmagic.interpreter import viztracer_tracer as process_tracer
 from concmagic.problems import Problem
 from concmagic.recording import own_threads, profiles

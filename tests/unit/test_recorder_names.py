@@ -15,7 +15,8 @@ import time
 
 import pytest
 
-from concmagic.importing.decode_calls import Calls, decode
+from concmagic.importing.call_columns import Calls
+from concmagic.importing.decode_calls import decode
 from concmagic.interpreter.event_nodes import ThreadNode
 from concmagic.recording.calls import call_recorder
 from concmagic.recording.calls.call_recorder import CallRecorder

@@ -25,9 +25,6 @@ from concmagic.interpreter.event_nodes import (
 from concmagic.model.trace import Int32s, Int64s
 from concmagic.records.recording import RawCalls, RawCode
 
-__all__ = ["ANONYMOUS", "Calls", "decode"]
-
-
 Nodes = npt.NDArray[np.void]
 Addresses = npt.NDArray[np.uint64]
 

@@ -21,7 +21,8 @@ class Called(NamedTuple):
     members: int = 1
 
 
-def _no_times() -> Int64s:
+def no_times() -> Int64s:
+    """An empty column."""
     return np.empty(0, np.int64)
 
 
@@ -62,8 +63,8 @@ class LoopSteps:
 class Flights:
     """Columns: as many members of groups were in flight at a time as these stretches hold then."""
 
-    start_ns: Int64s = field(default_factory=_no_times)
-    end_ns: Int64s = field(default_factory=_no_times)
+    start_ns: Int64s = field(default_factory=no_times)
+    end_ns: Int64s = field(default_factory=no_times)
 
     def __len__(self) -> int:
         return len(self.start_ns)

@@ -219,6 +219,15 @@ def _overlay(base: list[StateInterval], top: Layer) -> list[StateInterval]:
     return out
 
 
+def in_order(states: Iterable[StateInterval]) -> tuple[StateInterval, ...]:
+    """States by their starts; what begins inside an earlier one gives way."""
+    kept: list[StateInterval] = []
+    for one in sorted(states, key=attrgetter("start_ns")):
+        if not kept or one.start_ns >= kept[-1].end_ns:
+            kept.append(one)
+    return tuple(kept)
+
+
 def overlapping(pieces: Sequence[S], start_ns: int, end_ns: int) -> Iterator[S]:
     """Those of what stands one after the other that overlap a stretch, found by bisection."""
     for index in range(bisect_right(pieces, start_ns, key=_END), len(pieces)):

@@ -19,6 +19,7 @@ from concmagic.model.groups import Flights as Flights
 from concmagic.model.groups import Group as Group
 from concmagic.model.groups import Int64s as Int64s
 from concmagic.model.groups import LoopSteps as LoopSteps
+from concmagic.model.groups import no_times
 from concmagic.model.outcomes import RETURNED, UNKNOWN
 from concmagic.model.outcomes import Function as Function
 from concmagic.model.outcomes import Outcome as Outcome
@@ -162,10 +163,6 @@ class Lock:
     resource: int | None = None  # where it was made tells this one of the trace's `resources`
 
 
-def _no_times() -> Int64s:
-    return np.empty(0, np.int64)
-
-
 def _no_ids() -> Int32s:
     return np.empty(0, np.int32)
 
@@ -175,8 +172,8 @@ class Slices:
     """Function calls as columns of equal length, sorted by track, then start."""
 
     track: Int32s = field(default_factory=_no_ids)
-    start_ns: Int64s = field(default_factory=_no_times)
-    end_ns: Int64s = field(default_factory=_no_times)
+    start_ns: Int64s = field(default_factory=no_times)
+    end_ns: Int64s = field(default_factory=no_times)
     depth: Int32s = field(default_factory=_no_ids)  # among the slices shown, 0 is outermost
     function: Int32s = field(default_factory=_no_ids)  # index into `functions`
     functions: tuple[Function, ...] = ()

@@ -13,7 +13,7 @@ from concmagic.importing.tasks.task_flows import cancelled_by, task_flows, task_
 from concmagic.importing.tasks.task_states import TaskStates, TaskWaits
 from concmagic.importing.tasks.task_sums import Groups, loop_steps, merged_states
 from concmagic.model.outcomes import RETURNED, UNKNOWN, Outcome
-from concmagic.model.states import cover, join_equal
+from concmagic.model.states import cover, in_order, join_equal
 from concmagic.model.trace import (
     NAMES,
     NO_FACTS,
@@ -217,13 +217,3 @@ def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateIn
                 )
             )
     return list(join_equal(told))
-
-
-def in_order(states: list[StateInterval]) -> tuple[StateInterval, ...]:
-    """States of a thread's loops one after the other; a loop inside another's step gives way."""
-    states.sort(key=lambda interval: interval.start_ns)
-    out: list[StateInterval] = []
-    for interval in states:
-        if not out or interval.start_ns >= out[-1].end_ns:
-            out.append(interval)
-    return tuple(out)

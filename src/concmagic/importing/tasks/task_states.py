@@ -22,16 +22,6 @@ from concmagic.records.recording import TaskRecord, Wait, Wake
 _FOR_ONE_TASK = ("task", "eager start")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is told of a wait."""
-
-    reason: str
-    facts: Facts
-    file: str
-    line: int
-
-
 class TaskWaits:
     """The waits of one process's tasks."""
 
@@ -47,24 +37,18 @@ class TaskWaits:
         self._ids = ids
         self._pid = pid
         # The log holds one Wait for all that waited alike, as long as this importer lives.
-        self._told: dict[tuple[int, str], Told] = {}
+        self._told: dict[tuple[int, str], tuple[str, Facts, str, int]] = {}
 
-    def tell(self, wait: Wait, in_pool: str = "") -> Told:
-        """What is told of this wait; `in_pool` is where a job ran."""
+    def state(self, start: int, end: int, wait: Wait | None, in_pool: str = "") -> StateInterval:
+        """The state of a task in this wait; `in_pool` is where a job ran."""
+        if wait is None:
+            return StateInterval(start, end, State.WAITING)
         key = id(wait), in_pool
         told = self._told.get(key)
         if told is None:
             facts = self._facts(wait, in_pool)
-            told = Told(wait.reason, facts, self._places.short(wait.file), wait.line)
-            self._told[key] = told
-        return told
-
-    def state(self, start: int, end: int, wait: Wait | None, in_pool: str = "") -> StateInterval:
-        """The state of a task in this wait."""
-        if wait is None:
-            return StateInterval(start, end, State.WAITING)
-        told = self.tell(wait, in_pool)
-        return StateInterval(start, end, State.WAITING, told.reason, told.facts, told.file, told.line)
+            told = self._told[key] = (wait.reason, facts, self._places.short(wait.file), wait.line)
+        return StateInterval(start, end, State.WAITING, *told)
 
     def _facts(self, wait: Wait, in_pool: str) -> Facts:
         whom = None if not wait.task else self._actor(wait.task)

@@ -17,12 +17,19 @@ from concmagic.importing.clock_ids_places import CellClock, TrackIds
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons
 from concmagic.model.reasons import kind_of_end
-from concmagic.model.states import cut
+from concmagic.model.states import cut, in_order
 from concmagic.model.trace import NO_FACTS, Facts, Resource, State, StateInterval
 from concmagic.records.recording import SampleLog
 
 Samples = Mapping[int, tuple[StateInterval, ...]]  # native id → states, in order
 Holding = tuple[int, int, int]  # start, end, native id of who held the GIL: 0 nobody, -1 not known
+_STATES = {  # by the code of a sample; the others are numbers of system calls
+    recorded_calls.ON_CORE: (State.RUNNING, ""),
+    recorded_calls.GIL: (State.READY, "GIL"),
+    recorded_calls.CORE: (State.READY, "core"),
+    recorded_calls.FUTEX: (State.WAITING, reasons.OF_A_LOCK),
+    recorded_calls.ASLEEP: (State.WAITING, ""),
+}
 
 
 def import_samples(log: SampleLog | None, clock: CellClock, ids: TrackIds) -> Samples:
@@ -40,7 +47,7 @@ def import_samples(log: SampleLog | None, clock: CellClock, ids: TrackIds) -> Sa
             state, reason = _at(*told, detail)
             facts = _ends(detail, reason, ids) if detail else NO_FACTS
             found[native_id].append(StateInterval(start, end, state, reason, facts))
-    return {native_id: tuple(_in_order(stretches)) for native_id, stretches in found.items()}
+    return {native_id: in_order(stretches) for native_id, stretches in found.items()}
 
 
 def import_holders(log: SampleLog | None, clock: CellClock) -> Mapping[int, tuple[Holding, ...]]:
@@ -62,18 +69,8 @@ def import_holders(log: SampleLog | None, clock: CellClock) -> Mapping[int, tupl
 
 
 def _state(code: int) -> tuple[State, str] | None:
-    if code == recorded_calls.ON_CORE:
-        return State.RUNNING, ""
-    if code == recorded_calls.GIL:
-        return State.READY, "GIL"
-    if code == recorded_calls.CORE:
-        return State.READY, "core"
-    if code == recorded_calls.FUTEX:
-        return State.WAITING, reasons.OF_A_LOCK
-    if code == recorded_calls.ASLEEP:
-        return State.WAITING, ""
-    if code < 0:
-        return None
+    if code in _STATES or code < 0:
+        return _STATES.get(code)
     return State.WAITING, recorded_calls.syscall_reason(code)
 
 
@@ -84,15 +81,6 @@ def _at(state: State, reason: str, detail: str) -> tuple[State, str]:
 
 def _ends(name: str, reason: str, ids: TrackIds) -> Facts:
     return Facts(ids.resources.number(Resource(kind_of_end(reason), name)))
-
-
-def _in_order(stretches: list[StateInterval]) -> list[StateInterval]:
-    stretches.sort(key=lambda one: one.start_ns)
-    kept: list[StateInterval] = []
-    for one in stretches:
-        if not kept or one.start_ns >= kept[-1].end_ns:
-            kept.append(one)
-    return kept
 
 
 LEAST_NS = 5_000_000  # less is not worth more pieces
