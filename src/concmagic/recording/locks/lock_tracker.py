@@ -75,8 +75,7 @@ class LockTable:
 
     def _first_sight(self, lock: Any) -> LockState:
         if len(self.states) >= self._prune_at:
-            gone = [key for key, one in list(self.states.items()) if one.ref() is None]
-            for key in gone:
+            for key in [key for key, one in list(self.states.items()) if one.ref() is None]:
                 self.states.pop(key, None)  # another thread may do the same just now
             self._prune_at = len(self.states) + _PRUNE_AT
         state = LockState(lock)

@@ -1,6 +1,6 @@
 """The sampler: a process of its own that looks at threads through /proc, needing no GIL for it.
 
-Run as a script by `sampler.py`. Arguments: the kernel's process id and the number of cores it may
+Run as a script by `helper.py`. Arguments: the kernel's process id and the number of cores it may
 use. Descriptor 3 is the control socket. Commands are lines: "on PID MODE OFFSET SIZE HOLDER NATIVE FILE"
 (the last five say where the GIL is, relative to where FILE is mapped; SIZE 0: not known), "watch PID",
 "look" (there is a new thread), "off", "quit".

@@ -264,12 +264,8 @@ class Descriptors:
             for line in lines.read(_MOST_TABLE).splitlines()[1:]:
                 fields = line.split()
                 if len(fields) > 9 and fields[9] == inode:
-                    there = _address(fields[2])
-                    return (
-                        there
-                        if not there.endswith(":0")
-                        else "port " + _address(fields[1]).rpartition(":")[2]
-                    )
+                    there, own_port = _address(fields[2]), _address(fields[1]).rpartition(":")[2]
+                    return f"port {own_port}" if there.endswith(":0") else there
         return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 from concmagic.interpreter.hook_parts import CANCEL_NOBODY
@@ -171,9 +172,7 @@ class Reader:
             exception=entry.exception,
             raised_in=entry.raised_in,
             steps=tuple(life.steps),
-            wakes=tuple(
-                [each if type(each) is Wake else self._finished(each, entry, life) for each in life.wakes]
-            ),
+            wakes=tuple([e if type(e) is Wake else self._finished(e, entry, life) for e in life.wakes]),
             awaiter=entry.awaiter,
             never_begun_by=cancellers.get(entry.number),
             last_wait=entry.last_wait,
@@ -187,7 +186,7 @@ class Reader:
         if ended.thread is not None:
             return Wake(woken.at_ns, "thread", None, ended.thread, detail, wait, cancelled)
         if woken.by == entry.number:  # it awaited what was done already: ready when its step was over
-            after = bisect_right(life.steps, woken.at_ns, key=_end)
+            after = bisect_right(life.steps, woken.at_ns, key=itemgetter(1))
             at_ns = life.steps[after][1] if after < len(life.steps) else woken.at_ns
             return Wake(at_ns, "self", None, None, detail, wait, cancelled)
         if not cancelled and woken.by > 0 and _is_for_a_task(wait, woken.ended):
@@ -232,21 +231,13 @@ def _who_ran(
 ) -> list[int]:
     """Who had the loop in between, up to two of them; one that never began did nothing."""
     found: list[int] = []
-    index = bisect_right(runs, since, key=_first)
+    index = bisect_right(runs, since, key=itemgetter(0))
     while index < len(runs) and runs[index][1] < until and len(found) < 2:
         number = runs[index][2]
         if number not in unbegun and number not in found:
             found.append(number)
         index += 1
     return found
-
-
-def _first(run: tuple[int, int, int]) -> int:
-    return run[0]
-
-
-def _end(step: Step) -> int:
-    return step[1]
 
 
 def _cut(record: TaskRecord, started: Sequence[TaskEntry]) -> TaskRecord:

@@ -32,15 +32,8 @@ class _Job:
     """One job while it is observed: numbers and text, and the future by weak reference only."""
 
     __slots__ = (
-        "ended_ns",
-        "future",
-        "label",
-        "native_id",
-        "outcome",
-        "started_ns",
-        "submitted_ns",
-        "submitter",
-    )
+        "ended_ns", "future", "label", "native_id", "outcome", "started_ns", "submitted_ns", "submitter",
+    )  # fmt: skip
 
     def __init__(self, label: str, future: Any) -> None:
         self.submitted_ns = monotonic_ns()
@@ -136,8 +129,6 @@ class PoolJobRecorder:
         records = [job.record(index, pid) for index, job in enumerate(self._jobs)]
         merged = self._merged.records(len(records), pid)
         if self._submitted_later:
-            from concmagic.problems import Problem
-
             self.problems.append(
                 Problem.of(
                     "jobs_merged",
