@@ -39,7 +39,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'concmagic' has no attribute {name!r}")
     from importlib import import_module
 
-    from concmagic.interpreter.shadowing_files import ours_only
+    from concmagic.code_owner import ours_only
 
     with ours_only():
         return getattr(import_module(_HOMES[name]), name)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
-from concmagic.interpreter.shadowing_files import ours_only
+from concmagic.code_owner import ours_only
 from concmagic.recording.guards import paused_collection
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.api import Trace
 from concmagic.cell import Cell, Kept, Outcome, Program
-from concmagic.interpreter.shadowing_files import ours_only
+from concmagic.code_owner import ours_only
 from concmagic.options import Options
 from concmagic.recording.guards import paused_collection
 from concmagic.recording.session import RecordingSession

@@ -9,10 +9,9 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from concmagic import display, notebook, sentences
+from concmagic import code_owner, display, notebook, sentences
 from concmagic.cell import Cell, Kept, Outcome, Program, Shell, compile_cell
 from concmagic.errors import ConcMagicError
-from concmagic.interpreter import shadowing_files
 from concmagic.interpreter.borrowing import running_loop
 from concmagic.notebook import on_the_users_runner, or_usage_error, usage_error, uses_asyncio
 from concmagic.recording.guards import guarded
@@ -139,8 +138,8 @@ class TracedCell:
 
 
 def _pipeline() -> Any:
-    shadowing_files.look()
-    with shadowing_files.ours_only():
+    code_owner.look_for_shadows()
+    with code_owner.ours_only():
         from concmagic import pipeline
     return pipeline
 

@@ -62,9 +62,9 @@ TABLE = (
     Row("process start", "process_internals", probe="probe_start"),
     Row("pools", "pool_internals", probe="probe_pools"),
     Row("messages", "process_internals", probe="probe_messages"),
-    Row("pickling", "process_internals", probe="probe_pickling"),
+    Row("pickling", "notebook_internals", probe="probe_pickling"),
     Row("named resources", "process_internals", probe="probe_names"),
-    Row("notebook", "notebook_internals"),
+    Row("notebook", "notebook_internals", probe="probe_cells"),
     Row("texts", "notebook_internals", probe="probe_texts"),
 )
 

@@ -1,9 +1,6 @@
-"""What the hooks of asyncio share: the observer they tell, names of callbacks, handles made field by field.
+"""What the hooks of asyncio share: the observer they tell, the names they know, handles made field by field.
 
-The `__init__` of a handle asks the loop for its debug mode, a call that costs as much as all the rest. A
-handle tells no more of itself than its callback, and a callback no more than its qualified name. Most of a
-loop's wake-ups end a sleep: what such a wait is, the book of waits finds out once for every place that
-sleeps; here it is only looked up.
+A handle tells no more of itself than its callback, and a callback no more than its qualified name.
 """
 
 from __future__ import annotations
@@ -77,8 +74,7 @@ class Watching(Protocol):
         """A hook has raised: record no more tasks, and let the cell go on."""
 
 
-# What ends an `asyncio.sleep`.
-SLEEP_TIMER = "_set_result_unless_cancelled"
+SLEEP_TIMER = "_set_result_unless_cancelled"  # what ends an `asyncio.sleep`
 
 # A file descriptor became ready: the last part of the callback's qualified name.
 OF_DESCRIPTORS = frozenset(
@@ -117,7 +113,6 @@ EXECUTOR_RESULT = "_chain_future.<locals>._set_state"
 # Callbacks that only make a future done: none of them cancels a task.
 CANCEL_NOBODY = frozenset({"_set_result_unless_cancelled", "BaseSelectorEventLoop._read_from_self"})
 
-
 _FIELDS = {
     *("_callback", "_args", "_cancelled", "_loop", "_source_traceback", "_repr", "__weakref__", "_context")
 }
@@ -128,7 +123,10 @@ TIMERS_ARE_KNOWN = {*borrowed(events.TimerHandle, "__slots__", (), at_import=Tru
 
 
 def handle_maker() -> Hook:
-    """What makes a `Handle` field by field, for a loop that is not in debug mode."""
+    """What makes a `Handle` field by field, for a loop that is not in debug mode.
+
+    Its own `__init__` asks for that mode, a call that costs as much as all the rest.
+    """
     kind: Any = events.Handle
     if not HANDLES_ARE_KNOWN:
         return events.Handle
@@ -265,3 +263,37 @@ def stepping_task(callback: Any) -> Any:
 def is_step(callback: Any) -> bool:
     """Whether a bound method is a Python-written task's step, not its wake-up."""
     return bool(callback.__name__ == STEP_IN_PYTHON)
+
+
+Place = tuple[str, str]  # module of asyncio, qualified name
+AS_COMPLETED: tuple[Place, ...] = (
+    ("tasks", "as_completed.<locals>._wait_for_one"),  # 3.11, 3.12
+    ("tasks", "_AsCompletedIterator._wait_for_one"),  # from 3.13
+)
+ASYNCIO_WAIT: Place = ("tasks", "_wait")
+CANCEL_AND_WAIT: Place = ("tasks", "_cancel_and_wait")  # of `wait_for`
+TASK_GROUP: Place = ("taskgroups", "TaskGroup._aexit")  # from 3.13
+UNIX_CONNECTION: Place = ("unix_events", "_UnixSelectorEventLoop.create_unix_connection")
+SUBPROCESS_WAIT: Place = ("base_subprocess", "BaseSubprocessTransport._wait")
+ACCEPT: Place = ("selector_events", "BaseSelectorEventLoop._accept_connection2")
+LOOP_CLASSES = ("BaseEventLoop", "BaseSelectorEventLoop", "_UnixSelectorEventLoop")
+
+# Methods of transports, by what they do.
+TRANSPORT_READS = (
+    "_SelectorSocketTransport._read_ready",
+    "_UnixReadPipeTransport._read_ready",
+    "_ProactorReadPipeTransport._loop_reading",
+)
+TRANSPORT_WRITES = (
+    "_SelectorSocketTransport._write_ready",
+    "_SelectorSocketTransport._write_send",  # from 3.12, as the next one
+    "_SelectorSocketTransport._write_sendmsg",
+    "_UnixWritePipeTransport._write_ready",
+    "_ProactorBaseWritePipeTransport._loop_writing",
+)
+TRANSPORT_CLOSES = tuple(
+    f"{kind}._call_connection_lost"
+    for kind in ("_SelectorTransport", "_SelectorSocketTransport", "_ProactorBasePipeTransport")
+)
+DATAGRAM_RECEIVES = ("_SelectorDatagramTransport._read_ready", "_ProactorDatagramTransport._loop_reading")
+DATAGRAM_SENDS = ("_SelectorDatagramTransport._sendto_ready",)

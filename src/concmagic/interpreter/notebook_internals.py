@@ -1,11 +1,15 @@
-"""What IPython keeps to itself: its cells' names, the functions that run them; and what only a text tells."""
+"""What the notebook is run and packed by: of IPython what runs a cell, of cloudpickle what packs its code.
+
+Also what is told by the text of an error only. cloudpickle is imported by whoever packs.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
 import warnings
-from types import CodeType
+from collections.abc import Iterable
+from types import CodeType, FunctionType
 from typing import Any
 
 from concmagic.interpreter.borrowing import Capability, code_of, missing
@@ -66,7 +70,7 @@ def unbound_name(error: UnboundLocalError) -> str:
     return "" if found is None else found[1]
 
 
-def probe() -> Capability:
+def probe_cells() -> Capability:
     """Whether IPython's functions that run cells are its own, and a cell's name is known."""
     module = sys.modules.get("IPython.core.interactiveshell")
     kind = getattr(module, "InteractiveShell", None)
@@ -92,3 +96,77 @@ def probe_texts() -> Capability:
 def _unbound() -> None:
     probed: int
     print(probed)  # noqa: F821
+
+
+_engine: Any = None  # of cloudpickle, which most children do without
+
+
+def pack_with(engine: Any) -> None:
+    """From now on the notebook's code is packed with this module of cloudpickle's."""
+    global _engine
+    _engine = engine
+
+
+def extra_reducers() -> Any:
+    """What multiprocessing can send beside what pickle can, by type."""
+    from multiprocessing.reduction import ForkingPickler
+
+    return ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+
+
+def reduced_code(code: CodeType) -> tuple[Any, tuple[Any, ...]]:
+    """What makes a code object again, and of what."""
+    make, arguments = _engine._code_reduce(code)
+    return make, arguments
+
+
+def global_names(code: CodeType) -> Iterable[str]:
+    """The globals that a function reads, those of the functions inside it too."""
+    names: Iterable[str] = _engine._extract_code_globals(code)
+    return names
+
+
+def closure_of(function: FunctionType) -> dict[str, Any]:
+    """The variables of the functions around that a function reads, but for those that have no value yet."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    values = ((name, _engine._get_cell_contents(cell)) for name, cell in cells)
+    return {name: held for name, held in values if held is not _engine._empty_cell_value}
+
+
+def known_class(token: str) -> Any:
+    """The class that this process has under cloudpickle's number, if any."""
+    return _engine._DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+
+
+def set_class_state(made: type, state: Any) -> None:
+    """Give a class its attributes."""
+    _engine._class_setstate(made, state)
+
+
+def set_function_state(function: FunctionType, state: Any) -> None:
+    """Give a function its attributes and its globals."""
+    _engine._function_setstate(function, state)
+
+
+def probe_pickling() -> Capability:
+    """Whether a function, its names and its variables come out of cloudpickle as they are."""
+    from cloudpickle import cloudpickle
+
+    pack_with(cloudpickle)
+    held, unset = 1, 2
+
+    def probed() -> tuple[Any, ...]:
+        return held, CodeType
+
+    code = probed.__code__
+    make, arguments = reduced_code(code)
+    del unset
+    return missing(
+        _code_reduce=make(*arguments).co_code == code.co_code,
+        _extract_code_globals=[*global_names(code)] == ["CodeType"],
+        _get_cell_contents=type(probed) is FunctionType and closure_of(probed) == {"held": 1},
+        _DYNAMIC_CLASS_TRACKER_BY_ID=known_class("no such number") is None,
+        _class_setstate=callable(getattr(_engine, "_class_setstate", None)),
+        _function_setstate=callable(getattr(_engine, "_function_setstate", None)),
+        _extra_reducers=extra_reducers(),
+    )

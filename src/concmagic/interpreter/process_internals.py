@@ -1,9 +1,9 @@
-"""How multiprocessing and subprocess start processes, what is packed for them, which names outlive them.
+"""How multiprocessing and subprocess start processes, and which names outlive them.
 
 A child begins in `BaseProcess._bootstrap`. It logs a line just before it calls `run`: by that it is told when
 the target begins, without a frame of ours in what the child prints.
 
-Of cloudpickle, what packing the notebook's code needs; whoever packs has imported it.
+Also cloudpickle's table of reducers, where that is loaded already: nothing is imported for it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType
 from typing import Any
 
 from concmagic.interpreter.borrowing import Capability, borrowed, code_of, missing
@@ -202,81 +202,7 @@ def probe_names() -> Capability:
     return missing(_CLEANUP_FUNCS={"shared_memory", "semaphore"} <= {*known}, _fd=hasattr(own, "_fd"))
 
 
-_engine: Any = None  # of cloudpickle, which most children do without
-
-
-def pack_with(engine: Any) -> None:
-    """From now on the notebook's code is packed with this module of cloudpickle's."""
-    global _engine
-    _engine = engine
-
-
 def dispatch_table() -> Any:
     """The table by type of the loaded cloudpickle; None if there is none."""
     engine = sys.modules.get("cloudpickle.cloudpickle")
     return getattr(getattr(engine, "Pickler", None), "_dispatch_table", None)
-
-
-def extra_reducers() -> Any:
-    """What multiprocessing can send beside what pickle can, by type."""
-    from multiprocessing.reduction import ForkingPickler
-
-    return ForkingPickler._extra_reducers  # type: ignore[attr-defined]
-
-
-def reduced_code(code: CodeType) -> tuple[Any, tuple[Any, ...]]:
-    """What makes a code object again, and of what."""
-    make, arguments = _engine._code_reduce(code)
-    return make, arguments
-
-
-def global_names(code: CodeType) -> Iterable[str]:
-    """The globals that a function reads, those of the functions inside it too."""
-    names: Iterable[str] = _engine._extract_code_globals(code)
-    return names
-
-
-def closure_of(function: FunctionType) -> dict[str, Any]:
-    """The variables of the functions around that a function reads, but for those that have no value yet."""
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    values = ((name, _engine._get_cell_contents(cell)) for name, cell in cells)
-    return {name: held for name, held in values if held is not _engine._empty_cell_value}
-
-
-def known_class(token: str) -> Any:
-    """The class that this process has under cloudpickle's number, if any."""
-    return _engine._DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
-
-
-def set_class_state(made: type, state: Any) -> None:
-    """Give a class its attributes."""
-    _engine._class_setstate(made, state)
-
-
-def set_function_state(function: FunctionType, state: Any) -> None:
-    """Give a function its attributes and its globals."""
-    _engine._function_setstate(function, state)
-
-
-def probe_pickling() -> Capability:
-    """Whether a function, its names and its variables come out of cloudpickle as they are."""
-    from cloudpickle import cloudpickle
-
-    pack_with(cloudpickle)
-    held, unset = 1, 2
-
-    def probed() -> tuple[Any, ...]:
-        return held, CodeType
-
-    code = probed.__code__
-    make, arguments = reduced_code(code)
-    del unset
-    return missing(
-        _code_reduce=make(*arguments).co_code == code.co_code,
-        _extract_code_globals=[*global_names(code)] == ["CodeType"],
-        _get_cell_contents=type(probed) is FunctionType and closure_of(probed) == {"held": 1},
-        _DYNAMIC_CLASS_TRACKER_BY_ID=known_class("no such number") is None,
-        _class_setstate=callable(getattr(_engine, "_class_setstate", None)),
-        _function_setstate=callable(getattr(_engine, "_function_setstate", None)),
-        _extra_reducers=extra_reducers(),
-    )

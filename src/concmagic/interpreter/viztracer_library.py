@@ -1,4 +1,12 @@
-"""VizTracer's own tracer, without the rest of VizTracer and without what that would import."""
+"""VizTracer's own tracer without the rest of VizTracer, and without what that does to the cell.
+
+VizTracer asks `threading.current_thread()` for the name of each thread it meets. From Python 3.12
+on it meets them before `threading` knows them, and the question itself registers a "Dummy-N", which
+the user sees in `threading.enumerate()` and which takes a number from "Thread-N". On 3.11 its
+constructor replaces the user's `threading.setprofile` hook. Its C module reaches `threading`
+through one pointer, so while a recording runs that pointer leads to a stand-in, whose answers run
+no Python code and touch nothing. Threads' names are recorded elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +14,18 @@ import _imp
 import builtins
 import ctypes
 import sys
+import threading
+import types
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec, PathFinder
 from importlib.util import find_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any
+
+from concmagic.clock import monotonic_ns
+from concmagic.interpreter.borrowing import Patches, borrowed
 
 _NAME = "viztracer.snaptrace"
 # The extension imports it when it is loaded, for programs that run on it. Where nobody has imported it there
@@ -107,3 +123,104 @@ def _is_imported(name: str) -> bool:
     """Whether it is there and complete: one that a thread is just importing would be waited for."""
     spec = getattr(sys.modules.get(name), "__spec__", None)
     return spec is not None and not getattr(spec, "_initializing", False)
+
+
+_tracers: list[object] = []  # ours, which live as long as the process
+_installed: list[QuietThreading] = []
+_ours: list[object] = []  # not empty: it is our tracer that is made, starts or stops
+
+
+def _set_profile(hook: Any) -> None:
+    """Up to 3.11, from the C code: without effect if it is for us, else as it would be.
+
+    A tracer that is collected takes away whatever hook there is: ours stays. One that is made or started
+    meets the real `threading` from then on, which knows the names of threads.
+    """
+    present = getattr(threading.getprofile(), "__self__", None)
+    if not _ours and (hook is not None or present is None or present not in _tracers):
+        threading.setprofile(hook)
+        for quiet in _installed[:] if hook is not None else ():
+            quiet.remove()
+
+
+# Called as current_thread(): a nameless object, which VizTracer accepts.
+_STAND_IN = types.SimpleNamespace(current_thread=types.SimpleNamespace, setprofile=_set_profile)
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_STAND_IN))  # a pointer in C may outlive this module
+
+
+class QuietThreading:
+    """The stand-in for `threading`, in place between `install` and `remove`."""
+
+    def __init__(self, file: str) -> None:
+        slot = pointer(file, "threading_module")
+        self._slot = slot if slot is not None and slot.value == id(threading) else None
+        self._active_before: set[int] = set()
+
+    def install(self) -> None:
+        """Put the stand-in in place; without its pointer, note which dummy threads there are."""
+        if self._slot is not None:
+            self._slot.value = id(_STAND_IN)
+            _installed[:] = [self]
+        else:
+            self._active_before = set(_dummies())
+
+    def know(self, tracer: object) -> None:
+        """This one is ours."""
+        _tracers.append(tracer)
+
+    @contextmanager
+    def as_ours(self) -> Iterator[None]:
+        """Within this block what VizTracer sets is for us."""
+        _ours.append(self)
+        try:
+            yield
+        finally:
+            _ours.remove(self)
+
+    def remove(self) -> None:
+        """Put `threading` back; without the pointer, remove the dummy threads that came since."""
+        if self._slot is not None:
+            self._slot.value = id(threading)
+            _installed.clear()
+            return
+        for ident in set(_dummies()) - self._active_before:
+            borrowed(threading, "_active", {}).pop(ident, None)
+
+
+def _dummies() -> list[int]:
+    active: dict[int, threading.Thread] = borrowed(threading, "_active", {})
+    dummy = borrowed(threading, "_DummyThread", ())
+    return [ident for ident, thread in list(active.items()) if isinstance(thread, dummy)]
+
+
+_BEGIN = "VizTracer: Unexpected function return"
+
+
+class GivingUp:
+    """Whether VizTracer gave up between `start()` and `stop()`, and when.
+
+    It gives up recording, and warns, when a call returns that it had not seen begin. Code that switches
+    stacks makes such returns, and so does every exception that the handler of a signal raises while a
+    function begins, an interrupt's above all: Python looks for signals before it tells of the call.
+    """
+
+    def __init__(self) -> None:
+        self.at_ns: int | None = None
+        self._patches = Patches()
+
+    def start(self) -> None:
+        """Keep its warning away from the cell's output from now on."""
+        self._patches.wrap(warnings, "_showwarnmsg", self._without_its_own)
+
+    def _without_its_own(self, show: Any) -> Any:
+        def _showwarnmsg(message: Any) -> None:
+            if message.category is RuntimeWarning and str(message.message).startswith(_BEGIN):
+                self.at_ns = monotonic_ns()
+            else:
+                show(message)
+
+        return _showwarnmsg
+
+    def stop(self) -> None:
+        """Put Python's own way to show warnings back."""
+        self._patches.restore()

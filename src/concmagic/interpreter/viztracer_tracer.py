@@ -27,8 +27,8 @@ from concmagic.interpreter.event_nodes import (
     new_buffer,
     threads_met,
 )
-from concmagic.interpreter.viztracer_isolation import QuietThreading, ToolPlace
-from concmagic.interpreter.viztracer_library import pointer
+from concmagic.interpreter.profiler_hooks import ToolPlace
+from concmagic.interpreter.viztracer_library import QuietThreading, pointer
 
 ClockPair = tuple[int, int]  # VizTracer's raw timestamp, CLOCK_MONOTONIC in nanoseconds
 _FALLBACK_ENTRIES = 1_000_000

@@ -22,7 +22,7 @@ from concmagic.interpreter.event_nodes import (
     used,
 )
 from concmagic.interpreter.native_names import name_functions
-from concmagic.interpreter.viztracer_isolation import GivingUp
+from concmagic.interpreter.viztracer_library import GivingUp
 from concmagic.interpreter.viztracer_tracer import ClockPair, ProcessTracer, process_tracer, process_tracers
 from concmagic.problems import Problem
 from concmagic.recording import own_threads, profiles

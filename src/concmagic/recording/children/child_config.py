@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from concmagic import code_owner
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import process_internals, shadowing_files
+from concmagic.interpreter import process_internals
 from concmagic.interpreter import viztracer_library as library
 from concmagic.interpreter.borrowing import Patches
 from concmagic.recording.guards import watched
@@ -57,14 +58,14 @@ begun_ns = time.monotonic_ns()
 if root not in sys.path:
     sys.path.append(root)
 try:
-    from concmagic.interpreter import shadowing_files
-    shadowing_files.know(*config["shadows"])
-    with shadowing_files.ours_only():
+    from concmagic import code_owner
+    code_owner.know_shadows(*config["shadows"])
+    with code_owner.ours_only():
         from concmagic.recording.children.child_entry import begin_spawned
 except Exception:  # its Python knows no concmagic, or something else stands where ours imports from
     pass
 else:
-    with shadowing_files.ours_only():
+    with code_owner.ours_only():
         begin_spawned(config, begun_ns)
 if hears:  # the interrupt that came meanwhile
     import signal
@@ -94,7 +95,7 @@ class ChildConfig(NamedTuple):
     sources: dict[str, list[str]] | None = None
     tracer_file: str = ""  # where VizTracer's extension module lies
     is_earlier: bool = False  # the child was there before this cell
-    shadows: tuple[list[str], list[str]] = ([], [])  # folders and names of `interpreter.shadowing_files`
+    shadows: tuple[list[str], list[str]] = ([], [])  # folders and names of `code_owner`
 
     def with_folder(self, folder: Path) -> ChildConfig:
         """The same, now that there is a folder."""
@@ -122,7 +123,7 @@ class ChildConfig(NamedTuple):
             budget=_share(self.budget, child.earlier),
             sources=_sources(self.cell_file),
             tracer_file=library.file(),
-            shadows=shadowing_files.known(),
+            shadows=code_owner.known_shadows(),
         )
 
 

@@ -22,10 +22,10 @@ from typing import Any
 import cloudpickle
 
 from concmagic import sentences
-from concmagic.interpreter import process_internals
+from concmagic.interpreter import notebook_internals, process_internals
 from concmagic.recording.children import pickling
 
-process_internals.pack_with(cloudpickle.cloudpickle)
+notebook_internals.pack_with(cloudpickle.cloudpickle)
 
 _NOTHING = object()
 given: dict[str, Any] = {}  # what was put into this process's `__main__`, by name
@@ -42,7 +42,7 @@ class NotebookPickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: io.BytesIO) -> None:
         own = {types.CodeType: _reduce_code}
         # Before the base's __init__, which reads it once.
-        self.dispatch_table = ChainMap(own, process_internals.extra_reducers(), self.dispatch_table)  # type: ignore[has-type]
+        self.dispatch_table = ChainMap(own, notebook_internals.extra_reducers(), self.dispatch_table)  # type: ignore[has-type]
         super().__init__(file)
         main = vars(sys.modules["__main__"])
         # A filled stand-in, so that cloudpickle adds nothing of its own to it.
@@ -81,7 +81,7 @@ class NotebookPickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def _reduce_code(code: types.CodeType) -> Any:
-    make, arguments = process_internals.reduced_code(code)
+    make, arguments = notebook_internals.reduced_code(code)
     return make_code, (make, arguments, code.co_filename)
 
 
@@ -155,9 +155,9 @@ def _variables(value: Any, seen: set[int]) -> dict[str, Any]:
     seen.add(id(value))
     found: dict[str, Any] = {}
     for function in _functions_of(value):
-        names = process_internals.global_names(function.__code__)
+        names = notebook_internals.global_names(function.__code__)
         used = {name: function.__globals__[name] for name in names if name in function.__globals__}
-        used.update(process_internals.closure_of(function))
+        used.update(notebook_internals.closure_of(function))
         for name, held in used.items():
             inner = _variables(held, seen) if pickling._is_sendable(held) else {}
             found.update(inner)
@@ -201,7 +201,7 @@ def make_cached(function: Any, maxsize: int | None, typed: bool) -> Any:
 
 def make_class(token: str, make: Any, arguments: tuple[Any, ...]) -> Any:
     """The class itself where this process has it, else an empty one to be filled."""
-    known = process_internals.known_class(token)
+    known = notebook_internals.known_class(token)
     return make(*arguments) if known is None else known
 
 
@@ -209,7 +209,7 @@ def fill_class(made: type, state: Any) -> type:
     """Give a class its attributes, unless it has them."""
     if made not in _complete:
         _complete.add(made)
-        process_internals.set_class_state(made, state)
+        notebook_internals.set_class_state(made, state)
     return made
 
 
@@ -218,7 +218,7 @@ def fill_function(function: types.FunctionType, state: Any) -> None:
     attributes, slots = state
     if function.__globals__ is main_space():
         slots = {**slots, "__globals__": _new_names(function.__globals__, slots["__globals__"])}
-    process_internals.set_function_state(function, (attributes, slots))
+    notebook_internals.set_function_state(function, (attributes, slots))
 
 
 def _new_names(space: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:

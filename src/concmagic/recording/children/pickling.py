@@ -27,10 +27,10 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from concmagic.code_owner import ours_only
 from concmagic.interpreter.borrowing import lose
 from concmagic.interpreter.frames_and_threads import hide_frame
 from concmagic.interpreter.process_internals import dispatch_table
-from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.recording.guards import guarded
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from types import ModuleType
 from typing import Any
 
 from concmagic.clock import held, monotonic_ns
+from concmagic.code_owner import ours_only
 from concmagic.interpreter import borrowing
-from concmagic.interpreter.shadowing_files import ours_only
 from concmagic.problems import Problem
 from concmagic.recording import guards
 from concmagic.recording.guards import guarded, watched

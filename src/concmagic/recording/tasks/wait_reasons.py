@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from concmagic.interpreter import known_functions as places
+from concmagic.interpreter import hook_parts as places
 from concmagic.interpreter.asyncio_internals import gathered, transport_of
 from concmagic.recording.hosts import named
 from concmagic.recording.labels import cut
