@@ -62,7 +62,9 @@ def told(
 ) -> ToldFinding:
     """A finding that says this, and costs this, there."""
     values = CheckFailed(lint, "", "")
-    return ToldFinding(lint, severity, values, cost_s, tracks, start_ns, end_ns, line, said=(message, hint))
+    return ToldFinding(
+        lint, severity, cost_s, tracks, start_ns, end_ns, line, values=values, said=(message, hint)
+    )
 
 
 _LETTERS = {

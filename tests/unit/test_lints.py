@@ -137,9 +137,7 @@ def test_a_disabled_lint_is_not_asked() -> None:
 
 def test_warnings_stand_before_notes_and_by_cost() -> None:
     def costs(*seconds: float) -> Iterator[Finding]:
-        return iter(
-            [Finding("", "warning", BusyMachine(round(each * 1e9), 10**9), cost_s=each) for each in seconds]
-        )
+        return iter([Finding(values=BusyMachine(round(each * 1e9), 10**9), cost_s=each) for each in seconds])
 
     trace = replace(trace_from_text("a  R"), wall_ns=1000 * MS)
     lint = Lint("x", lambda trace, metrics: costs(0.02, 0.3, 0.9))

@@ -56,7 +56,7 @@ def test_a_busy_machine_is_a_chip_and_leads_only_where_it_explains_most_of_the_c
     trace = trace_from_text("a  RYYYYWWWRR", host="a")
     metrics = compute(trace)
     small, large = (
-        Finding("busy-machine", "note", BusyMachine(lost * MS, 10 * MS), cost_s=lost / 1000)
+        Finding("busy-machine", "note", values=BusyMachine(lost * MS, 10 * MS), cost_s=lost / 1000)
         for lost in (4, 5)
     )
     report = build_report(trace, metrics, (small,))
@@ -92,9 +92,11 @@ def test_what_other_programs_took_is_no_largest_part() -> None:
 def test_a_note_is_the_headline_only_where_there_is_no_warning() -> None:
     trace = trace_from_text("a  RWWWWWWWWR", host="a")
     metrics = compute(trace)
-    note = Finding("busy-machine", "note", BusyMachine(5 * MS, 10 * MS), cost_s=trace.wall_s / 2)
+    note = Finding("busy-machine", "note", values=BusyMachine(5 * MS, 10 * MS), cost_s=trace.wall_s / 2)
     died = Finding(
-        "child-died", "warning", ChildDied("worker", outcome_of("killed by SIGKILL"), "", is_command=False)
+        "child-died",
+        "warning",
+        values=ChildDied("worker", outcome_of("killed by SIGKILL"), "", is_command=False),
     )
     assert headline(trace, metrics, (note,)).startswith("For 5 of 10 ms a core was wanted and not had")
     assert headline(trace, metrics, (died, note)).startswith("8 of 10 ms went into")

@@ -5,7 +5,7 @@ Runs after the cell, or wherever a saved trace is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from concmagic.model.findings import Values
@@ -15,9 +15,9 @@ from concmagic.model.findings import Values
 class Finding:
     """What a lint found in one trace."""
 
-    lint: str  # its kebab name
-    severity: Literal["warning", "note"]
-    values: Values  # what its sentences say
+    lint: str = ""  # its kebab name, put in by `lints.find`
+    severity: Literal["warning", "note"] = "warning"  # … which makes a note of what cost little
+    values: Values = field(kw_only=True)  # what its sentences say
     cost_s: float = 0.0  # seconds of wall time
     tracks: tuple[int, ...] = ()
     start_ns: int = 0

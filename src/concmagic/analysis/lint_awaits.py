@@ -196,8 +196,6 @@ def _of(trace: Trace, track: Track, group: Sites) -> Finding | None:
     if saved < FLOOR_NS or _accompanied(trace, track, waits) > ALONE_SHARE * took:
         return None  # others used the time: it was shared out on purpose, or is not lost
     return Finding(
-        lint="sequential-awaits",
-        severity="warning",
         values=SequentialAwaits(len(elements), group.what, group.line, took, saved, group.in_loop),
         cost_s=saved / 1e9,
         tracks=(track.id,),

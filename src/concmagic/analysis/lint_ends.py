@@ -22,7 +22,6 @@ def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     if left:
         names = trace.called()
         yield Finding(
-            lint="left-running",
             severity="note",
             values=LeftRunning(tuple(names[track.id] for track in left)),
             tracks=tuple(track.id for track in left),
@@ -42,8 +41,6 @@ def exception_in_thread(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             if track.outcome.error == "SystemExit":  # the way to end a thread early
                 continue
             yield Finding(
-                lint="exception-in-thread",
-                severity="warning",
                 values=ThreadDied(track.name, track.outcome),
                 tracks=(track.id,),
                 start_ns=track.start_ns,
@@ -106,8 +103,6 @@ def never_awaited(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         name = function.name.rpartition("<locals>.")[2]
         line = _bare_call(trace.source, name.rpartition(".")[2])
         yield Finding(
-            lint="never-awaited",
-            severity="warning",
             values=NeverAwaited(name, how_many, line),
             line=line,
         )
@@ -123,8 +118,6 @@ def exception_never_retrieved(trace: Trace, metrics: Metrics) -> Iterator[Findin
         if track.outcome.kind != "raised":
             continue
         yield Finding(
-            lint="exception-never-retrieved",
-            severity="warning",
             values=_unseen(track, groups.get(track.id)),
             tracks=(track.id,),
             start_ns=track.start_ns,

@@ -73,7 +73,7 @@ def blocked_event_loop(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         values = BlockedLoop(
             held, trace.wall_ns, _loop_hold(trace, worst), len(holds), most, _names(trace, victims)
         )
-        yield _finding("blocked-event-loop", values, total(lost), holds)
+        yield _finding(values, total(lost), holds)
 
 
 def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -97,7 +97,7 @@ def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         values = SmallBlocks(
             held, trace.wall_ns, _loop_hold(trace, holds[0]), len(holds), _names(trace, victims)
         )
-        yield _finding("many-small-blocks", values, total(lost), holds)
+        yield _finding(values, total(lost), holds)
 
 
 def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -116,7 +116,6 @@ def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             life = track.until(trace.wall_ns) - track.start_ns
             if ready >= limit and ready >= STARVED_SHARE * life and ready > STARVED_TIMES * usual:
                 yield Finding(
-                    lint="starved-task",
                     severity="note",
                     values=StarvedTask(trace.called()[track.id], ready, life),
                     tracks=(track.id,),
@@ -125,11 +124,9 @@ def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
                 )
 
 
-def _finding(lint: str, values: Values, cost_ns: int, holds: Sequence[Hold]) -> Finding:
+def _finding(values: Values, cost_ns: int, holds: Sequence[Hold]) -> Finding:
     worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
     return Finding(
-        lint=lint,
-        severity="warning",
         values=values,
         cost_s=cost_ns / 1e9,
         tracks=tuple(sorted({hold.track.id for hold in holds})),

@@ -52,8 +52,6 @@ def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if lost <= 0 or overhead < OVERHEAD_SHARE * pool.span_ns:
             continue
         yield Finding(
-            lint="pool-overhead",
-            severity="warning",
             values=PoolOverhead(
                 len(pool.workers),
                 pool.start_ns,
@@ -95,7 +93,6 @@ def _hello_process(trace: Trace) -> Iterator[Finding]:
     if not small or len(small) < len(alone) or start < max(OVERHEAD_SHARE * trace.wall_ns, waited):
         return
     yield Finding(
-        lint="pool-overhead",
         severity="note",
         values=SmallProcesses(len(small), start, sum(work for _, _, work in small)),
         cost_s=0.0,
@@ -166,8 +163,6 @@ def copies_changed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         return
     changed_by = {track.id: track for tracks in by_name.values() for track in tracks}
     yield Finding(
-        lint="copies-changed",
-        severity="warning",
         values=CopiesChanged(tuple(sorted(by_name)), len(changed_by)),
         tracks=tuple(changed_by),
         start_ns=min(track.start_ns for track in changed_by.values()),
@@ -185,8 +180,6 @@ def fork_with_threads(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         beside = [track for track in _beside(trace, child, threads) if not _is_main(trace, track)]
         if beside:
             yield Finding(
-                lint="fork-with-threads",
-                severity="warning",
                 values=ForkWithThreads(child.name, tuple(track.name for track in beside)),
                 tracks=(child.id, *(track.id for track in beside)),
                 start_ns=child.start_ns,
@@ -227,7 +220,6 @@ def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if track.outcome.kind in ("killed", "exited"):
             is_answer = track.start_method == "subprocess" and track.outcome.kind == "exited"
             yield Finding(
-                lint="child-died",
                 severity="note" if is_answer else "warning",
                 values=ChildDied(
                     track.name,

@@ -44,8 +44,6 @@ def gil_bound(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if saved < SAVING_SHARE * trace.wall_ns:
             continue  # one that computes and others that want little: they would be no faster
         yield Finding(
-            lint="gil-bound",
-            severity="warning",
             values=GilBound(
                 len(threads), contended, trace.wall_ns, metrics.parallelism, metrics.cores, saved
             ),
@@ -84,8 +82,6 @@ def few_cores(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         return
     kinds = {_machine_kind(track) for track in workers}
     yield Finding(
-        lint="few-cores",
-        severity="warning",
         values=FewCores(
             at_once.peak,
             kinds.pop() if len(kinds) == 1 else "worker",
@@ -119,7 +115,6 @@ def uneven_work(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if _used(last) < UNEVEN * sum(others) / len(others):
             continue  # it had no more to do than the others: it began late, or others took its core
         yield Finding(
-            lint="uneven-work",
             severity="note",
             values=UnevenWork(last.name, total(alone), trace.wall_ns, len(workers)),
             cost_s=total(alone) * (1 - 1 / min(len(workers), trace.build.cores)) / 1e9,
@@ -140,7 +135,6 @@ def oversubscribed(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     if at_once + metrics.native_threads <= cores or at_once < 1.5:
         return  # one worker whose library uses the other cores is what one would want
     yield Finding(
-        lint="oversubscribed",
         severity="note",
         values=Oversubscribed(metrics.native_threads, at_once, cores),
         tracks=tuple(track.id for track in workers),
@@ -246,7 +240,6 @@ def busy_machine(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     if total(lost) < _LOST_SHARE * trace.wall_ns:
         return
     yield Finding(
-        lint="busy-machine",
         severity="note",
         values=BusyMachine(total(lost), trace.wall_ns),
         cost_s=total(lost) / 1e9,

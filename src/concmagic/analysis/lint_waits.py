@@ -39,8 +39,6 @@ def lock_convoy(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             continue
         waited = sum(one.length_ns for _, one in use.waits)
         yield Finding(
-            lint="lock-convoy",
-            severity="warning",
             values=LockConvoy(
                 use.lock,
                 use.file,
@@ -88,8 +86,6 @@ def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if total(common(pairs, busy)) > BUSY_SHARE * total(pairs):
             continue
         yield Finding(
-            lint="concurrency-capped",
-            severity="warning",
             values=Capped(most, name, file, line, len(queued), total(pairs)),
             cost_s=total(idle) / 1e9,
             tracks=tuple(track.id for track, _ in queued),
@@ -112,8 +108,6 @@ def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         links = [link for link in chain.links if link.track in chain.cycle]
         since = max(link.values.wait.start_ns for link in links)
         yield Finding(
-            lint="deadlock",
-            severity="warning",
             values=Deadlock(tuple(link.values for link in links)),
             cost_s=(trace.wall_ns - since) / 1e9,
             tracks=tuple(chain.cycle),
@@ -219,8 +213,6 @@ def _gil_kept(
     worst = max(inside, key=lambda one: total(common([one.pair], pairs)))
     kept = [number for number, of_other in wanted.items() if number != track.id and common(of_other, pairs)]
     return Finding(
-        lint="gil-held-while-waiting",
-        severity="warning",
         values=GilHeld(track.name, worst.reason, worst.file, worst.line, lasted, trace.wall_ns, len(kept)),
         cost_s=lasted / 1e9,
         tracks=(track.id, *kept),

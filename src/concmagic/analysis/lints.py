@@ -77,7 +77,9 @@ def find(
         try:
             found += [_weighed(lint, finding, trace) for finding in lint.check(trace, metrics)]
         except Exception as error:
-            found.append(Finding(lint.name, "note", CheckFailed(lint.name, type(error).__name__, str(error))))
+            found.append(
+                Finding(lint.name, "note", values=CheckFailed(lint.name, type(error).__name__, str(error)))
+            )
     return tuple(sorted(found, key=lambda one: (one.severity == "note", -one.cost_s, one.start_ns)))
 
 
