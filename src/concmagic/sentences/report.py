@@ -17,7 +17,7 @@ ON_A_CORE = "on a core"
 OTHER_PARTS = "other, each shorter"
 WAITED, COMPUTED, DID_BOTH = "waiting", "computing", "waiting and computing"
 BUSY_MACHINE = "the machine was busy"
-WITHOUT_A_CORE = "a core was wanted and not had"
+WITHOUT_A_CORE = "without a core"
 CONCURRENCY_HELP = (
     "How many units of work (tasks, jobs, threads or processes) had begun and not ended, on average over "
     "the cell; one that waits for another it started does not count."
