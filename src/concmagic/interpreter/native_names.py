@@ -9,8 +9,8 @@ The scheme: "module.function", with the module that defines it ("time.sleep", "p
 "_socket.getaddrinfo"); "module.Type.method" for methods ("_thread.lock.acquire",
 "_queue.SimpleQueue.get", "select.epoll.poll", "_io.FileIO.readinto"), built-in types without their
 module ("list.append"). Two are named as people know them: methods of `_socket.socket` are
-"socket.recv", of `_sqlite3` "sqlite3.Cursor.execute". A Python subclass of a type in
-`BLOCKING_TYPES` takes that type's names.
+"socket.recv", of `_sqlite3` "sqlite3.Cursor.execute". A Python subclass of a type
+whose methods may block takes that type's names.
 """
 
 from __future__ import annotations
@@ -22,30 +22,34 @@ from collections.abc import Iterable, Iterator
 
 from concmagic.clock import builtin_time
 from concmagic.interpreter.event_nodes import C_CLOSED, C_OPEN, object_at
+from concmagic.interpreter.recorded_calls import BLOCKING_CALLS
 
 _HEAD_BYTES = object.__basicsize__
 _TYPE_NAME_AT = _HEAD_BYTES + ctypes.sizeof(ctypes.c_ssize_t)  # PyVarObject, then tp_name
 _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
 
-# (module, attribute) → what its methods are called after. Types whose methods may block.
-BLOCKING_TYPES = {
-    ("_thread", "LockType"): "_thread.lock",
-    ("_thread", "RLock"): "_thread.RLock",
-    ("_thread", "_ThreadHandle"): "_thread._ThreadHandle",
-    ("_queue", "SimpleQueue"): "_queue.SimpleQueue",
-    ("_socket", "socket"): "socket",
-    ("_ssl", "_SSLSocket"): "_ssl._SSLSocket",
-    ("select", "epoll"): "select.epoll",
-    ("select", "kqueue"): "select.kqueue",
-    ("_io", "FileIO"): "_io.FileIO",
-    ("_io", "BufferedReader"): "_io.BufferedReader",
-    ("_io", "BufferedWriter"): "_io.BufferedWriter",
-    ("_io", "BufferedRandom"): "_io.BufferedRandom",
-    ("_io", "TextIOWrapper"): "_io.TextIOWrapper",
-    ("_multiprocessing", "SemLock"): "_multiprocessing.SemLock",
-    ("_sqlite3", "Connection"): "sqlite3.Connection",
-    ("_sqlite3", "Cursor"): "sqlite3.Cursor",
+# Types whose methods may block are named in `BLOCKING_CALLS`; these, where a name and its place differ, or no
+# method of theirs is named there.
+_ELSEWHERE = {
+    "_thread.lock": ("_thread", "LockType"),
+    "sqlite3.Connection": ("_sqlite3", "Connection"),
+    "sqlite3.Cursor": ("_sqlite3", "Cursor"),
+    "socket": ("_socket", "socket"),
+    "_io.BufferedWriter": ("_io", "BufferedWriter"),
+    "_io.BufferedRandom": ("_io", "BufferedRandom"),
 }
+_BASE = "_io._IOBase"  # of most of the others, which have names of their own
+
+
+def _types_that_block() -> dict[tuple[str, str], str]:
+    """Module and attribute of each, and what its methods are called after."""
+    found = {place: prefix for prefix, place in _ELSEWHERE.items()}
+    for call in BLOCKING_CALLS:
+        prefix = call.rpartition(".")[0]
+        module, _, name = prefix.rpartition(".")
+        if module and prefix not in (_BASE, *_ELSEWHERE):
+            found[module, name] = prefix
+    return found
 
 
 _met: dict[type, None] = {}  # types written in C, in the order in which they were first seen
@@ -152,7 +156,7 @@ def _known_types() -> Iterator[tuple[type, str]]:
 
 
 def _blocking_types() -> Iterator[tuple[type, str]]:
-    for (module, attribute), prefix in BLOCKING_TYPES.items():
+    for (module, attribute), prefix in _types_that_block().items():
         cls = getattr(sys.modules.get(module), attribute, None)
         if isinstance(cls, type):
             yield cls, prefix

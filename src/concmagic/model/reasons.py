@@ -16,13 +16,14 @@ class Reason(NamedTuple):
     words: str = ""  # in "where it went"; "" is "waiting for NAME"
     for_started: bool = False  # it waits for what it has started itself: no unit of work does that
     of_lock: bool = False  # what is waited for is a lock, or an object of the user's that is made of locks
+    is_located: bool = False  # samples may have seen at which file or host a thread waits
     end: str = "host"  # the kind of resource that a name beside it is: what is at the other end
 
 
 ROWS = (
     Reason("sleep", "outside", "sleeping"),
     Reason("timer", "outside"),
-    Reason("socket", "outside", "waiting for the network"),
+    Reason("socket", "outside", "waiting for the network", is_located=True),
     Reason("connect", "outside"),
     Reason("DNS", "outside"),
     Reason("TLS handshake", "outside"),
@@ -34,14 +35,14 @@ ROWS = (
     Reason("sock_sendall", "outside"),
     Reason("sock_connect", "outside"),
     Reason("sock_accept", "outside"),
-    Reason("select", "outside", "waiting for I/O"),
+    Reason("select", "outside", "waiting for I/O", is_located=True),
     Reason("I/O", "outside"),
-    Reason("read", "outside", "reading", end="file"),
-    Reason("write", "outside", "writing", end="file"),
-    Reason("disk", "outside", "waiting for the disk", end="file"),
+    Reason("read", "outside", "reading", end="file", is_located=True),
+    Reason("write", "outside", "writing", end="file", is_located=True),
+    Reason("disk", "outside", "waiting for the disk", end="file", is_located=True),
     Reason("database", "outside", "waiting for a database"),
     Reason("subprocess", "outside", "waiting for a subprocess", end="program"),
-    Reason("pipe", "outside", "waiting for a pipe", end="pipe"),
+    Reason("pipe", "outside", "waiting for a pipe", end="pipe", is_located=True),
     Reason("Lock", "each other", of_lock=True),
     Reason("RLock", "each other", of_lock=True),
     Reason("Condition", "each other", of_lock=True),
@@ -78,6 +79,7 @@ REASONS = {row.name: row for row in ROWS}
 
 JOINING = frozenset(row.name for row in ROWS if row.for_started)
 OF_LOCKS = frozenset(row.name for row in ROWS if row.of_lock)
+LOCATED = frozenset(row.name for row in ROWS if row.is_located)
 OUTSIDE = frozenset(row.name for row in ROWS if row.family == "outside")
 # What the end of whoever waits for the waiter can have ended, unseen.
 CALLED_OFF = frozenset(row.name for row in ROWS if row.family != "outside" or row.name == "timer")

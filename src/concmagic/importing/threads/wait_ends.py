@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from concmagic.importing.clock_ids_places import CellClock, TrackIds
+from concmagic.model.reasons import LOCATED
 from concmagic.model.states import cut
 from concmagic.model.trace import NO_FACTS, Facts, Flow, FlowKind, Job, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord
 
-_AT_SOMETHING = frozenset(("socket", "read", "write", "select", "disk", "pipe"))
 _NO_WAIT = (State.READY, State.RUNNING)
 _SAMPLED_NS = 10_000_000  # at least so long after a wait that samples tell may have ended what it was for
 _LATE_NS = 1_000_000  # a worker notes its job's end after it has handed the result over
@@ -85,7 +85,7 @@ def with_places(waits: Sequence[StateInterval], samples: Sequence[StateInterval]
     begins = [one.start_ns for one in told]
     found = []
     for wait in waits:
-        if wait.reason in _AT_SOMETHING and wait.facts is NO_FACTS:
+        if wait.reason in LOCATED and wait.facts is NO_FACTS:
             index = bisect_right(begins, wait.start_ns) - 1
             inside = [one for one in told[max(index, 0) : index + 4] if _shared(one, wait) > 0]
             if inside:
