@@ -33,7 +33,7 @@ from concmagic.importing.threads.import_locks import import_locks
 from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
 from concmagic.importing.threads.lock_waits import ImportedLocks, with_locks
 from concmagic.importing.threads.samples_and_clocks import Holding, Samples, import_holders, import_samples
-from concmagic.importing.threads.wait_ends import process_joins, with_results
+from concmagic.importing.threads.wait_ends import Join, process_joins, with_results
 from concmagic.interpreter.borrowing import runs_without_gil
 from concmagic.model.outcomes import UNKNOWN, outcome_of
 from concmagic.model.trace import (
@@ -184,16 +184,15 @@ class _Importer:
         calls = self._read_calls(process)
         locks = self._read_locks(process, calls)
         calls = with_locks(calls, locks, samples)
-        context = self._thread_context(process, calls, samples)
         tasks = self._read_tasks(process, calls, samples)
         joins = process_joins(process, self._recording.processes, self._clock, self._ids)
-        context = replace(context, loops=tasks.by_thread, process_joins=joins)
+        context = self._thread_context(process, calls, samples, tasks, joins)
         threads, flows = import_threads(process.threads, context)
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
             threads = [replace(thread, role="machinery", unit=False) for thread in threads]
         found.blocked |= blocked_calls(context)
         threads = [self._with_messages(thread, process) for thread in threads]
-        threads, gil = self._read_gil(process, with_life(process, threads, self._clock), calls, context)
+        threads, gil = self._read_gil(process, with_life(process, threads, self._clock), context)
         of_process = samples.get(pid, ()) if not threads else ()
         is_group = any(job.pid == pid for job in self._jobs)
         track = process_track(
@@ -245,16 +244,21 @@ class _Importer:
         ).run()
 
     def _read_gil(
-        self, process: ProcessRecord, threads: list[Track], calls: ImportedCalls, context: ThreadContext
+        self, process: ProcessRecord, threads: list[Track], context: ThreadContext
     ) -> tuple[list[Track], list[Track]]:
         """The threads with the holder on their waits, and the GIL's own track where it kept them waiting."""
         untold: tuple[list[Track], list[Track]] = threads, []
         if runs_without_gil():
             return untold
-        return self._guarded("GIL", lambda: import_gil(process, threads, calls.threads, context), untold)
+        return self._guarded("GIL", lambda: import_gil(process, threads, context), untold)
 
     def _thread_context(
-        self, process: ProcessRecord, calls: ImportedCalls, samples: Samples
+        self,
+        process: ProcessRecord,
+        calls: ImportedCalls,
+        samples: Samples,
+        tasks: ImportedTasks,
+        joins: Sequence[Join],
     ) -> ThreadContext:
         workers = {job.native_id for job in self._jobs if job.pid == process.pid}
         return ThreadContext(
@@ -264,7 +268,7 @@ class _Importer:
             clock=self._clock,
             ids=self._ids,
             calls=calls.threads,
-            loops={},
+            loops=tasks.by_thread,
             samples=samples,
             job_groups=frozenset(
                 record.group for record in process.threads if record.group and record.native_id in workers
@@ -277,6 +281,7 @@ class _Importer:
             sampling_ns=sampling_ns(self._recording),
             holders=self._holders.get(process.pid, ()),
             died_ns=self._clock.end_at(process.ended_ns),
+            process_joins=joins,
         )
 
 

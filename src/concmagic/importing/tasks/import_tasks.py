@@ -57,10 +57,10 @@ class TaskImporter:
         ids: TrackIds,
         blocked: Blocked,
         evidence_until: Mapping[int, int],
-        show_all: bool = False,
-        evidence: Mapping[int, ThreadEvidence] | None = None,
-        threads: Mapping[int, ThreadRecord] | None = None,
-        cell_outcome: Outcome = UNKNOWN,
+        show_all: bool,
+        evidence: Mapping[int, ThreadEvidence],
+        threads: Mapping[int, ThreadRecord],
+        cell_outcome: Outcome,
     ) -> None:
         self._log = log
         self._pid = pid
@@ -77,7 +77,7 @@ class TaskImporter:
         self._names = names_of(log, self._shown)
         self._steps = {task.number: clock.pairs_at(task.steps) for task in log.tasks}
         self._actors = Actors(pid, ids, self._names, self._shown_numbers, log.cell_task, threads)
-        clocks = StepClocks(evidence or {})
+        clocks = StepClocks(evidence)
         clocks.add(log.long_steps, clock)
         self._step_states = StepStates(blocked, evidence_until, clocks)
         waits = TaskWaits(places, self._actors.task, ids, pid)

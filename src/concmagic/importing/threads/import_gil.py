@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from concmagic.importing.import_calls import ThreadCalls
 from concmagic.importing.threads.import_threads import ThreadContext
 from concmagic.importing.threads.samples_and_clocks import Holding
 from concmagic.model.reasons import FREE
@@ -59,16 +58,13 @@ def wanted(track: Track) -> list[StateInterval]:
 
 
 def import_gil(
-    process: ProcessRecord,
-    threads: Sequence[Track],
-    calls: Mapping[int, ThreadCalls],
-    context: ThreadContext,
+    process: ProcessRecord, threads: Sequence[Track], context: ThreadContext
 ) -> tuple[list[Track], list[Track]]:
     """The threads, with the holder on their waits for the GIL; and the GIL's own track, where it matters."""
     has_track = {track.native_id for track in threads}
     hidden = [record for record in process.threads if record.native_id not in has_track]
     evidence = GilEvidence(
-        proofs={native_id: one.held for native_id, one in calls.items()},
+        proofs={native_id: one.held for native_id, one in context.calls.items()},
         hidden=[context.samples.get(record.native_id, ()) for record in hidden],
         period_ns=context.sampling_ns,
         seen=context.holders,

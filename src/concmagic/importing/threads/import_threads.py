@@ -33,16 +33,16 @@ class ThreadContext:
     calls: Mapping[int, ThreadCalls]
     loops: Mapping[int, Sequence[StateInterval]]  # native id → what its event loop did
     samples: Mapping[int, Sequence[StateInterval]]
-    job_groups: frozenset[str] = frozenset()  # pools whose jobs are known one by one
-    main_outcome: Outcome = UNKNOWN
-    is_kernel: bool = False
-    show_all: bool = False
-    born_ns: int = 0  # the process's own beginning and end: no thread is older or survives it
-    died_ns: int = 0
-    sampling_ns: int = 0  # between two samples; 0: there are none
-    holders: Sequence[Holding] = ()  # of the GIL, where it was read
-    places: Places | None = None
-    process_joins: Sequence[Join] = ()  # by which its threads saw ends of its children
+    job_groups: frozenset[str]  # pools whose jobs are known one by one
+    main_outcome: Outcome
+    is_kernel: bool
+    show_all: bool
+    born_ns: int  # the process's own beginning and end: no thread is older or survives it
+    died_ns: int
+    sampling_ns: int  # between two samples; 0: there are none
+    holders: Sequence[Holding]  # of the GIL, where it was read
+    places: Places
+    process_joins: Sequence[Join]  # by which its threads saw ends of its children
 
 
 def shown(record: ThreadRecord, main_native_id: int, show_all: bool) -> bool:
@@ -98,10 +98,8 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
     )
 
 
-def _traceback(record: ThreadRecord, places: Places | None) -> tuple[Function, ...]:
+def _traceback(record: ThreadRecord, places: Places) -> tuple[Function, ...]:
     """The way to where it died, in the user's own code."""
-    if places is None:
-        return ()
     own = [frame for frame in record.frames if places.is_own(frame[0])]
     kept = own if len(own) <= MOST_FRAMES else [*own[: MOST_FRAMES // 2], *own[-(MOST_FRAMES // 2) :]]
     return tuple(Function(short_name(name), places.short(file), line) for file, line, name in kept)
