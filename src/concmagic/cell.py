@@ -14,7 +14,9 @@ from typing import Any
 
 from concmagic.errors import NoTimeoutError
 
+Failed = Callable[[BaseException], object]
 Shell = Any  # IPython's InteractiveShell or a subclass; few of the attributes that are used here have types
+_ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,13 @@ class Cell:
     magic_line: str = ""  # as typed: "%%threads -w 8"
 
 
-def _no_jobs() -> tuple[Any, ...]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class Program:
     """A compiled cell: call `run` once. If `is_async`, it returns an awaitable of the value."""
 
     is_async: bool
     run: Callable[[], Any | Awaitable[Any]]
-    jobs: Callable[[], tuple[Any, ...]] = _no_jobs  # the JobRecords of a `for` header, after the run
+    jobs: Callable[[], tuple[Any, ...]] = tuple  # the JobRecords of a `for` header, after the run
     note: str = ""  # a sentence for the picture: "8 workers (no -w: cores + 4)"
 
 
@@ -49,9 +47,7 @@ class Outcome:
 
     value: Any = None
     error: BaseException | None = None
-    handled: tuple[
-        tuple[str, int], ...
-    ] = ()  # what the cell's own code handled ("interrupt", "timeout"), when
+    handled: tuple[tuple[str, int], ...] = ()  # "interrupt" or "timeout" that the cell's code handled, when
     notes: tuple[str, ...] = ()  # sentences of the runner's for the picture
 
     @property
@@ -62,84 +58,6 @@ class Outcome:
         if isinstance(self.error, KeyboardInterrupt):
             return "interrupted"
         return f"raised {type(self.error).__name__}"
-
-
-Failed = Callable[[BaseException], object]
-
-
-class Kept:
-    """A program and its outcome. `program` is the same, to be run by a runner."""
-
-    def __init__(self, program: Program) -> None:
-        self._run = program.run
-        self._has_begun = False
-        self._outcome: Outcome | None = None
-        self.program = replace(program, run=self._awaited if program.is_async else self._called)
-
-    def outcome(self, runner: Callable[[Program], Outcome], failed: Failed) -> Outcome:
-        """What became of the cell: told by the runner or, where that has failed, by the cell's own end.
-
-        Raises NoTimeoutError, by which a runner refuses to run it.
-        """
-        try:
-            return runner(self.program)
-        except NoTimeoutError:
-            raise
-        except BaseException as error:  # not the cell's own, which is an outcome
-            if isinstance(error, KeyboardInterrupt):
-                return Outcome(error=error)
-            failed(error)
-        return self._outcome or self._without_runner()
-
-    async def outcome_awaited(
-        self, runner: Callable[[Program], Awaitable[Outcome]], failed: Failed
-    ) -> Outcome:
-        """What became of a cell that awaits; else as `outcome`."""
-        try:
-            return await runner(self.program)
-        except NoTimeoutError:
-            raise
-        except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, CancelledError)):  # somebody means to end it
-                return Outcome(error=error)
-            failed(error)
-        if self._outcome is None and not self._has_begun:
-            try:
-                return Outcome(await self._run())
-            except BaseException as error:
-                return Outcome(error=error)
-        return self._outcome or Outcome()
-
-    def _without_runner(self) -> Outcome:
-        if self._has_begun:  # it was cut short by what failed
-            return Outcome()
-        try:
-            return Outcome(self._run())
-        except BaseException as error:
-            return Outcome(error=error)
-
-    def _called(self) -> Any:
-        self._has_begun = True
-        try:
-            value = self._run()
-        except BaseException as error:
-            self._outcome = Outcome(error=error)
-            raise
-        self._outcome = Outcome(value)
-        return value
-
-    async def _awaited(self) -> Any:
-        self._has_begun = True
-        try:
-            value = await self._run()
-        except BaseException as error:
-            self._outcome = Outcome(error=error)
-            raise
-        self._outcome = Outcome(value)
-        return value
-
-
-_ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign)
 
 
 def compile_cell(cell: Cell, shell: Shell) -> Program:
@@ -278,3 +196,75 @@ def _runner(codes: list[tuple[CodeType, str]], shell: Shell, is_async: bool) -> 
         return value
 
     return run_awaiting if is_async else run
+
+
+class Kept:
+    """A program and its outcome. `program` is the same, to be run by a runner."""
+
+    def __init__(self, program: Program) -> None:
+        self._run = program.run
+        self._has_begun = False
+        self._outcome: Outcome | None = None
+        self.program = replace(program, run=self._awaited if program.is_async else self._called)
+
+    def outcome(self, runner: Callable[[Program], Outcome], failed: Failed) -> Outcome:
+        """What became of the cell: told by the runner or, where that has failed, by the cell's own end.
+
+        Raises NoTimeoutError, by which a runner refuses to run it.
+        """
+        try:
+            return runner(self.program)
+        except NoTimeoutError:
+            raise
+        except BaseException as error:  # not the cell's own, which is an outcome
+            if isinstance(error, KeyboardInterrupt):
+                return Outcome(error=error)
+            failed(error)
+        return self._outcome or self._without_runner()
+
+    async def outcome_awaited(
+        self, runner: Callable[[Program], Awaitable[Outcome]], failed: Failed
+    ) -> Outcome:
+        """What became of a cell that awaits; else as `outcome`."""
+        try:
+            return await runner(self.program)
+        except NoTimeoutError:
+            raise
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, CancelledError)):  # somebody means to end it
+                return Outcome(error=error)
+            failed(error)
+        if self._outcome is None and not self._has_begun:
+            try:
+                return Outcome(await self._run())
+            except BaseException as error:
+                return Outcome(error=error)
+        return self._outcome or Outcome()
+
+    def _without_runner(self) -> Outcome:
+        if self._has_begun:  # it was cut short by what failed
+            return Outcome()
+        try:
+            return Outcome(self._run())
+        except BaseException as error:
+            return Outcome(error=error)
+
+    def _called(self) -> Any:
+        self._has_begun = True
+        try:
+            value = self._run()
+        except BaseException as error:
+            self._outcome = Outcome(error=error)
+            raise
+        self._outcome = Outcome(value)
+        return value
+
+    async def _awaited(self) -> Any:
+        self._has_begun = True
+        try:
+            value = await self._run()
+        except BaseException as error:
+            self._outcome = Outcome(error=error)
+            raise
+        self._outcome = Outcome(value)
+        return value

@@ -43,7 +43,6 @@ sleep: Callable[[float], None] = builtin_time.sleep
 # Not on Windows, where nobody asks for it.
 clock_gettime_ns: Callable[[int], int] = getattr(builtin_time, "clock_gettime_ns", lambda _: 0)
 
-
 LOOK_S = 1.0  # a wait for what is the user's own is cut into pieces of this length
 
 

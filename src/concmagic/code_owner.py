@@ -63,9 +63,8 @@ def is_of(packages: Collection[str], file: str) -> bool:
 def _find(file: str) -> Owner:
     if file.startswith("<frozen"):
         return "stdlib"
-    if file.startswith(_GENERATED) or file.endswith(
-        ".pyx"
-    ):  # compiled code tells a path of where it was built
+    # Compiled code tells a path of where it was built.
+    if file.startswith(_GENERATED) or file.endswith(".pyx"):
         return "library"
     path = os.path.normpath(file)
     if path.startswith(OURS):

@@ -39,6 +39,9 @@ from concmagic.interpreter.notebook_internals import (
     code_that_runs_code,
 )
 
+_MOST_AROUND = 2  # frames of wrappers around IPython's own function
+_HEADER = re.compile(r"(^|\s)(async\s+)?for\s")
+
 
 def cell_of(shell: Shell, magic: str, line: str, body: str) -> Cell:
     """The cell whose magic runs right now."""
@@ -94,10 +97,6 @@ def usage_error(sentence: str) -> Exception:
 
     error: Exception = UsageError(sentence)
     return error
-
-
-_MOST_AROUND = 2  # frames of wrappers around IPython's own function
-_HEADER = re.compile(r"(^|\s)(async\s+)?for\s")
 
 
 class AwaitTransformer:

@@ -28,6 +28,8 @@ from concmagic.runners.interrupt_reach import GRACE_S, Again, Click, Clicks, Pen
 from concmagic.runners.interrupts import Interrupts
 
 OnTask = Callable[["asyncio.Task[Any]"], None]
+_ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
+_NOTHING = object()
 
 
 async def run_async(
@@ -98,12 +100,6 @@ def _take_over(context: contextvars.Context) -> None:
     for variable, value in context.items():
         if variable.get(_NOTHING) is not value:
             variable.set(value)
-
-
-_NOTHING = object()
-
-
-_ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
 
 
 class CellTasks:
@@ -196,7 +192,7 @@ class StopTasks(Clicks):
         self._loop.call_soon_threadsafe(self._request, click)
         task = asyncio.current_task(self._loop)
         of_cell = task is not None and task in self._tasks
-        if may_raise_at(frame, click) and _may_raise(frame, of_cell):
+        if may_raise_at(frame, click) and may_raise_in_step(frame, of_cell):
             if task is not None:
                 self._struck.add(task)
             click.error = asyncio.CancelledError()
@@ -243,7 +239,7 @@ def _is_kernels(task: asyncio.Future[Any]) -> bool:
     return code is not None and is_of(KERNEL, code.co_filename)
 
 
-def _may_raise(frame: types.FrameType | None, of_cell: bool) -> bool:
+def may_raise_in_step(frame: types.FrameType | None, of_cell: bool) -> bool:
     """Whether the code that holds the loop is the cell's: its task, or a callback written in the notebook."""
     if frame is None or tracebacks.is_ours(frame) or _is_asyncio(frame):
         return False  # in the loop's own bookkeeping, where it would be lost; the signal comes again

@@ -66,9 +66,8 @@ class KernelLoop:
     def run_forever(self) -> None:
         """Run the loop on inside the cell, until it is stopped."""
         if not self._is_free():
-            self._original(
-                asyncio_internals.CHECK_RUNNING
-            )()  # 3.13.0 finds that out too late, and ends the outer run
+            # 3.13.0 finds that out too late, and ends the outer run.
+            self._original(asyncio_internals.CHECK_RUNNING)()
             return self._original("run_forever")()  # type: ignore[no-any-return]
         self.was_run = True
         self._hidden.hide_all()

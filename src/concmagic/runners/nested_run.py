@@ -24,7 +24,7 @@ from typing import Any
 from concmagic.code_owner import is_of
 from concmagic.interpreter import asyncio_internals
 from concmagic.interpreter.task_steps import RUN_CODES
-from concmagic.runners.async_cell import _may_raise
+from concmagic.runners.async_cell import may_raise_in_step
 
 _RUNS_CELLS = ("ipykernel", "IPython")  # not tornado: servers of the user's are made of it
 
@@ -87,7 +87,7 @@ class NestedRun:
 
     def defers(self, frame: types.FrameType | None) -> bool:
         """Whether an interrupt in this frame is raised later, as it was not met in code of the cell's."""
-        if _may_raise(frame, asyncio.current_task(self._loop) is not None) or _is_in_c_function(frame):
+        if may_raise_in_step(frame, asyncio.current_task(self._loop) is not None) or _is_in_c_function(frame):
             return False
         self._interrupted = True
         asyncio_internals.wake(self._loop)
