@@ -35,7 +35,7 @@ class Watching(Protocol):
     table: Any
     stream: Any
     waits: Any
-    births: Any
+    futures: Any
     clock: Any  # `read()` and `long(begin, end)` of a thread's CPU clock
     first_member: int  # from here on a task's number tells its group
     created_mark: int  # minus this is written where a member of a group is made

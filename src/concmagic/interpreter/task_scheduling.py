@@ -134,7 +134,7 @@ def future_hooks(observer: Watching, loop: Any) -> list[tuple[type, str, Hook]]:
     debug mode while it is made: so the second tells those made by hand, where the first is not at work.
     """
     places, make_future, frame_of = observer.known_places, futures.Future, getframe
-    births, is_making = observer.births, False
+    created, is_making = observer.futures, False
     original_create, original_ask = loop.create_future, loop.get_debug
     alone, alone_asked = is_asyncios(original_create), is_asyncios(original_ask)
     # From 3.12: without a frame object, which every sleep would have to make.
@@ -151,7 +151,7 @@ def future_hooks(observer: Watching, loop: Any) -> list[tuple[type, str, Hook]]:
         if module_of is not None and module_of(1) == "asyncio.tasks":
             return future
         if places.get(frame_of(1).f_code.co_filename) != "stdlib" and observer.active:
-            births.made(future, frame_of(1))
+            created.made(future, frame_of(1))
         return future
 
     @functools.wraps(original_ask)
@@ -162,7 +162,7 @@ def future_hooks(observer: Watching, loop: Any) -> list[tuple[type, str, Hook]]:
             else:
                 asked_here = places.get(frame_of(1).f_code.co_filename) not in _OWN_PLACES
             if asked_here and observer.active:
-                births.by_hand(self, frame_of(1))
+                created.by_hand(self, frame_of(1))
         return self._debug if alone_asked else original_ask(self)
 
     return [(loop, "create_future", create_future), (loop, "get_debug", get_debug)]

@@ -35,7 +35,7 @@ def make_log(
     if addresses is not None:
         of_address = _addressed(chains, addresses)
     for named in chains.objects:
-        named.made = named.made or table.births.of(named.ref())
+        named.made = named.made or table.creations.of(named.ref())
     found = _by_identity(table, namespace)
     sites = _Sites()
     names = _told_apart(_with_source_names(chains, found), _known_first(chains, found))

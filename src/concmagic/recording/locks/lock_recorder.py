@@ -13,7 +13,7 @@ from concmagic.interpreter import lock_internals
 from concmagic.interpreter import value_stack as stack
 from concmagic.problems import Problem
 from concmagic.recording import interrupt_moments
-from concmagic.recording.locks.lock_sites import BirthHooks
+from concmagic.recording.locks.lock_sites import CreationHooks
 from concmagic.recording.locks.lock_tracker import LockTable
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class LockRecorder:
         self._namespace = namespace
         self._table = LockTable()
         self._monitor: Any = None
-        self._makers: BirthHooks | None = None
+        self._makers: CreationHooks | None = None
         self._addresses: LockAddresses | None = None
         if (
             sampled or not lock_internals.here().exact
@@ -59,7 +59,7 @@ class LockRecorder:
         if lock_internals.here().exact:
             self._start_monitor()
         if not lock_internals.here().exact or not stack.can_read():
-            self._makers = BirthHooks(self._table.births)
+            self._makers = CreationHooks(self._table.creations)
             self._makers.start()
 
     def _start_monitor(self) -> None:

@@ -37,7 +37,7 @@ _MOST_MADE = 5_000  # locks whose making is remembered
 _FILES = ("threading.py", "queue.py")
 _JOIN_DEPTH = 2  # until 3.12 it waits in a function of its own
 Row = tuple[CodeType, int]  # a function and the instruction in it
-Birth = tuple[Row, int]  # the call that made it, and its number among those
+CreationSite = tuple[Row, int]  # the call that made it, and its number among those
 
 
 def made_of_locks() -> tuple[type[Any], ...]:
@@ -63,7 +63,7 @@ class Named:
         self.state = state  # of a lock
         self.chain = chain  # through which it was waited for first
         self.waits = self.wait_ns = 0
-        self.made: Birth | None = None  # if seen
+        self.made: CreationSite | None = None  # if seen
 
 
 class Chains:
@@ -158,14 +158,14 @@ def makers() -> dict[int, Any]:
     return {id(one): one for one in (*locks, *made)}
 
 
-class Births:
+class CreationSites:
     """Reads what calls made; keeps none of it alive."""
 
     def __init__(self) -> None:
         # Code and next instruction → the call, and the slot of its result.
         self.after: dict[tuple[int, int], tuple[Row, int]] = {}
         self._known: dict[tuple[int, int], Row | None] = {}
-        self._found: dict[int, tuple[Callable[[], Any], Birth]] = {}
+        self._found: dict[int, tuple[Callable[[], Any], CreationSite]] = {}
         self._count: Counter[tuple[int, int]] = Counter()
 
     def call(self, thread: Thread, code: CodeType, offset: int) -> bool:
@@ -202,17 +202,17 @@ class Births:
             self._count[place] += 1
             self._found[id(target)] = weakref.ref(target), (call, self._count[place])
 
-    def of(self, target: Any) -> Birth | None:
+    def of(self, target: Any) -> CreationSite | None:
         """The call that made this, and the how manieth it made."""
-        reference, birth = self._found.get(id(target), (None, None))
-        return birth if reference is not None and reference() is target else None
+        reference, site = self._found.get(id(target), (None, None))
+        return site if reference is not None and reference() is target else None
 
 
-class BirthHooks:
+class CreationHooks:
     """Stands in for the makers from `start` to `stop`."""
 
-    def __init__(self, births: Births) -> None:
-        self._births = births
+    def __init__(self, sites: CreationSites) -> None:
+        self._sites = sites
         self._patches = Patches()
 
     def start(self) -> None:
@@ -248,6 +248,6 @@ class BirthHooks:
             frame = frame.f_back
         while frame is not None and owner_of(frame.f_code.co_filename) == "user":
             if frame.f_code.co_name != "__init__":
-                self._births.made(made, (frame.f_code, frame.f_lasti))
+                self._sites.made(made, (frame.f_code, frame.f_lasti))
                 return
             frame = frame.f_back  # a class of the user's own: what makes one is told

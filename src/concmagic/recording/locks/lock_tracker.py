@@ -16,7 +16,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.frames_and_threads import Local, getframe, is_owned
 from concmagic.interpreter.lock_internals import Arguments, RLock, SimpleQueue
-from concmagic.recording.locks.lock_sites import Births, Chains, joined_by
+from concmagic.recording.locks.lock_sites import Chains, CreationSites, joined_by
 from concmagic.recording.locks.lock_state import (
     Attempt,
     LockState,
@@ -45,7 +45,7 @@ class LockTable:
         self.threads: list[Thread] = []
         self.chains = Chains()
         self.semaphores = Semaphores()
-        self.births = Births()
+        self.creations = CreationSites()
         self.waits: list[tuple[Any, ...]] = []  # the fields of a LockWait, whose class is made late
         self.merged = 0
         self.operations = 0
@@ -251,7 +251,7 @@ class LockTable:
         else:
             number = self.chains.object_of(made, state.ref, state, chain)
             named = self.chains.objects[number]
-            named.made = named.made or self.births.of(named.ref())
+            named.made = named.made or self.creations.of(named.ref())
         self.chains.count(number, (end_ns or monotonic_ns()) - attempt.start_ns)
         if len(self.waits) >= MOST_WAITS and end_ns is not None:
             self.merged += 1

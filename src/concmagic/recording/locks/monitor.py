@@ -121,7 +121,7 @@ class LockMonitor:
 
     def _on_call(self, code: CodeType, offset: int, callable: Any, argument: Any) -> Any:
         try:
-            if id(callable) in self._makers and self.table.births.call(self.table.thread(), code, offset):
+            if id(callable) in self._makers and self.table.creations.call(self.table.thread(), code, offset):
                 self._watch_instructions(code)
                 return None
             kind = type(callable)
@@ -183,9 +183,9 @@ class LockMonitor:
 
     def _on_instruction(self, code: CodeType, offset: int) -> Any:
         try:
-            made = self.table.births.after.get((id(code), offset))
+            made = self.table.creations.after.get((id(code), offset))
             if made is not None and not self.full_ns:
-                self.table.births.returned(self.table.thread(), getframe(1), *made)
+                self.table.creations.returned(self.table.thread(), getframe(1), *made)
             known = self._watched.get(id(code))
             happens = known[1].get(offset) if known is not None else None
             if happens is None or self.full_ns:

@@ -195,7 +195,7 @@ def _transport_of(frame: FrameType) -> Any:
     return next((one for one in held if hasattr(type(one), "get_extra_info")), None)
 
 
-class Births:
+class CreatedFutures:
     """Notes where each future was made. Its methods are called by the hooks and never raise."""
 
     def __init__(

@@ -37,7 +37,7 @@ from concmagic.interpreter.hook_parts import (
 from concmagic.interpreter.task_steps import is_create_task
 from concmagic.problems import Problem
 from concmagic.recording.profiles import unrecorded
-from concmagic.recording.tasks.bare_futures import Births, is_of_executor
+from concmagic.recording.tasks.bare_futures import CreatedFutures, is_of_executor
 from concmagic.recording.tasks.folding import Folding
 from concmagic.recording.tasks.step_records import LONG_NS, Callback, StepClock, Stream, name_of
 from concmagic.recording.tasks.task_groups import CREATED, ENDED, FIRST
@@ -69,7 +69,7 @@ class Observer:
         self.clock = StepClock()
         self.waits = WaitBook(shown_name, self.table.number_of)
         self.table.crowd.reason_of, self.table.crowd.text_of = self.waits.reason_of, exception_text
-        self.births = Births(self.waits.made, self.fail)
+        self.futures = CreatedFutures(self.waits.made, self.fail)
         self.callbacks: list[Callback] = []
         self.problems: list[Problem] = []
         self.stops: list[tuple[int, int]] = []  # a loop's number, and when it was told to stop

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from concmagic.recording.locks.lock_sites import BirthHooks, Births
+from concmagic.recording.locks.lock_sites import CreationHooks, CreationSites
 
 MAKERS = ("Lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue")
 SOURCE = """
@@ -29,11 +29,11 @@ def own():
 
 
 @pytest.fixture
-def births() -> Iterator[Births]:
-    births = Births()
-    hooks = BirthHooks(births)
+def sites() -> Iterator[CreationSites]:
+    sites = CreationSites()
+    hooks = CreationHooks(sites)
     hooks.start()
-    yield births
+    yield sites
     hooks.stop()
 
 
@@ -45,40 +45,42 @@ def user(tmp_path: Any) -> dict[str, Any]:
     return names
 
 
-def line_of(births: Births, thing: Any) -> tuple[int, int] | None:
+def line_of(sites: CreationSites, thing: Any) -> tuple[int, int] | None:
     """The line that made it, and the how manieth it is of those made by that call."""
-    birth = births.of(thing)
-    if birth is None:
+    site = sites.of(thing)
+    if site is None:
         return None
-    (code, offset), number = birth
+    (code, offset), number = site
     lines = [line for start, end, line in code.co_lines() if start <= offset < end]
     return lines[0] or 0, number
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_what_the_users_code_makes_is_told_by_its_line(
-    births: Births, user: dict[str, Any], name: str
+    sites: CreationSites, user: dict[str, Any], name: str
 ) -> None:
     made = user["make"](threading if hasattr(threading, name) else queue, name)
-    told = [line_of(births, one) for one in made]
+    told = [line_of(sites, one) for one in made]
     # Nothing stands in for a class written in C.
     assert told == ([None, None] if name == "Lock" else [(7, 1), (7, 2)])
 
 
-def test_what_a_library_makes_is_told_by_nobody(births: Births, user: dict[str, Any]) -> None:
+def test_what_a_library_makes_is_told_by_nobody(sites: CreationSites, user: dict[str, Any]) -> None:
     event = user["make"](threading, "Event")[0]
-    assert line_of(births, event._cond) is None and line_of(births, event._cond._lock) is None
+    assert line_of(sites, event._cond) is None and line_of(sites, event._cond._lock) is None
 
 
-def test_of_a_class_of_the_users_own_it_is_told_who_makes_one(births: Births, user: dict[str, Any]) -> None:
-    assert line_of(births, user["own"]()) == (10, 1)
+def test_of_a_class_of_the_users_own_it_is_told_who_makes_one(
+    sites: CreationSites, user: dict[str, Any]
+) -> None:
+    assert line_of(sites, user["own"]()) == (10, 1)
 
 
-def test_nothing_is_kept_alive(births: Births, user: dict[str, Any]) -> None:
+def test_nothing_is_kept_alive(sites: CreationSites, user: dict[str, Any]) -> None:
     made = user["own"]()
     identity = id(made)
     del made
-    assert births._found[identity][0]() is None
+    assert sites._found[identity][0]() is None
 
 
 def test_what_a_cell_may_import_is_pythons_own_and_the_rest_is_put_back() -> None:
@@ -86,7 +88,7 @@ def test_what_a_cell_may_import_is_pythons_own_and_the_rest_is_put_back() -> Non
     before = [vars(owner)[name] for owner, name in places]
     imported = [getattr(threading, name) for name in threading.__all__]
     signatures = [str(inspect.signature(one)) for one in before[1:]]
-    hooks = BirthHooks(Births())
+    hooks = CreationHooks(CreationSites())
     hooks.start()
     assert [getattr(threading, name) for name in threading.__all__] == imported
     assert [str(inspect.signature(vars(owner)[name])) for owner, name in places[1:]] == signatures
@@ -95,7 +97,7 @@ def test_what_a_cell_may_import_is_pythons_own_and_the_rest_is_put_back() -> Non
     assert [vars(owner)[name] for owner, name in places] == before
 
 
-def test_an_error_shows_no_frame_of_the_hook(births: Births) -> None:
+def test_an_error_shows_no_frame_of_the_hook(sites: CreationSites) -> None:
     with pytest.raises(ValueError, match="semaphore initial value") as caught:
         threading.Semaphore(-1)
     assert [frame.name for frame in traceback.extract_tb(caught.tb)][1:] == ["__init__"]
