@@ -15,7 +15,7 @@ def test_a_free_threaded_build_is_one_whether_or_not_its_gil_is_on() -> None:
 
 def test_to_ask_imports_nothing() -> None:
     program = (
-        "import sys, typing, contextlib, importlib.machinery, concmagic.interpreter, concmagic.problems; "
+        "import sys, typing, contextlib, concmagic.interpreter, concmagic.problems; "
         "before = set(sys.modules); "
         "import concmagic.interpreter.borrowing; "
         "print(*sorted(set(sys.modules) - before))"

@@ -67,7 +67,7 @@ def untrusted_layout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process whose layout check finds a flaw; the real tracer waits aside."""
     aside = call_recorder.process_tracers[:]
     call_recorder.process_tracers.clear()
-    monkeypatch.setattr(process_tracer.layout_check, "_MARK", "not a number")
+    monkeypatch.setattr(process_tracer.viztracer_check, "_MARK", "not a number")
     yield
     call_recorder.process_tracers[:] = aside
 

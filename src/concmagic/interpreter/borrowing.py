@@ -11,11 +11,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec
 from types import BuiltinFunctionType, CodeType, ModuleType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from concmagic.problems import Problem
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 # Asked of the build and not of its state: a free-threaded build that runs with the GIL, because an extension
 # turned it on, is laid out as a free-threaded one, and ends a recording as unsafely as one.

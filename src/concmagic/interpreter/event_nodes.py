@@ -7,7 +7,7 @@ and borrowed pointers are only ever compared with addresses of objects known to 
 followed. So whoever allocated a name, and whenever it was freed (method tables that binding
 generators build at run time, for one), nothing can be read that is not there any more.
 
-The layout is that of VizTracer's `snaptrace.h` and `eventnode.h`; `layout_check` tries it before
+The layout is that of VizTracer's `snaptrace.h` and `eventnode.h`; `viztracer_check` tries it before
 anything trusts it. Standard library only: child processes import this.
 """
 

@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from concmagic.clock import monotonic_ns
-from concmagic.interpreter import borrowing, profiler_hooks, viztracer_library
-from concmagic.interpreter import viztracer_check as layout_check
+from concmagic.interpreter import borrowing, profiler_hooks, viztracer_check, viztracer_library
 from concmagic.interpreter.borrowing import Capability, unless
 from concmagic.interpreter.event_nodes import (
     ThreadInfo,
@@ -55,7 +54,7 @@ class ProcessTracer:
         self._library = library
         self._tracer_type = tracer_type
         for _ in range(_TRIES):
-            self.tracer = self._make(layout_check.ENTRIES)
+            self.tracer = self._make(viztracer_check.ENTRIES)
             # A forked child has the same library at the same place: its parent has looked already.
             self.flaw = "" if _flawless.get(library, self.pid) != self.pid else self._checked()
             if not self.flaw:
@@ -93,7 +92,7 @@ class ProcessTracer:
         self.take_place()
         try:
             with self._as_ours():
-                return layout_check.find_flaw(self.tracer)
+                return viztracer_check.find_flaw(self.tracer)
         except (ValueError, TypeError, AttributeError, OSError) as error:
             return f"{type(error).__name__}: {error}"
         finally:
