@@ -51,20 +51,13 @@ def _cgroup_quota() -> float | None:
 def kernel_threads_cpu_ns() -> int:
     """CPU time so far of native threads that carry the kernel's messages (ZeroMQ's): no work of a cell."""
     total = 0
-    for task in _own_tasks():
+    for task in Path("/proc/self/task").glob("*"):
         try:
             if (task / "comm").read_text().startswith("ZMQbg"):
                 total += int((task / "schedstat").read_text().split()[0])
         except (OSError, ValueError, IndexError):
             continue
     return total
-
-
-def _own_tasks() -> list[Path]:
-    try:
-        return list(Path("/proc/self/task").iterdir())
-    except OSError:
-        return []
 
 
 class CpuClocks(NamedTuple):

@@ -11,6 +11,7 @@ import contextvars
 import functools
 import types
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
@@ -103,9 +104,7 @@ def _is_context_run(function: Any) -> bool:
 def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     parts = [value_label(value) for value in args[:_MOST_ITEMS]]
     parts += [f"{name}={value_label(value)}" for name, value in list(kwargs.items())[:_MOST_ITEMS]]
-    if len(args) > _MOST_ITEMS or len(kwargs) > _MOST_ITEMS:
-        parts.append("…")
-    return ", ".join(parts)
+    return _listed(parts, max(len(args), len(kwargs)))
 
 
 def _text(value: Any) -> str:
@@ -121,22 +120,21 @@ def _collection(value: Any, depth: int) -> str:
     opening, closing = tuple(_BRACKETS[type(value)])
     if depth <= 0 and value:
         return f"{opening}…{closing}"
-    shown = [value_label(item, depth - 1) for _, item in zip(range(_MOST_ITEMS), value, strict=False)]
-    if len(value) > _MOST_ITEMS:
-        shown.append("…")
-    return f"{opening}{', '.join(shown)}{closing}"
+    shown = [value_label(item, depth - 1) for item in islice(value, _MOST_ITEMS)]
+    return f"{opening}{_listed(shown, len(value))}{closing}"
 
 
 def _mapping(value: dict[Any, Any], depth: int) -> str:
     if depth <= 0 and value:
         return "{…}"
-    shown = [
-        f"{value_label(key, 0)}: {value_label(item, 0)}"
-        for _, (key, item) in zip(range(_MOST_ITEMS), value.items(), strict=False)
-    ]
-    if len(value) > _MOST_ITEMS:
-        shown.append("…")
-    return "{" + ", ".join(shown) + "}"
+    items = islice(value.items(), _MOST_ITEMS)
+    shown = [f"{value_label(key, 0)}: {value_label(item, 0)}" for key, item in items]
+    return f"{{{_listed(shown, len(value))}}}"
+
+
+def _listed(shown: list[str], many: int) -> str:
+    """Those that are shown, and that there are more."""
+    return ", ".join(shown if many <= _MOST_ITEMS else [*shown, "…"])
 
 
 def cut(text: object, longest: int = LONGEST) -> str:

@@ -33,10 +33,6 @@ def contains(native_id: int) -> bool:
     return native_id in _native_ids
 
 
-def _nothing() -> None:
-    return None
-
-
 class OwnThread:
     """One thread of ours, which runs `run` once; nobody ever waits for one that never began."""
 
@@ -95,6 +91,6 @@ class OwnThread:
             guards.note_loss(Problem.of("own_thread_failed", error))
         finally:
             # Its owner has this object: both, and what they hold, would wait for the collector.
-            self._run = _nothing
+            self._run = lambda: None
             remove(self.native_id)
             self._living.release()

@@ -97,10 +97,6 @@ class ChildConfig(NamedTuple):
     is_earlier: bool = False  # the child was there before this cell
     shadows: tuple[list[str], list[str]] = ([], [])  # folders and names of `code_owner`
 
-    def with_folder(self, folder: Path) -> ChildConfig:
-        """The same, now that there is a folder."""
-        return self._replace(folder=os.fspath(folder))
-
     def for_earlier(self, how_many: int) -> dict[str, Any]:
         """What children of an earlier cell are told of this one, so many together."""
         return {
@@ -113,7 +109,7 @@ class ChildConfig(NamedTuple):
         }
 
     def for_child(self, child: Child) -> ChildConfig:
-        """The same, made out to one child."""
+        """The config of one child."""
         return self._replace(
             name=cut(child.name),
             start_method=child.start_method,
@@ -136,11 +132,6 @@ def _share(budget: int, earlier: int) -> int:
     return min(budget, max(LEAST_EVENTS, budget // max(1, earlier)))
 
 
-def fields_of(config: ChildConfig) -> dict[str, Any]:
-    """A config as plain values."""
-    return config._asdict()
-
-
 def _sources(cell_file: str) -> dict[str, list[str]]:
     """The cell's lines, so that the child's tracebacks show them."""
     entry = linecache.cache.get(cell_file)
@@ -155,9 +146,8 @@ class Boarding:
         self._hears = hears  # interrupts again, from then on
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = fields_of(self._config)
         root = os.fspath(Path(__file__).parents[3])
-        return exec, (_ABOARD, {"root": root, "config": fields, "hears": self._hears})
+        return exec, (_ABOARD, {"root": root, "config": self._config._asdict(), "hears": self._hears})
 
 
 def patch_messages(hooks: HooksProtocol, patches: Patches, spawning: Any, reducing: Any) -> None:

@@ -142,7 +142,7 @@ def _live(life: Life, config: ChildConfig) -> Life:
         partial(library.know, config.tracer_file),
         partial(_receive, life, config),
         # A command's output may go anywhere.
-        prints.in_whole_lines if config.start_method != "subprocess" else _nothing,
+        *((prints.in_whole_lines,) if config.start_method != "subprocess" else ()),
         life.begin,
         life.recorders.load,
         life.loaded,
@@ -150,9 +150,6 @@ def _live(life: Life, config: ChildConfig) -> Life:
     ):
         guarded(part, life.failed)
     return life
-
-
-def _nothing() -> None: ...
 
 
 def _receive(life: Life, config: ChildConfig) -> None:

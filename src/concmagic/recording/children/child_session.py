@@ -24,7 +24,7 @@ from concmagic.interpreter.borrowing import borrowed
 from concmagic.interpreter.process_internals import leaves_before_jobs
 from concmagic.problems import Problem
 from concmagic.recording.children import messages, prints, resources
-from concmagic.recording.children.child_config import ChildConfig, fields_of
+from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_listener import Listener
 from concmagic.recording.children.handover_files import (
     CALLS_PART,
@@ -78,8 +78,7 @@ class Life:
 
     def begin(self) -> None:
         """Say hello, and be ready for any end."""
-        hello = self.config._replace(sources=None)
-        self.file.append("hello", fields_of(hello))
+        self.file.append("hello", self.config._replace(sources=None)._asdict())
         self.listener.start()
         _Exit.install(self)
         _watch_exec(self._becomes)

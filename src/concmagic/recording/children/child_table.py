@@ -84,7 +84,7 @@ class Family:
     """All children that this process has started since `start`."""
 
     def __init__(self) -> None:
-        self.on_born: Callable[[int], object] = _nobody_asks
+        self.on_born: Callable[[int], object] = lambda pid: None  # a sampler is told at once
         self.children: list[Child] = []
         self._by_pid: dict[int, Child] = {}
         self._local = threading.local()
@@ -166,10 +166,6 @@ class Family:
     def living(self) -> list[Child]:
         """Those that have not ended, as far as is known."""
         return [child for child in self.children if child.ended_ns is None]
-
-
-def _nobody_asks(pid: int) -> None:
-    """Where no sampler runs, nobody needs to hear of a new child at once."""
 
 
 class Watcher:

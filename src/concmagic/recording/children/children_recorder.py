@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from concmagic.clock import held, monotonic, sleep
 from concmagic.options import Options
@@ -17,7 +16,7 @@ from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children import hooks as child_hooks
 from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_records import Files, PreexistingWorkers, records_of
-from concmagic.recording.children.child_table import Family
+from concmagic.recording.children.child_table import Child, Family
 from concmagic.recording.children.recorders_in_child import load_late
 from concmagic.records.recording import ProcessRecord
 
@@ -125,12 +124,7 @@ class ChildRecorder:
     def _next_to_end(self) -> list[int]:
         """Those of them that live; a thread of the cell may have started one only now."""
         assert self._hooks is not None
-        living = [
-            child
-            for child in self._hooks.family.living()
-            if child.origin != "machinery" and child.start_method != "subprocess"
-            if child.pid not in self._spared
-        ]
+        living = [child for child in _of_python(self._hooks.family) if child.pid not in self._spared]
         for child in living:
             child.is_interrupted = True
         return [child.pid for child in living]
@@ -149,7 +143,7 @@ class ChildRecorder:
             self._hooks.guard(leftovers.remove_folders)
             self._folder = child_files.make_folder()
             pickling.courier().folder = self._folder
-            self._hooks.config = self._config.with_folder(self._folder)
+            self._hooks.config = self._config._replace(folder=os.fspath(self._folder))
 
     def _ask_the_living(self, hooks: child_hooks.Hooks) -> None:
         """Let those that have not ended, or are just ending, hand over; wait a moment, not longer."""
@@ -183,14 +177,10 @@ class ChildRecorder:
         return records_of(family, files)
 
     def _clean_up(self, hooks: child_hooks.Hooks) -> None:
-        living = [
-            child.pid
-            for child in hooks.family.living()
-            if child.origin != "machinery" and child.start_method != "subprocess"
-        ]
+        living = [child.pid for child in _of_python(hooks.family)]
         living += [pid for pid in self._asked if child_files.is_alive(pid) and pid not in living]
         courier = pickling.courier()
-        courier.shared, courier.folder = _not_shared, None
+        courier.shared, courier.folder = lambda value: False, None
         courier.packed.clear()
         if living:
             _kept.append((self._folder or Path(os.devnull), living))
@@ -202,8 +192,13 @@ class ChildRecorder:
             child_files.remove_folder(self._folder)
 
 
-def _not_shared(value: Any) -> bool:
-    return False
+def _of_python(family: Family) -> list[Child]:
+    """Those that live and run the user's Python code: no helpers of multiprocessing, no commands."""
+    return [
+        child
+        for child in family.living()
+        if child.origin != "machinery" and child.start_method != "subprocess"
+    ]
 
 
 def _release_kept() -> None:

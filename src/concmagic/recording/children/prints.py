@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from concmagic.clock import held, monotonic_ns
@@ -63,17 +64,11 @@ def flush() -> None:
             each.flush()
 
 
-class _Descriptor:
-    """A standard descriptor of this process."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def write(self, text: str) -> None:
-        """Write all of it, in one go where the system takes it."""
-        data = text.encode("utf-8", "replace")
-        while data:
-            data = data[os.write(self._number, data) :]
+def _write_to(descriptor: int, text: str) -> None:
+    """Write all of it, in one go where the system takes it."""
+    data = text.encode("utf-8", "replace")
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 class _Lines:
@@ -86,7 +81,7 @@ class _Lines:
         if not self._by_stream:
             # The kernel reads the descriptor, too, where lines keep their order: of its messages each has a
             # connection of its own.
-            self._write = _Descriptor(2 if stream.name == "stderr" else 1).write
+            self._write = partial(_write_to, 2 if stream.name == "stderr" else 1)
         self._kept = ""
         self._lock = threading.RLock()
         stream.write, stream.flush = self.write, self.flush

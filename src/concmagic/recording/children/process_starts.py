@@ -22,7 +22,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter import process_internals
 from concmagic.interpreter.borrowing import Patches, borrowed
 from concmagic.recording.children import pickling
-from concmagic.recording.children.child_config import fields_of, patch_messages
+from concmagic.recording.children.child_config import patch_messages
 from concmagic.recording.guards import unseen, watched
 from concmagic.recording.interrupt_moments import Forking
 from concmagic.recording.labels import text_of
@@ -135,19 +135,21 @@ def _poll(hooks: HooksProtocol, original: Any) -> Any:
 
 def _send_signal(hooks: HooksProtocol, original: Any) -> Any:
     def _send_signal(popen: Any, sig: int) -> None:
-        child = hooks.family.find(popen.pid)
-        if child is not None:
-            child.is_ending, child.signal_sent = True, int(sig)
+        _note_signal(hooks, popen.pid, sig)
         original(popen, sig)
 
     return unseen(_send_signal)
 
 
+def _note_signal(hooks: HooksProtocol, pid: int, number: int) -> None:
+    child = hooks.family.find(pid)
+    if child is not None:
+        child.is_ending, child.signal_sent = True, int(number)
+
+
 def _terminate(hooks: HooksProtocol, original: Any) -> Any:
     def terminate(popen: Any) -> None:
-        child = hooks.family.find(popen.pid)
-        if child is not None:
-            child.is_ending, child.signal_sent = True, int(signal.SIGTERM)
+        _note_signal(hooks, popen.pid, signal.SIGTERM)
         original(popen)
 
     return terminate
@@ -252,7 +254,7 @@ def _recorded(hooks: HooksProtocol, child: Child, arguments: Any, executable: An
         if not hooks.config.folder:
             return arguments
         config = Path(hooks.config.folder) / f"{child.started_ns}.config"
-        config.write_bytes(pickle.dumps(fields_of(hooks.config.for_child(child))))
+        config.write_bytes(pickle.dumps(hooks.config.for_child(child)._asdict()))
     except Exception:  # a full disk, or what is refused anyway: it runs as without us
         return arguments
     return [words[0], os.fspath(_SCRIPT), os.fspath(config), *words[1:]]

@@ -39,8 +39,11 @@ def watch(taker: Taker) -> None:
     _taker = taker
     if _patches is None and sys.platform != "win32":  # else inherited by fork
         _patches = Patches()
-        _imports.enter_context(on_import("multiprocessing.shared_memory", _watch_memory))
-        _imports.enter_context(on_import("multiprocessing.synchronize", _watch_semaphores))
+        for name, watch_module in (
+            ("multiprocessing.shared_memory", lambda module: _watch(module.SharedMemory, _made_memory)),
+            ("multiprocessing.synchronize", lambda module: _watch(module.SemLock, _made_semaphore)),
+        ):
+            _imports.enter_context(on_import(name, watch_module))
 
 
 def unwatch() -> None:
@@ -71,10 +74,9 @@ def _tell(kind: str, name: str) -> None:
         _taker((kind, name, tracker()))
 
 
-def _watch_memory(module: Any) -> None:
-    kind = module.SharedMemory
+def _watch(kind: Any, made: Callable[..., None]) -> None:
     if _patches is not None:
-        _patches.wrap(kind, "__init__", lambda one: watched(one, _made_memory))
+        _patches.wrap(kind, "__init__", lambda one: watched(one, made))
 
 
 def _made_memory(
@@ -88,12 +90,6 @@ def _made_memory(
 ) -> None:
     if create and is_tracked(memory):
         _tell(MEMORY, memory_name(memory))
-
-
-def _watch_semaphores(module: Any) -> None:
-    kind = module.SemLock
-    if _patches is not None:
-        _patches.wrap(kind, "__init__", lambda one: watched(one, _made_semaphore))
 
 
 def _made_semaphore(told: None, result: None, lock: Any, *arguments: Any, **options: Any) -> None:
