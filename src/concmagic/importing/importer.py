@@ -33,7 +33,7 @@ from concmagic.importing.threads.import_locks import import_locks
 from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
 from concmagic.importing.threads.lock_waits import ImportedLocks, with_locks
 from concmagic.importing.threads.samples_and_clocks import Holding, Samples, import_holders, import_samples
-from concmagic.importing.threads.wait_ends import Join, process_joins, with_results
+from concmagic.importing.threads.wait_ends import process_joins, with_results
 from concmagic.interpreter.borrowing import runs_without_gil
 from concmagic.model.outcomes import UNKNOWN, outcome_of
 from concmagic.model.trace import (
@@ -181,12 +181,13 @@ class _Importer:
         for record in process.threads:
             if shown(record, process.main_native_id, self._recording.show_all):
                 self._ids.get("thread", pid, record.native_id)
+            else:
+                found.hidden_threads += record.origin != "ours"
         calls = self._read_calls(process)
         locks = self._read_locks(process, calls)
         calls = with_locks(calls, locks, samples)
         tasks = self._read_tasks(process, calls, samples)
-        joins = process_joins(process, self._recording.processes, self._clock, self._ids)
-        context = self._thread_context(process, calls, samples, tasks, joins)
+        context = self._thread_context(process, calls, samples, tasks)
         threads, flows = import_threads(process.threads, context)
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
             threads = [replace(thread, role="machinery", unit=False) for thread in threads]
@@ -208,10 +209,6 @@ class _Importer:
             found.flows += locks.flows(pid, self._ids)
             found.locks += locks.locks
         found.slices.append(slices_of(calls.shown, pid, self._ids, tasks.steps, self._places))
-        found.hidden_threads += sum(
-            record.origin != "ours" and not shown(record, process.main_native_id, self._recording.show_all)
-            for record in process.threads
-        )
         found.hidden_tasks += tasks.hidden
         for native_id, steps in tasks.steps.items():
             thread = self._ids.known("thread", pid, native_id)
@@ -253,12 +250,7 @@ class _Importer:
         return self._guarded("GIL", lambda: import_gil(process, threads, context), untold)
 
     def _thread_context(
-        self,
-        process: ProcessRecord,
-        calls: ImportedCalls,
-        samples: Samples,
-        tasks: ImportedTasks,
-        joins: Sequence[Join],
+        self, process: ProcessRecord, calls: ImportedCalls, samples: Samples, tasks: ImportedTasks
     ) -> ThreadContext:
         workers = {job.native_id for job in self._jobs if job.pid == process.pid}
         return ThreadContext(
@@ -281,7 +273,7 @@ class _Importer:
             sampling_ns=sampling_ns(self._recording),
             holders=self._holders.get(process.pid, ()),
             died_ns=self._clock.end_at(process.ended_ns),
-            process_joins=joins,
+            process_joins=process_joins(process, self._recording.processes, self._clock, self._ids),
         )
 
 

@@ -257,7 +257,7 @@ class ForkWithThreads:
 
 @dataclass(frozen=True, slots=True)
 class CheckFailed:
-    """Any lint: it could not be asked."""
+    """A lint that could not be asked."""
 
     lint: str
     kind: str  # of the exception
