@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from cells import BenchCell
 from concmagic.interpreter.viztracer_tracer import LEFT_OUT
-from concmagic.recording.calls.call_recorder import BUFFER_LIMIT, SPARE_ENTRIES
+from concmagic.recording.calls import BUFFER_LIMIT
+from concmagic.recording.calls.call_recorder import SPARE_ENTRIES
 
 # Those that concmagic itself gives its tracer.
 _OPTIONS = {"tracer_entries": BUFFER_LIMIT + SPARE_ENTRIES[0], "exclude_files": list(LEFT_OUT)}

@@ -13,7 +13,7 @@ from concmagic.interpreter import borrowing
 from concmagic.problems import Problem
 
 # On other builds the kernel takes itself for such a one: what is decided from there is the same everywhere.
-AS_IF = "from concmagic.interpreter import support; support.FREE_THREADED = True\n"
+AS_IF = "from concmagic.interpreter import borrowing; borrowing.FREE_THREADED = True\n"
 # Who records calls in this process, and whether VizTracer is here at all.
 TRACERS = """
 import multiprocessing, sys, threading
