@@ -16,6 +16,9 @@ from concmagic.model.reasons import IDLE, JOINING
 from concmagic.model.trace import Int64s, Job, State, StateInterval, Trace, Track
 
 _WORKING = (State.RUNNING, State.BLOCKING, State.READY)
+_RAN = (State.RUNNING, State.UNKNOWN)
+PERIODS = 2  # between two samples: an overlap at a hand-over that is shorter may be none
+_ROUNDS = 4  # an overlap may stand on another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +164,6 @@ def kinds(found: Sequence[Unit]) -> set[str]:
     return {unit.kind for unit in found if unit.pairs}
 
 
-_RAN = (State.RUNNING, State.UNKNOWN)
-
-
 @dataclass(frozen=True, slots=True)
 class Switches:
     """How often one thread stopped computing, as far as it was seen; what is shorter than a sample is not."""
@@ -213,10 +213,6 @@ def _ran_beside(at_once: Steps, one: StateInterval, period_ns: int) -> bool:
     moment = max(one.end_ns - period_ns * 5 // 4, one.start_ns) - 1
     index = int(np.searchsorted(at_once.times_ns, moment, "right")) - 1
     return moment >= one.start_ns and index >= 0 and int(at_once.values[index]) > 1
-
-
-PERIODS = 2  # between two samples: an overlap at a hand-over that is shorter may be none
-_ROUNDS = 4  # an overlap may stand on another one
 
 
 def at_once(trace: Trace) -> Steps:

@@ -13,6 +13,10 @@ from concmagic.model.reasons import MERGED
 from concmagic.model.trace import Int64s, State, Trace, Track
 
 _HOLDING = (State.RUNNING, State.BLOCKING, State.UNKNOWN)
+_COMPUTING = (State.RUNNING, State.BLOCKING)
+_HELD = (State.BLOCKING, State.READY, State.UNKNOWN)  # a step's own, too: it wanted the GIL, or is not known
+Step = tuple[int, int, int | None]  # begin, end, the id of whose it is; None: there is none
+Place = tuple[str, int]  # file and line; file "" is this cell
 
 
 def of_tracks(columns: StateColumns, tracks: Iterable[Track]) -> Bools:
@@ -36,12 +40,6 @@ def runs(columns: StateColumns, wanted: Bools) -> tuple[Int64s, Int64s]:
     goes_on[1:-1] = wanted[1:] & wanted[:-1] & (columns.start_ns[1:] == columns.end_ns[:-1])
     goes_on[columns.bounds] = False
     return np.flatnonzero(wanted & ~goes_on[:-1]), np.flatnonzero(wanted & ~goes_on[1:])
-
-
-_COMPUTING = (State.RUNNING, State.BLOCKING)
-_HELD = (State.BLOCKING, State.READY, State.UNKNOWN)  # a step's own, too: it wanted the GIL, or is not known
-
-Step = tuple[int, int, int | None]  # begin, end, the id of whose it is; None: there is none
 
 
 def steps_of(loop: Track) -> Iterator[Step]:
@@ -68,9 +66,6 @@ def longest_step(loops: list[Track]) -> Step:
     """The longest step of these loops; (0, 0, None) if none is told."""
     steps = (step for loop in loops for step in steps_of(loop))
     return max(steps, key=lambda step: step[1] - step[0], default=(0, 0, None))
-
-
-Place = tuple[str, int]  # file and line; file "" is this cell
 
 
 class LoopNumbers(TypedDict, total=False):

@@ -20,6 +20,9 @@ _Function = ast.AsyncFunctionDef
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _LEAVES = (ast.Break, ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Continue, ast.Try)
+ALONE_SHARE = 0.5  # of the waits in which nothing else may have been in flight
+_APART = frozenset(("executor job",))  # outside the loop, too
+_ONE_AT_A_TIME = frozenset(("stream read", "stream drain", "sock_recv", "sock_sendall"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +170,6 @@ def _names(node: ast.AST, kind: type[ast.expr_context]) -> set[str]:
 def _name(call: ast.Call) -> str:
     """The bare name that is called; a method's owner may be a connection that takes one at a time."""
     return call.func.id if isinstance(call.func, ast.Name) else ""
-
-
-ALONE_SHARE = 0.5  # of the waits in which nothing else may have been in flight
-_APART = frozenset(("executor job",))  # outside the loop, too
-_ONE_AT_A_TIME = frozenset(("stream read", "stream drain", "sock_recv", "sock_sendall"))
 
 
 def sequential_awaits(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ MANY_JOBS = 32  # from here on larger chunks would save pickling
 PICKLING_SHARE = 0.5  # of the overhead: then it is the data that costs
 _POOL_ENDS = "SIGTERM"  # what a pool does to its own workers when it is left
 _PICKLING = ("pickling", "unpickling")
+_STARTED = ("fork", "spawn", "forkserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,6 @@ def _hello_process(trace: Trace) -> Iterator[Finding]:
         tracks=tuple(track.id for track, _, _ in small),
         start_ns=min(track.start_ns for track, _, _ in small),
     )
-
-
-_STARTED = ("fork", "spawn", "forkserver")
 
 
 def _pools(trace: Trace) -> list[_Pool]:

@@ -11,6 +11,13 @@ from concmagic.model.reasons import IDLE, JOINING, OF_LOCKS
 from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
 
 NOTICED_LATE_NS = 2_000_000
+# Waits that end because somebody of the cell did something; the others end by themselves or from outside.
+_RELEASES = ("wake", "join", "result", "release", "send", "submit")
+_RESULTS = ("wake", "join", "result", "send")
+_ENDED_LATE_NS = 20_000_000
+# `waitpid`: for a child of multiprocessing, too, which leads on; a command is outside of what is recorded.
+_EXIT = "subprocess"
+_WATCHING = ("pipe", _EXIT)  # `connection.wait` on a sentinel; or a message from outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +177,6 @@ class Index:
         flows = self._flows.get(track.id, ())
         for index in range(bisect_right(self._moments.get(track.id, ()), at), len(flows)):
             yield flows[index]
-
-
-# Waits that end because somebody of the cell did something; the others end by themselves or from outside.
-_RELEASES = ("wake", "join", "result", "release", "send", "submit")
-_RESULTS = ("wake", "join", "result", "send")
-_ENDED_LATE_NS = 20_000_000
-# `waitpid`: for a child of multiprocessing, too, which leads on; a command is outside of what is recorded.
-_EXIT = "subprocess"
-_WATCHING = ("pipe", _EXIT)  # `connection.wait` on a sentinel; or a message from outside
 
 
 class Releases:

@@ -23,6 +23,30 @@ from concmagic.renderers.svg import SvgRenderer
 from concmagic.renderers.svg_pen import WIDTH
 from concmagic.report import Report
 
+# The scripts share one scope, as in the check of their types (`make types-js`). Comments and blanks are left
+# out, which leaves three fifths of the text; tests/js/shipped.test.js compares it with the sources.
+SCRIPTS = (
+    "timeline_schema.js",
+    "timeline_decode.js",
+    "timeline_model.js",
+    "timeline_paint.js",
+    "timeline_head.js",
+    "timeline_calls.js",
+    "timeline_words.js",
+    "timeline_panels.js",
+    "timeline_moves.js",
+    "timeline_input.js",
+    "timeline_view.js",
+)
+# Strings, templates (none within another) and regular expressions (all are arguments) stay as they are.
+_KEPT = r'("[^"\\\n]*(?:\\.[^"\\\n]*)*"|`[^`\\]*(?:\\.[^`\\]*)*`|\(/(?![/*])(?:[^/\\\n]|\\.)+/)'
+_COMMENT = re.compile(rf"{_KEPT}|/\*.*?\*/|//[^\n]*", re.DOTALL)
+# A blank may go unless it is between two words, two plus or two minus signs.
+_BLANK = re.compile(
+    rf"{_KEPT}|  *(?:(?<![\w$+-] )|(?![\w$+-])|(?<=[\w$] )(?=[+-])|(?<=[+-] )(?=[\w$])"
+    r"|(?<=\+ )(?=-)|(?<=- )(?=\+))"
+)
+
 
 class HtmlRenderer:
     """Report → HTML: a fragment for a notebook, or a whole page for a file."""
@@ -88,31 +112,6 @@ def _whole_page(report: Report, fragment: str) -> str:
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
     )
     return f'{head}{view}</head><body style="margin:16px">{fragment}</body></html>\n'
-
-
-# The scripts share one scope, as in the check of their types (`make types-js`). Comments and blanks are left
-# out, which leaves three fifths of the text; tests/js/shipped.test.js compares it with the sources.
-SCRIPTS = (
-    "timeline_schema.js",
-    "timeline_decode.js",
-    "timeline_model.js",
-    "timeline_paint.js",
-    "timeline_head.js",
-    "timeline_calls.js",
-    "timeline_words.js",
-    "timeline_panels.js",
-    "timeline_moves.js",
-    "timeline_input.js",
-    "timeline_view.js",
-)
-# Strings, templates (none within another) and regular expressions (all are arguments) stay as they are.
-_KEPT = r'("[^"\\\n]*(?:\\.[^"\\\n]*)*"|`[^`\\]*(?:\\.[^`\\]*)*`|\(/(?![/*])(?:[^/\\\n]|\\.)+/)'
-_COMMENT = re.compile(rf"{_KEPT}|/\*.*?\*/|//[^\n]*", re.DOTALL)
-# A blank may go unless it is between two words, two plus or two minus signs.
-_BLANK = re.compile(
-    rf"{_KEPT}|  *(?:(?<![\w$+-] )|(?![\w$+-])|(?<=[\w$] )(?=[+-])|(?<=[+-] )(?=[\w$])"
-    r"|(?<=\+ )(?=-)|(?<=- )(?=\+))"
-)
 
 
 def resource(name: str) -> str:

@@ -14,6 +14,7 @@ from concmagic.report import LaneSummary, Report
 MOST_LANES = 14  # at first; 440 px
 KEPT = 3  # of a fold, the slowest ones stay
 DEEPEST = 4  # tasks started by tasks started by tasks … stay readable
+Moments = Mapping[int, Sequence[int]]  # by track
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +219,6 @@ def _length(lane: Lane) -> int:
     if end is None:
         end = track.states[-1].end_ns if track.states else track.start_ns
     return end - track.start_ns
-
-
-Moments = Mapping[int, Sequence[int]]  # by track
 
 
 def moments_of(trace: Trace) -> Moments:

@@ -12,6 +12,18 @@ from typing import Any, Literal
 from concmagic.model.trace import State
 
 Hatch = Literal["", "cross", "diagonal", "dots"]
+ORDER = tuple(State)  # the order of shares, stacks and codes, everywhere
+CODES = {state: code for code, state in enumerate(ORDER)}
+LETTERS = {  # one column each in a terminal; told apart without any colour
+    State.RUNNING: "█",
+    State.BLOCKING: "X",
+    State.READY: "▒",
+    State.WAITING: "─",
+    State.STARTING: "s",
+    State.TRACING: "t",
+    State.UNKNOWN: "?",
+}
+FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +97,6 @@ DARK = Theme(
 )
 
 THEMES = (LIGHT, DARK)
-ORDER = tuple(State)  # the order of shares, stacks and codes, everywhere
-CODES = {state: code for code, state in enumerate(ORDER)}
-
-LETTERS = {  # one column each in a terminal; told apart without any colour
-    State.RUNNING: "█",
-    State.BLOCKING: "X",
-    State.READY: "▒",
-    State.WAITING: "─",
-    State.STARTING: "s",
-    State.TRACING: "t",
-    State.UNKNOWN: "?",
-}
-
-FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
 
 
 def as_plain(theme: Theme) -> dict[str, Any]:

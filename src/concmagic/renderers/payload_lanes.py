@@ -22,6 +22,12 @@ MOST_LANES = 1_200
 MOST_FLOWS = 800
 _ENDED_NS = 1_000_000  # a wait that goes on for no longer was ended: sampled ones end a moment late
 KINDS = ("spawn", "wake", "submit", "result", "send", "release", "join")
+MOST_SEEN = 2_500  # boxes of the lanes seen at first
+MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
+MOST_KINDS = 1_500
+FOLD_BINS = 240
+LONGEST = 160  # characters of one name or label
+_NOTHING = schema.BoxKind(schema.NOTHING, full="", short="", place="", line=0)  # kind 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +114,6 @@ def _wait_ended(flow: Flow, target: Track, starts: list[int]) -> int:
     interval = target.states[before]
     goes_on = interval.end_ns - flow.target_ns > max(interval.length_ns // 20, _ENDED_NS)
     return 0 if goes_on else interval.length_ns
-
-
-MOST_SEEN = 2_500  # boxes of the lanes seen at first
-MOST_FOLDED = 10_000  # boxes within folds, fewer if there are many lanes
-MOST_KINDS = 1_500
-FOLD_BINS = 240
-LONGEST = 160  # characters of one name or label
-_NOTHING = schema.BoxKind(schema.NOTHING, full="", short="", place="", line=0)  # kind 0
 
 
 class Packer:

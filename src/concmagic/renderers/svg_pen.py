@@ -19,6 +19,11 @@ _TALL = 23.0
 _THIN = 15.0
 _INDENT = 14.0
 _QUIET = frozenset(state for state in ORDER if LIGHT.states[state].thin)
+_BASE = (
+    f"svg{{font:13px {FONT}}}"  # inherited: a text's own font-size goes before it
+    ".h{font-size:20px;font-weight:700}.v{font-size:30px;font-weight:750}.b{font-weight:650}"
+    ".n{font-size:14px}.f{font-size:11.5px}.e{text-anchor:end}.m{stroke:none!important}.i{font-style:italic}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +102,6 @@ def patterns() -> str:
                 f'<path d="{shapes[hatch]}" class="l{code}"/></pattern>'
             )
     return "<defs>" + "".join(parts) + "</defs>"
-
-
-_BASE = (
-    f"svg{{font:13px {FONT}}}"  # inherited: a text's own font-size goes before it
-    ".h{font-size:20px;font-weight:700}.v{font-size:30px;font-weight:750}.b{font-weight:650}"
-    ".n{font-size:14px}.f{font-size:11.5px}.e{text-anchor:end}.m{stroke:none!important}.i{font-style:italic}"
-)
 
 
 def _colours(theme: Theme) -> str:

@@ -19,6 +19,17 @@ from concmagic.renderers.palette import ORDER
 from concmagic.report import Curve
 
 _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+Floats = npt.NDArray[np.float64]
+Shares = tuple[float, ...]  # one per state, in the order of `palette.ORDER`; they sum to 1 at most
+_BIN = 3  # bins wider than the resolution: shares over a few turns, no beat between turn and bin
+# Where much of the cell passes in turns (running, blocking, ready) that are narrower than what is drawn one
+# by one, a stretch of some typical ones is drawn larger: one where the lanes share the time as on the whole.
+TURNS = 16  # about so many are seen in the stretch
+MOST_LANES = 6
+_FEWEST = 40  # fewer turns are no alternation
+_SHARE = 0.2  # of the cell that passes in them
+_LARGER = 3  # a stretch that is not at least so many times larger is not worth it
+_MOST_PLACES = 2_000  # that are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +87,6 @@ def thinned(curve: Curve, wall_ns: int, most: int) -> list[tuple[int, float]]:
     edges = np.linspace(0, max(wall_ns, 1), most + 1)
     means = np.diff(np.interp(edges, knots, area)) / np.diff(edges)
     return [(int(edge), float(mean)) for edge, mean in zip(edges, means, strict=False)]
-
-
-Floats = npt.NDArray[np.float64]
-Shares = tuple[float, ...]  # one per state, in the order of `palette.ORDER`; they sum to 1 at most
-_BIN = 3  # bins wider than the resolution: shares over a few turns, no beat between turn and bin
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +182,6 @@ def _shares(columns: StateColumns, starts: Int64s, ends: Int64s) -> Floats:
     whole = np.maximum(columns.end_ns[ends - 1] - columns.start_ns[starts], 1)
     shares: Floats = np.array(sums).T / whole[:, None]
     return shares
-
-
-# Where much of the cell passes in turns (running, blocking, ready) that are narrower than what is drawn one
-# by one, a stretch of some typical ones is drawn larger: one where the lanes share the time as on the whole.
-TURNS = 16  # about so many are seen in the stretch
-MOST_LANES = 6
-_FEWEST = 40  # fewer turns are no alternation
-_SHARE = 0.2  # of the cell that passes in them
-_LARGER = 3  # a stretch that is not at least so many times larger is not worth it
-_MOST_PLACES = 2_000  # that are compared
 
 
 @dataclass(frozen=True, slots=True)
