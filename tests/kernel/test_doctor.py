@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.kernel.conftest import Kernel, running_kernel
 
-from concmagic import sentences
-from concmagic.interpreter import borrowing, capabilities
+from concmagic import doctor, sentences
+from concmagic.interpreter import borrowing
 
 # The loop that runs in the kernel does not ask for it, and what is traced is told that it is missing.
 BROKEN = "import asyncio.tasks\ndel asyncio.tasks._leave_task"
@@ -28,7 +28,7 @@ def test_it_shows_versions_and_a_table(kernel: Kernel) -> None:
     text, page = shown["data"]["text/plain"], shown["data"]["text/html"]
     for each in ("concmagic", "viztracer", "ipython", "ipykernel", "platform"):
         assert each in text and each in page
-    needed = [row for row in capabilities.TABLE if row.here()]
+    needed = [row for row in doctor.TABLE if row.here()]
     assert page.count("<tr>") == len(needed) + 1
     assert all(sentences.CAPABILITIES[row.name][0] in text for row in needed)
     assert sentences.DOCTOR_NO_LAST in text

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 
 from concmagic import doctor, sentences
-from concmagic.interpreter import borrowing, capabilities, gil, lock_internals
+from concmagic.interpreter import borrowing, gil, lock_internals
 from concmagic.interpreter.borrowing import WORKS, Capability, missing, unless
 
-ROWS = {row.name: row for row in capabilities.TABLE}
+ROWS = {row.name: row for row in doctor.TABLE}
 # Not to be had on a build without the GIL.
 WITH_GIL = {"calls", "with locks", "value stack", "lock words", "GIL"}
 PUBLISHES = sys.version_info >= (3, 13) and not borrowing.FREE_THREADED
 
 
 def test_each_row_says_how_on_every_python_and_what_is_lost() -> None:
-    assert [*ROWS] == [row.name for row in capabilities.TABLE] == [*sentences.CAPABILITIES]
-    assert all(len(row.how) == len(capabilities.VERSIONS) and any(row.how) for row in ROWS.values())
+    assert [*ROWS] == [row.name for row in doctor.TABLE] == [*sentences.CAPABILITIES]
+    assert all(len(row.how) == len(doctor.VERSIONS) and any(row.how) for row in ROWS.values())
     assert all(all(words) for words in sentences.CAPABILITIES.values())
 
 
@@ -99,9 +99,9 @@ def test_a_probe_that_raises_is_a_capability_that_fails(monkeypatch: pytest.Monk
 
 
 def test_a_missing_name_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert capabilities.missing_names() == []
+    assert doctor.missing_names() == []
     monkeypatch.delattr(threading, "_DummyThread")
-    assert [(row.owner, row.name) for row in capabilities.missing_names()] == [("threading", "_DummyThread")]
+    assert [(row.owner, row.name) for row in doctor.missing_names()] == [("threading", "_DummyThread")]
 
 
 def test_the_checkup_leaves_nothing() -> None:
