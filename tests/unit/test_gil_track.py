@@ -12,7 +12,6 @@ from tests.trace_text import MS, trace_from_text
 from tests.unit.recordings import CELL, MAIN, PID, at, calls, kernel, recording, thread
 
 from concmagic.analysis.metrics import compute
-from concmagic.call_lines import CallLines
 from concmagic.importing import build_and_cost
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.import_calls import import_calls
@@ -21,6 +20,7 @@ from concmagic.importing.threads.import_gil import GilEvidence, gil_track
 from concmagic.model.trace import State, StateInterval, Trace, Track
 from concmagic.records.recording import SampleLog
 from concmagic.report.builder import build_report
+from concmagic.source_lookup import CallLines
 
 CORE, GIL, FUTEX = -1, -3, -4
 

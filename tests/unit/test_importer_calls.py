@@ -9,13 +9,13 @@ import threading
 import pytest
 from tests.unit.recordings import CELL, MAIN, MS, PID, START, calls
 
-from concmagic.call_lines import CallLines, call_text
 from concmagic.importing.call_columns import Calls, slices_of, together
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.import_calls import ImportedCalls, import_calls
 from concmagic.importing.threads.wait_ends import without_turns
 from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
+from concmagic.source_lookup import CallLines, call_text
 
 THREADING = threading.__file__
 SOURCE = """\

@@ -31,7 +31,7 @@ SEES = {
     "interpreter": ("clock", "code_owner", *HARMLESS),
     "importing": (
         "_version",
-        "call_lines",
+        "source_lookup",
         "code_owner",
         "interpreter.borrowing",  # what this interpreter was built as
         "interpreter.event_nodes",  # how the bytes of a RawCalls lie
@@ -42,7 +42,7 @@ SEES = {
         "problems",
     ),  # values, and no words for them
     "analysis": (
-        "call_lines",
+        "source_lookup",
         "errors",
         "model",
         "sentences.findings",
@@ -62,7 +62,7 @@ LEVELS: tuple[set[str], ...] = (
         "problems",
     },
     {"cell", "records"},
-    {"call_lines", "model"},
+    {"source_lookup", "model"},
     {"sentences"},
     {"interpreter", "options"},
     {"doctor", "notebook", "recording", "importing"},

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from concmagic.recording.source_names import Sources, position_of
+from concmagic.source_lookup import Sources, position_of
 
 # A cell with lines that only a notebook understands: at the margin, and in a block.
 CELL = """\

@@ -11,10 +11,10 @@ from concmagic.analysis import Finding
 from concmagic.analysis.intervals import common, total, union
 from concmagic.analysis.lint_loop import FLOOR_NS
 from concmagic.analysis.metrics import Metrics
-from concmagic.call_lines import parsed
 from concmagic.model.findings import SequentialAwaits
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, StateInterval, Trace, Track
+from concmagic.source_lookup import parsed
 
 _Function = ast.AsyncFunctionDef
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 from concmagic.analysis import Finding
 from concmagic.analysis.metrics import Metrics
-from concmagic.call_lines import parsed
 from concmagic.model.findings import LeftRunning, NeverAwaited, NeverRetrieved, ThreadDied
 from concmagic.model.groups import Called
 from concmagic.model.reasons import IDLE
 from concmagic.model.trace import Group, Trace, Track
+from concmagic.source_lookup import parsed
 
 
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

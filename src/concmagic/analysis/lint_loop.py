@@ -13,11 +13,11 @@ from concmagic.analysis import Finding
 from concmagic.analysis.event_loops import runs
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
-from concmagic.call_lines import call_text
 from concmagic.model.columns import columns_of
 from concmagic.model.findings import BlockedLoop, LoopHold, SmallBlocks, StarvedTask, Values
 from concmagic.model.groups import Called
 from concmagic.model.trace import Named, State, StateInterval, Trace, Track
+from concmagic.source_lookup import call_text
 
 LONG_STEP_NS = 50_000_000  # a step from here on blocks the loop …
 LONG_STEP_SHARE = 0.10  # … in a short cell from this share of it on …

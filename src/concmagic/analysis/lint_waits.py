@@ -11,9 +11,9 @@ from concmagic.analysis.concurrency import gil_waits
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import LockUse, chains, wait_by_lock
-from concmagic.call_lines import parsed
 from concmagic.model.findings import Capped, Deadlock, GilHeld, LockConvoy
 from concmagic.model.trace import State, StateInterval, Trace, Track
+from concmagic.source_lookup import parsed
 
 CONVOY_SHARE = 0.2  # of the cell in which somebody must have waited for the lock
 CONVOY_WAITS = 10  # fewer are a hand-over or two

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from concmagic.call_lines import CallLines, called_name
 from concmagic.importing.call_columns import Calls, CallTree, build_tree, shown_calls
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, base_name
 from concmagic.interpreter import recorded_calls
@@ -15,6 +14,7 @@ from concmagic.model import reasons
 from concmagic.model.reasons import kind_of
 from concmagic.model.trace import NO_FACTS, Facts, Int64s, Resource, State, StateInterval
 from concmagic.records.recording import RawCode
+from concmagic.source_lookup import CallLines, called_name
 
 SHORTEST_WAIT_NS = 20_000  # a blocking call shorter than this is part of the running around it
 SUSPECT_NS = 1_000_000  # a C call in no table is worth asking the CPU clock about

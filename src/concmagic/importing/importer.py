@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from math import nan
 from typing import TypeVar, cast
 
-from concmagic.call_lines import CallLines
 from concmagic.importing.build_and_cost import build, cost, problems_of, python_cpu_s, sampling_ns
 from concmagic.importing.call_columns import slices_of, together
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
@@ -52,6 +51,7 @@ from concmagic.model.trace import (
 )
 from concmagic.problems import Problem
 from concmagic.records.recording import ProcessRecord, Recording
+from concmagic.source_lookup import CallLines
 
 T = TypeVar("T")
 

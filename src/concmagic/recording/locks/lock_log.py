@@ -12,7 +12,7 @@ from concmagic.code_owner import owner_of
 from concmagic.recording.locks.futex_addresses import LockAddresses
 from concmagic.recording.locks.lock_sites import Chains, Row, made_of_locks
 from concmagic.recording.locks.lock_tracker import LockTable
-from concmagic.recording.source_names import Sources, line_of, lock_names
+from concmagic.source_lookup import Sources, line_of, lock_names
 
 if TYPE_CHECKING:
     from concmagic.records.locks import CallSite, LockLog

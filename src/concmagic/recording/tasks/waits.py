@@ -18,7 +18,6 @@ from concmagic.interpreter.asyncio_internals import FUTURE_ITERATOR, chain, gath
 from concmagic.interpreter.asyncio_internals import awaited as awaited_by_task
 from concmagic.interpreter.hook_parts import is_sleep
 from concmagic.interpreter.known_functions import is_futures_await
-from concmagic.recording.source_names import AwaitNames, line_of
 from concmagic.recording.tasks.bare_futures import Asked, asked_of, cancelled_by, io_of, shielded
 from concmagic.recording.tasks.task_table import code_of
 from concmagic.recording.tasks.wait_reasons import (
@@ -37,6 +36,7 @@ from concmagic.recording.tasks.wait_reasons import (
     local,
 )
 from concmagic.records.recording import CodePlace, Wait
+from concmagic.source_lookup import AwaitNames, line_of
 
 _NOWHERE: CodePlace = ("", 0)
 _MOST_WAITS = 20_000  # that are told apart
