@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import faulthandler
 import sys
 from contextlib import suppress
 from typing import Any
@@ -65,6 +64,8 @@ class SignalStack:
     """
 
     def __init__(self) -> None:
+        import faulthandler
+
         self._before = exchanged(None)
         self._had_faults = faulthandler.is_enabled()
 
@@ -78,6 +79,8 @@ class SignalStack:
 
     def restore(self) -> None:
         """Leave what was there before; the one of `faulthandler` to who has enabled it meanwhile."""
+        import faulthandler
+
         enabled_meanwhile = faulthandler.is_enabled() and not self._had_faults
         kept = self._own if enabled_meanwhile else self._before
         if kept is not None:

@@ -1,12 +1,10 @@
 """Calls as a recording names them: functions of Python and of libraries by name, system calls by number.
 
 What a wait in one of them means, which let a lock go, which import: tables, one row per case. They are read
-after the cell, of what was recorded, and import nothing of ours.
+after the cell, of what was recorded; the names also by a child that names its C functions.
 """
 
 from __future__ import annotations
-
-import platform
 
 # C functions that wait, by their dotted name as the tracer gives it → the reason of the wait.
 BLOCKING_CALLS = {
@@ -175,5 +173,7 @@ def blocking_reason(name: str) -> str:
 
 def syscall_reason(number: int, machine: str = "") -> str:
     """The reason of a wait in this system call; "system call" where the table has none."""
+    import platform  # not at the start: a child reads the names only
+
     table = _AARCH64 if (machine or platform.machine()) in ("aarch64", "arm64") else _X86_64
     return table.get(number, "system call")
