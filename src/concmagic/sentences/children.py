@@ -1,4 +1,4 @@
-"""What child processes can say."""
+"""What loop bodies, their headers and child processes can say."""
 
 from __future__ import annotations
 
@@ -51,8 +51,6 @@ def ended_how(exit_code: int | None) -> str:
         return f"killed by signal {-exit_code}"
 
 
-PARTLY_RUNNING = "running for a part"
-SEVERAL = "several, too fine"
 RETURN_IN_BODY = (
     "A loop body has no `return`: end it with the value as its last line, or an item with `continue`"
 )

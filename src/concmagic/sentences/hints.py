@@ -55,11 +55,14 @@ def hint_of(found: of.Values) -> str:
         case of.BlockedLoop() | of.SmallBlocks():
             return blocked_loop_hint(found.hold)
         case of.GilBound():
-            return gil_bound_hint(found)
+            return (
+                f"%%procs might take up to {duration(found.saved_ns)} less, but for starting the processes, "
+                "if what the work reads can be pickled."
+            )
         case of.SequentialAwaits():
             return sequential_awaits_hint(found)
         case of.NeverAwaited():
-            return never_awaited_hint(found)
+            return f"await {found.name}(…), or asyncio.create_task({found.name}(…)) to let it run beside the rest."
         case of.Deadlock():
             return _THREADS_DEADLOCK if any(link.is_thread for link in found.links) else _TASKS_DEADLOCK
         case of.ChildDied():
@@ -80,23 +83,10 @@ def blocked_loop_hint(hold: of.LoopHold) -> str:
     return "Computing belongs into a process, or between awaits: await asyncio.sleep(0) now and then."
 
 
-def gil_bound_hint(found: of.GilBound) -> str:
-    """What processes might give: an upper bound, from this run's own times."""
-    return (
-        f"%%procs might take up to {duration(found.saved_ns)} less, but for starting the processes, "
-        "if what the work reads can be pickled."
-    )
-
-
 def sequential_awaits_hint(found: of.SequentialAwaits) -> str:
     """How to wait at once."""
     what = f"*({found.call} for …)" if found.in_loop else f"{found.call}, {found.call}, …"
     return f"await asyncio.gather({what}), or one task each in an asyncio.TaskGroup."
-
-
-def never_awaited_hint(found: of.NeverAwaited) -> str:
-    """What was probably meant."""
-    return f"await {found.name}(…), or asyncio.create_task({found.name}(…)) to let it run beside the rest."
 
 
 def child_died_hint(found: of.ChildDied) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = "in flight"
 ON_A_CORE = "on a core"
 OTHER_PARTS = "other, each shorter"
+PARTLY_RUNNING, SEVERAL = "running for a part", "several, too fine"
 WAITED, COMPUTED, DID_BOTH = "waiting", "computing", "waiting and computing"
 BUSY_MACHINE = "the machine was busy"
 WITHOUT_A_CORE = "without a core"
