@@ -27,21 +27,16 @@ HANDED_OVER = "handing the recording over"
 # What else a track is said to wait for in "where it went".
 _NO_REASONS = {"": "waiting", "merged": "waiting", "handing over": HANDED_OVER}
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
-STARTING_PYTHON = "Python"
-UNPICKLING = "unpickling"
-IMPORTS = "imports"
-NEW_PROCESS = "a process"
-OUR_IMPORTS = "its tracer"
 STARTS = {
-    "process": NEW_PROCESS,
-    "python": STARTING_PYTHON,
-    "tracer": OUR_IMPORTS,  # in a file of an earlier version
-    "imports": IMPORTS,
-    "unpickling": UNPICKLING,
+    "process": "a process",
+    "python": "Python",
+    "tracer": "its tracer",  # in a file of an earlier version
+    "imports": "imports",
+    "unpickling": "unpickling",
 }
 TRACING = {
     "recording": HANDED_OVER,
-    "tracer": f"starting {OUR_IMPORTS}",
+    "tracer": "starting its tracer",
     "gil": "concmagic's turn with the GIL",
 }
 # Parts of waits; others are called as they are.
@@ -92,7 +87,7 @@ def resource_words(resource: Resource) -> str:
     """What a lock or the like is called: its name, else where it was made; "" where neither is known."""
     if resource.name or not resource.line:
         return resource.name
-    made = lock_made_at(resource.file, resource.line)
+    made = f"made at {place(resource.file, resource.line)}"
     return made if resource.number < 2 else f"{made} ({resource.number})"
 
 
@@ -143,9 +138,10 @@ class StateWords:
 
     @staticmethod
     def _merged(facts: Facts) -> str:
+        """Of many short steps summed, whose place is not exact; or the share of many tasks."""
         if facts.phase == "steps":
-            return merged_steps(facts.count)
-        return sums_of_tasks(facts.count) if facts.phase == "tasks" else ""
+            return f"{count(facts.count, 'short step')}, summed"
+        return f"share of {count(facts.count, 'task')}" if facts.phase == "tasks" else ""
 
     def _of_wait(self, reason: str, facts: Facts) -> str:
         if merged := self._merged(facts):
@@ -154,7 +150,7 @@ class StateWords:
             whom = self.name(facts.waits_for[0]) if facts.waits_for else ""
             if reason == "task":
                 return f"{whom} {SHIELDED}" if facts.shielded else whom
-            return eager_start_of(whom) if reason == "eager start" else wait_of(facts.job or whom)
+            return f"of {whom if reason == 'eager start' else facts.job or whom}"
         resource = None if facts.resource is None else self._resources[facts.resource]
         if self._is_of_thread(facts):
             return self._of_lock(resource_words(resource) if resource else "", facts)
@@ -168,7 +164,7 @@ class StateWords:
 
     def _of_lock(self, name: str, facts: Facts) -> str:
         if facts.waits_for and not facts.holders:
-            return lock_detail(name, waits_for_itself(self.name(facts.waits_for[0])))
+            return lock_detail(name, f"{self.name(facts.waits_for[0])} itself")
         return lock_detail(name, lock_holders([self.name(who) for who in facts.holders], facts.more))
 
     def _of_task(self, resource: Resource | None, facts: Facts) -> list[str]:
@@ -176,13 +172,15 @@ class StateWords:
         is_future = resource is not None and resource.kind == "future"
         name = "" if resource is None else resource.name if is_future else resource_words(resource)
         return [
-            in_pool(name) if is_pool else name,
+            f"in {name}" if is_pool else name,
             delay(facts.delay_ns),
-            of_so_many(facts.count),
+            f"of {facts.count}" if facts.count else "",
             PHASES.get(facts.phase, facts.phase),
-            lock_held_by(self.name(facts.holders[0])) if facts.holders else "",
-            at_most(delay(facts.limit_ns)) if facts.limit_ns is not None else "",
-            made_at(resource.file, resource.line) if is_future and resource and resource.line else "",
+            f"(held by {self.name(facts.holders[0])})" if facts.holders else "",
+            f"(timeout {delay(facts.limit_ns)})" if facts.limit_ns is not None else "",
+            f"(made at {place(resource.file, resource.line)})"
+            if is_future and resource and resource.line
+            else "",
             SHIELDED if facts.shielded else "",
         ]
 
@@ -203,56 +201,11 @@ def delay(length_ns: int | None) -> str:
     return "" if length_ns is None else f"{length_ns / 1e9:g} s"
 
 
-def of_so_many(how_many: int) -> str:
-    """How many things a wait is for."""
-    return f"of {how_many}" if how_many else ""
-
-
 def held_by(who: str, how_many: int) -> str:
     """Who kept a task from running: one that held the loop, or many in turn."""
     if who:
         return f"held by {who}"
     return f"{count(how_many, 'step')} of others first" if how_many else ""
-
-
-def lock_held_by(who: str) -> str:
-    """Who had the lock that a task waited for."""
-    return f"(held by {who})"
-
-
-def at_most(limit: str) -> str:
-    """How long a wait may take until its `wait_for` gives up."""
-    return f"(timeout {limit})"
-
-
-def made_at(file: str, line: int) -> str:
-    """Where the future that a task waited for was made."""
-    return f"(made at {place(file, line)})"
-
-
-def eager_start_of(task: str) -> str:
-    """Which task took its first step while the one that waits created it; "eager start" stands before it."""
-    return f"of {task}"
-
-
-def in_pool(name: str) -> str:
-    """Where an executor job ran."""
-    return f"in {name}"
-
-
-def merged_steps(how_many: int) -> str:
-    """Say that a state stands for many short steps: its length is exact, its place is not."""
-    return f"{count(how_many, 'short step')}, summed"
-
-
-def sums_of_tasks(members: int) -> str:
-    """Say that a state stands for many tasks: how long they were in it together is shown as a share."""
-    return f"share of {count(members, 'task')}"
-
-
-def lock_made_at(file: str, line: int) -> str:
-    """What a lock without a name is called: "made at line 7"."""
-    return f"made at {file}:{line}" if file else f"made at line {line}"
 
 
 def lock_detail(name: str, held_by: str) -> str:
@@ -268,11 +221,6 @@ def lock_holders(names: list[str], more: int) -> str:
     return " and ".join(distinct)
 
 
-def waits_for_itself(name: str) -> str:
-    """A thread that waits for what it has."""
-    return f"{name} itself"
-
-
 def lock_label(name: str, where: str) -> str:
     """How a lock is named in a sentence."""
     return f"`{name}`" if name else f"the lock at {where}" if where else "a lock"
@@ -281,8 +229,3 @@ def lock_label(name: str, where: str) -> str:
 def which_threads(names: list[str]) -> str:
     """Which threads of a process run: "worker-1", "worker-1 and worker-2", "5 threads"."""
     return " and ".join(names) if len(names) < 3 else count(len(names), "thread")
-
-
-def wait_of(name: str) -> str:
-    """Whom a wait is for: join "of worker-1", result "of fetch(3)"."""
-    return f"of {name}"
