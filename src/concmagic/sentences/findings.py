@@ -51,7 +51,7 @@ def message_of(found: of.Values) -> str:
         case of.NeverRetrieved():
             return never_retrieved(found)
         case of.Deadlock():
-            return deadlock(found)
+            return f"Deadlock: {still_waiting(found.links)}"
         case of.LeftRunning():
             return left_running(found)
         case of.ThreadDied():
@@ -65,16 +65,11 @@ def message_of(found: of.Values) -> str:
         case of.CopiesChanged():
             return copies_changed(found)
         case of.ForkWithThreads():
-            return fork_with_threads(found)
+            return f"{found.child} was forked while {names(found.threads, _MOST_NAMES)} ran."
         case of.CheckFailed():
-            return check_failed(found)
+            return f"The check {found.lint} failed ({found.kind}: {found.text})."
         case _:
             assert_never(found)
-
-
-def check_failed(found: of.CheckFailed) -> str:
-    """A check that could not be made."""
-    return f"The check {found.lint} failed ({found.kind}: {found.text})."
 
 
 def _at(file: str, line: int) -> str:
@@ -226,11 +221,6 @@ def waits_for(link: of.WaitLink) -> str:
     return f"{link.name} waits for {what}{where}"
 
 
-def deadlock(found: of.Deadlock) -> str:
-    """A circle of waits."""
-    return f"Deadlock: {still_waiting(found.links)}"
-
-
 def still_waiting(links: tuple[of.WaitLink, ...]) -> str:
     """What a task waited for when the time was up, and what that one waited for …"""
     return f"{', '.join(map(waits_for, links))}."
@@ -281,8 +271,3 @@ def copies_changed(found: of.CopiesChanged) -> str:
     variables = names([f"`{name}`" for name in found.variables], _MOST_NAMES)
     where = count(found.processes, "child process", "child processes")
     return f"{variables} changed in {where} only: the notebook's own did not."
-
-
-def fork_with_threads(found: of.ForkWithThreads) -> str:
-    """A fork beside running threads."""
-    return f"{found.child} was forked while {names(found.threads, _MOST_NAMES)} ran."

@@ -190,7 +190,8 @@ class TrackWords:
             error = all_outcomes(group.outcomes, error)
         if track.problems:
             return start_failed(track.problems)
-        return error or cancelled_by(CANCELLERS.get(track.stopped_by, "") or self._name(track.cancelled_by))
+        who = CANCELLERS.get(track.stopped_by, "") or self._name(track.cancelled_by)
+        return error or (f"by {who}" if who else "")
 
     def raised_in(self, track: Track) -> str:
         """The traceback of a task, in one line; those of threads stand in their findings."""
@@ -202,27 +203,16 @@ class TrackWords:
 
 def of_loop(steps: LoopSteps, whose: str) -> str:
     """The longest step of a loop, and how long its tasks were ready before theirs."""
-    told = longest_step(steps.longest_ns, whose)
+    told = f"longest step {duration(steps.longest_ns)}" + (f" ({whose})" if whose else "")
     p50, p99, most = steps.delay_p50_ns, steps.delay_p99_ns, steps.delay_max_ns
-    return (
-        told if p50 is None or p99 is None or most is None else f"{told} · {scheduling_delay(p50, p99, most)}"
-    )
+    if p50 is None or p99 is None or most is None:
+        return told
+    return f"{told} · ready before a step: p50 {duration(p50)}, p99 {duration(p99)}, at most {duration(most)}"
 
 
 def start_failed(problems: Sequence[Problem]) -> str:
     """Why a process never ran what it was started for."""
     return "; ".join(problem.message.rstrip(".") for problem in problems)
-
-
-def longest_step(length_ns: int, who: str) -> str:
-    """The longest step or callback of a loop."""
-    return f"longest step {duration(length_ns)}" + (f" ({who})" if who else "")
-
-
-def scheduling_delay(p50_ns: float, p99_ns: float, max_ns: int) -> str:
-    """How long tasks were ready before they had their step."""
-    delays = f"p50 {duration(p50_ns)}, p99 {duration(p99_ns)}, at most {duration(max_ns)}"
-    return f"ready before a step: {delays}"
 
 
 # What cancels tasks and has no name.
@@ -232,11 +222,6 @@ CANCELLERS = {
     "timer": "a timer",
     "callback": "a callback",
 }
-
-
-def cancelled_by(who: str) -> str:
-    """Who cancelled a task."""
-    return f"by {who}" if who else ""
 
 
 def raised_in(functions: Sequence[Function]) -> str:
