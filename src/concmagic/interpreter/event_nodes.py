@@ -179,19 +179,19 @@ def free_buffer(head: TracerHead) -> None:
     address, head.buffer = head.buffer, None
     head.buffer_size, head.first, head.end = 1, 0, 0
     if address:
-        release = ctypes.pythonapi["PyMem_Free"]
-        release.restype, release.argtypes = None, (_Pointer,)
-        release(address)
+        _give("PyMem_Free", address)
+
+
+def _give(name: str, address: int | None) -> None:
+    function = ctypes.pythonapi[name]
+    function.restype, function.argtypes = None, (_Pointer,)
+    function(address)
 
 
 def free_thread(address: int, node: ThreadNode) -> None:
     """Free the note of a thread that has ended, which is in no list any more."""
-    release = ctypes.pythonapi["PyMem_Free"]
-    release.restype, release.argtypes = None, (ctypes.c_void_p,)
-    let_go = ctypes.pythonapi["Py_DecRef"]
-    let_go.restype, let_go.argtypes = None, (ctypes.c_void_p,)
-    let_go(node.name)
-    release(address)
+    _give("Py_DecRef", node.name)
+    _give("PyMem_Free", address)
 
 
 def forget_ended_threads(head: TracerHead) -> None:

@@ -168,10 +168,10 @@ _NAMES = ("blocking", "block", "timeout")
 
 
 class Arguments:
-    """Reads calls; what follows from a code object alone is worked out once."""
+    """Reads the arguments of calls of `acquire` and `get`."""
 
     def __init__(self) -> None:
-        self._depths: dict[int, tuple[CodeType, value_stack.Depths]] = {}
+        self._depths = value_stack.KnownDepths()
         self._can_read: bool | None = None
 
     def block(self, frame: FrameType, offset: int) -> bool:
@@ -184,11 +184,8 @@ class Arguments:
             self._can_read = value_stack.can_read()
         if not self._can_read:
             return True
-        known = self._depths.get(id(code))
-        if known is None:
-            known = self._depths[id(code)] = code, value_stack.depths(code)
         try:
-            return _blocks(*_arguments(frame, known[1], offset))
+            return _blocks(*_arguments(frame, self._depths.of(code), offset))
         except (KeyError, ValueError, IndexError):
             return True
 

@@ -128,6 +128,20 @@ def depths(code: CodeType) -> Depths:
     return found
 
 
+class KnownDepths:
+    """The depths of code objects, worked out once for each."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[CodeType, Depths]] = {}
+
+    def of(self, code: CodeType) -> Depths:
+        """The depths of this one."""
+        known = self._found.get(id(code))
+        if known is None:
+            known = self._found[id(code)] = code, depths(code)
+        return known[1]
+
+
 def result_of_call(code: CodeType, offset: int) -> tuple[int, int] | None:
     """The next offset, and the slot in which the call at this one leaves its result; None if it is none."""
     opcode, depth, following = depths(code).get(offset, (-1, 0, 0))
@@ -145,16 +159,6 @@ def _effect(opcode: int, argument: int, jump: bool) -> int:
     return dis.stack_effect(opcode, argument if has_argument else None, jump=jump)
 
 
-def inner_of(frame: FrameType) -> int:
-    """Where the address of a frame's data stands."""
-    return id(frame) + _INNER_FRAME
-
-
-def place_of_slot(slot: int) -> int:
-    """Where a slot lies in a frame's data."""
-    return _SLOTS + _SLOT * slot
-
-
 def value(frame: FrameType, slot: int) -> Any:
     """What lies in this slot of a frame, variables first. Raises ValueError where there is nothing.
 
@@ -169,21 +173,17 @@ def value(frame: FrameType, slot: int) -> Any:
 def entered(frame: FrameType, slot: int) -> Any:
     """What a frame that stands on BEFORE_WITH is about to enter; None if it cannot be told."""
     found = value(frame, slot)
-    if sys.version_info < (3, 12):  # what will leave it lies there already
-        return owner(found)
-    return found
-
-
-def owner(function: Any) -> Any:
-    """What a bound method is bound to; None for anything else."""
-    return function.__self__ if type(function) in (BuiltinMethodType, MethodType) else None
+    if sys.version_info >= (3, 12):
+        return found
+    # What will leave it lies there already.
+    return found.__self__ if type(found) in (BuiltinMethodType, MethodType) else None
 
 
 _MEMORY = "/proc/self/mem"
 
 
 class Frames:
-    """Reads frames of other threads; what follows from a code object alone is worked out once.
+    """Reads frames of other threads.
 
     The thread may go on between any two steps of this: its frame may end, what lay on its stack may be gone.
     So the memory is read through a file, where there is nothing to be read safely elsewhere, and what was
@@ -192,7 +192,7 @@ class Frames:
 
     def __init__(self) -> None:
         self.can_read = can_read() and os.access(_MEMORY, os.R_OK)
-        self._depths: dict[int, tuple[CodeType, Depths]] = {}
+        self._depths = KnownDepths()
         self._file = -1
 
     @contextmanager
@@ -210,10 +210,7 @@ class Frames:
         code, offset = frame.f_code, frame.f_lasti
         if not self.can_read or offset < 0 or code.co_code[offset] != BEFORE_WITH:
             return 0
-        known = self._depths.get(id(code))
-        if known is None:
-            known = self._depths[id(code)] = code, depths(code)
-        place = known[1].get(offset)
+        place = self._depths.of(code).get(offset)
         return 0 if place is None else self._slot(frame, variables(code) + place[1] - 1)
 
     def held(self, frame: FrameType | None) -> list[int]:
@@ -227,7 +224,7 @@ class Frames:
         return [address for address in found if address]
 
     def _slot(self, frame: FrameType, slot: int) -> int:
-        return self._word(self._word(inner_of(frame)) + place_of_slot(slot))
+        return self._word(self._word(id(frame) + _INNER_FRAME) + _SLOTS + _SLOT * slot)
 
     def _word(self, address: int) -> int:
         try:

@@ -32,7 +32,6 @@ from concmagic.interpreter.event_nodes import (
     EventNode,
     FunctionEvent,
     ThreadInfo,
-    ThreadNode,
     TracerHead,
     copy_nodes,
     object_at,
@@ -154,15 +153,11 @@ def _known_program(tracer: Any, head: TracerHead) -> str:
 
 
 def _thread_list(head: TracerHead) -> str:
-    me, address = threading.get_native_id(), head.threads
-    while address:
-        node = ThreadNode.from_address(address)
-        if node.native_id == me and node.info:
-            info = ThreadInfo.from_address(node.info)
-            right = info.native_id == me and info.stack_top and not info.paused
-            return "" if right else "its threads"
-        address = node.next
-    return "its threads"
+    me = threading.get_native_id()
+    address = next((node.info for node in threads_met(head) if node.info and node.native_id == me), None)
+    info = None if address is None else ThreadInfo.from_address(address)
+    is_right = info is not None and info.native_id == me and info.stack_top and not info.paused
+    return "" if is_right else "its threads"
 
 
 def _open_calls(tracer: Any, head: TracerHead) -> str:
