@@ -89,3 +89,18 @@ def test_a_child_that_does_not_clean_up_ends_with_the_cell(kernel: Kernel) -> No
     begun = time.monotonic()
     assert click(kernel, "%%procs\n" + CELL.format(method="fork", target="deaf"))[0] == ""
     assert time.monotonic() - begun < 30  # not the minute that it would sleep
+
+
+def test_a_pool_that_reads_back_half_of_a_job_ends_in_the_interrupt(kernel: Kernel) -> None:
+    """The half that a worker leaves which the interrupt met as it read: here a job of no bytes."""
+    kernel.check(
+        "context = mp.get_context('fork')\nbegun = context.Event()\n"
+        "def work():\n    signal.signal(2, signal.SIG_IGN)\n    begun.set()\n    time.sleep(60)"
+    )
+    run = kernel.interrupted(
+        "%%procs\nwith context.Pool(1) as pool:\n    pool.apply_async(work)\n    begun.wait()\n"
+        "    os.write(pool._inqueue._writer.fileno(), bytes(4))\n    say_when_still()\n    time.sleep(60)"
+    )
+    assert run.ename == "KeyboardInterrupt", (run.ename, run.traceback_text)
+    assert kernel.value("mp.active_children()") == []
+    assert kernel.value("[t.name for t in threading.enumerate() if '_handle' in t.name]") == []

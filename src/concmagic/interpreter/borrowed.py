@@ -224,6 +224,7 @@ TABLE: tuple[Borrowed, ...] = (
     # Pools
     Borrowed(_POOL, "_repopulate_pool", "children", _POOLS),
     Borrowed(_POOL, "_repopulate_pool_static", "children", _POOLS),
+    Borrowed(_POOL, "_help_stuff_finish", "children", ""),
     *(
         Borrowed(_POOL, name, "children", _POOLS, inside=True)
         for name in (

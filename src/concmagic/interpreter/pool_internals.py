@@ -105,6 +105,7 @@ def probe_executors() -> Capability:
 
 
 FIRST_WORKERS, MORE_WORKERS = "_repopulate_pool", "_repopulate_pool_static"  # what starts them
+TAKE_BACK = "_help_stuff_finish"  # reads the jobs that a pool has sent and that no worker has taken
 _PATIENCE_S = 1.0
 
 
@@ -170,6 +171,7 @@ def probe_pools() -> Capability:
         _set=job.ready() and not job.successful(),
         _repopulate_pool=hasattr(kind, FIRST_WORKERS),
         _repopulate_pool_static=hasattr(kind, MORE_WORKERS),
+        _help_stuff_finish=hasattr(kind, TAKE_BACK),
     )
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import multiprocessing.pool
 import weakref
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from concmagic import errors, sentences
@@ -92,6 +94,7 @@ class Pools:
         patches.wrap(kind, pool_internals.FIRST_WORKERS, self._first_workers)
         # From the class it comes as what it is, and not as its static method.
         patches.wrap(kind, pool_internals.MORE_WORKERS, lambda one: staticmethod(self._new_workers(one)))
+        patches.wrap(kind, pool_internals.TAKE_BACK, lambda one: staticmethod(_taking_back(one)))
 
     def close(self) -> None:
         """Let no pool start another worker."""
@@ -172,6 +175,20 @@ def start_error(text: str) -> errors.ChildStartError:
     error = errors.ChildStartError(sentences.pool_cannot_start(last))
     error.__cause__ = multiprocessing.pool.RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[attr-defined]
     return error
+
+
+def _taking_back(original: Any) -> Any:
+    """A pool that ends reads back the jobs that no worker has taken.
+
+    A worker that an interrupt met in the middle of one leaves its second half, which is no message. The pool
+    would then end in EOFError instead of the interrupt, its workers and threads not ended.
+    """
+
+    def _help_stuff_finish(*pipe: Any) -> None:
+        with suppress(EOFError, OSError, UnpicklingError):
+            original(*pipe)
+
+    return unseen(_help_stuff_finish)
 
 
 def _terminate_broken(pools: Pools, original: Any) -> Any:
