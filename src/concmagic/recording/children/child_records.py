@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from concmagic.interpreter.event_nodes import NODE_BYTES
@@ -184,51 +184,37 @@ def _problems(child: Child, told: dict[str, Any]) -> list[Problem]:
     return [Problem.of("child_told_nothing", child.name, child.exit_code)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    name: str
-    pid: int
-    kind: str
-    cpu: int  # clock ticks when the cell began
-
-
 class PreexistingWorkers:
     """The children of multiprocessing that live when the cell begins."""
 
     def __init__(self, hooks: HooksProtocol, watch: Callable[[int], object] | None) -> None:
         self._hooks = hooks
-        found = (_known(one) for one in living_children())
-        self._known = [one for one in found if one is not None]
-        for one in self._known:
-            if watch is not None:
-                watch(one.pid)
+        self._known: dict[int, tuple[str, str, int]] = {}  # by pid name, class, clock ticks so far
+        for one in living_children():
+            pid = getattr(one, "pid", None)
+            if pid is not None and (ticks := _cpu(pid)) is not None:
+                self._known[pid] = cut(one.name), type(one).__name__, ticks
+        if watch is not None:
+            for pid in self._known:
+                watch(pid)
 
     def that_worked(self, told: Collection[int]) -> list[Child]:
         """Those that computed in the cell, but for those that told of it themselves."""
-        worked = []
-        for one in self._known:
-            now = _cpu(one.pid)
-            if one.pid not in told and now is not None and now > one.cpu:
-                worked.append(
-                    Child(
-                        name=one.name,
-                        start_method=_METHODS.get(one.kind, "loky" if one.kind == "LokyProcess" else ""),
-                        origin="user",
-                        group="earlier workers",
-                        parent_pid=self._hooks.config.parent_pid,
-                        started_ns=0,
-                        starter=0,
-                        pid=one.pid,
-                        is_earlier=True,
-                    )
-                )
-        return worked
-
-
-def _known(one: Any) -> _Known | None:
-    pid = getattr(one, "pid", None)
-    cpu = None if pid is None else _cpu(pid)
-    return None if pid is None or cpu is None else _Known(cut(one.name), pid, type(one).__name__, cpu)
+        return [
+            Child(
+                name=name,
+                start_method=_METHODS.get(kind, "loky" if kind == "LokyProcess" else ""),
+                origin="user",
+                group="earlier workers",
+                parent_pid=self._hooks.config.parent_pid,
+                started_ns=0,
+                starter=0,
+                pid=pid,
+                is_earlier=True,
+            )
+            for pid, (name, kind, before) in self._known.items()
+            if pid not in told and (_cpu(pid) or 0) > before
+        ]
 
 
 def _cpu(pid: int) -> int | None:
