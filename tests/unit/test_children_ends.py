@@ -157,7 +157,7 @@ if "{method}" != "fork":  # a forked child has what the notebook had
 """
     book = run_cells(SETUP, cell)
     assert book.last.error == ""
-    parts = {"calls", "locks", "messages", "threads"}
+    parts = {"handed_over", "locks"}
     assert parts <= {name.rpartition(".")[2] for name in book.last.answer}
 
 

@@ -131,8 +131,6 @@ class MarkRecorder:
         """Add a mark at this moment; None when there are too many."""
         if len(self._points) >= _MOST_MARKS:
             if not self.problems:
-                from concmagic.problems import Problem
-
                 self.problems.append(Problem.of("marks_left_out", _MOST_MARKS))
             return None
         point = _Point(label, len(self._points))
