@@ -350,7 +350,7 @@ def test_a_script_that_fails_tells_what_it_would_tell(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("how", ["Process", "os.fork"])
 def test_no_child_is_forked_while_another_thread_is_at_the_resource_tracker(kernel: Kernel, how: str) -> None:
-    """It would have the tracker's lock taken for good, and wait for ever where it opens shared memory."""
+    """It would have the tracker's lock taken for good, and wait for ever where it makes or opens a name."""
     starts = {
         "Process": "    process = context.Process(target=work)\n    process.start()\n"
         "    process.join(20)\n    codes.append(process.exitcode)\n    process.kill()",
@@ -363,14 +363,14 @@ def test_no_child_is_forked_while_another_thread_is_at_the_resource_tracker(kern
 import signal
 from multiprocessing import resource_tracker
 context = mp.get_context("fork")
-memory = shared_memory.SharedMemory(create=True, size=8)
+resource_tracker.ensure_running()
 tracker, over = resource_tracker._resource_tracker, threading.Event()
 def hold():
     while not over.is_set():
         with tracker._lock:
             time.sleep(0.002)
 def work():
-    shared_memory.SharedMemory(name=memory.name).close()
+    resource_tracker.ensure_running()
 holder = threading.Thread(target=hold)
 holder.start()
 codes = []
@@ -378,8 +378,6 @@ for _ in range(10):
 {starts[how]}
 over.set()
 holder.join()
-memory.close()
-memory.unlink()
 """,
     )
     assert kernel.value("codes") == [0] * 10

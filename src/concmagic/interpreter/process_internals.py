@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import CodeType, FrameType
 from typing import Any
 
@@ -174,7 +174,10 @@ def tracker_free() -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()  # in the child, too: the thread that took it is the one that it has
+        # In the child, too, whose one thread is the one that took it. Newer Pythons (gh-146313) have made
+        # it anew there, and nobody has it: an error would let the child go on as its parent.
+        with suppress(RuntimeError):
+            lock.release()
 
 
 def is_tracked(memory: Any) -> bool:
