@@ -227,6 +227,7 @@ def test_a_deadlock_is_told_after_an_interrupt(notebook: Kernel) -> None:
     release(notebook)
 
 
+@pytest.mark.sampled  # the look has to come before the interrupt does
 def test_a_look_at_the_locks_that_fails_is_told_in_the_footer(notebook: Kernel) -> None:
     cell = (
         "%%threads -o trace\nimport os, resource\n"
