@@ -54,7 +54,7 @@ watcher.stop()
 child.kill()
 """,
     "the delivery of signals": """
-from concmagic.runners.interrupt_delivery import Delivery
+from concmagic.runners.interrupt_wakeup import Delivery
 delivery = Delivery()
 delivery.start()
 close_and_open()

@@ -7,7 +7,7 @@ from tests.trace_text import said
 
 from concmagic.importing.clock_ids_places import CellClock, TrackIds
 from concmagic.importing.importer import import_recording
-from concmagic.importing.threads.samples_and_clocks import import_holders, import_samples
+from concmagic.importing.threads.sampled_states import import_holders, import_samples
 from concmagic.importing.threads.wait_ends import (
     End,
     for_whom,

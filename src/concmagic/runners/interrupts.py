@@ -2,7 +2,7 @@
 
 While the cell runs SIGINT is ours. Each interrupt is raised once. A thread then looks where the main thread
 stands, and has it raised again where the first was lost, or where a pool's exit waits for jobs that nobody
-wants any more. `interrupt_reach` tells which these are; whatever the user's own code does about it is left
+wants any more. `interrupt_again` tells which these are; whatever the user's own code does about it is left
 alone.
 """
 
@@ -26,8 +26,8 @@ from concmagic.interpreter.frames_and_threads import handled_in, thread_frames
 from concmagic.recording import interrupt_moments
 from concmagic.recording.interrupt_moments import look_before_end
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
-from concmagic.runners.interrupt_delivery import Delivery
-from concmagic.runners.interrupt_reach import Clicks, is_in_a_moment
+from concmagic.runners.interrupt_again import Clicks, is_in_a_moment
+from concmagic.runners.interrupt_wakeup import Delivery
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
 _SOON_S = 0.002  # where it could not be raised for a moment

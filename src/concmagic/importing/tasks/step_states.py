@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from concmagic.importing.clock_ids_places import CellClock
 from concmagic.importing.import_calls import BlockedCall, ImportedCalls
-from concmagic.importing.threads.samples_and_clocks import Samples
+from concmagic.importing.threads.sampled_states import Samples
 from concmagic.model.states import cover, join_equal, overlapping, within
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.records.recording import LongStep, ProcessRecord

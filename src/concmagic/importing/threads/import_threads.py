@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, short_name
 from concmagic.importing.import_calls import ThreadCalls
-from concmagic.importing.threads.samples_and_clocks import Holding, fit_to_clock
+from concmagic.importing.threads.sampled_states import Holding, fit_to_clock
 from concmagic.importing.threads.wait_ends import Join, joined, to_their_ends, with_places, without_turns
 from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import Layer, cover, cut, join_equal, within

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, base_name
 from concmagic.importing.import_calls import BlockedCall, ImportedCalls, ThreadCalls
-from concmagic.importing.threads.samples_and_clocks import Samples
+from concmagic.importing.threads.sampled_states import Samples
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons
 from concmagic.model.trace import NO_FACTS, Facts, Flow, Lock, Resource, State, StateInterval

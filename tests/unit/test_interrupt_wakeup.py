@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from concmagic.interpreter.c_library import exchanged
-from concmagic.runners.interrupt_delivery import Delivery
+from concmagic.runners.interrupt_wakeup import Delivery
 
 
 def size() -> int:
@@ -115,7 +115,7 @@ def test_who_enables_faulthandler_meanwhile_has_its_stack() -> None:
     program = """
 import faulthandler, signal, sys
 from concmagic.interpreter.c_library import exchanged
-from concmagic.runners.interrupt_delivery import Delivery
+from concmagic.runners.interrupt_wakeup import Delivery
 delivery = Delivery()
 delivery.start()
 faulthandler.enable()

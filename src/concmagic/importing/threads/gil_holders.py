@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from concmagic.importing.threads.import_threads import ThreadContext
-from concmagic.importing.threads.samples_and_clocks import Holding
+from concmagic.importing.threads.sampled_states import Holding
 from concmagic.model.reasons import FREE
 from concmagic.model.states import join_equal
 from concmagic.model.trace import NAMES, Facts, Int64s, State, StateInterval, Track

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concmagic.importing.threads.samples_and_clocks import fit_to_clock
+from concmagic.importing.threads.sampled_states import fit_to_clock
 from concmagic.model.trace import State, StateInterval
 
 MS = 1_000_000
