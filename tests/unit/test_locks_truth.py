@@ -491,7 +491,7 @@ def test_from_a_number_of_waits_on_they_are_only_counted(monkeypatch: pytest.Mon
         assert record.waits == 5
         assert len(run.log.waits) == 3
         assert run.log.merged >= 2
-        assert "only counted" in run.problems[0]
+        assert "only counted" in run.problems[0].message
 
 
 def born(make: Any) -> list[tuple[str, int, int]]:
