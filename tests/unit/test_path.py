@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.trace_text import MS, trace_from_text
 
 from concmagic.analysis.critical_path import path_of, summarised
-from concmagic.model.trace import Flow, FlowKind, State, StateInterval, Trace
+from concmagic.model.trace import Facts, Flow, FlowKind, State, StateInterval, Trace
 
 
 def told(trace: Trace) -> list[tuple[str, str, int]]:
@@ -323,3 +323,16 @@ def test_whatever_the_flows_the_parts_cover_the_cell_exactly(
     assert sum(part.length_ns for part in parts) == trace.wall_ns
     assert parts[0].start_ns == 0 and parts[-1].end_ns == trace.wall_ns
     assert all(one.end_ns == other.start_ns for one, other in itertools.pairwise(parts))
+
+
+def test_a_lock_whose_release_nothing_told_leads_to_who_got_it_last() -> None:
+    """It passes from one to the next: the second got it as the third waited, so the third has it from it."""
+    text = "first   WWWRRRRRR\nsecond  WWWWRRRRR\nthird   WWWWWWWWR"
+    reasons = {"first": "sleep", "second": "Lock", "third": "Lock"}
+    trace = trace_from_text(text, kind="thread", host="third", reasons=reasons)
+    tracks = tuple(
+        replace(one, states=tuple(replace(state, facts=Facts(resource=7)) for state in one.states))
+        for one in trace.tracks
+    )
+    assert told(replace(trace, tracks=tracks))[-2:] == [("second", "running", 4), ("third", "running", 1)]
+    assert told(trace)[-2:] == [("third", "waiting", 8), ("third", "running", 1)]

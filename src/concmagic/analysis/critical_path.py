@@ -12,11 +12,11 @@ from concmagic.analysis.path_lookup import (
     NOTICED_LATE_NS,
     Index,
     PathPart,
-    Releases,
     host_of,
     main_threads,
     summarised,
 )
+from concmagic.analysis.path_releases import Releases
 from concmagic.model.reasons import CALLED_OFF, IDLE, JOINING
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
@@ -152,8 +152,9 @@ class _Walk:
         joiner, join = self._joins.get(track.id, (None, wait))
         if joiner is None or wait.reason not in CALLED_OFF:
             return None
-        begun = self._index.begun(joiner, join)
-        if wait.reason not in IDLE and not self._begins_at(begun, joiner, wait, at):
+        is_idle = wait.reason in IDLE
+        begun = join.start_ns if is_idle else self._index.begun(joiner, join)
+        if not is_idle and not self._begins_at(begun, joiner, wait, at):
             return None
         since = min(max(begun, wait.start_ns), at)
         self._add(joiner, join, since, at)
@@ -162,13 +163,10 @@ class _Walk:
     def _begins_at(self, begun: int, joiner: Track, wait: StateInterval, at: int) -> bool:
         """Whether a join began as the wait of who is joined ended, or as soon after it as a core was had."""
         late = max(wait.length_ns // 10, NOTICED_LATE_NS)
-        if begun <= at:
+        if begun <= at + late:
             return wait.start_ns < begun >= at - late
-        between = self._index.between(joiner, at, begun)
-        return all(
-            one.state in (State.RUNNING, State.READY) or (one.start_ns <= at and one.end_ns <= at + late)
-            for one in between
-        )
+        between = self._index.between(joiner, at + late, begun)
+        return all(one.state in (State.RUNNING, State.READY) for one in between)
 
     def _through_block(self, task: Track, block: StateInterval, at: int) -> tuple[int, Track | None]:
         """Into the process that the step's thread waited for; else the blocked step is part of the path."""
