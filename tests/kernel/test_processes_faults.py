@@ -128,7 +128,8 @@ thread.join()
     (told,) = kernel.value("found")
     assert told.startswith("ChildEndedError('the cell was interrupted")
     workers = kernel.value("[str(t.outcome) for t in trace.tracks if t.group and t.kind == 'process']")
-    assert set(workers) == {"ended by the interrupt"}
+    # A worker that the pool has begun in place of one that the click ended may be ended by the pool itself.
+    assert {"ended by the interrupt"} <= set(workers) <= {"ended by the interrupt", "ended by its pool"}
     assert "child-died" not in kernel.value("[f.lint for f in trace.findings]")
 
 
