@@ -63,6 +63,15 @@ def test_a_click_does_what_it_does_to_a_plain_cell(kernel: Kernel, body: str) ->
     assert "src/concmagic/" not in traced.traceback_text.replace("%%asyncio_trace", "")
 
 
+@pytest.mark.parametrize("waits", ["await asyncio.gather(task())", "await asyncio.create_task(task())"])
+def test_a_click_that_meets_a_step_of_a_task_cancels_it_once(kernel: Kernel, waits: str) -> None:
+    """The cell is cancelled for it, and hands that on to the task, which must not be in its clean-up by then."""
+    task = "async def task():\n    try:\n        await asyncio.sleep(0.01)\n        signal.raise_signal(2)\n"
+    task += "        await asyncio.sleep(60)\n    finally:\n        await arest()\n"
+    run = kernel.run(f"%%asyncio_trace\n{task}{waits}")
+    assert (run.ename, run.stdout.split("\n")[:-1]) == ("KeyboardInterrupt", WHOLE)
+
+
 @pytest.mark.parametrize("body", AWAITING.values(), ids=AWAITING)
 def test_a_second_click_ends_the_clean_up(kernel: Kernel, body: str) -> None:
     run = clicked(kernel, f"%%asyncio_trace\n{body}", clicks=2)

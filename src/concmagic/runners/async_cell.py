@@ -146,6 +146,7 @@ class StopTasks(Clicks):
         self._second: asyncio.Future[None] = self._loop.create_future()
         self._pending = PendingJobs()
         self._struck: set[asyncio.Task[Any]] = set()
+        self._cell: asyncio.Task[Outcome] | None = None
 
     @property
     def acted(self) -> bool:
@@ -154,6 +155,7 @@ class StopTasks(Clicks):
 
     async def until_over(self, task: asyncio.Task[Outcome]) -> None:
         """Wait until the cell's task has ended, or a second interrupt lets nobody wait for it."""
+        self._cell = task
         await self._any_of(task, self._first)
         if self._first.done() and not task.done():
             await self._end(task)
@@ -192,6 +194,8 @@ class StopTasks(Clicks):
         self._loop.call_soon_threadsafe(self._request, click)
         task = asyncio.current_task(self._loop)
         of_cell = task is not None and task in self._tasks
+        if of_cell and task is not self._cell and click.is_fresh:
+            return  # the loop is about to cancel it, with the cell: raised here, too, its clean-up would be cut
         if may_raise_at(frame, click) and may_raise_in_step(frame, of_cell):
             if task is not None:
                 self._struck.add(task)
