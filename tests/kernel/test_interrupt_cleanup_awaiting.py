@@ -65,7 +65,7 @@ def test_a_click_does_what_it_does_to_a_plain_cell(kernel: Kernel, body: str) ->
 
 @pytest.mark.parametrize("waits", ["await asyncio.gather(task())", "await asyncio.create_task(task())"])
 def test_a_click_that_meets_a_step_of_a_task_cancels_it_once(kernel: Kernel, waits: str) -> None:
-    """The cell is cancelled for it, and hands that on to the task, which must not be in its clean-up by then."""
+    """The cell is cancelled for it, and hands that on to the task, which must not be cleaning up by then."""
     task = "async def task():\n    try:\n        await asyncio.sleep(0.01)\n        signal.raise_signal(2)\n"
     task += "        await asyncio.sleep(60)\n    finally:\n        await arest()\n"
     run = kernel.run(f"%%asyncio_trace\n{task}{waits}")

@@ -195,7 +195,7 @@ class StopTasks(Clicks):
         task = asyncio.current_task(self._loop)
         of_cell = task is not None and task in self._tasks
         if of_cell and task is not self._cell and click.is_fresh:
-            return  # the loop is about to cancel it, with the cell: raised here, too, its clean-up would be cut
+            return  # the loop cancels it in a moment, with the cell; both would cut its clean-up
         if may_raise_at(frame, click) and may_raise_in_step(frame, of_cell):
             if task is not None:
                 self._struck.add(task)
