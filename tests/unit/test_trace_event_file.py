@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from concmagic.model.trace import Function, Slices
+from concmagic.model.trace import Flow, Function, Slices
 from concmagic.renderers.perfetto import PerfettoRenderer
 from concmagic.report import Report
 from sample_reports import SAMPLES, asyncio_blocker, calling_threads, process_pool
+from trace_text import trace_from_text
 
 
 def _events(report: Report) -> list[dict[str, Any]]:
@@ -102,6 +103,49 @@ def test_slices_of_a_line_lie_within_each_other_or_apart(name: str) -> None:
                 open_ends.pop()
             assert not open_ends or end <= open_ends[-1]
             open_ends.append(end)
+
+
+def _bound(events: list[dict[str, Any]], phase: str) -> dict[int, tuple[tuple[int, int], int, str]]:
+    """Flow → line, begin and category of the slice that Perfetto ties its start or end to.
+
+    It reads the events in the order of their times, those of one time as they stand in the file, and takes
+    the slice of the line that began last and has not ended.
+    """
+    found = {}
+    open_slices: dict[tuple[int, int], list[tuple[int, int, str]]] = {}
+    for event in sorted((event for event in events if "ts" in event), key=lambda event: event["ts"]):
+        at, line = round(event["ts"] * 1000), _line(event)
+        stack = [one for one in open_slices.get(line, []) if one[1] > at]
+        if event["ph"] == "X":
+            stack.append((at, at + round(event["dur"] * 1000), event["cat"]))
+        if event["ph"] == phase:
+            found[event["id"]] = line, stack[-1][0], stack[-1][2]
+        open_slices[line] = stack
+    return found
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_arrow_points_forwards_in_a_reader_that_orders_its_ends_by_their_slices(name: str) -> None:
+    report = SAMPLES[name]()
+    events = _events(report)
+    starts, ends = _bound(events, "s"), _bound(events, "f")
+    assert set(starts) == set(ends) and len(starts) == len(report.trace.flows)
+    for number, (_, begin, cat) in starts.items():
+        assert begin <= ends[number][1] and {cat, ends[number][2]} == {"flow end"}
+
+
+def test_an_arrow_into_a_longer_state_than_it_comes_from_points_forwards() -> None:
+    """One that waits since long is woken by a step that began just before; and two more at moments nearby."""
+    trace = trace_from_text("waiter  WWWWWWWWRR\nwaker   ....RRRR..")
+    waiter, waker = trace.tracks
+    at = 6_000_000
+    flows = tuple(Flow("wake", waker.id, at + late, waiter.id, at + 2 * late) for late in (0, 300, 600))
+    back = Flow("send", waiter.id, at, waker.id, at - 50)
+    events = _events(replace(calling_threads(), trace=replace(trace, flows=(*flows, back))))
+    starts, ends = _bound(events, "s"), _bound(events, "f")
+    assert [starts[number][1] for number in (1, 2, 3, 4)] == [at, at + 300, at + 600, at]
+    assert [ends[number][1] for number in (1, 2, 3, 4)] == [at, at + 600, at + 1200, at]
+    assert all(starts[number][0] != ends[number][0] for number in starts)
 
 
 @pytest.mark.parametrize("name", SAMPLES)

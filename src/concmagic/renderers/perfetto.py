@@ -8,12 +8,14 @@ on one line, slices must lie within each other, and a call can begin in one stat
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from concmagic import sentences
 from concmagic.model.saved import to_plain
-from concmagic.model.trace import Named, State, Trace, Track
+from concmagic.model.trace import Flow, Named, State, Trace, Track
 from concmagic.renderers.layout import labels_of
 from concmagic.renderers.measure import one_line
 from concmagic.report import Report
@@ -24,6 +26,7 @@ Places = dict[int, tuple[int, int]]  # of each track: process and thread
 # The viewers keep a thread's number in 32 bits and put all that is larger on one line.
 _INVENTED = 1_000_000_000
 _LARGEST = (1 << 31) - 1
+_SHORT_NS = 1_000  # the slice at an arrow's end: too short to be seen before one zooms in
 _COLOURS = {  # names that the viewers know
     State.RUNNING: "thread_state_running",
     State.BLOCKING: "terrible",
@@ -143,13 +146,38 @@ def _calls(trace: Trace, places: Places) -> Iterator[Event]:
 
 
 def _flows(trace: Trace, places: Places) -> Iterator[Event]:
-    for number, flow in enumerate(trace.flows, start=1):
-        if flow.source not in places or flow.target not in places:
-            continue
-        ends = (("s", flow.source, flow.source_ns), ("f", flow.target, flow.target_ns))
-        for phase, track, at in ends:
+    flows = [flow for flow in trace.flows if flow.source in places and flow.target in places]
+    yield from _flow_ends(trace, flows, places)
+    for number, flow in enumerate(flows, start=1):
+        for phase, track, at in _ends(flow):
             event = {"ph": phase, "id": number, "name": flow.kind, "cat": "flow", **_at(places[track], at)}
             yield event | ({"bp": "e"} if phase == "f" else {})
+
+
+def _ends(flow: Flow) -> tuple[tuple[str, int, int], ...]:
+    """Phase, track and moment of a flow's start and end; Perfetto loses an end that is before its start."""
+    arrives_ns = max(flow.target_ns, flow.source_ns)
+    return ("s", flow.source, flow.source_ns), ("f", flow.target, arrives_ns)
+
+
+def _flow_ends(trace: Trace, flows: Sequence[Flow], places: Places) -> Iterator[Event]:
+    """A short slice wherever an arrow leaves or arrives, inside the state of that moment.
+
+    Perfetto ties an arrow to the innermost slices around its ends and lets it go from the one that began
+    first to the other, whatever the ends say: into a long state it would point backwards.
+    """
+    kinds: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for flow in flows:
+        for _, track_id, at in _ends(flow):
+            kinds[track_id][at].add(flow.kind)
+    for track in trace.tracks:
+        moments = kinds.get(track.id, {})
+        edges = (edge for state in track.states for edge in (state.start_ns, state.end_ns))
+        limits = sorted({*moments, *edges})
+        for at in sorted(moments):
+            index = bisect_right(limits, at)
+            until = min([at + _SHORT_NS, *limits[index : index + 1]])
+            yield _slice(places[track.id], ", ".join(sorted(moments[at])), at, until, "flow end")
 
 
 def _marks(trace: Trace, places: Places) -> Iterator[Event]:
