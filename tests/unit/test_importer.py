@@ -341,7 +341,7 @@ def test_a_headers_job_is_told_once_though_a_pool_carried_it() -> None:
 
 def test_marks_stand_on_the_task_or_thread_that_set_them() -> None:
     marks = (MarkRecord("a", at(1), at(2), PID, MAIN, 1), MarkRecord("b", at(3), at(3), PID, MAIN))
-    trace = import_recording(recording(kernel(tasks=log(task(1, [(0, 5)]))), marks=marks))
+    trace = import_recording(recording(kernel(tasks=log(task(1, [(0, 5)])), marks=marks)))
     assert [mark.track for mark in trace.marks] == [track(trace, "t1").id, track(trace, "MainThread").id]
 
 

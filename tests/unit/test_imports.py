@@ -8,7 +8,7 @@ import sys
 import pytest
 from import_graph import MODULES, between, circles, graph, imported, loaded_with, part
 
-from concmagic.recording.children.recorders_in_child import _MODULES, _OBSERVED
+from concmagic.records.evidence_sources import SOURCES
 
 # What of ours each part may import besides itself, at the start or late.
 HARMLESS = ("errors", "problems", "sentences")
@@ -178,7 +178,7 @@ def test_only_the_edges_know_the_notebook() -> None:
 
 def test_what_a_child_loads_before_its_target_is_light() -> None:
     # Some recorders wait until the child has imported what they observe.
-    recorders = [module for name, (module, _) in _MODULES.items() if name not in _OBSERVED]
+    recorders = [row.observer.partition(":")[0] for row in SOURCES if row.in_children and not row.observes]
     loaded = loaded_with(
         "concmagic.recording.children.child_entry", *(f"concmagic.recording.{module}" for module in recorders)
     )

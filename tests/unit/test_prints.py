@@ -95,7 +95,7 @@ def test_what_is_put_over_ours_stays() -> None:
 def test_a_print_in_a_step_is_the_tasks() -> None:
     tasks = log(task(1, [(10, 20)], name="sayer"))
     prints = ((at(15), 40), (at(30), 40), (at(40), 999), (at(200), 40))
-    trace = import_recording(recording(kernel(thread(), tasks=tasks), prints=prints))
+    trace = import_recording(recording(kernel(thread(), tasks=tasks, prints=prints)))
     names = {one.id: one.name for one in trace.tracks}
     assert [(one.at_ns // MS, names[one.track]) for one in trace.prints] == [
         (15, "sayer"),

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from math import nan
 from typing import TypeVar, cast
 
 from concmagic.importing.build_and_cost import build, cost, problems_of, python_cpu_s, sampling_ns
 from concmagic.importing.call_columns import slices_of, together
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
+from concmagic.importing.found import Found
 from concmagic.importing.import_calls import ImportedCalls, import_calls
 from concmagic.importing.import_messages import match
 from concmagic.importing.import_processes import process_spawn, process_track, with_life
-from concmagic.importing.jobs_marks_prints import (
-    import_jobs,
-    import_marks,
-    import_prints,
-    job_flows,
-    known_jobs,
-    to_waiters,
-)
+from concmagic.importing.jobs_marks_prints import import_jobs, job_flows, known_jobs, to_waiters
 from concmagic.importing.lock_use import with_use
 from concmagic.importing.message_evidence import message_flows, with_messages
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
-from concmagic.importing.tasks.task_flows import Step, with_jobs_of_tasks
+from concmagic.importing.tasks.task_flows import with_jobs_of_tasks
 from concmagic.importing.tasks.task_sums import all_flights
 from concmagic.importing.threads.gil_holders import import_gil
 from concmagic.importing.threads.import_locks import import_locks
@@ -36,20 +31,15 @@ from concmagic.importing.threads.wait_ends import process_joins, with_results
 from concmagic.interpreter.borrowing import runs_without_gil
 from concmagic.model.outcomes import UNKNOWN, outcome_of
 from concmagic.model.trace import (
-    Flights,
-    Flow,
     Function,
-    Group,
     Hidden,
     Job,
-    Lock,
-    LoopSteps,
     Model,
-    Slices,
     Trace,
     Track,
 )
 from concmagic.problems import Problem
+from concmagic.records.evidence_sources import SOURCES, Source, named
 from concmagic.records.recording import ProcessRecord, Recording
 from concmagic.source_lookup import CallLines
 
@@ -61,24 +51,8 @@ def import_recording(recording: Recording) -> Trace:
     return _Importer(recording).run()
 
 
-@dataclass(slots=True)
-class _Found:
-    """What has been imported so far."""
-
-    tracks: list[Track] = field(default_factory=list)
-    flows: list[Flow] = field(default_factory=list)
-    slices: list[Slices] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    steps: dict[int, tuple[Step, ...]] = field(default_factory=dict)  # of tasks, by their thread's track
-    blocked: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # calls of threads, by track
-    unawaited: list[Function] = field(default_factory=list)
-    loops: list[LoopSteps] = field(default_factory=list)
-    groups: list[Group] = field(default_factory=list)
-    flights: list[Flights] = field(default_factory=list)
-    locks: list[Lock] = field(default_factory=list)
-    hidden_threads: int = 0
-    hidden_tasks: int = 0
-    events: int = 0
+def _import_source(source: Source, found: Found) -> None:
+    named("importing", source.importer)(found)
 
 
 class _Importer:
@@ -96,7 +70,13 @@ class _Importer:
             *(job.record for job in self._messages.jobs),
             *self._messages.merged,
         )
-        self._found = _Found(problems=[*recording.problems, *self._messages.problems])
+        self._found = Found(
+            recording=recording,
+            clock=self._clock,
+            ids=self._ids,
+            places=self._places,
+            problems=[*recording.problems, *self._messages.problems],
+        )
         self._holders = self._read_holders()
 
     def run(self) -> Trace:
@@ -108,6 +88,9 @@ class _Importer:
             self._import_process(process, samples)
         jobs = import_jobs(self._jobs, self._clock, self._ids)
         self._add_flows_of_jobs(jobs[: len(self._own_jobs)])
+        for source in SOURCES:
+            if source.importer:
+                self._guarded(source.name, partial(_import_source, source, found), None)
         known = {track.id for track in found.tracks}
         rows = self._ids.resources.rows
         return Trace(
@@ -116,12 +99,12 @@ class _Importer:
             wall_ns=self._clock.wall_ns,
             tracks=_with_hosts(found.tracks),
             flows=tuple(flow for flow in found.flows if flow.source in known and flow.target in known),
-            marks=import_marks(recording, self._clock, self._ids),
+            marks=tuple(found.marks),
             jobs=jobs,
             locks=tuple(found.locks),
             resources=self._guarded("locks", lambda: with_use(rows, found.tracks), rows),
             others=self._ids.others,
-            prints=import_prints(recording, self._clock, self._ids, found.steps),
+            prints=tuple(found.prints),
             gil_switches=None if recording.samples is None else recording.samples.gil_switches,
             slices=together(found.slices),
             source=recording.source,

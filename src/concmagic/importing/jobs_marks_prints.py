@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from concmagic.importing.clock_ids_places import CellClock, TrackIds
-from concmagic.importing.tasks.task_flows import Step, task_at
+from concmagic.importing.found import Found
+from concmagic.importing.tasks.task_flows import task_at
 from concmagic.model.outcomes import outcome_of
 from concmagic.model.trace import Flow, Job, Mark, Print
 from concmagic.records.recording import JobRecord, Recording
@@ -79,16 +80,15 @@ def to_waiters(flows: Sequence[Flow], of_waits: Sequence[Flow]) -> list[Flow]:
     return [*kept, *of_waits]
 
 
-def import_marks(recording: Recording, clock: CellClock, ids: TrackIds) -> tuple[Mark, ...]:
+def import_marks(found: Found) -> None:
     """The user's marks, on the task or thread that set them."""
-    marks = {*recording.marks, *(mark for process in recording.processes for mark in process.marks)}
-    told = []
+    ids, clock = found.ids, found.clock
+    marks = {mark for process in found.recording.processes for mark in process.marks}
     for mark in sorted(marks, key=lambda mark: (mark.start_ns, mark.label)):
         track = ids.known("task", mark.pid, mark.task)
         if track is None:
             track = ids.known("thread", mark.pid, mark.native_id)
-        told.append(Mark(mark.label, clock.at(mark.start_ns), clock.at(mark.end_ns), track))
-    return tuple(told)
+        found.marks.append(Mark(mark.label, clock.at(mark.start_ns), clock.at(mark.end_ns), track))
 
 
 def _runner(job: JobRecord, ids: TrackIds) -> int | None:
@@ -111,16 +111,14 @@ def _submitter(job: JobRecord, ids: TrackIds) -> int | None:
     return track
 
 
-def import_prints(
-    recording: Recording, clock: CellClock, ids: TrackIds, steps: Mapping[int, Sequence[Step]]
-) -> tuple[Print, ...]:
+def import_prints(found: Found) -> None:
     """The prints of threads that have a track, in order."""
-    found = []
-    for process in recording.processes:
-        for at_ns, native_id in recording.prints if process.parent_pid is None else process.prints:
-            thread = ids.known("thread", process.pid, native_id)
+    clock = found.clock
+    for process in found.recording.processes:
+        for at_ns, native_id in process.prints:
+            thread = found.ids.known("thread", process.pid, native_id)
             if thread is not None and clock.start_ns <= at_ns <= clock.start_ns + clock.wall_ns:
                 moment = clock.at(at_ns)
-                task = task_at(steps.get(thread, ()), moment)
-                found.append(Print(moment, thread if task is None else task))
-    return tuple(sorted(found, key=lambda one: one.at_ns))
+                task = task_at(found.steps.get(thread, ()), moment)
+                found.prints.append(Print(moment, thread if task is None else task))
+    found.prints.sort(key=lambda one: one.at_ns)

@@ -19,6 +19,7 @@ from concmagic.interpreter import borrowing
 from concmagic.problems import Problem
 from concmagic.recording import cpu_time, guards, labels
 from concmagic.recording.guards import guarded
+from concmagic.records.evidence_sources import SOURCES, Source, kept, named
 from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
 from concmagic.sentences.magics import CELL_IN_A_CELL
 
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
     from concmagic.recording.prints import Writer
 
 T = TypeVar("T")
-
-# In the order in which they are started. The calls come last: they cost most, and see none of the others.
-_RECORDERS = (
-    *("sampler", "children", "messages", "marks", "hosts", "prints"),
-    *("jobs", "threads", "tasks", "locks", "profiles", "calls"),
-)
 
 _active: RecordingSession | None = None  # two at once would each put back what the other had found
 
@@ -68,74 +63,34 @@ class RecordingSession:
         self._problems: list[Problem] = []
         self._failed: set[str] = set()  # recorders of which that was told
         self._recorders: dict[str, Any] = {}
-        for name in _RECORDERS:
-            if name == "sampler" and not sampler:
-                continue
-            recorder = self._guard(name, partial(self._make, name, budget, writers))
-            if recorder is not None:
-                self._recorders[name] = recorder
+        for source in SOURCES:
+            if source.in_kernel and (sampler or source.name != "sampler"):
+                recorder = self._guard(source.name, partial(self._make, source, budget, writers))
+                if recorder is not None:
+                    self._recorders[source.name] = recorder
         self._running: dict[str, Recorder] = {}  # in the order in which they were started
         self._loop: Any = None  # that ran when it began
         self._start_ns = monotonic_ns()
         self._clocks: cpu_time.CpuClocks | None = None
         self._kernel_cpu_ns = 0
 
-    def _make(self, name: str, budget: int, writers: Callable[[], Sequence[Writer]]) -> Any:
+    def _make(self, source: Source, budget: int, writers: Callable[[], Sequence[Writer]]) -> Any:
         """A recorder of this process; imported here, so that one that cannot be is missing alone."""
-        sampler, detail = self._recorders.get("sampler"), self._options.detail
-        match name:
-            case "sampler":
-                from concmagic.recording.sampler.sampler_recorder import Sampler
-
-                return Sampler(self._pid)
-            case "children":
-                from concmagic.recording.calls import limit_of
-                from concmagic.recording.children.children_recorder import ChildRecorder
-
-                # A child's first milliseconds cost most: the sampler is told of it at once.
-                on_born = sampler.watch if sampler is not None else None
-                return ChildRecorder(self._options, self._cell.file, limit_of(detail, budget), on_born)
-            case "messages":
-                from concmagic.recording.children.messages import MessageRecorder
-
-                return MessageRecorder()
-            case "marks":
-                from concmagic.recording.marks import MarkRecorder
-
-                return MarkRecorder()
-            case "hosts":
-                from concmagic.recording.hosts import HostRecorder
-
-                return HostRecorder()
-            case "prints":
-                from concmagic.recording.prints import PrintRecorder
-
-                return PrintRecorder(writers())
-            case "jobs":
-                from concmagic.recording.threads.thread_jobs import PoolJobRecorder
-
-                return PoolJobRecorder()
-            case "threads":
-                from concmagic.recording.threads.thread_recorder import ThreadRecorder
-
-                return ThreadRecorder(sampler.look if sampler is not None else None)
-            case "tasks":
-                from concmagic.recording.tasks.task_recorder import TaskRecorder
-
-                return TaskRecorder()
-            case "locks":
-                from concmagic.recording.locks.lock_recorder import LockRecorder
-
-                return LockRecorder(self._cell.namespace, sampled=sampler is not None)
-            case "profiles":
-                from concmagic.recording.profiles import ProfileRecorder
-
-                return ProfileRecorder()
-            case "calls":
-                from concmagic.recording.calls.call_recorder import CallRecorder
-
-                return CallRecorder(detail, budget)
-        raise LookupError(name)
+        sampler = self._recorders.get("sampler")
+        given: dict[str, Callable[[], Any]] = {
+            "pid": lambda: self._pid,
+            "options": lambda: self._options,
+            "detail": lambda: self._options.detail,
+            "budget": lambda: budget,
+            "cell_file": lambda: self._cell.file,
+            "namespace": lambda: self._cell.namespace,
+            "writers": writers,
+            "sampled": lambda: sampler is not None,
+            # A child's first milliseconds cost most, and a thread's: the sampler is told of both at once.
+            "on_born": lambda: None if sampler is None else sampler.watch,
+            "on_begin": lambda: None if sampler is None else sampler.look,
+        }
+        return named("recording", source.observer)(**{name: given[name]() for name in source.given})
 
     def check(self) -> None:
         """Raise TracerBusyError if another cell is recorded already; nothing has been touched then."""
@@ -207,8 +162,6 @@ class RecordingSession:
             main_native_id=threading.main_thread().native_id or 0,
             processes=(own, *children),
             jobs=jobs,
-            marks=evidence.get("marks") or (),
-            prints=evidence.get("prints") or (),
             samples=evidence.get("sampler"),
             cpu_ns=max(cpu_time.cell_cpu_ns(self._clocks, clocks, children) - beside_ns, 0),
             kernel_cpu_ns=max(kernel_cpu_ns - self._kernel_cpu_ns, 0),
@@ -267,12 +220,7 @@ class RecordingSession:
             ended_ns=None,
             exit_code=None,
             main_native_id=threading.main_thread().native_id or 0,
-            threads=evidence.get("threads") or (),
-            calls=evidence.get("calls"),
-            tasks=evidence.get("tasks") or TaskLog(),
-            jobs=evidence.get("jobs") or (),
-            locks=evidence.get("locks"),
-            messages=evidence.get("messages"),
+            **{"tasks": TaskLog(), **kept(evidence)},
         )
 
     def _guard(self, name: str, action: Callable[[], T]) -> T | None:

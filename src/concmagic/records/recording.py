@@ -231,7 +231,7 @@ class ProcessRecord:
     called_ns: int | None = None  # its imports and unpickling were done; from then to target_ns we got ready
     sent_bytes: int = 0  # what was pickled to start it
     sent_ns: int = 0  # the time that took
-    prints: tuple[tuple[int, int], ...] = ()  # of a child: (moment, native id) of lines that it printed
+    prints: tuple[tuple[int, int], ...] = ()  # (moment, native id); of a child, of whole lines
     changed: tuple[str, ...] = ()  # the notebook's variables that it changed in its own copy
     joins: tuple[ProcessJoin, ...] = ()
     ended_by: str = ""  # "pool", "cell", "interrupt": what ended it was sent on purpose
@@ -251,8 +251,6 @@ class Recording:
     main_native_id: int
     processes: tuple[ProcessRecord, ...]  # the kernel's own first
     jobs: tuple[JobRecord, ...] = ()
-    marks: tuple[MarkRecord, ...] = ()
-    prints: tuple[tuple[int, int], ...] = ()  # (moment, native id) of what the kernel's threads printed
     samples: SampleLog | None = None
     cpu_ns: int = 0  # of this process and its ended children
     kernel_cpu_ns: int = 0  # the part of it that native threads of the kernel's own messages used

@@ -18,6 +18,7 @@ from concmagic.recording.children.child_table import Child
 from concmagic.recording.children.handover_files import CALLS_PART, MARKS_PART, MESSAGES_PART, parts_of
 from concmagic.recording.children.leftovers import stat_of
 from concmagic.recording.labels import cut, cut_problem
+from concmagic.records.evidence_sources import kept
 from concmagic.records.handed_over import MarkRecord, MessageLog, MessageRecord
 from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 
@@ -64,7 +65,7 @@ def _unannounced(pid: int, begun_ns: int, told: dict[str, Any]) -> Child:
 def _record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
     """Put both together; `told` are the records of the child's file, empty if there is none."""
     end = told.get("end", {})
-    seen = end.get("seen", {})
+    seen = kept(end.get("seen", {}))
     called_ns, target_ns, imports = told.get("target", (None, None, ()))
     return ProcessRecord(
         pid=child.pid,
@@ -78,28 +79,27 @@ def _record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
         ended_ns=_ended_ns(child, told),
         exit_code=child.exit_code if child.exit_code is not None else end.get("exit_code"),
         main_native_id=end.get("main_native_id", child.pid),
-        threads=seen.get("threads") or _main_thread(child, target_ns),
-        calls=_calls(seen.get("calls"), parts_of(told, CALLS_PART)),
-        tasks=seen.get("tasks"),
-        jobs=seen.get("jobs") or (),
-        locks=seen.get("locks"),
-        marks=seen.get("marks") or _marks_so_far(child, told),
         cpu_ns=end.get("cpu_ns"),
         group=child.group,
         problems=tuple(map(cut_problem, _problems(child, told))),
         starter=child.starter or None,
         done_ns=end.get("done_ns") if child.ended_ns is not None and "became" not in told else None,
-        messages=seen.get("messages") or _messages_so_far(told),
         born_ns=child.born_ns,
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
         called_ns=called_ns,
         imports=tuple(imports),
         sent_bytes=child.sent_bytes,
         sent_ns=child.sent_ns,
-        prints=end.get("prints", ()),
         changed=end.get("changed", ()),
         joins=tuple(ProcessJoin(*join) for join in child.joins),
         ended_by=_ended_by(child, told),
+        **{
+            "threads": _main_thread(child, target_ns),
+            "marks": _marks_so_far(child, told),
+            "messages": _messages_so_far(told),
+            **seen,
+            "calls": _calls(seen.get("calls"), parts_of(told, CALLS_PART)),
+        },
     )
 
 

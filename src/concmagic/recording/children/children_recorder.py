@@ -11,6 +11,7 @@ from pathlib import Path
 from concmagic.clock import held, monotonic, sleep
 from concmagic.options import Options
 from concmagic.problems import Problem
+from concmagic.recording.calls import limit_of
 from concmagic.recording.children import child_listener, leftovers, message_arrivals, pickling, resources
 from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children import hooks as child_hooks
@@ -41,7 +42,10 @@ class ChildRecorder:
         self._on_born = on_born
         self.problems: list[Problem] = []
         self._config = ChildConfig(
-            detail=options.detail, budget=budget, cell_file=cell_file, parent_pid=os.getpid()
+            detail=options.detail,
+            budget=limit_of(options.detail, budget),
+            cell_file=cell_file,
+            parent_pid=os.getpid(),
         )
         self._hooks: child_hooks.Hooks | None = None
         self._folder: Path | None = None

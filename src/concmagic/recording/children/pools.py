@@ -16,7 +16,8 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from concmagic import errors, sentences
+from concmagic import sentences
+from concmagic.code_owner import ours_only
 from concmagic.interpreter import pool_internals, process_internals
 from concmagic.interpreter.borrowing import Patches
 from concmagic.interpreter.known_functions import MANAGER, WORKER_TARGETS
@@ -105,7 +106,7 @@ class Pools:
         for known in list(self._pools.values()):
             pool = known()
             if pool is not None:
-                pool_internals.break_pool(pool, errors.ChildEndedError(sentences.CHILDREN_ENDED))
+                pool_internals.break_pool(pool, _errors().ChildEndedError(sentences.CHILDREN_ENDED))
 
     def free(self) -> None:
         """The workers are gone: let go of the locks that they died with, or the pools could not be closed."""
@@ -169,12 +170,19 @@ class Pools:
         return _repopulate_pool_static
 
 
-def start_error(text: str) -> errors.ChildStartError:
-    """The error of children that could not start, with a child's own traceback as its cause."""
+def start_error(text: str) -> Exception:
+    """The ChildStartError of children that could not start, with a child's own traceback as its cause."""
     last = text.strip().splitlines()[-1]
-    error = errors.ChildStartError(sentences.pool_cannot_start(last))
+    error: Exception = _errors().ChildStartError(sentences.pool_cannot_start(last))
     error.__cause__ = multiprocessing.pool.RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[attr-defined]
     return error
+
+
+def _errors() -> Any:
+    """Their module, loaded by who has one to raise: a child that starts does not wait for it."""
+    with ours_only():
+        from concmagic import errors
+    return errors
 
 
 def _taking_back(original: Any) -> Any:

@@ -9,7 +9,6 @@ looked at from their first job on.
 
 from __future__ import annotations
 
-import importlib
 import sys
 import threading
 from collections.abc import Sequence
@@ -24,21 +23,9 @@ from concmagic.interpreter import borrowing
 from concmagic.problems import Problem
 from concmagic.recording import guards
 from concmagic.recording.guards import guarded, watched
+from concmagic.records.evidence_sources import SOURCES, Source, named
 
 _PATIENCE_S = 4.0  # for whoever starts or stops them: less than a process waits for all that we do at its end
-
-# Importing what they observe would cost a child up to 40 ms: these wait until it has imported it.
-_OBSERVED = {"tasks": "asyncio", "jobs": "concurrent.futures.thread", "hosts": "socket"}
-_MODULES = {
-    "messages": ("children.messages", "MessageRecorder"),
-    "marks": ("marks", "MarkRecorder"),
-    "hosts": ("hosts", "HostRecorder"),
-    "jobs": ("threads.thread_jobs", "PoolJobRecorder"),
-    "threads": ("threads.thread_recorder", "ThreadRecorder"),
-    "tasks": ("tasks.task_recorder", "TaskRecorder"),
-    "locks": ("locks.lock_recorder", "LockRecorder"),
-    "calls": ("calls.call_recorder", "CallRecorder"),  # last: it costs most, and sees none of the others
-}
 
 _LENGTH_TELLS = (list, dict, set, bytearray)
 _MOST_NAMES = 20_000  # of variables
@@ -54,10 +41,10 @@ class ChildRecorders:
         borrowing.forget_told()
         self.problems: list[Problem] = []
         # Whatever the detail, a child records no more than its share of what all may.
-        self._of_calls = "auto" if detail == "calls" else detail, budget
+        self._given = {"detail": "auto" if detail == "calls" else detail, "budget": budget}
         self._running: dict[str, Any] = {}
         self._have_failed: set[str] = set()
-        self._waiting = list(_MODULES)
+        self._waiting = [source for source in SOURCES if source.in_children]
         self._is_on = self._is_over = False
         # The thread that hands over may stop them while another still starts them. By the same thread
         # again: an exit handler or a destructor can run inside.
@@ -65,9 +52,9 @@ class ChildRecorders:
 
     def load(self) -> None:
         """Import what start() will need, while the child is starting anyway."""
-        for name in self._waiting:
-            if _is_due(name):
-                guarded(partial(self._make, name), _told_later)
+        for source in self._waiting:
+            if _is_due(source):
+                guarded(partial(self._make, source), _told_later)
 
     def start(self) -> bool:
         """Start what can be started; False: they have been stopped already, before they could begin."""
@@ -83,13 +70,14 @@ class ChildRecorders:
                 self._start_due()
 
     def _start_due(self) -> None:
-        due = [name for name in self._waiting if self._is_on and _is_due(name)]
-        for name in due:
-            self._waiting.remove(name)
-            recorder = guarded(partial(self._make, name), partial(self._failed, name))
+        due = [source for source in self._waiting if self._is_on and _is_due(source)]
+        for source in due:
+            self._waiting.remove(source)
+            failed = partial(self._failed, source.name)
+            recorder = guarded(partial(self._make, source), failed)
             if recorder is not None:
-                self._running[name] = recorder  # first: one that starts half the way is stopped, too
-                guarded(recorder.start, partial(self._failed, name))
+                self._running[source.name] = recorder  # first: one that starts half the way is stopped, too
+                guarded(recorder.start, failed)
 
     def _failed(self, name: str, error: BaseException) -> None:
         if name not in self._have_failed:
@@ -97,7 +85,7 @@ class ChildRecorders:
             self.problems.append(Problem.of("recorder_failed", name, error))
 
     def stop(self) -> dict[str, Any]:
-        """Stop them, last first, for good; what each saw, by the ProcessRecord's field."""
+        """Stop them, last first, for good; what each saw, by its source's name."""
         with held(self._turn, _PATIENCE_S) as got:
             self._is_on, self._is_over = False, True
             if not got:
@@ -119,11 +107,10 @@ class ChildRecorders:
         """The recorder of that name, None if it does not run."""
         return self._running.get(name)
 
-    def _make(self, name: str) -> Any:
-        module, kind = _MODULES[name]
+    def _make(self, source: Source) -> Any:
         with ours_only():
-            make = getattr(importlib.import_module(f"concmagic.recording.{module}"), kind)
-            return make(*self._of_calls) if name == "calls" else make()
+            make = named("recording", source.observer)
+            return make(**{name: self._given[name] for name in source.given if name in self._given})
 
 
 def _told_later(error: BaseException) -> None:
@@ -137,16 +124,15 @@ def load_late() -> None:
     for ever.
     """
     with ours_only():
+        from concmagic import errors  # noqa: F401
         from concmagic.interpreter import c_library  # noqa: F401
         from concmagic.recording.children import pickler  # noqa: F401
         from concmagic.recording.locks import lock_log  # noqa: F401
         from concmagic.records import handed_over, locks  # noqa: F401
 
 
-def _is_due(name: str) -> bool:
-    if name == "locks" and sys.version_info < (3, 12):
-        return False  # before, it is the sampler that sees them, and of children it knows no locks
-    return _OBSERVED.get(name, "sys") in sys.modules
+def _is_due(source: Source) -> bool:
+    return not source.observes or source.observes in sys.modules
 
 
 class ImportTimes:
