@@ -30,7 +30,7 @@ from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.lock_internals import locks_at
 from concmagic.interpreter.value_stack import Frames
 from concmagic.problems import Problem
-from concmagic.recording import interrupt_moments
+from concmagic.recording import interrupts_kept_back
 from concmagic.recording.locks.futex_addresses import LockAddresses
 from concmagic.recording.locks.lock_log import names_of
 from concmagic.recording.locks.lock_recorder import LockRecorder
@@ -237,7 +237,7 @@ def test_without_a_place_for_the_tool_locks_are_not_seen_and_that_is_said() -> N
 
 def traces_left() -> list[Any]:
     """What a tool of ours would still be told, by each id that could be ours."""
-    found: list[Any] = [list(interrupt_moments._looks)]
+    found: list[Any] = [list(interrupts_kept_back._looks)]
     if MONITORING is None:
         return found
     for number in (3, 4):
@@ -408,8 +408,8 @@ def test_a_look_that_fails_is_told_once_and_raises_nothing(by_samples: bool) -> 
     recorder.start()
     try:
         with no_free_descriptor():
-            interrupt_moments.look_before_end(sys._getframe())
-            interrupt_moments.look_before_end(sys._getframe())
+            interrupts_kept_back.look_before_end(sys._getframe())
+            interrupts_kept_back.look_before_end(sys._getframe())
             if by_samples and not EXACT:
                 recorder.problems.clear()
                 until(lambda: bool(recorder.problems))
@@ -417,7 +417,7 @@ def test_a_look_that_fails_is_told_once_and_raises_nothing(by_samples: bool) -> 
         recorder.stop()
     error = OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/self/mem")
     assert recorder.problems == [Problem.of("look_at_locks_failed", error)] * (not EXACT)
-    assert not interrupt_moments._looks
+    assert not interrupts_kept_back._looks
 
 
 def test_a_failure_of_the_watching_is_never_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,7 +434,7 @@ def test_a_failure_of_the_watching_is_never_the_users(monkeypatch: pytest.Monkey
             lock.release()
 
     for name in ("begin", "end", "release"):
-        monkeypatch.setattr(f"concmagic.recording.locks.lock_tracker.LockTable.{name}", fails)
+        monkeypatch.setattr(f"concmagic.recording.locks.lock_holders.LockTable.{name}", fails)
     recorder = LockRecorder({"lock": lock})
     recorder.start()
     try:

@@ -482,7 +482,7 @@ def holds(run: Recorded, lock: Any, name: str, times: int) -> None:
 
 
 def test_from_a_number_of_waits_on_they_are_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("concmagic.recording.locks.lock_tracker.MOST_WAITS", 3)
+    monkeypatch.setattr("concmagic.recording.locks.lock_holders.MOST_WAITS", 3)
     cache = threading.Lock()
     with recorded(cache=cache) as run:
         holds(run, cache, "cache", 5)

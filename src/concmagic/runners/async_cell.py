@@ -24,7 +24,7 @@ from concmagic.interpreter import asyncio_internals
 from concmagic.interpreter.asyncio_internals import hide_task, show_task
 from concmagic.options import Options
 from concmagic.runners import tracebacks
-from concmagic.runners.interrupt_again import GRACE_S, Again, Click, Clicks, PendingJobs, may_raise_at
+from concmagic.runners.interrupt_raised_again import GRACE_S, Again, Click, Clicks, PendingJobs, may_raise_at
 from concmagic.runners.interrupts import Interrupts
 
 OnTask = Callable[["asyncio.Task[Any]"], None]

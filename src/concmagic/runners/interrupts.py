@@ -2,8 +2,8 @@
 
 While the cell runs SIGINT is ours. Each interrupt is raised once. A thread then looks where the main thread
 stands, and has it raised again where the first was lost, or where a pool's exit waits for jobs that nobody
-wants any more. `interrupt_again` tells which these are; whatever the user's own code does about it is left
-alone.
+wants any more. `interrupt_raised_again` tells which these are; whatever the user's own code does about it is
+left alone.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from concmagic.clock import held, monotonic_ns
 from concmagic.errors import NoTimeoutError
 from concmagic.interpreter import borrowing
 from concmagic.interpreter.frames_and_threads import handled_in, thread_frames
-from concmagic.recording import interrupt_moments
-from concmagic.recording.interrupt_moments import look_before_end
+from concmagic.recording import interrupts_kept_back
+from concmagic.recording.interrupts_kept_back import look_before_end
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
-from concmagic.runners.interrupt_again import Clicks, is_in_a_moment
+from concmagic.runners.interrupt_raised_again import Clicks, is_in_a_moment
 from concmagic.runners.interrupt_wakeup import Delivery
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
@@ -149,8 +149,8 @@ class Interrupts:
         if not self._open:
             return
         self._delivery.acted()
-        if interrupt_moments.is_forking():  # nothing is raised now
-            interrupt_moments.when_over(self._look)
+        if interrupts_kept_back.is_forking():  # nothing is raised now
+            interrupts_kept_back.when_over(self._look)
         if self._is_look:
             self._is_look = False
             self._stop.again(frame, sys.exception())

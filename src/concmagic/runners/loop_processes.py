@@ -21,7 +21,7 @@ from concmagic import sentences
 from concmagic.clock import monotonic, monotonic_ns, until
 from concmagic.errors import ChildStartError
 from concmagic.pipes import no_sigpipe
-from concmagic.recording.interrupt_moments import Forking
+from concmagic.recording.interrupts_kept_back import Forking
 from concmagic.runners import loop_worker
 from concmagic.runners.interrupts import by_timeout
 from concmagic.runners.loop_header import Source

@@ -22,7 +22,7 @@ from typing import Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.pipes import no_sigpipe
-from concmagic.recording import interrupt_moments
+from concmagic.recording import interrupts_kept_back
 from concmagic.recording.children import pickling, prints
 from concmagic.runners import tracebacks
 from concmagic.runners.tracebacks import explain_unbound
@@ -83,7 +83,7 @@ def work(connection: Connection, inherited: list[Connection], file: str, body: B
     for each in inherited:
         each.close()
     interrupts = _Interrupts()
-    interrupt_moments.let_in()
+    interrupts_kept_back.let_in()
     send = _Sender(connection, interrupts)
     interrupts.tell = partial(send, Interrupted())
     sys.stdout, sys.stderr = _Printer("stdout", send), _Printer("stderr", send)

@@ -24,7 +24,7 @@ from concmagic.interpreter.borrowing import Patches
 from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.process_internals import BOOTSTRAP, is_before_jobs, is_before_run, worker_code
 from concmagic.problems import Problem
-from concmagic.recording import interrupt_moments
+from concmagic.recording import interrupts_kept_back
 from concmagic.recording.children import pickling, prints
 from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_session import Life
@@ -87,7 +87,7 @@ def begin_forked(hooks: Hooks, child: Child | None) -> None:
         if child is None or child.is_bare:
             life.begin_target()  # os.fork: its code simply goes on
         elif _patches.has(process.BaseProcess, BOOTSTRAP):
-            interrupt_moments.keep_until_let_in()
+            interrupts_kept_back.keep_until_let_in()
 
     guarded(begin, partial(_not_begun, hooks.config.folder))
 
@@ -183,7 +183,7 @@ def _info_before_run(info: Any) -> Any:
             finally:
                 # Not earlier: until here multiprocessing takes its parent's children for its own, and would
                 # wait for them as it ends; and VizTracer, interrupted as it starts, prints that.
-                interrupt_moments.let_in()
+                interrupts_kept_back.let_in()
 
     return info_before_run
 
@@ -222,7 +222,7 @@ def _traced_bootstrap(bootstrap: Any) -> Any:
 
     def traced_bootstrap(process_obj: Any, *arguments: Any, **options: Any) -> Any:
         if not _patches.stands(util, "info"):  # else that lets them in
-            interrupt_moments.let_in()
+            interrupts_kept_back.let_in()
         code = bootstrap(process_obj, *arguments, **options)
         if _life is not None:
             guarded(partial(_life.hand_over, code), _not_noted)

@@ -24,7 +24,7 @@ from concmagic.recording.children import pools as child_pools
 from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_table import Child, Family, Watcher
 from concmagic.recording.guards import guarded, unseen
-from concmagic.recording.interrupt_moments import Forking
+from concmagic.recording.interrupts_kept_back import Forking
 
 if TYPE_CHECKING:
     from concmagic.records.handed_over import Origin

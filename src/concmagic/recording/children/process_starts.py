@@ -24,7 +24,7 @@ from concmagic.interpreter.borrowing import Patches, borrowed
 from concmagic.recording.children import pickling
 from concmagic.recording.children.child_config import patch_messages
 from concmagic.recording.guards import unseen, watched
-from concmagic.recording.interrupt_moments import Forking
+from concmagic.recording.interrupts_kept_back import Forking
 from concmagic.recording.labels import text_of
 
 if TYPE_CHECKING:

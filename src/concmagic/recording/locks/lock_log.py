@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.code_owner import owner_of
 from concmagic.recording.locks.futex_addresses import LockAddresses
+from concmagic.recording.locks.lock_holders import LockTable
 from concmagic.recording.locks.lock_sites import Chains, Row, made_of_locks
-from concmagic.recording.locks.lock_tracker import LockTable
 from concmagic.source_lookup import Sources, line_of, lock_names
 
 if TYPE_CHECKING:

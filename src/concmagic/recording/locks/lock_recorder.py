@@ -12,9 +12,9 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter import lock_internals
 from concmagic.interpreter import value_stack as stack
 from concmagic.problems import Problem
-from concmagic.recording import interrupt_moments
+from concmagic.recording import interrupts_kept_back
+from concmagic.recording.locks.lock_holders import LockTable
 from concmagic.recording.locks.lock_sites import CreationHooks
-from concmagic.recording.locks.lock_tracker import LockTable
 
 if TYPE_CHECKING:
     from concmagic.recording.locks.futex_addresses import LockAddresses
@@ -55,7 +55,7 @@ class LockRecorder:
         if self._addresses is not None:
             self._addresses.start()
             if not lock_internals.here().exact:
-                interrupt_moments.call_before_end(self._look_before_end, self._look_failed)
+                interrupts_kept_back.call_before_end(self._look_before_end, self._look_failed)
         if lock_internals.here().exact:
             self._start_monitor()
         if not lock_internals.here().exact or not stack.can_read():
@@ -77,7 +77,7 @@ class LockRecorder:
 
     def abandon(self) -> None:
         """In a forked child: off, of what the parent's recording has left here."""
-        interrupt_moments.forget_look(self._look_before_end)
+        interrupts_kept_back.forget_look(self._look_before_end)
         if self._makers is not None:
             self._makers.stop()
         if self._monitor is not None:
@@ -99,7 +99,7 @@ class LockRecorder:
         global _current
         if _current is self:
             _current = None
-        interrupt_moments.forget_look(self._look_before_end)
+        interrupts_kept_back.forget_look(self._look_before_end)
         if self._makers is not None:
             self._makers.stop()
         monitor, self._monitor = self._monitor, None

@@ -17,9 +17,9 @@ from concmagic.interpreter import lock_internals, profiler_hooks
 from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.frames_and_threads import ACQUIRE_RESTORE, RELEASE_SAVE, Handle, getframe
 from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue, is_lock
+from concmagic.recording.locks.lock_holders import LockTable
 from concmagic.recording.locks.lock_sites import makers
 from concmagic.recording.locks.lock_state import quick_ways, semaphore_codes
-from concmagic.recording.locks.lock_tracker import LockTable
 
 monitoring: Any = vars(sys)["monitoring"]
 NAME = "concmagic locks"

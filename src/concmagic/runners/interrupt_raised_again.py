@@ -37,7 +37,7 @@ from concmagic.code_owner import owner_of
 from concmagic.interpreter import asyncio_internals, known_functions, pool_internals
 from concmagic.interpreter.asyncio_internals import awaited, default_executor
 from concmagic.interpreter.value_stack import has_handler
-from concmagic.recording.interrupt_moments import is_forking
+from concmagic.recording.interrupts_kept_back import is_forking
 
 _LOCKS, _MOST_NOTING = "concmagic.recording.locks.monitor", 12  # frames
 
