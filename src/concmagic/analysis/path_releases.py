@@ -6,13 +6,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from concmagic.analysis.path_lookup import NOTICED_LATE_NS, Index, children_of, started_by
-from concmagic.model.reasons import IDLE, JOINING, OF_LOCKS
+from concmagic.model.reasons import BY_ITSELF, IDLE, JOINING, OF_LOCKS
 from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
 
 # Waits that end because somebody of the cell did something; the others end by themselves or from outside.
 _RELEASES = ("wake", "join", "result", "release", "send", "submit")
 _MUTEXES = ("Lock", "RLock")  # one at a time has it: who gets it, gets it from who had it
 _RESULTS = ("wake", "join", "result", "send")
+_CANCELS = ("wake",)
 _ENDED_LATE_NS = 20_000_000
 # `waitpid`: for a child of multiprocessing, too, which leads on; a command is outside of what is recorded.
 _EXIT = "subprocess"
@@ -142,5 +143,10 @@ class _Ended:
 
 
 def _ends(wait: StateInterval) -> tuple[str, ...]:
-    """What can have ended a wait: one for somebody's end or result is not over because a lock is free."""
+    """What can have ended a wait: one for somebody's end or result is not over because a lock is free.
+
+    Nor is a sleep because what is looked at next had its result already: only who cancels it ends it.
+    """
+    if wait.reason in BY_ITSELF:
+        return _CANCELS
     return _RESULTS if wait.reason in JOINING else _RELEASES

@@ -83,6 +83,7 @@ LOCATED = frozenset(row.name for row in ROWS if row.is_located)
 OUTSIDE = frozenset(row.name for row in ROWS if row.family == "outside")
 # What the end of whoever waits for the waiter can have ended, unseen.
 CALLED_OFF = frozenset(row.name for row in ROWS if row.family != "outside" or row.name == "timer")
+BY_ITSELF = frozenset(("sleep",))  # over when its time is
 IDLE = frozenset(("for work",))  # of a worker; the tasks of a loop without events have reasons of their own
 MERGED = "merged"  # no wait: the reason of states that stand for many and show shares
 FREE = "free"  # of a GIL: nobody has it

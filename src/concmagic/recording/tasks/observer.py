@@ -80,6 +80,8 @@ class Observer:
         # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
         self._senders: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._relayed: weakref.WeakSet[Any] = weakref.WeakSet()  # handles of results that are no executor's
+        # By identity: a future that another thread makes done, and that thread's native id.
+        self._done_by: dict[int, tuple[weakref.ref[Any], int]] = {}
 
     def fail(self, error: Exception) -> None:
         """Give up after an error of our own: the cell goes on as if nobody watched."""
@@ -157,8 +159,20 @@ class Observer:
             if not runs_here(loop):
                 self._senders[handle] = thread = threading.get_native_id()
                 self.bound(callback, args, thread)
+                if getattr(callback, "__qualname__", "") == EXECUTOR_RESULT and args:
+                    self._makes_done(args[0], thread)
         except Exception as error:
             self.fail(error)
+
+    def _makes_done(self, future: Any, thread: int) -> None:
+        """This future's callbacks run because of what a thread did: `gather`, `wait` and others have some."""
+        key, done_by = id(future), self._done_by
+        done_by[key] = weakref.ref(future, lambda _: done_by.pop(key, None)), thread
+
+    def _thread_behind(self, args: tuple[Any, ...]) -> int | None:
+        """The thread that made the future done that a callback is called with."""
+        future, thread = self._done_by.get(id(args[0]), (None, 0)) if args else (None, 0)
+        return thread if future is not None and future() is args[0] else None
 
     def asks_for(self, lock: Any) -> None:
         """`acquire` of this lock is called: a free one is the running task's at once."""
@@ -207,6 +221,8 @@ class Observer:
                     self.table.tasks[ended].awaiter = self.table.number_of(parent)
         loop.sender = thread = self._senders.pop(handle, None) if self._senders else None
         relayed = handle in self._relayed if self._relayed else False
+        if thread is None and self._done_by:
+            thread = self._thread_behind(args)
         key = loop.number, name_of(callback), timer, thread, relayed
         number = self._callback_numbers.get(key) or self._new_callback(key, handle)
         if not timer and thread is None and not relayed and type(callback) in (FunctionType, MethodType):
@@ -217,6 +233,8 @@ class Observer:
     def known_callback(self, handle: Any, known: tuple[int, LoopEntry, CodeType]) -> int:
         """The same for one that was seen before, and that nobody has sent from elsewhere."""
         (callback, args, _), (number, loop, _) = handle_parts(handle), known
+        if self._done_by and self._thread_behind(args) is not None:
+            return self.callback(handle)
         ended = self.table.numbers.get(id(args[0])) if args else None
         if ended is not None and args[0].done():
             if ended < FIRST and type(callback) is MethodType:
