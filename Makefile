@@ -9,10 +9,11 @@ PYTHONS ?= 3.11 3.12 3.13 3.14
 SECONDS ?= 600
 SEED ?= 1
 CELL ?=
+PROGRAMS ?= 500
 PART ?= unit
 WORKERS ?= 0
 
-.PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types types-js scripts-js schema soak stress bench broken-world pictures changelog chromium clean help
+.PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types types-js scripts-js schema soak truth stress bench broken-world pictures changelog chromium clean help
 
 help:
 	@echo "make demo      run the tour in a real kernel; text pictures here, interactive ones in $(BUILD)/tour.html"
@@ -21,6 +22,7 @@ help:
 	@echo "make test-busy PART=unit|kernel|browser   a part beside eight busy loops; appends to $(BUILD)/busy.log"
 	@echo "make test-all-pythons   unit and kernel tests on each of Python $(PYTHONS) that is here"
 	@echo "make soak      SECONDS=$(SECONDS) SEED=$(SEED): random cells, interrupts and faults, shared by the same Pythons"
+	@echo "make truth     PROGRAMS=$(PROGRAMS) SEED=$(SEED): is what is said right, and the same each time? Half an hour of real cells"
 	@echo "make stress    500 cells of every kind in ten kernels, most past the budget of calls: what dies is printed"
 	@echo "make bench     what tracing costs, beside plain, bare VizTracer and other tools"
 	@echo "make broken-world   cells in interpreters in which a name that concmagic borrows is not what it was"
@@ -118,6 +120,10 @@ stress: $(VENV)/test
 # `make soak SEED=3 CELL=17` runs one cell again. A Python given as a path is used as it is, with its packages.
 soak:
 	@tests/soak/every_python.sh $(BUILD)/venvs $(SECONDS) $(SEED) "$(CELL)" $(PYTHONS)
+
+# Of one kind: `make truth TRUTH="--part rows --only lock"`.
+truth: $(VENV)/test
+	$(BIN)/python -m tests.truth --programs $(PROGRAMS) --seed $(SEED) $(TRUTH)
 
 bench: $(VENV)/bench
 	$(BIN)/python benchmarks/run.py

@@ -80,7 +80,12 @@ _START = {
     "task": "h[{n}] = asyncio.create_task(a{n}(), name='a{n}')",
     "job": "h[{n}] = pool.submit(a{n})",
 }
-_JOIN = {"thread": "h[{n}].join()", "process": "h[{n}].join()", "task": "await h[{n}]", "job": "h[{n}].result()"}
+_JOIN = {
+    "thread": "h[{n}].join()",
+    "process": "h[{n}].join()",
+    "task": "await h[{n}]",
+    "job": "h[{n}].result()",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """When each step of a program happens by a clock of its own, and the critical path that follows.
 
-A program is kept only where nothing is a close call: whoever comes to wait comes at least a unit before what it
-waits for, or a unit after. So its path is the same however long what is between two steps takes.
+A program is kept only where nothing is a close call: whoever comes to wait comes at least a unit before what
+it waits for, or a unit after. So its path is the same however long what is between two steps takes.
 """
 
 from __future__ import annotations
@@ -203,9 +203,7 @@ class _Walk:
                 return self._last_of(last) if died > begun else None
             case Locked(lock):
                 had = self._times.had
-                before = [
-                    one for one, op in self._ops.items() if _takes(op, lock) and had[one] < had[place]
-                ]
+                before = [one for one, op in self._ops.items() if _takes(op, lock) and had[one] < had[place]]
                 last = max(before, key=lambda one: had[one], default=None)
                 return last if last is not None and self._times.ended[last] > begun else None
         return None
@@ -279,6 +277,4 @@ def planned(seed: int, world: str) -> tuple[Program, tuple[Place, ...]]:
 
 def units_of(program: Program) -> Mapping[Place, int]:
     """How long each step that takes time is by plan."""
-    return {
-        place: op.units for place, op in program.places() if isinstance(op, Sleep | Compute | Locked)
-    }
+    return {place: op.units for place, op in program.places() if isinstance(op, Sleep | Compute | Locked)}

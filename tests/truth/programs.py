@@ -129,7 +129,9 @@ WORLDS = {
         40,
         joining=("", "gather", "wait", "as_completed"),
     ),
-    "processes": World("%%procs -q", ("process", "process", "job"), ("event", "queue", "simple queue", "pipe"), 60),
+    "processes": World(
+        "%%procs -q", ("process", "process", "job"), ("event", "queue", "simple queue", "pipe"), 60
+    ),
     "mixed": World("%%timeline -q", ("thread", "process", "thread"), ("event", "simple queue", "pipe"), 60),
 }
 _MOST_ACTORS = 5  # beside the cell
@@ -161,7 +163,7 @@ class Draft:
         """Let an actor come to its end: nobody is left whom it started."""
         for child in self._open_children(actor):
             self.close(child)
-        children = [one for one in self._open_children(actor)]
+        children = self._open_children(actor)
         self.random.shuffle(children)
         if children:
             self.ops[actor].append(Join(tuple(children)))

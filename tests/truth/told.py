@@ -18,7 +18,9 @@ def _path():
         track = tracks.get(number)
         process = processes.get(track.parent) if track is not None else None
         is_its_main = process is not None and process.native_id == track.native_id
-        return "" if track is None else process.name if is_its_main and process.parent is not None else track.name
+        if is_its_main and process.parent is not None:
+            return process.name
+        return "" if track is None else track.name
     parts = [
         (lane(part.track), part.state.value, part.reason, part.line, part.start_ns, part.end_ns)
         for part in path_of(trace)
