@@ -199,10 +199,14 @@ def _runner(codes: list[tuple[CodeType, str]], shell: Shell, is_async: bool) -> 
 
 
 class Kept:
-    """A program and its outcome. `program` is the same, to be run by a runner."""
+    """A program and its outcome. `program` is the same, to be run by a runner.
 
-    def __init__(self, program: Program) -> None:
+    `at_edge` is called right before and right after the cell's code: what a runner does around it is ours.
+    """
+
+    def __init__(self, program: Program, at_edge: Callable[[], object] = lambda: None) -> None:
         self._run = program.run
+        self._at_edge = at_edge
         self._has_begun = False
         self._outcome: Outcome | None = None
         self.program = replace(program, run=self._awaited if program.is_async else self._called)
@@ -251,20 +255,28 @@ class Kept:
 
     def _called(self) -> Any:
         self._has_begun = True
+        self._at_edge()
         try:
             value = self._run()
         except BaseException as error:
             self._outcome = Outcome(error=error)
             raise
-        self._outcome = Outcome(value)
+        else:
+            self._outcome = Outcome(value)
+        finally:
+            self._at_edge()
         return value
 
     async def _awaited(self) -> Any:
         self._has_begun = True
+        self._at_edge()
         try:
             value = await self._run()
         except BaseException as error:
             self._outcome = Outcome(error=error)
             raise
-        self._outcome = Outcome(value)
+        else:
+            self._outcome = Outcome(value)
+        finally:
+            self._at_edge()
         return value

@@ -47,7 +47,7 @@ def trace_cell(cell: Cell, program: Program, options: Options, settings: Any) ->
     try:
         with ours_only():
             session.start()
-        outcome = Kept(program).outcome(run, session.runner_failed)
+        outcome = Kept(program, session.at_edge).outcome(run, session.runner_failed)
     except BaseException:  # an interrupt as the recording began: the cell's own is an outcome
         session.release()
         raise
@@ -71,7 +71,7 @@ async def trace_cell_async(cell: Cell, program: Program, options: Options, setti
     try:
         with ours_only():
             session.start()
-        outcome = await Kept(program).outcome_awaited(run, session.runner_failed)
+        outcome = await Kept(program, session.at_edge).outcome_awaited(run, session.runner_failed)
     except BaseException:
         session.release()
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.trace_text import MS, trace_from_text
@@ -197,6 +198,18 @@ def test_costs_over_ten_percent_are_loud() -> None:
     assert (dear.cost, dear.cost_is_high) == ("tracing cost about 20 %", True)
 
 
+def test_a_cell_too_short_to_tell_has_neither_a_cause_nor_a_loud_cost() -> None:
+    report = report_of(replace(trace_from_text("a  RWWW"), cost=Cost(seconds=0.002)))
+    assert report.headline == "Too short to tell: 4 ms."
+    assert (report.cost, report.cost_is_high) == ("tracing cost about 2 ms", False)
+    assert report.no_findings == ""
+
+
+def test_a_short_cell_that_failed_says_that_alone() -> None:
+    trace = replace(trace_from_text("a  RWWW"), outcome=outcome_of("raised KeyError"))
+    assert report_of(trace).headline == "Raised KeyError after 4 ms."
+
+
 def test_the_footer_tells_what_is_missing() -> None:
     trace = replace(
         trace_from_text("a  RRRR"),
@@ -236,9 +249,18 @@ def test_threads_that_were_sampled_seldom_are_said_to_be() -> None:
     assert said(10, 10, trace_from_text(f"a  {'RW' * 200}", kind="thread")) == []  # nobody took turns
 
 
-def test_finding_nothing_is_said() -> None:
-    assert report_of(trace_from_text("a  RRRR")).no_findings
-    assert not report_of(trace_from_text("a  RRRR")).findings
+def test_finding_nothing_is_said_of_what_ran_side_by_side() -> None:
+    assert report_of(trace_from_text("a  RRRRRRRR\nb  RRRRRRRR")).no_findings
+
+
+@pytest.mark.parametrize("outcome", ["raised KeyError", "interrupted", "timed out"])
+def test_finding_nothing_is_no_word_for_a_cell_that_did_not_end_well(outcome: str) -> None:
+    trace = replace(trace_from_text("a  RRRRRRRR\nb  RRRRRRRR"), outcome=outcome_of(outcome))
+    assert report_of(trace).no_findings == ""
+
+
+def test_finding_nothing_is_no_word_for_one_thing_after_the_other() -> None:
+    assert report_of(trace_from_text("a  RWWWW.....\nb  .....RWWWW")).no_findings == ""
 
 
 def test_an_empty_cell_has_a_report() -> None:

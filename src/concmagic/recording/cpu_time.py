@@ -68,6 +68,13 @@ class CpuClocks(NamedTuple):
     caller: int  # of the thread that asks
 
 
+class Edge(NamedTuple):
+    """Where something begins or ends, and what the CPU clocks show there."""
+
+    at_ns: int
+    clocks: CpuClocks | None
+
+
 def cpu_clocks() -> CpuClocks:
     """The CPU clocks of this process, of its reaped children and of the calling thread, now."""
     times = os.times()

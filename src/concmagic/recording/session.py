@@ -18,6 +18,7 @@ from concmagic.errors import TracerBusyError
 from concmagic.interpreter import borrowing
 from concmagic.problems import Problem
 from concmagic.recording import cpu_time, guards, labels
+from concmagic.recording.cpu_time import Edge
 from concmagic.recording.guards import guarded
 from concmagic.records.evidence_sources import SOURCES, Source, kept, named
 from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
@@ -70,8 +71,7 @@ class RecordingSession:
                     self._recorders[source.name] = recorder
         self._running: dict[str, Recorder] = {}  # in the order in which they were started
         self._loop: Any = None  # that ran when it began
-        self._start_ns = monotonic_ns()
-        self._clocks: cpu_time.CpuClocks | None = None
+        self._edges: list[Edge] = []
         self._kernel_cpu_ns = 0
 
     def _make(self, source: Source, budget: int, writers: Callable[[], Sequence[Writer]]) -> Any:
@@ -115,8 +115,17 @@ class RecordingSession:
             self._running[name] = recorder
             self._guard(name, recorder.start)
         self._kernel_cpu_ns = self._guard("CPU time", cpu_time.kernel_threads_cpu_ns) or 0
-        self._clocks = self._guard("CPU time", cpu_time.cpu_clocks)
-        self._start_ns = monotonic_ns()
+        self.at_edge()
+
+    def at_edge(self) -> None:
+        """Note the moment: observing begins or ends, or right inside of that the cell's own code does."""
+        self._edges.append(Edge(monotonic_ns(), self._guard("CPU time", cpu_time.cpu_clocks)))
+
+    def _of_the_cell(self) -> tuple[Edge, Edge]:
+        """The begin and end of the cell's code; those of observing where it has not begun or not ended."""
+        first, *inner, last = self._edges
+        begin, end = (*inner, last)[:2] if inner else (first, last)
+        return begin, end
 
     def runner_failed(self, error: BaseException) -> None:
         """Tell that what runs the cell has failed."""
@@ -129,8 +138,8 @@ class RecordingSession:
 
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
-        end_ns = monotonic_ns()
-        clocks = self._guard("CPU time", cpu_time.cpu_clocks)
+        self.at_edge()
+        begin, end = self._of_the_cell()
         kernel_cpu_ns = self._guard("CPU time", cpu_time.kernel_threads_cpu_ns) or 0
         if outcome == "interrupted" and "children" in self._recorders:
             self._guard("children", self._recorders["children"].end_tree)
@@ -142,13 +151,12 @@ class RecordingSession:
         self._problems += (
             [Problem.of("texts_cut", many, labels.LONGEST)] if (many := labels.take_cuts()) else []
         )
-        stopped_ns = end_ns
-        begin_ns, end_ns = self._cell_itself(evidence.get("tasks"), end_ns)
+        begin_ns, end_ns = _cell_itself(evidence.get("tasks"), begin.at_ns, end.at_ns)
         # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.
-        beside_ns = (begin_ns - self._start_ns) + (stopped_ns - end_ns)
+        beside_ns = (begin_ns - begin.at_ns) + (end.at_ns - end_ns)
         own = self._own_process(evidence)
-        if self._clocks and clocks:
-            edges = (self._start_ns, self._clocks.caller), (stopped_ns, clocks.caller)
+        if begin.clocks and end.clocks:
+            edges = (begin.at_ns, begin.clocks.caller), (end.at_ns, end.clocks.caller)
             own = replace(own, threads=cpu_time.by_its_clock(own.threads, edges, beside_ns))
         children: tuple[ProcessRecord, ...] = evidence.get("children") or ()
         return Recording(
@@ -163,7 +171,7 @@ class RecordingSession:
             processes=(own, *children),
             jobs=jobs,
             samples=evidence.get("sampler"),
-            cpu_ns=max(cpu_time.cell_cpu_ns(self._clocks, clocks, children) - beside_ns, 0),
+            cpu_ns=max(cpu_time.cell_cpu_ns(begin.clocks, end.clocks, children) - beside_ns, 0),
             kernel_cpu_ns=max(kernel_cpu_ns - self._kernel_cpu_ns, 0),
             cores=self._guard("CPU time", cpu_time.usable_cores) or 1,
             detail=self._options.detail,
@@ -176,16 +184,6 @@ class RecordingSession:
 
     def _take_problems(self, recorder: Any) -> None:
         self._problems.extend(getattr(recorder, "problems", ()))
-
-    def _cell_itself(self, tasks: TaskLog | None, end_ns: int) -> tuple[int, int]:
-        """From an awaiting cell's first step to its end: before and after it the kernel's loop is ours."""
-        number = None if tasks is None else tasks.cell_task
-        task = next((one for one in tasks.tasks if one.number == number), None) if tasks else None
-        if number is None or task is None:
-            return self._start_ns, end_ns
-        begins = [begin for begin, _ in task.steps[:1]] + [part.start_ns for part in task.merged[:1]]
-        begin_ns = max(self._start_ns, min(begins, default=self._start_ns))
-        return begin_ns, max(begin_ns, min(end_ns, task.ended_ns or end_ns))
 
     def release(self) -> dict[str, Any]:
         """Stop what still records, the calls first; answers what each recorder saw.
@@ -230,6 +228,17 @@ class RecordingSession:
         if name not in self._failed:  # one that could not start may not be able to stop either
             self._failed.add(name)
             self._problems.append(Problem.of("recorder_failed", name, error))
+
+
+def _cell_itself(tasks: TaskLog | None, start_ns: int, end_ns: int) -> tuple[int, int]:
+    """From an awaiting cell's first step to its end: before and after it the kernel's loop is ours."""
+    number = None if tasks is None else tasks.cell_task
+    task = next((one for one in tasks.tasks if one.number == number), None) if tasks else None
+    if number is None or task is None:
+        return start_ns, end_ns
+    begins = [begin for begin, _ in task.steps[:1]] + [part.start_ns for part in task.merged[:1]]
+    begin_ns = max(start_ns, min(begins, default=start_ns))
+    return begin_ns, max(begin_ns, min(end_ns, task.ended_ns or end_ns))
 
 
 def _title(options: Options) -> str:

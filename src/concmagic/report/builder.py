@@ -14,7 +14,7 @@ from concmagic.analysis.intervals import Steps, total, union
 from concmagic.analysis.metrics import Metrics, in_flight_curve
 from concmagic.model.trace import Job, Named, State, Trace, Track
 from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
-from concmagic.report.headline import BUSY_MACHINE, headline
+from concmagic.report.headline import BUSY_MACHINE, TOO_SHORT_NS, headline, says_nothing_found
 
 HIGH_COST = 0.10
 SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to spare
@@ -37,14 +37,15 @@ def build_report(
     first: str = "",
 ) -> Report:
     """All that is drawn of one trace. `note` is a sentence for the footer, `first` one that answers alone."""
-    cost, is_high = _cost(metrics)
+    cost, is_high = _cost(trace, metrics)
     own = tuple(finding for finding in findings if finding.lint != BUSY_MACHINE)
+    is_clean = not own and not first and says_nothing_found(trace, metrics)
     return Report(
         trace=trace,
         headline=first or headline(trace, metrics, findings),
         chips=(_concurrency(metrics), _parallelism(metrics), *_busy_machine(findings)),
         findings=own,
-        no_findings="" if own or first else sentences.NO_FINDINGS,
+        no_findings=sentences.NO_FINDINGS if is_clean else "",
         band=_band(metrics),
         curves=(
             _curve(sentences.IN_FLIGHT, in_flight_curve(trace)),
@@ -109,9 +110,11 @@ def _legend(metrics: Metrics) -> tuple[StateTotal, ...]:
     )
 
 
-def _cost(metrics: Metrics) -> tuple[str, bool]:
+def _cost(trace: Trace, metrics: Metrics) -> tuple[str, bool]:
     if isnan(metrics.cost_share):
         return "", False
+    if trace.wall_ns < TOO_SHORT_NS:
+        return sentences.tracing_cost_of_short(metrics.cost_s), False
     return sentences.tracing_cost(metrics.cost_share), metrics.cost_share > HIGH_COST
 
 

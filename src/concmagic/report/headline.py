@@ -15,9 +15,11 @@ _FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answe
 BUSY_MACHINE = "busy-machine"  # a chip of its own, and seldom the answer
 _BLOCKS = ("blocked-event-loop", "many-small-blocks")
 _SIDE_BY_SIDE = 1.5  # cores or overlap from which on "at once" is true
+_HARDLY_OVERLAPS = 1.1  # work and waits for the outside in the cell's time: 1 is one after the other
 _HARDLY = 0.05  # share of the time in which the GIL was wanted; NaN, not asked, is not less
 _TAKING_TURNS = 1.2  # cores under which computing threads took turns
 _MOST = 0.5  # "most of it"
+TOO_SHORT_NS = 5_000_000  # of so short a cell shares and causes are chance
 _NEXT_TO_NOTHING = 0.05  # a share too small to be worth a word
 
 Case = Callable[[Trace, Metrics, Sequence[Finding]], str]
@@ -28,7 +30,22 @@ def headline(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str
     told = next((text for case in _CASES if (text := case(trace, metrics, findings))), "")
     if trace.outcome.kind == "returned":
         return told
+    told = "" if trace.wall_ns < TOO_SHORT_NS else told
     return f"{sentences.ended_early(trace.outcome, trace.wall_ns)} {told}".strip()
+
+
+def says_nothing_found(trace: Trace, metrics: Metrics) -> bool:
+    """Whether that the checks found nothing is an answer at all.
+
+    Not of a cell that did not end well, nor where one thing at a time is the whole story: neither was well.
+    """
+    if trace.outcome.kind != "returned" or trace.wall_ns < TOO_SHORT_NS:
+        return False
+    return not _one_at_a_time(metrics)
+
+
+def _one_at_a_time(metrics: Metrics) -> bool:
+    return 0 < metrics.overlap <= _HARDLY_OVERLAPS and metrics.concurrency_peak <= 1
 
 
 def _costly_finding(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
@@ -61,6 +78,10 @@ def _blocked_in_places(trace: Trace, metrics: Metrics, findings: Sequence[Findin
 
 def _nothing_happened(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
     return sentences.nothing_happened() if not trace.wall_ns or not trace.tracks else ""
+
+
+def _too_short(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
+    return sentences.too_short(trace.wall_ns) if trace.wall_ns < TOO_SHORT_NS else ""
 
 
 def _in_parallel(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str:
@@ -111,7 +132,7 @@ def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -
     if part.state is State.UNKNOWN and length >= _MOST * trace.wall_ns:
         return sentences.mostly_unknown(length, trace.wall_ns)
     where = sentences.place(part.file, part.line) if part.line else ""
-    alone = part.reason in OUTSIDE and 0 < metrics.overlap <= 1.1 and metrics.concurrency_peak <= 1
+    alone = part.reason in OUTSIDE and _one_at_a_time(metrics)
     return sentences.largest_part(length, trace.wall_ns, words, where, alone)
 
 
@@ -127,6 +148,7 @@ def _who(metrics: Metrics) -> str:
 
 _CASES: tuple[Case, ...] = (
     _nothing_happened,
+    _too_short,
     _costly_finding,
     _blocked_in_places,
     _in_parallel,

@@ -39,6 +39,11 @@ def nothing_happened() -> str:
     return "There was nothing to see in this cell."
 
 
+def too_short(wall_ns: int) -> str:
+    """What a cell spent so little time on is as much chance as it is the cell's."""
+    return f"Too short to tell: {duration(wall_ns)}."
+
+
 def computed_in_parallel(who: str, used: float, cores: int) -> str:
     """More than one core computed at once."""
     whose = f"{_plural(2, who)} computed" if who != "unit" else "the work was computed"
@@ -107,6 +112,11 @@ def at_most_cores(peak: int, cores: int, certain: bool) -> str:
 def tracing_cost(share: float) -> str:
     """What tracing took of the cell."""
     return f"tracing cost about {percent(share)}" if share >= 0.005 else "tracing cost under 1 %"
+
+
+def tracing_cost_of_short(seconds: float) -> str:
+    """The same of a cell that is too short for a share to say anything."""
+    return f"tracing cost about {duration(round(seconds * 1e9))}"
 
 
 def hidden_tracks(threads: int, tasks: int) -> str:
