@@ -6,6 +6,7 @@ from concmagic.interpreter import recorded_calls
 from concmagic.model.reasons import REASONS, ROWS
 from concmagic.model.states import State, StateInterval
 from concmagic.recording.tasks import wait_reasons
+from concmagic.sentences.states_and_waits import WAITS, path_words
 
 # Of no wait: where samples know no more, and what awaits nothing that is known.
 NOT_KNOWN = {"", "system call"}
@@ -31,6 +32,12 @@ def test_what_observers_tell_of_tasks_is_in_the_table() -> None:
         for row in (wait_reasons.GATHER, wait_reasons.FUTURE, wait_reasons.ITEM, wait_reasons.UNKNOWN)
     }
     assert told - NOT_KNOWN <= REASONS.keys()
+
+
+def test_words_are_those_of_a_reason_that_there_is() -> None:
+    assert WAITS.keys() - {"", "merged", "handing over"} <= REASONS.keys()
+    assert path_words("waiting", "sleep", "") == "sleeping"
+    assert path_words("waiting", "barrier of ours", "") == "waiting for barrier of ours"
 
 
 def test_a_wait_knows_its_family() -> None:

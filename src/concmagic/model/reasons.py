@@ -1,4 +1,7 @@
-"""Why a track waits: one row a reason. A new one is a row here, and the observer that sees it."""
+"""Why a track waits: one row a reason. A new one is a row here, and the observer that sees it.
+
+Its words are "waiting for NAME", or stand in `sentences/states_and_waits.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ class Reason(NamedTuple):
 
     name: str
     family: Family
-    words: str = ""  # in "where it went"; "" is "waiting for NAME"
     for_started: bool = False  # it waits for what it has started itself: no unit of work does that
     of_lock: bool = False  # what is waited for is a lock, or an object of the user's that is made of locks
     is_located: bool = False  # samples may have seen at which file or host a thread waits
@@ -21,9 +23,9 @@ class Reason(NamedTuple):
 
 
 ROWS = (
-    Reason("sleep", "outside", "sleeping"),
+    Reason("sleep", "outside"),
     Reason("timer", "outside"),
-    Reason("socket", "outside", "waiting for the network", is_located=True),
+    Reason("socket", "outside", is_located=True),
     Reason("connect", "outside"),
     Reason("DNS", "outside"),
     Reason("TLS handshake", "outside"),
@@ -35,14 +37,14 @@ ROWS = (
     Reason("sock_sendall", "outside"),
     Reason("sock_connect", "outside"),
     Reason("sock_accept", "outside"),
-    Reason("select", "outside", "waiting for I/O", is_located=True),
+    Reason("select", "outside", is_located=True),
     Reason("I/O", "outside"),
-    Reason("read", "outside", "reading", end="file", is_located=True),
-    Reason("write", "outside", "writing", end="file", is_located=True),
-    Reason("disk", "outside", "waiting for the disk", end="file", is_located=True),
-    Reason("database", "outside", "waiting for a database"),
-    Reason("subprocess", "outside", "waiting for a subprocess", end="program"),
-    Reason("pipe", "outside", "waiting for a pipe", end="pipe", is_located=True),
+    Reason("read", "outside", end="file", is_located=True),
+    Reason("write", "outside", end="file", is_located=True),
+    Reason("disk", "outside", end="file", is_located=True),
+    Reason("database", "outside"),
+    Reason("subprocess", "outside", end="program"),
+    Reason("pipe", "outside", end="pipe", is_located=True),
     Reason("Lock", "each other", of_lock=True),
     Reason("RLock", "each other", of_lock=True),
     Reason("Condition", "each other", of_lock=True),
@@ -52,7 +54,7 @@ ROWS = (
     Reason("Queue.get", "each other", of_lock=True),
     Reason("Queue.put", "each other", of_lock=True),
     Reason("Queue.join", "each other", for_started=True, of_lock=True),
-    Reason("lock", "each other", "waiting for a lock"),  # samples tell no more
+    Reason("lock", "each other"),  # samples tell no more
     Reason("process lock", "each other"),
     Reason("file lock", "each other"),
     Reason("manager", "each other"),
@@ -60,7 +62,7 @@ ROWS = (
     Reason("signal", "each other"),
     Reason("input", "each other"),
     Reason("future", "each other"),
-    Reason("task", "each other", "waiting for a task", for_started=True),
+    Reason("task", "each other", for_started=True),
     Reason("gather", "each other", for_started=True),
     Reason("TaskGroup", "each other", for_started=True),
     Reason("wait", "each other", for_started=True),
@@ -68,12 +70,12 @@ ROWS = (
     Reason("as_completed", "each other", for_started=True),
     Reason("eager start", "each other", for_started=True),
     Reason("executor job", "each other", for_started=True),
-    Reason("thread start", "each other", "starting threads", for_started=True),
-    Reason("join", "each other", "waiting for an end (join)", for_started=True),
-    Reason("pool", "each other", "waiting for a pool", for_started=True),
-    Reason("result", "each other", "waiting for a result", for_started=True),
-    Reason("for work", "idle", "waiting for work"),
-    Reason("events", "idle", "waiting for events"),  # a loop that nothing held
+    Reason("thread start", "each other", for_started=True),
+    Reason("join", "each other", for_started=True),
+    Reason("pool", "each other", for_started=True),
+    Reason("result", "each other", for_started=True),
+    Reason("for work", "idle"),
+    Reason("events", "idle"),  # a loop that nothing held
 )
 REASONS = {row.name: row for row in ROWS}
 
@@ -93,11 +95,6 @@ OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing te
 def kind_of_end(reason: str) -> str:
     """The kind of the resource that stands at the other end of a wait."""
     return REASONS[reason].end if reason in REASONS else "host"
-
-
-def words_of(reason: str) -> str:
-    """What a wait is called in "where it went"; "" where its name alone says it."""
-    return REASONS[reason].words if reason in REASONS else ""
 
 
 def kind_of(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Two moments of an interrupt: while a process forks none is raised; before one ends the cell recorders look.
+"""Interrupts are kept back for a moment: while a process forks, and until the recorders have looked.
 
 Python runs callbacks before and after a fork (of logging, threading, IPython, ours), prints what they raise
 and goes on: an interrupt that meets one is lost, and a callback that was to let go of a lock has not. What is

@@ -1,7 +1,4 @@
-"""The words of states and of waits: in the legend, in "where it went", in a box, at a lane's end.
-
-What a wait is called by itself stands in the table of `model/reasons.py`; here is what is said of it.
-"""
+"""The words of states and of waits: in the legend, in "where it went", in a box, at a lane's end."""
 
 from __future__ import annotations
 
@@ -24,8 +21,29 @@ STATE_LABELS = {
     "unknown": "not recorded",
 }
 HANDED_OVER = "handing the recording over"
-# What else a track is said to wait for in "where it went".
-_NO_REASONS = {"": "waiting", "merged": "waiting", "handing over": HANDED_OVER}
+# The words of a wait in "where it went", by its reason; of others they are "waiting for REASON".
+WAITS = {
+    "sleep": "sleeping",
+    "socket": "waiting for the network",
+    "select": "waiting for I/O",
+    "read": "reading",
+    "write": "writing",
+    "disk": "waiting for the disk",
+    "database": "waiting for a database",
+    "subprocess": "waiting for a subprocess",
+    "pipe": "waiting for a pipe",
+    "lock": "waiting for a lock",
+    "task": "waiting for a task",
+    "thread start": "starting threads",
+    "join": "waiting for an end (join)",
+    "pool": "waiting for a pool",
+    "result": "waiting for a result",
+    "for work": "waiting for work",
+    "events": "waiting for events",
+    "": "waiting",
+    "merged": "waiting",
+    "handing over": HANDED_OVER,
+}
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
 STARTS = {
     "process": "a process",
@@ -53,9 +71,7 @@ def path_words(state: str, reason: str, phase: str) -> str:
     if state == "ready":
         return _READY.get(reason, "ready, kept waiting")
     if state == "waiting":
-        from concmagic.model.reasons import words_of  # a child loads sentences and not the model
-
-        return _NO_REASONS.get(reason) or words_of(reason) or f"waiting for {reason}"
+        return WAITS.get(reason) or f"waiting for {reason}"
     if state == "starting":
         return f"starting {STARTS[phase]}" if phase in STARTS else "starting"
     if state == "tracing":

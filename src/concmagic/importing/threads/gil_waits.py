@@ -1,4 +1,4 @@
-"""The GIL of one process: who held it when.
+"""Waits for the GIL of one process: who held it meanwhile, and the GIL's own track.
 
 Where the sampler has read it from the process's memory, that is it. Else it is read from the threads'
 states: while somebody wants the GIL, somebody has it: the one thread on a core then is its holder. Two on

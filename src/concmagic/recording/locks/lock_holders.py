@@ -1,4 +1,4 @@
-"""The state of every lock that was met, kept up to date by the events of taking and letting go.
+"""Who has which lock: the state of each that was met, kept up to date by the events of taking and letting go.
 
 What did not have to wait is only counted. A wait is kept with those who had the lock meanwhile and who
 let it go; from a number of waits on they too are only counted.
@@ -17,14 +17,7 @@ from concmagic.code_owner import owner_of
 from concmagic.interpreter.frames_and_threads import Local, getframe, is_owned
 from concmagic.interpreter.lock_internals import Arguments, RLock, SimpleQueue
 from concmagic.recording.locks.lock_sites import Chains, CreationSites, joined_by
-from concmagic.recording.locks.lock_state import (
-    Attempt,
-    LockState,
-    Semaphores,
-    Thread,
-    holders_during,
-    standing_at,
-)
+from concmagic.recording.locks.lock_state import Attempt, LockState, Semaphores, Thread, standing_at
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
@@ -256,7 +249,7 @@ class LockTable:
         if len(self.waits) >= MOST_WAITS and end_ns is not None:
             self.merged += 1
             return
-        holders, more = holders_during(attempt, took)
+        holders, more = _holders_during(attempt, took)
         if isinstance(made, threading.Semaphore):  # its own lock is held for moments only
             holders, more = self.semaphores.holders(made, attempt.start_ns), 0
         let_go = (state.released_by, state.released_ns) if released else (None, 0)
@@ -287,3 +280,17 @@ class LockTable:
 
 def _nothing() -> None:
     return None
+
+
+def _holders_during(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:
+    """Who had it during an attempt, by native id, in order; and how many there were before those."""
+    state = attempt.state
+    if state.puts is not None:
+        return (), 0
+    since = state.serial - attempt.serial - (1 if took else 0)
+    recent = list(state.recent)[:-1] if took else list(state.recent)
+    known = recent[max(len(recent) - since, 0) :] if since else []
+    more = since - len(known)
+    if attempt.holder is None or more:
+        return tuple(known), more + (attempt.holder is not None)
+    return (attempt.holder.native_id, *known), 0

@@ -89,20 +89,6 @@ class Attempt:
         self.start_ns = monotonic_ns()
 
 
-def holders_during(attempt: Attempt, took: bool) -> tuple[tuple[int, ...], int]:
-    """Who had it during an attempt, by native id, in order; and how many there were before those."""
-    state = attempt.state
-    if state.puts is not None:
-        return (), 0
-    since = state.serial - attempt.serial - (1 if took else 0)
-    recent = list(state.recent)[:-1] if took else list(state.recent)
-    known = recent[max(len(recent) - since, 0) :] if since else []
-    more = since - len(known)
-    if attempt.holder is None or more:
-        return tuple(known), more + (attempt.holder is not None)
-    return (attempt.holder.native_id, *known), 0
-
-
 def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
     """The frame in which a thread makes this attempt; None if it is no longer there."""
     frame = thread_frames().get(thread.ident)

@@ -1,4 +1,8 @@
-"""From the stream of records to a TaskLog: whose steps, who woke whom, and why they had waited."""
+"""Who woke a task: a wake-up belongs to the innermost step or callback that it happened in.
+
+Read off the stream of records, which tells only that and when a task was woken (`observer.py`), together with
+whose steps they are and why the tasks had waited: the records of a TaskLog.
+"""
 
 from __future__ import annotations
 
