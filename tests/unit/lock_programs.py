@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from concmagic.problems import Problem
 from concmagic.recording.locks.lock_recorder import LockRecorder
-from concmagic.records.locks import LockLog
+from concmagic.records.handed_over import LockLog
 
 EXACT = sys.version_info >= (3, 12)
 WAIT_S = 30  # only ever reached by a test that fails

@@ -12,7 +12,7 @@ from tests.unit.recordings import CELL, MAIN, MS, at, calls, kernel, recording, 
 
 from concmagic.importing.importer import import_recording
 from concmagic.model.trace import Lock, State, Trace
-from concmagic.records.locks import CallSite, HeldAtStop, LockLog, LockObject, LockWait, Standing
+from concmagic.records.handed_over import CallSite, HeldAtStop, LockLog, LockObject, LockWait, Standing
 from concmagic.records.recording import RawCalls, SampleLog
 
 A, B, C = 41, 42, 43

@@ -8,7 +8,7 @@ from itertools import pairwise
 from async_truth import traced
 from tests.trace_text import MS
 
-from concmagic.importing.lock_use import NOT_KNOWN, with_use
+from concmagic.importing.threads.import_locks import NOT_KNOWN, with_use
 from concmagic.model.related import check
 from concmagic.model.trace import Facts, Resource, State, StateInterval, Trace, Track
 

@@ -26,7 +26,7 @@ NAMES = {
 }
 WRITES = {
     "recording/children/handover_files.py: os.writev(file, rest[:_MOST_PARTS])": "a file of ours",
-    "recording/children/prints.py: os.write(descriptor, data)": "a print of the user's, which goes as ever",
+    "recording/prints.py: os.write(descriptor, data)": "a print of the user's, which goes as ever",
     "recording/sampler/process.py: os.write(CONTROL, view)": "its own process: Python ignores it there",
     "recording/children/leftovers.py: known.setdefault(pid, _Process(pid)).send(number)": "a signal",
     "runners/loop_tasks.py: self._inner.send(value)": "a coroutine",

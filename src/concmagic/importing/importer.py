@@ -16,14 +16,13 @@ from concmagic.importing.import_calls import ImportedCalls, import_calls
 from concmagic.importing.import_messages import match
 from concmagic.importing.import_processes import process_spawn, process_track, with_life
 from concmagic.importing.jobs_marks_prints import import_jobs, job_flows, known_jobs, to_waiters
-from concmagic.importing.lock_use import with_use
 from concmagic.importing.message_evidence import message_flows, with_messages
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
 from concmagic.importing.tasks.task_flows import with_jobs_of_tasks
 from concmagic.importing.tasks.task_sums import all_flights
 from concmagic.importing.threads.gil_waits import import_gil
-from concmagic.importing.threads.import_locks import import_locks
+from concmagic.importing.threads.import_locks import import_locks, with_use
 from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
 from concmagic.importing.threads.lock_waits import ImportedLocks, with_locks
 from concmagic.importing.threads.sampled_states import Holding, Samples, import_holders, import_samples

@@ -51,7 +51,7 @@ SOURCES = (
         "prints",
         "prints:PrintRecorder",
         ("writers",),
-        in_children=False,  # they print to other streams: `children/prints.py`
+        in_children=False,  # their streams are others: `in_whole_lines`
         importer="jobs_marks_prints:import_prints",
     ),
     Source("jobs", "threads.thread_jobs:PoolJobRecorder", observes="concurrent.futures.thread"),

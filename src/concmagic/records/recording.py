@@ -20,8 +20,7 @@ from concmagic.records.handed_over import RawCode as RawCode
 from concmagic.records.handed_over import ThreadRecord as ThreadRecord
 
 if TYPE_CHECKING:
-    from concmagic.records.handed_over import MessageLog
-    from concmagic.records.locks import LockLog
+    from concmagic.records.handed_over import LockLog, MessageLog
 
 CodePlace = tuple[str, int]  # file and line; ("", 0) is not known
 CodeLine = tuple[str, int, str]  # file, line, qualified name of the function

@@ -22,8 +22,8 @@ from typing import Any
 from concmagic import sentences
 from concmagic.clock import monotonic_ns
 from concmagic.pipes import no_sigpipe
-from concmagic.recording import interrupts_kept_back
-from concmagic.recording.children import pickling, prints
+from concmagic.recording import interrupts_kept_back, prints
+from concmagic.recording.children import pickling
 from concmagic.runners import tracebacks
 from concmagic.runners.tracebacks import explain_unbound
 

@@ -13,7 +13,7 @@ from concmagic.importing.threads.sampled_states import Samples
 from concmagic.interpreter import recorded_calls
 from concmagic.model import reasons
 from concmagic.model.trace import NO_FACTS, Facts, Flow, Lock, Resource, State, StateInterval
-from concmagic.records.locks import CallSite, LockLog, LockObject, LockWait
+from concmagic.records.handed_over import CallSite, LockLog, LockObject, LockWait
 from concmagic.records.recording import ProcessRecord
 
 

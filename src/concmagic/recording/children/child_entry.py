@@ -24,8 +24,8 @@ from concmagic.interpreter.borrowing import Patches
 from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.process_internals import BOOTSTRAP, is_before_jobs, is_before_run, worker_code
 from concmagic.problems import Problem
-from concmagic.recording import interrupts_kept_back
-from concmagic.recording.children import pickling, prints
+from concmagic.recording import interrupts_kept_back, prints
+from concmagic.recording.children import pickling
 from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_session import Life
 from concmagic.recording.children.child_table import Child, Family, Watcher

@@ -23,7 +23,8 @@ from concmagic.clock import held, monotonic_ns, process_time_ns
 from concmagic.interpreter.borrowing import borrowed
 from concmagic.interpreter.process_internals import leaves_before_jobs
 from concmagic.problems import Problem
-from concmagic.recording.children import messages, prints, resources
+from concmagic.recording import prints
+from concmagic.recording.children import messages, resources
 from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_listener import Listener
 from concmagic.recording.children.handover_files import (

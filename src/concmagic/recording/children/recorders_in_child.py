@@ -128,7 +128,7 @@ def load_late() -> None:
         from concmagic.interpreter import c_library  # noqa: F401
         from concmagic.recording.children import pickler  # noqa: F401
         from concmagic.recording.locks import lock_log  # noqa: F401
-        from concmagic.records import handed_over, locks  # noqa: F401
+        from concmagic.records import handed_over  # noqa: F401
 
 
 def _is_due(source: Source) -> bool:

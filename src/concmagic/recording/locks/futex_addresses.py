@@ -22,7 +22,7 @@ from concmagic.interpreter.lock_internals import Lock, RLock, address_of, locks_
 from concmagic.interpreter.value_stack import Frames
 from concmagic.recording import own_threads
 from concmagic.recording.locks.lock_sites import Chains, joined_by
-from concmagic.records.locks import HeldAtStop, Standing
+from concmagic.records.handed_over import HeldAtStop, Standing
 
 _PAUSE_S = 0.02
 _SHARE = 100  # looking may cost one part in so many

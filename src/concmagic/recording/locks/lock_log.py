@@ -15,7 +15,7 @@ from concmagic.recording.locks.lock_sites import Chains, Row, made_of_locks
 from concmagic.source_lookup import Sources, line_of, lock_names
 
 if TYPE_CHECKING:
-    from concmagic.records.locks import CallSite, LockLog
+    from concmagic.records.handed_over import CallSite, LockLog
 
 
 _MOST_ITEMS = 1_000  # of one container that are looked at
@@ -28,7 +28,7 @@ def make_log(
     table: LockTable, addresses: LockAddresses | None, namespace: Mapping[str, Any], exact_until_ns: int
 ) -> LockLog:
     """All that is known, at the end of a recording."""
-    from concmagic.records.locks import LockLog, LockObject, LockWait  # made late: a child waits
+    from concmagic.records.handed_over import LockLog, LockObject, LockWait  # made late: a child waits
 
     chains = table.chains
     of_address: dict[int, int] = {}
@@ -127,7 +127,7 @@ class _Sites:
         code, offset = row
         found = self._known.get((id(code), offset))
         if found is None:
-            from concmagic.records.locks import CallSite
+            from concmagic.records.handed_over import CallSite
 
             found = CallSite(code.co_qualname, code.co_filename, line_of(code, offset))
             self._known[id(code), offset] = found

@@ -18,7 +18,7 @@ from concmagic.recording.locks.lock_sites import CreationHooks
 
 if TYPE_CHECKING:
     from concmagic.recording.locks.futex_addresses import LockAddresses
-    from concmagic.records.locks import LockLog
+    from concmagic.records.handed_over import LockLog
 
 
 _current: LockRecorder | None = None  # after a fork the parent's, until the child has its own
