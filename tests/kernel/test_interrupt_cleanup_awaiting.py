@@ -72,6 +72,42 @@ def test_a_click_that_meets_a_step_of_a_task_cancels_it_once(kernel: Kernel, wai
     assert (run.ename, run.stdout.split("\n")[:-1]) == ("KeyboardInterrupt", WHOLE)
 
 
+# A task holds the loop, so that the click is raised in its step; it cleans up, or who awaits it does.
+HOLDING = "async def task():\n    try:\n        say_when_still()\n        time.sleep(60)\n    finally:\n"
+HOLDS = HOLDING + "        await arest()\n"
+BRIEFLY = HOLDING + "        pass\n"
+MIDDLE = (
+    "async def middle():\n    try:\n        await asyncio.gather(task())\n"
+    "    finally:\n        await arest()\n"
+)
+HELD = {
+    "gather": HOLDS + "await asyncio.gather(task(), asyncio.sleep(60))",
+    "gather of values": HOLDS + "await asyncio.gather(task(), asyncio.sleep(60), return_exceptions=True)",
+    "await": HOLDS + "await asyncio.create_task(task())",
+    "group": HOLDS + "async with asyncio.TaskGroup() as group:\n    group.create_task(task())\n"
+    "    await asyncio.sleep(60)",
+    "wait": HOLDS + "t = asyncio.create_task(task())\nawait asyncio.wait([t])\nawait asyncio.sleep(60)",
+    "nobody awaits it": HOLDS + "t = asyncio.create_task(task())\nawait asyncio.sleep(60)",
+    "the cell": BRIEFLY + "try:\n    await asyncio.gather(task())\nfinally:\n    await arest()",
+    "a task between": BRIEFLY + MIDDLE + "await asyncio.gather(middle())",
+    "a task between, nobody awaits it": BRIEFLY + MIDDLE + "t = asyncio.create_task(middle())\n"
+    "await asyncio.sleep(60)",
+}
+
+
+@pytest.mark.parametrize("body", HELD.values(), ids=HELD)
+def test_a_click_that_is_raised_in_a_step_cuts_no_clean_up(kernel: Kernel, body: str) -> None:
+    run = clicked(kernel, f"%%asyncio_trace\n{body}")
+    assert (run.ename, run.stdout.split("\n")[1:-1]) == ("KeyboardInterrupt", WHOLE)
+
+
+@pytest.mark.parametrize("waits", ["asyncio.gather(task())", "asyncio.sleep(60)"])
+def test_a_second_click_ends_the_clean_up_of_a_task_that_held_the_loop(kernel: Kernel, waits: str) -> None:
+    run = clicked(kernel, f"%%asyncio_trace\n{HOLDS}t = asyncio.create_task(task())\nawait {waits}", clicks=2)
+    assert run.ename == "KeyboardInterrupt"
+    assert "at rest" not in run.stdout
+
+
 @pytest.mark.parametrize("body", AWAITING.values(), ids=AWAITING)
 def test_a_second_click_ends_the_clean_up(kernel: Kernel, body: str) -> None:
     run = clicked(kernel, f"%%asyncio_trace\n{body}", clicks=2)

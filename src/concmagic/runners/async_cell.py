@@ -2,8 +2,9 @@
 
 KeyboardInterrupt in a step would end the kernel's loop. So where a step of the cell holds the loop a signal
 raises CancelledError; where the loop is idle it wakes it. Then the cell's own task is cancelled, as a plain
-cell's is, and once that is over the others, each once: their `finally` may await as long as it needs. A
-second signal cancels again, and what has not ended in a moment is left behind.
+cell's is, and once that is over the others, each once: their `finally` may await as long as it needs. What a
+CancelledError was raised in ends first, and hands it on to those that await it. A second signal cancels
+again, and what has not ended in a moment is left behind.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from typing import Any
 
 from concmagic import sentences
 from concmagic.cell import Outcome, Program
-from concmagic.code_owner import KERNEL, is_of
 from concmagic.interpreter import asyncio_internals
 from concmagic.interpreter.asyncio_internals import hide_task, show_task
 from concmagic.options import Options
 from concmagic.runners import tracebacks
-from concmagic.runners.interrupt_raised_again import GRACE_S, Again, Click, Clicks, PendingJobs, may_raise_at
+from concmagic.runners.cell_tasks import CellTasks, Reached, cancel
+from concmagic.runners.interrupt_raised_again import Again, Click, Clicks, PendingJobs, may_raise_at
 from concmagic.runners.interrupts import Interrupts
 
 OnTask = Callable[["asyncio.Task[Any]"], None]
@@ -102,39 +103,6 @@ def _take_over(context: contextvars.Context) -> None:
             variable.set(value)
 
 
-class CellTasks:
-    """Which tasks of a loop belong to the cell: made since now, and not by the kernel for its messages.
-
-    To cancel one of those would end the kernel.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._before = asyncio.all_tasks(loop)
-
-    def pending(self) -> set[asyncio.Task[Any]]:
-        """Those that have not ended."""
-        return {task for task in asyncio.all_tasks(self.loop) if task in self}
-
-    def __contains__(self, task: object) -> bool:
-        return isinstance(task, asyncio.Future) and task not in self._before and not _is_kernels(task)
-
-    async def cancel_and_wait(self) -> None:
-        """Cancel them, give them a moment to end, and leave those that do not."""
-        waiting = self.pending()
-        for task in waiting:
-            _cancel(task)
-        if waiting:
-            _, waiting = await asyncio.wait(waiting, timeout=GRACE_S)
-        for task in waiting:
-            _cancel(task)
-
-    def cancel(self) -> None:
-        """Cancel them; they end when the loop runs next."""
-        for task in self.pending():
-            _cancel(task)
-
-
 class StopTasks(Clicks):
     """What an interrupt does to a cell that awaits."""
 
@@ -145,7 +113,7 @@ class StopTasks(Clicks):
         self._first: asyncio.Future[None] = self._loop.create_future()
         self._second: asyncio.Future[None] = self._loop.create_future()
         self._pending = PendingJobs()
-        self._struck: set[asyncio.Task[Any]] = set()
+        self._reached = Reached()
         self._cell: asyncio.Task[Outcome] | None = None
 
     @property
@@ -164,16 +132,18 @@ class StopTasks(Clicks):
 
     async def _end(self, task: asyncio.Task[Outcome]) -> None:
         """After the first interrupt: let the cell's task handle it, then the others."""
-        if task not in self._struck:
-            _cancel(task)
+        while task not in self._reached and (reached := self._reached.pending()) and not self._second.done():
+            await self._any_of(*reached, self._second)
+        if task not in self._reached:
+            cancel(task)
         await self._any_of(task, self._second)
         if task.done() and not _is_cancelled(task):  # the cell has caught it: its tasks are its own
             return
         self._pending.cancel()
         waiting = self._tasks.pending()
-        for each in waiting - self._struck:
-            if not each.cancelling():  # else it is on its way out, as a child of `gather` is
-                _cancel(each)
+        for each in waiting:
+            if each not in self._reached and not each.cancelling():  # else it is on its way out
+                cancel(each)
         while waiting and not self._second.done():
             await self._any_of(*waiting, self._second)
             waiting = {each for each in waiting if not each.done()}
@@ -198,7 +168,7 @@ class StopTasks(Clicks):
             return  # the loop cancels it in a moment, with the cell; both would cut its clean-up
         if may_raise_at(frame, click) and may_raise_in_step(frame, of_cell):
             if task is not None:
-                self._struck.add(task)
+                self._reached.raised_in(task, self._tasks.pending())
             click.error = asyncio.CancelledError()
             raise click.error
 
@@ -216,31 +186,6 @@ class StopTasks(Clicks):
 
 def _is_cancelled(task: asyncio.Task[Outcome]) -> bool:
     return task.cancelled() or isinstance(task.result().error, asyncio.CancelledError)
-
-
-def _cancel(task: asyncio.Task[Any]) -> None:
-    """Cancel a task, also one of a circle that await each other: asyncio would go round it for ever."""
-    try:
-        task.cancel()
-    except RecursionError:
-        _wake_cancelled(task)
-
-
-def _wake_cancelled(task: asyncio.Task[Any]) -> None:
-    """Wake a task as if what it awaits had been cancelled, and leave that alone."""
-    awaited: Any = asyncio_internals.awaited(task)
-    for callback, context in asyncio_internals.callbacks(awaited):
-        if getattr(callback, "__self__", None) is task:
-            awaited.remove_done_callback(callback)
-            instead = task.get_loop().create_future()
-            instead.cancel()
-            task.get_loop().call_soon(callback, instead, context=context)
-
-
-def _is_kernels(task: asyncio.Future[Any]) -> bool:
-    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
-    code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
-    return code is not None and is_of(KERNEL, code.co_filename)
 
 
 def may_raise_in_step(frame: types.FrameType | None, of_cell: bool) -> bool:

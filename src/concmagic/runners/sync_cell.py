@@ -10,8 +10,8 @@ from concmagic.cell import Outcome, Program
 from concmagic.interpreter.borrowing import running_loop
 from concmagic.options import Options
 from concmagic.runners import tracebacks
-from concmagic.runners.async_cell import CellTasks
 from concmagic.runners.asyncio_run import cancels_main_task, loops_of_the_cell
+from concmagic.runners.cell_tasks import CellTasks
 from concmagic.runners.interrupt_raised_again import Again, Click, Clicks, PendingJobs, may_raise_at
 from concmagic.runners.interrupts import Interrupts
 from concmagic.runners.kernel_loop import KernelLoop
