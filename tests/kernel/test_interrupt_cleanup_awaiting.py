@@ -89,6 +89,8 @@ HELD = {
     "wait": HOLDS + "t = asyncio.create_task(task())\nawait asyncio.wait([t])\nawait asyncio.sleep(60)",
     "nobody awaits it": HOLDS + "t = asyncio.create_task(task())\nawait asyncio.sleep(60)",
     "the cell": BRIEFLY + "try:\n    await asyncio.gather(task())\nfinally:\n    await arest()",
+    "the cell, by wait_for": BRIEFLY
+    + "try:\n    await asyncio.wait_for(task(), 50)\nfinally:\n    await arest()",
     "a task between": BRIEFLY + MIDDLE + "await asyncio.gather(middle())",
     "a task between, nobody awaits it": BRIEFLY + MIDDLE + "t = asyncio.create_task(middle())\n"
     "await asyncio.sleep(60)",

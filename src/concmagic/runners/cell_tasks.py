@@ -7,6 +7,7 @@ reaches must not be cancelled as well: that would cut what it awaits in its `fin
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 from concmagic.code_owner import KERNEL, is_of
@@ -57,7 +58,10 @@ class Reached:
     def raised_in(self, task: asyncio.Task[Any], others: set[asyncio.Task[Any]]) -> None:
         """Note where it is about to be raised; all the others are suspended, and tell what they await."""
         self._tasks.add(task)
-        self._awaited.update((each, asyncio_internals.awaited(each)) for each in others)
+        instead = {id(future): each for each in others for future in _called_instead(each)}
+        for each in others:
+            awaited = asyncio_internals.awaited(each)
+            self._awaited[each] = instead.get(id(awaited), awaited)
 
     def __contains__(self, task: asyncio.Task[Any]) -> bool:
         return task in self._tasks or _is_cancelled(self._awaited.get(task))
@@ -72,6 +76,13 @@ def _is_cancelled(future: Any) -> bool:
     if future is None or not future.done():
         return False
     return future.cancelled() or isinstance(asyncio_internals.error_of(future), asyncio.CancelledError)
+
+
+def _called_instead(task: asyncio.Task[Any]) -> list[Any]:
+    """What `wait_for` of Python 3.11 awaits in place of a task, which calls it done by a partial."""
+    calls = (callback for callback, _ in asyncio_internals.callbacks(task))
+    given = [call.args for call in calls if isinstance(call, functools.partial)]
+    return [future for arguments in given for future in arguments if asyncio.isfuture(future)]
 
 
 def cancel(task: asyncio.Task[Any]) -> None:
