@@ -316,7 +316,7 @@ def test_tasks_there_before_the_cell() -> None:
 
     log = asyncio.run(main())
     task = named(log, "early")
-    assert (task.created_ns, task.parent, task.origin, task.outcome) == (None, None, "user", "returned")
+    assert (task.created_ns, task.parent, task.origin, task.outcome) == (None, None, "earlier", "returned")
     assert reasons(task) == [("Event", "")]
     assert len(task.steps) == 1
     assert log.loops[0].kernel

@@ -384,7 +384,7 @@ def test_queue_feeder_and_executor_manager_are_machinery():
     assert {record.origin for record in made} == {"machinery"}
 
 
-def test_threads_from_before_are_the_kernels_until_a_job_runs_on_them():
+def test_threads_of_earlier_cells_are_theirs_until_a_job_of_this_one_runs_on_them():
     with concurrent.futures.ThreadPoolExecutor(1, "early") as pool:
         pool.submit(int).result()
         with recorded() as idle:
@@ -395,7 +395,7 @@ def test_threads_from_before_are_the_kernels_until_a_job_runs_on_them():
             pool.submit(int).result()
         jobs.stop()
 
-    assert named(idle, "early_0").origin == "kernel"
+    assert named(idle, "early_0").origin == "earlier"
     assert named(working, "early_0").origin == "user"
     assert named(working, "early_0").started_ns is None
 
@@ -414,22 +414,35 @@ def test_end_of_a_thread_from_before_is_seen():
     assert record.cpu_ns is not None
 
 
-def test_what_the_kernels_own_threads_start_is_the_kernels():
+class KernelThread(threading.Thread):
+    """One of ipykernel's, by its module."""
+
+    __module__ = "ipykernel.heartbeat"
+
+
+@pytest.mark.parametrize(("kind", "origin"), [(KernelThread, "kernel"), (threading.Thread, "earlier")])
+def test_what_threads_from_before_start_is_of_whom_they_are(kind: type[threading.Thread], origin: str):
     go_on = threading.Event()
 
     def start_helper() -> None:
         go_on.wait(WAIT_S)
-        helper = threading.Thread(target=int, name="helper of the kernel")
+        helper = threading.Thread(target=int, name="helper")
         helper.start()
         helper.join()
 
-    thread = threading.Thread(target=start_helper)
+    class Starting(kind):
+        __module__ = kind.__module__
+
+        def run(self) -> None:
+            start_helper()
+
+    thread = Starting(name="from before")
     thread.start()
     with recorded() as records:
         go_on.set()
         thread.join()
 
-    assert named(records, "helper of the kernel").origin == "kernel"
+    assert {named(records, name).origin for name in ("from before", "helper")} == {origin}
 
 
 def test_thread_of_the_cell_itself_is_the_users():

@@ -155,9 +155,7 @@ def _steps(trace: Trace, shortest_ns: int) -> Iterator[Hold]:
 
     One that wanted a core or the GIL holds its loop all the same; a task that waits for its loop is in none.
     """
-    tasks = columns_of(trace).only(
-        track for track in trace.tracks if track.kind == "task" and track.role == "work"
-    )
+    tasks = columns_of(trace).only(track for track in trace.tracks if track.kind == "task")
     kept = tasks.in_state(State.READY) & (tasks.for_reason("core") | tasks.for_reason("GIL"))
     first, last = runs(tasks, (tasks.in_state(*_ON_THE_LOOP) | kept) & ~tasks.for_reason("merged"))
     long = np.flatnonzero(tasks.end_ns[last] - tasks.start_ns[first] >= shortest_ns)

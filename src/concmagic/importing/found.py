@@ -11,6 +11,7 @@ from concmagic.model.trace import (
     Flow,
     Function,
     Group,
+    Hidden,
     Lock,
     LoopSteps,
     Mark,
@@ -43,6 +44,5 @@ class Found:
     locks: list[Lock] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     prints: list[Print] = field(default_factory=list)
-    hidden_threads: int = 0
-    hidden_tasks: int = 0
+    hidden: Hidden = field(default_factory=Hidden)
     events: int = 0

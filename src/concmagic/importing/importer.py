@@ -23,7 +23,13 @@ from concmagic.importing.tasks.task_flows import with_jobs_of_tasks
 from concmagic.importing.tasks.task_sums import all_flights
 from concmagic.importing.threads.gil_waits import import_gil
 from concmagic.importing.threads.import_locks import import_locks, with_use
-from concmagic.importing.threads.import_threads import ThreadContext, blocked_calls, import_threads, shown
+from concmagic.importing.threads.import_threads import (
+    ThreadContext,
+    blocked_calls,
+    hidden_thread,
+    import_threads,
+    shown,
+)
 from concmagic.importing.threads.lock_waits import ImportedLocks, with_locks
 from concmagic.importing.threads.sampled_states import Holding, Samples, import_holders, import_samples
 from concmagic.importing.threads.wait_ends import process_joins, with_results
@@ -31,7 +37,6 @@ from concmagic.interpreter.borrowing import runs_without_gil
 from concmagic.model.outcomes import UNKNOWN, outcome_of
 from concmagic.model.trace import (
     Function,
-    Hidden,
     Job,
     Model,
     Trace,
@@ -112,7 +117,7 @@ class _Importer:
             python_cpu_s=python_cpu_s(recording),
             build=build(recording),
             cost=cost(recording, self._clock, found.events, tuple(dict.fromkeys(found.problems))),
-            hidden=Hidden(found.hidden_threads, found.hidden_tasks),
+            hidden=found.hidden,
             unawaited=tuple(found.unawaited),
             loops=tuple(found.loops),
             groups=tuple(group for group in found.groups if group.track in known),
@@ -164,7 +169,7 @@ class _Importer:
             if shown(record, process.main_native_id, self._recording.show_all):
                 self._ids.get("thread", pid, record.native_id)
             else:
-                found.hidden_threads += record.origin != "ours"
+                found.hidden += hidden_thread(record)
         calls = self._read_calls(process)
         locks = self._read_locks(process, calls)
         calls = with_locks(calls, locks, samples)
@@ -191,7 +196,7 @@ class _Importer:
             found.flows += locks.flows(pid, self._ids)
             found.locks += locks.locks
         found.slices.append(slices_of(calls.shown, pid, self._ids, tasks.steps, self._places))
-        found.hidden_tasks += tasks.hidden
+        found.hidden += tasks.hidden
         for native_id, steps in tasks.steps.items():
             thread = self._ids.known("thread", pid, native_id)
             if thread is not None:

@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import users_time
-from concmagic.interpreter.frames_and_threads import getframe
+from concmagic.interpreter.frames_and_threads import getframe, thread_of
 from concmagic.interpreter.hook_parts import (
     SLEEP_IS_OVER,
     WAKEUP,
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 # What makes futures and handles for others; each handle that is cancelled asks, too.
 _MAKERS = frozenset(name for name in sys.modules if name.startswith("asyncio.")) | {__name__}
 _OWN_PLACES = ("stdlib", "ours")
+
+
+def thread_of_loop(loop: Any) -> int:
+    """The native id of the thread that runs the loop; 0 where that is not told."""
+    thread = thread_of(getattr(loop, "_thread_id", None) or 0)
+    return 0 if thread is None else thread.native_id or 0
 
 
 def call_soon_hook(observer: Watching, original: Hook) -> Hook:

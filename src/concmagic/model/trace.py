@@ -7,7 +7,7 @@ Recorded facts only: what can be computed from them is computed in `concmagic.an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import nan
 from typing import Literal
 
@@ -226,10 +226,17 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Tracks that were seen and left out: the kernel's own, shown by `--all`."""
+    """Tracks that were seen and left out, shown by `--all`."""
 
-    threads: int = 0
+    threads: int = 0  # the kernel's own
     tasks: int = 0
+    earlier_threads: int = 0  # of earlier cells: those that were at work, for themselves
+    earlier_tasks: int = 0
+    earlier_cpu_ns: int = 0  # what these threads used
+
+    def __add__(self, other: Hidden) -> Hidden:
+        """Those of two processes, or of two kinds."""
+        return Hidden(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Hidden)))
 
 
 @dataclass(frozen=True)

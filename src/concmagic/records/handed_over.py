@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple
 from concmagic.problems import Problem
 
 # "user": the cell or what it called made it. "machinery": a library's helper that no user made.
-# "kernel": it was there before the cell and did nothing for it. "ours": concmagic's own.
-Origin = Literal["user", "machinery", "kernel", "ours"]
+# "kernel": the kernel's own. "earlier": an earlier cell made it, or what that left running did, and it did
+# nothing for this one. "ours": concmagic's own.
+Origin = Literal["user", "machinery", "kernel", "earlier", "ours"]
 
 
 @dataclass(frozen=True, slots=True)

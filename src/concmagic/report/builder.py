@@ -170,6 +170,9 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         note,
         _loop(metrics) if trace.model == "asyncio" else "",
         sentences.hidden_tracks(trace.hidden.threads, trace.hidden.tasks),
+        sentences.of_earlier_cells(
+            trace.hidden.earlier_threads, trace.hidden.earlier_tasks, trace.hidden.earlier_cpu_ns
+        ),
         _calls(trace),
         sentences.steps_without_calls(lost) if (lost := trace.cost.steps_without_calls) else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",

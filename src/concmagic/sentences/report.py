@@ -129,6 +129,16 @@ def hidden_tracks(threads: int, tasks: int) -> str:
     )
 
 
+def of_earlier_cells(threads: int, tasks: int, cpu_ns: int) -> str:
+    """Say what earlier cells left running, and that it is not counted here."""
+    parts = [count(n, kind) for n, kind in ((threads, "thread"), (tasks, "task")) if n]
+    if not parts:
+        return ""
+    verb = "was" if threads + tasks == 1 else "were"
+    computed = f", computed for {duration(cpu_ns)}" if cpu_ns >= 1_000_000 else ""
+    return f"{' and '.join(parts)} of earlier cells {verb} at work beside this one{computed} (--all)."
+
+
 def calls_kept(until_ns: int) -> str:
     """Say that the budget for calls was used up."""
     return f"Calls were recorded for the first {duration(until_ns)} only; states are whole."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, names_of
 from concmagic.importing.import_calls import BlockedCall
+from concmagic.importing.tasks.earlier_tasks import held_its_loop, with_those_that_work_for_it
 from concmagic.importing.tasks.step_states import Hold, StepClocks, StepStates, ThreadEvidence
 from concmagic.importing.tasks.task_flows import cancelled_by, task_flows, task_outcome
 from concmagic.importing.tasks.task_states import TaskStates, TaskWaits
@@ -20,6 +21,7 @@ from concmagic.model.trace import (
     Flights,
     Flow,
     Group,
+    Hidden,
     LoopSteps,
     Role,
     State,
@@ -39,7 +41,7 @@ class ImportedTasks:
     flows: tuple[Flow, ...] = ()
     by_thread: Mapping[int, tuple[StateInterval, ...]] = field(default_factory=dict)
     steps: Mapping[int, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
-    hidden: int = 0
+    hidden: Hidden = field(default_factory=Hidden)
     loops: tuple[LoopSteps, ...] = ()
     groups: tuple[Group, ...] = ()
     flights: Flights = field(default_factory=Flights)
@@ -71,7 +73,12 @@ class TaskImporter:
         self._loops = {loop.number: loop for loop in log.loops}
         self._groups = Groups({group.number: group for group in log.groups}, clock)
         tasks = [self._groups.told(task) for task in log.tasks] if log.groups else log.tasks
-        self._shown = [task for task in tasks if show_all or task.origin == "user"]
+        if any(task.origin == "earlier" for task in tasks):
+            tasks = with_those_that_work_for_it(tasks, threads, places)
+        loops = frozenset(task.loop for task in tasks if task.origin == "user")
+        self._shown = [
+            task for task in tasks if show_all or task.origin == "user" or held_its_loop(task, loops)
+        ]
         self._by_number = {task.number: task for task in tasks}
         self._shown_numbers = {task.number for task in self._shown}
         self._names = names_of(log, self._shown)
@@ -110,10 +117,16 @@ class TaskImporter:
             tuple(task_flows(self._shown, self._pid, self._clock, self._ids)),
             {native_id: in_order(states) for native_id, states in by_thread.items()},
             {native_id: tuple(sorted(found)) for native_id, found in steps.items()},
-            len(self._log.tasks) - len(self._shown),
+            self._hidden(),
             tuple(loops),
             *self._told_groups(),
         )
+
+    def _hidden(self) -> Hidden:
+        hidden = [task for task in self._by_number.values() if task.number not in self._shown_numbers]
+        of_earlier = [task for task in hidden if task.origin == "earlier"]
+        at_work = sum(bool(task.steps or task.merged) for task in of_earlier)
+        return Hidden(tasks=len(hidden) - len(of_earlier), earlier_tasks=at_work)
 
     def _told_groups(self) -> tuple[tuple[Group, ...], Flights]:
         groups = [group for group in self._log.groups if group.number in self._shown_numbers]

@@ -12,12 +12,13 @@ from concmagic.importing.threads.sampled_states import Holding, fit_to_clock
 from concmagic.importing.threads.wait_ends import Join, joined, to_their_ends, with_places, without_turns
 from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import Layer, cover, cut, join_equal, within
-from concmagic.model.trace import Flow, Function, Role, State, StateInterval, Track
+from concmagic.model.trace import Flow, Function, Hidden, Role, State, StateInterval, Track
 from concmagic.records.recording import ThreadRecord
 
 BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here on it ran all the while
 MOST_FRAMES = 8  # of a traceback
 FITTED_NS = 20_000_000  # between two readings of the CPU clock that states are fitted to
+AT_WORK_NS = 100_000  # of CPU time: a thread of an earlier cell that used less only slept
 _NO_CALLS = ThreadCalls()
 
 
@@ -50,6 +51,13 @@ def shown(record: ThreadRecord, main_native_id: int, show_all: bool) -> bool:
     if show_all or record.native_id == main_native_id:
         return True
     return record.origin in ("user", "machinery")
+
+
+def hidden_thread(record: ThreadRecord) -> Hidden:
+    """What is told of a thread without a track; of an earlier cell's nothing if it did nothing."""
+    if record.origin == "earlier" and (record.cpu_ns or 0) >= AT_WORK_NS:
+        return Hidden(earlier_threads=1, earlier_cpu_ns=record.cpu_ns or 0)
+    return Hidden(threads=int(record.origin == "kernel"))
 
 
 def import_threads(records: Sequence[ThreadRecord], context: ThreadContext) -> tuple[list[Track], list[Flow]]:

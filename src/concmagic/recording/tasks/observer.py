@@ -34,8 +34,10 @@ from concmagic.interpreter.hook_parts import (
     is_step,
     stepping_task,
 )
+from concmagic.interpreter.task_scheduling import thread_of_loop
 from concmagic.interpreter.task_steps import is_create_task
 from concmagic.problems import Problem
+from concmagic.recording import earlier
 from concmagic.recording.profiles import unrecorded
 from concmagic.recording.tasks.bare_futures import CreatedFutures, is_of_executor
 from concmagic.recording.tasks.folding import Folding
@@ -158,6 +160,8 @@ class Observer:
                 self._relayed.add(handle)
             if not runs_here(loop):
                 self._senders[handle] = thread = threading.get_native_id()
+                if earlier.has_any():
+                    earlier.note_sent(thread_of_loop(loop))
                 self.bound(callback, args, thread)
                 if getattr(callback, "__qualname__", "") == EXECUTOR_RESULT and args:
                     self._makes_done(args[0], thread)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from types import FrameType
 from typing import Any
 
@@ -12,6 +13,7 @@ from concmagic.code_owner import owner_of
 from concmagic.interpreter.asyncio_internals import runs_here
 from concmagic.interpreter.known_functions import HELPER_TASKS, name_given
 from concmagic.interpreter.task_steps import RUN_CODES
+from concmagic.recording import earlier
 from concmagic.recording.labels import cut
 from concmagic.recording.tasks.step_records import Stream
 from concmagic.recording.tasks.task_groups import CREATED
@@ -81,7 +83,7 @@ class TaskParents:
 
     def _tell_parent(self, entry: TaskEntry, parent: TaskEntry | None, frame: FrameType) -> None:
         """Note who made it and whose that makes it; None is nobody, or the loop itself."""
-        origin = None if parent is None else parent.origin
+        origin = _origin_without_parent(entry) if parent is None else parent.origin
         creator = None if origin == "user" else creating_frame(frame)
         entry.origin = origin_of(origin, creator, entry.coroutine, entry.file)
         entry.starter = None if parent is None else parent.number
@@ -141,8 +143,8 @@ def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file:
     runs = owner_of(file) if file else "user"
     if (runs in ("stdlib", "library") or not file) and name in HELPER_TASKS:
         return "machinery"
-    if parent == "user":
-        return "user"
+    if parent in ("user", "earlier"):
+        return parent
     made_by = owner_of(creator.f_code.co_filename) if creator is not None else "stdlib"
     if made_by in ("user", "library"):
         return "user"
@@ -152,8 +154,14 @@ def origin_of(parent: Origin | None, creator: FrameType | None, name: str, file:
     return "user"
 
 
+def _origin_without_parent(entry: TaskEntry) -> Origin | None:
+    """Whose doing a task is that no task made: of who sent it to its loop, else of the loop's own thread."""
+    maker = threading.get_native_id() if entry.sender is None else entry.sender
+    return "earlier" if earlier.contains(maker) else None
+
+
 def origin_before_cell(file: str) -> Origin:
     """Whose task it is that was there before the cell, where its creation was not seen."""
     if owner_of(file) in ("user", "library") and file:
-        return "user"
+        return "earlier"
     return "kernel"

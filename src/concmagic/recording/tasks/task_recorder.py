@@ -31,6 +31,7 @@ from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.frames_and_threads import thread_frames
 from concmagic.interpreter.hook_parts import Hook
 from concmagic.problems import Problem
+from concmagic.recording import earlier
 from concmagic.recording.guards import paused_collection
 from concmagic.recording.tasks import foreign_loops
 from concmagic.recording.tasks.observer import Observer, acquire_hook
@@ -163,7 +164,17 @@ class TaskRecorder:
                 self._patches.set(*found)
         self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
         _recording.append(self)
+        earlier.ask(self._runs_earlier_task)
         observer.active = True
+
+    def _runs_earlier_task(self) -> bool:
+        """Whether the running task is an earlier cell's."""
+        number = self.number_of()
+        observer = self._observer
+        if number is None or observer is None or not observer.active:
+            return False
+        entry = observer.table.tasks.get(number)
+        return entry is not None and entry.origin == "earlier"
 
     def _watch_foreign(self, module: ModuleType) -> None:
         observer = self._observer
@@ -209,6 +220,7 @@ class TaskRecorder:
     def _uninstall(self) -> list[Problem]:
         if self in _recording:
             _recording.remove(self)
+        earlier.ask_no_more(self._runs_earlier_task)
         self._foreign.close()
         # What somebody has put over ours stays: ours only calls the original then.
         return [Problem.of("hook_replaced", name) for name in self._patches.restore()]

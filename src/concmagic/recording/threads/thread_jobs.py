@@ -18,6 +18,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter import pool_internals
 from concmagic.interpreter.borrowing import Patches
 from concmagic.problems import Problem
+from concmagic.recording import earlier
 from concmagic.recording.guards import guarded, noter, watched
 from concmagic.recording.labels import call_label, cut
 from concmagic.recording.threads import thread_recorder as threads
@@ -144,9 +145,11 @@ class PoolJobRecorder:
         return (*records, *merged)
 
     def _submitted(self, told: None, result: None, item: Any, *args: Any, **kwargs: Any) -> None:
-        """Note a new work item, unless it is one of concmagic's own."""
+        """Note a new work item, unless it is one of concmagic's own or an earlier cell's doing."""
         function, arguments, options = _call_of(item)
         if str(getattr(function, "__module__", "")).partition(".")[0] == "concmagic":
+            return
+        if earlier.acts_here():
             return
         if len(self._jobs) >= MOST_JOBS:
             self._submitted_later += 1

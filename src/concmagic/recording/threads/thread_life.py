@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from concmagic.clock import clock_gettime_ns, thread_time_ns
 from concmagic.code_owner import KERNEL
 from concmagic.interpreter import frames_and_threads
-from concmagic.interpreter.frames_and_threads import excepthook_of, has_excepthook, set_excepthook
+from concmagic.interpreter.frames_and_threads import (
+    excepthook_of,
+    has_excepthook,
+    is_stand_in,
+    set_excepthook,
+)
 from concmagic.interpreter.known_functions import (
     ANYIO_WORKER,
     DEBUGGERS,
@@ -231,6 +236,13 @@ def origin_of(target: Any) -> Origin:
     if any(module == prefix or module.startswith(prefix + ".") for prefix in _MACHINERY_PACKAGES):
         return "machinery"
     return "user"
+
+
+def origin_before_cell(thread: threading.Thread, target: Any) -> Origin:
+    """Whose thread it is that was there before the cell: the kernel's, or an earlier cell's."""
+    if thread is threading.main_thread() or is_stand_in(thread):
+        return "kernel"
+    return "earlier" if origin_of(target) in ("user", "machinery") else "kernel"
 
 
 class PoolNames:

@@ -25,7 +25,7 @@ from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.interpreter.borrowing import Patches
 from concmagic.interpreter.frames_and_threads import BOOTSTRAP, DELETE, is_stand_in
 from concmagic.problems import Problem
-from concmagic.recording import own_threads
+from concmagic.recording import earlier, own_threads
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import cut, name_of, text_of
 from concmagic.recording.threads import thread_life
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _current: ThreadRecorder | None = None
+_NOT_OF_THE_CELL = ("kernel", "earlier")
 
 
 def note_job() -> None:
@@ -67,6 +68,7 @@ class ThreadRecorder:
         _current = self
         self._pid = os.getpid()
         self._own_id = threading.get_native_id()
+        earlier.clear()
         read = thread_life.reader()
         for thread in threading.enumerate():
             guarded(partial(self._note_existing, thread, read), self.failed)
@@ -79,17 +81,18 @@ class ThreadRecorder:
         if _current is self:
             _current = None
         self._note_left()
-        nobody: frozenset[int] = frozenset()
-        kernel = frozenset(life.native_id for life in self._lives if self._origin(life, nobody) == "kernel")
-        records = tuple(life.record(self._origin(life, kernel)) for life in self._lives)
+        records = tuple(life.record(_origin(life)) for life in self._lives)
         self._lives, self._alive = [], {}
+        earlier.clear()
         return records
 
     def begin(self, life: Life) -> None:
         """Call in the thread itself, first thing."""
         life.begin(monotonic_ns(), threading.get_native_id(), threading.get_ident())
-        self._lives.append(life)
-        self._alive[life.native_id] = life
+        starter = self._alive.get(life.starter or 0)
+        if starter is not None and starter.origin in _NOT_OF_THE_CELL and life.origin != "ours":
+            life.origin = starter.origin  # they start helpers during a cell, too
+        self._add(life)
         if self._on_begin is not None:
             self._on_begin()
 
@@ -97,6 +100,7 @@ class ThreadRecorder:
         """Call in the thread itself, last thing; a second call changes nothing."""
         if life.ended_ns is None:
             life.end(monotonic_ns())
+            earlier.remove(life.native_id)
             if self._alive.get(life.native_id) is life:
                 del self._alive[life.native_id]
 
@@ -118,7 +122,9 @@ class ThreadRecorder:
         if native_id is None or thread.ident is None:
             return  # between start() and its first instruction; it was started before the cell
         target = thread_life.target_of(thread)
-        life = Life(_name(thread, native_id), thread.daemon, "kernel")
+        is_cells = native_id == self._own_id  # the thread that runs the cell
+        origin = "user" if is_cells else thread_life.origin_before_cell(thread, target)
+        life = Life(_name(thread, native_id), thread.daemon, origin)
         life.group = self._pools.group_of(thread, target)
         life.native_id, life.ident = native_id, thread.ident
         cpu = read(native_id)
@@ -126,8 +132,13 @@ class ThreadRecorder:
             life.note_cpu(monotonic_ns(), cpu)
         if native_id == threading.get_native_id():
             life.switches_before = thread_life.switches() or (0, 0)
+        self._add(life)
+
+    def _add(self, life: Life) -> None:
         self._lives.append(life)
-        self._alive[native_id] = life
+        self._alive[life.native_id] = life
+        if life.origin == "earlier":
+            earlier.add(life.native_id)
 
     def _install(self) -> None:
         kind = threading.Thread
@@ -172,16 +183,11 @@ class ThreadRecorder:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _origin(self, life: Life, kernel: frozenset[int]) -> Origin:
-        if own_threads.contains(life.native_id):
-            return "ours"
-        if life.native_id == self._own_id and life.started_ns is None:
-            return "user"  # the thread that runs the cell
-        if life.origin == "kernel" and life.worked:
-            return "user"
-        if life.starter in kernel and life.origin != "ours":
-            return "kernel"  # the kernel's own threads start helpers during a cell, too
-        return life.origin
+
+def _origin(life: Life) -> Origin:
+    if own_threads.contains(life.native_id):
+        return "ours"
+    return "user" if life.origin in _NOT_OF_THE_CELL and life.worked else life.origin
 
 
 class _Bootstrap:

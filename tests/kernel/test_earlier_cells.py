@@ -1,0 +1,130 @@
+"""What earlier cells left running: it is none of this cell's work, but for what it does for this cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.kernel.conftest import Kernel, running_kernel
+
+ASKED = """
+import asyncio, queue, socket, threading, time
+from concmagic.analysis.metrics import compute
+
+def work(trace):
+    return sorted(track.name for track in trace.tracks if track.role == "work" and track.unit)
+
+def holders(trace):
+    names = {track.id: track.name for track in trace.tracks}
+    found = [one.tracks for one in trace.findings if one.lint == "blocked-event-loop"]
+    return [names[track] for tracks in found for track in tracks]
+"""
+
+TICKING = """
+async def tick():
+    global ticks
+    while True:
+        ticks += 1
+        await asyncio.sleep(0.01)
+
+async def tick_in_tasks():
+    while True:
+        await asyncio.gather(asyncio.to_thread(int), asyncio.create_task(asyncio.sleep(0)))
+        await asyncio.sleep(0.01)
+
+ticks = 0
+loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True, name="loop").start()
+for each in (tick, tick, tick_in_tasks): asyncio.run_coroutine_threadsafe(each(), loop)
+"""
+
+
+@pytest.fixture(scope="module")
+def ticking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel in which a loop of an earlier cell ticks."""
+    with running_kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        kernel.check("%load_ext concmagic")
+        kernel.check(ASKED)
+        kernel.check(TICKING)
+        yield kernel
+
+
+WAITS = "n = ticks\nwhile ticks < n + 10: time.sleep(0.01)"
+
+
+@pytest.mark.parametrize("magic", ["%%threads", "%%timeline", "%%asyncio_trace"])
+def test_a_loop_of_an_earlier_cell_is_not_at_work_here(ticking: Kernel, magic: str) -> None:
+    run = ticking.check(f"{magic} -o trace\n{WAITS}")
+    assert ticking.value("compute(trace).concurrency_peak") == 1
+    assert ticking.value("[one.role for one in trace.tracks if one.kind == 'task']") == []
+    assert ticking.value("(trace.hidden.earlier_threads > 0, trace.hidden.earlier_tasks > 2)") == (True, True)
+    text = " ".join(run.displays[-1]["text/plain"].split())
+    assert " tasks of earlier cells were at work beside this one" in text
+
+
+def test_its_jobs_in_a_pool_are_its_own(ticking: Kernel) -> None:
+    ticking.check(f"%%timeline -q -o trace\n{WAITS}")
+    assert ticking.value("len(trace.jobs)") == 0
+    assert ticking.value("work(trace)") == []
+
+
+def test_what_was_sent_to_such_a_loop_is_work(ticking: Kernel) -> None:
+    ticking.check(
+        "%%timeline -q -o trace\n"
+        "async def part(): await asyncio.sleep(0.02); return 1\n"
+        "async def asked(): return sum(await asyncio.gather(part(), part()))\n"
+        "asyncio.run_coroutine_threadsafe(asked(), loop).result()"
+    )
+    assert ticking.value("work(trace)") == ["asked", "part-1", "part-2"]
+
+
+def test_an_earlier_task_of_the_notebooks_loop_is_not_at_work_here(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(TICKING.partition("\nticks = 0")[0] + "\nticks = 0\nleft = asyncio.create_task(tick())")
+    kernel.check("%%asyncio_trace -q -o trace\nn = ticks\nwhile ticks < n + 5: await asyncio.sleep(0.01)")
+    assert kernel.value("work(trace)") == []
+    assert kernel.value("compute(trace).concurrency_peak") == 1
+    kernel.check("left.cancel()")
+
+
+def test_an_earlier_task_that_is_awaited_is_work(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(
+        "async def inner(): await gate.wait()\n"
+        "async def outer(): await asyncio.create_task(inner())\n"
+        "async def bystander(): await asyncio.sleep(3600)\n"
+        "gate = asyncio.Event()\nleft = [asyncio.create_task(each()) for each in (outer, bystander)]\n"
+        "await asyncio.sleep(0)"
+    )
+    kernel.check("%%asyncio_trace -q -o trace\nawait asyncio.sleep(0.01)\ngate.set()\nawait left[0]")
+    assert kernel.value("work(trace)") == ["inner", "outer"]
+    kernel.check("left[1].cancel()")
+
+
+def test_an_earlier_worker_that_is_given_something_is_work(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(
+        "async def worker(which):\n"
+        "    while True:\n"
+        "        await which.get(); await asyncio.sleep(0.01); which.task_done()\n"
+        "used, unused = asyncio.Queue(), asyncio.Queue()\n"
+        "left = [asyncio.create_task(worker(used), name='busy'),"
+        " asyncio.create_task(worker(unused), name='idle')]\nawait asyncio.sleep(0)"
+    )
+    kernel.check("%%asyncio_trace -q -o trace\nfor n in range(3): used.put_nowait(n)\nawait used.join()")
+    assert kernel.value("work(trace)") == ["busy"]
+    kernel.check("for one in left: one.cancel()")
+
+
+def test_an_earlier_task_that_holds_the_cells_loop_is_named(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(
+        "async def careless():\n"
+        "    while True:\n"
+        "        await asyncio.sleep(0.01); time.sleep(0.1)\n"
+        "left = asyncio.create_task(careless())\nawait asyncio.sleep(0)"
+    )
+    kernel.check("%%asyncio_trace -q -o trace\nfor _ in range(5): await asyncio.sleep(0.01)")
+    assert kernel.value("holders(trace)") == ["careless"]
+    assert kernel.value("work(trace)") == []
+    kernel.check("left.cancel()")
