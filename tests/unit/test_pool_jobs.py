@@ -6,15 +6,19 @@ import asyncio
 import concurrent.futures
 import functools
 import gc
+import itertools
+import multiprocessing.pool
 import os
+import sys
 import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.thread import _WorkItem
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +318,164 @@ def test_of_merged_jobs_those_that_were_dropped_are_counted():
 
     (told,) = recorder.problems
     assert "0 later ones merged" in told.message and "101 did not end" in told.message
+
+
+# ---- multiprocessing.pool.ThreadPool, which is multiprocessing.dummy.Pool, too
+
+HOW = {
+    "map": lambda pool: pool.map(abs, [-1, -2, -3], 1),
+    "imap": lambda pool: list(pool.imap(abs, iter([-1, -2, -3]))),
+    "imap_unordered": lambda pool: sorted(pool.imap_unordered(abs, [-1, -2, -3])),
+    "starmap": lambda pool: pool.starmap(abs, [(-1,), (-2,), (-3,)], 1),
+    "apply": lambda pool: [pool.apply(abs, (number,)) for number in (-1, -2, -3)],
+    "apply_async": lambda pool: [
+        job.get(WAIT_S) for job in [pool.apply_async(abs, [number]) for number in (-1, -2, -3)]
+    ],
+}
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+@pytest.mark.parametrize("how", HOW)
+def test_jobs_of_a_thread_pool_are_known_like_those_of_an_executor(how: str, is_older: bool) -> None:
+    pool = ThreadPool(1) if is_older else None
+    with recorded() as jobs, pool or ThreadPool(1) as pool:
+        asked_ns = time.monotonic_ns()
+        assert HOW[how](pool) == [1, 2, 3]
+        worker = pool.apply(threading.get_native_id)
+
+    assert [job.label for job in jobs] == ["abs(-1)", "abs(-2)", "abs(-3)", "get_native_id()"]
+    assert {(job.native_id, job.pid, job.outcome) for job in jobs} == {(worker, os.getpid(), "returned")}
+    assert {job.submitter for job in jobs} == {threading.get_native_id()}
+    assert all(asked_ns <= job.submitted_ns <= job.started_ns <= job.ended_ns for job in jobs)
+    assert all(job.ended_ns <= other.started_ns for job, other in itertools.pairwise(jobs))
+
+
+def test_a_chunk_of_a_thread_pool_is_one_job() -> None:
+    with recorded() as jobs, ThreadPool(2) as pool:
+        pool.map(abs, range(8), chunksize=4)
+        list(pool.imap(abs, range(8), chunksize=4))
+    assert [job.label for job in jobs] == ["abs(0) + 3 more", "abs(4) + 3 more"] * 2
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        lambda pool: pool.apply(int, ("seven",)),
+        lambda pool: pool.map(int, ["seven"]),
+        lambda pool: list(pool.imap(int, ["seven"])),
+        lambda pool: list(pool.imap_unordered(int, ["seven"])),
+        lambda pool: pool.apply(int, (), {"base": "ten"}),
+    ],
+)
+def test_an_exception_of_a_thread_pools_job_is_the_plain_one(fails: Callable[[Any], Any]) -> None:
+    told: list[tuple[str, list[tuple[str, int]]]] = []
+    with ThreadPool(1) as pool:
+        for how in (nullcontext([]), recorded()):
+            with how as jobs, pytest.raises((ValueError, TypeError)) as caught:
+                fails(pool)
+            told.append((str(caught.value), [(e.frame.code.name, e.lineno) for e in caught.traceback[1:]]))
+    assert told[0] == told[1]
+    (job,) = jobs
+    assert job.outcome == f"raised {caught.type.__name__}" and job.ended_ns is not None
+
+
+def test_a_job_of_a_thread_pool_sees_no_frame_of_ours_on_its_stack() -> None:
+    def stack() -> list[str]:
+        frame, names = sys._getframe(), []
+        while frame is not None:
+            names.append(frame.f_code.co_name)
+            frame = frame.f_back
+        return names
+
+    with ThreadPool(1) as pool:
+        plain = pool.apply(stack), pool.map(lambda _: stack(), [0])
+        with recorded() as jobs:
+            assert (pool.apply(stack), pool.map(lambda _: stack(), [0])) == plain
+    assert len(jobs) == 2
+
+
+def test_the_end_of_a_failed_job_is_told_by_its_worker_before_its_next_begins() -> None:
+    def fail(number: int) -> None:
+        raise KeyError(number)
+
+    with recorded() as jobs, ThreadPool(1) as pool:
+        for one in [pool.apply_async(fail, (number,)) for number in range(3)]:
+            with suppress(KeyError):
+                one.get(WAIT_S)
+    assert [job.outcome for job in jobs] == ["raised KeyError"] * 3
+    assert all(job.ended_ns <= other.started_ns for job, other in itertools.pairwise(jobs))
+
+
+def test_what_a_thread_pool_cannot_call_fails_as_it_does_plainly() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise LookupError("no more")
+
+    with recorded() as jobs, ThreadPool(1) as pool:
+        with pytest.raises(TypeError, match="not callable"):
+            pool.apply(7)
+        results = pool.imap(abs, broken())
+        assert next(results) == 1
+        with pytest.raises(LookupError, match="no more"):
+            next(results)
+    assert [(job.label, job.outcome) for job in jobs] == [("abs(1)", "returned")]
+
+
+def test_jobs_of_a_thread_pool_that_did_not_run_to_their_end() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> int:
+        begun.set()
+        go_on.wait(WAIT_S)
+        return 7
+
+    with ThreadPool(1) as pool:
+        with recorded() as jobs:
+            held, later = pool.apply_async(hold), pool.apply_async(abs, (-1,))
+            begun.wait(WAIT_S)
+        go_on.set()
+        assert (held.get(WAIT_S), later.get(WAIT_S)) == (7, 1)
+    assert [job.outcome for job in jobs] == ["left running", "not started"]
+    assert (jobs[0].ended_ns, jobs[1].started_ns) == (None, None)
+
+
+def test_a_thread_pools_job_keeps_nothing_alive_when_it_is_over() -> None:
+    class Big: ...
+
+    with ThreadPool(1) as pool, recorded():
+        big = Big()
+        there = weakref.ref(big)
+        pool.apply(id, (big,))
+        with suppress(TypeError):
+            pool.apply(int, (big,))
+        pool.apply(id, (0,))
+        pool.apply(id, (0,))
+        del big
+        gc.collect()
+        assert there() is None
+
+
+def test_a_thread_pools_classes_are_as_before_when_it_is_over() -> None:
+    kinds = ThreadPool, multiprocessing.pool.ApplyResult, multiprocessing.pool.IMapIterator
+    before = [dict(vars(kind)) for kind in kinds]
+    with recorded():
+        assert [dict(vars(kind)) for kind in kinds] != before
+    assert [dict(vars(kind)) for kind in kinds] == before
+
+
+def test_very_many_jobs_of_a_thread_pool_are_merged_with_exact_sums() -> None:
+    def fail_last(number: int) -> None:
+        if number == MOST_JOBS + 499:
+            raise KeyError(number)
+
+    with recorded() as jobs, ThreadPool(2) as pool:
+        results = pool.imap_unordered(fail_last, range(MOST_JOBS + 500))
+        for _ in range(MOST_JOBS + 500):
+            with suppress(KeyError):
+                next(results)
+    assert sum(job.count for job in jobs) == MOST_JOBS + 500
+    assert len(jobs) < MOST_JOBS + 400
+    outcomes: Counter[str] = Counter()
+    for job in jobs:
+        outcomes.update(dict(job.outcomes))
+    assert outcomes == {"returned": 499, "raised Exception": 1}

@@ -234,8 +234,14 @@ TABLE: tuple[Borrowed, ...] = (
     ),
     *(
         Borrowed("multiprocessing.pool.ApplyResult", name, "messages", _SENT, inside=True)
-        for name in ("_job", "_cache", "_set", "_cond", "_index", "_length", "_number_left")
+        for name in ("_job", "_cache", "_cond", "_index", "_length", "_number_left")
     ),
+    *(
+        Borrowed(f"multiprocessing.pool.{kind}", "_set", "jobs", "what a job of a ThreadPool raised")
+        for kind in ("ApplyResult", "MapResult", "IMapIterator", "IMapUnorderedIterator")
+    ),
+    Borrowed("multiprocessing.pool.ThreadPool", "_guarded_task_generation", "jobs", "jobs of thread pools"),
+    Borrowed("multiprocessing.pool.ThreadPool", "apply_async", "jobs", "jobs of thread pools"),
     Borrowed("multiprocessing.pool", "worker", "children", _POOLS),
     Borrowed("multiprocessing.pool.ApplyResult", "__init__", "messages", "jobs of process pools"),
     Borrowed("multiprocessing.pool.IMapIterator", "__init__", "messages", "jobs of process pools"),

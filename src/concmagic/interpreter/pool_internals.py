@@ -109,6 +109,27 @@ TAKE_BACK = "_help_stuff_finish"  # reads the jobs that a pool has sent and that
 _PATIENCE_S = 1.0
 
 
+# Of thread pools of multiprocessing: where they are, what makes the tasks of a `map`, what tells a result.
+THREAD_POOLS = ("multiprocessing.pool", "multiprocess.pool")
+TASKS, SET = "_guarded_task_generation", "_set"
+
+
+def result_classes(module: Any) -> list[Any]:
+    """The classes of what a pool of this module answers, each with its own way to be given results."""
+    names = "ApplyResult", "MapResult", "IMapIterator", "IMapUnorderedIterator"
+    return [getattr(module, name) for name in names]
+
+
+def is_of_threads(pool: Any) -> bool:
+    """Whether a pool of multiprocessing has threads for its workers."""
+    return isinstance(pool, multiprocessing.pool.ThreadPool)
+
+
+def is_failed_iterable(function: Any) -> bool:
+    """Whether it only stands for a job whose arguments could not be had."""
+    return getattr(function, "__name__", "") == "_helper_reraises_exception"
+
+
 def workers_of(pool: Any) -> Any:
     """The list of a Pool's workers, which what starts them is given."""
     return pool._pool

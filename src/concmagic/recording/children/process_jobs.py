@@ -127,7 +127,7 @@ class ProcessJobs:
     def _of_a_pool(
         self, told: None, result: None, job: Any, pool: Any, *arguments: Any, **options: Any
     ) -> None:
-        if len(self._jobs) < MOST_JOBS:
+        if len(self._jobs) < MOST_JOBS and not pool_internals.is_of_threads(pool):
             self._submitted[pool_internals.number_of(job)] = monotonic_ns(), threading.get_native_id()
 
     def _submitted_to_executor(

@@ -1,16 +1,15 @@
-"""The jobs of thread pools (`concurrent.futures.ThreadPoolExecutor`) during a cell.
+"""The jobs of thread pools during a cell: those of `concurrent.futures`, and what is known of all of them.
 
-A job is a `_WorkItem`: made when it is submitted, by who submits it; its `run` is called by the
-worker. Both methods are replaced on the class between start and stop, whatever arguments this
-Python gives them (3.14 changed both).
+A ThreadPoolExecutor's job is a `_WorkItem`: made when it is submitted, by who submits it; its `run` is called
+by the worker. Both methods are replaced on the class between start and stop, whatever arguments this Python
+gives them (3.14 changed both). `thread_pool_jobs.py` says how those of multiprocessing's ThreadPool are seen.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import threading
-import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,72 +19,14 @@ from concmagic.interpreter.borrowing import Patches
 from concmagic.problems import Problem
 from concmagic.recording import earlier
 from concmagic.recording.guards import guarded, noter, watched
-from concmagic.recording.labels import call_label, cut
+from concmagic.recording.labels import call_label
 from concmagic.recording.threads import thread_recorder as threads
+from concmagic.recording.threads.job_life import Job, PoolJob, outcome_of_future
+from concmagic.recording.threads.thread_pool_jobs import ThreadPoolJobs
 from concmagic.records.handed_over import JobRecord
 from concmagic.records.job_stretches import MOST_JOBS, JobStretches, outcomes_of
 
-_CANCELLED = ("CANCELLED", "CANCELLED_AND_NOTIFIED")
 _current: PoolJobRecorder | None = None
-
-
-class _Job:
-    """One job while it is observed: numbers and text, and the future by weak reference only."""
-
-    __slots__ = (
-        "ended_ns", "future", "label", "native_id", "outcome", "started_ns", "submitted_ns", "submitter",
-    )  # fmt: skip
-
-    def __init__(self, label: str, future: Any) -> None:
-        self.submitted_ns = monotonic_ns()
-        self.submitter = threading.get_native_id()
-        self.label = label
-        self.future = weakref.ref(future)
-        self.started_ns: int | None = None
-        self.ended_ns: int | None = None
-        self.native_id = 0
-        self.outcome = ""
-
-    def begin(self) -> None:
-        """On the worker, before the function is called."""
-        threads.note_job()
-        self.native_id = threading.get_native_id()
-        self.started_ns = monotonic_ns()
-
-    def end(self) -> None:
-        """On the worker, after it."""
-        self.ended_ns = monotonic_ns()
-        self.outcome = _outcome(self.future())
-        if self.outcome == "cancelled":  # the worker only took it off the queue
-            self.started_ns, self.native_id = None, 0
-        threads.note_job()
-
-    def settle(self, now_ns: int) -> None:
-        """At the cell's end: give a job that has not ended its outcome."""
-        future = self.future()
-        if self.outcome:
-            return
-        if self.started_ns is None:
-            # Dropped without a run: that is what shutdown(cancel_futures=True) does.
-            self.outcome = "cancelled" if future is None or future.cancelled() else "not started"
-            return
-        self.outcome = _outcome(future) or "left running"
-        if self.outcome != "left running" and self.ended_ns is None:
-            self.ended_ns = now_ns  # its result is out; its worker has not got round to `end`
-
-    def record(self, index: int, pid: int) -> JobRecord:
-        """What is known of it now."""
-        return JobRecord(
-            index=index,
-            label=self.label,
-            submitted_ns=self.submitted_ns,
-            started_ns=self.started_ns,
-            ended_ns=self.ended_ns,
-            outcome=self.outcome,
-            pid=pid if self.started_ns is not None else 0,
-            native_id=self.native_id,
-            submitter=self.submitter,
-        )
 
 
 class PoolJobRecorder:
@@ -97,20 +38,22 @@ class PoolJobRecorder:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._jobs: list[_Job] = []
+        self._jobs: list[Job] = []
         # What waits for its worker, by the id of its item: a job, or the moment at which it was submitted.
         # A later item at the same address takes the place of one that was dropped.
-        self._waiting: dict[int, _Job | int] = {}
+        self._waiting: dict[int, Job | int] = {}
         self._merged = JobStretches(monotonic_ns(), threads.note_job)
         self._submitted_later = 0  # those that were not kept one by one
         self._patches = Patches()
+        self._of_thread_pools = ThreadPoolJobs(self._new, self._merged.add)
 
     def start(self) -> None:
         """Begin to see jobs."""
         global _current
         if _current is not None:
-            _current._patches.restore()  # the parent's, in a forked child
+            _current._restore()  # the parent's, in a forked child
         _current = self
+        self._of_thread_pools.start()
         kind: Any = pool_internals.thread_item_class()
         if isinstance(kind, type):
             self._patches.wrap(kind, "__init__", lambda original: watched(original, self._submitted))
@@ -121,10 +64,11 @@ class PoolJobRecorder:
     def stop(self) -> tuple[JobRecord, ...]:
         """Put everything back and hand over one record per job or stretch, in the order of submission."""
         global _current
-        self._patches.restore()
+        self._restore()
         if _current is self:
             _current = None
         pid, now_ns = os.getpid(), monotonic_ns()
+        self._of_thread_pools.tell_failed(self._jobs)
         for job in self._jobs:
             job.settle(now_ns)
         records = [job.record(index, pid) for index, job in enumerate(self._jobs)]
@@ -144,6 +88,19 @@ class PoolJobRecorder:
         self._waiting.clear()
         return (*records, *merged)
 
+    def _restore(self) -> None:
+        self._of_thread_pools.stop()
+        self._patches.restore()
+
+    def _new(self, make: Callable[[], PoolJob]) -> PoolJob | None:
+        """A job of a pool without futures; None if only the sums of what comes now are kept."""
+        if len(self._jobs) >= MOST_JOBS:
+            self._submitted_later += 1
+            return None
+        job = make()
+        self._jobs.append(job)
+        return job
+
     def _submitted(self, told: None, result: None, item: Any, *args: Any, **kwargs: Any) -> None:
         """Note a new work item, unless it is one of concmagic's own or an earlier cell's doing."""
         function, arguments, options = _call_of(item)
@@ -155,11 +112,11 @@ class PoolJobRecorder:
             self._submitted_later += 1
             self._waiting[id(item)] = monotonic_ns()
             return
-        job = _Job(call_label(function, arguments, options), item.future)
+        job = Job(call_label(function, arguments, options), item.future)
         self._jobs.append(job)
         self._waiting[id(item)] = job
 
-    def taken(self, item: Any) -> _Job | int | None:
+    def taken(self, item: Any) -> Job | int | None:
         """What is known of an item that begins; None if it was submitted before the cell or is no user's."""
         return self._waiting.pop(id(item), None)
 
@@ -171,7 +128,7 @@ class PoolJobRecorder:
             return original(item, *args, **kwargs)
         finally:
             end_ns = monotonic_ns()
-            outcome = _outcome(item.future)
+            outcome = outcome_of_future(item.future)
             if outcome != "cancelled":  # else the worker only took it off the queue
                 self._merged.add(submitted_ns, start_ns, end_ns, outcome, lambda: call_label(*call))
 
@@ -203,14 +160,3 @@ def _call_of(item: Any) -> tuple[Any, Any, Any]:
     if isinstance(task, tuple) and len(task) == 3:
         return task
     return "", (), {}  # a subinterpreter's: already pickled
-
-
-def _outcome(future: Any) -> str:
-    """How a job came out; read without the future's lock, which costs more than a short job."""
-    state = pool_internals.state_of(future)
-    if state in _CANCELLED:
-        return "cancelled"
-    if state != "FINISHED":
-        return ""
-    error = pool_internals.error_of(future)
-    return "returned" if error is None else f"raised {cut(type(error).__qualname__)}"
