@@ -341,3 +341,26 @@ def test_a_log_that_cannot_be_read_costs_only_itself() -> None:
     trace = of(exact(wait(A, 10, 30, object=9)))
     assert any("locks" in problem.values for problem in trace.cost.problems)
     assert {track.name for track in trace.tracks} >= {"a", "b", "c"}
+
+
+def test_what_sleeps_in_native_code_waits_for_no_lock() -> None:
+    """Though every use of a lock was seen until the end; and so do its short sleeps close by."""
+    exactly = exact(wait(B, 10, 40), exact_until_ns=at(100))
+    looks = (Standing(A, at(15), at(16), 0), Standing(B, at(15), at(16), 0))
+    sampled = samples(
+        (A, 4, 8, FUTEX, 500), (A, 9, 30, FUTEX, 1000), (A, 31, 45, FUTEX, 900), (A, 70, 90, FUTEX, 1000)
+    )
+    trace = of(replace(exactly, standing=looks, native=frozenset([0])), sampled)
+    native = [(4, 8), (9, 30), (31, 45)]
+    assert lock_states(trace, "a") == [
+        *((*both, "native code", "", 7) for both in native),
+        (70, 90, "lock", "", 0),
+    ]
+    assert lock_states(trace, "b") == [(10, 40, "Lock", "cache", 7)]
+
+
+def test_a_sleep_at_a_known_lock_or_of_which_there_is_no_look_is_not_in_native_code() -> None:
+    looks = (Standing(A, at(15), at(16), 0), Standing(B, at(15), at(16), 1, object=1))
+    sampled = samples((A, 10, 30, FUTEX, 1000), (B, 10, 40, FUTEX, 2000), (C, 10, 40, FUTEX, 3000))
+    trace = of(replace(STANDING, standing=looks), sampled)
+    assert {state[2] for name in "abc" for state in lock_states(trace, name)} == {"Lock", "Event", "lock"}

@@ -277,3 +277,9 @@ def test_band_and_legend_are_sums(drawn: list[str], has_host: bool) -> None:
         s.length_ns for track in trace.tracks for s in track.states
     )
     assert report.headline.endswith(".")
+
+
+def test_cores_of_native_threads_are_told_beside_the_first_numbers() -> None:
+    drawn = replace(trace_from_text("main   WWWWWWWWRR"), cpu_s=0.009, python_cpu_s=0.002)
+    parallelism = report_of(drawn).chips[1]
+    assert (parallelism.value, parallelism.note) == ("0.90", "of 2 cores, 0.70 of it by native threads")

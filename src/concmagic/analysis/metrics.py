@@ -194,7 +194,7 @@ def _parallelism(trace: Trace) -> tuple[float, int, str]:
 
 
 def _mean_of_states(trace: Trace, by_clock: float) -> float:
-    """Tracks on a core, on average.
+    """Tracks and threads of native code on a core, on average.
 
     How long each computed is known better than when: where it lies wrong two stand on one core, and what is
     above the number of cores there is missing elsewhere. So only the mean is bounded: by the cores, and by
@@ -203,6 +203,8 @@ def _mean_of_states(trace: Trace, by_clock: float) -> float:
     if isnan(by_clock):
         return at_once(trace).mean(trace.wall_ns)
     by_states = count_at_once(concurrency.on_a_core(trace), trace.wall_ns).mean(trace.wall_ns)
+    native = _native_threads(trace)
+    by_states += 0 if isnan(native) else native
     return min(by_states, max(by_clock, 0.0), max(trace.build.cores, 1))
 
 

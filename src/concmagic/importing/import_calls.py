@@ -223,7 +223,8 @@ class _Teller:
         functions = [self._functions[number] for number in numbers]
         library = functions[:-1] if is_own else functions
         reason = self.reasons[numbers[0]]
-        for index, function in reversed([*enumerate(library)]):
+        starts = reason == reasons.STARTS_A_PROCESS  # whatever the library's function waits for afterwards
+        for index, function in reversed([*enumerate(library)]) if not starts else ():
             better = recorded_calls.LIBRARY_WAITS.get((base_name(function.file), function.name))
             if better in reasons.IDLE and not library[index - 1].name.endswith(".get"):
                 continue  # the worker runs a job that is a function of a library's

@@ -137,7 +137,14 @@ def _through_helpers(job: ProcessJob, threads: _Threads, clock: CellClock) -> li
 
 SHORTEST_NS = 50_000  # pickling that took less is part of the running around it
 _WAITS = {"queue": "Queue.get", "pipe": "pipe"}
-_UNTOLD = ("", "read", "lock", "socket", "select")  # what the operating system knows of such a wait
+_UNTOLD = (
+    "",
+    "read",
+    "lock",
+    "process lock",
+    "socket",
+    "select",
+)  # what the operating system knows of such a wait
 
 Applies = Callable[[StateInterval], bool]
 

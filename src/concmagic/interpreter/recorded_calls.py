@@ -26,7 +26,9 @@ BLOCKING_CALLS = {
     "_io.FileIO.readinto": "read",
     "_io.FileIO.readall": "read",
     "_io.FileIO.write": "write",
-    "_posixsubprocess.fork_exec": "subprocess",
+    "_posixsubprocess.fork_exec": "process start",
+    "posix.posix_spawn": "process start",
+    "posix.posix_spawnp": "process start",
     "socket.connect": "socket",
     "socket.getaddrinfo": "DNS",
     "socket.gethostbyname": "DNS",
@@ -78,6 +80,9 @@ RELEASES = frozenset(
     for kind in ("lock", "RLock")
     for method in ("release", "release_lock", "__exit__", "_release_save")
 )
+
+# By their last names: what waits for a lock of Python's in C, called from anywhere.
+TAKING = frozenset(("acquire", "acquire_lock", "__enter__", "_acquire_restore", "get", "put", "join"))
 
 _SOCKET_METHODS = frozenset(
     ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "send", "sendall", "sendto", "sendmsg",
@@ -141,23 +146,26 @@ IMPORT = ("<frozen importlib._bootstrap>", "_find_and_load")
 # Methods of files that may be answered from a buffer, without a wait: the beginning of their dotted names.
 BUFFERED = ("_io.Buffered", "_io.TextIO", "_io._IO")
 
-# System calls by number, where the sampler found a thread in one.
+# System calls by number, where the sampler found a thread in one. It waits in clone and vfork only where the
+# child has its memory until it runs another program.
 _X86_64 = {
     0: "read", 1: "write", 7: "select", 17: "read", 18: "write", 19: "read", 20: "write", 23: "select",
     34: "signal", 35: "sleep", 42: "socket", 43: "socket", 44: "socket", 45: "socket", 46: "socket",
-    47: "socket", 61: "subprocess", 73: "file lock", 74: "disk", 75: "disk", 128: "signal",
+    47: "socket", 56: "process start", 58: "process start", 61: "subprocess", 73: "file lock",
+    74: "disk", 75: "disk", 128: "signal",
     202: "lock", 230: "sleep", 232: "select", 247: "subprocess", 270: "select", 271: "select",
-    281: "select", 288: "socket", 441: "select",
+    281: "select", 288: "socket", 435: "process start", 441: "select",
 }  # fmt: skip
 _AARCH64 = {
     22: "select", 32: "file lock", 63: "read", 64: "write", 65: "read", 66: "write", 67: "read",
     68: "write", 72: "select", 73: "select", 82: "disk", 83: "disk", 95: "subprocess", 98: "lock",
     101: "sleep", 115: "sleep", 137: "signal", 202: "socket", 203: "socket", 206: "socket",
-    207: "socket", 211: "socket", 212: "socket", 242: "socket", 260: "subprocess", 441: "select",
+    207: "socket", 211: "socket", 212: "socket", 220: "process start", 242: "socket", 260: "subprocess",
+    435: "process start", 441: "select",
 }  # fmt: skip
 
 # Codes of SampleLog that are no system call.
-ON_CORE, GONE, GIL, FUTEX, ASLEEP, CORE, HOLDER = -1, -2, -3, -4, -5, -6, -7
+ON_CORE, GONE, GIL, FUTEX, ASLEEP, CORE, HOLDER, SHARED_FUTEX = -1, -2, -3, -4, -5, -6, -7, -8
 
 
 def blocking_reason(name: str) -> str:

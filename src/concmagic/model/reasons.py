@@ -56,6 +56,7 @@ ROWS = (
     Reason("Queue.join", "each other", for_started=True, of_lock=True),
     Reason("lock", "each other"),  # samples tell no more
     Reason("process lock", "each other"),
+    Reason("native code", "each other"),  # for its own threads, or whatever else it likes
     Reason("file lock", "each other"),
     Reason("manager", "each other"),
     Reason("server", "each other"),
@@ -71,6 +72,7 @@ ROWS = (
     Reason("eager start", "each other", for_started=True),
     Reason("executor job", "each other", for_started=True),
     Reason("thread start", "each other", for_started=True),
+    Reason("process start", "each other", for_started=True),
     Reason("join", "each other", for_started=True),
     Reason("pool", "each other", for_started=True),
     Reason("result", "each other", for_started=True),
@@ -89,6 +91,8 @@ BY_ITSELF = frozenset(("sleep",))  # over when its time is
 IDLE = frozenset(("for work",))  # of a worker; the tasks of a loop without events have reasons of their own
 MERGED = "merged"  # no wait: the reason of states that stand for many and show shares
 FREE = "free"  # of a GIL: nobody has it
+IN_NATIVE_CODE = "native code"
+STARTS_A_PROCESS = "process start"
 OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
 
 

@@ -225,4 +225,5 @@ class LockLog:
     addresses: tuple[tuple[int, int], ...] = ()  # pairs (futex address in samples, index into objects)
     frames: tuple[HeldAtStop, ...] = ()
     standing: tuple[Standing, ...] = ()
+    native: frozenset[int] = frozenset()  # chains of looks: what sleeps there sleeps in native code
     problems: tuple[Problem, ...] = ()

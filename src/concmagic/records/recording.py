@@ -172,12 +172,13 @@ class SampleLog:
     end_ns: bytes
     # -1 on a core or runnable; -2 gone; -3 the GIL; -4 another lock (futex); -5 asleep, it is not known why;
     # -6 runnable, no core free; -7 not of a thread but of process -native_id: who holds its GIL;
+    # -8 a lock (futex) that processes can share;
     # else the system call's number
     code: bytes
     rate_hz: float = 0.0  # samples a second, as they were taken
     asked_hz: float = 0.0  # and as they would have been, had the machine let the sampler run in time
-    # the futex's address for -4, the call's first argument (often a descriptor) for a call, the holder's
-    # native id for -7 (0: it is free, -1: not known), else 0
+    # the futex's address for -4 and -8, the call's first argument (often a descriptor) for a call, the
+    # holder's native id for -7 (0: it is free, -1: not known), else 0
     argument: bytes = b""
     cpu_ns: int = 0  # what the sampler itself used
     knows_gil: bool = False  # waits for the GIL were told from those for locks

@@ -21,6 +21,7 @@ SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to s
 _LEAST_NS = 50 * SAMPLING_NS  # a shorter cell has no rate worth telling
 _LEAST_TURNS = 0.1  # of the cell: who only sleeps can be looked at seldom
 _MOST_PARTS = 5
+_NATIVE_CORES = 0.2  # from here on threads that Python does not know are worth a word
 _SOON_NS = 50_000_000  # after the last call that was recorded
 _WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said
 _MAIN_REASON = 0.8  # of all waits: then it alone is said
@@ -72,8 +73,14 @@ def _concurrency(metrics: Metrics) -> Chip:
 def _parallelism(metrics: Metrics) -> Chip:
     from_clock = metrics.parallelism_source != "states"
     note = sentences.at_most_cores(metrics.parallelism_peak, metrics.cores, certain=not from_clock)
+    if _uses_native_threads(metrics):
+        note = sentences.cores_of_native_threads(metrics.native_threads, metrics.cores)
     help_text = sentences.PARALLELISM_FROM_CLOCK if from_clock else sentences.PARALLELISM_HELP
     return Chip("parallelism", sentences.number(metrics.parallelism), note, help_text)
+
+
+def _uses_native_threads(metrics: Metrics) -> bool:
+    return metrics.native_threads >= _NATIVE_CORES  # not where it is not known
 
 
 def _busy_machine(findings: Sequence[Finding]) -> Iterator[Chip]:
@@ -177,7 +184,7 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
         sentences.steps_without_calls(lost) if (lost := trace.cost.steps_without_calls) else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",
         _grouped(trace),
-        sentences.native_threads(metrics.native_threads) if metrics.native_threads >= 0.2 else "",
+        sentences.native_threads(metrics.native_threads) if _uses_native_threads(metrics) else "",
         _handovers(trace, metrics),
         sentences.NO_GIL if trace.build.free_threaded else "",
         _sampling(trace, metrics),

@@ -75,7 +75,7 @@ def largest_part(part_ns: int, wall_ns: int, words: str, where: str, alone: bool
     """What the cell's end waited for longest."""
     at = f", at {where}" if where else ""
     one_by_one = ", one thing at a time" if alone else ""
-    if words.startswith(("blocked", "ready")):
+    if words.startswith(("blocked", "ready", "in ")):
         return f"{_capital(of_total(part_ns, wall_ns))} was spent {words}{at}."
     if part_ns >= 0.99 * wall_ns:
         return f"All of its {duration(wall_ns)} went into {words}{at}{one_by_one}."
@@ -107,6 +107,11 @@ def at_most_cores(peak: int, cores: int, certain: bool) -> str:
     """The note of the parallelism chip; where the peak was not seen, only the cores are told."""
     of = count(cores, "core")
     return f"at most {peak:,} of {of}" if certain else f"of {of}, from CPU time"
+
+
+def cores_of_native_threads(native: float, cores: int) -> str:
+    """The note where threads that Python does not know computed: when they did was not seen."""
+    return f"of {count(cores, 'core')}, {number(native)} of it by native threads"
 
 
 def tracing_cost(share: float) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.import_calls import ImportedCalls
 from concmagic.importing.threads.lock_waits import FoundWait, ImportedLocks, LockReader
+from concmagic.importing.threads.native_waits import Slept, beside_native, in_native_code
 from concmagic.interpreter import recorded_calls
 from concmagic.model.reasons import OF_LOCKS
 from concmagic.model.trace import Int64s, Resource, State, StateInterval, Track
@@ -27,16 +28,6 @@ LONG_NS = 10_000_000
 # at least as long as the sampler itself may have to wait for a core.
 _PERIODS, _SLACK_NS = 2, 10_000_000
 _AT_STOP_NS = 100_000_000  # between what ended a wait and the look at the frames
-
-
-@dataclass(frozen=True, slots=True)
-class _Slept:
-    """A stretch in which all samples of a thread agreed, or nearly all."""
-
-    native_id: int
-    start_ns: int
-    end_ns: int
-    address: int
 
 
 class SampledWaits:
@@ -69,27 +60,40 @@ class SampledWaits:
         rows = np.stack([np.frombuffer(column, "<i8") for column in columns])
         last = dict(zip(rows[0].tolist(), rows[2].tolist(), strict=True))
         numbers = dict(self._reader.log.addresses)
-        found = []
+        found: list[FoundWait] = []
+        untold: list[Slept] = []
         for one in self._stretches(rows):
             if one.end_ns - one.start_ns < LONG_NS:
+                untold.append(one)
                 continue
             stood = self._stood(one)
+            if stood is not None and stood.chain in self._reader.log.native:
+                found.append(in_native_code(self._reader, self._clock, one, stood))
+                continue
+            is_exact = one.start_ns < self._reader.log.exact_until_ns
+            if is_exact and stood is None:
+                untold.append(one)
+            if is_exact:
+                continue
             number = numbers.get(one.address & (1 << 64) - 1, -1)
             if stood is not None and stood.object >= 0:
                 number = stood.object
             if number >= 0 or stood is not None:
                 is_last = one.end_ns == last[one.native_id]
                 found.append(self._wait(self._to_its_end(one) if is_last else one, number, stood, is_last))
+            else:
+                untold.append(one)
+        found += beside_native(untold, found, self._clock, self._near_ns)
         return [_with_stop(one, self._reader, self._clock) for one in found]
 
-    def _to_its_end(self, one: _Slept) -> _Slept:
+    def _to_its_end(self, one: Slept) -> Slept:
         """A thread's last stretch reaches to its end, if no sample was due between (see `import_threads`)."""
         ended_ns = self._threads[one.native_id]
         if ended_ns is not None and 0 < ended_ns - one.end_ns <= self._period_ns * 5 // 4:
             return replace(one, end_ns=ended_ns)
         return one
 
-    def _stood(self, one: _Slept) -> Standing | None:
+    def _stood(self, one: Slept) -> Standing | None:
         """Where the thread stood while it slept; a period at either edge it may not have slept yet."""
         looks = self._standing.get(one.native_id, ())
         index = bisect_left(looks, one.start_ns + self._period_ns, key=lambda look: look.from_ns)
@@ -97,30 +101,30 @@ class SampledWaits:
             return looks[index]
         return None
 
-    def _stretches(self, rows: Int64s) -> list[_Slept]:
+    def _stretches(self, rows: Int64s) -> list[Slept]:
         """Stretches of sleep at one address. A sample now and then finds a thread awake that is not."""
-        rows = rows[:, (rows[3] == recorded_calls.FUTEX) & (rows[1] >= self._reader.log.exact_until_ns)]
-        found: list[_Slept] = []
+        rows = rows[:, np.isin(rows[3], (recorded_calls.FUTEX, recorded_calls.SHARED_FUTEX))]
+        found: list[Slept] = []
         before: dict[int, int] = {}
         for native_id, start_ns, end_ns, _, address in rows.T.tolist():
             if native_id not in self._threads:
                 continue
             index = before.get(native_id, -1)
             if index >= 0 and self._goes_on(found[index], start_ns, address):
-                found[index] = _Slept(native_id, found[index].start_ns, end_ns, address)
+                found[index] = Slept(native_id, found[index].start_ns, end_ns, address)
             else:
                 before[native_id] = len(found)
-                found.append(_Slept(native_id, start_ns, end_ns, address))
+                found.append(Slept(native_id, start_ns, end_ns, address))
         return found
 
-    def _goes_on(self, one: _Slept, start_ns: int, address: int) -> bool:
+    def _goes_on(self, one: Slept, start_ns: int, address: int) -> bool:
         """Whether a stretch is the same wait: not if the thread has let go meanwhile what it waited for."""
         if one.address != address or start_ns - one.end_ns > self._near_ns:
             return False
         who, _ = self._between(self._clock.at(one.end_ns) - self._near_ns, self._clock.at(start_ns))
         return not bool((who == one.native_id).any())
 
-    def _wait(self, one: _Slept, number: int, stood: Standing | None, is_last: bool) -> FoundWait:
+    def _wait(self, one: Slept, number: int, stood: Standing | None, is_last: bool) -> FoundWait:
         start, end = self._clock.at(one.start_ns), self._clock.at(one.end_ns)
         over = not is_last or self._threads[one.native_id] is not None
         releaser, released_ns = self._releaser(one.native_id, start, end) if over else (None, 0)

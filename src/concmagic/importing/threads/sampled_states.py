@@ -28,6 +28,7 @@ _STATES = {  # by the code of a sample; the others are numbers of system calls
     recorded_calls.GIL: (State.READY, "GIL"),
     recorded_calls.CORE: (State.READY, "core"),
     recorded_calls.FUTEX: (State.WAITING, reasons.OF_A_LOCK),
+    recorded_calls.SHARED_FUTEX: (State.WAITING, "process lock"),
     recorded_calls.ASLEEP: (State.WAITING, ""),
 }
 

@@ -1,9 +1,10 @@
-"""Which lock a thread sleeps on, by the address of its futex (Linux, up to Python 3.13).
+"""Where a thread sleeps, by looks at its frame; up to Python 3.13 on which lock, by its futex (Linux).
 
-The operating system knows the address at which a thread sleeps: the first word behind the lock object's
-head. The locks that are there at the end the garbage collector knows. Where nothing else sees who waits in
-a `with`, the frames of all threads are looked at now and then: that tells locks that are gone at the end,
-and lines.
+Where every use of a lock is told, looks tell the other waits: those in native code.
+
+Up to 3.13 the operating system knows the address at which a thread sleeps: the first word behind the lock
+object's head. The locks that are there at the end the garbage collector knows. Where nothing else sees who
+waits in a `with`, the looks tell locks that are gone at the end, and lines.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from concmagic.clock import monotonic, monotonic_ns, thread_time
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.frames_and_threads import started, thread_frames
-from concmagic.interpreter.lock_internals import Lock, RLock, address_of, locks_at
+from concmagic.interpreter.lock_internals import Lock, RLock, address_of, can_tell, locks_at
 from concmagic.interpreter.value_stack import Frames
 from concmagic.recording import own_threads
 from concmagic.recording.locks.lock_sites import Chains, joined_by
@@ -32,17 +33,21 @@ _MOST = 20_000  # locks, and looks at a thread, that are remembered
 class LockAddresses:
     """Every lock that was seen during a recording; keeps none alive."""
 
-    def __init__(self, chains: Chains, repeat: bool, failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, chains: Chains, repeat: bool, failed: Callable[[Exception], None], exact: bool = False
+    ) -> None:
         self.found: dict[int, weakref.ref[Any]] = {}  # the last that was at an address
         self.objects: dict[int, int] = {}  # address → number of what was seen waited for
         self.stopped: list[HeldAtStop] = []
         self.standing: list[Standing] = []
         self._before = frozenset(started)  # threads: most of them the kernel's own
         self._seen: set[int] = set()  # what frames were about to enter at the last look
-        self._chains = chains
+        # A recorder of every use writes into its own from all threads: the looks have others then.
+        self.chains = Chains() if exact else chains
+        self._is_exact = exact
         self._frames = Frames()
         self._frames_at_end = Frames()  # that look comes in the midst of another: each reads its own file
-        self._repeat = repeat and self._frames.can_read
+        self._repeat = repeat and (exact or self._frames.can_read)
         self._failed = failed  # told of a look that could not be taken; the next one may be
         self._search_at = 0.0
         self._thread = own_threads.OwnThread(self._look_again_and_again)
@@ -57,7 +62,7 @@ class LockAddresses:
         if self._repeat:
             self._repeat = False
             self._thread.end()
-        for one in gc.get_objects():
+        for one in gc.get_objects() if can_tell() else ():
             kind = type(one)
             if (kind is Lock or kind is RLock) and len(self.found) < _MOST:
                 self.found[address_of(one)] = weakref.ref(one)
@@ -71,12 +76,15 @@ class LockAddresses:
         from_ns = monotonic_ns()
         native_ids = {ident: thread.native_id for ident, thread in list(started.items())}
         frames = list(thread_frames().items())
-        with self._frames.open():
-            entering = [(at, address) for _, at in frames if (address := self._frames.entered(at))]
+        entering = [] if self._is_exact else self._entering([frame for _, frame in frames])
         for ident, frame in frames:
             if (native_id := native_ids.get(ident)) and len(self.standing) < _MOST:
                 self._note_standing(native_id, ident in self._before, frame, from_ns)
         return entering
+
+    def _entering(self, frames: list[FrameType]) -> list[tuple[FrameType, int]]:
+        with self._frames.open():
+            return [(frame, address) for frame in frames if (address := self._frames.entered(frame))]
 
     def _search(self, entering: list[tuple[FrameType, int]]) -> None:
         """Find the locks at these addresses; a wait is looked at once, for that takes long."""
@@ -88,11 +96,13 @@ class LockAddresses:
                 self._note(frame, locks[address])
 
     def _note_standing(self, native_id: int, was_before: bool, frame: FrameType, from_ns: int) -> None:
-        chain, made = self._chains.of(frame, frame.f_lasti)
-        code, _ = self._chains.rows[chain][-1]
+        chain, made = self.chains.of(frame, frame.f_lasti)
+        code, _ = self.chains.rows[chain][-1]
         if was_before and owner_of(code.co_filename) != "user":
             return
-        number = -1 if made is None else self._chains.object_of(made, weakref.ref(made), None, chain)
+        number = -1
+        if made is not None and not self._is_exact:
+            number = self.chains.object_of(made, weakref.ref(made), None, chain)
         here = Standing(native_id, from_ns, monotonic_ns(), chain, number, joined_by(frame))
         self.standing.append(here)
 
@@ -110,7 +120,7 @@ class LockAddresses:
         locks = locks_at(address for _, _, entered, held in standing for address in (entered, *held))
         self.stopped = []
         for native_id, frame, entered, held in standing:
-            chain, _ = self._chains.of(frame, frame.f_lasti)
+            chain, _ = self.chains.of(frame, frame.f_lasti)
             wanted = self._note(frame, locks[entered]) if entered in locks else None
             has = tuple(self._number(locks[one], chain) for one in held if one in locks)
             if wanted is not None or has:
@@ -118,16 +128,16 @@ class LockAddresses:
 
     def _note(self, frame: FrameType, lock: Any) -> int:
         """The number of what a frame waits for, of which this is the lock."""
-        chain, made = self._chains.of(frame, frame.f_lasti)
+        chain, made = self.chains.of(frame, frame.f_lasti)
         address = address_of(lock)
         self.found[address] = reference = weakref.ref(lock)
-        number = self._chains.object_of(made, reference, None, chain)
+        number = self.chains.object_of(made, reference, None, chain)
         self.objects[address] = number
         return number
 
     def _number(self, lock: Any, chain: int) -> int:
         known = self.objects.get(address_of(lock))
-        return self._chains.object_of(None, weakref.ref(lock), None, chain) if known is None else known
+        return self.chains.object_of(None, weakref.ref(lock), None, chain) if known is None else known
 
     def _look_again_and_again(self) -> None:
         pause = _PAUSE_S

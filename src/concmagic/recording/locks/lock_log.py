@@ -9,13 +9,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.code_owner import owner_of
+from concmagic.interpreter.called_names import called_name
+from concmagic.interpreter.recorded_calls import TAKING
 from concmagic.recording.locks.futex_addresses import LockAddresses
 from concmagic.recording.locks.lock_holders import LockTable
 from concmagic.recording.locks.lock_sites import Chains, Row, made_of_locks
 from concmagic.source_lookup import Sources, line_of, lock_names
 
 if TYPE_CHECKING:
-    from concmagic.records.handed_over import CallSite, LockLog
+    from concmagic.records.handed_over import CallSite, LockLog, Standing
 
 
 _MOST_ITEMS = 1_000  # of one container that are looked at
@@ -38,6 +40,7 @@ def make_log(
         named.made = named.made or table.creations.of(named.ref())
     found = _by_identity(table, namespace)
     sites = _Sites()
+    rows, standing = _with_looks(chains, addresses)
     names = _told_apart(_with_source_names(chains, found), _known_first(chains, found))
     return LockLog(
         objects=tuple(
@@ -53,13 +56,35 @@ def make_log(
             for one, name in zip(chains.objects, names, strict=True)
         ),
         waits=tuple(map(LockWait._make, table.waits)),
-        chains=tuple(tuple(map(sites.of, rows)) for rows in chains.rows),
+        chains=tuple(tuple(map(sites.of, chain)) for chain in rows),
         exact_until_ns=exact_until_ns,
         merged=table.merged,
         addresses=tuple(of_address.items()),
         frames=tuple(addresses.stopped) if addresses is not None else (),
-        standing=tuple(addresses.standing) if addresses is not None else (),
+        standing=standing,
+        native=frozenset(one for one in {look.chain for look in standing} if _is_in_native_code(rows[one])),
     )
+
+
+def _with_looks(
+    chains: Chains, addresses: LockAddresses | None
+) -> tuple[list[tuple[Row, ...]], tuple[Standing, ...]]:
+    """All chains, those of looks behind those of waits; and the looks, with the numbers that theirs have."""
+    if addresses is None:
+        return chains.rows, ()
+    if addresses.chains is chains:
+        return chains.rows, tuple(addresses.standing)
+    moved = [look._replace(chain=look.chain + len(chains.rows)) for look in addresses.standing]
+    return [*chains.rows, *addresses.chains.rows], tuple(moved)
+
+
+def _is_in_native_code(rows: tuple[Row, ...]) -> bool:
+    """Whether what sleeps here does so in native code: Python has no lock that is taken by this call."""
+    code, offset = rows[0]
+    if owner_of(code.co_filename) == "stdlib":
+        return False
+    called = called_name(code, offset)
+    return called is not None and called not in TAKING
 
 
 def _addressed(chains: Chains, addresses: LockAddresses) -> dict[int, int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import lock_internals
 from concmagic.interpreter import value_stack as stack
+from concmagic.interpreter.borrowing import FREE_THREADED
 from concmagic.problems import Problem
 from concmagic.recording import interrupts_kept_back
 from concmagic.recording.locks.lock_holders import LockTable
@@ -42,9 +43,10 @@ class LockRecorder:
         ):  # else it is not needed, and its import takes a child's time
             from concmagic.recording.locks import futex_addresses
 
-            if lock_internals.can_tell():
-                repeat = sampled and not lock_internals.here().exact
-                self._addresses = futex_addresses.LockAddresses(self._table.chains, repeat, self._look_failed)
+            exact = lock_internals.here().exact
+            if lock_internals.can_tell() or (exact and not FREE_THREADED):
+                chains, repeat = self._table.chains, sampled and not FREE_THREADED
+                self._addresses = futex_addresses.LockAddresses(chains, repeat, self._look_failed, exact)
 
     def start(self) -> None:
         """Watch. Of a lock that is held already the holder is not known."""

@@ -10,12 +10,14 @@ import struct
 from collections.abc import Iterator
 
 from concmagic.clock import monotonic_ns
+from concmagic.recording.sampler.shared_memory import SharedMemory
 from concmagic.recording.sampler.threads_and_gil import (
     ACTIVE,
     ASLEEP,
     FUTEX,
     GIL,
     RUNNING,
+    SHARED_FUTEX,
     Decoder,
     GilHolder,
     Rows,
@@ -26,6 +28,7 @@ FUTEX_CALLS = {"x86_64": (b"202",), "aarch64": (b"98",), "riscv64": (b"98",), "p
 # Where the GIL is: the structure's offset and size, the holder's offset in it, the native id's offset in a
 # thread state, and the file that holds it (`interpreter/gil.py`).
 Gil = tuple[int, int, int, int, str]
+_PRIVATE = 0x80  # in a futex's operation: only threads of this process can wait at it
 _AGREED = 3
 _EVERYBODY = 8  # each so many looks
 # System calls whose first argument is a descriptor, and those that take an array of them.
@@ -49,6 +52,7 @@ class Process:
         self.agreed = _AGREED if gil_start else 0
         self.threads: dict[int, Thread] = {}
         self.folder = f"/proc/{pid}/task"
+        self.shared = SharedMemory(pid)
         self.looks = 0  # at who has children
         self.looked_ns = 0, 0  # the last two
         self.changes = 0  # of the set of threads
@@ -91,7 +95,7 @@ class Process:
         """What a thread does, from the text of its `syscall` file."""
         if raw.startswith(b"r"):
             return RUNNING, 0
-        parts = raw.split(b" ", 2)
+        parts = raw.split(b" ", 3)
         if parts[0] == b"-1":
             return ASLEEP, 0  # stopped, or waiting for a page: in no call
         first = int(parts[1], 16)
@@ -100,7 +104,11 @@ class Process:
         if not self.gil_start:
             return int(parts[0]), first
         inside = self.gil_start <= first < self.gil_start + self.gil_size
-        return (GIL, 0) if inside else (FUTEX, first)
+        if inside:
+            return GIL, 0
+        # A thread that joins another waits at no private futex either, and that lies in private memory.
+        is_private = int(parts[2], 16) & _PRIVATE or not self.shared.has(first)
+        return FUTEX if is_private else SHARED_FUTEX, first
 
     def list_threads(self, room: int, rows: Rows) -> bool:
         """Take in new threads; forget those that are gone.

@@ -14,7 +14,7 @@ import os
 import struct
 from collections.abc import Callable
 
-RUNNING, GIL, FUTEX, ASLEEP, CORE, HOLDER = -1, -3, -4, -5, -6, -7
+RUNNING, GIL, FUTEX, ASLEEP, CORE, HOLDER, SHARED_FUTEX = -1, -3, -4, -5, -6, -7, -8
 FREE, UNTOLD = 0, -1  # in place of a holder's native id
 _GIL = struct.Struct("=QiiQ")  # the last holder's thread state, whether it is held, padding, hand-overs
 _WORD = struct.Struct("=Q")
@@ -23,7 +23,12 @@ LEAST_NS = 100_000  # what is shorter is not worth a row: being woken takes some
 NEAR_NS = 10_000_000  # further from a sample than this it tells nothing: that it slept, but not where
 # Who has slept in one place for long is read less often: (samples that agreed, read every n-th tick).
 PATIENCE = ((1000, 8), (100, 4), (25, 2))
-ACTIVE = (RUNNING, GIL, FUTEX)  # who waits like this computes again soon: its sums are read at each sample
+ACTIVE = (
+    RUNNING,
+    GIL,
+    FUTEX,
+    SHARED_FUTEX,
+)  # who waits like this computes again soon: its sums are read at each sample
 
 Decoder = Callable[[bytes], tuple[int, int]]
 Piece = tuple[int, int]
