@@ -143,6 +143,33 @@ def test_two_equal_threads_want_the_gil_while_the_other_has_it(kernel: Kernel) -
         assert spent["ready GIL"] == pytest.approx(0.5 * life_s, abs=0.07 * life_s + by_chance_s + delays_s)
 
 
+OVERLAP = """
+def overlap(trace):
+    from itertools import combinations
+    running = [[one.pair for one in track.states if one.state.value == "running"]
+               for track in trace.tracks if track.kind == "thread"]
+    return sum(max(0, min(a[1], b[1]) - max(a[0], b[0]))
+               for one, other in combinations(running, 2) for a in one for b in other) / 1e9
+"""
+
+
+@pytest.mark.parametrize("program", ["python", "convoy"])
+def test_at_no_instant_do_two_threads_run_python_code(kernel: Kernel, program: str) -> None:
+    """However the machine lets them: that one could go on is no proof that it had a core, or the GIL."""
+    Told(kernel, program)
+    kernel.check(OVERLAP)
+    assert kernel.value("overlap(trace)") < 0.01 * kernel.value("trace.wall_s")
+    assert kernel.value("trace.metrics.parallelism_peak") == 1
+
+
+def test_threads_that_let_the_gil_go_run_at_once_where_the_clock_proves_it(kernel: Kernel) -> None:
+    """For at least as long as their clocks together went on longer than the wall's."""
+    told = Told(kernel, "hashlib")
+    kernel.check(OVERLAP)
+    proven_s = told.cpu_s - told.wall_s
+    assert kernel.value("overlap(trace)") > 0.8 * proven_s
+
+
 def test_two_equal_threads_are_concurrent_and_not_parallel(kernel: Kernel) -> None:
     """Concurrency 2 and one core between them, but for what others took of it: of the one or of the other.
 

@@ -31,7 +31,15 @@ from concmagic.importing.threads.import_threads import (
     shown,
 )
 from concmagic.importing.threads.lock_waits import ImportedLocks, with_locks
-from concmagic.importing.threads.sampled_states import Holding, Samples, import_holders, import_samples
+from concmagic.importing.threads.sampled_states import (
+    Holding,
+    Piece,
+    Samples,
+    import_clocks,
+    import_holders,
+    import_samples,
+)
+from concmagic.importing.threads.side_by_side import OneGil, one_at_a_time
 from concmagic.importing.threads.wait_ends import process_joins, with_results
 from concmagic.interpreter.borrowing import runs_without_gil
 from concmagic.model.outcomes import UNKNOWN, outcome_of
@@ -82,6 +90,7 @@ class _Importer:
             problems=[*recording.problems, *self._messages.problems],
         )
         self._holders = self._read_holders()
+        self._cpu_clocks = self._read_cpu_clocks()
 
     def run(self) -> Trace:
         recording, found = self._recording, self._found
@@ -145,6 +154,9 @@ class _Importer:
 
     def _read_holders(self) -> Mapping[int, Sequence[Holding]]:
         return self._guarded("GIL", lambda: import_holders(self._recording.samples, self._clock), {})
+
+    def _read_cpu_clocks(self) -> Mapping[int, Sequence[Piece]]:
+        return self._guarded("GIL", lambda: import_clocks(self._recording.samples, self._clock), {})
 
     def _read_calls(self, process: ProcessRecord) -> ImportedCalls:
         raw = process.calls
@@ -231,10 +243,14 @@ class _Importer:
         self, process: ProcessRecord, threads: list[Track], context: ThreadContext
     ) -> tuple[list[Track], list[Track]]:
         """The threads with the holder on their waits, and the GIL's own track where it kept them waiting."""
-        untold: tuple[list[Track], list[Track]] = threads, []
         if runs_without_gil():
-            return untold
-        return self._guarded("GIL", lambda: import_gil(process, threads, context), untold)
+            return threads, []
+        held = {native_id: one.held for native_id, one in context.calls.items()}
+        clock = self._cpu_clocks.get(process.pid, ())
+        known = OneGil(clock, context.holders, context.sampling_ns, held)
+        one_by_one = self._guarded("GIL", lambda: one_at_a_time(threads, known), threads)
+        untold: tuple[list[Track], list[Track]] = one_by_one, []
+        return self._guarded("GIL", lambda: import_gil(process, one_by_one, context), untold)
 
     def _thread_context(
         self, process: ProcessRecord, calls: ImportedCalls, samples: Samples, tasks: ImportedTasks

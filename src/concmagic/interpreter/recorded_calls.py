@@ -165,7 +165,7 @@ _AARCH64 = {
 }  # fmt: skip
 
 # Codes of SampleLog that are no system call.
-ON_CORE, GONE, GIL, FUTEX, ASLEEP, CORE, HOLDER, SHARED_FUTEX = -1, -2, -3, -4, -5, -6, -7, -8
+ON_CORE, GONE, GIL, FUTEX, ASLEEP, CORE, HOLDER, SHARED_FUTEX, CLOCK = -1, -2, -3, -4, -5, -6, -7, -8, -9
 
 
 def blocking_reason(name: str) -> str:

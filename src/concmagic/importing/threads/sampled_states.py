@@ -22,7 +22,8 @@ from concmagic.model.trace import NO_FACTS, Facts, Resource, State, StateInterva
 from concmagic.records.recording import SampleLog
 
 Samples = Mapping[int, tuple[StateInterval, ...]]  # native id → states, in order
-Holding = tuple[int, int, int]  # start, end, native id of who held the GIL: 0 nobody, -1 not known
+Piece = tuple[int, int, int]  # start, end, and a number
+Holding = Piece  # native id of who held the GIL: 0 nobody, -1 not known
 _STATES = {  # by the code of a sample; the others are numbers of system calls
     recorded_calls.ON_CORE: (State.RUNNING, ""),
     recorded_calls.GIL: (State.READY, "GIL"),
@@ -53,6 +54,18 @@ def import_samples(log: SampleLog | None, clock: CellClock, ids: TrackIds) -> Sa
 
 def import_holders(log: SampleLog | None, clock: CellClock) -> Mapping[int, tuple[Holding, ...]]:
     """Who held the GIL of each process when, by process id, in order."""
+    return _of_processes(log, clock, recorded_calls.HOLDER)
+
+
+def import_clocks(log: SampleLog | None, clock: CellClock) -> Mapping[int, tuple[Piece, ...]]:
+    """Where the CPU clock of each process went faster than the time, and how much, by process id, in order.
+
+    Where it was looked at and went no faster the number is 0.
+    """
+    return _of_processes(log, clock, recorded_calls.CLOCK)
+
+
+def _of_processes(log: SampleLog | None, clock: CellClock, code: int) -> Mapping[int, tuple[Piece, ...]]:
     found: dict[int, list[Holding]] = defaultdict(list)
     if log is None or not log.argument:
         return {}
@@ -60,12 +73,12 @@ def import_holders(log: SampleLog | None, clock: CellClock) -> Mapping[int, tupl
         np.frombuffer(column, "<i8")
         for column in (log.native_id, log.start_ns, log.end_ns, log.code, log.argument)
     ]
-    rows = np.flatnonzero(columns[3] == recorded_calls.HOLDER)
+    rows = np.flatnonzero(columns[3] == code)
     chosen = (column[rows].tolist() for column in columns)
-    for number, start_ns, end_ns, _, holder in zip(*chosen, strict=True):
+    for number, start_ns, end_ns, _, argument in zip(*chosen, strict=True):
         start, end = clock.at(start_ns), clock.at(end_ns)
         if end > start:
-            found[-number].append((start, end, holder))
+            found[-number].append((start, end, argument))
     return {pid: tuple(sorted(stretches)) for pid, stretches in found.items()}
 
 

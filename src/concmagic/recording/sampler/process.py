@@ -105,6 +105,7 @@ class Session:
         for process in list(self.processes.values()):
             self.asked_ns = monotonic_ns()
             process.see_holder(self.asked_ns, self.rows)
+            process.clock.see(self.rows)
             for thread in list(process.threads.values()):
                 if thread.due(self.ticks):
                     self.read(process, thread)

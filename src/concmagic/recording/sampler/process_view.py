@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 
 from concmagic.clock import monotonic_ns
+from concmagic.recording.sampler.process_clock import ProcessClock
 from concmagic.recording.sampler.shared_memory import SharedMemory
 from concmagic.recording.sampler.threads_and_gil import (
     ACTIVE,
@@ -61,6 +62,7 @@ class Process:
         self.decode: Decoder = decode_state if mode == "stat" else self.decode_call
         self.futex = FUTEX_CALLS.get(_MACHINE, ())
         self.holder = GilHolder(pid, gil[2], gil[3])
+        self.clock = ProcessClock(pid)
         self.descriptors = Descriptors(pid)
 
     def find_gil(self) -> None:
@@ -160,6 +162,7 @@ class Process:
         """End the stretches of all threads and of its GIL, and close their files."""
         self.drop_all(rows)
         self.holder.close(rows)
+        self.clock.close(rows)
 
     def drop_all(self, rows: Rows) -> None:
         """End the stretches of all threads and close their files."""
