@@ -199,7 +199,7 @@ def _runner(codes: list[tuple[CodeType, str]], shell: Shell, is_async: bool) -> 
 
 
 class Kept:
-    """A program and its outcome. `program` is the same, to be run by a runner.
+    """A program and its outcome; a runner runs `program`, which keeps the outcome here.
 
     `at_edge` is called right before and right after the cell's code: what a runner does around it is ours.
     """

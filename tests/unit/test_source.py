@@ -1,8 +1,9 @@
-"""The package's source: each public name says what it is for, no function is long."""
+"""The package's source: each public name says what it is for, no function or module is long."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -16,6 +17,8 @@ SOURCES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(ROOT.rglob("*.py"))
 }
 MOST_LINES, MEDIAN_LINES = 60, 8  # of a function
+MOST_OF_MODULE = 300
+TYPED, MOST_ANY = ("model/", "importing/", "analysis/", "report/"), 40  # `Any` in the stages of typed facts
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -44,6 +47,20 @@ def lengths(source: str) -> dict[str, int]:
     }
 
 
+def riddles(source: str) -> list[str]:
+    """The docstrings that begin by "The same …" and leave open of what; private ones too."""
+    nodes = (
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, Function | ast.ClassDef | ast.Module)
+    )
+    found = [ast.get_docstring(node) or "" for node in nodes]
+    return [text for text in found if re.match(r"The same\b(?! function)", text)]
+
+
+@pytest.mark.parametrize("file", SOURCES)
+def test_no_docstring_begins_with_what_only_another_says(file: str) -> None:
+    assert riddles(SOURCES[file]) == []
+
+
 @pytest.mark.parametrize("file", SOURCES)
 def test_each_public_name_has_a_docstring(file: str) -> None:
     assert undocumented(SOURCES[file]) == []
@@ -57,7 +74,23 @@ def test_no_function_is_long() -> None:
     assert median(found.values()) <= MEDIAN_LINES
 
 
+def test_no_module_is_long() -> None:
+    lengths_of = {file: len(source.splitlines()) for file, source in SOURCES.items()}
+    assert {file: lines for file, lines in lengths_of.items() if lines > MOST_OF_MODULE} == {}
+
+
+def test_the_stages_of_typed_facts_leave_little_untyped() -> None:
+    found = [
+        file
+        for file, source in SOURCES.items()
+        for node in ast.walk(ast.parse(source))
+        if file.startswith(TYPED) and isinstance(node, ast.Name) and node.id == "Any"
+    ]
+    assert len(found) <= MOST_ANY, found
+
+
 def test_what_has_no_docstring_is_seen() -> None:
     source = "class Seen:\n    def method(self): ...\n    def _own(self): ...\ndef _private(): ...\n"
     assert undocumented(source) == ["", "Seen", "Seen.method"]
+    assert riddles('def again():\n    """The same for a loop."""\n') == ["The same for a loop."]
     assert lengths("def one():\n    def two():\n        pass\n") == {"one:1": 3, "two:2": 2}

@@ -216,7 +216,7 @@ def _ran_beside(at_once: Steps, one: StateInterval, period_ns: int) -> bool:
 
 
 def at_once(trace: Trace) -> Steps:
-    """The sum of what is known of each track.
+    """How many tracks were on a core at once, by all that is known of each.
 
     A thread that waits for a core can look like one that has it: there are never more than there are cores.
     """
@@ -224,7 +224,7 @@ def at_once(trace: Trace) -> Steps:
 
 
 def on_a_core_curve(trace: Trace) -> Steps:
-    """The same, without what only samples make of it.
+    """How many were on a core at once, without overlaps that only samples show.
 
     Where threads hand the GIL over, the one seems to run on while the other has begun: by less than the
     time between two samples of each. Native code that released the GIL runs beside others for longer.

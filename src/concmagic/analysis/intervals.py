@@ -35,7 +35,7 @@ class Steps:
         return int(self.values.max(initial=0))
 
     def at_most(self, limit: int) -> Steps:
-        """The same curve, cut off at a height that it cannot truly exceed."""
+        """This curve with its values limited to what they can be at most."""
         return Steps(self.times_ns, np.minimum(self.values, limit))
 
 

@@ -42,7 +42,7 @@ def fit_middle(text: str, room: float, size: float, bold: bool = False) -> str:
 
 
 def fit_columns_middle(text: str, room: int) -> str:
-    """The same for a terminal."""
+    """Shorten a name in its middle to so many columns of a terminal."""
     if columns(text) <= room:
         return text
     kept = len(fit_columns(text, room)) - 1

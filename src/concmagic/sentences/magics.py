@@ -67,7 +67,7 @@ def option_after_for(word: str) -> str:
 
 
 def option_twice(flag: str) -> str:
-    """The same option again."""
+    """An option that is given twice."""
     return f"{flag} stands there twice; one is enough."
 
 

@@ -120,7 +120,7 @@ def tracing_cost(share: float) -> str:
 
 
 def tracing_cost_of_short(seconds: float) -> str:
-    """The same of a cell that is too short for a share to say anything."""
+    """What tracing took of a cell that is too short for a share to say anything."""
     return f"tracing cost about {duration(round(seconds * 1e9))}"
 
 

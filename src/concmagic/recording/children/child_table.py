@@ -74,7 +74,7 @@ class Child:
         self.inherited: dict[str, tuple[int, int]] | None = None  # by fork
 
     def as_told(self) -> Child:
-        """The same for another process, which has inherited other things."""
+        """A copy for another process: without what this one inherited by fork."""
         told = copy(self)
         told.inherited = None
         return told

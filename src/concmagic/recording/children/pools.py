@@ -130,7 +130,7 @@ class Pools:
         return found
 
     def deaths_told(self, manager: Any) -> list[str]:
-        """The same of an executor's workers."""
+        """The errors of an executor's workers that died before they could take a job."""
         return self._hooks.guard(lambda: self.deaths(manager.call_queue)) or []
 
     def _note(self, pool: Any) -> None:

@@ -114,7 +114,7 @@ class ChildRecorders:
 
 
 def _told_later(error: BaseException) -> None:
-    """To start it fails for the same reason."""
+    """Say nothing: whatever failed here fails again at the start, and is told then."""
 
 
 def load_late() -> None:

@@ -191,7 +191,7 @@ class Observer:
     # Loops and their other callbacks
 
     def first(self, handle: Any) -> tuple[Any, int]:
-        """The same for a task or loop that is seen for the first time."""
+        """Task and number of what this handle runs, where its task or loop is seen for the first time."""
         try:
             task = getattr(callback_of(handle), "__self__", None)
             return (task, self.parents.meet(task).number) if is_task(task) else (None, self.callback(handle))
@@ -235,7 +235,7 @@ class Observer:
         return number
 
     def known_callback(self, handle: Any, known: tuple[int, LoopEntry, CodeType]) -> int:
-        """The same for one that was seen before, and that nobody has sent from elsewhere."""
+        """The number of a callback whose code was seen before, and that no other thread has sent."""
         (callback, args, _), (number, loop, _) = handle_parts(handle), known
         if self._done_by and self._thread_behind(args) is not None:
             return self.callback(handle)

@@ -38,7 +38,7 @@ class _Ref(weakref.ref[Any]):
 
 
 class _LoopRef(weakref.ref[Any]):
-    """The same for a loop."""
+    """A weak reference to a loop that knows its identity when the loop is gone."""
 
     __slots__ = ("identity",)
     identity: int

@@ -124,7 +124,7 @@ class WaitBook:
         self._codes: dict[int, CodeType | None] = {0: None}
 
     def look_at_sleeper(self, task: Any, future: Any, delay: float) -> int:
-        """The same for a task that sleeps. Most waits are these: what was seen before is found at once."""
+        """The number of a sleep: most waits are sleeps, so one like those seen before is only looked up."""
         coroutine: Any = task.get_coro()
         awaited = getattr(coroutine, "cr_await", None)
         if awaited is None or not is_sleep(getattr(awaited, "cr_code", None)):
