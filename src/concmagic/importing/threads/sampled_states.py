@@ -106,7 +106,7 @@ _NEVER_SAMPLED = (State.STARTING, State.BLOCKING)
 def fit_to_clock(
     states: Sequence[StateInterval], cpu_ns: int, core_ns: int, exact: Collection[int], gap_ns: int
 ) -> list[StateInterval]:
-    """Move inexact edges of a thread's states, each by less than `gap_ns`, until RUNNING sums to its CPU clock.
+    """Move a thread's inexact edges, each by less than `gap_ns`, until RUNNING sums to its CPU clock.
 
     `cpu_ns` is what the thread computed in them, `core_ns` how long it waited for a core.
     """
