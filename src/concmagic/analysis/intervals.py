@@ -116,5 +116,5 @@ def spent(track: Track, state: State) -> int:
 
 
 def total(pairs: Iterable[Pair]) -> int:
-    """The sum of their lengths."""
+    """The summed length of pairs."""
     return sum(end - start for start, end in pairs)

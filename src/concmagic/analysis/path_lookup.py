@@ -39,7 +39,7 @@ def _told_apart(part: PathPart) -> str:
 
 
 def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:
-    """Parts that say the same, as one with their summed length; longest first."""
+    """Parts with equal words joined to one of their summed length; longest first."""
     sums: dict[tuple[State, str], int] = defaultdict(int)
     first: dict[tuple[State, str], PathPart] = {}
     for part in parts:

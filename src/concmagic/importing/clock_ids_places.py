@@ -40,7 +40,7 @@ class CellClock:
 
 
 class TrackIds:
-    """Hands out ids; what is asked for by the same key has the same id."""
+    """Hands out ids of tracks by kind, process and number; one key has one id."""
 
     def __init__(self) -> None:
         self._ids: dict[tuple[str, int, int], int] = {}
@@ -74,14 +74,14 @@ class TrackIds:
 
 
 class Resources:
-    """Numbers what is waited for; what is asked for by the same key and words has the same number."""
+    """Numbers what is waited for; one key with one description has one number."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[int, int, Resource], int] = {}
 
     @property
     def rows(self) -> tuple[Resource, ...]:
-        """All of them, in the order of their numbers."""
+        """All resources, in the order of their numbers."""
         return tuple(resource for _, _, resource in self._numbers)
 
     def number(self, resource: Resource, pid: int = 0, key: int = -1) -> int:
@@ -143,7 +143,7 @@ CELL_NAME = "cell"
 
 
 class Actors:
-    """Who has a track is told by it, who has none by name."""
+    """Ids of tasks, threads and callbacks that acted: of their tracks, or of those that have none by name."""
 
     def __init__(
         self,

@@ -78,7 +78,7 @@ class SignalStack:
             exchanged(Stack(ctypes.addressof(_memory), 0, _SIGNAL_STACK_BYTES))
 
     def restore(self) -> None:
-        """Leave what was there before; the one of `faulthandler` to who has enabled it meanwhile."""
+        """Set the stack that was there before; one of `faulthandler` stays if it was enabled meanwhile."""
         import faulthandler
 
         enabled_meanwhile = faulthandler.is_enabled() and not self._had_faults

@@ -199,7 +199,7 @@ class ToolPlace:
             self._monitoring.use_tool_id(self.number, self._name())
 
     def leave(self, tracer: Any) -> None:
-        """After the end: no callback of ours is left there, also where another has the number now."""
+        """Remove our callbacks after the recording's end, also where another tool has the number now."""
         monitoring, mine = self._monitoring, 0
         events = {number for number in vars(monitoring.events).values() if _is_one(number)}
         for event in events:

@@ -129,12 +129,12 @@ def call_before_end(look: Look, failed: Callable[[Exception], None]) -> None:
 
 
 def forget_look(look: Look) -> None:
-    """Call it no more."""
+    """Do not call this look any more."""
     _looks.pop(look, None)
 
 
 def look_before_end(frame: FrameType | None) -> None:
-    """Let everybody look who wants to."""
+    """Call all looks, before the cell is stopped."""
     for look, failed in list(_looks.items()):
         try:
             look(frame)

@@ -68,7 +68,7 @@ class OwnThread:
         return self.join(seconds)
 
     def tell(self) -> None:
-        """Let it end: its pause is over."""
+        """Tell the thread to end: its pause is over."""
         try:
             self._going.release()
         except RuntimeError:

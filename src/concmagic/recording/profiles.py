@@ -34,12 +34,12 @@ class ProfileRecorder:
         self._imports = ExitStack()
 
     def start(self) -> None:
-        """Meet cProfile now, or when the cell imports it."""
+        """Watch cProfile now, or when the cell imports it."""
         _first_ns.clear()
         self._imports.enter_context(on_import(MODULE, self._watch))
 
     def stop(self) -> None:
-        """Leave nothing; the profiles that were begun leave ours out when they are read later, too."""
+        """Put everything back; profiles that were begun leave our functions out later, too."""
         self._imports.close()
         self._patches.restore()
 
@@ -59,7 +59,7 @@ class ProfileRecorder:
 
 
 def first_ns() -> int | None:
-    """When the first profile of this cell was begun; None: there was none."""
+    """When the first profile of this cell was begun; None if there was none."""
     return _first_ns[0] if _first_ns else None
 
 

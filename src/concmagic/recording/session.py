@@ -100,7 +100,7 @@ class RecordingSession:
             _active.release()
 
     def is_left_behind(self) -> bool:
-        """Whether its cell awaited on a loop that has ended meanwhile, so that it cannot come to its end."""
+        """Whether this session's cell awaited on a loop that has ended, so that the cell cannot end."""
         return self._loop is not None and not self._loop.is_running()
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""How far an interrupt came: whether it has to be raised once more, and which jobs begin no more.
+"""Where an interrupt is raised again: how far it came, and which jobs begin no more.
 
 Once code of the user's has met the exception nothing is raised again: an `except`, a `finally`, the exit of
 a `with` run to their end, for a plain cell gives them that time, too. It is raised again only where that is

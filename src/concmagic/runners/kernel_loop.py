@@ -96,7 +96,7 @@ class KernelLoop:
             self._original("stop")()
 
     def close(self) -> None:
-        """Nothing: the kernel goes on."""
+        """Do nothing: the kernel's loop goes on."""
         self._note("close")
 
     def begin(self) -> None:

@@ -79,7 +79,7 @@ class ItemCoroutine(Coroutine[Any, Any, Any]):
         self._job.task = recorded.number_of()
 
     def _end(self, error: BaseException) -> None:
-        """The body is over: it returned, was cancelled or failed."""
+        """Note how the body ended: it returned, was cancelled or failed."""
         self._tasks.leaves()
         job = self._job
         if isinstance(error, StopIteration):

@@ -37,18 +37,18 @@ class HiddenTasks:
         self._hidden: list[asyncio.Task[Any]] = []
 
     def hide_all(self) -> None:
-        """Hide those that are there."""
+        """Hide the kernel's tasks that there are now."""
         for task in asyncio.all_tasks(self._loop):
             if _is_kernels(task):
                 self.hide(task)
 
     def hide(self, task: asyncio.Task[Any]) -> None:
-        """Hide this one."""
+        """Hide one task of the kernel's."""
         asyncio_internals.hide_task(task)
         self._hidden.append(task)
 
     def show_all(self) -> None:
-        """Show again what has not ended."""
+        """Show those hidden tasks again that have not ended."""
         while self._hidden:
             task = self._hidden.pop()
             if not task.done():

@@ -101,7 +101,7 @@ def _shared(one: StateInterval, other: StateInterval) -> int:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What a wait can have been for: it ended at a moment, on a track."""
+    """An end of something on a track, at a moment, that a wait can have been for."""
 
     at_ns: int
     track: int

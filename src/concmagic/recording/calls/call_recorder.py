@@ -141,7 +141,7 @@ class CallRecorder:
             return process.prepare(self._limit + little)
 
     def stop(self) -> RawCalls | None:
-        """Stop, and hand over what was recorded; again the same when called again.
+        """Stop, and hand over what was recorded; a second call answers what the first did.
 
         None for "states", for one never started, and in a forked child that only inherited it.
         """

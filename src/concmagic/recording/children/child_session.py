@@ -78,7 +78,7 @@ class Life:
         self._over.acquire(blocking=False)
 
     def begin(self) -> None:
-        """Say hello, and be ready for any end."""
+        """Write the first record, and prepare to hand over at whatever end comes."""
         self.file.append("hello", self.config._replace(sources=None)._asdict())
         self.listener.start()
         _Exit.install(self)
@@ -107,13 +107,13 @@ class Life:
         guarded(partial(self.file.append, "target", (called_ns, self.target_ns, imports)), self.failed)
 
     def failed(self, error: BaseException) -> None:
-        """Something of ours in this child has failed: that is told with all else."""
+        """Note that something of ours in this child has failed."""
         problem = Problem.of("recorder_failed", "child", error)
         if problem not in self.problems:
             self.problems.append(problem)
 
     def loaded(self) -> None:
-        """All that we need is imported; what takes time from here on is the child's own."""
+        """Note that our own imports are done: what takes time from here on is the child's own."""
         self.loaded_ns = monotonic_ns()
         self.file.append("loaded", self.loaded_ns)
         self.imports.start()
@@ -156,11 +156,11 @@ class Life:
         self.file.append(f"{kind}{next(self._parts):09}", content)
 
     def fail(self, text: str) -> None:
-        """It could not start; its parent wants to know why."""
+        """Tell the parent why this child could not start."""
         self.file.append("failed", text)
 
     def interrupted(self) -> None:
-        """An interrupt ends it, and no error of its own."""
+        """Tell the parent that an interrupt ends this child, and no error of its own."""
         self.file.append("interrupted", True)
 
     def _becomes(self, command: str) -> None:
@@ -239,7 +239,7 @@ class _Exit:
 
     @classmethod
     def install(cls, life: Life) -> None:
-        """Pass the gate before the process is gone."""
+        """Have the process hand over before `os._exit` or the interpreter's end ends it."""
         original = cls.original = cls.original or borrowed(os, "_exit")
         atexit.register(_leave, life)
         if original is None:

@@ -99,7 +99,7 @@ class Family:
     def expect(
         self, name: str, start_method: str, origin: Origin = "user", group: str = ""
     ) -> Iterator[Child]:
-        """Whatever this thread starts inside is that child."""
+        """A `with` block in which whatever process this thread starts is this child."""
         child = Child(
             name, start_method, origin, group, os.getpid(), monotonic_ns(), threading.get_native_id()
         )
@@ -114,7 +114,7 @@ class Family:
             self._local.coming = outer
 
     def born(self, child: Child, pid: int) -> None:
-        """It has a pid now."""
+        """Note the pid of a child that has come to life."""
         if child.pid == pid:
             return
         child.pid, child.born_ns = pid, monotonic_ns()
@@ -127,7 +127,7 @@ class Family:
         return self._by_pid.get(pid)
 
     def ended(self, pid: int, exit_code: int | None, at_ns: int | None = None) -> None:
-        """It is gone; whoever notices first knows best when, and any may know the code."""
+        """Note a child's end: the first note tells when it was; the exit code may come with a later one."""
         child = self._by_pid.get(pid)
         if child is None:
             return
@@ -143,7 +143,7 @@ class Family:
             self.ended(child.pid, code)
 
     def left_to_nobody(self, since: int) -> None:
-        """What this thread has started after the first `since` children was never handed to its starter."""
+        """Note that what this thread started after the first `since` children never reached the user's code."""
         for child in self.children[since:]:
             if child.starter == threading.get_native_id() and child.origin != "machinery":
                 child.is_nobodys = True

@@ -34,7 +34,7 @@ _ENDED = (b"Z", b"X")  # states of a process that has ended, and whose parent ha
 def end_processes(
     roots: Callable[[], list[int]], is_growing: Callable[[], object], spared: Container[int] = ()
 ) -> None:
-    """Let none of them live, nor what they have started; each is left for its parent to reap.
+    """End these processes and all that they have started; each is left for its parent to reap.
 
     Those that are spared live, and so does what they have started.
 

@@ -37,13 +37,13 @@ class Taker(Protocol):
     """Who records messages."""
 
     def before_wait(self) -> None:
-        """This thread is about to wait for one."""
+        """The calling thread is about to wait for a message."""
 
     def received(self, begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
-        """One has arrived for which this thread has waited since then."""
+        """A message has arrived for which the calling thread has waited since `begun_ns`."""
 
     def note_arrival(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
-        """One has arrived just before it began to record."""
+        """A message has arrived just before this taker began to record."""
 
 
 _patches = Patches()
@@ -106,7 +106,7 @@ def call_sleepers(folder: Path, fields: dict[str, Any]) -> None:
 
 
 def call_off(folder: Path) -> None:
-    """The cell is over: who has not been woken sleeps on."""
+    """Take the call back: children that have not been woken by now sleep on."""
     (folder / _NEXT).unlink(missing_ok=True)
 
 

@@ -119,7 +119,7 @@ def _reduce(pickler: Any, value: Any) -> Any:
 
 
 def _packer() -> Packer | None:
-    """What packs them; None where it cannot be imported: they go by name then, as without us."""
+    """The packer of functions and classes; None where it cannot be imported: then they go by name."""
     if _courier.packer is None and _courier.load_packer is not None:
         load = partial(_loaded, _courier.load_packer)
         _courier.packer = guarded(load, partial(lose, ForkingPickler, "reducer_override"))

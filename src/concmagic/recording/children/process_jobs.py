@@ -210,7 +210,7 @@ class WorkerJobs:
         self._local.call = None if is_kept else _call_of(value)
 
     def ended(self, now_ns: int, result: Any) -> bool:
-        """It sends a result. Whether the job is told by its sums only."""
+        """The calling thread sends a job's result. Answers whether the job is told by its sums only."""
         start_ns = getattr(self._local, "start_ns", _KEPT)
         if start_ns == _KEPT:
             return False

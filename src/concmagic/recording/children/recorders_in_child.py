@@ -64,7 +64,7 @@ class ChildRecorders:
             return self._is_on
 
     def start_due(self) -> None:
-        """Start those too that have something to observe by now."""
+        """Start those recorders, too, whose module the child has imported by now."""
         with held(self._turn, 0) as got:
             if got:  # else they are just being started or stopped
                 self._start_due()
@@ -190,7 +190,7 @@ class ChangedGlobals:
         self._kept: list[Any] = []  # what was bound stays alive, so that no address is given out again
 
     def begin(self) -> None:
-        """Look at them now."""
+        """Remember how the notebook's variables are now."""
         space = vars(sys.modules["__main__"])
         if len(space) > _MOST_NAMES:
             return

@@ -128,7 +128,7 @@ class LockTable:
         self._note_wait(attempt, took, took, frame)
 
     def end(self, callable: Any, code: CodeType, returned: bool, frame: FrameType) -> None:
-        """What the calling thread was about to take it has, or not: it has come back from there."""
+        """The calling thread has come back from an attempt to take a lock, with the lock or without."""
         pending = self.thread().pending
         if not pending or pending[-1].callable is not callable:
             return

@@ -49,7 +49,7 @@ class LockRecorder:
                 self._addresses = futex_addresses.LockAddresses(chains, repeat, self._look_failed, exact)
 
     def start(self) -> None:
-        """Watch. Of a lock that is held already the holder is not known."""
+        """Observe from now on. Of a lock that is held already the holder is not known."""
         global _current
         if _current is not None:
             _current.abandon()
@@ -78,7 +78,7 @@ class LockRecorder:
             self._monitor = monitor
 
     def abandon(self) -> None:
-        """In a forked child: off, of what the parent's recording has left here."""
+        """In a forked child: switch off what it inherited of its parent's recording."""
         interrupts_kept_back.forget_look(self._look_before_end)
         if self._makers is not None:
             self._makers.stop()
@@ -97,7 +97,7 @@ class LockRecorder:
             self.problems.append(problem)
 
     def stop(self) -> LockLog:
-        """Leave nothing, and hand over what was seen."""
+        """Put everything back, and hand over what was seen."""
         global _current
         if _current is self:
             _current = None

@@ -53,7 +53,7 @@ def made_of_locks() -> tuple[type[Any], ...]:
 
 
 class Named:
-    """Something that waits are counted for."""
+    """A lock, or an object made of locks, with the number and length of waits for it."""
 
     __slots__ = ("chain", "kind", "made", "ref", "state", "wait_ns", "waits")
 
@@ -203,7 +203,7 @@ class CreationSites:
             self._found[id(target)] = weakref.ref(target), (call, self._count[place])
 
     def of(self, target: Any) -> CreationSite | None:
-        """The call that made this, and the how manieth it made."""
+        """The call that made this object, and how many it had made by then."""
         reference, site = self._found.get(id(target), (None, None))
         return site if reference is not None and reference() is target else None
 

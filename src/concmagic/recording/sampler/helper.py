@@ -31,7 +31,7 @@ _STOPPED = 2  # … at which it was stopped: nothing but a signal lets it go on
 
 
 def reap_late() -> None:
-    """Look once more at what should have ended and had not; nothing is waited for."""
+    """Reap helper processes that had not ended when they should have; waits for none."""
     me = os.getpid()
     _unreaped[:] = [
         (parent, middle) for parent, middle in _unreaped if parent == me and not _is_reaped(middle, 0)
@@ -66,7 +66,7 @@ class Helper:
                 _unreaped.append((self.owner, middle))
 
     def send(self, command: str) -> None:
-        """Send a line; what it has not read must make room first."""
+        """Send a line; waits until the helper has read enough to make room for it."""
         data, patience = command.encode(errors="surrogateescape") + b"\n", Patience(self.pid)
         while data:
             self._check()
@@ -76,13 +76,13 @@ class Helper:
                 self._wait(select.POLLOUT, patience)
 
     def say(self, command: str) -> None:
-        """Send it if that is possible at once: nobody waits for it."""
+        """Send a line if that is possible at once, else drop it."""
         with suppress(OSError):  # a dead helper is reported when its samples are asked for
             self._check()
             self._socket.send(command.encode() + b"\n", _NO_SIGNAL)
 
     def line(self, patience: Patience | None = None) -> str:
-        """The next line that it says."""
+        """Read the next line that the helper sends."""
         patience = patience or Patience(self.pid)
         while b"\n" not in self._buffer:
             self._buffer += self._receive(1 << 16, patience)
@@ -93,7 +93,7 @@ class Helper:
         return line.decode(errors="replace")
 
     def receive(self, length: int) -> bytes:
-        """So many bytes that it says."""
+        """Read so many bytes that the helper sends."""
         patience = Patience(self.pid)
         parts, have = [self._buffer[:length]], min(length, len(self._buffer))
         self._buffer = self._buffer[length:]
@@ -174,7 +174,7 @@ def _is_reaped(middle: int, seconds: float = _REAPING_S) -> bool:
 
 
 class StandsStillError(ConnectionError):
-    """It does not answer, and will not; `was_stopped` by a signal or a debugger."""
+    """The helper process will not answer any more; `was_stopped` by a signal or a debugger."""
 
     def __init__(self, was_stopped: bool) -> None:
         super().__init__("it was stopped" if was_stopped else "it did not answer")

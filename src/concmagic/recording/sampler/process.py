@@ -82,7 +82,7 @@ class Session:
         return MOST_THREADS - sum(len(process.threads) for process in self.processes.values())
 
     def look(self) -> bool:
-        """There is a new thread. Whether it is worth a tick: not where one costs milliseconds."""
+        """List the threads at the next tick, for there is a new one. Whether it is worth a tick at once."""
         if self.budget.tick_ns > DEAR_NS:
             return False
         self.next_list, self.list_again = 0.0, True
@@ -241,7 +241,7 @@ def send(data: bytes) -> None:
 
 
 def serve(kernel: int, cores: int) -> None:
-    """Obey until the kernel ends or says so."""
+    """Carry out the kernel's commands until it ends or says to stop."""
     control = Control(kernel)
     session: Session | None = None
     pause: float | None = None

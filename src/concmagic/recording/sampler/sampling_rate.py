@@ -53,7 +53,7 @@ class Budget:
         return self.pause_s * self.jitter()
 
     def forget(self) -> None:
-        """What ticks have cost is not what they will."""
+        """Forget what ticks have cost: later ones will cost something else."""
         self.tick_ns, self.pause_s = 0.0, FASTEST_S
         self.ticks, self.asked_s = 0, 0.0
 

@@ -117,7 +117,7 @@ class Thread:
         return True
 
     def note_wait(self, waited_ns: int, since_ns: int, now_ns: int) -> None:
-        """It had no core for so long, until some time after the last sample."""
+        """Note that the thread had no core for `waited_ns`, some time after its last sample."""
         gap_ns = now_ns - self.last_ns
         if waited_ns >= gap_ns:
             end_ns = max(self.last_ns, now_ns - min(since_ns, gap_ns))
@@ -126,7 +126,7 @@ class Thread:
         self.no_core.append((end_ns - waited_ns, end_ns))
 
     def run(self, now_ns: int) -> None:
-        """It is on a core, or waits for one."""
+        """A sample found the thread on a core, or waiting for one."""
         if self.code == RUNNING:
             return
         if self.code is None:
@@ -139,7 +139,7 @@ class Thread:
             self.no_core = [(self.last_ns, self.last_ns + late_ns)] if late_ns >= LEAST_NS else []
 
     def stop_running(self, code: int, argument: int, now_ns: int, rows: Rows, told: bool) -> None:
-        """It is off the cores again: now it is known how long it was on one."""
+        """A sample found the thread off the cores again: the scheduler's sums tell how long it was on one."""
         before_ns, after_ns = self.entered_ns - self.left_ns, now_ns - self.last_ns
         if told and self.exact is not None and self.waited is not None:
             at_ns, ran_ns, delay_ns = self.exact
@@ -155,7 +155,7 @@ class Thread:
         self.begin_near(code, argument, changed_ns, now_ns, rows)
 
     def complete(self, from_ns: int, waited_ns: int) -> None:
-        """Its waits for a core as long as they were: the short ones have not been noted."""
+        """Lengthen the waits for a core that were noted to the scheduler's sum: short ones were not noted."""
         missing_ns = waited_ns - sum(end_ns - begin_ns for begin_ns, end_ns in self.no_core)
         if missing_ns < LEAST_NS:
             return
@@ -183,7 +183,7 @@ class Thread:
         self.add(at_ns, to_ns, RUNNING, 0, rows)
 
     def burst(self, now_ns: int, rows: Rows) -> None:
-        """Between two samples off the cores it was on one: in the middle, for want of better knowledge."""
+        """Write that the thread was on a core between two samples that found it off: in the middle."""
         if self.exact is None or self.code is None:
             return
         gap_ns = now_ns - self.last_ns

@@ -36,7 +36,7 @@ class _Sums:
         self.wakes: list[tuple[int, int]] = []
 
     def add(self, begin: int, end: int) -> None:
-        """Put a step on the end; the gap before it is split at its wake-up."""
+        """Append a step; the gap before it is split at its wake-up."""
         woken = self.end
         while self.wakes and self.wakes[0][0] <= begin:
             woken = max(woken, self.wakes.pop(0)[0])
@@ -168,7 +168,7 @@ class Folding:
                     self._open[number].wakes.append((at, end))
 
     def _summed(self, part: Iterable[int]) -> list[int]:
-        """Add these up; what stays as a record of its own is handed back."""
+        """Add records up; those that stay as records of their own are handed back."""
         kept: list[int] = []
         opened, loop_of, crowd = self._open, self._loop_of, self._crowd
         numbers = iter(part)

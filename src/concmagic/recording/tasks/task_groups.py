@@ -70,7 +70,7 @@ class Crowd:
         return id(code), parent if parent < FIRST else parent & ~_WHICH
 
     def open(self, number: int, code: object, key: tuple[int, int]) -> int:
-        """What has this key belongs to the group of the task of this number; the first number of a member."""
+        """Begin a group of the tasks with this key, told as task `number`; the first number of a member."""
         self.groups.append(_Group(number, code))
         first = self.by_key[key] = len(self.groups) << _BITS
         return first

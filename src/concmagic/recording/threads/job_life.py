@@ -43,7 +43,7 @@ class Job:
         self.end_as(outcome_of_future(self.future()))
 
     def end_as(self, outcome: str) -> None:
-        """The same where it is known how it came out."""
+        """Note the job's end, on the worker, where its outcome is known already."""
         self.ended_ns = monotonic_ns()
         self.outcome = outcome
         if self.outcome == "cancelled":  # the worker only took it off the queue
