@@ -1,8 +1,8 @@
-"""Sums beside the tracks: of many alike tasks that share one, and of the steps of an event loop."""
+"""Sums beside the tracks: of alike tasks that share one, of the steps of a loop, of what is hidden."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -77,3 +77,18 @@ class Flights:
 
     def __hash__(self) -> int:
         return hash(len(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Tracks that were seen and left out, shown by `--all`."""
+
+    threads: int = 0  # the kernel's own
+    tasks: int = 0
+    earlier_threads: int = 0  # of earlier cells: those that were at work, for themselves
+    earlier_tasks: int = 0
+    earlier_cpu_ns: int = 0  # what these threads used
+
+    def __add__(self, other: Hidden) -> Hidden:
+        """Those of two processes, or of two kinds."""
+        return Hidden(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Hidden)))

@@ -7,7 +7,7 @@ Recorded facts only: what can be computed from them is computed in `concmagic.an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from math import nan
 from typing import Literal
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from concmagic.model.groups import Called as Called
 from concmagic.model.groups import Flights as Flights
 from concmagic.model.groups import Group as Group
+from concmagic.model.groups import Hidden as Hidden
 from concmagic.model.groups import Int64s as Int64s
 from concmagic.model.groups import LoopSteps as LoopSteps
 from concmagic.model.groups import no_times
@@ -222,21 +223,6 @@ class Cost:
     sampler_s: float = 0.0  # CPU time of the process that samples, beside the cell
     calls_impossible: bool = False  # on a free-threaded build none are recorded, by default
     steps_without_calls: int = 0  # they began with an exception, which no tracer of calls can follow here
-
-
-@dataclass(frozen=True, slots=True)
-class Hidden:
-    """Tracks that were seen and left out, shown by `--all`."""
-
-    threads: int = 0  # the kernel's own
-    tasks: int = 0
-    earlier_threads: int = 0  # of earlier cells: those that were at work, for themselves
-    earlier_tasks: int = 0
-    earlier_cpu_ns: int = 0  # what these threads used
-
-    def __add__(self, other: Hidden) -> Hidden:
-        """Those of two processes, or of two kinds."""
-        return Hidden(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Hidden)))
 
 
 @dataclass(frozen=True)

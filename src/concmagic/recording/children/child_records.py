@@ -33,7 +33,7 @@ Files = dict[tuple[int, int], dict[str, Any]]  # by pid and begin what a child t
 
 
 def records_of(children: Iterable[Child], files: Files) -> Iterator[ProcessRecord]:
-    """A record of each child: of those started here, in that order, then of those that only told of themselves."""
+    """A record of each child: first of those started here, then of those that only told of themselves."""
     for child in sorted(children, key=lambda one: one.started_ns):
         yield _record_of(child, _take(files, child))
     for (pid, begun_ns), told in sorted(files.items(), key=lambda item: item[0][1]):

@@ -143,7 +143,7 @@ class Family:
             self.ended(child.pid, code)
 
     def left_to_nobody(self, since: int) -> None:
-        """Note that what this thread started after the first `since` children never reached the user's code."""
+        """Note that what this thread started after the first `since` children never reached the user."""
         for child in self.children[since:]:
             if child.starter == threading.get_native_id() and child.origin != "machinery":
                 child.is_nobodys = True

@@ -182,7 +182,7 @@ class Observer:
         """`acquire` of this lock is called: a free one is the running task's at once."""
         try:
             if is_free(lock):
-                task = _current_task()
+                task = current_task()
                 if task is not None:
                     self.waits.holders[lock] = self.parents.meet(task).number
         except Exception as error:
@@ -281,7 +281,8 @@ def acquire_hook(observer: Observer, original: Hook) -> Hook:
     return acquire
 
 
-def _current_task() -> Any:
+def current_task() -> Any:
+    """The task that the calling thread runs; None where it runs none, or no loop."""
     loop = running_loop()
     return None if loop is None else asyncio.current_task(loop)
 

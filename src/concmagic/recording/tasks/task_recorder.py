@@ -34,7 +34,7 @@ from concmagic.problems import Problem
 from concmagic.recording import earlier
 from concmagic.recording.guards import paused_collection
 from concmagic.recording.tasks import foreign_loops
-from concmagic.recording.tasks.observer import Observer, acquire_hook
+from concmagic.recording.tasks.observer import Observer, acquire_hook, current_task
 from concmagic.recording.tasks.task_groups import ENDED, FIRST, TOLD
 from concmagic.recording.tasks.task_table import TaskEntry, code_of, user_name
 from concmagic.recording.tasks.who_woke import Reader
@@ -199,7 +199,7 @@ class TaskRecorder:
         if self._observer is None:
             return None
         if task is None:
-            task = _running_task()
+            task = current_task()
         return None if task is None else self._observer.table.number_of(task)
 
     def stop(self) -> TaskLog:
@@ -236,13 +236,6 @@ def _is_own(name: str) -> bool:
     if name not in vars(_Loop):
         borrowing.lose(_Loop, name, "missing")
     return name in vars(_Loop) and borrowing.replaceable(_Loop, name) is not None
-
-
-def _running_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no loop runs in this thread
-        return None
 
 
 def _kernel_loop() -> asyncio.AbstractEventLoop | None:
