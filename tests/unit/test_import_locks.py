@@ -63,7 +63,7 @@ def of(log: LockLog, sampled: SampleLog | None = None, **more: Any) -> Trace:
 def exact(*waits: LockWait, name: str = "cache", kind: str = "Lock", **more: Any) -> LockLog:
     objects = (LockObject(kind, name, 5, len(waits), 7 * MS),)
     return LockLog(
-        **({"objects": objects, "waits": waits, "chains": CHAINS, "exact_until_ns": at(100)} | more)
+        **({"objects": objects, "waits": waits, "chains": CHAINS, "watched": ((at(0), at(100)),)} | more)
     )
 
 
@@ -317,10 +317,19 @@ def test_a_lock_that_only_samples_saw_and_nobody_knows_has_no_flow(monkeypatch: 
 
 
 def test_exact_waits_end_where_they_were_no_longer_watched() -> None:
-    log = replace(SAMPLED, waits=(wait(A, 10, 30, holders=(B,)),), exact_until_ns=at(50))
+    log = replace(SAMPLED, waits=(wait(A, 10, 30, holders=(B,)),), watched=((at(0), at(50)),))
     sampled = samples((A, 9, 31, FUTEX, 1000), (A, 60, 80, FUTEX, 1000))
     told = [one for one in lock_states(of(log, sampled), "a") if one[2] == "Lock"]
     assert told == [(10, 30, "Lock", "cache, held by b", 7), (60, 80, "Lock", "cache", 0)]
+
+
+def test_in_a_gap_of_the_watch_waits_are_from_samples() -> None:
+    """One that began before it is known until then; one that goes on after it was not seen by itself."""
+    watched = (at(0), at(30)), (at(60), at(100))
+    log = replace(SAMPLED, waits=(wait(A, 10, 30, holders=(B,)),), watched=watched)
+    sampled = samples((A, 10, 45, FUTEX, 1000), (A, 56, 75, FUTEX, 1000), (A, 90, 99, FUTEX, 1000))
+    told = [one[:2] for one in lock_states(of(log, sampled), "a") if one[2] == "Lock"]
+    assert told == [(10, 30), (30, 45), (56, 75)]
 
 
 def test_frames_at_the_end_tell_holder_and_line() -> None:
@@ -345,7 +354,7 @@ def test_a_log_that_cannot_be_read_costs_only_itself() -> None:
 
 def test_what_sleeps_in_native_code_waits_for_no_lock() -> None:
     """Though every use of a lock was seen until the end; and so do its short sleeps close by."""
-    exactly = exact(wait(B, 10, 40), exact_until_ns=at(100))
+    exactly = exact(wait(B, 10, 40), watched=((at(0), at(100)),))
     looks = (Standing(A, at(15), at(16), 0), Standing(B, at(15), at(16), 0))
     sampled = samples(
         (A, 4, 8, FUTEX, 500), (A, 9, 30, FUTEX, 1000), (A, 31, 45, FUTEX, 900), (A, 70, 90, FUTEX, 1000)

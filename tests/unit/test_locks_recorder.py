@@ -24,7 +24,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.lock_programs import EXACT, READS_STACKS, Seen, check, recorded, until, until_asleep
+from tests.unit.lock_programs import (
+    EXACT,
+    READS_STACKS,
+    WAIT_S,
+    Recorded,
+    Seen,
+    check,
+    recorded,
+    until,
+    until_asleep,
+)
 
 from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.lock_internals import locks_at
@@ -35,8 +45,10 @@ from concmagic.recording.locks.futex_addresses import LockAddresses
 from concmagic.recording.locks.lock_log import names_of
 from concmagic.recording.locks.lock_recorder import LockRecorder
 from concmagic.recording.locks.lock_sites import Chains
+from concmagic.recording.time_budget import TimeBudget
 
 MONITORING: Any = getattr(sys, "monitoring", None)
+TOOL_IDS, NAME = (4, 3), "concmagic locks"  # of `monitor.py`, which is there from 3.12 on
 
 
 class Store:
@@ -196,26 +208,117 @@ def test_a_wait_in_with_that_an_exception_ends_is_told() -> None:
     assert all(one.end_ns is not None for one in run.log.waits)
 
 
-def test_locks_are_watched_until_that_would_cost_too_much() -> None:
-    cache = threading.Lock()
-    patch = pytest.MonkeyPatch()
-    if EXACT:
-        patch.setattr("concmagic.recording.locks.monitor.MOST_OPERATIONS", 100)
+@pytest.mark.skipif(not EXACT, reason="before 3.12 there are no events of locks")
+def test_once_its_time_is_spent_nothing_is_watched_and_counts_end() -> None:
+    cache, jobs = threading.Lock(), queue.Queue[int]()
+    counted = []
 
     def work() -> None:
-        for _ in range(500):
+        for number in range(20_000):
             with cache:
                 pass
             cache.acquire()
             cache.release()
+            jobs.put(number)
+            jobs.get()
 
-    with recorded(cache=cache) as run:
-        work()
-    patch.undo()
-    if EXACT:
-        assert run.log.exact_until_ns > 0
-        assert next(one.taken for one in run.log.objects if one.name == "cache") < 200
-        assert "no longer watched" in run.problems[0].message
+    recorder = LockRecorder({"cache": cache}, time=TimeBudget(least_ns=1_000_000))
+    recorder.start()
+    tool = next(one for one in TOOL_IDS if MONITORING.get_tool(one) == NAME)
+    work()
+    counted.append(MONITORING.get_events(tool))
+    codes = work.__code__, queue.Queue.put.__code__, threading.Condition.__enter__.__code__
+    counted += [MONITORING.get_local_events(tool, code) for code in codes]
+    log = recorder.stop()
+    assert counted == [0, 0, 0, 0]
+    assert recorder.problems == []
+    ((from_ns, until_ns),) = log.watched
+    assert from_ns < until_ns == log.counted_until_ns
+    assert 0 < next(one.taken for one in log.objects if one.name == "cache") < 20_000
+
+
+@contextmanager
+def with_a_gap() -> Iterator[tuple[Recorded, Any]]:
+    """A recording, and its monitor, whose `rest` and `resume` a test calls itself."""
+    recorder, found = LockRecorder({}), Recorded()
+    found.names[threading.get_native_id()] = "main"
+    recorder.start()
+    try:
+        yield found, recorder._monitor
+    finally:
+        found.log = recorder.stop()
+
+
+@pytest.mark.skipif(not EXACT, reason="before 3.12 there are no events of locks")
+def test_who_had_a_lock_before_a_gap_is_not_taken_for_its_holder_after_it() -> None:
+    cache, taken, done = threading.Lock(), threading.Event(), threading.Event()
+
+    def other() -> None:
+        cache.acquire()
+        taken.set()
+        done.wait(WAIT_S)
+        cache.release()
+
+    def waiter() -> None:
+        with cache:
+            pass
+
+    with with_a_gap() as (run, monitor):
+        cache.acquire()
+        monitor.rest()
+        cache.release()
+        (thread,) = run.start(other)
+        taken.wait(WAIT_S)
+        monitor.resume()
+        (waiting,) = run.start(waiter)
+        until_asleep(cache)
+        done.set()
+        thread.join()
+        waiting.join()
+    (seen,) = run.by("waiter")
+    assert (seen.holders, seen.releaser) == ([], "other")
+    assert len(run.log.watched) == 2
+    assert run.log.counted_until_ns == run.log.watched[0][1]
+
+
+@pytest.mark.skipif(not EXACT, reason="before 3.12 there are no events of locks")
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_wait_at_the_begin_of_a_gap_is_told_as_far_as_it_was_seen(resumes: bool) -> None:
+    cache = threading.Lock()
+
+    def waiter() -> None:
+        for _ in range(3):
+            with cache:
+                pass
+
+    with with_a_gap() as (run, monitor):
+        cache.acquire()
+        (thread,) = run.start(waiter)
+        until_asleep(cache)
+        monitor.rest()
+        if resumes:
+            monitor.resume()
+        cache.release()
+        thread.join()
+    (seen,) = run.by("waiter")
+    assert (seen.holders, seen.taken, seen.releaser) == (["main"], False, "")
+    (kept,) = (one for one in run.log.waits if run.names.get(one.native_id) == "waiter")
+    assert kept.end_ns is not None
+    assert abs(kept.end_ns - run.log.watched[0][1]) < 1_000_000_000
+
+
+def test_after_another_tool_has_taken_its_place_it_does_not_begin_again() -> None:
+    if not EXACT:
+        return
+    with with_a_gap() as (_, monitor):
+        monitor.rest()
+        number = next(one for one in TOOL_IDS if MONITORING.get_tool(one) == NAME)
+        MONITORING.use_tool_id(number, "somebody's")
+        try:
+            monitor.resume()
+            assert MONITORING.get_events(number) == 0
+        finally:
+            MONITORING.free_tool_id(number)
 
 
 def test_without_a_place_for_the_tool_locks_are_not_seen_and_that_is_said() -> None:

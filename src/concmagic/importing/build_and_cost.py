@@ -76,12 +76,18 @@ def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[Pr
         for process in recording.processes
         if process.calls is not None and process.calls.stopped_ns is not None
     ]
+    counted = [
+        process.locks.counted_until_ns
+        for process in recording.processes
+        if process.locks is not None and process.locks.counted_until_ns is not None
+    ]
     return Cost(
         seconds=seconds,
         events=events,
         sampler_s=recording.samples.cpu_ns / 1e9 if recording.samples is not None else 0.0,
         calls_until_ns=clock.at(min(stops)) if stops else None,
         merged=sum(process.tasks.merged for process in recording.processes if process.tasks is not None),
+        counted_until_ns=clock.at(min(counted)) if counted else None,
         calls_impossible=recording.detail == "auto" and borrowing.FREE_THREADED,
         problems=problems,
         steps_without_calls=sum(

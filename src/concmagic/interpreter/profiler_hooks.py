@@ -16,7 +16,7 @@ import gc
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, chain, repeat, takewhile
 from operator import itemgetter, truth
@@ -129,6 +129,21 @@ def _step_back(step_back: StepBack, name: str) -> None:
         step_back(name)
     except Exception:  # then the number is not free, and the user's line says so
         return
+
+
+def leave_to_another(tool: int, callbacks: dict[int, Any], codes: Sequence[types.CodeType]) -> None:
+    """The tool is another's now: take out what is still ours, and nothing of theirs."""
+    monitoring: Any = vars(sys)["monitoring"]
+    mine = 0
+    for event, callback in callbacks.items():
+        found = monitoring.register_callback(tool, event, None)
+        if found == callback:
+            mine |= event
+        else:
+            monitoring.register_callback(tool, event, found)
+    monitoring.set_events(tool, monitoring.get_events(tool) & ~mine)
+    for code in codes:
+        monitoring.set_local_events(tool, code, monitoring.get_local_events(tool, code) & ~mine)
 
 
 NAME = "concmagic calls"

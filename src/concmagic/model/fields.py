@@ -135,7 +135,10 @@ def _is_counted(row: object) -> bool:
 
 
 _FUNCTIONS = _list_of(is_function, "function rows", lambda row: Function(*row))
-_MOMENTS = ("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns", "calls_until_ns")
+_MOMENTS = (
+    *("start_ns", "end_ns", "source_ns", "target_ns", "at_ns", "submit_ns"),
+    *("calls_until_ns", "counted_until_ns"),
+)
 _KIND = Rule(is_word, Wrong("word"))  # also one that a later version has
 _BY_NAME = {
     **dict.fromkeys(("id", "parent", "track", "source", "target"), _ID),

@@ -222,6 +222,7 @@ class Cost:
     problems: tuple[Problem, ...] = ()  # what was lost or could not be asked
     sampler_s: float = 0.0  # CPU time of the process that samples, beside the cell
     calls_impossible: bool = False  # on a free-threaded build none are recorded, by default
+    counted_until_ns: int | None = None  # from then on uses of locks and queues were not; None: to the end
     steps_without_calls: int = 0  # they began with an exception, which no tracer of calls can follow here
 
 

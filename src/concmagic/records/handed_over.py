@@ -220,7 +220,8 @@ class LockLog:
     objects: tuple[LockObject, ...] = ()
     waits: tuple[LockWait, ...] = ()
     chains: tuple[tuple[CallSite, ...], ...] = ()
-    exact_until_ns: int = 0  # until then every wait was seen; 0: none was seen by itself
+    watched: tuple[tuple[int, int], ...] = ()  # from when to when every wait was seen by itself
+    counted_until_ns: int | None = None  # from then on uses and waits are not counted; None: to the end
     merged: int = 0  # waits that are only counted
     addresses: tuple[tuple[int, int], ...] = ()  # pairs (futex address in samples, index into objects)
     frames: tuple[HeldAtStop, ...] = ()

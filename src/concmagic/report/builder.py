@@ -181,6 +181,7 @@ def _footer(trace: Trace, metrics: Metrics, note: str) -> tuple[str, ...]:
             trace.hidden.earlier_threads, trace.hidden.earlier_tasks, trace.hidden.earlier_cpu_ns
         ),
         _calls(trace),
+        "" if (until_ns := trace.cost.counted_until_ns) is None else sentences.counted_until(until_ns),
         sentences.steps_without_calls(lost) if (lost := trace.cost.steps_without_calls) else "",
         sentences.steps_merged(trace.cost.merged) if trace.cost.merged else "",
         _grouped(trace),

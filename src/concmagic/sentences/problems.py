@@ -43,7 +43,6 @@ SENTENCES = {
     "no_tool_for_locks": "Other tools have taken every place in sys.monitoring: which lock a thread waited for is not recorded.",
     "locks_of_with_unseen": "This Python's frames cannot be read: locks taken by `with` are known from samples only.",
     "look_at_locks_failed": "A look at where the threads stand failed: who waited for which lock then is not known ({}).",
-    "locks_no_longer_watched": "After {:,} operations on locks they were no longer watched one by one: from then on waits for locks come from samples.",
     "tasks_lost": "Recording asyncio's tasks stopped in the middle of the cell ({}).",
     "foreign_loop_unseen": "The tasks on loops of this {} could not be recorded ({}).",
     "hook_replaced": "Something else replaced asyncio's {} during the cell and was left in place.",

@@ -149,6 +149,14 @@ def calls_kept(until_ns: int) -> str:
     return f"Calls were recorded for the first {duration(until_ns)} only; states are whole."
 
 
+def counted_until(until_ns: int) -> str:
+    """Say that the budget of time for locks and queues was used up."""
+    return (
+        f"Uses of locks and queues were counted for the first {duration(until_ns)}: to watch each of them "
+        "would have made the cell slower. Long waits are from samples after that."
+    )
+
+
 def steps_without_calls(how_many: int) -> str:
     """Say that calls are missing where an exception was thrown into a task (Python 3.11)."""
     began = f"{count(how_many, 'step')} of tasks began with an exception"

@@ -70,11 +70,11 @@ class SampledWaits:
             if stood is not None and stood.chain in self._reader.log.native:
                 found.append(in_native_code(self._reader, self._clock, one, stood))
                 continue
-            is_exact = one.start_ns < self._reader.log.exact_until_ns
-            if is_exact and stood is None:
-                untold.append(one)
-            if is_exact:
+            unseen = self._unseen(one)
+            if unseen is None:
+                untold += [one] if stood is None else ()
                 continue
+            one = unseen
             number = numbers.get(one.address & (1 << 64) - 1, -1)
             if stood is not None and stood.object >= 0:
                 number = stood.object
@@ -85,6 +85,13 @@ class SampledWaits:
                 untold.append(one)
         found += beside_native(untold, found, self._clock, self._near_ns)
         return [_with_stop(one, self._reader, self._clock) for one in found]
+
+    def _unseen(self, one: Slept) -> Slept | None:
+        """The part of it that was not watched: what began while it was is known by itself, until then."""
+        for from_ns, until_ns in self._reader.log.watched:
+            if from_ns <= one.start_ns < until_ns:
+                one = replace(one, start_ns=until_ns)
+        return one if one.end_ns - one.start_ns >= LONG_NS else None
 
     def _to_its_end(self, one: Slept) -> Slept:
         """A thread's last stretch reaches to its end, if no sample was due between (see `import_threads`)."""

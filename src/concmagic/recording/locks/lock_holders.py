@@ -23,7 +23,6 @@ SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong
 MOST_WAITS = 20_000  # that are kept one by one
 _PRUNE_AT = 5_000  # locks: then those that are no more are forgotten
-_MEETING = 20  # to meet a lock costs as much as so many uses of one; every future of a pool has one
 _PUTS = 100_000  # that are remembered of one queue
 
 _repr_of_rlock: Any = vars(RLock)["__repr__"]  # a subclass may have its own
@@ -34,21 +33,24 @@ class LockTable:
     """All locks, threads and waits of one recording."""
 
     def __init__(self) -> None:
-        self.states: dict[int, LockState] = {}
-        self.threads: list[Thread] = []
+        self.begin_anew()
+        self.counted = self.states  # whose uses are counted: until there is a gap
         self.chains = Chains()
-        self.semaphores = Semaphores()
         self.creations = CreationSites()
         self.waits: list[tuple[Any, ...]] = []  # the fields of a LockWait, whose class is made late
         self.merged = 0
-        self.operations = 0
-        self.most = 0  # operations, fewer with every lock that was met: that is where the watching ends
         self._arguments = Arguments()
+        self._ends_number = -1
+
+    def begin_anew(self) -> None:
+        """Who has which lock, and what a queue holds, is not known, or not any more."""
+        self.states: dict[int, LockState] = {}
+        self.threads: list[Thread] = []
+        self.semaphores = Semaphores()
         self.here = Local()  # its attribute `thread` is the calling one
         self._prune_at = _PRUNE_AT
         self._ends = LockState(self)  # of threads: who joins waits for no lock, and nobody has it
         self._ends.ref = _nothing
-        self._ends_number = -1
 
     def thread(self) -> Thread:
         """The calling thread."""
@@ -72,7 +74,6 @@ class LockTable:
                 self.states.pop(key, None)  # another thread may do the same just now
             self._prune_at = len(self.states) + _PRUNE_AT
         state = LockState(lock)
-        self.most -= _MEETING
         if isinstance(lock, SimpleQueue):
             state.puts = deque([(0, 0)] * lock.qsize(), maxlen=_PUTS)
         elif not state.is_lock and is_owned(lock):
@@ -134,7 +135,6 @@ class LockTable:
             return
         if callable is None and pending[-1].code is not code:
             return
-        self.operations += 1
         attempt = pending.pop()
         state = attempt.state
         state.waiting -= 1
@@ -174,7 +174,6 @@ class LockTable:
         thread = self.thread()
         if thread.is_ours:
             return
-        self.operations += 1
         if thread.pending:
             self._drop_left(thread)
         state = self.state(lock)
@@ -197,7 +196,6 @@ class LockTable:
         thread = self.thread()
         if thread.is_ours:
             return
-        self.operations += 1
         puts = self.state(queue).puts
         if puts is not None:
             puts.append((thread.native_id, monotonic_ns()))
@@ -242,10 +240,12 @@ class LockTable:
                 self._ends_number = self.chains.object_of(None, _nothing, None, -1)
             number = self._ends_number
         else:
-            number = self.chains.object_of(made, state.ref, state, chain)
+            counted = state if self.states is self.counted else None
+            number = self.chains.object_of(made, state.ref, counted, chain)
             named = self.chains.objects[number]
             named.made = named.made or self.creations.of(named.ref())
-        self.chains.count(number, (end_ns or monotonic_ns()) - attempt.start_ns)
+        if self.states is self.counted:
+            self.chains.count(number, (end_ns or monotonic_ns()) - attempt.start_ns)
         if len(self.waits) >= MOST_WAITS and end_ns is not None:
             self.merged += 1
             return
@@ -259,23 +259,26 @@ class LockTable:
 
     def _drop_left(self, thread: Thread) -> None:
         """Finish the waits of `with` statements that an exception has ended: nothing else tells of it."""
-        while thread.pending and thread.pending[-1].callable is None:
-            attempt = thread.pending[-1]
+        pending = thread.pending
+        while pending and pending[-1].callable is None:
+            attempt = pending[-1]
             if standing_at(attempt, thread) is not None:
                 return  # a signal's handler runs in the midst of it
-            thread.pending.pop()
+            pending.pop()
             attempt.state.waiting -= 1
             if attempt.contended:
                 self._keep(thread, attempt, monotonic_ns(), False, False, None)
 
-    def finish(self) -> None:
-        """Keep the waits that have not ended."""
+    def finish(self, seen_ns: int | None = None) -> None:
+        """Keep the waits that have not ended; `seen_ns` is until when they were seen, if not to the end."""
         for thread in list(self.threads):
             self._drop_left(thread)
             for attempt in thread.pending:
                 frame = standing_at(attempt, thread)
-                if attempt.contended and frame is not None:
-                    self._keep(thread, attempt, None, False, False, frame)
+                is_short = seen_ns is not None and seen_ns - attempt.start_ns < SHORTEST_NS
+                if attempt.contended and frame is not None and not is_short:
+                    self._keep(thread, attempt, seen_ns, False, False, frame)
+            thread.pending = []  # it may just be reading the other
 
 
 def _nothing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,11 @@ _PLAIN = (str, bytes, int, float, complex, bool, type(None), type, ModuleType, t
 
 
 def make_log(
-    table: LockTable, addresses: LockAddresses | None, namespace: Mapping[str, Any], exact_until_ns: int
+    table: LockTable,
+    addresses: LockAddresses | None,
+    namespace: Mapping[str, Any],
+    watched: Sequence[tuple[int, int]],
+    counted_until_ns: int | None,
 ) -> LockLog:
     """All that is known, at the end of a recording."""
     from concmagic.records.handed_over import LockLog, LockObject, LockWait  # made late: a child waits
@@ -57,7 +61,8 @@ def make_log(
         ),
         waits=tuple(map(LockWait._make, table.waits)),
         chains=tuple(tuple(map(sites.of, chain)) for chain in rows),
-        exact_until_ns=exact_until_ns,
+        watched=tuple(watched),
+        counted_until_ns=counted_until_ns,
         merged=table.merged,
         addresses=tuple(of_address.items()),
         frames=tuple(addresses.stopped) if addresses is not None else (),
@@ -99,7 +104,7 @@ def _addressed(chains: Chains, addresses: LockAddresses) -> dict[int, int]:
 def _by_identity(table: LockTable, namespace: Mapping[str, Any]) -> dict[int, str]:
     """By id the names in the notebook; locks that never kept anyone waiting count if they have one."""
     living = {id(target): target for one in table.chains.objects if (target := one.ref()) is not None}
-    states = {id(lock): state for state in list(table.states.values()) if (lock := state.ref()) is not None}
+    states = {id(lock): state for state in list(table.counted.values()) if (lock := state.ref()) is not None}
     names = names_of({*living, *states}, namespace)
     for key, state in states.items():
         lock = state.ref()

@@ -5,22 +5,25 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from concmagic.clock import monotonic_ns
 from concmagic.interpreter import lock_internals
 from concmagic.interpreter import value_stack as stack
 from concmagic.interpreter.borrowing import FREE_THREADED
 from concmagic.problems import Problem
-from concmagic.recording import interrupts_kept_back
+from concmagic.recording import interrupts_kept_back, own_threads
 from concmagic.recording.locks.lock_holders import LockTable
 from concmagic.recording.locks.lock_sites import CreationHooks
+from concmagic.recording.time_budget import SLICE_NS, TimeBudget
 
 if TYPE_CHECKING:
     from concmagic.recording.locks.futex_addresses import LockAddresses
     from concmagic.records.handed_over import LockLog
 
+
+_LOOK_S = 0.2  # the budget is not spent and earned again in less
 
 _current: LockRecorder | None = None  # after a fork the parent's, until the child has its own
 
@@ -28,14 +31,23 @@ _current: LockRecorder | None = None  # after a fork the parent's, until the chi
 class LockRecorder:
     """Observes locks from `start` to `stop`.
 
-    `namespace` is where their names are looked for; `sampled` says that the sampler runs, too.
+    `namespace` is where their names are looked for; `sampled` says that the sampler runs, too; `time` is what
+    may be spent.
     """
 
-    def __init__(self, namespace: Mapping[str, Any] | None = None, sampled: bool = False) -> None:
+    def __init__(
+        self,
+        namespace: Mapping[str, Any] | None = None,
+        sampled: bool = False,
+        time: TimeBudget | None = None,
+    ) -> None:
         self.problems: list[Problem] = []
         self._namespace = namespace
         self._table = LockTable()
         self._monitor: Any = None
+        self._time = time or TimeBudget()
+        # Of children nothing is watched again: most are over before.
+        self._again = own_threads.OwnThread(self._watch_again) if sampled else None
         self._makers: CreationHooks | None = None
         self._addresses: LockAddresses | None = None
         if (
@@ -67,7 +79,7 @@ class LockRecorder:
     def _start_monitor(self) -> None:
         from concmagic.recording.locks.monitor import LockMonitor
 
-        monitor = LockMonitor(self._table)
+        monitor = LockMonitor(self._table, self._time)
         if not monitor.sees_with:
             self.problems.append(Problem.of("locks_of_with_unseen"))
         try:
@@ -76,6 +88,20 @@ class LockRecorder:
             self.problems.append(Problem.of("no_tool_for_locks"))
         else:
             self._monitor = monitor
+            if self._again is not None:
+                with suppress(RuntimeError):  # no thread is to be had: once the budget is spent it stays so
+                    self._again.start()
+
+    def _watch_again(self) -> None:
+        """In a thread of ours: watch for another stretch as soon as one can be paid for."""
+        seconds = _LOOK_S
+        while self._again is not None and not self._again.pause(seconds):
+            monitor, seconds = self._monitor, _LOOK_S
+            if monitor is not None and monitor.rests:
+                seconds = self._time.seconds_until(SLICE_NS)
+                if not seconds:
+                    monitor.resume()
+                    seconds = _LOOK_S
 
     def abandon(self) -> None:
         """In a forked child: switch off what it inherited of its parent's recording."""
@@ -104,11 +130,16 @@ class LockRecorder:
         interrupts_kept_back.forget_look(self._look_before_end)
         if self._makers is not None:
             self._makers.stop()
+        if self._again is not None:
+            self._again.end()
         monitor, self._monitor = self._monitor, None
-        exact_until_ns = 0
+        watched: list[tuple[int, int]] = []
+        counted_until_ns = None
         if monitor is not None:
             monitor.stop()
-            exact_until_ns = monitor.full_ns or monotonic_ns()
+            watched = monitor.watched
+            if len(watched) > 1 or monitor.rests:
+                counted_until_ns = watched[0][1]
             self._table.finish()
         if self._addresses is not None:
             self._addresses.stop()
@@ -118,7 +149,7 @@ class LockRecorder:
         )
 
         namespace = vars(sys.modules["__main__"]) if self._namespace is None else self._namespace
-        log = make_log(self._table, self._addresses, namespace, exact_until_ns)
+        log = make_log(self._table, self._addresses, namespace, watched, counted_until_ns)
         self._table, self._addresses = LockTable(), None
         return log
 
@@ -127,7 +158,5 @@ class LockRecorder:
             self.problems.append(Problem.of("tool_for_locks_lost", monitor.lost_to))
         elif monitor is not None and monitor.failure is not None:
             self.problems.append(Problem.of("recorder_failed", "locks", monitor.failure))
-        elif monitor is not None and monitor.full_ns:
-            self.problems.append(Problem.of("locks_no_longer_watched", self._table.operations))
         if self._table.merged:
             self.problems.append(Problem.of("lock_waits_merged", len(self._table.waits), self._table.merged))

@@ -164,8 +164,6 @@ class Table(Protocol):
 
     states: dict[int, LockState]  # by id of the lock
     here: Any  # its attribute `thread` is the calling one
-    operations: int
-    most: int
 
     def taken_late(self, thread: Thread, code: CodeType, offset: int, frame: FrameType) -> None:
         """A lock was free when it was asked for, but another thread was faster."""
@@ -174,8 +172,8 @@ class Table(Protocol):
 def quick_ways(table: Table) -> tuple[Take, Take, Has]:
     """Functions for: about to take, about to let go, came back. Each answers False where it is no short way.
 
-    A free lock is taken, a lock is let go by who has it: nobody waits for those. From `table.most` operations
-    on none is a short way. Local names, not attributes: these run with every use of a lock.
+    A free lock is taken, a lock is let go by who has it: nobody waits for those. Local names, not attributes:
+    these run with every use of a lock.
     """
     return _quick_take(table), _quick_release(table), _quick_return(table)
 
@@ -224,11 +222,8 @@ def _quick_release(table: Table) -> Take:
         except AttributeError:
             return False
         holder: Any = state.holder
-        if table.operations >= table.most:
-            return False
         if holder is not thread or thread.pending or state.depth > 1:
             return False
-        table.operations += 1
         state.holder = None
         state.depth = 0
         state.releases += 1

@@ -3,55 +3,59 @@
 Calls are looked at once: where no lock is taken or let go, that place is switched off (DISABLE), so that
 code without locks runs as before. Up to 3.13 a `with` enters its lock without a call: there the single
 instructions of functions that have one are watched, and the lock is read off the frame's stack.
+
+All of it is paid for by a budget of time. Once that is spent no event is left, so that the program runs as
+if it was not watched, and what was known of locks is forgotten. `resume` begins anew.
 """
 
 from __future__ import annotations
 
+import _thread
 import sys
-from collections.abc import Sequence
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, MethodType
+from types import BuiltinFunctionType, CodeType, MethodDescriptorType
 from typing import Any
 
-from concmagic.clock import monotonic_ns
+from concmagic.clock import held, monotonic_ns
 from concmagic.interpreter import lock_internals, profiler_hooks
 from concmagic.interpreter import value_stack as stack
-from concmagic.interpreter.frames_and_threads import ACQUIRE_RESTORE, RELEASE_SAVE, Handle, getframe
-from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue, is_lock
+from concmagic.interpreter.frames_and_threads import getframe
+from concmagic.interpreter.lock_internals import is_lock
 from concmagic.recording.locks.lock_holders import LockTable
+from concmagic.recording.locks.lock_methods import (
+    JOIN,
+    LET_GO,
+    LET_GO_ENTIRELY,
+    PUT,
+    RESTORE,
+    TAKE,
+    bound,
+    may_be_lock,
+    unbound,
+)
 from concmagic.recording.locks.lock_sites import makers
 from concmagic.recording.locks.lock_state import quick_ways, semaphore_codes
+from concmagic.recording.time_budget import Meter, TimeBudget
 
 monitoring: Any = vars(sys)["monitoring"]
 NAME = "concmagic locks"
 TOOL_IDS = (4, 3)  # 5 is for calls; 0, 1 and 2 have a meaning of their own
-MOST_OPERATIONS = 200_000  # takings and lettings go; each costs a microsecond or two
-TAKE, LET_GO, LET_GO_ENTIRELY, RESTORE, GET, PUT, JOIN = range(7)
-_OF_LOCKS = {
-    "acquire": TAKE,
-    "acquire_lock": TAKE,
-    "__enter__": TAKE,
-    ACQUIRE_RESTORE: RESTORE,
-    "release": LET_GO,
-    "release_lock": LET_GO,
-    "__exit__": LET_GO,
-    RELEASE_SAVE: LET_GO_ENTIRELY,
-}
-_OF_HANDLES = {"join": JOIN}
-_OF_QUEUES = {"get": GET, "get_nowait": GET, "put": PUT, "put_nowait": PUT}
-# A place that calls a function of such a name may call a lock's the next time.
-_ALSO_OTHERS = frozenset(_OF_LOCKS)
+AROUND = 4.0  # what the interpreter does to tell an event takes, in calls of a function, as measured
+_PATIENCE_S = 0.2  # for a thread of ours that is resuming; in a fork there is none
 
 
 class LockMonitor:
     """Feeds a LockTable from `start` to `stop`. Raises RuntimeError where no tool id is free."""
 
-    def __init__(self, table: LockTable) -> None:
+    def __init__(self, table: LockTable, budget: TimeBudget) -> None:
         self.table = table
-        table.most = MOST_OPERATIONS
         self.sees_with = lock_internals.here().sees_with
-        self.full_ns = 0  # since then locks are no longer watched
-        self.failure: Exception | None = None  # why, if not because they were too many
+        self.watched: list[tuple[int, int]] = []  # from when to when every operation was seen
+        self.rests = False  # the budget is spent: nothing is watched
+        self.failure: Exception | None = None  # why nothing is, if not because of the budget
         self.lost_to: str | None = None  # who has its tool since; "" is nobody, None: it kept it
+        self._meter = Meter(budget, AROUND)
+        self._since_ns = 0
+        self._turn = _thread.allocate_lock()
         self._tool: int | None = None
         self._watched: dict[int, tuple[CodeType, lock_internals.Watched]] = {}
         self._instructed: list[CodeType] = []
@@ -66,41 +70,79 @@ class LockMonitor:
         if self._tool is None:
             raise RuntimeError
         monitoring.use_tool_id(self._tool, NAME)
-        events = monitoring.events
         for event, callback in self._callbacks().items():
             monitoring.register_callback(self._tool, event, callback)
-        for code in self._semaphores:
-            monitoring.set_local_events(self._tool, code, events.PY_RETURN)
         # What an earlier recording switched off may take a lock this time.
         monitoring.restart_events()
-        begins = events.PY_START | events.PY_RESUME if lock_internals.here().in_instructions else 0
-        monitoring.set_events(self._tool, events.CALL | begins)
+        self._set_events(self._tool)
         profiler_hooks.when_asked(self._tool, self._step_back)
+
+    def _set_events(self, tool: int) -> None:
+        events = monitoring.events
+        for code in self._semaphores:
+            monitoring.set_local_events(tool, code, events.PY_RETURN)
+        for code in self._instructed:
+            monitoring.set_local_events(tool, code, events.INSTRUCTION)
+        begins = events.PY_START | events.PY_RESUME if lock_internals.here().in_instructions else 0
+        monitoring.set_events(tool, events.CALL | begins)
+        self._since_ns = monotonic_ns()
+
+    def _clear_events(self, tool: int) -> None:
+        monitoring.set_events(tool, 0)
+        for code in (*self._semaphores, *self._instructed):
+            monitoring.set_local_events(tool, code, 0)
+
+    def rest(self) -> None:
+        """The budget is spent, or watching has failed: nothing costs anything any more."""
+        tool = self._tool
+        if self.rests or tool is None:
+            return
+        self.rests = True
+        self._note_watched()
+        if monitoring.get_tool(tool) == NAME:  # else the cell has freed it
+            self._clear_events(tool)
+        self.table.finish(monotonic_ns())
+
+    def _note_watched(self) -> None:
+        self.watched.append((self._since_ns, monotonic_ns()))
+
+    def resume(self) -> None:
+        """Watch again, of locks that nothing is known of; in a thread of ours."""
+        with held(self._turn, 0) as got:
+            tool = self._tool
+            if not got or not self.rests or tool is None or self.failure is not None:
+                return
+            if monitoring.get_tool(tool) == NAME:
+                self.table.begin_anew()
+                self._take, self._let_go, self._has = quick_ways(self.table)
+                self.rests = False
+                self._set_events(tool)
 
     def _step_back(self, taker: str) -> None:
         """Another tool wants the number; "" is that the cell frees it."""
-        self.full_ns = self.full_ns or monotonic_ns()
         self.stop()
         self.lost_to = taker
 
     def stop(self) -> None:
         """Leave nothing, also where the cell has freed the tool, or given it to another."""
-        tool, self._tool = self._tool, None
+        with held(self._turn, _PATIENCE_S):  # until `resume` has come to its end
+            tool, self._tool = self._tool, None
         if tool is None:
             return
+        if not self.rests:
+            self._note_watched()
         profiler_hooks.forget(tool)
         codes = (*self._semaphores, *self._instructed)
-        self._watched, self._instructed = {}, []
         owner = monitoring.get_tool(tool)
         self.lost_to = None if owner == NAME else owner or ""
         if owner is None:  # up to 3.13 a freed tool's events go on
             monitoring.use_tool_id(tool, NAME)
         elif owner != NAME:
-            _leave_to_another(tool, self._callbacks(), codes)
+            profiler_hooks.leave_to_another(tool, self._callbacks(), codes)
+            self._watched, self._instructed = {}, []
             return
-        monitoring.set_events(tool, 0)
-        for code in codes:
-            monitoring.set_local_events(tool, code, 0)
+        self._clear_events(tool)
+        self._watched, self._instructed = {}, []
         for event in self._callbacks():
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
@@ -120,6 +162,9 @@ class LockMonitor:
     # What is raised in a callback would be raised in the user's code: so nothing is.
 
     def _on_call(self, code: CodeType, offset: int, callable: Any, argument: Any) -> Any:
+        meter = self._meter
+        meter.left -= 1
+        timed = meter.begin() if meter.left <= 0 else 0
         try:
             if id(callable) in self._makers and self.table.creations.call(self.table.thread(), code, offset):
                 self._watch_instructions(code)
@@ -138,7 +183,7 @@ class LockMonitor:
                     self.table.begin(target, callable, code, offset)
             elif operation == LET_GO:
                 if not self._let_go(target):
-                    self._release(target)
+                    self.table.release(target)
             elif operation == LET_GO_ENTIRELY:
                 self.table.release(target, entirely=True)
             elif operation == PUT:
@@ -149,22 +194,37 @@ class LockMonitor:
                 self.table.begin(target, callable, code, offset, operation == RESTORE)
         except Exception as error:
             self._fail(error)
+        finally:
+            if timed:
+                self._timed(timed)
         return None
 
     # These two must never answer DISABLE: that would be an error in the user's code.
     def _on_return(self, code: CodeType, offset: int, callable: Any, argument: Any) -> None:
+        meter = self._meter
+        meter.left -= 1
+        timed = meter.begin() if meter.left <= 0 else 0
         try:
             if not self._has(code, offset, True):
                 self.table.end(callable, code, True, getframe(1))
         except Exception as error:
             self._fail(error)
+        finally:
+            if timed:
+                self._timed(timed)
 
     def _on_raise(self, code: CodeType, offset: int, callable: Any, argument: Any) -> None:
+        meter = self._meter
+        meter.left -= 1
+        timed = meter.begin() if meter.left <= 0 else 0
         try:
             if not self._has(code, offset, False):
                 self.table.end(callable, code, False, getframe(1))
         except Exception as error:
             self._fail(error)
+        finally:
+            if timed:
+                self._timed(timed)
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
         try:
@@ -182,14 +242,19 @@ class LockMonitor:
             monitoring.set_local_events(self._tool, code, events | wanted)
 
     def _on_instruction(self, code: CodeType, offset: int) -> Any:
+        meter = self._meter
+        meter.left -= 1
+        timed = meter.begin() if meter.left <= 0 else 0
         try:
             made = self.table.creations.after.get((id(code), offset))
-            if made is not None and not self.full_ns:
+            if made is not None and not self.rests:
                 self.table.creations.returned(self.table.thread(), getframe(1), *made)
             known = self._watched.get(id(code))
             happens = known[1].get(offset) if known is not None else None
-            if happens is None or self.full_ns:
+            if happens is None:
                 return monitoring.DISABLE if made is None else None
+            if self.rests:
+                return None  # it is just being switched off
             what, slot = happens
             if what == lock_internals.ENTERED:
                 if not self._has(code, offset, True):
@@ -200,76 +265,31 @@ class LockMonitor:
                 if is_lock(target) and not self._take(target):
                     self.table.begin(target, None, code, offset)
             elif type(target) is BuiltinFunctionType and bound(target)[0] == LET_GO:
-                self._release(target.__self__)
+                self.table.release(target.__self__)
         except Exception as error:
             self._fail(error)
+        finally:
+            if timed:
+                self._timed(timed)
         return None
 
     def _on_semaphore(self, code: CodeType, offset: int, returned: Any) -> None:
         try:
             takes = self._semaphores.get(code)
-            if takes is None or self.full_ns or (takes and returned is not True):
+            if takes is None or self.rests or (takes and returned is not True):
                 return
             given = getframe(1).f_locals
             self.table.permit(given["self"], takes, 1 if takes else given["n"])
         except Exception as error:
             self._fail(error)
 
-    def _release(self, target: Any) -> None:
-        self.table.release(target)
-        if self.table.operations >= self.table.most:  # more would cost the cell too much
-            self._watch_no_longer()
+    def _timed(self, began_ns: int) -> None:
+        try:
+            if self._meter.end(began_ns):
+                self.rest()
+        except Exception as error:
+            self.failure = self.failure or error
 
     def _fail(self, error: Exception) -> None:
         self.failure = self.failure or error
-        self._watch_no_longer()
-
-    def _watch_no_longer(self) -> None:
-        if not self.full_ns and self._tool is not None:
-            self.full_ns = monotonic_ns()
-            if monitoring.get_tool(self._tool) == NAME:  # else the cell has freed it
-                monitoring.set_events(self._tool, 0)
-
-
-def _leave_to_another(tool: int, callbacks: dict[int, Any], codes: Sequence[CodeType]) -> None:
-    """The tool is another's now: take out what is still ours, and nothing of theirs."""
-    mine = 0
-    for event, callback in callbacks.items():
-        found = monitoring.register_callback(tool, event, None)
-        if found == callback:
-            mine |= event
-        else:
-            monitoring.register_callback(tool, event, found)
-    monitoring.set_events(tool, monitoring.get_events(tool) & ~mine)
-    for code in codes:
-        monitoring.set_local_events(tool, code, monitoring.get_local_events(tool, code) & ~mine)
-
-
-def unbound() -> dict[Any, int]:
-    """The methods as the classes have them → what they do."""
-    found: dict[Any, int] = {}
-    kinds = [(Lock, _OF_LOCKS), (RLock, _OF_LOCKS), (SimpleQueue, _OF_QUEUES)]
-    for kind, names in [*kinds, (Handle, _OF_HANDLES)] if Handle is not None else kinds:
-        for name, operation in names.items():
-            if type(vars(kind).get(name)) is MethodDescriptorType:
-                found[vars(kind)[name]] = operation
-    return found
-
-
-def bound(function: Any) -> tuple[int | None, Any]:
-    """What a bound method of a lock, queue or thread does, and whose it is; (None, None) for any other."""
-    owner = function.__self__
-    kind = type(owner)
-    if kind is Lock or issubclass(kind, RLock):
-        return _OF_LOCKS.get(function.__name__), owner
-    if issubclass(kind, SimpleQueue):
-        return _OF_QUEUES.get(function.__name__), owner
-    if kind is Handle:
-        return _OF_HANDLES.get(function.__name__), owner
-    return None, None
-
-
-def may_be_lock(callable: Any) -> bool:
-    """Whether a function of Python's has a name that a lock's method could have here another time."""
-    function = callable.__func__ if type(callable) is MethodType else callable
-    return type(function) is FunctionType and function.__name__ in _ALSO_OTHERS
+        self.rest()
