@@ -18,6 +18,7 @@ from concmagic.analysis.lint_ends import (
     left_running,
     never_awaited,
 )
+from concmagic.analysis.lint_jobs import pool_starved, submit_then_wait
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
 from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads, pool_overhead
 from concmagic.analysis.lint_threads import busy_machine, few_cores, gil_bound, oversubscribed, uneven_work
@@ -52,10 +53,12 @@ LINTS = (
     Lint("busy-machine", busy_machine),
     Lint("many-small-blocks", many_small_blocks),
     Lint("sequential-awaits", sequential_awaits),
+    Lint("submit-then-wait", submit_then_wait),
     Lint("concurrency-capped", concurrency_capped),
     Lint("never-awaited", never_awaited, by_cost=False),
     Lint("exception-never-retrieved", exception_never_retrieved, by_cost=False),
     Lint("deadlock", deadlock, by_cost=False),
+    Lint("pool-starved", pool_starved, by_cost=False),
     Lint("starved-task", starved_task),
     Lint("left-running", left_running),
     Lint("exception-in-thread", exception_in_thread, by_cost=False),

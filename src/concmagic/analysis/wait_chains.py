@@ -44,7 +44,7 @@ def wait_by_lock(trace: Trace) -> list[LockUse]:
 
 def last_waits(trace: Trace) -> dict[int, StateInterval]:
     """By thread what it waited for when the cell was stopped, of those that waited for a lock."""
-    late = _stop_ns(trace)
+    late = stop_ns(trace)
     found = {}
     for track in _threads(trace):
         waits = [one for one in track.states if one.end_ns > late and _is_lock_wait(one)]
@@ -65,7 +65,7 @@ def holders(waits: Mapping[int, StateInterval]) -> dict[int, int | None]:
     return found
 
 
-def _stop_ns(trace: Trace) -> int:
+def stop_ns(trace: Trace) -> int:
     """From when on a wait that ended may have ended because the cell was stopped."""
     return trace.wall_ns - max(round(STOPPED_SHARE * trace.wall_ns), min(STOPPED_NS, trace.wall_ns // 2))
 
@@ -147,7 +147,7 @@ def _last_wait(trace: Trace, track: Track) -> StateInterval | None:
     # One that was there before the cell waits for what the cell knows nothing of.
     if not track.host and (not stopped or track.start_ns <= 0):
         return None
-    late = _stop_ns(trace)
+    late = stop_ns(trace)
     waits = [one for one in track.states if one.state is State.WAITING and one.end_ns > late]
     return max(waits, key=lambda one: one.length_ns, default=None)
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from concmagic.model.findings_of_pools import ChildDied as ChildDied
+from concmagic.model.findings_of_pools import CopiesChanged as CopiesChanged
+from concmagic.model.findings_of_pools import ForkWithThreads as ForkWithThreads
+from concmagic.model.findings_of_pools import PoolOverhead as PoolOverhead
+from concmagic.model.findings_of_pools import PoolStarved as PoolStarved
+from concmagic.model.findings_of_pools import SmallProcesses as SmallProcesses
+from concmagic.model.findings_of_pools import SubmitThenWait as SubmitThenWait
 from concmagic.model.groups import Called
 from concmagic.model.outcomes import Outcome
 from concmagic.model.states import StateInterval
 from concmagic.model.trace import Named, Resource
-from concmagic.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,55 +213,6 @@ class ThreadDied:
 
 
 @dataclass(frozen=True, slots=True)
-class ChildDied:
-    """child-died: a child process that did not end well."""
-
-    name: str
-    outcome: Outcome
-    job: str  # what it was at; "" if nothing
-    is_command: bool
-    problems: tuple[Problem, ...] = ()  # what it told of a start that failed
-
-
-@dataclass(frozen=True, slots=True)
-class PoolOverhead:
-    """pool-overhead: a pool that took longer than its jobs."""
-
-    workers: int
-    start_ns: int
-    pickling_ns: int
-    jobs: int
-    work_ns: int
-    span_ns: int
-    costly: Literal["start", "data", "many"]  # its start, the size of what is sent, or the number of jobs
-
-
-@dataclass(frozen=True, slots=True)
-class SmallProcesses:
-    """pool-overhead, too: processes that took longer to start than they computed."""
-
-    processes: int
-    start_ns: int
-    work_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class CopiesChanged:
-    """copies-changed: variables that children changed in their copies."""
-
-    variables: tuple[str, ...]
-    processes: int
-
-
-@dataclass(frozen=True, slots=True)
-class ForkWithThreads:
-    """fork-with-threads: a fork beside running threads."""
-
-    child: str
-    threads: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class CheckFailed:
     """A lint that could not be asked."""
 
@@ -287,5 +244,7 @@ Values = (
     | SmallProcesses
     | CopiesChanged
     | ForkWithThreads
+    | SubmitThenWait
+    | PoolStarved
     | CheckFailed
 )

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
+from concmagic.sentences.findings_of_pools import (
+    child_died,
+    copies_changed,
+    pool_overhead,
+    pool_starved,
+    small_processes,
+    submit_then_wait,
+)
 from concmagic.sentences.numbers import count, duration, names, number, of_total
-from concmagic.sentences.picture import all_outcomes, group_of_tasks, place, start_failed, way_to
+from concmagic.sentences.picture import all_outcomes, group_of_tasks, place, way_to
 from concmagic.sentences.states_and_waits import StateWords, lock_label, resource_words
 
 if TYPE_CHECKING:
@@ -66,6 +74,10 @@ def message_of(found: of.Values) -> str:
             return copies_changed(found)
         case of.ForkWithThreads():
             return f"{found.child} was forked while {names(found.threads, _MOST_NAMES)} ran."
+        case of.SubmitThenWait():
+            return submit_then_wait(found)
+        case of.PoolStarved():
+            return pool_starved(found)
         case of.CheckFailed():
             return f"The check {found.lint} failed ({found.kind}: {found.text})."
         case _:
@@ -237,37 +249,3 @@ def exception_in_thread(found: of.ThreadDied) -> str:
     way = way_to(found.outcome.traceback)
     error = (found.outcome.message or found.outcome.error) + (f" ({way})" if way else "")
     return f"Thread {found.name} ended with {error}; the cell went on without its result."
-
-
-def child_died(found: of.ChildDied) -> str:
-    """A child process that did not end well."""
-    how = f"{'ended with' if found.outcome.kind == 'exited' else 'was'} {found.outcome}"
-    at_work = f" while it ran {found.job}" if found.job else ""
-    why = start_failed(found.problems) or found.outcome.message
-    return f"Process {found.name} {how}{at_work}{f': {why}' if why else ''}."
-
-
-def pool_overhead(found: of.PoolOverhead) -> str:
-    """A pool that took longer than its jobs."""
-    return (
-        f"{count(found.workers, 'process', 'processes')} took {duration(found.start_ns)} to start and "
-        f"{duration(found.pickling_ns)} to pickle, for {count(found.jobs, 'job')} of {duration(found.work_ns)} "
-        "in all: one after the other, without processes, they would have taken less than these "
-        f"{duration(found.span_ns)}."
-    )
-
-
-def small_processes(found: of.SmallProcesses) -> str:
-    """Processes that did next to nothing."""
-    it = "it" if found.processes == 1 else "they"
-    return (
-        f"Starting {count(found.processes, 'process', 'processes')} took {duration(found.start_ns)}; "
-        f"{it} computed for {duration(found.work_ns)}."
-    )
-
-
-def copies_changed(found: of.CopiesChanged) -> str:
-    """Children changed what they have copies of."""
-    variables = names([f"`{name}`" for name in found.variables], _MOST_NAMES)
-    where = count(found.processes, "child process", "child processes")
-    return f"{variables} changed in {where} only: the notebook's own did not."

@@ -24,6 +24,7 @@ _HINTS = {
     "ThreadDied": "A thread pool's future.result() would raise it here.",
     "SmallProcesses": "A process is worth its start-up from some seconds of computing on.",
     "CopiesChanged": "Return the value, or share it: multiprocessing.Value, Manager, shared_memory.",
+    "PoolStarved": "A job must not wait for jobs of its own pool: give the inner ones a pool of their own, or hand them over from outside.",
     "ForkWithThreads": 'A lock that one of them held stays locked in the child for ever: use mp.get_context("spawn"), or start the processes first.',
 }
 _OF_POOLS = {
@@ -67,6 +68,8 @@ def hint_of(found: of.Values) -> str:
             return _THREADS_DEADLOCK if any(link.is_thread for link in found.links) else _TASKS_DEADLOCK
         case of.ChildDied():
             return child_died_hint(found)
+        case of.SubmitThenWait():
+            return submit_then_wait_hint(found)
         case of.PoolOverhead():
             return _OF_POOLS[found.costly]
         case _:
@@ -94,3 +97,13 @@ def child_died_hint(found: of.ChildDied) -> str:
     if found.outcome.kind == "killed":
         return _OF_SIGNALS.get(found.outcome.by, "")
     return (_OF_COMMANDS if found.is_command else _OF_PYTHON).get(found.outcome.code, "")
+
+
+def submit_then_wait_hint(found: of.SubmitThenWait) -> str:
+    """How to hand over all of them first."""
+    first = (
+        "asyncio.gather(…) or a TaskGroup starts"
+        if found.by_task
+        else f"pool.map({found.function}, …) hands over"
+    )
+    return f"{first} all of them before the first is waited for: up to {duration(found.saved_ns)} less."

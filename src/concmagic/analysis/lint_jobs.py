@@ -1,0 +1,245 @@
+"""Lints about jobs: handed over one at a time, or queued behind those that wait for them."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from concmagic.analysis import Finding
+from concmagic.analysis.intervals import Pair, common, total, union
+from concmagic.analysis.lint_loop import FLOOR_NS
+from concmagic.analysis.metrics import Metrics
+from concmagic.analysis.wait_chains import stop_ns
+from concmagic.model.findings import PoolStarved, SubmitThenWait
+from concmagic.model.reasons import OUTSIDE
+from concmagic.model.trace import Job, State, StateInterval, Trace, Track
+from concmagic.source_lookup import parsed
+
+LEAST_IN_A_ROW = 3  # jobs or tasks, each begun when the one before had ended
+WAITED_SHARE = 0.8  # of a job's time that who handed it over must have waited
+ALONE_SHARE = 0.5  # of the jobs' time in which nothing else may have been at work
+WAITS_SHARE = 0.5  # of a thread's job: where it computes, the GIL lets them run one at a time anyway
+_HANDS_OVER = frozenset(
+    ("submit", "apply", "apply_async", "run_in_executor", "to_thread", "run_coroutine_threadsafe")
+)
+_MAKES_TASKS = frozenset(("create_task", "ensure_future"))
+_LEAVES = (ast.Break, ast.Return, ast.Raise, ast.Continue, ast.Yield, ast.YieldFrom)
+_Turns = ast.For | ast.ListComp | ast.SetComp | ast.GeneratorExp
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A job or a task: who handed it over, and from then on until its end."""
+
+    by: int
+    name: str
+    kind: str  # "job" or "task"
+    worker: int
+    start_ns: int
+    end_ns: int
+
+    @property
+    def pair(self) -> Pair:
+        return self.start_ns, self.end_ns
+
+
+def submit_then_wait(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """Jobs or tasks of a loop, each handed over only when the one before had ended."""
+    tracks = {track.id: track for track in trace.tracks}
+    for row in _rows(_pieces(trace, tracks)):
+        by = tracks[row[0].by]
+        pairs = [piece.pair for piece in row]
+        waits = [one for one in by.states if one.state is State.WAITING and common([one.pair], pairs)]
+        took = total(pairs)
+        saved = took - max(piece.end_ns - piece.start_ns for piece in row)
+        if saved < FLOOR_NS or total(common(union(one.pair for one in waits), pairs)) < WAITED_SHARE * took:
+            continue
+        line = _line_of_most(waits)
+        if not _could_be_at_once(trace, row, tracks) or not _are_independent(trace.source, line):
+            continue
+        yield Finding(
+            values=SubmitThenWait(
+                row[0].name, row[0].kind == "task", by.kind == "task", len(row), line, took, saved
+            ),
+            cost_s=saved / 1e9,
+            tracks=(by.id, *{piece.worker for piece in row}),
+            start_ns=row[0].start_ns,
+            end_ns=row[-1].end_ns,
+            line=line,
+        )
+
+
+def _pieces(trace: Trace, tracks: dict[int, Track]) -> list[_Piece]:
+    """The jobs and tasks that have ended and of which it is known who handed them over, by their start."""
+    handed = {flow.source_ns: flow.source for flow in reversed(trace.flows) if flow.kind == "submit"}
+    found = [
+        _Piece(handed[job.submit_ns], _function(job.label), "job", job.track, job.submit_ns, job.end_ns)
+        for job in trace.jobs
+        if job.track in tracks and job.end_ns is not None and job.count == 1 and job.submit_ns in handed
+    ]
+    awaited = {flow.source: flow.target for flow in trace.flows if flow.kind == "result"}
+    found += [
+        _Piece(awaited[track.id], _function(track.name), "task", track.id, track.start_ns, track.end_ns)
+        for track in trace.tracks
+        if track.kind == "task" and track.unit and track.id in awaited and track.end_ns is not None
+    ]
+    return sorted((one for one in found if one.by in tracks), key=lambda one: one.start_ns)
+
+
+def _function(label: str) -> str:
+    """The function of a job's label or a task's name, without arguments and number."""
+    name, _, number = label.partition("(")[0].rpartition("-")
+    return name if name and number.isdigit() else label.partition("(")[0]
+
+
+def _rows(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+    """Those of one function that follow each other without overlap, by who handed them over."""
+    by: dict[tuple[int, str, str], list[list[_Piece]]] = defaultdict(lambda: [[]])
+    for piece in pieces:
+        rows = by[piece.by, piece.kind, piece.name]
+        if rows[-1] and piece.start_ns < rows[-1][-1].end_ns:
+            rows.append([])
+        rows[-1].append(piece)
+    for rows in by.values():
+        yield from (row for row in rows if len(row) >= LEAST_IN_A_ROW)
+
+
+def _line_of_most(waits: Sequence[StateInterval]) -> int:
+    """The line of the cell at which most of it was waited; 0 is not known."""
+    at: dict[int, int] = defaultdict(int)
+    for one in waits:
+        at[0 if one.file else one.line] += one.length_ns
+    return max(at, key=lambda line: at[line], default=0)
+
+
+def _could_be_at_once(trace: Trace, row: Sequence[_Piece], tracks: dict[int, Track]) -> bool:
+    """Whether there was room for several: workers, cores or waiting, and nothing else that used it."""
+    pairs = [piece.pair for piece in row]
+    mine = {piece.worker for piece in row} | {row[0].by}
+    others = union(
+        one.pair
+        for track in trace.tracks
+        if track.id not in mine and track.role == "work" and (track.unit or track.group)
+        for one in track.states
+        if one.state is not State.WAITING or one.reason in OUTSIDE
+    )
+    if total(common(others, pairs)) > ALONE_SHARE * total(pairs):
+        return False
+    workers = [tracks[number] for number in mine - {row[0].by}]
+    waits = sum(total(common(_waiting(track), pairs)) for track in workers)
+    if waits >= WAITS_SHARE * total(pairs):
+        return not _has_one_worker(trace.source) or row[0].kind == "task"
+    return all(track.kind == "process" for track in workers) and trace.build.cores > 1
+
+
+def _waiting(track: Track) -> list[Pair]:
+    return union(one.pair for one in track.states if one.state is State.WAITING)
+
+
+def _has_one_worker(source: str) -> bool:
+    """Whether the cell makes a pool of one worker: then jobs at once would wait for each other."""
+    tree, _ = parsed(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node).endswith(("Executor", "Pool")):
+            sizes = [*node.args[:1], *(word.value for word in node.keywords if word.arg in _SIZES)]
+            if any(isinstance(size, ast.Constant) and size.value == 1 for size in sizes):
+                return True
+    return False
+
+
+_SIZES = ("max_workers", "processes")
+
+
+def _are_independent(source: str, line: int) -> bool:
+    """Whether the cell's loop around this line hands over in each turn what no other turn has found."""
+    tree, shift = parsed(source)
+    loops = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, _Turns) and node.lineno + shift <= line <= (node.end_lineno or 0) + shift
+    ]
+    return bool(loops) and _is_plain(loops[-1])
+
+
+def _is_plain(loop: _Turns) -> bool:
+    body = [*ast.walk(loop)]
+    if any(isinstance(node, _LEAVES) for node in body):
+        return False  # it may end early: what comes next depends on what was found
+    targets = [loop.target] if isinstance(loop, ast.For) else [part.target for part in loop.generators]
+    given = {name for call in body if isinstance(call, ast.Call) for name in _given(call)}
+    stored = {node.id for node in body if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    turns = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return any(_hands_over(node) for node in body) and not given & (stored - turns)
+
+
+def _hands_over(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and _called(node) in _HANDS_OVER | _MAKES_TASKS
+
+
+def _given(call: ast.Call) -> set[str]:
+    """The names in what is handed over by this call; of others none."""
+    if not _hands_over(call):
+        return set()
+    parts = [*call.args, *(word.value for word in call.keywords)]
+    return {node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name)}
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _by_pool(trace: Trace) -> list[tuple[list[Track], list[Job]]]:
+    """The workers of each pool and the jobs that they began."""
+    workers: dict[str, list[Track]] = defaultdict(list)
+    for track in trace.tracks:
+        if track.group and track.role == "work" and track.kind in ("process", "thread"):
+            workers[track.group].append(track)
+    of_pool = {track.id: group for group, tracks in workers.items() for track in tracks}
+    jobs: dict[str, list[Job]] = defaultdict(list)
+    for job in trace.jobs:
+        if job.track in of_pool and job.start_ns is not None:
+            jobs[of_pool[job.track]].append(job)
+    return [(workers[group], done) for group, done in jobs.items()]
+
+
+def pool_starved(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
+    """All workers of the only pool waited for results when the cell was stopped; jobs stood behind them."""
+    pools = _by_pool(trace)
+    if not trace.outcome.stopped_by or len(pools) != 1:
+        return
+    workers, jobs = pools[0]
+    behind = [job for job in trace.jobs if job.start_ns is None]
+    waits = [wait for track in workers if (wait := _waits_for_result(trace, track, jobs)) is not None]
+    if not behind or len(waits) < len(workers):
+        return
+    # What was queued only after they had begun to wait may come from elsewhere.
+    since = max(wait.start_ns for wait in waits)
+    if min(job.submit_ns for job in behind) > since:
+        return
+    yield Finding(
+        values=PoolStarved(
+            len(workers),
+            workers[0].group,
+            tuple(job.label for job in behind),
+            next((wait.line for wait in waits if not wait.file), 0),
+        ),
+        cost_s=(trace.wall_ns - since) / 1e9,
+        tracks=tuple(track.id for track in workers),
+        start_ns=since,
+        end_ns=trace.wall_ns,
+        line=next((wait.line for wait in waits if not wait.file), 0),
+    )
+
+
+def _waits_for_result(trace: Trace, track: Track, jobs: Sequence[Job]) -> StateInterval | None:
+    """What a worker waited for in a job when the cell was stopped, if that was a result."""
+    late = stop_ns(trace)
+    at_work = any(job.track == track.id and (job.end_ns or trace.wall_ns) > late for job in jobs)
+    waits = [one for one in track.states if one.state is State.WAITING and one.end_ns > late]
+    last = max(waits, key=lambda one: one.length_ns, default=None)
+    return last if at_work and last is not None and last.reason == "result" else None

@@ -1,0 +1,81 @@
+"""What findings about processes, pools and their jobs are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from concmagic.model.outcomes import Outcome
+from concmagic.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOverhead:
+    """pool-overhead: a pool that took longer than its jobs."""
+
+    workers: int
+    start_ns: int
+    pickling_ns: int
+    jobs: int
+    work_ns: int
+    span_ns: int
+    costly: Literal["start", "data", "many"]  # its start, the size of what is sent, or the number of jobs
+
+
+@dataclass(frozen=True, slots=True)
+class SmallProcesses:
+    """pool-overhead, too: processes that took longer to start than they computed."""
+
+    processes: int
+    start_ns: int
+    work_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDied:
+    """child-died: a child process that did not end well."""
+
+    name: str
+    outcome: Outcome
+    job: str  # what it was at; "" if nothing
+    is_command: bool
+    problems: tuple[Problem, ...] = ()  # what it told of a start that failed
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesChanged:
+    """copies-changed: variables that children changed in their copies."""
+
+    variables: tuple[str, ...]
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForkWithThreads:
+    """fork-with-threads: a fork beside running threads."""
+
+    child: str
+    threads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitThenWait:
+    """submit-then-wait: jobs or tasks that were each begun when the one before had ended."""
+
+    function: str
+    is_task: bool  # what was waited for
+    by_task: bool  # who waited
+    times: int
+    line: int
+    took_ns: int
+    saved_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStarved:
+    """pool-starved: all workers of a pool wait for results of jobs behind them."""
+
+    workers: int
+    pool: str
+    behind: tuple[str, ...]  # the jobs that never began, by their labels
+    line: int

@@ -1,0 +1,75 @@
+"""What the lints about processes, pools and their jobs say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from concmagic.sentences.numbers import count, duration, names
+from concmagic.sentences.picture import place, start_failed
+
+if TYPE_CHECKING:
+    from concmagic.model import findings as of
+
+_MOST_NAMES = 3
+
+
+def child_died(found: of.ChildDied) -> str:
+    """A child process that did not end well."""
+    how = f"{'ended with' if found.outcome.kind == 'exited' else 'was'} {found.outcome}"
+    at_work = f" while it ran {found.job}" if found.job else ""
+    why = start_failed(found.problems) or found.outcome.message
+    return f"Process {found.name} {how}{at_work}{f': {why}' if why else ''}."
+
+
+def pool_overhead(found: of.PoolOverhead) -> str:
+    """A pool that took longer than its jobs."""
+    return (
+        f"{count(found.workers, 'process', 'processes')} took {duration(found.start_ns)} to start and "
+        f"{duration(found.pickling_ns)} to pickle, for {count(found.jobs, 'job')} of {duration(found.work_ns)} "
+        "in all: one after the other, without processes, they would have taken less than these "
+        f"{duration(found.span_ns)}."
+    )
+
+
+def small_processes(found: of.SmallProcesses) -> str:
+    """Processes that did next to nothing."""
+    it = "it" if found.processes == 1 else "they"
+    return (
+        f"Starting {count(found.processes, 'process', 'processes')} took {duration(found.start_ns)}; "
+        f"{it} computed for {duration(found.work_ns)}."
+    )
+
+
+def copies_changed(found: of.CopiesChanged) -> str:
+    """Children changed what they have copies of."""
+    variables = names([f"`{name}`" for name in found.variables], _MOST_NAMES)
+    where = count(found.processes, "child process", "child processes")
+    return f"{variables} changed in {where} only: the notebook's own did not."
+
+
+def submit_then_wait(found: of.SubmitThenWait) -> str:
+    """Jobs or tasks one at a time."""
+    what = (
+        f"{count(found.times, 'task')} of {found.function}"
+        if found.is_task
+        else f"{found.times:,} × {found.function}"
+    )
+    begun = "each was started" if found.is_task else "each was handed over"
+    return (
+        f"{what}{_at(found.line)} took {duration(found.took_ns)} one after the other: {begun} only when the one "
+        "before had ended."
+    )
+
+
+def pool_starved(found: of.PoolStarved) -> str:
+    """A pool whose workers wait for it."""
+    all_of = "The only worker" if found.workers == 1 else f"All {found.workers} workers"
+    waits = "waits" if found.workers == 1 else "wait"
+    return (
+        f"{all_of} of the pool {found.pool} {waits} for results{_at(found.line)} of jobs that stand behind "
+        f"them in its queue: {names(found.behind, _MOST_NAMES)} can never begin."
+    )
+
+
+def _at(line: int) -> str:
+    return f" at {place('', line)}" if line else ""

@@ -1,0 +1,117 @@
+"""What is told of jobs in real cells: handed over one at a time, or behind those that wait for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import Kernel
+
+POOL = "from concurrent.futures import ThreadPoolExecutor\n"
+NAP = "import multiprocessing, time\ndef nap(k, *more):\n    time.sleep(0.06)\n    return k\n"
+COMPUTE = "import time\ndef nap(k):\n    end = time.thread_time() + 0.06\n"
+COMPUTE += "    while time.thread_time() < end:\n        pass\n"
+TASK = "import asyncio\nasync def nap(k):\n    await asyncio.sleep(0.06)\n    return k\n"
+FORK = "with multiprocessing.get_context('fork').Pool(2) as pool:\n"
+
+# One at a time, though nothing asks for that: with what is told of it.
+ONE_AT_A_TIME = {
+    "submit": (
+        f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(4) as pool:\n    for k in range(4):\n"
+        "        print(pool.submit(nap, k).result())",
+        "4 × nap at line 9",
+    ),
+    "in two lines": (
+        f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(4) as pool:\n    for k in range(4):\n"
+        "        job = pool.submit(nap, k)\n        print(job.result())",
+        "4 × nap at line 10",
+    ),
+    "comprehension": (
+        f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(4) as pool:\n"
+        "    got = [pool.submit(nap, k).result() for k in range(4)]",
+        "4 × nap at line 8",
+    ),
+    "apply": (
+        f"%%procs\n{NAP}{FORK}    for k in range(4):\n        pool.apply(nap, (k,))",
+        "4 × nap at line 8",
+    ),
+    "to_thread": (f"%%asyncio_trace\n{TASK}{NAP}for k in range(4):\n    await asyncio.to_thread(nap, k)", ""),
+    "tasks": (
+        f"%%asyncio_trace\n{TASK}for k in range(4):\n    t = asyncio.create_task(nap(k))\n    await t",
+        "4 tasks of nap at line 8",
+    ),
+}
+
+# Of these none is to be told.
+NOT = {
+    "the next needs the last": f"%%threads\n{POOL}{NAP}found = 0\nwith ThreadPoolExecutor(4) as pool:\n"
+    "    for k in range(4):\n        found = pool.submit(nap, found).result()",
+    "it may end early": f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(4) as pool:\n    for k in range(4):\n"
+    "        if pool.submit(nap, k).result() is None: break",
+    "one worker": f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(max_workers=1) as pool:\n"
+    "    for k in range(4):\n        pool.submit(nap, k).result()",
+    "computing": f"%%threads\n{POOL}{COMPUTE}with ThreadPoolExecutor(4) as pool:\n    for k in range(4):\n"
+    "        pool.submit(nap, k).result()",
+    "map": f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(4) as pool: list(pool.map(nap, range(8)))",
+    "all first": f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(4) as pool:\n"
+    "    jobs = [pool.submit(nap, k) for k in range(8)]\n    for job in jobs:\n        job.result()",
+    "gather": f"%%asyncio_trace\n{TASK}await asyncio.gather(*(nap(k) for k in range(4)))",
+    "tasks first": f"%%asyncio_trace\n{TASK}tasks = [asyncio.create_task(nap(k)) for k in range(4)]\n"
+    "for t in tasks:\n    await t",
+    "beside others": f"%%asyncio_trace\n{TASK}async def row():\n    for k in range(4):\n"
+    "        await asyncio.create_task(nap(k))\nawait asyncio.gather(row(), row(), row())",
+    "two": f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(4) as pool:\n    for k in range(2):\n"
+    "        pool.submit(nap, k).result()",
+}
+
+
+def told(kernel: Kernel, lint: str) -> list[tuple[str, str]]:
+    expression = f"[(f.message, f.hint) for f in concmagic.last().findings if f.lint == {lint!r}]"
+    found: list[tuple[str, str]] = kernel.value(f"(__import__('concmagic') and {expression})")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def imported(kernel: Kernel) -> None:
+    kernel.check("import concmagic")
+
+
+@pytest.mark.parametrize(("cell", "what"), ONE_AT_A_TIME.values(), ids=ONE_AT_A_TIME)
+def test_jobs_that_are_handed_over_one_at_a_time_are_told(kernel: Kernel, cell: str, what: str) -> None:
+    kernel.check(cell)
+    ((message, hint),) = told(kernel, "submit-then-wait")
+    assert message.startswith(what)
+    assert ("gather" if "asyncio" in cell else "pool.map(nap, …)") in hint
+
+
+@pytest.mark.parametrize("cell", NOT.values(), ids=NOT)
+def test_jobs_that_have_to_wait_or_do_not_are_no_finding(kernel: Kernel, cell: str) -> None:
+    kernel.check(cell)
+    assert told(kernel, "submit-then-wait") == []
+
+
+STARVED = (
+    f"%%threads --timeout 1\n{POOL}import threading, time\n"
+    "pool, other = ThreadPoolExecutor(2, 'clerk'), ThreadPoolExecutor(2, 'other')\n"
+    "both = threading.Barrier(2)\ndef page(k):\n    return k\ndef chapter(k):\n    both.wait()\n"
+    "    return {of}.submit(page, k).result()\n"
+    "jobs = [pool.submit(chapter, k) for k in range(2)]\n[job.result() for job in jobs]"
+)
+
+
+def test_a_pool_whose_workers_wait_for_jobs_behind_them_is_told(kernel: Kernel) -> None:
+    run = kernel.run(STARVED.format(of="pool"))
+    assert run.ename == "TimeoutError"
+    ((message, hint),) = told(kernel, "pool-starved")
+    assert message.startswith("All 2 workers of the pool clerk wait for results at line 10")
+    assert "page(0)" in message
+    assert "a pool of their own" in hint
+    shown = " ".join(run.displays[-1]["text/plain"].split())
+    assert "the pool clerk" in shown.partition("where it went")[0]
+
+
+def test_a_pool_whose_jobs_wait_for_another_pool_is_not_starved(kernel: Kernel) -> None:
+    kernel.check(STARVED.format(of="other"))
+    assert told(kernel, "pool-starved") == []
+    slow = "def page(k):\n    time.sleep(60)"
+    kernel.run(STARVED.format(of="other").replace("def page(k):\n    return k", slow))
+    assert told(kernel, "pool-starved") == []
