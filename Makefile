@@ -11,7 +11,10 @@ SEED ?= 1
 CELL ?=
 PROGRAMS ?= 500
 PART ?= unit
-WORKERS ?= 0
+WORKERS ?= auto
+
+# Kernels and children read what is compiled, as those of a user do, whatever the environment of CI says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo lab test test-busy test-all-pythons test-python test-js lint types types-js scripts-js schema soak truth stress bench broken-world pictures changelog chromium clean help
 
@@ -72,9 +75,13 @@ lint: $(VENV)/test
 types: $(VENV)/test
 	$(BIN)/mypy
 
-# One after the other: some tests judge what samples tell, and want the cores. WORKERS=4 runs four files at once.
+# By several workers (tests/workers.py), then one after the other what asks what samples met, and wants the cores.
+# WORKERS=0 runs all one after the other.
 test-python: $(VENV)/test chromium
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 30
+	@failed=0; \
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 30 -m "not sampled" || failed=1; \
+	$(BIN)/python -m pytest --numprocesses 0 --durations 5 -m sampled || failed=1; \
+	exit $$failed
 
 # TypeScript, at the version of the lock file; it only checks.
 node_modules/made: package.json package-lock.json
@@ -104,7 +111,7 @@ test-all-pythons:
 	  echo "Python $$version: $$found"; \
 	  { [ -x $$python ] || "$$found" -m venv $(BUILD)/venvs/$$version; } && \
 	  $$python -m pip install --quiet --disable-pip-version-check --editable '.[test]' && \
-	  $$python -m pytest tests/unit tests/kernel || failed="$$failed $$version"; \
+	  $$python -m pytest --numprocesses $(WORKERS) tests/unit tests/kernel || failed="$$failed $$version"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "failed on:$$failed"; exit 1; fi
 

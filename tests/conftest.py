@@ -1,4 +1,4 @@
-"""What all tests share: golden files, and the flag that writes them anew."""
+"""What all tests share: golden files, the flag that writes them anew, and workers that run them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from workers import in_order, pytest_xdist_auto_num_workers, pytest_xdist_make_scheduler
+
+__all__ = ["pytest_xdist_auto_num_workers", "pytest_xdist_make_scheduler"]  # pytest finds them here
 
 # An example takes as long as the machine lets it: what it does is asserted, not when.
 settings.register_profile("patient", deadline=None)
@@ -29,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("sampled"):
             item.add_marker(pytest.mark.flaky(reruns=2))
+    in_order(items)
 
 
 @pytest.fixture
