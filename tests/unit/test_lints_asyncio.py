@@ -95,6 +95,18 @@ def test_a_task_that_seldom_has_its_turn_is_a_note() -> None:
     assert (finding.severity, finding.tracks) == ("note", (3,))
 
 
+@pytest.mark.parametrize("reason", ["core", "GIL"])
+def test_a_loop_without_a_core_starves_nobody(reason: str) -> None:
+    """The loop served nobody meanwhile: it had no core, or another thread the GIL."""
+    trace = trace_from_text(STARVED + "\nloop  " + "Y" * 300)
+    *tasks, loop = trace.tracks
+    kept = tuple(replace(one, reason=reason) for one in loop.states)
+    served = replace(trace, tracks=(*tasks, replace(loop, kind="thread", states=())))
+    assert found(served, "starved-task")
+    missing = replace(trace, tracks=(*tasks, replace(loop, kind="thread", states=kept)))
+    assert found(missing, "starved-task") == []
+
+
 def test_tasks_that_take_turns_are_not_starved() -> None:
     assert not found(
         trace_from_text("a  " + "RYYY" * 25 + "\nb  " + "YRYY" * 25 + "\nc  " + "YYRY" * 25), "starved-task"

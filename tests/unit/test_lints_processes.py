@@ -134,6 +134,18 @@ def test_a_hello_process_is_a_note() -> None:
     assert finding.message == "Starting 1 process took 300 ms; it computed for 2 ms."
 
 
+def test_what_was_not_seen_is_not_told_as_nothing() -> None:
+    (finding,) = found(trace(process(1, PYTHON, unit=True)), "pool-overhead")
+    assert finding.message == "Starting 1 process took 300 ms; it computed for too short a time to be seen."
+    (finding,) = found(pool(50), "pool-overhead")
+    assert "pickle" not in finding.message
+
+
+def test_a_process_of_which_little_was_seen_may_have_computed() -> None:
+    unseen = process(1, PYTHON, (400, State.UNKNOWN, "", ""), unit=True)
+    assert found(trace(unseen, wall=800), "pool-overhead") == []
+
+
 def test_a_process_that_computes_or_waits_for_longer_is_worth_its_start() -> None:
     assert found(trace(process(1, PYTHON, (301, State.RUNNING, "", ""), unit=True)), "pool-overhead") == []
     waits = process(1, PYTHON, (2, State.RUNNING, "", ""), (400, State.WAITING, "sleep", ""), unit=True)

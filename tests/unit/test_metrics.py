@@ -86,6 +86,19 @@ def test_with_unknown_states_the_mean_is_cpu_time_over_wall_time() -> None:
     assert math.isnan(compute(drawn).parallelism)
 
 
+def test_parallelism_is_no_more_than_what_was_in_flight() -> None:
+    """What a child computes as it starts is in its CPU time; a child that starts is no work in flight."""
+    drawn = trace_from_text("a  SSSSSSSSRU", kind="process")
+    metrics = compute(replace(drawn, cpu_s=0.009))
+    assert metrics.parallelism_source == "CPU time"
+    assert metrics.parallelism == metrics.concurrency == pytest.approx(0.2)
+
+
+def test_cores_of_native_threads_are_beside_what_is_in_flight() -> None:
+    drawn = trace_from_text("a  RRRRRRRRRR", kind="thread")
+    assert compute(replace(drawn, cpu_s=0.020, python_cpu_s=0.010)).parallelism == pytest.approx(2.0)
+
+
 def test_native_threads_are_what_the_cpu_clock_has_more() -> None:
     drawn = trace_from_text("a  RRRRRRRRRR", kind="thread")
     assert compute(replace(drawn, cpu_s=0.020, python_cpu_s=0.010)).native_threads == pytest.approx(1.0)

@@ -106,8 +106,10 @@ def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     holds = [*_steps(trace, limit)]
     for loop, tasks in _by_loop(trace).items():
         long = union(hold.pair for hold in holds if (hold.track.pid, hold.track.native_id) == loop)
-        # What one long step did to a task is blocked-event-loop's to tell.
-        kept = {track.id: total(minus(_ready(track), long)) for track in tasks if not track.host}
+        # What one long step did to a task is blocked-event-loop's to tell; what other programs did, and
+        # other threads, is no turn that it was not given.
+        elsewhere = union([*long, *_kept_from_running(trace, loop)])
+        kept = {track.id: total(minus(_ready(track), elsewhere)) for track in tasks if not track.host}
         if len(kept) < 3:  # two that take turns are both kept waiting half of the time
             continue
         usual = median(kept.values())
@@ -198,6 +200,17 @@ def _by_loop(trace: Trace) -> dict[tuple[int, int], list[Track]]:
 
 def _ready(track: Track) -> list[Pair]:
     return union(one.pair for one in track.states if one.state is State.READY)
+
+
+def _kept_from_running(trace: Trace, loop: tuple[int, int]) -> list[Pair]:
+    """Where the loop's thread could have gone on, and had no core or not the GIL."""
+    return [
+        one.pair
+        for track in trace.tracks
+        if (track.pid, track.native_id) == loop
+        for one in track.states
+        if one.state is State.READY and one.reason in ("core", "GIL")
+    ]
 
 
 def _victims(trace: Trace, holds: Sequence[Hold]) -> dict[int, list[Pair]]:

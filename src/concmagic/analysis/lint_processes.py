@@ -87,7 +87,8 @@ def _hello_process(trace: Trace) -> Iterator[Finding]:
     small = [
         (track, start, work)
         for track, start, work in started
-        if start > work and track.outcome.kind == "returned"
+        # What was not seen it may have computed.
+        if start > work + spent(track, State.UNKNOWN) and track.outcome.kind == "returned"
     ]
     waited = sum(spent(track, State.WAITING) for track, _, _ in small)
     start = max((start for _, start, _ in small), default=0)

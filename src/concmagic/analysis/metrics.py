@@ -21,6 +21,7 @@ from concmagic.model.trace import State, Trace
 
 # With more than this share of the threads' time unknown, the mean comes from the CPU clock.
 _UNKNOWN_SHARE = 0.05
+NATIVE_CORES = 0.2  # used by threads of native code: from here on they are worth a word, and count
 _GAVE_UP = (State.WAITING, State.READY)
 _DID = (State.RUNNING, State.BLOCKING, State.READY)
 
@@ -98,6 +99,9 @@ def compute(trace: Trace) -> Metrics:
     in_flight = count_at_once(concurrency.pairs_of(trace, units), trace.wall_ns)
     counted = _counted(trace)
     mean, peak, source = _parallelism(trace)
+    if in_flight.peak and not _native_threads(trace) >= NATIVE_CORES:
+        # What a child's start-up computes is no work in flight, and what computes is no more than that.
+        mean, peak = min(mean, in_flight.mean(trace.wall_ns)), min(peak, in_flight.peak)
     by_track = switches(trace)
     of_loops = _sums(trace, event_loops.of_tracks(columns_of(trace), loops_of(trace)))
     return Metrics(

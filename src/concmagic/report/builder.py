@@ -11,7 +11,7 @@ from concmagic.analysis import Finding
 from concmagic.analysis.concurrency import gil_waits, on_a_core_curve
 from concmagic.analysis.critical_path import summarised
 from concmagic.analysis.intervals import Steps, total, union
-from concmagic.analysis.metrics import Metrics, in_flight_curve
+from concmagic.analysis.metrics import NATIVE_CORES, Metrics, in_flight_curve
 from concmagic.model.trace import Job, Named, State, Trace, Track
 from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
 from concmagic.report.headline import BUSY_MACHINE, TOO_SHORT_NS, headline, says_nothing_found
@@ -21,7 +21,6 @@ SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to s
 _LEAST_NS = 50 * SAMPLING_NS  # a shorter cell has no rate worth telling
 _LEAST_TURNS = 0.1  # of the cell: who only sleeps can be looked at seldom
 _MOST_PARTS = 5
-_NATIVE_CORES = 0.2  # from here on threads that Python does not know are worth a word
 _SOON_NS = 50_000_000  # after the last call that was recorded
 _WORTH_SAYING = 0.1  # share of a lane's life from which on a state is said
 _MAIN_REASON = 0.8  # of all waits: then it alone is said
@@ -80,7 +79,7 @@ def _parallelism(metrics: Metrics) -> Chip:
 
 
 def _uses_native_threads(metrics: Metrics) -> bool:
-    return metrics.native_threads >= _NATIVE_CORES  # not where it is not known
+    return metrics.native_threads >= NATIVE_CORES  # not where it is not known
 
 
 def _busy_machine(findings: Sequence[Finding]) -> Iterator[Chip]:

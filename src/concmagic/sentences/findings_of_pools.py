@@ -22,10 +22,11 @@ def child_died(found: of.ChildDied) -> str:
 
 
 def pool_overhead(found: of.PoolOverhead) -> str:
-    """A pool that took longer than its jobs."""
+    """A pool that took longer than its jobs; of pickling only where it was seen."""
+    pickling = f" and {duration(found.pickling_ns)} to pickle" if found.pickling_ns else ""
     return (
-        f"{count(found.workers, 'process', 'processes')} took {duration(found.start_ns)} to start and "
-        f"{duration(found.pickling_ns)} to pickle, for {count(found.jobs, 'job')} of {duration(found.work_ns)} "
+        f"{count(found.workers, 'process', 'processes')} took {duration(found.start_ns)} to start{pickling}, "
+        f"for {count(found.jobs, 'job')} of {duration(found.work_ns)} "
         "in all: one after the other, without processes, they would have taken less than these "
         f"{duration(found.span_ns)}."
     )
@@ -34,9 +35,10 @@ def pool_overhead(found: of.PoolOverhead) -> str:
 def small_processes(found: of.SmallProcesses) -> str:
     """Processes that did next to nothing."""
     it = "it" if found.processes == 1 else "they"
+    worked = duration(found.work_ns) if found.work_ns else "too short a time to be seen"
     return (
         f"Starting {count(found.processes, 'process', 'processes')} took {duration(found.start_ns)}; "
-        f"{it} computed for {duration(found.work_ns)}."
+        f"{it} computed for {worked}."
     )
 
 
