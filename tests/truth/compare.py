@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from tests.kernel.conftest import Kernel
 from tests.truth import notebook_cell, told
 from tests.truth.notebook_cell import Cell, cell_of
-from tests.truth.plan import Times, path_of, planned
-from tests.truth.programs import Compute, Locked, Place, Program
+from tests.truth.plan import Times, path_of, planned, units_of
+from tests.truth.programs import WORLDS, Compute, Locked, Place, Program
 from tests.truth.told import Part
 
 SETUP = notebook_cell.SETUP + told.SETUP
-# Of each step's time; of the cell's. On a busy machine who sleeps is woken late, and is READY then.
+# Of each step's time; of the cell's.
 _OF_A_STEP, _WAITED_ELSEWHERE = 0.75, 0.2
 _TRIES = 3  # for a run in which the machine keeps to the plan's order
 
@@ -73,12 +73,14 @@ def _stamped(stamps: Sequence[Sequence[str]]) -> tuple[Times, int]:
 def _faults(program: Program, cell: Cell, times: Times, parts: Sequence[Part]) -> Iterator[str]:
     ops = dict(program.places())
     steps = path_of(program, times)
+    op_ns = {one: units * WORLDS[program.world].unit_ms * 1e6 for one, units in units_of(program).items()}
     for place in steps:
         since = times.had[place] if isinstance(ops[place], Locked) else times.begun[place]
         until = times.ended[place]
-        wanted = ("running", "ready") if isinstance(ops[place], Compute) else ("waiting", "sleep")
-        meant = [part for part in parts if _is_it(part, program, place, cell.lines[place], wanted)]
-        share = sum(_shared(part, since, until) for part in meant) / (until - since)
+        computes = isinstance(ops[place], Compute)
+        meant = [part for part in parts if _is_it(part, program, place, cell.lines[place], computes)]
+        length = min(until - since, op_ns[place])  # who sleeps may be woken late, and is READY then
+        share = sum(_shared(part, since, until) for part in meant) / length
         if share < _OF_A_STEP:
             there = max(parts, key=lambda part: _shared(part, since, until))
             yield (
@@ -102,15 +104,18 @@ def _lane(program: Program, place: Place) -> str:
     return kind if kind in ("cell", "job") else f"a{place[0]}"
 
 
-def _is_it(part: Part, program: Program, place: Place, line: int, wanted: tuple[str, str]) -> bool:
-    """Whether a part is what a step did: on its lane, in its state, and where a line is told, on that."""
+def _is_it(part: Part, program: Program, place: Place, line: int, computes: bool) -> bool:
+    """Whether a part is what a step did: on its lane, in its state, and where a line is told, on that.
+
+    Who computes may want a core or the GIL in between, or nobody knows; it waits for nothing that has a name.
+    """
     lane, kind = part.lane, program.actors[place[0]].kind
     named = {"cell": lane in ("MainThread", "cell"), "job": lane not in _named(program)}
     if not named.get(kind, lane == f"a{place[0]}") or part.line not in (0, line):
         return False
-    if wanted[0] == "waiting":
-        return part.state == "waiting" and part.reason == "sleep"
-    return part.state in wanted
+    if computes:
+        return part.state != "waiting" or not part.reason
+    return part.state == "waiting" and part.reason == "sleep"
 
 
 def _named(program: Program) -> set[str]:

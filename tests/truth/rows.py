@@ -110,6 +110,6 @@ _SAID = (
 
 def _masked(sentence: str) -> str:
     """Without its measured numbers; places and counts of what the cell made stay."""
-    sentence = re.sub(r"\d[\d,.]*(\N{NO-BREAK SPACE}| )?(of \d[\d,.]*.)?(ms|s|µs|ns|%)\b", "# \\3", sentence)
+    sentence = re.sub(r"\d[\d,.]*(\N{NO-BREAK SPACE}| )?(of \d[\d,.]*.)?(ms|s|µs|ns|%)\b", "#", sentence)
     sentence = re.sub(r"\b\d[\d,.]* of #", "# of #", sentence)
     return re.sub(r"^(All of its|# of) #", "#", sentence)

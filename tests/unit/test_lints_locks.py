@@ -111,6 +111,20 @@ def test_few_that_queue_or_many_that_are_let_in_together_are_none() -> None:
     assert not found(queue_of(12, apart_ms=0.5), "lock-convoy")
 
 
+def test_two_waits_are_one_if_all_of_the_cell_went_through_that_lock() -> None:
+    first, last = (0.0, WALL / MS * 0.34), (0.0, WALL / MS * 0.67)
+    (finding,) = found(
+        of_threads(a=[(*first, "Lock", "cache", 4)], b=[(*last, "Lock", "cache", 4)], c=[]), "lock-convoy"
+    )
+    assert "2 threads waited 2 times" in finding.message
+    assert finding.cost_s == pytest.approx(0.67 * WALL / 1e9)
+
+
+def test_a_gate_that_all_wait_for_and_pass_together_is_no_convoy() -> None:
+    late = (0.0, WALL / MS * 0.9, "Lock", "cache", 4)
+    assert not found(of_threads(a=[late], b=[late], c=[late]), "lock-convoy")
+
+
 def test_a_lock_without_a_name_is_told_by_its_line() -> None:
     (finding,) = found(convoy(detail="held by other"), "lock-convoy")
     assert "the lock at line 4" in finding.message

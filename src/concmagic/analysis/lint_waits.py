@@ -18,6 +18,8 @@ from concmagic.source_lookup import parsed
 CONVOY_SHARE = 0.2  # of the cell in which somebody must have waited for the lock
 CONVOY_WAITS = 10  # fewer are a hand-over or two
 CONVOY_EACH = 2  # waits of one thread: who waits once only is late, unless it stands in a long queue
+SERIAL_SHARE = 0.6  # of the cell: where somebody waits for a lock so long, few waits are the whole story …
+SERIAL_SPREAD = 0.3  # … if they ended that far apart
 CAPPED_SHARE = 0.05  # of the cell that somebody must have queued for
 BUSY_SHARE = 0.8  # with a loop that is busier than this a larger bound would not help
 KEPT_NS = 20_000_000  # four switch intervals: being shorter off its core happens to every holder of the GIL
@@ -28,14 +30,15 @@ _Place = tuple[str, int]
 
 
 def lock_convoy(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """Threads went through one lock again and again, or many queued. Not conditions: there it is meant."""
+    """Threads went through one lock again and again, or queued long. Not conditions: there it is meant."""
     for use in wait_by_lock(trace):
-        if use.reason not in _BY_NAME or len(use.waits) < CONVOY_WAITS:
+        if use.reason not in _BY_NAME:
             continue
         often = Counter(track for track, _ in use.waits)
         pairs = union(one.pair for _, one in use.waits)
         contended = total(pairs)
-        if contended < CONVOY_SHARE * trace.wall_ns or not (_again(often) or _one_by_one(use, trace)):
+        is_convoy = _is_convoy(use, often, contended, trace)
+        if not is_convoy and not _serialises(use, contended, trace):
             continue
         waited = sum(one.length_ns for _, one in use.waits)
         yield Finding(
@@ -49,12 +52,30 @@ def lock_convoy(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
                 contended_ns=contended,
                 wall_ns=trace.wall_ns,
             ),
-            cost_s=min(waited / len(often), contended) / 1e9,
+            cost_s=(min(waited / len(often), contended) if is_convoy else contended) / 1e9,
             tracks=tuple(often),
             start_ns=pairs[0][0],
             end_ns=pairs[-1][1],
             line=next((one.line for _, one in use.waits if one.line and not one.file), 0),
         )
+
+
+def _is_convoy(use: LockUse, often: Counter[int], contended: int, trace: Trace) -> bool:
+    """Many waits, of threads that come again or that queue up."""
+    if len(use.waits) < CONVOY_WAITS or contended < CONVOY_SHARE * trace.wall_ns:
+        return False
+    return _again(often) or _one_by_one(use, trace)
+
+
+def _serialises(use: LockUse, contended: int, trace: Trace) -> bool:
+    """Whether nearly all of the cell passed through this lock, one thread after the other.
+
+    Behind a lock that keeps a gate they go on together; one thread that waits for one other is late.
+    """
+    ends = [one.end_ns for _, one in use.waits]
+    few = len({track for track, _ in use.waits}) < 2
+    apart = max(ends) - min(ends) >= SERIAL_SPREAD * trace.wall_ns
+    return not few and apart and contended >= SERIAL_SHARE * trace.wall_ns
 
 
 def _again(often: Counter[int]) -> bool:

@@ -72,7 +72,8 @@ class ImportedCalls:
 
     threads: dict[int, ThreadCalls] = field(default_factory=dict)
     shown: Calls | None = None
-    releases: Int64s = field(default_factory=lambda: np.empty((2, 0), np.int64))  # when, by whom
+    # When, by whom, and whether a queue's own lock was let go with what was put.
+    releases: Int64s = field(default_factory=lambda: np.empty((3, 0), np.int64))
 
 
 def import_calls(
@@ -93,7 +94,7 @@ def import_calls(
 
 
 def _releases(tree: CallTree, start: Int64s) -> Int64s:
-    """Every call that lets a lock of the user's go, in order: rows of moments and native ids."""
+    """Every call that lets a lock of the user's go, in order: rows of moments, native ids, puts."""
     calls = tree.calls
     lets_go = np.array([function.name in recorded_calls.RELEASES for function in calls.functions], bool)
     # Threads that begin, end or are joined let locks go that are nobody's but the library's.
@@ -102,7 +103,8 @@ def _releases(tree: CallTree, start: Int64s) -> Int64s:
     parents = tree.parent[rows]
     rows = rows[(parents < 0) | tree.own[parents] | passes_on[calls.function[parents]]]
     rows = rows[np.argsort(start[rows], kind="stable")]
-    return np.stack((start[rows], calls.native_id[rows].astype(np.int64)))
+    puts = np.array([function.name == recorded_calls.PUTS for function in calls.functions], bool)
+    return np.stack((start[rows], calls.native_id[rows].astype(np.int64), puts[calls.function[rows]]))
 
 
 def _passes_on(function: RawCode) -> bool:

@@ -150,6 +150,8 @@ TABLE: tuple[Borrowed, ...] = (
         for kind in ("Barrier", "Condition", "Event", "Semaphore", "BoundedSemaphore")
     ),
     Borrowed("queue.Queue", "__init__", "locks", "where queues were made", until=(3, 12)),
+    Borrowed("threading.Condition", "notify", "locks", "who woke whom", until=(3, 12)),
+    Borrowed("threading.Condition", "_waiters", "locks", "who woke whom", until=(3, 12), inside=True),
     Borrowed("threading.Condition", "_is_owned", "locks", "who has a lock", inside=True),
     Borrowed("threading.RLock", "__code__", "locks", _SPEED, inside=True),
     Borrowed("_thread", "start_new_thread", "threads", "threads started below `threading`"),

@@ -70,6 +70,11 @@ def can_tell() -> bool:
     return sys.version_info < (3, 14)
 
 
+def waiters_of(condition: Any) -> Any:
+    """The locks on which those sleep who wait for a condition, first come first."""
+    return getattr(condition, "_waiters", ())
+
+
 def address_of(lock: Any) -> int:
     """Where a thread that waits for this lock sleeps."""
     # It lives: the caller holds it. What the word says is only compared, never followed.

@@ -74,11 +74,17 @@ BLOCKING_CALLS = {
     "signal.sigwait": "signal",
 }
 
-# C functions that let a lock go, by their dotted name.
+# C functions that let a lock go, by their dotted name; a queue's own one is let go by who puts.
+PUTS, GETS = "_queue.SimpleQueue.put", "_queue.SimpleQueue.get"
 RELEASES = frozenset(
-    f"_thread.{kind}.{method}"
-    for kind in ("lock", "RLock")
-    for method in ("release", "release_lock", "__exit__", "_release_save")
+    (
+        PUTS,
+        *(
+            f"_thread.{kind}.{method}"
+            for kind in ("lock", "RLock")
+            for method in ("release", "release_lock", "__exit__", "_release_save")
+        ),
+    )
 )
 
 # By their last names: what waits for a lock of Python's in C, called from anywhere.

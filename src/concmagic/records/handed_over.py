@@ -227,4 +227,6 @@ class LockLog:
     frames: tuple[HeldAtStop, ...] = ()
     standing: tuple[Standing, ...] = ()
     native: frozenset[int] = frozenset()  # chains of looks: what sleeps there sleeps in native code
+    # The address of a lock on which somebody slept in a condition, who let it go, by native id, and when.
+    notified: tuple[tuple[int, int, int], ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -32,6 +32,7 @@ class FoundWait:
     releaser: int | None = None  # native id
     released_ns: int = 0
     exact: bool = True  # seen by itself, not by samples
+    notified: bool = False  # who let it go is known by itself
 
 
 class LockReader:
@@ -80,6 +81,10 @@ class LockReader:
             return reasons.OF_A_LOCK
         kind = self.log.objects[number].kind
         return {"RLock": "RLock", "SimpleQueue": "Queue.get"}.get(kind, "Lock")
+
+    def is_queue(self, number: int) -> bool:
+        """Whether an object is a queue in C, which has no lock to be let go but by what is put."""
+        return number >= 0 and self.log.objects[number].kind == "SimpleQueue"
 
     def facts(self, reason: str, number: int, waiter: int, holders: Iterable[int], more: int = 0) -> Facts:
         """Which one, who had it, and who has to let it go."""
@@ -183,10 +188,11 @@ class ImportedLocks:
         found = []
         for one in self.waits:
             source, target = ids.known("thread", pid, one.releaser), ids.known("thread", pid, one.native_id)
-            if source is None or target is None or one.reason not in reasons.OF_LOCKS or one.object < 0:
+            if source is None or target is None or one.reason not in reasons.OF_LOCKS:
                 continue
-            resource = self.resources[one.object]
-            if not one.exact and resource in self.nameless:
+            resource = self.resources[one.object] if one.object >= 0 else None
+            is_nameless = resource is None or (not one.exact and resource in self.nameless)
+            if is_nameless and not one.notified:
                 continue  # a lock that only samples saw, and nobody knows: a library's, as in `join`
             if source != target:
                 flow = Flow("release", source, one.released_ns, target, one.end_ns, resource=resource)

@@ -14,6 +14,7 @@ from concmagic.interpreter.recorded_calls import TAKING
 from concmagic.recording.locks.futex_addresses import LockAddresses
 from concmagic.recording.locks.lock_holders import LockTable
 from concmagic.recording.locks.lock_sites import Chains, Row, made_of_locks
+from concmagic.recording.locks.notifications import Row as Notification
 from concmagic.source_lookup import Sources, line_of, lock_names
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def make_log(
     namespace: Mapping[str, Any],
     watched: Sequence[tuple[int, int]],
     counted_until_ns: int | None,
+    notified: Sequence[Notification] = (),
 ) -> LockLog:
     """All that is known, at the end of a recording."""
     from concmagic.records.handed_over import LockLog, LockObject, LockWait  # made late: a child waits
@@ -67,6 +69,7 @@ def make_log(
         addresses=tuple(of_address.items()),
         frames=tuple(addresses.stopped) if addresses is not None else (),
         standing=standing,
+        notified=tuple(notified),
         native=frozenset(one for one in {look.chain for look in standing} if _is_in_native_code(rows[one])),
     )
 

@@ -20,6 +20,7 @@ from concmagic.recording.time_budget import SLICE_NS, TimeBudget
 
 if TYPE_CHECKING:
     from concmagic.recording.locks.futex_addresses import LockAddresses
+    from concmagic.recording.locks.notifications import Notifications
     from concmagic.records.handed_over import LockLog
 
 
@@ -50,6 +51,7 @@ class LockRecorder:
         self._again = own_threads.OwnThread(self._watch_again) if sampled else None
         self._makers: CreationHooks | None = None
         self._addresses: LockAddresses | None = None
+        self._notifications: Notifications | None = None
         if (
             sampled or not lock_internals.here().exact
         ):  # else it is not needed, and its import takes a child's time
@@ -59,6 +61,10 @@ class LockRecorder:
             if lock_internals.can_tell() or (exact and not FREE_THREADED):
                 chains, repeat = self._table.chains, sampled and not FREE_THREADED
                 self._addresses = futex_addresses.LockAddresses(chains, repeat, self._look_failed, exact)
+                if repeat and not exact:
+                    from concmagic.recording.locks.notifications import Notifications
+
+                    self._notifications = Notifications(self._look_failed)
 
     def start(self) -> None:
         """Observe from now on. Of a lock that is held already the holder is not known."""
@@ -75,6 +81,8 @@ class LockRecorder:
         if not lock_internals.here().exact or not stack.can_read():
             self._makers = CreationHooks(self._table.creations)
             self._makers.start()
+        if self._notifications is not None:
+            self._notifications.start()
 
     def _start_monitor(self) -> None:
         from concmagic.recording.locks.monitor import LockMonitor
@@ -106,8 +114,9 @@ class LockRecorder:
     def abandon(self) -> None:
         """In a forked child: switch off what it inherited of its parent's recording."""
         interrupts_kept_back.forget_look(self._look_before_end)
-        if self._makers is not None:
-            self._makers.stop()
+        for one in (self._makers, self._notifications):
+            if one is not None:
+                one.stop()
         if self._monitor is not None:
             self._monitor.stop()
 
@@ -128,8 +137,9 @@ class LockRecorder:
         if _current is self:
             _current = None
         interrupts_kept_back.forget_look(self._look_before_end)
-        if self._makers is not None:
-            self._makers.stop()
+        for one in (self._makers, self._notifications):
+            if one is not None:
+                one.stop()
         if self._again is not None:
             self._again.end()
         monitor, self._monitor = self._monitor, None
@@ -149,8 +159,9 @@ class LockRecorder:
         )
 
         namespace = vars(sys.modules["__main__"]) if self._namespace is None else self._namespace
-        log = make_log(self._table, self._addresses, namespace, watched, counted_until_ns)
-        self._table, self._addresses = LockTable(), None
+        notified = () if self._notifications is None else self._notifications.rows
+        log = make_log(self._table, self._addresses, namespace, watched, counted_until_ns, notified)
+        self._table, self._addresses, self._notifications = LockTable(), None, None
         return log
 
     def _tell_losses(self, monitor: Any) -> None:
