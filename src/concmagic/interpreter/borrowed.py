@@ -58,8 +58,7 @@ _PROCESS_POOL = "concurrent.futures.process.ProcessPoolExecutor"
 TABLE: tuple[Borrowed, ...] = (
     # What asyncio's loops do
     Borrowed(_HANDLE, "_run", "tasks", _STEPS, at_import=True),
-    Borrowed(_HANDLE, "__slots__", "tasks", _SPEED, at_import=True),
-    Borrowed(_TIMER, "__slots__", "tasks", _SPEED, at_import=True),
+    *(Borrowed(kind, "__slots__", "tasks", _SPEED, at_import=True) for kind in (_HANDLE, _TIMER)),
     Borrowed(_TIMER, "__lt__", "tasks", _SPEED),
     Borrowed(_LOOP, "call_soon", "tasks", _WAKES),
     Borrowed(_LOOP, "call_later", "tasks", "how long a sleep was to be"),
@@ -142,8 +141,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("threading", "_active", "threads", "which threads are the kernel's", at_import=True),
     Borrowed("threading", "_DummyThread", "threads", "names of threads that Python did not start"),
     Borrowed("threading", "_CRLock", "locks", "where locks were made"),
-    Borrowed("threading.Semaphore", "acquire", "locks", "who had a semaphore"),
-    Borrowed("threading.Semaphore", "release", "locks", "who had a semaphore"),
+    *(Borrowed("threading.Semaphore", one, "locks", "who had a semaphore") for one in ("acquire", "release")),
     Borrowed("threading.BoundedSemaphore", "release", "locks", "who had a semaphore"),
     *(
         Borrowed(f"threading.{kind}", "__init__", "locks", "where locks were made", until=(3, 12))
