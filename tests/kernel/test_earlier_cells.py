@@ -128,3 +128,117 @@ def test_an_earlier_task_that_holds_the_cells_loop_is_named(kernel: Kernel) -> N
     assert kernel.value("holders(trace)") == ["careless"]
     assert kernel.value("work(trace)") == []
     kernel.check("left.cancel()")
+
+
+SERVER = """
+import http.client, http.server, subprocess, sys
+class Slow(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.05)
+        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *_): pass
+
+server = http.server.{kind}(("127.0.0.1", 0), Slow)
+threading.Thread(target=server.serve_forever, daemon=True, name="web").start()
+
+def fetch():
+    connection = http.client.HTTPConnection(*server.server_address)
+    connection.request("GET", "/")
+    answer = connection.getresponse().read()
+    connection.close()
+    return answer
+"""
+
+
+@pytest.mark.parametrize("kind", ["HTTPServer", "ThreadingHTTPServer"])
+@pytest.mark.parametrize("magic", ["%%threads", "%%threads --detail states"])
+def test_requests_to_a_server_of_an_earlier_cell_are_work(kernel: Kernel, kind: str, magic: str) -> None:
+    kernel.check(ASKED)
+    kernel.check(SERVER.format(kind=kind))
+    kernel.check(f"{magic} -q -o trace\n[fetch() for _ in range(3)]")
+    names = kernel.value("work(trace)")
+    assert len(names) == (1 if kind == "HTTPServer" else 3)
+    assert all(name == "web" or name.endswith(" (Slow)") for name in names)
+    assert kernel.value("compute(trace).concurrency_peak") <= 2
+    kernel.check("server.shutdown(); server.server_close()")
+
+
+STRANGER = """
+import os, sys, urllib.request
+while True:
+    urllib.request.urlopen(sys.argv[1]).read()
+"""
+
+
+def test_requests_of_another_program_are_none_of_this_cell(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(SERVER.format(kind="ThreadingHTTPServer"))
+    kernel.check(
+        "came = threading.Semaphore(0)\n"
+        "class Counting(Slow):\n    def do_GET(self): came.release(); super().do_GET()\n"
+        "server.RequestHandlerClass = Counting\n"
+        f"command = ['setsid', '--fork', sys.executable, '-c', {STRANGER!r}]\n"
+        "address = f'http://127.0.0.1:{server.server_port}/'\n"
+        "assert subprocess.call([*command, address], stderr=subprocess.DEVNULL) == 0"
+    )
+    kernel.check("%%threads -q -o trace\nfor _ in range(5): came.acquire()")
+    assert kernel.value("work(trace)") == []
+    assert kernel.value("trace.hidden.earlier_threads > 0")
+    kernel.check("server.shutdown(); server.server_close()")  # its next request fails then, and it ends
+
+
+LISTENER = """
+import logging, logging.handlers
+class Slow(logging.Handler):
+    def emit(self, record): time.sleep(0.02)
+log = logging.getLogger("orders"); log.setLevel("INFO"); log.propagate = False
+records = queue.SimpleQueue()
+log.handlers[:] = [logging.handlers.QueueHandler(records)]
+listener = logging.handlers.QueueListener(records, {handler})
+listener.start()
+"""
+LOGS = "for n in range(5): log.info(n)\nlistener.stop()"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_listeners_handler_is_the_users_work(kernel: Kernel, before: bool) -> None:
+    kernel.check(ASKED)
+    setup = LISTENER.format(handler="Slow()")
+    if before:
+        kernel.check(setup)
+    run = kernel.check(f"%%threads -o trace\n{'' if before else setup}{LOGS}")
+    (name,) = kernel.value("work(trace)")
+    assert name.endswith(" (Slow)")
+    assert "sleeping" in run.displays[-1]["text/plain"].split("\n\n")[0]
+
+
+def test_a_listener_with_handlers_of_the_library_is_a_helper(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    setup = LISTENER.format(handler="logging.FileHandler('log.txt')")
+    kernel.check(f"%%threads -q -o trace\n{setup}{LOGS}")
+    assert kernel.value("work(trace)") == []
+
+
+def test_background_jobs_of_ipython_are_work_with_their_functions_name(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(
+        "%%threads -q -o trace\n"
+        "from IPython.lib.backgroundjobs import BackgroundJobManager\n"
+        "def count_up(): time.sleep(0.02)\n"
+        "jobs = BackgroundJobManager()\n"
+        "for one in [jobs.new(count_up), jobs.new('time.sleep(0.01)')]: one.join()"
+    )
+    names = [name.partition(" ")[2] for name in kernel.value("work(trace)")]
+    assert sorted(names) == ["(count_up)", "(time.sleep(0.01))"]
+
+
+def test_a_timer_is_called_by_its_function(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(
+        "%%threads -q -o trace\ndef ring(): pass\n"
+        "class Own(threading.Thread):\n    def run(self): pass\n"
+        "for one in [threading.Timer(0.01, ring), Own()]: one.start(); one.join()"
+    )
+    names = [name.partition(" ")[2] for name in kernel.value("work(trace)")]
+    assert sorted(names) == ["(Own)", "(ring)"]

@@ -51,6 +51,7 @@ _POOLS = "why a pool's workers do not start"
 _BY_VALUE = "functions of the notebook in processes that are spawned"
 _SENT = "messages between processes"
 _THREADS = "threads that the cell started"
+_SERVED = "what servers and listeners did in their threads"
 _AGAIN = "interrupts that were lost"
 _THREAD_POOL = "concurrent.futures.thread.ThreadPoolExecutor"
 _PROCESS_POOL = "concurrent.futures.process.ProcessPoolExecutor"
@@ -251,6 +252,8 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("concurrent.futures.process._CallItem", "__init__", "messages", "jobs of process pools"),
     Borrowed("concurrent.futures.process", "_ExecutorManagerThread", "children", _POOLS),
     Borrowed("concurrent.futures.process._ExecutorManagerThread", "terminate_broken", "children", _POOLS),
+    Borrowed("socketserver.BaseServer", "finish_request", "threads", _SERVED),
+    Borrowed("logging.handlers.QueueListener", "handle", "threads", _SERVED),
     # Messages, and what is sent by them
     Borrowed("multiprocessing.connection.Connection", "_send_bytes", "messages", _SENT),
     Borrowed("multiprocessing.connection.Connection", "_recv_bytes", "messages", _SENT),

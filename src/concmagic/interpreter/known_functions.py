@@ -138,6 +138,9 @@ MANAGER = "BaseManager._run_server"  # what the process of a multiprocessing.Man
 THREAD_WORKER = ("concurrent.futures.thread", "_worker")
 THREAD_POOL_WORKER = ("multiprocessing.pool", "worker")
 ANYIO_WORKER = ("anyio._backends._asyncio", "WorkerThread")
+BACKGROUND_JOBS = "IPython.lib.backgroundjobs"  # its threads run what the user gave them
+# What a thread runs that waits for requests, or for records of a log, and serves each.
+SERVERS = {("socketserver", "BaseServer.serve_forever"), ("logging.handlers", "QueueListener._monitor")}
 # Threads that a library starts for itself: (module, qualified name), "" for everything in the module.
 HELPER_THREADS = frozenset(
     {

@@ -35,6 +35,8 @@ class ThreadRecord:
     exception: str = ""  # "ValueError: …" if it died of one
     frames: tuple[tuple[str, int, str], ...] = ()  # of that: file, line and function, outermost first
     switches: tuple[int, int] | None = None  # off its core by itself, and not by itself; the kernel's counts
+    served: tuple[tuple[int, int], ...] = ()  # when it ran the user's code for a request or a log's record
+    is_server: bool = False  # it waits for such
 
 
 @dataclass(frozen=True, slots=True)

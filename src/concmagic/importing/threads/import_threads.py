@@ -19,6 +19,7 @@ BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here o
 MOST_FRAMES = 8  # of a traceback
 FITTED_NS = 20_000_000  # between two readings of the CPU clock that states are fitted to
 AT_WORK_NS = 100_000  # of CPU time: a thread of an earlier cell that used less only slept
+IDLE_NS = 1_000_000
 _NO_CALLS = ThreadCalls()
 
 
@@ -140,10 +141,32 @@ def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) 
         blocked,
         _starting(record, context.clock, start, end),
     )
+    states = _idle_between(states, record, context.clock)
     if not samples or loop:
         return states
     exact = {moment for call in waits for moment in (call.start_ns, call.end_ns)}
     return _fitted(states, samples, record, exact, context)
+
+
+def _idle_between(
+    states: tuple[StateInterval, ...], record: ThreadRecord, clock: CellClock
+) -> tuple[StateInterval, ...]:
+    """Of a thread that serves: what it waited outside of the user's code is waiting for work.
+
+    Unless the next request was there already: what it takes then is no wait of its own.
+    """
+    if not record.is_server:
+        return states
+    idle, since = [], states[0].start_ns if states else 0
+    for begin_ns, end_ns in (*record.served, (clock.start_ns + clock.wall_ns,) * 2):
+        waits = [one for one in within(states, since, clock.at(begin_ns)) if one.state is State.WAITING]
+        idle += [
+            StateInterval(one.start_ns, one.end_ns, State.WAITING, "for work")
+            for one in waits
+            if one.length_ns >= IDLE_NS
+        ]
+        since = clock.at(end_ns)
+    return cover(states[0].start_ns, states[-1].end_ns, states, idle) if idle else states
 
 
 def _fitted(

@@ -1,28 +1,15 @@
-"""The life of one thread while it is observed, whose it is and in which pool: what becomes its record."""
+"""The life of one thread while it is observed: what becomes its record."""
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import clock_gettime_ns, thread_time_ns
-from concmagic.code_owner import KERNEL
-from concmagic.interpreter import frames_and_threads
-from concmagic.interpreter.frames_and_threads import (
-    excepthook_of,
-    has_excepthook,
-    is_stand_in,
-    set_excepthook,
-)
-from concmagic.interpreter.known_functions import (
-    ANYIO_WORKER,
-    DEBUGGERS,
-    HELPER_THREADS,
-    THREAD_POOL_WORKER,
-    THREAD_WORKER,
-)
+from concmagic.interpreter.frames_and_threads import excepthook_of, has_excepthook, set_excepthook
 from concmagic.recording.labels import cut
 
 if TYPE_CHECKING:
@@ -33,9 +20,9 @@ _MOST_MOMENTS = 2000  # pairs of a thread's clock that are kept
 _MOST_FRAMES = 1000
 _MOST_TEXT = 300  # characters of an exception's message
 _PER_THREAD_CPU_TIME = 0b110  # from the kernel's posix-timers: a thread's clock, scheduled time
-# The packages that a notebook's kernel is made of, and the debugger it carries.
-_KERNEL = DEBUGGERS | KERNEL
-_MACHINERY_PACKAGES = ("joblib.externals.loky", "loky", "wandb", "sentry_sdk", "prometheus_client")
+
+
+_AUTOMATIC_NAME = re.compile(r"(Thread-\d+)(?: \(.*\))?")
 
 
 class Life:
@@ -43,8 +30,8 @@ class Life:
 
     __slots__ = (
         "begun_ns", "cpu_end_ns", "cpu_start_ns", "daemon", "ended_ns", "exception", "frames", "group",
-        "ident", "moments", "name", "native_id", "origin", "started_ns", "starter", "switches",
-        "switches_before", "watching", "worked",
+        "ident", "is_server", "moments", "name", "native_id", "origin", "served", "serves",
+        "serving_since_ns", "started_ns", "starter", "switches", "switches_before", "watching", "worked",
     )  # fmt: skip
 
     def __init__(self, name: str, daemon: bool, origin: Origin) -> None:
@@ -58,7 +45,11 @@ class Life:
         self.begun_ns: int | None = None
         self.ended_ns: int | None = None
         self.starter: int | None = None
-        self.worked = False  # a pool job of this cell ran on it
+        self.worked = False  # a pool job of this cell ran on it, or a request of it was served there
+        self.serves = ""  # what serves there: the user's class
+        self.served: list[tuple[int, int]] = []
+        self.serving_since_ns: int | None = None
+        self.is_server = False  # it waits for requests, or for records of a log, and serves them
         self.exception = ""
         self.frames: tuple[tuple[str, int, str], ...] = ()
         self.switches_before = (0, 0)  # of a thread that was there before the cell
@@ -89,6 +80,12 @@ class Life:
         self.cpu_end_ns = cpu_ns
         if last or len(self.moments) < _MOST_MOMENTS:
             self.moments.append((now_ns, cpu_ns))
+
+    def name_by_what_it_does(self) -> None:
+        """Put the user's function into a name that `threading` gave by itself: "Thread-5 (f)"."""
+        match = _AUTOMATIC_NAME.fullmatch(self.name) if self.serves else None
+        if match is not None:
+            self.name = f"{match[1]} ({self.serves})"
 
     def watch_exception(self, thread: threading.Thread) -> None:
         """Note the exception that the thread dies of, on its way to `threading.excepthook`."""
@@ -136,6 +133,8 @@ class Life:
             exception=self.exception,
             frames=self.frames,
             switches=self._switches(),
+            served=tuple(self.served),
+            is_server=self.is_server,
         )
 
     def _switches(self) -> tuple[int, int] | None:
@@ -212,60 +211,3 @@ def switches() -> tuple[int, int] | None:
 
     used = resource.getrusage(resource.RUSAGE_THREAD)
     return used.ru_nvcsw, used.ru_nivcsw
-
-
-def target_of(thread: threading.Thread) -> Any:
-    """What the thread will run: its target, or its class where `run` is overridden."""
-    if type(thread).run is not threading.Thread.run and not isinstance(thread, threading.Timer):
-        return type(thread)
-    # Deleted by Thread.run when it ends, so that reading it late finds nothing.
-    return frames_and_threads.target_of(thread) or type(thread)
-
-
-def origin_of(target: Any) -> Origin:
-    """Tell whose thread it is that runs `target`, by its module and name; nothing of it is kept."""
-    module = str(getattr(target, "__module__", "") or "")
-    name = str(getattr(target, "__qualname__", "") or "")
-    package = module.partition(".")[0]
-    if package == "concmagic":
-        return "ours"
-    if package in _KERNEL:
-        return "kernel"
-    if (module, "") in HELPER_THREADS or (module, name) in HELPER_THREADS:
-        return "machinery"
-    if any(module == prefix or module.startswith(prefix + ".") for prefix in _MACHINERY_PACKAGES):
-        return "machinery"
-    return "user"
-
-
-def origin_before_cell(thread: threading.Thread, target: Any) -> Origin:
-    """Whose thread it is that was there before the cell: the kernel's, or an earlier cell's."""
-    if thread is threading.main_thread() or is_stand_in(thread):
-        return "kernel"
-    return "earlier" if origin_of(target) in ("user", "machinery") else "kernel"
-
-
-class PoolNames:
-    """Names the pool of a worker thread; pools without a name of their own are numbered as met."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}
-
-    def group_of(self, thread: threading.Thread, target: Any) -> str:
-        """The pool's name, "" for a thread that is in none."""
-        place = (getattr(target, "__module__", ""), getattr(target, "__qualname__", ""))
-        if place == THREAD_WORKER:
-            return cut(str(thread.name).rpartition("_")[0])
-        if place == THREAD_POOL_WORKER:
-            return self._thread_pool(thread)
-        if getattr(getattr(target, "func", None), "__module__", "") == "concmagic.runners.loop_threads":
-            return "workers"  # of a `for` header
-        if place == ANYIO_WORKER:
-            return "AnyIO workers"
-        return ""
-
-    def _thread_pool(self, thread: threading.Thread) -> str:
-        arguments = frames_and_threads.arguments_of(thread)
-        # All workers of one multiprocessing.pool.ThreadPool read the same queue, their first argument.
-        queue = id(arguments[0]) if arguments else 0
-        return f"ThreadPool-{self._numbers.setdefault(queue, len(self._numbers))}"

@@ -28,7 +28,8 @@ from concmagic.problems import Problem
 from concmagic.recording import earlier, own_threads
 from concmagic.recording.guards import guarded
 from concmagic.recording.labels import cut, name_of, text_of
-from concmagic.recording.threads import thread_life
+from concmagic.recording.threads import thread_life, thread_targets
+from concmagic.recording.threads.services import Services
 from concmagic.recording.threads.thread_life import Life
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ class ThreadRecorder:
         self._own_id = 0
         self._lives: list[Life] = []
         self._alive: dict[int, Life] = {}  # by native id, which is unique among the living only
-        self._pools = thread_life.PoolNames()
+        self._pools = thread_targets.PoolNames()
         self._patches = Patches()
+        self._services = Services(self.life_here)
 
     def start(self) -> None:
         """Note the threads that are there and begin to see new ones."""
@@ -81,6 +83,8 @@ class ThreadRecorder:
         if _current is self:
             _current = None
         self._note_left()
+        for life in self._lives:
+            life.name_by_what_it_does()
         records = tuple(life.record(_origin(life)) for life in self._lives)
         self._lives, self._alive = [], {}
         earlier.clear()
@@ -121,11 +125,11 @@ class ThreadRecorder:
             native_id = self._own_id  # Thread.native_id is still the parent's after a fork
         if native_id is None or thread.ident is None:
             return  # between start() and its first instruction; it was started before the cell
-        target = thread_life.target_of(thread)
+        target = thread_targets.target_of(thread)
         is_cells = native_id == self._own_id  # the thread that runs the cell
-        origin = "user" if is_cells else thread_life.origin_before_cell(thread, target)
+        origin = "user" if is_cells else thread_targets.origin_before_cell(thread, target)
         life = Life(_name(thread, native_id), thread.daemon, origin)
-        life.group = self._pools.group_of(thread, target)
+        life.group, life.is_server = self._pools.group_of(thread, target), thread_targets.serves(target)
         life.native_id, life.ident = native_id, thread.ident
         cpu = read(native_id)
         if cpu is not None:
@@ -145,15 +149,18 @@ class ThreadRecorder:
         self._patches.wrap(kind, BOOTSTRAP, lambda original: _Bootstrap(self, vars(kind)[BOOTSTRAP]))
         self._patches.wrap(kind, DELETE, partial(_deleting, self))
         self._patches.wrap(_thread, "start_new_thread", partial(_starting, self))
+        self._services.start()
 
     def _uninstall(self) -> None:
+        self._services.stop()
         self._patches.restore()  # what somebody has put over ours stays: it knows ours, which does no harm
 
     def observe(self, thread: threading.Thread, started_ns: int, starter: int) -> Life:
         """Begin the life of a thread of `threading`, in that thread."""
-        target = thread_life.target_of(thread)
-        life = Life(cut(text_of(thread.name)), thread.daemon, thread_life.origin_of(target))
-        life.group = self._pools.group_of(thread, target)
+        target = thread_targets.target_of(thread)
+        life = Life(cut(text_of(thread.name)), thread.daemon, thread_targets.origin_of(target))
+        life.group, life.is_server = self._pools.group_of(thread, target), thread_targets.serves(target)
+        life.serves = thread_targets.function_of(thread, target)
         life.started_ns, life.starter = started_ns, starter
         self.begin(life)
         guarded(partial(life.watch_exception, thread), self.failed)
@@ -187,7 +194,7 @@ class ThreadRecorder:
 def _origin(life: Life) -> Origin:
     if own_threads.contains(life.native_id):
         return "ours"
-    return "user" if life.origin in _NOT_OF_THE_CELL and life.worked else life.origin
+    return "user" if life.worked and life.origin != "ours" else life.origin
 
 
 class _Bootstrap:
@@ -277,7 +284,7 @@ def _steps(
 
 
 def _begun(recorder: ThreadRecorder, function: Any, started_ns: int, starter: int) -> Life:
-    life = Life(name_of(function), True, thread_life.origin_of(function))
+    life = Life(name_of(function), True, thread_targets.origin_of(function))
     life.started_ns, life.starter = started_ns, starter
     recorder.begin(life)
     return life
