@@ -41,7 +41,6 @@ _SHELL = "IPython.core.interactiveshell.InteractiveShell"
 
 _STEPS = "steps of asyncio's tasks"
 _WAKES = "who woke a task, and why it had waited"
-_PARENTS = "which task made which"
 _FUTURES = "where futures were made"
 _DROPPED = "jobs that an interrupt drops"
 _SPEED = ""  # only the short way is lost
@@ -50,8 +49,6 @@ _ENDS = "when a child process started or ended"
 _POOLS = "why a pool's workers do not start"
 _BY_VALUE = "functions of the notebook in processes that are spawned"
 _SENT = "messages between processes"
-_THREADS = "threads that the cell started"
-_SERVED = "what servers and listeners did in their threads"
 _AGAIN = "interrupts that were lost"
 _THREAD_POOL = "concurrent.futures.thread.ThreadPoolExecutor"
 _PROCESS_POOL = "concurrent.futures.process.ProcessPoolExecutor"
@@ -67,7 +64,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed(_LOOP, "time", "tasks", _SPEED),
     Borrowed(_LOOP, "call_soon_threadsafe", "tasks", "which thread woke a task"),
     Borrowed(_LOOP, "stop", "tasks", "what came after a loop was stopped"),
-    Borrowed(_LOOP, "create_task", "tasks", _PARENTS, at_import=True),
+    Borrowed(_LOOP, "create_task", "tasks", "which task made which", at_import=True),
     Borrowed(_LOOP, "create_future", "tasks", _FUTURES),
     Borrowed(_LOOP, "get_debug", "tasks", _FUTURES),
     Borrowed(_LOOP, "call_exception_handler", "tasks", "exceptions that nobody asked for"),
@@ -132,7 +129,7 @@ TABLE: tuple[Borrowed, ...] = (
     ),
     Borrowed("uvloop", "__asyncio", "notebook", "`uvloop.run` in the cell", until=(3, 12)),
     # Threads and their locks
-    Borrowed(_THREAD, "_bootstrap", "threads", _THREADS),
+    Borrowed(_THREAD, "_bootstrap", "threads", "threads that the cell started"),
     Borrowed(_THREAD, "_delete", "threads", "when a thread ended"),
     Borrowed(_THREAD, "join", "locks", "who waited for a thread's end", at_import=True),
     *(
@@ -252,8 +249,8 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("concurrent.futures.process._CallItem", "__init__", "messages", "jobs of process pools"),
     Borrowed("concurrent.futures.process", "_ExecutorManagerThread", "children", _POOLS),
     Borrowed("concurrent.futures.process._ExecutorManagerThread", "terminate_broken", "children", _POOLS),
-    Borrowed("socketserver.BaseServer", "finish_request", "threads", _SERVED),
-    Borrowed("logging.handlers.QueueListener", "handle", "threads", _SERVED),
+    Borrowed("socketserver.BaseServer", "finish_request", "threads", "what servers did in their threads"),
+    Borrowed("logging.handlers.QueueListener", "handle", "threads", "what listeners did in their threads"),
     # Messages, and what is sent by them
     Borrowed("multiprocessing.connection.Connection", "_send_bytes", "messages", _SENT),
     Borrowed("multiprocessing.connection.Connection", "_recv_bytes", "messages", _SENT),
