@@ -13,10 +13,12 @@ import pytest
 from async_truth import order, traced, track
 from tests.trace_text import said
 
+from concmagic.analysis.event_loops import steps_of
 from concmagic.importing.clock_ids_places import CellClock
 from concmagic.importing.import_calls import BlockedCall
-from concmagic.importing.tasks.step_states import StepClocks, ThreadEvidence
-from concmagic.model.trace import State, StateInterval
+from concmagic.importing.tasks.import_tasks import as_thread
+from concmagic.importing.tasks.step_states import StepClocks, StepStates, ThreadEvidence
+from concmagic.model.trace import State, StateInterval, Track
 from concmagic.recording.tasks.task_recorder import TaskRecorder
 from concmagic.records.recording import LongStep
 
@@ -135,12 +137,34 @@ def test_what_others_may_have_had_the_gil_for_is_not_called_blocking() -> None:
 
 def test_samples_tell_the_gil_and_the_rest_is_blocking() -> None:
     wanted = [StateInterval(10 * MS, 30 * MS, State.READY, "GIL")]
-    known = ThreadEvidence(wanted_gil=wanted, sampled_until=100 * MS, others_cpu_ns=None)
+    known = ThreadEvidence(wanted=wanted, sampled_until=100 * MS, others_cpu_ns=None)
     assert refined(known, 10) == [
         (State.READY, "GIL", 20),
         (State.RUNNING, "", 10),
         (State.BLOCKING, "a call", 20),
     ]
+
+
+def test_an_idle_loop_that_could_go_on_was_ready_and_in_no_step() -> None:
+    """It waited for events until there was one, and then for a core: neither is its step."""
+    wanted = [
+        StateInterval(10 * MS, 18 * MS, State.READY, "core"),
+        StateInterval(30 * MS, 40 * MS, State.READY, "GIL"),
+    ]
+    clocks = StepClocks({1: ThreadEvidence(wanted=wanted)})
+    holds = [(0, 10 * MS, 7), (40 * MS, 50 * MS, 7)]
+    states = StepStates({}, {1: 60 * MS}, clocks).of_loop(1, holds, 0, 60 * MS)
+    assert [(one.state, one.reason, one.length_ns // MS) for one in states] == [
+        (State.RUNNING, "", 10),
+        (State.READY, "core", 8),
+        (State.WAITING, "events", 12),
+        (State.READY, "GIL", 10),
+        (State.RUNNING, "", 10),
+        (State.WAITING, "events", 10),
+    ]
+    loop = Track(1, "loop", "event loop", None, "work", 0, 60 * MS, tuple(states), native_id=1)
+    assert list(steps_of(loop)) == [(0, 10 * MS, 7), (40 * MS, 50 * MS, 7)]
+    assert State.READY not in {one.state for one in as_thread(states, 0)}  # the samples tell it
 
 
 def test_waiting_for_a_core_is_not_blocking() -> None:

@@ -11,7 +11,7 @@ from tests.trace_text import MS, trace_from_text
 from concmagic.analysis import concurrency, intervals
 from concmagic.analysis.concurrency import on_a_core_curve
 from concmagic.analysis.metrics import compute
-from concmagic.model.trace import Cost, Flow, Job, Trace
+from concmagic.model.trace import Cost, Flow, Job, State, Trace
 
 
 def test_concurrency_is_the_mean_of_units_in_flight() -> None:
@@ -92,6 +92,17 @@ def test_parallelism_is_no_more_than_what_was_in_flight() -> None:
     metrics = compute(replace(drawn, cpu_s=0.009))
     assert metrics.parallelism_source == "CPU time"
     assert metrics.parallelism == metrics.concurrency == pytest.approx(0.2)
+
+
+def test_what_the_recording_made_a_child_do_is_no_work_in_flight() -> None:
+    drawn = trace_from_text("a  YYRRRRYYYY", kind="process")
+    (child,) = drawn.tracks
+    ours = tuple(
+        replace(one, state=State.TRACING) if one.state is State.READY else one for one in child.states
+    )
+    metrics = compute(replace(drawn, tracks=(replace(child, states=ours),)))
+    assert metrics.concurrency == metrics.parallelism == pytest.approx(0.4)
+    assert (metrics.running_s, metrics.tracing_s) == (pytest.approx(0.004), pytest.approx(0.006))
 
 
 def test_cores_of_native_threads_are_beside_what_is_in_flight() -> None:

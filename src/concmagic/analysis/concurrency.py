@@ -16,6 +16,7 @@ from concmagic.model.reasons import IDLE, JOINING
 from concmagic.model.trace import Int64s, Job, State, StateInterval, Trace, Track
 
 _WORKING = (State.RUNNING, State.BLOCKING, State.READY)
+_BEFORE = (State.STARTING, State.TRACING)  # what comes before the first step
 _RAN = (State.RUNNING, State.UNKNOWN)
 PERIODS = 2  # between two samples: an overlap at a hand-over that is shorter may be none
 _ROUNDS = 4  # an overlap may stand on another one
@@ -103,19 +104,26 @@ def leaves_of_the_work(trace: Trace) -> list[Track]:
 
 def _in_flight(trace: Trace, track: Track) -> list[Pair]:
     """From its first step to its end, but for where it waits for what it started, or for work."""
-    begin = next((one.start_ns for one in track.states if one.state is not State.STARTING), None)
+    begin = next((one.start_ns for one in track.states if one.state not in _BEFORE), None)
     if begin is None:
         return []
     main = _main_thread(trace, track)
-    return minus([(begin, track.until(trace.wall_ns))], _not_counted(main or track))
+    not_counted = [*_not_counted(main or track), *_ours(track)]
+    return minus([(begin, track.until(trace.wall_ns))], union(not_counted))
 
 
 def _not_counted(track: Track) -> list[Pair]:
-    return union(
+    waits = (
         one.pair
         for one in track.states
         if one.state is State.WAITING and (one.reason in JOINING or one.reason in IDLE)
     )
+    return union([*waits, *_ours(track)])
+
+
+def _ours(track: Track) -> list[Pair]:
+    """What the recording made it do is no work in flight."""
+    return [one.pair for one in track.states if one.state is State.TRACING]
 
 
 def _main_thread(trace: Trace, track: Track) -> Track | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from concmagic.analysis.intervals import Pair
 from concmagic.model.columns import Bools, StateColumns, columns_of
-from concmagic.model.reasons import MERGED
+from concmagic.model.reasons import BETWEEN_STEPS, MERGED
 from concmagic.model.trace import Int64s, State, Trace, Track
 
 _HOLDING = (State.RUNNING, State.BLOCKING, State.UNKNOWN)
@@ -53,7 +53,12 @@ def steps_of(loop: Track) -> Iterator[Step]:
                     yield begin, end, whose
                 begin, whose = one.start_ns, one.holders[0]
             end = one.end_ns
-        elif goes_on and one.state in _HELD and (one.reason or one.state is State.BLOCKING):
+        elif (
+            goes_on
+            and one.state in _HELD
+            and one.phase != BETWEEN_STEPS
+            and (one.reason or one.state is State.BLOCKING)
+        ):
             end = one.end_ns
         elif whose is not None:
             yield begin, end, whose
@@ -73,6 +78,7 @@ class LoopNumbers(TypedDict, total=False):
 
     loop_computing: float
     loop_blocked: float
+    loop_kept: float
     loop_idle: float
     loop_longest_step_s: float
     loop_longest_step_track: int | None
@@ -93,10 +99,10 @@ def tasks_of(trace: Trace) -> list[Track]:
     return [track for track in trace.tracks if track.kind == "task" and track.role == "work"]
 
 
-def loop_numbers(trace: Trace, spent_s: tuple[float, float, float]) -> LoopNumbers:
+def loop_numbers(trace: Trace, spent_s: tuple[float, float, float, float]) -> LoopNumbers:
     """Shares of the loops' time, the longest step, and how long tasks had to wait for their turn.
 
-    `spent_s` is how long the loops computed, were blocked and were idle.
+    `spent_s` is how long the loops computed, were blocked, were kept from running and were idle.
     """
     loops = loops_of(trace)
     length = sum(track.until(trace.wall_ns) - track.start_ns for track in loops) / 1e9
@@ -112,7 +118,8 @@ def loop_numbers(trace: Trace, spent_s: tuple[float, float, float]) -> LoopNumbe
     found: LoopNumbers = {
         "loop_computing": spent_s[0] / length,
         "loop_blocked": spent_s[1] / length,
-        "loop_idle": spent_s[2] / length,
+        "loop_kept": spent_s[2] / length,
+        "loop_idle": spent_s[3] / length,
         "loop_longest_step_s": (longest[1] - longest[0]) / 1e9,
         "loop_longest_step_track": None if task is None else task.id,
         "loop_longest_step_name": trace.name_of(whose) if task is None else task.name,

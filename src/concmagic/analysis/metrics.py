@@ -66,6 +66,7 @@ class Metrics:
     overlap: float = nan
     loop_computing: float = nan  # share of the loops' time
     loop_blocked: float = nan
+    loop_kept: float = nan  # it could have gone on, and had no core or not the GIL
     loop_idle: float = nan
     loop_longest_step_s: float = nan
     loop_longest_step_track: int | None = None  # the task that took it; None: a callback
@@ -122,7 +123,9 @@ def compute(trace: Trace) -> Metrics:
         by_line=_by_line(trace, counted),
         path=path_of(trace),
         overlap=_overlap(trace, counted),
-        **loop_numbers(trace, (of_loops.running_s, of_loops.blocking_s, of_loops.waiting_s)),
+        **loop_numbers(
+            trace, (of_loops.running_s, of_loops.blocking_s, of_loops.ready_s, of_loops.waiting_s)
+        ),
         **_gil(trace, by_track),
         switches_by_track=by_track,
         cooperative_switches=_cooperative(trace),

@@ -128,7 +128,7 @@ def _loop(metrics: Metrics) -> str:
     """The event loop in numbers; "" where none ran."""
     if isnan(metrics.loop_idle):
         return ""
-    shares = metrics.loop_computing, metrics.loop_blocked, metrics.loop_idle
+    shares = metrics.loop_computing, metrics.loop_blocked, metrics.loop_kept, metrics.loop_idle
     delays = metrics.loop_delay_p50_s, metrics.loop_delay_p99_s, metrics.loop_delay_max_s
     place = sentences.place(*metrics.loop_longest_step_place)
     whose = ", ".join(word for word in (metrics.loop_longest_step_name, place) if word)

@@ -180,12 +180,16 @@ def native_threads(cores: float) -> str:
 
 
 def loop_numbers(
-    shares: tuple[float, float, float], longest_s: float, whose: str, delays_s: tuple[float, float, float]
+    shares: tuple[float, float, float, float],
+    longest_s: float,
+    whose: str,
+    delays_s: tuple[float, float, float],
 ) -> str:
     """The event loop: computing, blocked and idle; its longest step; how long tasks were ready before one."""
-    computing, blocked, idle = (percent(share) for share in shares)
+    computing, blocked, kept, idle = (percent(share) for share in shares)
     who = f" ({whose})" if whose else ""
-    said = f"Event loop: {computing} computing, {blocked} blocked, {idle} idle"
+    without = f", {kept} without a core or the GIL" if shares[2] >= 0.01 else ""
+    said = f"Event loop: {computing} computing, {blocked} blocked{without}, {idle} idle"
     said += f"; longest step {duration(longest_s * 1e9)}{who}"
     if not isnan(delays_s[2]):
         p50, p99, most = (duration(seconds * 1e9) for seconds in delays_s)

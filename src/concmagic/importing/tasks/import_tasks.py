@@ -220,7 +220,7 @@ def as_thread(states: Sequence[StateInterval], known_until: int) -> list[StateIn
         idle = interval.state is State.WAITING and interval.start_ns >= known_until
         if interval.state is State.RUNNING:  # whose step it was is the loop's to tell
             told.append(StateInterval(interval.start_ns, interval.end_ns, State.RUNNING, interval.reason))
-        elif interval.state is State.READY or idle:
+        elif (interval.state is State.READY and not interval.phase) or idle:
             told.append(interval)
         elif interval.state is State.BLOCKING:
             start, end = interval.start_ns, interval.end_ns

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from concmagic.importing.clock_ids_places import CellClock
 from concmagic.importing.import_calls import BlockedCall, ImportedCalls
 from concmagic.importing.threads.sampled_states import Samples
+from concmagic.model.reasons import BETWEEN_STEPS
 from concmagic.model.states import cover, join_equal, overlapping, within
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.records.recording import LongStep, ProcessRecord
@@ -62,7 +63,7 @@ class StepStates:
             told = stop - begin >= told_from
             if idle or told:
                 _add_running(states, since, at if idle else begin)
-                states += [StateInterval(at, begin, State.WAITING, "events")] if idle else ()
+                states += self.clocks.idle(native_id, at, begin) if idle else ()
                 if told:
                     whose = facts.setdefault(who, Facts(holders=(who,)))
                     states += self.of_step(native_id, begin, stop, whose)
@@ -70,7 +71,7 @@ class StepStates:
             at = max(at, stop)
         _add_running(states, since, at)
         if at < end:
-            states.append(StateInterval(at, end, State.WAITING, "events"))
+            states += self.clocks.idle(native_id, at, end)
         return join_equal(states)
 
 
@@ -126,7 +127,7 @@ def evidence_of_threads(
         states = samples.get(native_id, ())
         found[native_id] = ThreadEvidence(
             calls.threads[native_id].suspects if native_id in calls.threads else (),
-            [one for one in states if one.state is State.READY and one.reason == "GIL"],
+            [one for one in states if one.state is State.READY],
             states[-1].end_ns if states else 0,
             together - (cpu_ns or 0) if unknown == (cpu_ns is None) else None,
         )
@@ -141,6 +142,7 @@ SHORTEST_NS = 1_000_000  # less than this may be what reading the clocks misses
 NOT_COMPUTING = "a call"  # the reason where it is not known what was called
 _SAME_STEP = 0.95  # share of what the clock measured that a step must be, to be told by it
 _OTHERS = 0.1  # with less CPU time than this share of it, other threads cannot be what it waited for
+_BETWEEN = Facts(phase=BETWEEN_STEPS)
 _FREE = (State.UNKNOWN, State.RUNNING)
 
 
@@ -149,7 +151,7 @@ class ThreadEvidence:
     """What else is known of a thread that runs loops."""
 
     suspects: Sequence[BlockedCall] = ()
-    wanted_gil: Sequence[StateInterval] = ()  # READY for the GIL, by samples
+    wanted: Sequence[StateInterval] = ()  # READY for the GIL or a core, by samples
     sampled_until: int = 0
     others_cpu_ns: int | None = 0  # of the process's other threads, over the cell; None is not known
 
@@ -179,6 +181,13 @@ class StepClocks:
         for measured in self._steps.values():
             measured.sort(key=lambda one: one.start_ns)
 
+    def idle(self, native_id: int, begin: int, end: int) -> Sequence[StateInterval]:
+        """A loop without a step: it waited for events, and then wanted the GIL or a core, as samples tell."""
+        waited = StateInterval(begin, end, State.WAITING, "events")
+        known = within(self.evidence.get(native_id, ThreadEvidence()).wanted, begin, end)
+        wanted = [StateInterval(*one.pair, State.READY, one.reason, _BETWEEN) for one in known]
+        return cover(begin, end, [waited], wanted) if wanted else [waited]
+
     def _of(self, native_id: int, begin: int, end: int) -> _Measured | None:
         steps = self._steps.get(native_id, [])
         index = bisect_right(steps, begin, key=lambda one: one.start_ns) - 1
@@ -200,7 +209,8 @@ class StepClocks:
         if measured is None:
             return list(states)
         known = self.evidence.get(native_id, ThreadEvidence())
-        gil = [one for one in within(known.wanted_gil, begin, end) if one.length_ns >= SHORTEST_NS]
+        wanted = within(known.wanted, begin, end)
+        gil = [one for one in wanted if one.reason == "GIL" and one.length_ns >= SHORTEST_NS]
         states = cover(begin, end, states, gil) if gil else states
         told = sum(one.length_ns for one in states if one.state not in _FREE)
         idle = end - begin - measured.cpu_ns - told
