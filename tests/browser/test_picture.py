@@ -51,21 +51,31 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture
-def page(server: lab.Lab, browser: Browser) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def errors() -> list[str]:
+    """What the page of the running test complained of."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def loaded(server: lab.Lab, browser: Browser, errors: list[str]) -> Iterator[Page]:
+    """JupyterLab, loaded once for all tests."""
     page = browser.new_page(viewport={"width": 1400, "height": 950})
-    errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("dialog", lambda dialog: (errors.append(f"alert: {dialog.message}"), dialog.dismiss()))
-    lab_open(server, page, "trusted.ipynb")
+    server.open(page, "trusted.ipynb")
     yield page
     page.close()
+
+
+@pytest.fixture
+def page(server: lab.Lab, loaded: Page, errors: list[str]) -> Iterator[Page]:
+    """The notebook, opened anew."""
+    errors.clear()
+    server.open_again(loaded, "trusted.ipynb")
+    loaded.locator(".concmagic").first.wait_for(timeout=30_000)
+    yield loaded
     assert errors == []
-
-
-def lab_open(server: lab.Lab, page: Page, name: str) -> None:
-    server.open(page, name)
-    page.locator(".concmagic").first.wait_for(timeout=30_000)
 
 
 def canvas_of(page: Page, index: int = 0) -> Locator:
@@ -102,9 +112,8 @@ def test_a_trusted_notebook_has_the_timeline(page: Page) -> None:
     assert "For 300 of 352 ms" in (canvas.get_attribute("aria-label") or "")
 
 
-def test_an_untrusted_notebook_has_the_static_picture(server: lab.Lab, browser: Browser) -> None:
-    page = browser.new_page(viewport={"width": 1400, "height": 950})
-    lab_open(server, page, "untrusted.ipynb")
+def test_an_untrusted_notebook_has_the_static_picture(server: lab.Lab, page: Page) -> None:
+    server.open_again(page, "untrusted.ipynb")
     assert page.locator(".concmagic canvas").count() == 0
     image = page.locator(".concmagic img").first
     image.wait_for()
@@ -116,7 +125,6 @@ def test_an_untrusted_notebook_has_the_static_picture(server: lab.Lab, browser: 
     assert folded.locator("img").is_hidden()
     folded.locator("summary").click()
     assert folded.locator("img").is_visible()
-    page.close()
 
 
 def test_a_question_stays_closed_until_it_is_opened(page: Page) -> None:
