@@ -74,6 +74,7 @@ class ImportedCalls:
     shown: Calls | None = None
     # When, by whom, and whether a queue's own lock was let go with what was put.
     releases: Int64s = field(default_factory=lambda: np.empty((3, 0), np.int64))
+    users: frozenset[int] = frozenset()  # threads in which a function of the user's ran
 
 
 def import_calls(
@@ -90,7 +91,15 @@ def import_calls(
         _by_thread(calls, start, end, blocked, suspects),
         shown_calls(calls, clock, places),
         _releases(tree, start),
+        _threads_of_the_users(tree),
     )
+
+
+def _threads_of_the_users(tree: CallTree) -> frozenset[int]:
+    """Threads in which a function ran that the user wrote: what has no file may be made by a library."""
+    calls = tree.calls
+    written = np.array([not function.file.startswith("<") for function in calls.functions], bool)
+    return frozenset(np.unique(calls.native_id[tree.own & written[calls.function]]).tolist())
 
 
 def _releases(tree: CallTree, start: Int64s) -> Int64s:

@@ -17,7 +17,7 @@ from concmagic.importing.import_messages import match
 from concmagic.importing.import_processes import process_spawn, process_track, with_life
 from concmagic.importing.jobs_marks_prints import import_jobs, job_flows, known_jobs, to_waiters
 from concmagic.importing.message_evidence import message_flows, with_messages
-from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter
+from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter, ended_with_process
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
 from concmagic.importing.tasks.task_flows import with_jobs_of_tasks
 from concmagic.importing.tasks.task_sums import all_flights
@@ -29,6 +29,7 @@ from concmagic.importing.threads.import_threads import (
     hidden_thread,
     import_threads,
     shown,
+    whose,
 )
 from concmagic.importing.threads.lock_waits import ImportedLocks, with_locks
 from concmagic.importing.threads.sampled_states import (
@@ -186,6 +187,8 @@ class _Importer:
         locks = self._read_locks(process, calls)
         calls = with_locks(calls, locks, samples)
         tasks = self._read_tasks(process, calls, samples)
+        at_work = {job.native_id for job in self._jobs if job.pid == pid} | tasks.steps.keys()
+        process = whose(process, calls, at_work, self._places)
         context = self._thread_context(process, calls, samples, tasks)
         threads, flows = import_threads(process.threads, context)
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
@@ -225,7 +228,7 @@ class _Importer:
             Function(code.name, self._places.short(code.file), code.line) for code in process.tasks.unawaited
         ]
         blocked, known_until = blocking_in_steps(process, calls, samples, self._clock)
-        return TaskImporter(
+        found = TaskImporter(
             process.tasks,
             process.pid,
             self._clock,
@@ -238,6 +241,7 @@ class _Importer:
             {record.native_id: record for record in process.threads},
             self._outcome if process.parent_pid is None else UNKNOWN,
         ).run()
+        return found if process.ended_ns is None else ended_with_process(found)
 
     def _read_gil(
         self, process: ProcessRecord, threads: list[Track], context: ThreadContext

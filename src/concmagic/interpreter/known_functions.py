@@ -113,6 +113,24 @@ def shielded_by(found: Iterable[Any]) -> Any:
     return None
 
 
+# Packages that are a multiprocessing of their own, module by module: pathos and mpire use the first.
+COPIES = ("multiprocess", "billiard")
+
+
+def original_module(name: str) -> str:
+    """The module of Python's own that this one is a copy of; else the name itself."""
+    package, _, rest = name.partition(".")
+    return f"multiprocessing.{rest}" if package in COPIES and rest else name
+
+
+def process_of_copy(frame: FrameType) -> Any:
+    """The process that a copy of multiprocessing forks in this frame; None if it is no such frame."""
+    is_launch = frame.f_code.co_qualname == "Popen._launch"
+    if not is_launch or original_module(str(_module(frame))) != "multiprocessing.popen_fork":
+        return None
+    return frame.f_locals.get("process_obj")
+
+
 _LOKY = ("loky", "joblib.externals.loky")
 WORKERS = {
     ("multiprocessing.pool", "worker"),

@@ -12,8 +12,9 @@ from concmagic.problems import Problem
 
 # "user": the cell or what it called made it. "machinery": a library's helper that no user made.
 # "kernel": the kernel's own. "earlier": an earlier cell made it, or what that left running did, and it did
-# nothing for this one. "ours": concmagic's own.
-Origin = Literal["user", "machinery", "kernel", "earlier", "ours"]
+# nothing for this one. "library": a library's own, unless it ran a line of the user's. "ours":
+# concmagic's own.
+Origin = Literal["user", "machinery", "kernel", "earlier", "library", "ours"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, names_of
 from concmagic.importing.import_calls import BlockedCall
@@ -13,7 +13,7 @@ from concmagic.importing.tasks.step_states import Hold, StepClocks, StepStates, 
 from concmagic.importing.tasks.task_flows import cancelled_by, task_flows, task_outcome
 from concmagic.importing.tasks.task_states import TaskStates, TaskWaits
 from concmagic.importing.tasks.task_sums import Groups, loop_steps, merged_states
-from concmagic.model.outcomes import RETURNED, UNKNOWN, Outcome
+from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import cover, in_order, join_equal
 from concmagic.model.trace import (
     NAMES,
@@ -45,6 +45,16 @@ class ImportedTasks:
     loops: tuple[LoopSteps, ...] = ()
     groups: tuple[Group, ...] = ()
     flights: Flights = field(default_factory=Flights)
+
+
+def ended_with_process(found: ImportedTasks) -> ImportedTasks:
+    """Tasks of a process that has ended: none of them runs on."""
+    return replace(
+        found,
+        tracks=tuple(
+            replace(one, outcome=UNKNOWN) if one.outcome == LEFT_RUNNING else one for one in found.tracks
+        ),
+    )
 
 
 class TaskImporter:

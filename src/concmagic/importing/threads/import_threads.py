@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, short_name
-from concmagic.importing.import_calls import ThreadCalls
+from concmagic.importing.import_calls import ImportedCalls, ThreadCalls
 from concmagic.importing.threads.sampled_states import Holding, fit_to_clock
 from concmagic.importing.threads.wait_ends import Join, joined, to_their_ends, with_places, without_turns
 from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import Layer, cover, cut, join_equal, within
 from concmagic.model.trace import Flow, Function, Hidden, Role, State, StateInterval, Track
-from concmagic.records.recording import ThreadRecord
+from concmagic.records.recording import ProcessRecord, ThreadRecord
 
 BUSY_SHARE = 0.95  # CPU time over time not spent in blocking calls: from here on it ran all the while
 MOST_FRAMES = 8  # of a traceback
@@ -51,7 +51,24 @@ def shown(record: ThreadRecord, main_native_id: int, show_all: bool) -> bool:
     """Whether a thread has a track: the kernel's own have none unless all are asked for."""
     if show_all or record.native_id == main_native_id:
         return True
-    return record.origin in ("user", "machinery")
+    return record.origin in ("user", "machinery", "library")
+
+
+def whose(
+    process: ProcessRecord, calls: ImportedCalls, at_work: Collection[int], places: Places
+) -> ProcessRecord:
+    """The process, with a library's own threads as machinery but for those that ran a line of the user's."""
+    looks = process.locks.standing if process.locks is not None else ()
+    chains = process.locks.chains if process.locks is not None else ()
+    seen = {one.native_id for one in looks if places.is_own(chains[one.chain][-1].file)}
+    users = {*calls.users, *at_work, *seen}
+    threads = tuple(
+        replace(one, origin="user" if one.native_id in users else "machinery")
+        if one.origin == "library"
+        else one
+        for one in process.threads
+    )
+    return replace(process, threads=threads)
 
 
 def hidden_thread(record: ThreadRecord) -> Hidden:

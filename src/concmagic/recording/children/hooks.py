@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from concmagic.interpreter import process_internals
 from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.frames_and_threads import getframe, standing_at
+from concmagic.interpreter.known_functions import COPIES, process_of_copy
 from concmagic.problems import Problem
 from concmagic.recording.children import pickling, process_starts
 from concmagic.recording.children import pools as child_pools
@@ -25,8 +26,11 @@ from concmagic.recording.children.child_config import ChildConfig
 from concmagic.recording.children.child_table import Child, Family, Watcher
 from concmagic.recording.guards import guarded, unseen
 from concmagic.recording.interrupts_kept_back import Forking
+from concmagic.recording.labels import text_of
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from concmagic.records.handed_over import Origin
 
 T = TypeVar("T")
@@ -65,6 +69,7 @@ class Hooks:
             partial(process_starts.patch_commands, self, self._patches),
             partial(_patch_fork, self, self._patches),
             self._follow_loky,
+            self._follow_copies,
         ):
             self.guard(part)
 
@@ -76,6 +81,13 @@ class Hooks:
         problem = Problem.of("recorder_failed", "children", error)
         if problem not in self.problems:
             self.problems.append(problem)
+
+    def _follow_copies(self) -> None:
+        for package in COPIES:
+            self._imports.enter_context(on_import(f"{package}.popen_fork", self._patch_copy))
+
+    def _patch_copy(self, module: Any) -> None:
+        self.guard(partial(process_starts.patch_copy, self, self._patches, module))
 
     def _follow_loky(self) -> None:
         for package in LOKY:
@@ -176,11 +188,21 @@ def _fork(hooks: Hooks, original: Any) -> Any:
         if child is not None and child.pid == 0 and child.start_method == "fork":
             return _fork_noted(hooks, child, forked)
         hooks.guard(hooks.before_child)
-        with hooks.family.expect("fork", "fork") as child:
+        told = hooks.guard(partial(_told_by_copy, hooks, getframe(1))) or ("fork", "user", "")
+        name, origin, group = told
+        with hooks.family.expect(name, "fork", origin, group) as child:
             child.is_bare = True
             return _fork_noted(hooks, child, forked)
 
     return fork
+
+
+def _told_by_copy(hooks: Hooks, frame: FrameType) -> tuple[str, Origin, str] | None:
+    """Name, origin and pool of a process that a copy of multiprocessing forks; None if it is another fork."""
+    process_obj = process_of_copy(frame)
+    if process_obj is None:
+        return None
+    return (text_of(process_internals.name_of(process_obj)), *hooks.group_of(process_obj))
 
 
 def _forkpty(hooks: Hooks, original: Any) -> Any:

@@ -20,10 +20,12 @@ from concmagic import sentences
 from concmagic.code_owner import ours_only
 from concmagic.interpreter import pool_internals, process_internals
 from concmagic.interpreter.borrowing import Patches
-from concmagic.interpreter.known_functions import MANAGER, WORKER_TARGETS
+from concmagic.interpreter.frames_and_threads import getframe
+from concmagic.interpreter.known_functions import MANAGER, WORKER_TARGETS, original_module
 from concmagic.recording.children import handover_files as child_files
 from concmagic.recording.children.child_table import Child
 from concmagic.recording.guards import unseen
+from concmagic.recording.library_starts import library_of
 
 if TYPE_CHECKING:
     from concmagic.recording.children.child_config import HooksProtocol
@@ -45,6 +47,9 @@ class Groups:
         if getattr(target, "__qualname__", "") == MANAGER:
             return "machinery", ""
         family = family_of(target)
+        if not family:
+            kind = type(process_obj) if target is None else target
+            return "user", library_of(kind, getframe(1))
         arguments = process_internals.arguments_of(process_obj)[0] if family else ()
         return "user", self.name_of(arguments[0], family) if arguments else ""
 
@@ -64,7 +69,7 @@ class Groups:
 def family_of(target: Any) -> str:
     """ "Pool", "ProcessPoolExecutor" for the function that a worker runs, else ""."""
     module = getattr(target, "__module__", "")
-    function, family = WORKER_TARGETS.get(module, ("", ""))
+    function, family = WORKER_TARGETS.get(original_module(str(module)), ("", ""))
     return family if function and getattr(target, "__name__", "") == function else ""
 
 

@@ -59,6 +59,17 @@ def patch_loky(hooks: HooksProtocol, patches: Patches, module: Any) -> None:
     patch_messages(hooks, patches, module.spawn, module.reduction)
 
 
+def patch_copy(hooks: HooksProtocol, patches: Patches, module: Any) -> None:
+    """A copy of multiprocessing forks by `os.fork`; its children end by a `Popen` of its own."""
+    kind = getattr(module, "Popen", None)
+    if kind is None or patches.has(kind, "poll"):
+        return
+    patches.wrap(kind, "poll", partial(_poll, hooks))
+    patches.wrap(kind, "wait", partial(_waiting, hooks))
+    if hasattr(kind, process_internals.SEND_SIGNAL):
+        patches.wrap(kind, process_internals.SEND_SIGNAL, partial(_send_signal, hooks))
+
+
 def patch_loaded(hooks: HooksProtocol, patches: Patches) -> None:
     """Watch what is imported only when it is first used."""
     forkserver = sys.modules.get("multiprocessing.popen_forkserver")

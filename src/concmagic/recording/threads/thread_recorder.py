@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.interpreter.borrowing import Patches
-from concmagic.interpreter.frames_and_threads import BOOTSTRAP, DELETE, is_stand_in
+from concmagic.interpreter.frames_and_threads import BOOTSTRAP, DELETE, getframe, is_stand_in
 from concmagic.problems import Problem
 from concmagic.recording import earlier, own_threads
 from concmagic.recording.guards import guarded
@@ -155,12 +155,16 @@ class ThreadRecorder:
         self._services.stop()
         self._patches.restore()  # what somebody has put over ours stays: it knows ours, which does no harm
 
-    def observe(self, thread: threading.Thread, started_ns: int, starter: int) -> Life:
+    def observe(
+        self, thread: threading.Thread, started_ns: int, starter: int, is_librarys: bool = False
+    ) -> Life:
         """Begin the life of a thread of `threading`, in that thread."""
         target = thread_targets.target_of(thread)
         life = Life(cut(text_of(thread.name)), thread.daemon, thread_targets.origin_of(target))
         life.group, life.is_server = self._pools.group_of(thread, target), thread_targets.serves(target)
         life.serves = thread_targets.function_of(thread, target)
+        if is_librarys and life.origin == "user" and not life.group:
+            life.origin = "library"
         life.started_ns, life.starter = started_ns, starter
         self.begin(life)
         guarded(partial(life.watch_exception, thread), self.failed)
@@ -208,16 +212,21 @@ class _Bootstrap:
         if thread is None:
             return self._original
         bootstrap = self._original.__get__(thread, owner)
-        return functools.partial(
-            _run, self._recorder, thread, bootstrap, monotonic_ns(), threading.get_native_id()
-        )
+        asked = monotonic_ns(), threading.get_native_id(), getframe(1)
+        is_librarys = guarded(partial(thread_targets.is_librarys, thread, asked[2]), self._recorder.failed)
+        return functools.partial(_run, self._recorder, thread, bootstrap, *asked[:2], bool(is_librarys))
 
 
 def _run(
-    recorder: ThreadRecorder, thread: threading.Thread, bootstrap: Any, started_ns: int, starter: int
+    recorder: ThreadRecorder,
+    thread: threading.Thread,
+    bootstrap: Any,
+    started_ns: int,
+    starter: int,
+    is_librarys: bool,
 ) -> None:
     """The first Python frame of a thread of the cell."""
-    life = guarded(partial(recorder.observe, thread, started_ns, starter), recorder.failed)
+    life = guarded(partial(recorder.observe, thread, started_ns, starter, is_librarys), recorder.failed)
     try:
         bootstrap()
     finally:

@@ -16,10 +16,14 @@ from concmagic.interpreter.known_functions import (
     SERVERS,
     THREAD_POOL_WORKER,
     THREAD_WORKER,
+    original_module,
 )
 from concmagic.recording.labels import cut, name_of
+from concmagic.recording.library_starts import library_of
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from concmagic.records.handed_over import Origin
 
 # The packages that a notebook's kernel is made of, and the debugger it carries.
@@ -37,7 +41,7 @@ def target_of(thread: threading.Thread) -> Any:
 
 def origin_of(target: Any) -> Origin:
     """Tell whose thread it is that runs `target`, by its module and name; nothing of it is kept."""
-    module = str(getattr(target, "__module__", "") or "")
+    module = original_module(str(getattr(target, "__module__", "") or ""))
     name = str(getattr(target, "__qualname__", "") or "")
     package = module.partition(".")[0]
     if package == "concmagic":
@@ -49,6 +53,11 @@ def origin_of(target: Any) -> Origin:
     if any(module == prefix or module.startswith(prefix + ".") for prefix in _MACHINERY_PACKAGES):
         return "machinery"
     return "user"
+
+
+def is_librarys(thread: threading.Thread, starter: FrameType | None) -> bool:
+    """Whether a library starts it in this frame, to run its own code."""
+    return bool(library_of(target_of(thread), starter))
 
 
 def function_of(thread: threading.Thread, target: Any) -> str:
@@ -85,7 +94,7 @@ class PoolNames:
 
     def group_of(self, thread: threading.Thread, target: Any) -> str:
         """The pool's name, "" for a thread that is in none."""
-        place = (getattr(target, "__module__", ""), getattr(target, "__qualname__", ""))
+        place = original_module(str(getattr(target, "__module__", ""))), getattr(target, "__qualname__", "")
         if place == THREAD_WORKER:
             return cut(str(thread.name).rpartition("_")[0])
         if place == THREAD_POOL_WORKER:
