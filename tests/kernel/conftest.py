@@ -217,6 +217,27 @@ class Kernel:
             self._client.input(answer)
         return StartedCell(self._client, sent).wait()
 
+    def new_subshell(self) -> str:
+        """Make a subshell, as a front end does that runs cells beside others; answers its identity."""
+        client = self._client
+        message = client.session.msg("create_subshell_request")
+        client.control_channel.send(message)
+        limit = time.monotonic() + TIMEOUT_S
+        while True:
+            reply = client.get_control_msg(timeout=_left(limit))
+            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                return str(reply["content"]["subshell_id"])
+
+    def start_in(self, subshell: str, code: str) -> StartedCell:
+        """Send a cell to a subshell."""
+        client = self._client
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
+        content |= {"allow_stdin": False, "stop_on_error": False}
+        message = client.session.msg("execute_request", content)
+        message["header"]["subshell_id"] = subshell
+        client.shell_channel.send(message)
+        return StartedCell(client, message["header"]["msg_id"])
+
     def value(self, expression: str, timeout: float = TIMEOUT_S) -> Any:
         """The value of an expression in the notebook: as a literal where its repr is one, else the repr.
 

@@ -8,7 +8,7 @@ from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.model.outcomes import RETURNED, outcome_of
-from concmagic.model.trace import NO_FACTS, Build, Facts, Job, State, StateInterval, Trace, Track
+from concmagic.model.trace import NO_FACTS, Build, Facts, Flow, Job, State, StateInterval, Trace, Track
 
 MS = 1_000_000
 
@@ -190,6 +190,8 @@ def test_forks_that_are_safe() -> None:
     spawned = replace(child, start_method="spawn")
     assert found(trace(thread(5, 0, 400), spawned), "fork-with-threads") == []
     assert found(trace(child), "fork-with-threads") == []  # the kernel's main thread alone
+    by_a_thread = replace(trace(thread(5, 0, 400), child), flows=(Flow("spawn", 5, 10 * MS, 1, 11 * MS),))
+    assert found(by_a_thread, "fork-with-threads") == []  # the child has a copy of that one, which goes on
 
 
 def test_a_killed_worker_is_told_with_its_job_and_likely_cause() -> None:

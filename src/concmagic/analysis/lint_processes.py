@@ -173,10 +173,16 @@ def fork_with_threads(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     threads = [
         track for track in trace.tracks if track.kind == "thread" and track.role == "work" and not track.host
     ]
+    forked_by = {flow.target: flow.source for flow in trace.flows if flow.kind == "spawn"}
     for child in trace.tracks:
         if child.kind != "process" or child.start_method != "fork" or child.parent is None:
             continue
-        beside = [track for track in _beside(trace, child, threads) if not _is_main(trace, track)]
+        beside = [
+            track
+            for track in _beside(trace, child, threads)
+            # Of the thread that forks, the child has a copy that goes on.
+            if track.id != forked_by.get(child.id) and not _is_main(trace, track)
+        ]
         if beside:
             yield Finding(
                 values=ForkWithThreads(child.name, tuple(track.name for track in beside)),

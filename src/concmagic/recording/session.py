@@ -59,6 +59,9 @@ class RecordingSession:
         writers: Callable[[], Sequence[Writer]] = tuple,
     ) -> None:
         self._pid = os.getpid()
+        self._native_id = (
+            threading.get_native_id()
+        )  # of the thread that runs the cell: a subshell has its own
         self._cell = cell
         self._options = options
         self._problems: list[Problem] = []
@@ -167,7 +170,7 @@ class RecordingSession:
             cells=dict(self._cell.notebook),
             start_ns=begin_ns,
             end_ns=end_ns,
-            main_native_id=threading.main_thread().native_id or 0,
+            main_native_id=self._native_id,
             processes=(own, *children),
             jobs=jobs,
             samples=evidence.get("sampler"),
@@ -217,7 +220,7 @@ class RecordingSession:
             target_ns=None,
             ended_ns=None,
             exit_code=None,
-            main_native_id=threading.main_thread().native_id or 0,
+            main_native_id=self._native_id,
             **{"tasks": TaskLog(), **kept(evidence)},
         )
 
