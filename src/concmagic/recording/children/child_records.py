@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from concmagic.interpreter.event_nodes import NODE_BYTES
 from concmagic.interpreter.process_internals import living_children
@@ -24,12 +24,13 @@ from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, R
 
 if TYPE_CHECKING:
     from concmagic.recording.children.child_config import HooksProtocol
+    from concmagic.recording.children.handover_files import Told
 
 
 _OF_AN_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 _METHODS = {"ForkProcess": "fork", "SpawnProcess": "spawn", "ForkServerProcess": "forkserver"}
 
-Files = dict[tuple[int, int], dict[str, Any]]  # by pid and begin what a child told
+Files = dict[tuple[int, int], "Told"]  # by pid and begin what a child told
 
 
 def records_of(children: Iterable[Child], files: Files) -> Iterator[ProcessRecord]:
@@ -40,13 +41,13 @@ def records_of(children: Iterable[Child], files: Files) -> Iterator[ProcessRecor
         yield _record_of(_unannounced(pid, begun_ns, told), told)
 
 
-def _take(files: Files, child: Child) -> dict[str, Any]:
+def _take(files: Files, child: Child) -> Told:
     """The file of this child: of its pid, begun after it was asked for."""
     begun = [key for key in files if key[0] == child.pid and key[1] >= child.started_ns]
     return files.pop(min(begun)) if begun else {}
 
 
-def _unannounced(pid: int, begun_ns: int, told: dict[str, Any]) -> Child:
+def _unannounced(pid: int, begun_ns: int, told: Told) -> Child:
     """A child that only told of itself: its parent was killed, or forked it in C."""
     hello = told.get("hello", {})
     return Child(
@@ -62,7 +63,7 @@ def _unannounced(pid: int, begun_ns: int, told: dict[str, Any]) -> Child:
     )
 
 
-def _record_of(child: Child, told: dict[str, Any]) -> ProcessRecord:
+def _record_of(child: Child, told: Told) -> ProcessRecord:
     """Put both together; `told` are the records of the child's file, empty if there is none."""
     end = told.get("end", {})
     seen = kept(end.get("seen", {}))
@@ -110,7 +111,7 @@ def _main_thread(child: Child, target_ns: int | None) -> tuple[ThreadRecord, ...
     return (ThreadRecord(child.pid, 0, "MainThread", False, "user", None, target_ns, None, None),)
 
 
-def _ended_by(child: Child, told: dict[str, Any]) -> str:
+def _ended_by(child: Child, told: Told) -> str:
     """Who meant it to end, where it was a signal that ended it: an interrupt reaches children, too."""
     if "interrupted" in told or (child.is_interrupted and -(child.exit_code or 0) in _OF_AN_INTERRUPT):
         return "interrupt"
@@ -120,13 +121,13 @@ def _ended_by(child: Child, told: dict[str, Any]) -> str:
     return "pool" if child.group else "cell"
 
 
-def _messages_so_far(told: dict[str, Any]) -> MessageLog | None:
+def _messages_so_far(told: Told) -> MessageLog | None:
     """Those that a child had handed over before it was killed."""
     parts = parts_of(told, MESSAGES_PART)
     return MessageLog(tuple(MessageRecord(*row) for rows in parts for row in rows)) if parts else None
 
 
-def _marks_so_far(child: Child, told: dict[str, Any]) -> tuple[MarkRecord, ...]:
+def _marks_so_far(child: Child, told: Told) -> tuple[MarkRecord, ...]:
     """Those that a child had told of before it was killed; a stretch that was open ended with it."""
     rows = {row[0]: row[1:] for rows in parts_of(told, MARKS_PART) for row in rows}
     return tuple(
@@ -153,7 +154,7 @@ def _calls(rest: RawCalls | None, parts: Sequence[CallsPart]) -> RawCalls | None
     return replace(rest, nodes=nodes, codes=codes, c_functions=c_functions, events=events)
 
 
-def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:
+def _ended_ns(child: Child, told: Told) -> int | None:
     """Its parent's clock; of one whose parent told nothing, when it began to hand over."""
     if child.ended_ns is not None or child.starter:
         return child.ended_ns
@@ -161,7 +162,7 @@ def _ended_ns(child: Child, told: dict[str, Any]) -> int | None:
     return ending
 
 
-def _problems(child: Child, told: dict[str, Any]) -> list[Problem]:
+def _problems(child: Child, told: Told) -> list[Problem]:
     if "lost" in told:
         return [told["lost"]]
     if "end" in told and "failed" not in told:

@@ -47,6 +47,7 @@ from concmagic.recording.children.recorders_in_child import (
 from concmagic.recording.guards import guarded, unseen
 
 if TYPE_CHECKING:
+    from concmagic.recording.children.handover_files import AtEnd
     from concmagic.records.handed_over import CallsPart
 
 
@@ -197,7 +198,7 @@ class Life:
         sleep_until_called(Path(self.config.folder), self._wake)
         self.file.note_told()
 
-    def _evidence(self, exit_code: int | None) -> dict[str, Any]:
+    def _evidence(self, exit_code: int | None) -> AtEnd:
         with held(self._turn, _PATIENCE_S):  # also without it: what is recorded so far is better than nothing
             done_ns = monotonic_ns()
             seen = self.recorders.stop()

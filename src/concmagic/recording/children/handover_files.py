@@ -13,13 +13,50 @@ import pickle
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from concmagic import pipes
 from concmagic.clock import monotonic_ns
+
+if TYPE_CHECKING:  # no child that starts makes such a class
+    from collections.abc import Sequence
+    from typing import TypedDict
+
+    from concmagic.problems import Problem
+
+    class AtEnd(TypedDict):
+        """What a child hands over at its end; moments are monotonic nanoseconds."""
+
+        begun_ns: int  # our code began to run in it
+        loaded_ns: int | None  # our imports were done
+        called_ns: int | None  # its own imports and unpickling were done
+        target_ns: int | None  # its target began
+        done_ns: int  # its own program was over
+        exit_code: int | None  # where it was told to us
+        main_native_id: int
+        cpu_ns: int
+        seen: dict[str, Any]  # by the name of a source of evidence
+        changed: tuple[str, ...]  # the notebook's variables that it changed
+        children: Sequence[Any]  # its own, as it knows them: Child
+        problems: Sequence[Problem]
+
+    class Told(TypedDict, total=False):
+        """The records of one child's file; what it handed over in parts is there besides (`parts_of`)."""
+
+        begun_ns: int
+        hello: dict[str, Any]  # its config: who it is
+        loaded: int
+        target: tuple[int, int, Sequence[tuple[int, int]]]  # called, begun, and its imports until then
+        ending: int  # it began to hand over
+        end: AtEnd
+        became: str  # the command that it runs now
+        failed: str  # the traceback of what kept it from starting
+        interrupted: bool  # that ended it
+        lost: Problem  # nothing of it could be recorded
+
 
 _LENGTH = struct.Struct("<Q")
 PREFIX = "concmagic-children-"
@@ -80,24 +117,24 @@ def _write_all(file: int, parts: list[bytes | memoryview]) -> None:
             rest[0] = rest[0][written:]
 
 
-def read_all(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
+def read_all(folder: Path) -> dict[tuple[int, int], Told]:
     """The records of every child, by pid and begin; of two of a kind the later counts."""
     found = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         pid, begun_ns = map(int, path.stem.split("-"))
-        found[pid, begun_ns] = {"begun_ns": begun_ns, **dict(_records(path))}
+        found[pid, begun_ns] = cast("Told", {"begun_ns": begun_ns, **dict(_records(path))})
     return found
 
 
-def parts_of(told: dict[str, Any], kind: str) -> list[Any]:
+def parts_of(told: Mapping[str, Any], kind: str) -> list[Any]:
     """What was handed over of this kind while the child ran, in order."""
     return [part for name, part in sorted(told.items()) if name.startswith(kind)]
 
 
-def read_child(folder: Path, pid: int) -> dict[str, Any]:
+def read_child(folder: Path, pid: int) -> Told:
     """The records of the latest child of this pid; empty if there are none."""
     paths = sorted(folder.glob(f"{pid}-*{SUFFIX}"), key=lambda path: int(path.stem.split("-")[1]))
-    return dict(_records(paths[-1])) if paths else {}
+    return cast("Told", dict(_records(paths[-1]))) if paths else {}
 
 
 def _records(path: Path) -> Iterator[tuple[str, Any]]:
