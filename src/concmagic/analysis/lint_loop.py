@@ -29,7 +29,7 @@ STARVED_TIMES = 3  # as long as the others are
 
 _ON_THE_LOOP = (State.RUNNING, State.BLOCKING, State.UNKNOWN)
 
-Place = tuple[str, str, int, int, int]  # blocking call, file, line, process, thread of the loop
+BlockSite = tuple[str, str, int, int, int]  # blocking call, file, line, process, thread of the loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Hold:
         return self.start_ns, self.end_ns
 
     @property
-    def place(self) -> Place:
+    def place(self) -> BlockSite:
         """What and where: many at one place are one finding."""
         one, track = self.worst, self.track
         if one.state is State.BLOCKING:
@@ -184,7 +184,7 @@ def _kind(one: StateInterval) -> tuple[State, str, str, int]:
 
 
 def _by_place(holds: Iterable[Hold]) -> list[list[Hold]]:
-    found: dict[Place, list[Hold]] = defaultdict(list)
+    found: dict[BlockSite, list[Hold]] = defaultdict(list)
     for hold in holds:
         found[hold.place].append(hold)
     return list(found.values())

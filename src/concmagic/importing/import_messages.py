@@ -36,14 +36,14 @@ class Messages:
 
     passages: tuple[Passage, ...] = ()
     jobs: tuple[ProcessJob, ...] = ()
-    by_thread: dict[Place, list[MessageRecord]] = field(default_factory=dict)
+    by_thread: dict[ThreadKey, list[MessageRecord]] = field(default_factory=dict)
     merged: tuple[JobRecord, ...] = ()  # jobs of which only sums are known
     problems: tuple[Problem, ...] = ()
 
 
 def match(processes: Sequence[ProcessRecord]) -> Messages:
     """Find for each message that was received the one that was sent; linear but for sorting."""
-    by_thread: dict[Place, list[MessageRecord]] = defaultdict(list)
+    by_thread: dict[ThreadKey, list[MessageRecord]] = defaultdict(list)
     for process in processes:
         for message in process.messages.messages if process.messages is not None else ():
             by_thread[process.pid, message.native_id].append(message)
@@ -66,8 +66,8 @@ def _other_ends(processes: Iterable[ProcessRecord]) -> dict[int, int]:
     return ends
 
 
-def _passages(by_thread: dict[Place, list[MessageRecord]], other_ends: dict[int, int]) -> list[Passage]:
-    waiting: dict[tuple[int, int, int], deque[tuple[Place, MessageRecord]]] = defaultdict(deque)
+def _passages(by_thread: dict[ThreadKey, list[MessageRecord]], other_ends: dict[int, int]) -> list[Passage]:
+    waiting: dict[tuple[int, int, int], deque[tuple[ThreadKey, MessageRecord]]] = defaultdict(deque)
     every = [(one, place) for place, messages in by_thread.items() for one in messages]
     for one, place in sorted(every, key=lambda pair: pair[0].end_ns):
         if one.sends:
@@ -83,7 +83,7 @@ def _passages(by_thread: dict[Place, list[MessageRecord]], other_ends: dict[int,
 
 def _jobs(
     processes: Sequence[ProcessRecord],
-    by_thread: dict[Place, list[MessageRecord]],
+    by_thread: dict[ThreadKey, list[MessageRecord]],
     passages: Sequence[Passage],
 ) -> list[ProcessJob]:
     by_pid = {process.pid: process for process in processes}
@@ -118,17 +118,17 @@ def _outcome(end: MessageRecord | None, given: SentJob, worker: ProcessRecord) -
     return given.outcome or str(LEFT_RUNNING if worker.ended_ns is None else LOST)
 
 
-Place = tuple[int, int]  # pid and native id
-ByThread = Mapping[Place, Sequence[MessageRecord]]
+ThreadKey = tuple[int, int]  # pid and native id
+ByThread = Mapping[ThreadKey, Sequence[MessageRecord]]
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
     """One message on its way from one thread to another."""
 
-    sender: Place
+    sender: ThreadKey
     sent: MessageRecord
-    receiver: Place
+    receiver: ThreadKey
     received: MessageRecord
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from concmagic.importing.clock_ids_places import CellClock
-from concmagic.importing.import_messages import Messages, Passage, Place, ProcessJob
+from concmagic.importing.import_messages import Messages, Passage, ProcessJob, ThreadKey
 from concmagic.importing.tasks.task_flows import Step, task_at
 from concmagic.model.states import cover, within
 from concmagic.model.trace import Flow, State, StateInterval, Track
@@ -25,7 +25,7 @@ _POLLED_NS = 50_000_000  # joblib looks for results every 10 ms, or a little lat
 class _Threads:
     """Tracks of threads by pid and native id, with the starts of their states."""
 
-    tracks: Mapping[Place, Track]
+    tracks: Mapping[ThreadKey, Track]
     starts: Mapping[int, Sequence[int]]
     steps: Mapping[int, Sequence[Step]]
 
@@ -37,7 +37,7 @@ class _Threads:
         task = task_at(self.steps.get(thread.id, ()), clock.at(job.given.submitted_ns))
         return thread.id if task is None else task
 
-    def end_of_wait(self, place: Place, at: int) -> int:
+    def end_of_wait(self, place: ThreadKey, at: int) -> int:
         """When the wait was over that a thread was in just before it read something; else that moment."""
         track = self.tracks[place]
         index = bisect_left(self.starts[track.id], at) - 1
@@ -46,7 +46,7 @@ class _Threads:
                 return min(one.end_ns, at)
         return at
 
-    def noticed(self, place: Place, at: int) -> int:
+    def noticed(self, place: ThreadKey, at: int) -> int:
         """When a thread noticed what came at that moment: at once, or with its next look."""
         track = self.tracks[place]
         index = bisect_left(self.starts[track.id], at) - 1

@@ -265,17 +265,17 @@ def is_step(callback: Any) -> bool:
     return bool(callback.__name__ == STEP_IN_PYTHON)
 
 
-Place = tuple[str, str]  # module of asyncio, qualified name
-AS_COMPLETED: tuple[Place, ...] = (
+CodeName = tuple[str, str]  # module of asyncio, qualified name
+AS_COMPLETED: tuple[CodeName, ...] = (
     ("tasks", "as_completed.<locals>._wait_for_one"),  # 3.11, 3.12
     ("tasks", "_AsCompletedIterator._wait_for_one"),  # from 3.13
 )
-ASYNCIO_WAIT: Place = ("tasks", "_wait")
-CANCEL_AND_WAIT: Place = ("tasks", "_cancel_and_wait")  # of `wait_for`
-TASK_GROUP: Place = ("taskgroups", "TaskGroup._aexit")  # from 3.13
-UNIX_CONNECTION: Place = ("unix_events", "_UnixSelectorEventLoop.create_unix_connection")
-SUBPROCESS_WAIT: Place = ("base_subprocess", "BaseSubprocessTransport._wait")
-ACCEPT: Place = ("selector_events", "BaseSelectorEventLoop._accept_connection2")
+ASYNCIO_WAIT: CodeName = ("tasks", "_wait")
+CANCEL_AND_WAIT: CodeName = ("tasks", "_cancel_and_wait")  # of `wait_for`
+TASK_GROUP: CodeName = ("taskgroups", "TaskGroup._aexit")  # from 3.13
+UNIX_CONNECTION: CodeName = ("unix_events", "_UnixSelectorEventLoop.create_unix_connection")
+SUBPROCESS_WAIT: CodeName = ("base_subprocess", "BaseSubprocessTransport._wait")
+ACCEPT: CodeName = ("selector_events", "BaseSelectorEventLoop._accept_connection2")
 LOOP_CLASSES = ("BaseEventLoop", "BaseSelectorEventLoop", "_UnixSelectorEventLoop")
 
 # Methods of transports, by what they do.

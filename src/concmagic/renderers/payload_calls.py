@@ -25,7 +25,7 @@ _LEAST = 3  # boxes of one track; with room for fewer it gets none
 _BIN = 3  # bins wider than the resolution, as for states
 _LONGEST = 80  # characters of a name
 
-Place = tuple[int, int]  # number of the lane, id of its track
+LaneOfTrack = tuple[int, int]  # number of the lane, id of its track
 _Kind = schema.CallKind | schema.CallsKind
 
 
@@ -55,13 +55,13 @@ class CallPacker:
         self._numbers: dict[_Kind, int] = {}
         self.left_out = 0  # tracks that have calls, but no room for them
 
-    def pack(self, seen: Sequence[Place], folded: Sequence[Place]) -> schema.Calls:
+    def pack(self, seen: Sequence[LaneOfTrack], folded: Sequence[LaneOfTrack]) -> schema.Calls:
         """The kinds of boxes, and the rows of each lane."""
         lanes = [*self._lanes(seen, MOST_SEEN), *self._lanes(folded, MOST_FOLDED)]
         until = -1 if self._until_ns is None else self._units(self._until_ns)
         return {"kinds": self._kinds, "lanes": lanes, "until": until}
 
-    def _lanes(self, places: Sequence[Place], most: int) -> Iterator[schema.LaneCalls]:
+    def _lanes(self, places: Sequence[LaneOfTrack], most: int) -> Iterator[schema.LaneCalls]:
         ranges = [(lane, *_range_of(self._slices, track)) for lane, track in places]
         with_calls = [one for one in ranges if one[2] > one[1]]
         kept = with_calls[: most // _LEAST]

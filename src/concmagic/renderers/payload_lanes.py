@@ -14,7 +14,7 @@ from concmagic.renderers.lanes import Lane
 from concmagic.renderers.layout import NO_JOB, JobLabels, labels_of
 from concmagic.renderers.measure import one_line
 from concmagic.renderers.palette import CODES
-from concmagic.renderers.payload_calls import Place
+from concmagic.renderers.payload_calls import LaneOfTrack
 from concmagic.renderers.time_axis import Span, merge, resolution_for, stacked
 from concmagic.report import Report
 
@@ -77,11 +77,13 @@ def lane_of_track(placed: list[Placed]) -> dict[int, int]:
     }
 
 
-def places_of_calls(placed: list[Placed], numbers: dict[int, int]) -> tuple[list[Place], list[Place]]:
+def places_of_calls(
+    placed: list[Placed], numbers: dict[int, int]
+) -> tuple[list[LaneOfTrack], list[LaneOfTrack]]:
     """Lane and track of what is seen at first, and of what is within folds."""
     hidden = within_folds(placed)
-    seen: list[Place] = []
-    folded: list[Place] = []
+    seen: list[LaneOfTrack] = []
+    folded: list[LaneOfTrack] = []
     for track, lane in numbers.items():
         (folded if lane in hidden else seen).append((lane, track))
     return seen, folded
