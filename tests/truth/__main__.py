@@ -23,6 +23,7 @@ from tests.truth.programs import WORLDS
 
 _PARTS = ("programs", "rows", "unknown")
 _PROGRAMS_OF_A_KERNEL = 50
+_MOST_UNPLANNED = 0.1  # the machine is too busy for this, then
 
 
 @contextmanager
@@ -37,17 +38,20 @@ def _programs(count: int, seed: int, only: str) -> bool:
     worlds = [world for world in WORLDS if re.search(only, world)]
     cases = [(seed + number // len(worlds), worlds[number % len(worlds)]) for number in range(count)]
     right: Counter[str] = Counter()
+    unplanned = 0
     for first in range(0, count, _PROGRAMS_OF_A_KERNEL):
         with _kernel() as kernel:
             kernel.check(compare.SETUP)
             for number, world in cases[first : first + _PROGRAMS_OF_A_KERNEL]:
                 verdict = compare.judged(kernel, number, world)
                 right[world] += not verdict.faults
+                unplanned += not verdict.as_planned
                 if verdict.faults:
                     print(f"program {number} of {world}: {verdict}\n", flush=True)
     told = ", ".join(f"{right[world]} of {sum(one == world for _, one in cases)} {world}" for world in worlds)
     print(f"critical path of random programs: {right.total()} of {count} right ({told})", flush=True)
-    return right.total() == count
+    print(f"  {unplanned} of these did not run in the order of their plan, and tell nothing", flush=True)
+    return right.total() == count and unplanned < _MOST_UNPLANNED * count
 
 
 def _rows(times: int, only: str, is_busy: bool) -> bool:

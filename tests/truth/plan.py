@@ -225,9 +225,9 @@ def one_worker_was_busy(program: Program, times: Times, job: int) -> bool:
     return sum(starts[one] < at < times.died[one] for one in jobs) >= program.workers
 
 
-def is_clear(program: Program, times: Times) -> bool:
+def is_clear(program: Program, times: Times, margin: float = MARGIN) -> bool:
     """Whether nothing in it is a close call."""
-    return all(abs(one - other) >= MARGIN for one, other in _calls(program, times))
+    return all(abs(one - other) >= margin for one, other in _calls(program, times))
 
 
 def _calls(program: Program, times: Times) -> Iterable[tuple[float, float]]:

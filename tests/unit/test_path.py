@@ -85,6 +85,22 @@ def test_a_wait_for_a_result_whose_end_was_sampled_before_that_was_sent_leads_to
         assert told(trace)[1] == expected
 
 
+def test_a_lock_that_is_let_go_just_after_samples_saw_the_wait_end_leads_to_who_had_it() -> None:
+    text = f"cell    R{'W' * 60}RRRR\nother   .{'R' * 62}.."
+    trace = trace_from_text(text, kind="thread", host="cell", reasons={"cell": "Queue.get"})
+    release = Flow("release", 1, 62 * MS, 0, 63 * MS)
+    trace = replace(trace, flows=(Flow("spawn", 0, MS, 1, MS), release))
+    assert told(trace)[1] == ("other", "running", 60)
+
+
+def test_a_sleep_is_ended_by_no_result_that_is_read_after_it() -> None:
+    text = f"cell    R{'W' * 60}R\nother   .{'R' * 20}{'.' * 41}"
+    trace = trace_from_text(text, kind="thread", host="cell", reasons={"cell": "sleep"})
+    result = Flow("result", 1, 21 * MS, 0, 61 * MS)
+    trace = replace(trace, flows=(Flow("spawn", 0, MS, 1, MS), result))
+    assert ("cell", "waiting", 60) in told(trace)
+
+
 def test_a_wait_for_the_exit_of_a_worker_leads_to_it_and_one_for_a_command_does_not() -> None:
     trace = trace_from_text(
         "cell  RWWWWR\nchild .RRRR.", kind="thread", host="cell", reasons={"cell": "subprocess"}

@@ -53,13 +53,15 @@ class Releases:
         """What ended the wait, where its end was sampled a moment before that came.
 
         A message is only read when its reader runs again: it may have to wait for a core or the GIL first.
-        And a result may have been sent only after a wait for it seems to have ended.
+        And a result may have been sent, or a lock been let go, only after the wait seems to have ended.
         """
         until = self._runs_again(track, at) + max(wait.length_ns // 20, 1_000_000)
-        first, last = wait.start_ns + 1, until if wait.reason in JOINING else at
+        first, of_lock = wait.start_ns + 1, wait.reason in OF_LOCKS
         for flow in self._index.flows_on(track, at):
+            is_its_own = wait.reason in JOINING or (of_lock and flow.kind == "release")
+            last = until if is_its_own else at
             # A lock that is had is noted only when its taker runs again, however long that takes.
-            if flow.target_ns > until and (wait.reason not in OF_LOCKS or flow.source_ns > last):
+            if flow.target_ns > until and (not of_lock or flow.source_ns > last):
                 break
             if flow.kind in _ends(wait) and flow.source != track.id and first <= flow.source_ns <= last:
                 return flow
