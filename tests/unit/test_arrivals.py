@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import Pipe, connection
+from multiprocessing import Pipe, connection, get_context
 
 import pytest
 
+from concmagic.interpreter.process_internals import RECEIVE, SEND
 from concmagic.problems import Problem
 from concmagic.recording.children import message_arrivals, messages
 from concmagic.recording.children.messages import MessageRecorder
@@ -107,3 +108,38 @@ def test_messages_that_are_too_many_are_counted_and_that_is_said(monkeypatch: py
     assert recorder.problems == [Problem.of("messages_left_out", 3, 4)]
     here.close()
     there.close()
+
+
+def spent_after(recorder: MessageRecorder, many: int) -> None:
+    """Send so many messages, then spend the budget, then send more of the same."""
+    here, there = connection.Pipe()
+    for number in range(2 * many):
+        if number == many:
+            recorder._time.spend(1 << 60)
+        here.send("news")
+        assert there.recv() == "news"
+    here.close()
+    there.close()
+
+
+def test_once_the_budget_is_spent_no_message_is_seen_and_nothing_of_ours_is_called() -> None:
+    plain = connection.Connection.__dict__[SEND]
+    with as_before():
+        recorder = recorded(sleeps=False)
+        spent_after(recorder, 3)
+        assert connection.Connection.__dict__[SEND] is plain
+        assert connection.Connection.__dict__[RECEIVE].__name__ == RECEIVE
+        log = recorder.stop()
+    assert [one.sends for one in log.messages] == [True, False] * 3
+    assert log.counted_until_ns is not None and log.counted_until_ns >= log.messages[-1].end_ns
+    assert recorder.problems == []
+
+
+def test_jobs_that_are_given_after_that_are_counted_all_the_same() -> None:
+    with as_before():
+        recorder = recorded(sleeps=False)
+        spent_after(recorder, 3)
+        with get_context("fork").Pool(1) as pool:
+            assert pool.map(abs, [-1, -2, -3], chunksize=1) == [1, 2, 3]
+        log = recorder.stop()
+    assert (log.jobs, log.later, len(log.messages)) == ((), 3, 6)

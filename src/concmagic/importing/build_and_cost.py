@@ -76,18 +76,15 @@ def cost(recording: Recording, clock: CellClock, events: int, problems: tuple[Pr
         for process in recording.processes
         if process.calls is not None and process.calls.stopped_ns is not None
     ]
-    counted = [
-        process.locks.counted_until_ns
-        for process in recording.processes
-        if process.locks is not None and process.locks.counted_until_ns is not None
-    ]
+    logs = [log for process in recording.processes for log in (process.locks, process.messages)]
+    counted = [log.counted_until_ns for log in logs if log is not None and log.counted_until_ns is not None]
     return Cost(
-        seconds=seconds,
+        seconds=min(seconds, (recording.end_ns - recording.start_ns) / 1e9),  # it is a part of the cell
         events=events,
         sampler_s=recording.samples.cpu_ns / 1e9 if recording.samples is not None else 0.0,
         calls_until_ns=clock.at(min(stops)) if stops else None,
         merged=sum(process.tasks.merged for process in recording.processes if process.tasks is not None),
-        counted_until_ns=clock.at(min(counted)) if counted else None,
+        counted_until_ns=max(clock.at(min(counted)), 0) if counted else None,
         calls_impossible=recording.detail == "auto" and borrowing.FREE_THREADED,
         problems=problems,
         steps_without_calls=sum(
@@ -114,7 +111,8 @@ def _seconds(process: ProcessRecord) -> float:
     steps = (
         sum(len(task.steps) for task in process.tasks.tasks) + process.tasks.merged if process.tasks else 0
     )
-    return events * _EVENT_S + steps * _STEP_S
+    observing_ns = process.observing_ns + (process.locks.observing_ns if process.locks is not None else 0)
+    return events * _EVENT_S + steps * _STEP_S + observing_ns / 1e9
 
 
 def _side_by_side(children: Sequence[ProcessRecord], end_ns: int) -> list[list[ProcessRecord]]:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from concmagic.interpreter.frames_and_threads import hide_frame
 from concmagic.problems import Problem
+from concmagic.recording.time_budget import Meter, TimeBudget
 
 T = TypeVar("T")
 
@@ -61,6 +62,16 @@ def noter(function: Any) -> Callable[[BaseException], None]:
     return note
 
 
+_AROUND = 8.0  # what a wrapper takes beside its two parts, in calls of a function, as measured
+_meter = Meter(TimeBudget())
+
+
+def charge(budget: TimeBudget) -> None:
+    """From now on what `watched` does before and after each call is paid for by this budget."""
+    global _meter
+    _meter = Meter(budget, _AROUND)
+
+
 def watched(original: Any, after: Callable[..., None], before: Callable[[], Any] | None = None) -> Any:
     """A function that does what `original` does, and then calls `after(told, result, *arguments)`.
 
@@ -71,16 +82,23 @@ def watched(original: Any, after: Callable[..., None], before: Callable[[], Any]
 
     @functools.wraps(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:
+        meter = _meter
+        meter.left -= 1
+        timed = meter.begin() if meter.left <= 0 else 0
         try:
             told = None if before is None else guarded(before, note)
         except BaseException as error:  # an interrupt
             error.__traceback__ = None
             raise
+        if timed:
+            timed -= meter.begin()
         try:
             result = original(*arguments, **options)
         except BaseException as error:
             hide_frame(error)
             raise
+        if timed:
+            timed += meter.begin()
         try:
             after(told, result, *arguments, **options)
         except Exception as error:
@@ -89,6 +107,8 @@ def watched(original: Any, after: Callable[..., None], before: Callable[[], Any]
             # An interrupt: frames of ours would also keep the caller's data for as long as it is looked at.
             error.__traceback__ = None
             raise
+        if timed:
+            meter.end(timed)
         return result
 
     return wrapper

@@ -20,6 +20,7 @@ from concmagic.problems import Problem
 from concmagic.recording import cpu_time, guards, labels
 from concmagic.recording.cpu_time import Edge
 from concmagic.recording.guards import guarded
+from concmagic.recording.time_budget import TimeBudget
 from concmagic.records.evidence_sources import SOURCES, Source, kept, named
 from concmagic.records.recording import JobRecord, ProcessRecord, Recording, TaskLog
 from concmagic.sentences.magics import CELL_IN_A_CELL
@@ -66,6 +67,7 @@ class RecordingSession:
         self._options = options
         self._problems: list[Problem] = []
         self._failed: set[str] = set()  # recorders of which that was told
+        self._time = TimeBudget()
         self._recorders: dict[str, Any] = {}
         for source in SOURCES:
             if source.in_kernel and (sampler or source.name != "sampler"):
@@ -85,6 +87,7 @@ class RecordingSession:
             "options": lambda: self._options,
             "detail": lambda: self._options.detail,
             "budget": lambda: budget,
+            "time": lambda: self._time,
             "cell_file": lambda: self._cell.file,
             "namespace": lambda: self._cell.namespace,
             "writers": writers,
@@ -113,11 +116,13 @@ class RecordingSession:
         self._loop = self._guard("tasks", borrowing.running_loop)
         guards.problems()  # what came after an earlier cell
         labels.take_cuts()
+        guards.charge(self._time)
         for name, recorder in self._recorders.items():
             # Also one that fails at its start is stopped: it may have come half the way.
             self._running[name] = recorder
             self._guard(name, recorder.start)
         self._kernel_cpu_ns = self._guard("CPU time", cpu_time.kernel_threads_cpu_ns) or 0
+        self._time.begin()
         self.at_edge()
 
     def at_edge(self) -> None:
@@ -142,6 +147,7 @@ class RecordingSession:
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
         self.at_edge()
+        observing_ns = self._time.spent_ns
         begin, end = self._of_the_cell()
         kernel_cpu_ns = self._guard("CPU time", cpu_time.kernel_threads_cpu_ns) or 0
         if outcome == "interrupted" and "children" in self._recorders:
@@ -157,7 +163,7 @@ class RecordingSession:
         begin_ns, end_ns = _cell_itself(evidence.get("tasks"), begin.at_ns, end.at_ns)
         # What the kernel's loop and ours computed right before and after the cell is none of its CPU time.
         beside_ns = (begin_ns - begin.at_ns) + (end.at_ns - end_ns)
-        own = self._own_process(evidence)
+        own = replace(self._own_process(evidence), observing_ns=observing_ns)
         if begin.clocks and end.clocks:
             edges = (begin.at_ns, begin.clocks.caller), (end.at_ns, end.clocks.caller)
             own = replace(own, threads=cpu_time.by_its_clock(own.threads, edges, beside_ns))

@@ -21,7 +21,7 @@ class Source(NamedTuple):
 
     name: str  # also in the sentence that says that it failed
     observer: str  # module and class, in `recording`
-    given: tuple[str, ...] = ()  # arguments of the class; a child has of them detail and budget
+    given: tuple[str, ...] = ()  # arguments of the class; a child has of them detail, budget and time
     in_kernel: bool = True
     in_children: bool = True
     observes: str = ""  # a child waits until it has imported that: for us it would cost up to 40 ms
@@ -44,7 +44,7 @@ SOURCES = (
         in_children=False,
         is_kept=False,  # processes themselves
     ),
-    Source("messages", "children.messages:MessageRecorder"),
+    Source("messages", "children.messages:MessageRecorder", ("time",)),
     Source("marks", "marks:MarkRecorder", importer="jobs_marks_prints:import_marks"),
     Source("hosts", "hosts:HostRecorder", observes="socket", is_kept=False),  # the names go into waits
     Source(

@@ -152,6 +152,7 @@ class MessageLog:
     pairs: tuple[tuple[int, int], ...] = ()  # inodes of the two ends of each socket pair made here
     later: int = 0  # jobs that this process gave to pools of processes and that are not among `jobs`
     merged: tuple[JobRecord, ...] = ()  # those that this process ran and that are in none of `messages`
+    counted_until_ns: int | None = None  # from then on messages are not seen; None: to the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,7 @@ class LockLog:
     chains: tuple[tuple[CallSite, ...], ...] = ()
     watched: tuple[tuple[int, int], ...] = ()  # from when to when every wait was seen by itself
     counted_until_ns: int | None = None  # from then on uses and waits are not counted; None: to the end
+    observing_ns: int = 0  # what watching them took, as measured
     merged: int = 0  # waits that are only counted
     addresses: tuple[tuple[int, int], ...] = ()  # pairs (futex address in samples, index into objects)
     frames: tuple[HeldAtStop, ...] = ()

@@ -234,6 +234,7 @@ class ProcessRecord:
     prints: tuple[tuple[int, int], ...] = ()  # (moment, native id); of a child, of whole lines
     changed: tuple[str, ...] = ()  # the notebook's variables that it changed in its own copy
     joins: tuple[ProcessJoin, ...] = ()
+    observing_ns: int = 0  # what its messages and other calls took that are watched, as measured
     ended_by: str = ""  # "pool", "cell", "interrupt": what ended it was sent on purpose
 
 

@@ -152,8 +152,8 @@ def calls_kept(until_ns: int) -> str:
 def counted_until(until_ns: int) -> str:
     """Say that the budget of time for locks and queues was used up."""
     return (
-        f"Uses of locks and queues were counted for the first {duration(until_ns)}: to watch each of them "
-        "would have made the cell slower. Long waits are from samples after that."
+        f"Uses of locks, queues and pipes were counted for the first {duration(until_ns)}: to watch each of "
+        "them would have made the cell slower. Long waits are from samples after that."
     )
 
 

@@ -74,6 +74,7 @@ def _record_of(child: Child, told: Told) -> ProcessRecord:
         name=cut(told.get("became", child.name) if child.is_bare else child.name),
         start_method=child.start_method,
         origin=child.origin,
+        observing_ns=end.get("seen", {}).get("observing_ns", 0),
         started_ns=None if child.is_earlier else child.started_ns,
         begun_ns=None if child.is_earlier else end.get("begun_ns", told.get("begun_ns")),
         target_ns=None if child.is_earlier else target_ns,

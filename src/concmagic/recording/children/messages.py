@@ -27,6 +27,7 @@ from concmagic.recording.children import message_arrivals, pickling
 from concmagic.recording.children.message_arrivals import is_in, kind_of, sends_result
 from concmagic.recording.children.process_jobs import LATER, ProcessJobs, WorkerJobs, outcome_of
 from concmagic.recording.guards import watched
+from concmagic.recording.time_budget import TimeBudget
 
 if TYPE_CHECKING:
     from concmagic.records.handed_over import MessageLog, MessageRecord
@@ -47,7 +48,9 @@ _current: MessageRecorder | None = None
 class MessageRecorder:
     """The messages of this process, from `start` to `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: TimeBudget | None = None) -> None:
+        self._time = time or TimeBudget()
+        self._ended_ns = 0  # since then none is seen, but those with the jobs of pools
         self.on_job: Callable[[], None] = lambda: None  # of a worker: it was given one
         self.hand_over: PartTaker | None = None  # of a child: it may be killed at any moment
         self.sleeps = False  # of a child: after this recording messages are looked at, and none may be missed
@@ -61,7 +64,8 @@ class MessageRecorder:
         self._pairs: list[tuple[int, int]] = []
         self._patches = Patches()
         self._local = threading.local()
-        self._jobs = ProcessJobs()
+        self._jobs = ProcessJobs(self._go_on_for_jobs)
+        self._is_worker = False
         self._at_work = WorkerJobs(self._begun_ns)
         self._file_names = pickling.LokyFileNames()
 
@@ -71,13 +75,31 @@ class MessageRecorder:
         if _current is not None:
             _current._uninstall()  # the parent's, in a forked child
         _current = self
+        self._install()
+        message_arrivals.watch(self)
+        self._jobs.start(self._watch_loky)
+
+    def _install(self) -> None:
         wrap = self._patches.wrap
         wrap(connection.Connection, SEND, lambda one: watched(one, self._sent, monotonic_ns))
         wrap(ForkingPickler, "dumps", self._dumps)
         wrap(ForkingPickler, "loads", lambda one: staticmethod(watched(one, self._unpickled)), is_static=True)
         wrap(connection, "Pipe", lambda one: watched(one, self._made_pipe))
-        message_arrivals.watch(self)
-        self._jobs.start(self._watch_loky)
+
+    def _end(self) -> None:
+        """The budget is spent: see no more, for good. After a gap equal messages could be mistaken."""
+        if not self._ended_ns and not self._is_worker and not self._jobs.has_any:
+            self._ended_ns = monotonic_ns()
+            self._patches.restore()
+            if self.hand_over is None:  # in a child the watch stays: see `message_arrivals`
+                message_arrivals.unwatch()
+
+    def _go_on_for_jobs(self) -> None:
+        """A pool is given a job after the end: their sums are told all the same."""
+        if self._ended_ns and self._jobs.most:
+            self._jobs.most = 0
+            self._install()
+            message_arrivals.watch(self)
 
     def _dumps(self, original: Any) -> Any:
         """Bound to the pickler's class, as the original is; from there it comes bound."""
@@ -105,6 +127,7 @@ class MessageRecorder:
             tuple(self._pairs),
             self._jobs.later,
             self._at_work.records(),
+            self._ended_ns or None,
         )
 
     def _uninstall(self) -> None:
@@ -163,6 +186,8 @@ class MessageRecorder:
 
     def received(self, begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
         """Note a message that has arrived; it may be waited for since before `start`."""
+        if self._ended_ns and not self._jobs.has_any:
+            return
         self._arrived(end, buffer, caller, max(begun_ns, self._begun_ns), monotonic_ns())
 
     def note_arrival(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
@@ -194,6 +219,7 @@ class MessageRecorder:
         if is_in(WORKERS, frame.f_back, 1):
             kind = "job" if value is not None else "end"
         if kind == "job":
+            self._is_worker = True
             self.on_job()
             self._at_work.taken(value, row is not None)
         elif not kind and is_in(RESULT_READERS, frame.f_back, 1):
@@ -209,9 +235,11 @@ class MessageRecorder:
 
     def _has_room(self, sends: bool) -> bool:
         """Whether another one is kept; else it is counted."""
-        if self._many[sends] < MOST:
-            return True
-        self._lost += 1
+        if self._many[sends] < MOST and not self._ended_ns:
+            if self._time.is_spent():
+                self._end()
+            return not self._ended_ns
+        self._lost += not self._ended_ns
         return False
 
     def _add(self, row: Row) -> None:

@@ -74,7 +74,10 @@ class _Job:
 class ProcessJobs:
     """Jobs of multiprocessing's pools and of executors, from `start` to `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins: Callable[[], None] = lambda: None) -> None:
+        self.most = MOST_JOBS
+        self.has_any = False
+        self._begins = begins  # called as one is submitted
         self._jobs: list[_Job] = []
         self.later = 0  # jobs that are only counted
         self._submitted: dict[int, tuple[int, int]] = {}  # number of a Pool's job → when, by whom
@@ -124,16 +127,22 @@ class ProcessJobs:
         self._patches.wrap(item, "__init__", lambda one: watched(one, self._submitted_to_executor))
         self._patches.wrap(call, "__init__", lambda one: watched(one, self._queued))
 
+    def _submits(self) -> None:
+        self.has_any = True
+        self._begins()
+
     def _of_a_pool(
         self, told: None, result: None, job: Any, pool: Any, *arguments: Any, **options: Any
     ) -> None:
-        if len(self._jobs) < MOST_JOBS and not pool_internals.is_of_threads(pool):
+        self._submits()
+        if len(self._jobs) < self.most and not pool_internals.is_of_threads(pool):
             self._submitted[pool_internals.number_of(job)] = monotonic_ns(), threading.get_native_id()
 
     def _submitted_to_executor(
         self, told: None, result: None, item: Any, future: Any, fn: Any, args: Any, kwargs: Any
     ) -> None:
-        if len(self._jobs) >= MOST_JOBS:
+        self._submits()
+        if len(self._jobs) >= self.most:
             self.later += 1
             return
         label = job_label(fn, args, kwargs)
@@ -151,7 +160,7 @@ class ProcessJobs:
             job.queued_ns, job.queuer = monotonic_ns(), threading.get_native_id()
 
     def _sent_by_pool(self, number: int, part: int, function: Any, args: Any, kwargs: Any) -> int:
-        if len(self._jobs) >= MOST_JOBS:
+        if len(self._jobs) >= self.most:
             self.later += 1
             return LATER
         submitted_ns, submitter = self._submitted.get(number, (monotonic_ns(), 0))

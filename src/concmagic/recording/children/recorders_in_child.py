@@ -23,6 +23,7 @@ from concmagic.interpreter import borrowing
 from concmagic.problems import Problem
 from concmagic.recording import guards
 from concmagic.recording.guards import guarded, watched
+from concmagic.recording.time_budget import TimeBudget
 from concmagic.records.evidence_sources import SOURCES, Source, named
 
 _PATIENCE_S = 4.0  # for whoever starts or stops them: less than a process waits for all that we do at its end
@@ -41,7 +42,12 @@ class ChildRecorders:
         borrowing.forget_told()
         self.problems: list[Problem] = []
         # Whatever the detail, a child records no more than its share of what all may.
-        self._given = {"detail": "auto" if detail == "calls" else detail, "budget": budget}
+        self._time = TimeBudget()
+        self._given = {
+            "time": self._time,
+            "detail": "auto" if detail == "calls" else detail,
+            "budget": budget,
+        }
         self._running: dict[str, Any] = {}
         self._have_failed: set[str] = set()
         self._waiting = [source for source in SOURCES if source.in_children]
@@ -60,6 +66,8 @@ class ChildRecorders:
         """Start what can be started; False: they have been stopped already, before they could begin."""
         with held(self._turn, _PATIENCE_S) as got:
             self._is_on = got and not self._is_over
+            self._time.begin()
+            guards.charge(self._time)
             self._start_due()
             return self._is_on
 
@@ -94,7 +102,7 @@ class ChildRecorders:
             return self._stop()
 
     def _stop(self) -> dict[str, Any]:
-        seen = {}
+        seen: dict[str, Any] = {"observing_ns": self._time.spent_ns}
         for name, recorder in reversed(self._running.items()):
             seen[name] = guarded(recorder.stop, partial(self._failed, name))
             self.problems += getattr(recorder, "problems", ())

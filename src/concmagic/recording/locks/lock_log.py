@@ -33,6 +33,7 @@ def make_log(
     namespace: Mapping[str, Any],
     watched: Sequence[tuple[int, int]],
     counted_until_ns: int | None,
+    observing_ns: int,
     notified: Sequence[Notification] = (),
 ) -> LockLog:
     """All that is known, at the end of a recording."""
@@ -65,6 +66,7 @@ def make_log(
         chains=tuple(tuple(map(sites.of, chain)) for chain in rows),
         watched=tuple(watched),
         counted_until_ns=counted_until_ns,
+        observing_ns=observing_ns,
         merged=table.merged,
         addresses=tuple(of_address.items()),
         frames=tuple(addresses.stopped) if addresses is not None else (),

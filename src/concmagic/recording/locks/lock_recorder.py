@@ -78,6 +78,7 @@ class LockRecorder:
                 interrupts_kept_back.call_before_end(self._look_before_end, self._look_failed)
         if lock_internals.here().exact:
             self._start_monitor()
+        self._time.begin()
         if not lock_internals.here().exact or not stack.can_read():
             self._makers = CreationHooks(self._table.creations)
             self._makers.start()
@@ -160,7 +161,8 @@ class LockRecorder:
 
         namespace = vars(sys.modules["__main__"]) if self._namespace is None else self._namespace
         notified = () if self._notifications is None else self._notifications.rows
-        log = make_log(self._table, self._addresses, namespace, watched, counted_until_ns, notified)
+        spent_ns = self._time.spent_ns
+        log = make_log(self._table, self._addresses, namespace, watched, counted_until_ns, spent_ns, notified)
         self._table, self._addresses, self._notifications = LockTable(), None, None
         return log
 
