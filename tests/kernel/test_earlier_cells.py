@@ -160,7 +160,8 @@ def test_requests_to_a_server_of_an_earlier_cell_are_work(kernel: Kernel, kind: 
     names = kernel.value("work(trace)")
     assert len(names) == (1 if kind == "HTTPServer" else 3)
     assert all(name == "web" or name.endswith(" (Slow)") for name in names)
-    assert kernel.value("compute(trace).concurrency_peak") <= 2
+    if kind == "HTTPServer":  # a thread of its own may end when the next request has begun
+        assert kernel.value("compute(trace).concurrency_peak") <= 2
     kernel.check("server.shutdown(); server.server_close()")
 
 
@@ -242,3 +243,33 @@ def test_a_timer_is_called_by_its_function(kernel: Kernel) -> None:
     )
     names = [name.partition(" ")[2] for name in kernel.value("work(trace)")]
     assert sorted(names) == ["(Own)", "(ring)"]
+
+
+def test_a_handler_that_waits_for_its_client_was_not_forgotten_by_the_cell(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(
+        "async def serve(reader, writer):\n"
+        "    while line := await reader.readline(): writer.write(line); await writer.drain()\n"
+        "    writer.close()\n"
+        "server = await asyncio.start_server(serve, '127.0.0.1', 0)"
+    )
+    kernel.check(
+        "%%asyncio_trace -q -o trace\n"
+        "reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())\n"
+        "writer.write(b'one\\n')\nawait reader.readline()"
+    )
+    assert kernel.value("work(trace)") == ["serve"]
+    assert "left-running" not in kernel.value("[one.lint for one in trace.findings]")
+    kernel.check("writer.close(); server.close()")
+
+
+def test_a_loop_that_a_library_keeps_in_a_daemon_thread_is_no_oversight(kernel: Kernel) -> None:
+    kernel.check(ASKED)
+    kernel.check(
+        "%%threads -q -o trace\n"
+        "own = asyncio.new_event_loop()\n"
+        "threading.Thread(target=own.run_forever, daemon=True, name='runner').start()\n"
+        "asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), own).result()\ntime.sleep(0.05)"
+    )
+    assert "left-running" not in kernel.value("[one.lint for one in trace.findings]")
+    kernel.check("own.call_soon_threadsafe(own.stop)")

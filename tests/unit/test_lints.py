@@ -75,6 +75,15 @@ def test_a_daemon_that_waits_for_work_is_not_left() -> None:
     assert found(left(daemon=False, states=states), "left-running")
 
 
+def test_a_daemon_with_an_idle_loop_is_not_left() -> None:
+    idle, busy = (StateInterval(0, 6 * MS, state, "") for state in (State.WAITING, State.RUNNING))
+    for states, daemon, expected in (((idle,), True, 0), ((busy,), True, 1), ((idle,), False, 1)):
+        trace = left(daemon=daemon, states=states)
+        loop = replace(trace.tracks[0], id=7, kind="loop", parent=trace.tracks[0].id, outcome=RETURNED)
+        trace = replace(trace, tracks=(*trace.tracks, loop))
+        assert len(found(trace, "left-running")) == expected, (states, daemon)
+
+
 def test_an_idle_worker_of_a_pool_is_not_left() -> None:
     states = (StateInterval(0, 6 * MS, State.WAITING, "for work"),)
     assert not found(left(group="pool", states=states), "left-running")

@@ -11,13 +11,13 @@ from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import LeftRunning, NeverAwaited, NeverRetrieved, ThreadDied
 from concmagic.model.groups import Called
 from concmagic.model.reasons import IDLE
-from concmagic.model.trace import Group, Trace, Track
+from concmagic.model.trace import Group, State, Trace, Track
 from concmagic.source_lookup import parsed
 
 
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """What the cell started and did not wait for."""
-    idle = _workers_without_a_job(trace)
+    idle = _workers_without_a_job(trace) | _idle_loops(trace)
     left = [track for track in trace.tracks if track.id not in idle and _is_left(track)]
     if left:
         names = trace.called()
@@ -89,6 +89,17 @@ def _workers_without_a_job(trace: Trace) -> set[int]:
         track.id
         for track in trace.tracks
         if track.kind == "process" and track.group and track.pid not in at_work
+    }
+
+
+def _idle_loops(trace: Trace) -> set[int]:
+    """Daemon threads whose loop waits for something to do: libraries keep such a one for the next time."""
+    loops = {track.parent for track in trace.tracks if track.kind == "loop"}
+    return {
+        track.id
+        for track in trace.tracks
+        if track.kind == "thread" and track.daemon and track.id in loops
+        if track.states and track.states[-1].state is State.WAITING
     }
 
 

@@ -118,6 +118,7 @@ class TaskRecord:
     merged: tuple[MergedSteps, ...] = ()  # in order, never over a step or another of them
     unretrieved: bool = False  # it raised, and nobody has asked for its exception
     sender: int | None = None  # native id of the thread that had it made, by `call_soon_threadsafe`
+    by_loop: bool = False  # a callback of the loop made it, for a connection
     raised_in: tuple[CodeLine, ...] = ()  # the frames of its exception's traceback, innermost last
     awaiter: int | None = None  # number of the task whose TaskGroup it was in
     never_begun_by: int | None = None  # number of the task that cancelled it before its first step

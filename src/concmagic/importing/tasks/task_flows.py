@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, short_name
-from concmagic.model.outcomes import UNKNOWN, Outcome, outcome_of
+from concmagic.model.outcomes import LEFT_RUNNING, UNKNOWN, Outcome, outcome_of
 from concmagic.model.trace import Flow, FlowKind, Function
 from concmagic.records.recording import TaskRecord, Wake
 
@@ -166,6 +166,8 @@ def _traceback(task: TaskRecord, places: Places) -> tuple[Function, ...]:
 def task_outcome(task: TaskRecord, places: Places, cell: Outcome, is_cell: bool) -> Outcome:
     """How a task ended; the cell's own one as the cell did."""
     own = outcome_of(task.outcome)
+    if task.by_loop and own == LEFT_RUNNING:
+        own = UNKNOWN  # it goes on with its connection: nobody could have waited for it
     if is_cell and cell:
         own = cell
     elif own.error == "KeyboardInterrupt" and cell.stopped_by:

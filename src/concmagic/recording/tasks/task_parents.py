@@ -85,6 +85,7 @@ class TaskParents:
         """Note who made it and whose that makes it; None is nobody, or the loop itself."""
         origin = _origin_without_parent(entry) if parent is None else parent.origin
         creator = None if origin == "user" else creating_frame(frame)
+        entry.by_loop = parent is None and entry.sender is None and creator is None
         entry.origin = origin_of(origin, creator, entry.coroutine, entry.file)
         entry.starter = None if parent is None else parent.number
         # A sync cell runs within a step of a task of the kernel's, which is nobody's parent.

@@ -65,6 +65,7 @@ class TaskEntry:
     starter: int | None = None  # the task in whose step that was
     eager_at: tuple[str, int] = ("", 0)  # file and line that created it then
     sender: int | None = None  # native id of the thread that had it made, by `call_soon_threadsafe`
+    by_loop: bool = False  # a callback of a loop made it, for a connection: no code of the user's holds it
     awaiter: int | None = None  # the task whose TaskGroup it was in
     was_cancelled: bool = False  # somebody asked for it, whether or not it began
     last_wait: Wait | None = None

@@ -171,6 +171,7 @@ class Reader:
             origin=entry.origin,
             created_ns=entry.created_ns,
             sender=entry.sender,
+            by_loop=entry.by_loop,
             ended_ns=entry.ended_ns,
             outcome=entry.outcome,
             exception=entry.exception,
