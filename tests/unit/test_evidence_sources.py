@@ -13,10 +13,10 @@ from concmagic.importing.found import Found
 from concmagic.model.trace import Mark
 from concmagic.recording.session import Recorder
 from concmagic.records.evidence_sources import SOURCES, Source, kept, named
-from concmagic.records.recording import ProcessRecord
+from concmagic.records.recording import ProcessLife, ProcessRecord
 
 IN_A_CHILD = {"detail", "budget"}  # what its recorders are given
-OF_A_PROCESS = {field.name for field in fields(ProcessRecord)}
+EVIDENCE = {field.name for field in fields(ProcessRecord)} - {field.name for field in fields(ProcessLife)}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
@@ -30,9 +30,13 @@ def test_what_a_row_names_is_there(source: Source) -> None:
         assert needed <= IN_A_CHILD
     for method in ("start", "stop"):
         assert callable(getattr(made, method)) and hasattr(Recorder, method)
-    assert not source.is_kept or source.name in OF_A_PROCESS
     if source.importer:
         assert [*inspect.signature(named("importing", source.importer)).parameters] == ["found"]
+
+
+def test_each_field_of_evidence_is_that_of_one_row() -> None:
+    assert {source.name for source in SOURCES if source.is_kept} == EVIDENCE
+    assert len({source.name for source in SOURCES}) == len(SOURCES)
 
 
 def test_what_saw_nothing_is_kept_by_nobody() -> None:

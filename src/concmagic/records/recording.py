@@ -196,9 +196,9 @@ class ProcessJoin:
     until_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessRecord:
-    """One Python process that the cell used: the kernel itself, or a child.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessLife:
+    """The life of one Python process that the cell used: the kernel itself, or a child.
 
     What the parent knows (start, end, exit) stands beside what the child handed over.
     """
@@ -214,29 +214,35 @@ class ProcessRecord:
     ended_ns: int | None
     exit_code: int | None  # negative: the signal that ended it
     main_native_id: int
-    threads: tuple[ThreadRecord, ...] = ()
-    calls: RawCalls | None = None
-    tasks: TaskLog | None = None
-    jobs: tuple[JobRecord, ...] = ()
-    marks: tuple[MarkRecord, ...] = ()
     cpu_ns: int | None = None
     group: str = ""
     problems: tuple[Problem, ...] = ()
     starter: int | None = None  # native id of the parent's thread that started it
     done_ns: int | None = None  # its own program was over; from then to its end it handed over and exited
-    locks: LockLog | None = None
-    messages: MessageLog | None = None
     born_ns: int | None = None  # the parent had forked or executed it
     loaded_ns: int | None = None  # our own imports in it were done
     imports: tuple[tuple[int, int], ...] = ()  # until its target began: when it imported what it was sent
     called_ns: int | None = None  # its imports and unpickling were done; from then to target_ns we got ready
     sent_bytes: int = 0  # what was pickled to start it
     sent_ns: int = 0  # the time that took
-    prints: tuple[tuple[int, int], ...] = ()  # (moment, native id); of a child, of whole lines
     changed: tuple[str, ...] = ()  # the notebook's variables that it changed in its own copy
     joins: tuple[ProcessJoin, ...] = ()
     observing_ns: int = 0  # what its messages and other calls took that are watched, as measured
     ended_by: str = ""  # "pool", "cell", "interrupt": what ended it was sent on purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRecord(ProcessLife):
+    """A process's life, and the evidence seen in it: a field a row of `records/evidence_sources.py`."""
+
+    threads: tuple[ThreadRecord, ...] = ()
+    calls: RawCalls | None = None
+    tasks: TaskLog | None = None
+    jobs: tuple[JobRecord, ...] = ()
+    marks: tuple[MarkRecord, ...] = ()
+    locks: LockLog | None = None
+    messages: MessageLog | None = None
+    prints: tuple[tuple[int, int], ...] = ()  # (moment, native id); of a child, of whole lines
 
 
 @dataclass(frozen=True, slots=True)
