@@ -150,6 +150,14 @@ def overlap(trace):
                for track in trace.tracks if track.kind == "thread"]
     return sum(max(0, min(a[1], b[1]) - max(a[0], b[0]))
                for one, other in combinations(running, 2) for a in one for b in other) / 1e9
+def against(trace):
+    named = {track.id: [one.pair for one in track.states if one.state.value == "running"]
+             for track in trace.tracks if track.kind == "thread"}
+    (gil,) = [track for track in trace.tracks if track.kind == "gil"]
+    return sum(max(0, min(one.end_ns, end) - max(one.start_ns, start))
+               for one in gil.states if one.holders
+               for who, pairs in named.items() if who != one.holders[0]
+               for start, end in pairs) / 1e9
 """
 
 
@@ -160,6 +168,12 @@ def test_at_no_instant_do_two_threads_run_python_code(kernel: Kernel, program: s
     kernel.check(OVERLAP)
     assert kernel.value("overlap(trace)") < 0.01 * kernel.value("trace.wall_s")
     assert kernel.value("trace.metrics.parallelism_peak") == 1
+
+
+def test_who_runs_is_whom_the_gils_lane_names(kernel: Kernel) -> None:
+    Told(kernel, "python")
+    kernel.check(OVERLAP)
+    assert kernel.value("against(trace)") < 0.02 * kernel.value("trace.wall_s")
 
 
 def test_threads_that_let_the_gil_go_run_at_once_where_the_clock_proves_it(kernel: Kernel) -> None:

@@ -41,6 +41,7 @@ def held(
     hidden: str = "",
     period_ms: int = 0,
     ours: bool = False,
+    seen: list[tuple[int, int, str]] | None = None,
 ) -> tuple[list[Track], str]:
     """The threads with holders, and the GIL's lane as letters per millisecond: `.` free, `?` not told."""
     trace = drawn(text)
@@ -49,7 +50,12 @@ def held(
     pairs = {by_name[name]: np.array(rows, np.int64).T * MS for name, rows in (proofs or {}).items()}
     gil = Track(99, "gil", "GIL", None, "work", 0, trace.wall_ns)
     evidence = GilEvidence(
-        pairs, of_hidden, period_ms * MS, others=(-1,), ours=frozenset((-1,) if ours else ())
+        pairs,
+        of_hidden,
+        period_ms * MS,
+        [(start * MS, end * MS, by_name[name]) for start, end, name in seen or ()],
+        others=(-1,),
+        ours=frozenset((-1,) if ours else ()),
     )
     told, track = gil_track(list(trace.tracks), gil, evidence, trace.wall_ns)
     names = {one.id: one.name for one in told} | {-1: "h"}
@@ -124,6 +130,18 @@ def test_a_gap_between_samples_is_no_time_without_a_holder() -> None:
     text = "a  RRRRRUYYYYYR\nb  YYYYYYRRRRRY"
     assert held(text, period_ms=0)[1] == "aaaaa?bbbbba"
     assert held(text, period_ms=2)[1] == "aaaaaabbbbba"
+
+
+def test_who_ran_alone_had_it_already_when_the_next_look_saw_it() -> None:
+    text = "a  RRRRRYYYYYRR\nb  YYYYYRRRRRYY"
+    assert held(text, period_ms=2, seen=[(0, 6, "a"), (6, 12, "b")])[1] == "aaaaabbbbb??"
+    late = [(0, 7, "a"), (7, 8, "b"), (8, 12, "a")]
+    assert held("a  YYYYYYRRRRRR\nb  RRRRRRYYYYYY", period_ms=2, seen=late)[1] == "aaaaaaaaaaaa"
+
+
+def test_who_runs_for_longer_while_another_has_it_does_without() -> None:
+    text = "a  RRRRRRRRRRYY\nb  YYYYYYYYYYYY"
+    assert held(text, period_ms=2, seen=[(0, 12, "b")])[1] == "bbbbbbbbbbbb"
 
 
 def test_a_gil_that_hardly_anybody_waited_for_has_no_track() -> None:

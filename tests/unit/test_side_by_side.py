@@ -49,6 +49,7 @@ def told(
     clock: tuple[tuple[int, int, int], ...] = ((0, 100, 0),),
     holders: tuple[tuple[int, int, int], ...] = (),
     held: dict[int, list[tuple[int, int]]] | None = None,
+    steps: dict[int, list[tuple[int, int]]] | None = None,
 ) -> list[str]:
     """The threads with what they did a millisecond; all times are milliseconds."""
     proofs = {
@@ -59,6 +60,7 @@ def told(
         [(start * MS, end * MS, number) for start, end, number in holders],
         2 * MS,
         proofs,
+        {number: [(a * MS, b * MS) for a, b in pairs] for number, pairs in (steps or {}).items()},
     )
     return [letters(track) for track in one_at_a_time(drawn(text), known)]
 
@@ -86,6 +88,11 @@ def test_who_had_the_gil_stays_and_the_other_is_not_known_where_nothing_tells() 
     text = "a  WRRRRW\nb  WRRRRW"
     assert told(text, holders=((0, 6, 2),)) == ["WUUUUW", "WRRRRW"]
     assert told(text, held={1: [(0, 6)]}) == ["WRRRRW", "WUUUUW"]
+
+
+def test_a_loops_step_is_exact_and_whoever_else_ran_then_ran_elsewhere() -> None:
+    """Also where the loop's own thread looks as if it had not computed."""
+    assert told("a  YYYYYYYY\nb  RRRRYYYY", steps={1: [(1, 3)]}) == ["YYYYYYYY", "RYYRRRYY"]
 
 
 def test_who_ran_alone_while_another_had_the_gil_ran_when_it_had_it() -> None:

@@ -40,7 +40,7 @@ from concmagic.importing.threads.sampled_states import (
     import_holders,
     import_samples,
 )
-from concmagic.importing.threads.side_by_side import OneGil, one_at_a_time
+from concmagic.importing.threads.side_by_side import OneGil, of_loops, one_at_a_time
 from concmagic.importing.threads.wait_ends import process_joins, with_results
 from concmagic.interpreter.borrowing import runs_without_gil
 from concmagic.model.outcomes import UNKNOWN, outcome_of
@@ -251,7 +251,7 @@ class _Importer:
             return threads, []
         held = {native_id: one.held for native_id, one in context.calls.items()}
         clock = self._cpu_clocks.get(process.pid, ())
-        known = OneGil(clock, context.holders, context.sampling_ns, held)
+        known = OneGil(clock, context.holders, context.sampling_ns, held, of_loops(context.loops))
         one_by_one = self._guarded("GIL", lambda: one_at_a_time(threads, known), threads)
         untold: tuple[list[Track], list[Track]] = one_by_one, []
         return self._guarded("GIL", lambda: import_gil(process, one_by_one, context), untold)

@@ -98,7 +98,11 @@ def gil_track(
     if not any(waits) or gil.end_ns == gil.start_ns:
         return list(threads), None
     facts = [Facts(holders=(who,)) for who in (*(track.id for track in threads), *evidence.others)]
-    holding = _seen(threads, evidence) if evidence.seen else _holding(threads, waits, evidence)
+    holding = (
+        _as_they_ran(_seen(threads, evidence), threads, evidence)
+        if evidence.seen
+        else _holding(threads, waits, evidence)
+    )
     edges, holders = holding.edges.tolist(), holding.holders.tolist()
     held_by = dict(enumerate(facts))
     told = [
@@ -136,11 +140,35 @@ def _seen(threads: Sequence[Track], evidence: GilEvidence) -> _Holding:
     return _Holding(*_merged(np.array(edges, np.int64), np.array(holders, np.int64)))
 
 
+def _as_they_ran(holding: _Holding, threads: Sequence[Track], evidence: GilEvidence) -> _Holding:
+    """The holder as it was read, but for less than a sampling period in which another one ran alone.
+
+    When it changed between two looks is known less well than that somebody computed.
+    """
+    ran = _numbered([_columns(of_thread)[:2] for of_thread in _on_core(threads, evidence)])
+    edges = np.union1d(holding.edges, ran[:2].ravel())
+    running, runner = _at(edges, ran)
+    holders = holding.holders[np.searchsorted(holding.edges, edges, "right") - 1]
+    holders = np.where(edges < holding.edges[0], _UNTOLD, holders)
+    wrong = (running == 1) & (holders >= 0) & (holders != runner)
+    bounds = np.flatnonzero(np.diff(np.concatenate([[False], wrong, [False]]))).reshape(-1, 2)
+    for first, last in bounds.tolist():
+        if last < len(edges) and edges[last] - edges[first] <= evidence.period_ns:
+            is_next = runner[first] in (holders[first - 1], holders[last])
+            holders[first:last] = runner[first] if is_next else _UNTOLD
+    return _Holding(*_merged(edges, holders))
+
+
+def _on_core(threads: Sequence[Track], evidence: GilEvidence) -> list[list[StateInterval]]:
+    """Where each thread computed, those without a track last."""
+    all_states = [*(track.states for track in threads), *evidence.hidden]
+    return [[one for one in states if one.state is State.RUNNING] for states in all_states]
+
+
 def _holding(
     threads: Sequence[Track], waits: Sequence[Sequence[StateInterval]], evidence: GilEvidence
 ) -> _Holding:
-    on_core = [[one for one in track.states if one.state is State.RUNNING] for track in threads]
-    on_core += [[one for one in states if one.state is State.RUNNING] for states in evidence.hidden]
+    on_core = _on_core(threads, evidence)
     proven = [evidence.proofs.get(track.native_id, _NONE) for track in threads]
     layers = [
         _columns([one for of_thread in waits for one in of_thread]),

@@ -35,22 +35,19 @@ Pair = tuple[int, int]
 class OneGil:
     """What is known of one process beside the states of its threads."""
 
-    clock: Sequence[
-        Piece
-    ]  # from, to, and how much its CPU clock went; 0: it was looked at, and went no faster
+    clock: Sequence[Piece]  # from, to, how much its CPU clock went; 0: it was looked at, and went no faster
     holders: Sequence[Piece]  # of the GIL: from, to, native id
     sampling_ns: int
-    held: Mapping[int, Int64s] = field(
-        default_factory=dict
-    )  # native id → where its calls prove that it had it
+    held: Mapping[int, Int64s] = field(default_factory=dict)  # by native id: calls prove that it had it
+    steps: Mapping[int, Sequence[Pair]] = field(default_factory=dict)  # and where its loops computed
 
 
 def one_at_a_time(threads: Sequence[Track], known: OneGil) -> list[Track]:
     """The threads of a process, of which no two are RUNNING at once where that is not proven."""
     running = [_running(track) for track in threads]
-    if not known.clock or sum(map(bool, running)) < 2:
+    if not known.clock or len(threads) < 2:
         return list(threads)
-    grid = _Grid(running, known)
+    grid = _Grid(running, [known.steps.get(track.native_id, ()) for track in threads], known)
     crowded = list(grid.crowded())
     against = list(grid.against([track.native_id for track in threads]))
     if not crowded and not against:
@@ -69,8 +66,12 @@ def _running(track: Track) -> list[Pair]:
 
 
 def _thin_out(lanes: Sequence[_Lane], start: int, end: int, most: int) -> None:
-    """Leave as many RUNNING as can have been: first who had the GIL, then who can least be elsewhere."""
-    found = [lane for lane in lanes if lane.is_running(start)]
+    """Leave as many RUNNING as can have been: first who had the GIL, then who can least be elsewhere.
+
+    A loop's step has exact times, also where its thread looks otherwise.
+    """
+    found = [lane for lane in lanes if lane.is_running(start) and not lane.in_step(start)]
+    most = max(most - sum(lane.in_step(start) for lane in lanes), 0)
     ordered = sorted(found, key=lambda lane: (not lane.has_gil(start), lane.room_near(start, end)))
     for lane in ordered[most:]:
         lane.give_up(start, end)
@@ -79,14 +80,18 @@ def _thin_out(lanes: Sequence[_Lane], start: int, end: int, most: int) -> None:
 class _Grid:
     """The time of a process in pieces; of each how many threads run in it, and how many can."""
 
-    def __init__(self, running: Sequence[Sequence[Pair]], known: OneGil) -> None:
-        flat = np.array([pair for pairs in running for pair in pairs], np.int64).reshape(-1, 2)
+    def __init__(
+        self, running: Sequence[Sequence[Pair]], steps: Sequence[Sequence[Pair]], known: OneGil
+    ) -> None:
+        of_threads = [_rows([*own, *more]) for own, more in zip(running, steps, strict=True)]
         clock = np.array(known.clock, np.int64).reshape(-1, 3)
         held = np.array(known.holders, np.int64).reshape(-1, 3)
-        edges = np.unique(np.concatenate([flat.ravel(), clock[:, :2].ravel(), held[:, :2].ravel()]))
+        edges = np.unique(
+            np.concatenate([*map(np.ravel, of_threads), clock[:, :2].ravel(), held[:, :2].ravel()])
+        )
         self._runs = running
         self.edges: list[int] = edges.tolist()
-        self.count: list[int] = _how_many(edges, flat).tolist()
+        self.count: list[int] = _how_many(edges, of_threads).tolist()
         self.most: list[int] = _at_most(edges, clock).tolist()
         self.holder: list[int] = _holder(edges, held).tolist()
 
@@ -137,11 +142,19 @@ class _Grid:
         return index
 
 
-def _how_many(edges: Int64s, pairs: Int64s) -> Int64s:
-    changes = np.zeros(len(edges), np.int64)
-    np.add.at(changes, np.searchsorted(edges, pairs[:, 0]), 1)
-    np.add.at(changes, np.searchsorted(edges, pairs[:, 1]), -1)
-    return np.cumsum(changes)
+def _rows(pairs: Sequence[Pair]) -> Int64s:
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _how_many(edges: Int64s, of_threads: Sequence[Int64s]) -> Int64s:
+    """From each edge on, of how many threads a pair holds."""
+    found = np.zeros(len(edges), np.int64)
+    for pairs in of_threads:
+        changes = np.zeros(len(edges), np.int64)
+        np.add.at(changes, np.searchsorted(edges, pairs[:, 0]), 1)
+        np.add.at(changes, np.searchsorted(edges, pairs[:, 1]), -1)
+        found += np.cumsum(changes) > 0
+    return found
 
 
 def _at_most(edges: Int64s, clock: Int64s) -> Int64s:
@@ -168,6 +181,7 @@ class _Lane:
         self._track, self._grid = track, grid
         self._reach_ns = max(_REACH_NS, _REACH_PERIODS * known.sampling_ns)
         self._starts = [one.start_ns for one in track.states]
+        self._steps = known.steps.get(track.native_id, ())
         self._held = known.held.get(track.native_id, _NONE)
         self._patches: dict[int, StateInterval] = {}  # by their starts
 
@@ -185,6 +199,11 @@ class _Lane:
             return False
         one = self._track.states[index]
         return one.state is State.RUNNING and one.end_ns > at_ns
+
+    def in_step(self, at_ns: int) -> bool:
+        """Whether a loop of its own was in a step that computed."""
+        index = bisect_right(self._steps, (at_ns, 1 << 62)) - 1
+        return index >= 0 and self._steps[index][1] > at_ns
 
     def has_gil(self, at_ns: int) -> bool:
         """Whether it had the GIL, where that was read or its calls prove it."""
@@ -237,3 +256,11 @@ class _Lane:
                     found.append((is_others, max(start - stop, begin - end), cut(one, begin, stop)))
         for _, _, one in sorted(found, key=lambda place: place[:2]):
             yield one
+
+
+def of_loops(loops: Mapping[int, Sequence[StateInterval]]) -> dict[int, list[Pair]]:
+    """Where the loops of threads computed."""
+    return {
+        native_id: [one.pair for one in states if one.state is State.RUNNING]
+        for native_id, states in loops.items()
+    }
