@@ -227,7 +227,7 @@ class RecordingSession:
             ended_ns=None,
             exit_code=None,
             main_native_id=self._native_id,
-            **{"tasks": TaskLog(), **kept(evidence)},
+            **{"tasks": TaskLog(), **kept(evidence), **_with_library_tasks(evidence)},
         )
 
     def _guard(self, name: str, action: Callable[[], T]) -> T | None:
@@ -237,6 +237,14 @@ class RecordingSession:
         if name not in self._failed:  # one that could not start may not be able to stop either
             self._failed.add(name)
             self._problems.append(Problem.of("recorder_failed", name, error))
+
+
+def _with_library_tasks(evidence: Mapping[str, Any]) -> dict[str, TaskLog]:
+    """asyncio's tasks with those of other libraries behind them, where there are such."""
+    own, more = evidence.get("tasks") or TaskLog(), evidence.get("library_tasks")
+    if more is None:
+        return {}
+    return {"tasks": replace(own, tasks=(*own.tasks, *more.tasks), loops=(*own.loops, *more.loops))}
 
 
 def _cell_itself(tasks: TaskLog | None, start_ns: int, end_ns: int) -> tuple[int, int]:

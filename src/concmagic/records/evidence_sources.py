@@ -57,6 +57,7 @@ SOURCES = (
     Source("jobs", "threads.thread_jobs:PoolJobRecorder", observes="concurrent.futures.thread"),
     Source("threads", "threads.thread_recorder:ThreadRecorder", ("on_begin",)),
     Source("tasks", "tasks.task_recorder:TaskRecorder", observes="asyncio"),
+    Source("library_tasks", "tasks.library_tasks:LibraryTasks", in_children=False, is_kept=False),  # beside
     Source(
         "locks",
         "locks.lock_recorder:LockRecorder",
