@@ -12,7 +12,7 @@ import numpy as np
 
 from concmagic.analysis.intervals import Pair, Steps, count_at_once, minus, union
 from concmagic.model.columns import columns_of
-from concmagic.model.reasons import IDLE, JOINING
+from concmagic.model.reasons import JOINING, UNEMPLOYED
 from concmagic.model.trace import Int64s, Job, State, StateInterval, Trace, Track
 
 _WORKING = (State.RUNNING, State.BLOCKING, State.READY)
@@ -91,9 +91,18 @@ def leaves_of_the_machine(trace: Trace) -> list[Track]:
     return [track for track in trace.tracks if track.kind == "task"]
 
 
+def loops_with_tasks(trace: Trace) -> list[Track]:
+    """The event loops whose work is told by tasks; that of the others is their threads'."""
+    with_tasks = {(track.pid, track.native_id) for track in trace.tracks if track.kind == "task"}
+    return [
+        track for track in trace.tracks if track.kind == "loop" and (track.pid, track.native_id) in with_tasks
+    ]
+
+
 def leaves_of_the_work(trace: Trace) -> list[Track]:
-    """The tracks whose states are summed: tasks, threads that run no loop, processes without threads."""
-    parents = {track.parent for track in trace.tracks if track.kind in ("thread", "loop")}
+    """The tracks whose states are summed: tasks, threads that run none, processes without threads."""
+    parents = {track.parent for track in trace.tracks if track.kind == "thread"}
+    parents |= {loop.parent for loop in loops_with_tasks(trace)}
     return [
         track
         for track in trace.tracks
@@ -116,7 +125,7 @@ def _not_counted(track: Track) -> list[Pair]:
     waits = (
         one.pair
         for one in track.states
-        if one.state is State.WAITING and (one.reason in JOINING or one.reason in IDLE)
+        if one.state is State.WAITING and (one.reason in JOINING or one.reason in UNEMPLOYED)
     )
     return union([*waits, *_ours(track)])
 
@@ -161,8 +170,8 @@ def _computing(trace: Trace, host: Track) -> list[Pair]:
         return works
     loops = [
         (track.start_ns, track.until(trace.wall_ns))
-        for track in trace.tracks
-        if track.kind == "loop" and track.parent == host.id
+        for track in loops_with_tasks(trace)
+        if track.parent == host.id
     ]
     return minus(works, union(loops))
 

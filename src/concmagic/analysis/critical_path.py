@@ -105,17 +105,32 @@ class _Walk:
         """Into the event loop that runs in this thread; before and after it, what the thread did."""
         ends = [(loop.until(self._wall), loop) for loop in self._loops_in[thread.id]]
         inside = [loop for end, loop in ends if loop.start_ns < at <= end]
-        if inside:  # of a loop inside another's step, the inner one
-            return at, max(inside, key=lambda loop: loop.start_ns)
-        earlier = max((end for end, _ in ends if end < at), default=0)
+        stopped = [one.start_ns for loop in inside if (one := self._not_run(loop, at)) is not None]
+        running = [loop for loop in inside if self._not_run(loop, at) is None]
+        if running:  # of a loop inside another's step, the inner one
+            loop = max(running, key=lambda loop: loop.start_ns)
+            if thread.id in self._joins:
+                self._joins[loop.id] = self._joins[thread.id]
+            return at, loop
+        earlier = max((*stopped, *(end for end, _ in ends if end < at)), default=0)
         if earlier <= interval.start_ns:
             return self._through(thread, interval, at)
         self._add(thread, interval, earlier, at)
         return earlier, thread
 
+    def _not_run(self, loop: Track, at: int) -> StateInterval | None:
+        """Where a loop stood between two runs, in which its thread did something else."""
+        one = self._index.before(loop, at)
+        return one if one is not None and one.state is State.WAITING and one.reason in IDLE else None
+
     def _in_loop(self, loop: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
         """The task that the loop was run for, the cell's own where it can be; else what the loop did."""
         tasks = self._roots.get(loop.id, ())
+        thread = self._index.tracks.get(-1 if loop.parent is None else loop.parent)
+        if thread is not None and self._not_run(loop, at) is not None:
+            return at, thread
+        if not tasks:
+            return self._through(loop, interval, at)
         ends = [(task.until(self._wall), task) for task in tasks]
         inside = [task for end, task in ends if task.start_ns < at <= end]
         if inside:

@@ -204,11 +204,10 @@ class _Importer:
         spawn = process_spawn(process, self._clock, self._ids)
         if process.origin in ("user", "machinery") or self._recording.show_all:
             found.tracks += [track, *gil, *threads, *tasks.tracks]
-            found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows]
+            found.flows += [*([spawn] if spawn else []), *flows, *tasks.flows, *locks.flows(pid, self._ids)]
             found.loops += tasks.loops
             found.groups += tasks.groups
             found.flights.append(tasks.flights)
-            found.flows += locks.flows(pid, self._ids)
             found.locks += locks.locks
         found.slices.append(slices_of(calls.shown, pid, self._ids, tasks.steps, self._places))
         found.hidden += tasks.hidden
@@ -268,6 +267,8 @@ class _Importer:
             ids=self._ids,
             calls=calls.threads,
             loops=tasks.by_thread,
+            loop_waits=tasks.loop_waits,
+            with_tasks=tasks.steps.keys(),
             samples=samples,
             job_groups=frozenset(
                 record.group for record in process.threads if record.group and record.native_id in workers

@@ -172,7 +172,7 @@ HELPER_THREADS = frozenset(
         ("multiprocessing.forkserver", ""),
         ("concurrent.futures.process", ""),  # the executor's manager
         ("asyncio.unix_events", ""),  # one waitpid per subprocess
-        ("asyncio.base_events", ""),  # shutting the default executor down
+        ("asyncio.base_events", "BaseEventLoop._do_shutdown"),  # of the default executor
         ("subprocess", ""),
         ("logging.handlers", ""),  # QueueListener
         ("tqdm._monitor", ""),

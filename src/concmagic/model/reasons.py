@@ -90,6 +90,7 @@ CALLED_OFF = frozenset(row.name for row in ROWS if row.family != "outside" or ro
 BY_ITSELF = frozenset(("sleep",))  # over when its time is
 IDLE = frozenset(("for work",))  # of a worker; the tasks of a loop without events have reasons of their own
 BETWEEN_STEPS = "between steps"  # the phase of a loop that could go on and is in no step
+UNEMPLOYED = frozenset(row.name for row in ROWS if row.family == "idle")  # nothing is in flight there
 MERGED = "merged"  # no wait: the reason of states that stand for many and show shares
 FREE = "free"  # of a GIL: nobody has it
 IN_NATIVE_CODE = "native code"

@@ -8,7 +8,7 @@ it pickles with the standard library alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from concmagic.problems import Problem
 from concmagic.records.handed_over import CallsPart as CallsPart
@@ -124,6 +124,23 @@ class TaskRecord:
     never_begun_by: int | None = None  # number of the task that cancelled it before its first step
 
 
+class LoopRun(NamedTuple):
+    """From and to when an event loop was run, and where the user's code did that."""
+
+    begin_ns: int
+    end_ns: int
+    file: str = ""
+    line: int = 0
+
+
+class Asked(NamedTuple):
+    """When a callback was due, or sent by another thread, and when the loop got round to it."""
+
+    asked_ns: int
+    begun_ns: int  # just before it was run
+    thread: int  # native id of the thread that sent it; 0: its time had come
+
+
 @dataclass(frozen=True, slots=True)
 class LoopRecord:
     """One event loop and the callbacks on it that are no task's step: (begin, end, name)."""
@@ -133,6 +150,9 @@ class LoopRecord:
     kernel: bool  # the kernel runs on it, or on a helper thread of its own
     callbacks: tuple[tuple[int, int, str], ...]
     merged: tuple[MergedSteps, ...] = ()  # callbacks not kept one by one
+    runs: tuple[LoopRun, ...] = ()
+    timers: tuple[int, ...] = ()  # the begins of those callbacks whose time had come
+    asked: tuple[Asked, ...] = ()  # of callbacks that were due or sent at a known moment, the first ones
 
 
 @dataclass(frozen=True, slots=True)

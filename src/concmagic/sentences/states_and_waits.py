@@ -24,6 +24,7 @@ HANDED_OVER = "handing the recording over"
 # The words of a wait in "where it went", by its reason; of others they are "waiting for REASON".
 WAITS = {
     "sleep": "sleeping",
+    "timer": "waiting for a timer",
     "socket": "waiting for the network",
     "select": "waiting for I/O",
     "read": "reading",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, names_of
+from concmagic.importing.clock_ids_places import Actors, CellClock, Places, TrackIds, names_of, short_name
 from concmagic.importing.import_calls import BlockedCall
+from concmagic.importing.tasks import bare_loops
 from concmagic.importing.tasks.earlier_tasks import held_its_loop, with_those_that_work_for_it
 from concmagic.importing.tasks.step_states import Hold, StepClocks, StepStates, ThreadEvidence
 from concmagic.importing.tasks.task_flows import cancelled_by, task_flows, task_outcome
@@ -28,7 +29,7 @@ from concmagic.model.trace import (
     StateInterval,
     Track,
 )
-from concmagic.records.recording import LoopRecord, TaskLog, TaskRecord, ThreadRecord
+from concmagic.records.recording import LoopRecord, LoopRun, TaskLog, TaskRecord, ThreadRecord
 
 Blocked = Mapping[int, Sequence[BlockedCall]]
 
@@ -45,6 +46,7 @@ class ImportedTasks:
     loops: tuple[LoopSteps, ...] = ()
     groups: tuple[Group, ...] = ()
     flights: Flights = field(default_factory=Flights)
+    loop_waits: Mapping[int, tuple[StateInterval, ...]] = field(default_factory=dict)  # without tasks
 
 
 def ended_with_process(found: ImportedTasks) -> ImportedTasks:
@@ -99,6 +101,7 @@ class TaskImporter:
         self._step_states = StepStates(blocked, evidence_until, clocks)
         waits = TaskWaits(places, self._actors.task, ids, pid)
         self._states = TaskStates(clock, self._actors, waits, self._step_states, self._groups)
+        self._threads = threads
         self._cell_outcome = cell_outcome
 
     def run(self) -> ImportedTasks:
@@ -122,14 +125,28 @@ class TaskImporter:
             known_until = self._evidence_until.get(loop.native_id, 0)
             by_thread[loop.native_id] += as_thread(loop_track.states, known_until)
             steps[loop.native_id] += self._steps_by_id(tasks)
+        flows = task_flows(self._shown, self._pid, self._clock, self._ids)
+        loop_waits: dict[int, tuple[StateInterval, ...]] = {}
+        for loop in self._bare_loops(in_loop):
+            holds = self._holds(loop)
+            loop_track = self._loop_track(loop, holds, bare_loops.runs_of(loop, holds, self._clock))
+            waits = loop_waits[loop.native_id] = bare_loops.waits_of(loop_track.states)
+            flows += bare_loops.wakes(loop, loop_track.id, waits, self._pid, self._clock, self._ids)
+            told = loop_steps(loop_track, holds, ())
+            loops += [told] if told is not None else []
+            tracks.append(loop_track)
+            known_until = self._evidence_until.get(loop.native_id, 0)
+            of_runs = [one for one in loop_track.states if one.reason != bare_loops.NOT_RUN]
+            by_thread[loop.native_id] += as_thread(of_runs, known_until)
         return ImportedTasks(
             tuple(tracks),
-            tuple(task_flows(self._shown, self._pid, self._clock, self._ids)),
+            tuple(flows),
             {native_id: in_order(states) for native_id, states in by_thread.items()},
             {native_id: tuple(sorted(found)) for native_id, found in steps.items()},
             self._hidden(),
             tuple(loops),
             *self._told_groups(),
+            loop_waits,
         )
 
     def _hidden(self) -> Hidden:
@@ -149,7 +166,8 @@ class TaskImporter:
     def _holds(self, loop: LoopRecord) -> list[Hold]:
         """Every step and callback of a loop, in order."""
         at = self._clock.at
-        holds = [(at(begin), at(end), self._actors.callback(name)) for begin, end, name in loop.callbacks]
+        callback = self._actors.callback
+        holds = [(at(begin), at(end), callback(short_name(name))) for begin, end, name in loop.callbacks]
         for task in self._log.tasks:
             if task.loop == loop.number:
                 who = self._actors.task(task.number)
@@ -157,10 +175,24 @@ class TaskImporter:
         holds.sort()
         return holds
 
-    def _loop_track(self, loop: LoopRecord, holds: Sequence[Hold]) -> Track:
+    def _bare_loops(self, with_tasks: Collection[int]) -> Iterator[LoopRecord]:
+        """Those on which no task of the user's was, in threads of the user's."""
+        for loop in self._log.loops:
+            thread = self._threads.get(loop.native_id)
+            if loop.number in with_tasks or loop.kernel or thread is None or thread.origin != "user":
+                continue
+            if loop.runs or loop.callbacks:
+                yield loop
+
+    def _loop_track(self, loop: LoopRecord, holds: Sequence[Hold], runs: Sequence[LoopRun] = ()) -> Track:
         start = 0 if loop.kernel or not holds else holds[0][0]
         end = self._clock.wall_ns if loop.kernel or not holds else max(hold[1] for hold in holds)
-        states = self._step_states.of_loop(loop.native_id, holds, start, end)
+        if runs:
+            start, end = runs[0].begin_ns, runs[-1].end_ns
+            known = self._step_states, self._clock, self._places
+            states = bare_loops.states_of(loop, holds, runs, *known)
+        else:
+            states = self._step_states.of_loop(loop.native_id, holds, start, end)
         return Track(
             id=self._ids.get("loop", self._pid, loop.number),
             kind="loop",

@@ -9,7 +9,14 @@ from itertools import pairwise
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, short_name
 from concmagic.importing.import_calls import ImportedCalls, ThreadCalls
 from concmagic.importing.threads.sampled_states import Holding, fit_to_clock
-from concmagic.importing.threads.wait_ends import Join, joined, to_their_ends, with_places, without_turns
+from concmagic.importing.threads.wait_ends import (
+    Join,
+    as_its_loop,
+    joined,
+    to_their_ends,
+    with_places,
+    without_turns,
+)
 from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import Layer, cover, cut, join_equal, within
 from concmagic.model.trace import Flow, Function, Hidden, Role, State, StateInterval, Track
@@ -34,6 +41,8 @@ class ThreadContext:
     ids: TrackIds
     calls: Mapping[int, ThreadCalls]
     loops: Mapping[int, Sequence[StateInterval]]  # native id → what its event loop did
+    loop_waits: Mapping[int, Sequence[StateInterval]]  # of loops without tasks: what the thread waits for
+    with_tasks: Collection[int]  # native ids of threads whose tasks are the units of work
     samples: Mapping[int, Sequence[StateInterval]]
     job_groups: frozenset[str]  # pools whose jobs are known one by one
     main_outcome: Outcome
@@ -118,7 +127,7 @@ def _track(record: ThreadRecord, context: ThreadContext) -> Track:
         native_id=record.native_id,
         daemon=record.daemon,
         group=record.group,
-        unit=role == "work" and not is_main and not has_jobs and record.native_id not in context.loops,
+        unit=role == "work" and not is_main and not has_jobs and record.native_id not in context.with_tasks,
         host=is_main and context.is_kernel,
         cpu_ns=record.cpu_ns,
     )
@@ -159,6 +168,9 @@ def _states(record: ThreadRecord, context: ThreadContext, start: int, end: int) 
         _starting(record, context.clock, start, end),
     )
     states = _idle_between(states, record, context.clock)
+    idle = context.loop_waits.get(record.native_id, ())
+    if idle:
+        states = cover(start, end, states, as_its_loop(states, idle))
     if not samples or loop:
         return states
     exact = {moment for call in waits for moment in (call.start_ns, call.end_ns)}

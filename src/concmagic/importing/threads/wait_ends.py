@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from concmagic.importing.clock_ids_places import CellClock, TrackIds
 from concmagic.model.reasons import LOCATED
-from concmagic.model.states import cut
+from concmagic.model.states import cut, within
 from concmagic.model.trace import NO_FACTS, Facts, Flow, FlowKind, Job, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord
 
@@ -18,6 +18,8 @@ _SAMPLED_NS = 10_000_000  # at least so long after a wait that samples tell may 
 _LATE_NS = 1_000_000  # a worker notes its job's end after it has handed the result over
 JOIN, RESULT = ("join",), ("result",)
 _HOW = ("join", "pipe", "subprocess", "select", "")  # what a thread is seen to wait for inside a join
+
+_IN_SELECTOR = ("select", "events", "")
 
 Pair = tuple[int, int]
 Calls = Mapping[int, Sequence[Pair]]  # by track: from and to when its calls blocked, in order
@@ -280,3 +282,13 @@ def _of(interval: StateInterval, join: Join) -> StateInterval:
     if not is_of_it or not join.from_ns <= middle <= join.until_ns:
         return interval
     return replace(interval, reason="join", facts=Facts(waits_for=(join.process,)))
+
+
+def as_its_loop(states: Sequence[StateInterval], idle: Sequence[StateInterval]) -> list[StateInterval]:
+    """A thread's waits in the selector of an event loop, for what that loop waits."""
+    told = []
+    for wait in idle:
+        for one in within(states, wait.start_ns, wait.end_ns):
+            if one.state is State.WAITING and one.reason in _IN_SELECTOR:
+                told.append(replace(one, reason=wait.reason, facts=NO_FACTS))
+    return told

@@ -27,6 +27,7 @@ from concmagic.interpreter.hook_parts import (
 from concmagic.interpreter.task_scheduling import future_hooks
 from concmagic.interpreter.task_steps import create_task_hook, run_hook
 from concmagic.recording.tasks.bare_futures import Asked
+from concmagic.recording.tasks.loop_runs import run_forever_hook
 from concmagic.recording.tasks.wait_reasons import OF_LOOPS
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def hooks_for(module: ModuleType, observer: Observer) -> list[tuple[type, str, H
     ):
         original = getattr(loop, name)
         found.append((loop, name, functools.wraps(original)(make(observer, original, run))))
+    found.append((loop, "run_forever", run_forever_hook(observer, loop.run_forever)))
     found.append((loop, "create_task", create_task_hook(observer, loop.create_task)))
     found += future_hooks(observer, loop)
     for name in OF_LOOPS:

@@ -41,6 +41,7 @@ from concmagic.recording import earlier
 from concmagic.recording.profiles import unrecorded
 from concmagic.recording.tasks.bare_futures import CreatedFutures, is_of_executor
 from concmagic.recording.tasks.folding import Folding
+from concmagic.recording.tasks.loop_runs import LoopRuns
 from concmagic.recording.tasks.step_records import LONG_NS, Callback, StepClock, Stream, name_of
 from concmagic.recording.tasks.task_groups import CREATED, ENDED, FIRST
 from concmagic.recording.tasks.task_parents import TaskParents
@@ -63,8 +64,7 @@ class Observer:
     known_places, unrecorded = known_owners, unrecorded
 
     def __init__(self, kernel_loop: Any, limit: int, told: int) -> None:
-        self.active = False
-        self.pid = os.getpid()
+        self.active, self.pid = False, os.getpid()
         self.table = TaskTable(told, kernel_loop)
         self.stream = Stream(Folding(limit, self.table.crowd, self._loop_of))
         self.parents = TaskParents(self.table, self.stream)
@@ -79,8 +79,9 @@ class Observer:
         self._callback_numbers: dict[tuple[int, str, bool, int | None, bool], int] = {}
         # Identities of a callback's code and of its loop → its number, the loop, and the code to keep it.
         self.known_callbacks: dict[tuple[int, int], tuple[int, LoopEntry, CodeType]] = {}
-        # Native id of the thread that sent a handle with call_soon_threadsafe, until it has run.
-        self._senders: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self.runs = LoopRuns(self.table.loop_of)
+        # Which thread (native id) sent a handle with call_soon_threadsafe, and when, until it has run.
+        self._senders: weakref.WeakKeyDictionary[Any, tuple[int, int]] = weakref.WeakKeyDictionary()
         self._relayed: weakref.WeakSet[Any] = weakref.WeakSet()  # handles of results that are no executor's
         # By identity: a future that another thread makes done, and that thread's native id.
         self._done_by: dict[int, tuple[weakref.ref[Any], int]] = {}
@@ -159,7 +160,7 @@ class Observer:
             if getattr(callback, "__qualname__", "") == EXECUTOR_RESULT and not is_of_executor():
                 self._relayed.add(handle)
             if not runs_here(loop):
-                self._senders[handle] = thread = threading.get_native_id()
+                self._senders[handle] = (thread := threading.get_native_id()), monotonic_ns()
                 if earlier.has_any():
                     earlier.note_sent(thread_of_loop(loop))
                 self.bound(callback, args, thread)
@@ -223,7 +224,10 @@ class Observer:
                 parent = parent_of_group(group)
                 if ended < FIRST:
                     self.table.tasks[ended].awaiter = self.table.number_of(parent)
-        loop.sender = thread = self._senders.pop(handle, None) if self._senders else None
+        sent = self._senders.pop(handle, None) if self._senders else None
+        loop.sender = thread = None if sent is None else sent[0]
+        if timer or sent is not None:
+            self.runs.due(loop, handle, sent)
         relayed = handle in self._relayed if self._relayed else False
         if thread is None and self._done_by:
             thread = self._thread_behind(args)

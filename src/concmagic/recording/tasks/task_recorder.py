@@ -34,6 +34,7 @@ from concmagic.problems import Problem
 from concmagic.recording import earlier
 from concmagic.recording.guards import paused_collection
 from concmagic.recording.tasks import foreign_loops
+from concmagic.recording.tasks.loop_runs import run_forever_hook
 from concmagic.recording.tasks.observer import Observer, acquire_hook, current_task
 from concmagic.recording.tasks.task_groups import ENDED, FIRST, TOLD
 from concmagic.recording.tasks.task_table import TaskEntry, code_of, user_name
@@ -114,8 +115,7 @@ def _note_destroyed(observer: Observer, task: Any) -> None:
     number = observer.table.numbers.get(id(task), 0)
     if number >= FIRST and not task.done():
         del observer.table.numbers[id(task)]
-        outcome = observer.table.crowd.destroyed()
-        observer.stream.buffer.extend((monotonic_ns(), -ENDED - outcome, number))
+        observer.stream.buffer.extend((monotonic_ns(), -ENDED - observer.table.crowd.destroyed(), number))
 
 
 _Loop = base_events.BaseEventLoop
@@ -126,6 +126,7 @@ _HOOKS: tuple[tuple[type | ModuleType, str, Callable[[Observer, Hook], Hook]], .
     (_Loop, "call_later", task_steps.call_later_hook),
     (_Loop, "call_soon_threadsafe", task_scheduling.call_soon_threadsafe_hook),
     (_Loop, "stop", task_scheduling.stop_hook),
+    (_Loop, "run_forever", run_forever_hook),
     (_Loop, "create_task", task_steps.create_task_hook),
     (asyncio.Lock, "acquire", acquire_hook),
     (_Loop, "call_exception_handler", exception_handler_hook),
@@ -281,14 +282,13 @@ def _look_at_end(observer: Observer, entry: TaskEntry, cell_task: int | None) ->
 
 
 def _build(observer: Observer, cell_task: int | None, stopped_ns: int) -> TaskLog:
-    stream, table = observer.stream, observer.table
+    stream, table, folding = observer.stream, observer.table, observer.stream.folding
     stream.close()
-    folding = stream.folding
     reader = Reader(dict(table.tasks), observer.callbacks, observer.waits.ended, observer.stops)
     reader.read(stream.records())
     log = TaskLog(
         tasks=reader.task_records(folding.merged),
-        loops=reader.loop_records(dict(table.loops), folding.of_loops),
+        loops=reader.loop_records(dict(table.loops), folding.of_loops, observer.runs, stopped_ns),
         merged=folding.steps,
         problems=tuple(observer.problems),
         cell_task=cell_task,

@@ -14,6 +14,7 @@ from typing import Any
 
 from concmagic.interpreter.hook_parts import CANCEL_NOBODY
 from concmagic.recording.tasks.bare_futures import END_OF_RUN
+from concmagic.recording.tasks.loop_runs import LoopRuns
 from concmagic.recording.tasks.step_records import Callback, Cause
 from concmagic.recording.tasks.task_table import LoopEntry, TaskEntry, named_by_library
 from concmagic.recording.tasks.waits import Ended
@@ -59,6 +60,7 @@ class Reader:
         self._lives: dict[int, _Life] = {number: _Life() for number in tasks}
         self._unexplained: dict[int, list[_Woken]] = {}  # per loop, in order
         self._runs: dict[int, list[tuple[int, int, str]]] = {}
+        self._timers: dict[int, list[int]] = {}  # per loop the begins of those runs that a timer asked for
 
     def read(self, records: Iterable[tuple[int, int, int]]) -> None:
         """Take in records; call it once with all of them."""
@@ -73,6 +75,8 @@ class Reader:
                 ended = finished.pop(callback.loop, 0)
                 self._explain(callback.loop, at, ended or number, bool(ended))
                 self._runs.setdefault(callback.loop, []).append((at, end, callback.name))
+                if callback.timer:
+                    self._timers.setdefault(callback.loop, []).append(at)
             elif end < 0:
                 self._wake(at, -end, number)
             else:
@@ -211,7 +215,7 @@ class Reader:
         return Wake(woken.at_ns, by.cause, None, by.thread, by.detail or detail, wait, cancelled)
 
     def loop_records(
-        self, loops: dict[int, LoopEntry], merged: dict[int, list[MergedSteps]]
+        self, loops: dict[int, LoopEntry], merged: dict[int, list[MergedSteps]], runs: LoopRuns, now_ns: int
     ) -> tuple[LoopRecord, ...]:
         """Every loop, in the order of their numbers."""
         return tuple(
@@ -221,6 +225,9 @@ class Reader:
                 kernel=loop.kernel,
                 callbacks=tuple(self._runs.get(loop.number, ())),
                 merged=tuple(merged.get(loop.number, ())),
+                runs=runs.runs(loop.number, now_ns),
+                timers=tuple(self._timers.get(loop.number, ())),
+                asked=runs.asked(loop.number),
             )
             for loop in loops.values()
         )
