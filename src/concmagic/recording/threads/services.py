@@ -1,32 +1,34 @@
 """What server and listener threads run of the user's: when, and whether it was for this cell.
 
 Such a thread waits for work most of its life. Its work is what it does for one request, or for one record of
-a log: both are told by a method of the standard library around it, replaced on its class for the cell.
+a log: both are told by a method of the standard library around it, replaced on its class for the cell. Whether
+the other end of a connection is in this process or one of its children, /proc tells.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from functools import partial
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from concmagic.clock import monotonic_ns
+from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.code_owner import is_users
 from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.frames_and_threads import hide_frame, thread_of
 from concmagic.recording import earlier
 from concmagic.recording.guards import guarded, noter
 from concmagic.recording.labels import name_of
-from concmagic.recording.threads.own_clients import OwnClients
 
 if TYPE_CHECKING:
     from concmagic.recording.threads.thread_life import Life
 
+_MOST_NS = 20_000_000  # of CPU time that looking for other ends may take in one cell
 _MOST_STRETCHES = 2000  # of one thread that are kept
 _Told = tuple[str, bool]  # the user's class that does it, "" if none does; whether it is for this cell
 
@@ -120,3 +122,53 @@ def _serving(services: Services, told: Callable[..., _Told], original: Any) -> A
                 guarded(partial(services.end, life), note)
 
     return serve
+
+
+class OwnClients:
+    """Asked by a server of an earlier cell whether a request comes from here."""
+
+    def __init__(self) -> None:
+        self._spent_ns = 0
+
+    def has(self, address: Any) -> bool:
+        """Whether a socket of ours has this address; where that cannot be told, that it has.
+
+        Where there are so many requests that looking takes too long it is not: then nobody knows.
+        """
+        if sys.platform != "linux" or not isinstance(address, tuple) or len(address) < 2:
+            return True
+        if self._spent_ns > _MOST_NS:
+            return False
+        begin_ns = thread_time_ns()
+        try:
+            sockets = set(_sockets_at(int(address[1])))
+            return any(not sockets.isdisjoint(_sockets_of(pid)) for pid in ("self", *_children()))
+        except OSError:  # no /proc
+            return True
+        finally:
+            self._spent_ns += thread_time_ns() - begin_ns
+
+
+def _sockets_at(port: int) -> Iterator[str]:
+    """The names, as /proc has them, of connected sockets whose own end is this port."""
+    wanted = f":{port:04X}"
+    for table in ("tcp", "tcp6"):
+        with suppress(FileNotFoundError), open(f"/proc/self/net/{table}") as rows:
+            for row in rows:
+                fields = row.split()
+                if fields[1].endswith(wanted) and len(fields) > 9:
+                    yield f"socket:[{fields[9]}]"
+
+
+def _sockets_of(pid: str) -> Iterator[str]:
+    folder = f"/proc/{pid}/fd"
+    with suppress(OSError):  # a child that has ended
+        for name in os.listdir(folder):
+            with suppress(OSError):
+                yield os.readlink(f"{folder}/{name}")
+
+
+def _children() -> Iterator[str]:
+    for task in os.listdir("/proc/self/task"):
+        with suppress(OSError), open(f"/proc/self/task/{task}/children") as pids:
+            yield from pids.read().split()
