@@ -1,8 +1,8 @@
 """What server and listener threads run of the user's: when, and whether it was for this cell.
 
 Such a thread waits for work most of its life. Its work is what it does for one request, or for one record of
-a log: both are told by a method of the standard library around it, replaced on its class for the cell. Whether
-the other end of a connection is in this process or one of its children, /proc tells.
+a log: both are told by a method of the standard library around it, replaced on its class for the cell.
+Whether the other end of a connection is in this process or one of its children, /proc tells.
 """
 
 from __future__ import annotations
