@@ -13,7 +13,7 @@ from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
 from concmagic.model.findings import BusyMachine, ChildDied
-from concmagic.model.outcomes import outcome_of
+from concmagic.model.outcomes import RETURNED, Function, Outcome, outcome_of
 from concmagic.model.trace import Cost, Hidden, Job, State, Trace
 from concmagic.problems import Problem
 from concmagic.report import Report
@@ -144,6 +144,41 @@ def test_what_was_not_recorded_is_not_explained() -> None:
 def test_a_cell_that_failed_says_so_first() -> None:
     trace = replace(trace_from_text("cell  RRRR", host="cell"), outcome=outcome_of("raised ValueError"))
     assert report_of(trace).headline.startswith("Raised ValueError after 4 ms.")
+
+
+def failing(error: str, *others: str) -> Trace:
+    """A task that raises after 4 ms, beside others that end 1 ms later."""
+    drawn = trace_from_text("bad  RWWR...\n" + "\n".join(f"good-{n}  RWWWR.." for n in range(len(others))))
+    bad, *rest = drawn.tracks
+    how = Outcome("raised", "ValueError", "ValueError: no bread", (Function("bad", "", 7),))
+    ends = [replace(track, outcome=outcome_of(other)) for track, other in zip(rest, others, strict=True)]
+    tracks = (replace(bad, outcome=how), *ends)
+    return replace(drawn, tracks=tracks, outcome=outcome_of(f"raised {error}"))
+
+
+@pytest.mark.parametrize("error", ["ValueError", "ExceptionGroup"])
+def test_a_cell_that_failed_says_who_raised_where_and_who_was_cancelled(error: str) -> None:
+    told = report_of(failing(error, "cancelled", "returned")).headline
+    assert told.startswith("`bad` raised ValueError: no bread (line 7) after 4 ms; `good-0` was cancelled.")
+    both = report_of(failing(error, "cancelled", "cancelled")).headline
+    assert "`good-0` and `good-1` were cancelled." in both
+
+
+def test_an_exception_that_the_cell_did_not_end_with_is_not_told_first() -> None:
+    assert report_of(failing("KeyError")).headline.startswith("Raised KeyError after 7 ms.")
+    assert "raised" not in report_of(replace(failing("x"), outcome=RETURNED)).headline.lower()
+
+
+def test_of_two_that_raised_the_same_nobody_is_named() -> None:
+    assert report_of(failing("ValueError", "raised ValueError")).headline.startswith(
+        "Raised ValueError after"
+    )
+
+
+def test_a_job_that_failed_is_told_by_its_call() -> None:
+    drawn = replace(trace_from_text("w  RRRRRR", kind="thread"), outcome=outcome_of("raised KeyError"))
+    job = Job(0, "bad(3)", drawn.tracks[0].id, 0, 0, 5_000_000, outcome_of("raised KeyError"))
+    assert report_of(replace(drawn, jobs=(job,))).headline.startswith("`bad(3)` raised KeyError after 5 ms.")
 
 
 def test_the_chips_tell_mean_and_peak() -> None:

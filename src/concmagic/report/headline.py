@@ -22,6 +22,8 @@ _MOST = 0.5  # "most of it"
 TOO_SHORT_NS = 5_000_000  # of so short a cell shares and causes are chance
 _NEXT_TO_NOTHING = 0.05  # a share too small to be worth a word
 
+_GROUPS = ("ExceptionGroup", "BaseExceptionGroup")
+
 Case = Callable[[Trace, Metrics, Sequence[Finding]], str]
 
 
@@ -31,7 +33,32 @@ def headline(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str
     if trace.outcome.kind == "returned":
         return told
     told = "" if trace.wall_ns < TOO_SHORT_NS else told
-    return f"{sentences.ended_early(trace.outcome, trace.wall_ns)} {told}".strip()
+    how = _who_failed(trace) or sentences.ended_early(trace.outcome, trace.wall_ns)
+    return f"{how} {told}".strip()
+
+
+def _who_failed(trace: Trace) -> str:
+    """The one task, thread or job that raised the cell's exception, and who was cancelled then.
+
+    Of several nothing tells whose it was: one may have been caught.
+    """
+    raised = [
+        (track.end_ns, track.name, track.outcome)
+        for track in trace.tracks
+        if not track.host and track.kind in ("task", "thread") and track.end_ns is not None
+    ]
+    raised += [(job.end_ns, job.label, job.outcome) for job in trace.jobs if job.end_ns is not None]
+    of_the_cell = [one for one in raised if one[2].kind == "raised" and _ends_the_cell(one[2].error, trace)]
+    if len(of_the_cell) != 1:
+        return ""
+    at_ns, who, how = of_the_cell[0]
+    cancelled = [name for end_ns, name, outcome in raised if outcome.kind == "cancelled" and end_ns >= at_ns]
+    return sentences.failed_first(who, how, at_ns, cancelled)
+
+
+def _ends_the_cell(error: str, trace: Trace) -> bool:
+    """Whether the cell ended with this exception, or with a group in which it can be."""
+    return trace.outcome.kind == "raised" and trace.outcome.error in (error, *_GROUPS)
 
 
 def says_nothing_found(trace: Trace, metrics: Metrics) -> bool:

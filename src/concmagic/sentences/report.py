@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from concmagic.sentences.numbers import count, duration, names, number, of_total, percent
 from concmagic.sentences.picture import _plural
+from concmagic.sentences.picture import place as place_of
 
 if TYPE_CHECKING:
     from concmagic.model.outcomes import Outcome
@@ -32,6 +33,18 @@ PARALLELISM_FROM_CLOCK = (
 def ended_early(outcome: Outcome, wall_ns: int) -> str:
     """How a cell ended that did not return."""
     return f"{_capital(str(outcome))} after {duration(wall_ns)}."
+
+
+def failed_first(who: str, how: Outcome, at_ns: int, cancelled: list[str]) -> str:
+    """Whose exception ended a cell, where it was raised, and who was cancelled for it."""
+    error = how.message or how.error
+    where = how.place
+    at = f" ({place_of(where.file, where.line)})" if where is not None and where.line else ""
+    told = f"`{who}` raised {error}{at} after {duration(at_ns)}"
+    if not cancelled:
+        return f"{told}."
+    were = "was" if len(cancelled) == 1 else "were"
+    return f"{told}; {names([f'`{name}`' for name in cancelled], 3)} {were} cancelled."
 
 
 def nothing_happened() -> str:
