@@ -106,3 +106,23 @@ def test_one_lock_that_serialises_everything_is_told_by_what_its_holders_did(
     )
     slept, others = judged(kernel, f"%%threads -q\n{body}")
     assert slept > 0.9 * 100 * threads, others
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("detail", ["", "--detail states"])
+def test_a_managers_own_waits_are_for_requests(kernel: Kernel, detail: str) -> None:
+    kernel.check(SETUP + PATH)
+    kernel.check(
+        f"%%procs -q -o trace {detail}\n"
+        "def ask(numbers):\n    for _ in range(50): numbers.append(1)\n"
+        "with fork.Manager() as manager:\n"
+        "    numbers = manager.list()\n"
+        "    clients = [fork.Process(target=ask, args=(numbers,)) for _ in range(2)]\n"
+        "    for one in clients: one.start()\n"
+        "    for one in clients: one.join()\n"
+    )
+    servers = "[t for t in trace.tracks if t.role == 'machinery' and t.kind == 'thread']"
+    assert not {"Event", "socket", "pipe"} & set(
+        kernel.value(f"[s.reason for t in {servers} for s in t.states]")
+    )
+    assert "Event" not in {part[2] for part in kernel.value("path()")}

@@ -537,3 +537,13 @@ def test_an_interrupt_of_a_pool_names_what_was_left_running(asked: Kernel) -> No
     found = dict(asked.value("[(one.lint, one.message) for one in __import__('concmagic').last().findings]"))
     assert found["left-running"] == "nap_0, nap_1 and 2 more are still running after the cell."
     assert asked.check("1 + 1").result_text == "2"
+
+
+def test_a_flush_of_what_was_printed_is_writing(asked: Kernel) -> None:
+    asked.check(
+        "%%threads -q -o trace\nimport sys, threading\n"
+        "busy = threading.Thread(target=lambda: [sum(range(1000)) for _ in range(20000)])\nbusy.start()\n"
+        "for _ in range(20):\n    print('x')\n    sys.stdout.flush()\nbusy.join()"
+    )
+    reasons = {one[1] for one in asked.value("told(trace)['MainThread']") if one[0] == "waiting"}
+    assert "Event" not in reasons and "write" in reasons, reasons

@@ -22,6 +22,8 @@ _PHASES = {
     phase: Facts(phase=phase)
     for phase in (_NEW, _PYTHON, _TRACER, _IMPORTS, _UNPICKLING, _RECORDING, _OUR_TURN)
 }
+# What a manager's threads wait in for a connection, a request, or their end.
+_FOR_REQUESTS = ("Event", "socket", "sock_accept", "pipe", "read", "select")
 _STRONGEST = (
     *(State.RUNNING, State.READY, State.UNKNOWN, State.BLOCKING, State.WAITING, State.STARTING),
     State.TRACING,
@@ -247,3 +249,14 @@ def _why_it_never_ran(record: ProcessRecord) -> tuple[Problem, ...]:
     if record.target_ns is not None or not record.exit_code:
         return ()
     return tuple(record.problems)
+
+
+def of_a_server(thread: Track) -> Track:
+    """A thread of a library's own process, a manager's: it waits for requests, and to be told to end."""
+    states = tuple(
+        StateInterval(one.start_ns, one.end_ns, State.WAITING, "for work")
+        if one.state is State.WAITING and one.reason in _FOR_REQUESTS
+        else one
+        for one in thread.states
+    )
+    return replace(thread, role="machinery", unit=False, states=tuple(join_equal(states)))

@@ -14,7 +14,7 @@ from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.found import Found
 from concmagic.importing.import_calls import ImportedCalls, import_calls
 from concmagic.importing.import_messages import match
-from concmagic.importing.import_processes import process_spawn, process_track, with_life
+from concmagic.importing.import_processes import of_a_server, process_spawn, process_track, with_life
 from concmagic.importing.jobs_marks_prints import import_jobs, job_flows, known_jobs, to_waiters
 from concmagic.importing.message_evidence import message_flows, with_messages
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter, ended_with_process
@@ -191,10 +191,10 @@ class _Importer:
         process = whose(process, calls, at_work, self._places)
         context = self._thread_context(process, calls, samples, tasks)
         threads, flows = import_threads(process.threads, context)
-        if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
-            threads = [replace(thread, role="machinery", unit=False) for thread in threads]
         found.blocked |= blocked_calls(context)
         threads = [self._with_messages(thread, process) for thread in threads]
+        if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
+            threads = [of_a_server(thread) for thread in threads]
         threads, gil = self._read_gil(process, with_life(process, threads, self._clock), context)
         of_process = samples.get(pid, ()) if not threads else ()
         is_group = any(job.pid == pid for job in self._jobs)

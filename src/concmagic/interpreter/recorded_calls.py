@@ -137,6 +137,10 @@ LIBRARY_WAITS = {
     ("connection.py", "_ConnectionBase.send"): "pipe",
     ("connection.py", "wait"): "pipe",
     ("managers.py", "BaseProxy._callmethod"): "manager",
+    (
+        "iostream.py",
+        "OutStream.flush",
+    ): "write",  # ipykernel's: until its own thread has sent what was printed
     ("subprocess.py", "Popen.wait"): "subprocess",
     ("subprocess.py", "Popen.communicate"): "subprocess",
     ("subprocess.py", "run"): "subprocess",

@@ -134,15 +134,20 @@ class LockReader:
             self._clock.at(one.start_ns),
             self._clock.end_at(one.end_ns),
             reason,
-            self.joined(one.joined)
-            if reason == "join"
-            else self.facts(reason, one.object, one.native_id, one.holders, one.more_holders),
+            self._facts_of(reason, one),
             file,
             line,
             one.object,
             one.releaser,
             self._clock.at(one.released_ns) if one.releaser is not None else 0,
         )
+
+    def _facts_of(self, reason: str, one: LockWait) -> Facts:
+        if reason == "join":
+            return self.joined(one.joined)
+        if reason in reasons.OUTSIDE:
+            return NO_FACTS  # the lock is the library's way to wait for it
+        return self.facts(reason, one.object, one.native_id, one.holders, one.more_holders)
 
     def _look(self, chain: Sequence[CallSite]) -> tuple[str, str, int]:
         own = chain[-1] if chain and self._places.is_own(chain[-1].file) else None
