@@ -208,7 +208,7 @@ answer = os.waitpid(pid, 0)[1]
 def test_a_shell_command_of_the_cell_has_a_track(kernel: Kernel) -> None:
     run(kernel, "!sleep 0.1")
     ((name, outcome),) = kernel.value("children(trace)")
-    assert name.startswith(("sh", "bash", "dash", "zsh")) or name == "sleep"
+    assert name == "sleep 0.1"
     assert outcome in ("returned", "")
     assert kernel.value("trace.cost.problems") == ()
 
@@ -242,7 +242,7 @@ first = subprocess.run(["sleep", "0.05"]).returncode
 second = await (await asyncio.create_subprocess_exec("sh", "-c", "exit 4")).wait()
 """
     run(kernel, cell)
-    assert kernel.value("children(trace)") == [("sleep", "returned"), ("sh", "exit code 4")]
+    assert kernel.value("children(trace)") == [("sleep", "returned"), ("exit 4", "exit code 4")]
 
 
 LOKY = """

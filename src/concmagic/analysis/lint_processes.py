@@ -222,8 +222,8 @@ def child_died(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             continue
         if track.group and track.outcome.by == _POOL_ENDS:
             continue
-        if track.outcome.kind in ("killed", "exited"):
-            is_answer = track.start_method == "subprocess" and track.outcome.kind == "exited"
+        if track.outcome.kind in ("killed", "exited", "not started"):
+            is_answer = track.start_method == "subprocess" and track.outcome.kind != "killed"
             yield Finding(
                 severity="note" if is_answer else "warning",
                 values=ChildDied(

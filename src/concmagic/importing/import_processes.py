@@ -77,6 +77,8 @@ def _outcome(record: ProcessRecord) -> Outcome:
     code = record.exit_code
     if code is None:
         return UNKNOWN
+    if record.ended_by == "start":
+        return Outcome("not started")
     if code and record.ended_by:
         return Outcome("ended", by=record.ended_by)
     if code < 0:

@@ -44,6 +44,8 @@ _WAKES = "who woke a task, and why it had waited"
 _FUTURES = "where futures were made"
 _DROPPED = "jobs that an interrupt drops"
 _SPEED = ""  # only the short way is lost
+_TRANSPORT = "asyncio.base_subprocess.BaseSubprocessTransport"
+_WHO_ENDED = "who ended a command"
 _CELLS_RUN = "the notebook's own loop, run by the cell"
 _ENDS = "when a child process started or ended"
 _POOLS = "why a pool's workers do not start"
@@ -202,20 +204,16 @@ TABLE: tuple[Borrowed, ...] = (
         )
         for name in ("_name", "_target", "_args", "_kwargs")
     ),
-    Borrowed("os", "fork", "children", "processes started by `os.fork`"),
-    Borrowed("os", "forkpty", "children", "processes started by `os.forkpty`"),
+    *(Borrowed("os", name, "children", f"processes started by `os.{name}`") for name in ("fork", "forkpty")),
     Borrowed("os", "_exit", "children", "what child processes did that left by `os._exit`"),
-    Borrowed("os", "execv", "children", "that a child process became another program"),
-    Borrowed("os", "execve", "children", "that a child process became another program"),
+    *(Borrowed("os", name, "children", "what a child process became") for name in ("execv", "execve")),
     Borrowed("os", "posix_spawn", "children", "commands"),
     Borrowed("subprocess", "_fork_exec", "children", "commands"),
     Borrowed("subprocess.Popen", "_handle_exitstatus", "children", "when a command ended"),
-    Borrowed(
-        "asyncio.base_subprocess.BaseSubprocessTransport",
-        "_process_exited",
-        "children",
-        "when a command of asyncio's ended",
-    ),
+    Borrowed("subprocess.Popen", "_execute_child", "children", "which commands could not be started"),
+    Borrowed("subprocess.Popen", "send_signal", "children", _WHO_ENDED),
+    Borrowed(_TRANSPORT, "_process_exited", "children", "when a command of asyncio's ended"),
+    Borrowed(_TRANSPORT, "send_signal", "children", _WHO_ENDED),
     Borrowed("asyncio.base_subprocess", "BaseSubprocessTransport", "children", "when a command ended"),
     Borrowed("loky.backend.popen_loky_posix.Popen", "terminate", "children", "who ended a process of loky's"),
     Borrowed("traceback", "print_exc", "children", "why a child did not start"),

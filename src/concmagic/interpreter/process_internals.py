@@ -25,6 +25,7 @@ SEND_SIGNAL = "_send_signal"  # of multiprocessing.popen_fork.Popen
 PREPARATION = "get_preparation_data"  # of multiprocessing.spawn
 SPAWN = "spawnv_passfds"  # of multiprocessing.util
 FORK_EXEC, EXIT_STATUS = "_fork_exec", "_handle_exitstatus"  # of subprocess, of its Popen
+STARTS_COMMAND = "_execute_child"  # of subprocess.Popen
 PROCESS_EXITED = "_process_exited"  # of asyncio's BaseSubprocessTransport
 FORK_BESIDE_THREADS = "This process .* is multi-threaded"  # a DeprecationWarning, from 3.12 on
 

@@ -248,7 +248,7 @@ class ProcessLife:
     changed: tuple[str, ...] = ()  # the notebook's variables that it changed in its own copy
     joins: tuple[ProcessJoin, ...] = ()
     observing_ns: int = 0  # what its messages and other calls took that are watched, as measured
-    ended_by: str = ""  # "pool", "cell", "interrupt": what ended it was sent on purpose
+    ended_by: str = ""  # "pool", "cell", "interrupt": meant it to end; "start": it could not be started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

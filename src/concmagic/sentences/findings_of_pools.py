@@ -15,6 +15,8 @@ _MOST_NAMES = 3
 
 def child_died(found: of.ChildDied) -> str:
     """A child process that did not end well."""
+    if found.outcome.kind == "not started":
+        return f"{found.name} could not be started."
     how = f"{'ended with' if found.outcome.kind == 'exited' else 'was'} {found.outcome}"
     at_work = f" while it ran {found.job}" if found.job else ""
     why = start_failed(found.problems) or found.outcome.message

@@ -116,6 +116,8 @@ def _ended_by(child: Child, told: Told) -> str:
     """Who meant it to end, where it was a signal that ended it: an interrupt reaches children, too."""
     if "interrupted" in told or (child.is_interrupted and -(child.exit_code or 0) in _OF_AN_INTERRUPT):
         return "interrupt"
+    if child.is_refused:
+        return "start"
     sent = child.signal_sent  # a handler of the child's may turn it into an exit code
     if not sent or child.exit_code not in (-sent, sent, 128 + sent):
         return ""

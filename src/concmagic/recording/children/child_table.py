@@ -61,6 +61,7 @@ class Child:
         self.is_deaf = False  # interrupts wait until it has started
         self.is_ending = False  # a signal was sent to it
         self.signal_sent = 0  # which, by the cell or by its pool
+        self.is_refused = False  # there is no such program, or it may not be run
         self.is_interrupted = False  # the cell was, and so it was ended
         self.is_nobodys = False  # an interrupt came as it was started, so that nobody will reap it
         self.started_ns = started_ns

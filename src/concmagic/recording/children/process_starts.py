@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import islice
 from multiprocessing import popen_fork, process, reduction, spawn, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import process_internals
 from concmagic.interpreter.borrowing import Patches, borrowed
+from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.recording.children import pickling
 from concmagic.recording.children.child_config import patch_messages
 from concmagic.recording.guards import unseen, watched
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from concmagic.recording.children.child_table import Child
 
 
+_RUNS = ("-m", "-c")  # options of Python's that say what it runs
 _SCRIPT = Path(__file__).with_name("script.py")  # in which a Python script that is a command is recorded
 
 
@@ -205,6 +208,7 @@ def patch_commands(hooks: HooksProtocol, patches: Patches) -> None:
     if sys.platform != "win32":
         patches.wrap(subprocess, process_internals.FORK_EXEC, partial(_fork_exec, hooks))
         patches.wrap(subprocess.Popen, process_internals.EXIT_STATUS, partial(_exit_status, hooks))
+        patches.wrap(subprocess.Popen, "send_signal", partial(_signals, hooks))
     # With posix_spawn (3.13 prefers it) a program that is not there raises right in that call.
     if hasattr(os, "posix_spawn"):
         patches.wrap(os, "posix_spawn", partial(_posix_spawn, hooks))
@@ -212,6 +216,20 @@ def patch_commands(hooks: HooksProtocol, patches: Patches) -> None:
     if transports is not None:
         transport = borrowed(transports, "BaseSubprocessTransport")
         patches.wrap(transport, process_internals.PROCESS_EXITED, partial(_process_exited, hooks))
+        patches.wrap(transport, "send_signal", partial(_signals, hooks))  # by itself from 3.13 on
+
+
+def _signals(hooks: HooksProtocol, original: Any) -> Any:
+    """`terminate`, `kill` and the timeout of `subprocess.run` come here, too."""
+
+    def send_signal(started: Any, number: int) -> None:
+        pid = started.pid if hasattr(started, "pid") else started.get_pid()
+        child = hooks.family.find(pid) if pid is not None else None
+        if child is not None:
+            child.signal_sent = int(number)
+        original(started, number)
+
+    return unseen(send_signal)
 
 
 def _fork_exec(hooks: HooksProtocol, original: Any) -> Any:
@@ -240,16 +258,17 @@ def _posix_spawn(hooks: HooksProtocol, original: Any) -> Any:
 
 
 def command_name(arguments: Any) -> str:
-    """A command line's short name: "git", "python job.py"."""
-    words = [os.fsdecode(argument) for argument in arguments]
+    """A command line's short name: "git", "python job.py", "python -m timeit", of a shell what it runs."""
+    words = [os.fsdecode(argument) for argument in islice(arguments, 3)]
     name = os.path.basename(words[0]) if words else "subprocess"
-    if (
-        len(words) > 1
-        and words[1].endswith(".py")
-        and os.path.realpath(words[0]) == os.path.realpath(sys.executable)
-    ):
-        return f"{name} {os.path.basename(words[1])}"
-    return name
+    first, second = [*words[1:], "", ""][:2]
+    if first == "-c" and name.endswith("sh"):  # a shell is there for what it runs
+        return " ".join(second.split()) or name
+    if not name.startswith("python"):
+        return name
+    if first.endswith(".py"):
+        return f"{name} {os.path.basename(first)}"
+    return " ".join(filter(None, (name, first, second if first == "-m" else ""))) if first in _RUNS else name
 
 
 def _recorded(hooks: HooksProtocol, child: Child, arguments: Any, executable: Any, folder: Any) -> Any:
@@ -276,6 +295,10 @@ def _exit_status(hooks: HooksProtocol, original: Any) -> Any:
         original(popen, *arguments, **options)
         if popen.returncode is not None:
             hooks.family.ended(popen.pid, popen.returncode)
+            # Where a process is started its end is asked for only if there is no such program.
+            child = hooks.family.find(popen.pid)
+            if child is not None and getframe(1).f_code.co_name == process_internals.STARTS_COMMAND:
+                child.is_refused = True
 
     return _handle_exitstatus
 
