@@ -91,13 +91,14 @@ condition = threading.Condition(types.SimpleNamespace(
 
 
 # Each stands where a click comes between the two, as one does that meets the thread on its way.
-_TAKEN = (
+_TAKEN = (  # `locked` is for Condition of 3.14
     "__enter__=functools.partial(list, map(operator.call, (lock.acquire, click))), __exit__=lock.__exit__"
 )
 ENTERED_AND_LEFT = {
-    "entered": f"kept = types.SimpleNamespace(acquire=lock.acquire, release=lock.release, {_TAKEN})\n",
+    "entered": "kept = types.SimpleNamespace("
+    f"acquire=lock.acquire, release=lock.release, locked=lock.locked, {_TAKEN})\n",
     "left": "class Left:\n"
-    "    acquire, release, __enter__ = lock.acquire, lock.release, lock.__enter__\n"
+    "    acquire, release, locked, __enter__ = lock.acquire, lock.release, lock.locked, lock.__enter__\n"
     "    @property\n"
     "    def __exit__(self):\n"
     "        click()\n"
@@ -118,6 +119,32 @@ def test_a_condition_that_is_entered_or_left_keeps_no_lock(kernel: Kernel, magic
     assert (run.ename, run.evalue) == ("KeyboardInterrupt", "")
     assert kernel.value("lock.locked()") is False
     assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
+
+
+@pytest.mark.parametrize("magic", ["%%threads", "%%asyncio_trace", "%%timeline --detail states"])
+def test_a_lock_that_was_taken_by_with_is_let_go_again(kernel: Kernel, magic: str) -> None:
+    """From Python 3.14 on an interrupt may come between the taking and the block that lets it go."""
+    kernel.check(CONDITION)
+    kernel.check("""
+from _thread import interrupt_main as interrupts
+class Taken:  # its own call does not deliver the signal: Python does, as soon as it does so at all
+    __enter__ = staticmethod(functools.partial(list, map(operator.call, (lock.acquire, interrupts))))
+    __exit__ = lambda self, *error: lock.release()
+""")
+    awaits = "\nawait asyncio.sleep(0)" if "asyncio" in magic else ""
+    run = kernel.run(f"{magic}\nimport asyncio, time\nwith Taken():\n    time.sleep(20){awaits}")
+    assert (run.ename, run.evalue) == ("KeyboardInterrupt", "")
+    assert kernel.value("lock.locked()") is False
+    assert "src/concmagic/" not in run.traceback_text.replace("%%asyncio_trace", "")
+
+
+def test_an_interrupt_ends_a_with_that_never_has_its_lock(kernel: Kernel) -> None:
+    kernel.check("import threading\nlock, other = threading.Lock(), threading.Lock()\nother.acquire()")
+    kernel.check("class Waits:\n    __enter__, __exit__ = other.acquire, lambda self, *error: None")
+    cell = "import threading\nthreading.Timer(0.1, print, ('here',), {'flush': True}).start()\n"
+    for waits in ("with other:", "with Waits():"):
+        run = kernel.interrupted(f"%%threads\n{cell}{waits}\n    pass", "here")
+        assert run.ename == "KeyboardInterrupt"
 
 
 def test_an_interrupt_ends_a_condition_that_never_has_its_lock_again(kernel: Kernel) -> None:

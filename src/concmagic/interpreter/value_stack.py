@@ -44,6 +44,16 @@ def has_handler(code: CodeType, place: int) -> bool:
     return any(entry.start <= place < entry.end for entry in parse(code))
 
 
+def may_have_just_entered(frame: FrameType) -> bool:
+    """Whether this is where a `with` has called `__enter__` and has no handler yet, or calls it still.
+
+    From Python 3.14 on a signal's handler runs there. What it raises leaves a lock taken, for ever.
+    """
+    instructions, place = frame.f_code.co_code, frame.f_lasti
+    special = place >= 2 and instructions[place - 2] == _LOAD_SPECIAL and instructions[place - 1] == _ENTER
+    return special and instructions[place] == _CALL
+
+
 def _entries(code: CodeType) -> Iterator[tuple[int, int, int, int, int]]:
     numbers = _numbers(code.co_exceptiontable)
     for start in numbers:
@@ -62,6 +72,8 @@ def _numbers(table: bytes) -> Iterator[int]:
             number = 0
 
 
+_LOAD_SPECIAL, _ENTER = dis.opmap.get("LOAD_SPECIAL", -1), 0  # from 3.14 on, with `__enter__`
+_CALL = dis.opmap.get("CALL", -1)
 BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)  # from 3.14 on entering is a call like any other
 WITH_EXCEPT_START = dis.opmap.get("WITH_EXCEPT_START", -1)
 EXIT_DEPTH = 4  # so far below the top WITH_EXCEPT_START finds the function that it calls

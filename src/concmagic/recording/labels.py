@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import os
 import types
 from collections.abc import Iterable
 from itertools import islice
@@ -22,6 +23,7 @@ _LONGEST_VALUE = 2_000  # of a text in a problem
 _MOST_ITEMS = 3
 _MOST_TEXT = 24
 _MOST_LABEL = 60
+_RUNS = ("-m", "-c")  # options of Python's that say what it runs
 _BRACKETS: dict[type, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
 _NAMED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
@@ -165,3 +167,17 @@ def cut_problem(problem: Problem) -> Problem:
         problem.kind,
         tuple(cut(one, _LONGEST_VALUE) if isinstance(one, str) else one for one in problem.values),
     )
+
+
+def command_name(arguments: Any) -> str:
+    """A command line's short name: "git", "python job.py", "python -m timeit", of a shell what it runs."""
+    words = [os.fsdecode(argument) for argument in islice(arguments, 3)]
+    name = os.path.basename(words[0]) if words else "subprocess"
+    first, second = [*words[1:], "", ""][:2]
+    if first == "-c" and name.endswith("sh"):  # a shell is there for what it runs
+        return shorten(" ".join(second.split()) or name, _MOST_LABEL)
+    if not name.startswith("python"):
+        return name
+    if first.endswith(".py"):
+        return f"{name} {os.path.basename(first)}"
+    return " ".join(filter(None, (name, first, second if first == "-m" else ""))) if first in _RUNS else name

@@ -25,8 +25,9 @@ from concmagic.interpreter.asyncio_internals import hide_task, show_task
 from concmagic.options import Options
 from concmagic.runners import tracebacks
 from concmagic.runners.cell_tasks import CellTasks, Reached, cancel
-from concmagic.runners.interrupt_raised_again import Again, Click, Clicks, PendingJobs, may_raise_at
+from concmagic.runners.interrupt_raised_again import Again, Click, Clicks, may_raise_at
 from concmagic.runners.interrupts import Interrupts
+from concmagic.runners.pending_jobs import PendingJobs
 
 OnTask = Callable[["asyncio.Task[Any]"], None]
 _ASYNCIO = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep

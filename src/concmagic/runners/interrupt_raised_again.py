@@ -17,18 +17,12 @@ certain to cut nothing of theirs:
 `sys.exception` and `sys._current_exceptions` tell the innermost exception that is handled, which under an
 event loop may be another one than that further out. So they can say "none", but not "not this one".
 Where the answer is not known it is no: a second click is always there.
-
-The queues of the cell's pools are emptied once the cell gives its jobs up, by its end or by leaving the
-`with` of the pool: a cell that catches the interrupt may still want them.
 """
 
 from __future__ import annotations
 
-import queue
-import weakref
 from asyncio import CancelledError, all_tasks
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -36,11 +30,13 @@ from concmagic.clock import monotonic
 from concmagic.code_owner import owner_of
 from concmagic.interpreter import asyncio_internals, known_functions, pool_internals
 from concmagic.interpreter.asyncio_internals import awaited, default_executor
-from concmagic.interpreter.value_stack import has_handler
+from concmagic.interpreter.value_stack import has_handler, may_have_just_entered
 from concmagic.recording.interrupts_kept_back import is_forking
+from concmagic.runners.pending_jobs import Workers, cancel_jobs_of
 
 _LOCKS, _MOST_NOTING = "concmagic.recording.locks.monitor", 12  # frames
 
+_NEW_S = 0.05
 GRACE_S = 0.4  # for tasks that a second interrupt has cancelled again
 
 
@@ -71,6 +67,11 @@ class Click:
     def is_fresh(self) -> bool:
         """Whether it may wait for what takes a moment."""
         return monotonic() <= self._at_s + GRACE_S
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it may wait for some looks more: what blocks as it enters a `with` is met after that."""
+        return monotonic() <= self._at_s + _NEW_S
 
     @property
     def is_pending(self) -> bool:
@@ -130,12 +131,15 @@ def may_raise_at(frame: FrameType | None, click: Click) -> bool:
     """
     if is_forking() or is_between_locks(frame):
         return False
+    if click.is_new and frame is not None and may_have_just_entered(frame):
+        return False
     return not (click.is_fresh and _stands_in(frame, known_functions.takes_a_conditions_lock))
 
 
 def is_in_a_moment(frame: FrameType | None) -> bool:
     """Whether what could not be raised there can be very soon."""
-    return is_between_locks(frame) or _stands_in(frame, known_functions.takes_a_conditions_lock)
+    entered = frame is not None and may_have_just_entered(frame)
+    return entered or is_between_locks(frame) or _stands_in(frame, known_functions.takes_a_conditions_lock)
 
 
 def is_between_locks(frame: FrameType | None) -> bool:
@@ -225,76 +229,3 @@ def _is_lost(error: BaseException, frame: FrameType | None, handled: BaseExcepti
     if frame is None:
         return not has_handler(last.tb_frame.f_code, last.tb_lasti)
     return frame.f_lasti == last.tb_lasti and owner_of(frame.f_code.co_filename) != "user"
-
-
-class PendingJobs:
-    """The jobs that pools used since now have not begun. Pools of earlier cells are left alone."""
-
-    def __init__(self) -> None:
-        self._before = Workers()
-
-    def cancel(self) -> None:
-        """Cancel them; safe to call in a signal handler."""
-        for jobs in list(pool_internals.thread_pools().values()):
-            if not self._before.read(jobs):
-                _cancel_queued(jobs)
-        for manager in list(pool_internals.process_pools()):
-            if not self._before.read(manager):
-                _cancel_pending(manager)
-
-
-class Workers:
-    """The pools of `concurrent.futures` that have workers now.
-
-    They are not kept alive: the traceback that a notebook keeps leads here, and each next one to the last.
-    """
-
-    def __init__(self) -> None:
-        self._known = [
-            weakref.ref(pool)
-            for pool in (*pool_internals.thread_pools().values(), *pool_internals.process_pools())
-        ]
-
-    def read(self, jobs: Any) -> bool:
-        """Whether they read this queue, or this manager fed them."""
-        return jobs is not None and any(jobs is known() for known in self._known)
-
-    def may_belong_to(self, pool: Any) -> bool:
-        """Whether this pool had workers then, as far as one can tell: one of another make may have had."""
-        jobs = pool_internals.queue_of(pool)
-        manager = pool_internals.manager_of(pool)
-        if jobs is None and manager is None:
-            return True
-        return self.read(jobs) or self.read(manager) or not _is_listed(manager)
-
-
-def cancel_jobs_of(pool: Any) -> None:
-    """Cancel what this one pool has not begun; safe to call in a signal handler."""
-    jobs = pool_internals.queue_of(pool)
-    if jobs is not None:
-        _cancel_queued(jobs)
-    manager = pool_internals.manager_of(pool)
-    if manager is not None:
-        _cancel_pending(manager)
-
-
-def _is_listed(manager: Any) -> bool:
-    """Other makes of process pools (loky) keep lists of their own."""
-    return manager is None or any(manager is known for known in pool_internals.process_pools())
-
-
-def _cancel_queued(jobs: Any) -> None:
-    taken = []
-    with suppress(queue.Empty):
-        while True:
-            taken.append(jobs.get_nowait())
-    for job in taken:
-        if job is None:  # tells a worker to end
-            jobs.put(None)
-        else:
-            job.future.cancel()
-
-
-def _cancel_pending(manager: Any) -> None:
-    for job in list(getattr(manager, "pending_work_items", {}).values()):
-        job.future.cancel()

@@ -30,7 +30,7 @@ from concmagic.runners.interrupt_raised_again import Clicks, is_in_a_moment
 from concmagic.runners.interrupt_wakeup import Delivery
 
 LOOK_S = 0.1  # between two looks at where an interrupted main thread stands
-_SOON_S = 0.002  # where it could not be raised for a moment
+_SOON_S, _MOST_SOON = 0.002, 20  # where it could not be raised for a moment: how soon to look, how often
 
 Reason = Literal["", "interrupt", "timeout"]
 
@@ -128,8 +128,10 @@ class Interrupts:
             before.noted = False
             self._send(0.0, None, lambda: True)
 
-    def _send(self, delay_s: float, repeat_s: float | None, wanted: Callable[[], bool]) -> None:
-        self._senders.append(_Sender(delay_s, repeat_s, wanted))
+    def _send(
+        self, delay_s: float, repeat_s: float | None, wanted: Callable[[], bool], most: int = -1
+    ) -> None:
+        self._senders.append(_Sender(delay_s, repeat_s, wanted, most))
 
     def _time_is_up(self) -> bool:
         self.reason = self.reason or "timeout"
@@ -162,7 +164,7 @@ class Interrupts:
             self._send(LOOK_S, LOOK_S, self._wants_look)
         self._stop(frame)
         if is_in_a_moment(frame):
-            self._send(_SOON_S, None, self._wants_look)
+            self._send(_SOON_S, _SOON_S, self._wants_look, _MOST_SOON)
 
     def _look(self) -> None:
         self._is_look = True
@@ -184,14 +186,15 @@ class Interrupts:
 
 class _Sender:
     """A thread below `threading` that sends SIGINT to the main thread after a delay, then again and again,
-    each time if `wanted()`.
+    each time if `wanted()`, and at most so often.
 
     Where no thread is to be had nothing is sent: a click still is what it is in a plain cell.
     """
 
-    def __init__(self, delay_s: float, repeat_s: float | None, wanted: Callable[[], bool]) -> None:
+    def __init__(self, delay_s: float, repeat_s: float | None, wanted: Callable[[], bool], most: int) -> None:
         self._delay_s = delay_s
         self._repeat_s = repeat_s
+        self._most = most
         self._wanted = wanted
         self._stopped = False
         self._sending = _thread.allocate_lock()
@@ -208,13 +211,16 @@ class _Sender:
         self._thread.end()
 
     def _send_until_stopped(self) -> None:
-        delay_s: float | None = self._delay_s
-        while delay_s is not None and not self._thread.pause(min(delay_s, threading.TIMEOUT_MAX)):
+        delay_s, left = self._delay_s, self._most
+        while not self._thread.pause(min(delay_s, threading.TIMEOUT_MAX)):
             with held(self._sending, FAREWELL_S):
                 if self._stopped:
                     return
                 if self._wanted():
                     _interrupt_main()
+            left -= 1
+            if self._repeat_s is None or not left:
+                return
             delay_s = self._repeat_s
 
 

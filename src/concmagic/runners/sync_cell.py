@@ -12,9 +12,10 @@ from concmagic.options import Options
 from concmagic.runners import tracebacks
 from concmagic.runners.asyncio_run import cancels_main_task, loops_of_the_cell
 from concmagic.runners.cell_tasks import CellTasks
-from concmagic.runners.interrupt_raised_again import Again, Click, Clicks, PendingJobs, may_raise_at
+from concmagic.runners.interrupt_raised_again import Again, Click, Clicks, may_raise_at
 from concmagic.runners.interrupts import Interrupts
 from concmagic.runners.kernel_loop import KernelLoop
+from concmagic.runners.pending_jobs import PendingJobs
 
 
 def run_sync(program: Program, options: Options, settings: Any) -> Outcome:

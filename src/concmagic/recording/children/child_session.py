@@ -36,7 +36,6 @@ from concmagic.recording.children.handover_files import (
 )
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.children.message_arrivals import Wake, sleep_until_called
-from concmagic.recording.children.process_starts import command_name
 from concmagic.recording.children.recorders_in_child import (
     ChangedGlobals,
     ChildRecorders,
@@ -45,6 +44,7 @@ from concmagic.recording.children.recorders_in_child import (
     load_late,
 )
 from concmagic.recording.guards import guarded, unseen
+from concmagic.recording.labels import command_name
 
 if TYPE_CHECKING:
     from concmagic.recording.children.handover_files import AtEnd

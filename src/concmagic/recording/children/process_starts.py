@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from itertools import islice
 from multiprocessing import popen_fork, process, reduction, spawn, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,14 +26,13 @@ from concmagic.recording.children import pickling
 from concmagic.recording.children.child_config import patch_messages
 from concmagic.recording.guards import unseen, watched
 from concmagic.recording.interrupts_kept_back import Forking
-from concmagic.recording.labels import text_of
+from concmagic.recording.labels import command_name, text_of
 
 if TYPE_CHECKING:
     from concmagic.recording.children.child_config import HooksProtocol
     from concmagic.recording.children.child_table import Child
 
 
-_RUNS = ("-m", "-c")  # options of Python's that say what it runs
 _SCRIPT = Path(__file__).with_name("script.py")  # in which a Python script that is a command is recorded
 
 
@@ -255,20 +253,6 @@ def _posix_spawn(hooks: HooksProtocol, original: Any) -> Any:
             return pid
 
     return unseen(posix_spawn)
-
-
-def command_name(arguments: Any) -> str:
-    """A command line's short name: "git", "python job.py", "python -m timeit", of a shell what it runs."""
-    words = [os.fsdecode(argument) for argument in islice(arguments, 3)]
-    name = os.path.basename(words[0]) if words else "subprocess"
-    first, second = [*words[1:], "", ""][:2]
-    if first == "-c" and name.endswith("sh"):  # a shell is there for what it runs
-        return " ".join(second.split()) or name
-    if not name.startswith("python"):
-        return name
-    if first.endswith(".py"):
-        return f"{name} {os.path.basename(first)}"
-    return " ".join(filter(None, (name, first, second if first == "-m" else ""))) if first in _RUNS else name
 
 
 def _recorded(hooks: HooksProtocol, child: Child, arguments: Any, executable: Any, folder: Any) -> Any:
