@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def _children(which: str) -> str:
+    """What children that have been joined have used of CPU time."""
+    return f"import resource\nchildren_{which} = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])"
+
+
 @dataclass(frozen=True)
 class BenchCell:
     """A body, the magic it belongs to, and whether it awaits."""
@@ -17,8 +22,11 @@ class BenchCell:
     @property
     def timed(self) -> str:
         """The body between two readings of the clock."""
-        began = "import time\ncpu_began = time.process_time()\nbegan = time.perf_counter()"
-        return f"{began}\n{self.body}\nended = time.perf_counter()\ncpu_ended = time.process_time()"
+        began = (
+            f"import time\n{_children('began')}\ncpu_began = time.process_time()\nbegan = time.perf_counter()"
+        )
+        ended = f"ended = time.perf_counter()\ncpu_ended = time.process_time()\n{_children('ended')}"
+        return f"{began}\n{self.body}\n{ended}"
 
 
 THREAD_SLEEPS = BenchCell(

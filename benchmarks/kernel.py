@@ -14,7 +14,10 @@ from cells import BenchCell
 from ways import Way
 
 NAN = float("nan")
-_RESET = "began = ended = reached = load_seconds = cpu_began = cpu_ended = float('nan')"
+_RESET = (
+    "began = ended = reached = load_seconds = cpu_began = cpu_ended = children_began = children_ended = "
+    "float('nan')"
+)
 _PEAK = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss / 1000"
 
 
@@ -32,6 +35,7 @@ class Measured:
     peak: float = NAN  # MB: the kernel's largest memory until then
     cpu: float = NAN  # of the cell's own body
     told: float = NAN  # what the picture says that tracing cost
+    children_cpu: float = NAN  # of the children that the cell's own body joined
 
     @property
     def whole(self) -> float:
@@ -80,6 +84,7 @@ class BenchKernel:
             self._value(_PEAK),
             self._value("cpu_ended - cpu_began"),
             self._value("__import__('concmagic').last().cost.seconds"),
+            self._value("children_ended - children_began"),
         )
 
     def interrupt(self, cell: BenchCell) -> float:

@@ -50,6 +50,7 @@ from cells import (
     locked,
     one_by_one,
 )
+from costs import print_costs
 from kernel import BenchKernel, Measured
 from ways import AUTO, BARE, BARE_CHILDREN, CALLS, COMPARED, PLAIN, STATES, Way
 
@@ -352,6 +353,8 @@ def main(repeats: int) -> None:
     print_bounds(min(repeats, 3))
     print_crowds(min(repeats, 3))
     print_told(min(repeats, 3))
+    print_title("What observing takes, and what is said of it:")
+    print_costs(9)
     print_title("Around it:")
     print_imports(repeats)
     print_first(repeats)

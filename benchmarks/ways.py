@@ -35,7 +35,7 @@ del _tracer, _events
 
 _ASYNC_FLOW = """\
 async def _whole():
-    global began, ended, cpu_began, cpu_ended, {names}
+    global began, ended, cpu_began, cpu_ended, children_began, children_ended, {names}
 {body}
 _flow = await AsyncFlow.trace(_whole())
 """

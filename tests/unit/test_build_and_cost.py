@@ -8,6 +8,7 @@ import pytest
 
 from concmagic.importing.build_and_cost import cost
 from concmagic.importing.clock_ids_places import CellClock
+from concmagic.records.handed_over import LockLog
 from concmagic.records.recording import ProcessRecord, RawCalls, Recording
 
 MS = 1_000_000
@@ -76,3 +77,19 @@ def test_calls_of_children_one_after_another_are_summed_too() -> None:
     alone = told_ms(one)
     assert told_ms(one, two) == pytest.approx(2 * alone)
     assert told_ms(one, replace(child(3, 50), calls=calls)) < 2 * alone - 59
+
+
+def test_that_other_programs_had_the_cores_is_no_cost() -> None:
+    """From its birth until our imports were done it had a core for half of the time."""
+    shared = replace(child(2, 0), loaded_cpu_ns=11 * MS)
+    assert told_ms(shared) == pytest.approx(told_ms(child(2, 0)) / 2)
+
+
+def test_the_cost_is_never_more_than_the_cell() -> None:
+    many = [replace(child(number, 0), observing_ns=80 * MS) for number in range(2, 12)]
+    assert told_ms(*many, wall_ms=100) <= 100
+
+
+def test_what_watching_took_is_counted() -> None:
+    watched = replace(child(2, 0), observing_ns=30 * MS, locks=LockLog(observing_ns=4 * MS))
+    assert told_ms(watched) == pytest.approx(told_ms(child(2, 0)) + 34)

@@ -57,7 +57,7 @@ def test_a_very_long_one_stands_for_itself_only(monkeypatch: pytest.MonkeyPatch)
     begun = meter.begin()
     clocks.thread_ns += 5 * MS
     meter.end(begun)
-    assert budget.spent_ns < 5 * MS + EVERY * 20_000
+    assert budget.spent_ns < 5 * MS + EVERY * 60_000
 
 
 def test_of_a_watched_function_only_what_is_ours_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,8 @@ def _platform() -> str:
 # Seconds an event of VizTracer costs, as measured; before 3.12 it is the C profile function.
 _EVENT_S = 0.21e-6 if sys.version_info < (3, 12) else 0.17e-6
 _STEP_S = 1.5e-6  # a task's step and its wake-up
+_THREAD_S = 45e-6  # a thread's begin and end
+_JOB_S = 8e-6  # a job of a pool of threads, beside what is measured of it
 _FORK_SHARE, _EXIT_SHARE = 0.6, 0.85  # as measured: the rest it would take without us
 
 
@@ -112,7 +114,9 @@ def _seconds(process: ProcessRecord) -> float:
         sum(len(task.steps) for task in process.tasks.tasks) + process.tasks.merged if process.tasks else 0
     )
     observing_ns = process.observing_ns + (process.locks.observing_ns if process.locks is not None else 0)
-    return events * _EVENT_S + steps * _STEP_S + observing_ns / 1e9
+    threads = sum(one.started_ns is not None for one in process.threads)
+    by_number = events * _EVENT_S + steps * _STEP_S + threads * _THREAD_S + len(process.jobs) * _JOB_S
+    return by_number + observing_ns / 1e9
 
 
 def _side_by_side(children: Sequence[ProcessRecord], end_ns: int) -> list[list[ProcessRecord]]:
@@ -155,14 +159,23 @@ def _held_up(child: ProcessRecord) -> tuple[tuple[float, int | None, int | None]
     """From when to when, and which share of it is ours.
 
     All of our imports and of the tracer's start; most of the time from its program's end to its exit, in
-    which it hands over; and, of a fork, a part of the fork itself: there is more to copy.
+    which it hands over; and, of a fork, a part of the fork itself: there is more to copy. All of that is
+    computing: for how long other programs had the cores meanwhile is not ours.
     """
+    had = _share_of_a_core(child)
     return (
-        (_FORK_SHARE if child.start_method == "fork" else 0.0, child.started_ns, child.born_ns),
-        (1.0, child.begun_ns, child.loaded_ns),
-        (1.0, child.called_ns, child.target_ns),
-        (_EXIT_SHARE, child.done_ns, child.ended_ns),
+        (had * _FORK_SHARE if child.start_method == "fork" else 0.0, child.started_ns, child.born_ns),
+        (had, child.begun_ns, child.loaded_ns),
+        (had, child.called_ns, child.target_ns),
+        (had * _EXIT_SHARE, child.done_ns, child.ended_ns),
     )
+
+
+def _share_of_a_core(child: ProcessRecord) -> float:
+    """How much of a core it had, from its birth until our imports were done."""
+    if child.loaded_ns is None or child.born_ns is None or child.loaded_cpu_ns is None:
+        return 1.0
+    return min(child.loaded_cpu_ns / max(child.loaded_ns - child.born_ns, 1), 1.0)
 
 
 def problems_of(process: ProcessRecord, is_interrupted: bool) -> list[Problem]:

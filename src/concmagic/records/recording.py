@@ -241,6 +241,7 @@ class ProcessLife:
     done_ns: int | None = None  # its own program was over; from then to its end it handed over and exited
     born_ns: int | None = None  # the parent had forked or executed it
     loaded_ns: int | None = None  # our own imports in it were done
+    loaded_cpu_ns: int | None = None  # what it had computed by then
     imports: tuple[tuple[int, int], ...] = ()  # until its target began: when it imported what it was sent
     called_ns: int | None = None  # its imports and unpickling were done; from then to target_ns we got ready
     sent_bytes: int = 0  # what was pickled to start it

@@ -88,6 +88,7 @@ def _record_of(child: Child, told: Told) -> ProcessRecord:
         done_ns=end.get("done_ns") if child.ended_ns is not None and "became" not in told else None,
         born_ns=child.born_ns,
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
+        loaded_cpu_ns=end.get("loaded_cpu_ns"),
         called_ns=called_ns,
         imports=tuple(imports),
         sent_bytes=child.sent_bytes,

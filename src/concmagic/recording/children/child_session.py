@@ -63,6 +63,7 @@ class Life:
         self.hooks = hooks
         self.begun_ns = begun_ns
         self.loaded_ns: int | None = None
+        self.loaded_cpu_ns: int | None = None
         self.called_ns: int | None = None
         self.target_ns: int | None = None
         self._parts = count(1)  # records of what is handed over as it runs
@@ -115,7 +116,7 @@ class Life:
 
     def loaded(self) -> None:
         """Note that our own imports are done: what takes time from here on is the child's own."""
-        self.loaded_ns = monotonic_ns()
+        self.loaded_ns, self.loaded_cpu_ns = monotonic_ns(), process_time_ns()
         self.file.append("loaded", self.loaded_ns)
         self.imports.start()
 
@@ -205,6 +206,7 @@ class Life:
         return {
             "begun_ns": self.begun_ns,
             "loaded_ns": self.loaded_ns,
+            "loaded_cpu_ns": self.loaded_cpu_ns,
             "called_ns": self.called_ns,
             "target_ns": self.target_ns,
             "done_ns": done_ns,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # no child that starts makes such a class
 
         begun_ns: int  # our code began to run in it
         loaded_ns: int | None  # our imports were done
+        loaded_cpu_ns: int | None  # what it had computed by then
         called_ns: int | None  # its own imports and unpickling were done
         target_ns: int | None  # its target began
         done_ns: int  # its own program was over
