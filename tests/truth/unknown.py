@@ -12,20 +12,19 @@ from tests.kernel.conftest import Kernel
 sys.path += [str(Path(__file__).parents[2] / "benchmarks")]
 from cells import (
     CALL_HEAVY,
-    COMPUTING,
-    JOBS_IN_THREADS,
+    MANY_BUSY_CHILDREN,
+    MANY_CHILDREN,
     ON_EVERY_CORE,
-    POOL_OF_PROCESSES,
-    POOL_OF_SLEEPS,
     SHORT_THREADS,
     SIXTEEN_AT_THE_GIL,
-    SLEEPING_TASKS,
     TASK_SLEEPS,
+    TASK_SWITCHES,
     TEN_TRACKS,
     THREAD_SLEEPS,
     BenchCell,
 )
 
+# Of those that end by themselves, and in which lanes are told one by one.
 QUIET, BUSY = 0.05, 0.15  # of lane time, beside nothing and beside eight busy loops
 CELLS = (
     THREAD_SLEEPS,
@@ -34,12 +33,10 @@ CELLS = (
     SIXTEEN_AT_THE_GIL,
     ON_EVERY_CORE,
     TASK_SLEEPS,
+    TASK_SWITCHES,
     TEN_TRACKS,
-    POOL_OF_SLEEPS,
-    COMPUTING,
-    SLEEPING_TASKS,
-    POOL_OF_PROCESSES,
-    JOBS_IN_THREADS,
+    MANY_CHILDREN,
+    MANY_BUSY_CHILDREN,
 )
 _SHARE = """
 def _unknown():
