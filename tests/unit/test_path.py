@@ -93,6 +93,14 @@ def test_a_lock_that_is_let_go_just_after_samples_saw_the_wait_end_leads_to_who_
     assert told(trace)[1] == ("other", "running", 60)
 
 
+def test_a_message_that_is_read_before_its_writer_is_done_leads_to_the_writer() -> None:
+    text = f"cell    R{'W' * 60}RRRR\nother   .{'R' * 62}.."
+    trace = trace_from_text(text, kind="thread", host="cell", reasons={"cell": "pipe"})
+    send = Flow("send", 1, 62 * MS, 0, 62 * MS)
+    trace = replace(trace, flows=(Flow("spawn", 0, MS, 1, MS), send))
+    assert told(trace)[1] == ("other", "running", 60)
+
+
 def test_a_sleep_is_ended_by_no_result_that_is_read_after_it() -> None:
     text = f"cell    R{'W' * 60}R\nother   .{'R' * 20}{'.' * 41}"
     trace = trace_from_text(text, kind="thread", host="cell", reasons={"cell": "sleep"})

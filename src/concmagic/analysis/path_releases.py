@@ -58,7 +58,8 @@ class Releases:
         until = self._runs_again(track, at) + max(wait.length_ns // 20, 1_000_000)
         first, of_lock = wait.start_ns + 1, wait.reason in OF_LOCKS
         for flow in self._index.flows_on(track, at):
-            is_its_own = wait.reason in JOINING or (of_lock and flow.kind == "release")
+            # A lock, and a reader of a pipe, may go on before who let it go has come back from doing so.
+            is_its_own = wait.reason in JOINING or flow.kind == "send" or (of_lock and flow.kind == "release")
             last = until if is_its_own else at
             # A lock that is had is noted only when its taker runs again, however long that takes.
             if flow.target_ns > until and (not of_lock or flow.source_ns > last):
