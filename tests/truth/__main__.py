@@ -35,7 +35,7 @@ def _kernel() -> Iterator[Kernel]:
 
 @contextmanager
 def _told_failures() -> Iterator[None]:
-    """A cell that fails or does not end is told; what would have come after it in this kernel is not right."""
+    """A cell that fails or does not end is told; what was to come after it in this kernel is not right."""
     try:
         yield
     except AssertionError as error:
