@@ -123,7 +123,7 @@ def test_a_condition_that_is_entered_or_left_keeps_no_lock(kernel: Kernel, magic
 
 @pytest.mark.parametrize("magic", ["%%threads", "%%asyncio_trace", "%%timeline --detail states"])
 def test_a_lock_that_was_taken_by_with_is_let_go_again(kernel: Kernel, magic: str) -> None:
-    """From Python 3.14 on an interrupt may come between the taking and the block that lets it go."""
+    """On Python 3.14 an interrupt may come between the taking and the block that lets it go."""
     kernel.check(CONDITION)
     kernel.check("""
 from _thread import interrupt_main as interrupts

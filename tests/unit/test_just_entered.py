@@ -51,4 +51,4 @@ def test_a_handler_that_looks_first_leaves_no_lock_taken() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert hits == 300
-    assert (skipped > 0) == (sys.version_info >= (3, 14))
+    assert skipped > 0 or sys.version_info < (3, 14)

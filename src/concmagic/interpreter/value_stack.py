@@ -47,7 +47,7 @@ def has_handler(code: CodeType, place: int) -> bool:
 def may_have_just_entered(frame: FrameType) -> bool:
     """Whether this is where a `with` has called `__enter__` and has no handler yet, or calls it still.
 
-    From Python 3.14 on a signal's handler runs there. What it raises leaves a lock taken, for ever.
+    On Python 3.14 a signal's handler runs there. What it raises leaves a lock taken, for ever.
     """
     instructions, place = frame.f_code.co_code, frame.f_lasti
     special = place >= 2 and instructions[place - 2] == _LOAD_SPECIAL and instructions[place - 1] == _ENTER

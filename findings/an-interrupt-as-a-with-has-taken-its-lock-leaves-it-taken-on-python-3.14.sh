@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# CPython 3.14 runs handlers of signals between the call of `__enter__` and the block that calls `__exit__`, where up to
-# 3.13 none ran: `with` enters by an ordinary CALL now, and a CALL ends by a look at what is pending. What the handler
-# raises there, KeyboardInterrupt by default, leaves a lock taken by `with lock:` taken for ever. It is the usual place:
-# of signals that meet a loop over `with lock: pass` more than half did (18,080 of 29,382). Seen on 3.11.7, 3.13.0 (none)
-# and 3.14.10. A lock that has the signal wait for the next look shows it each time. Every python3.x on the PATH is asked.
+# CPython 3.14 runs handlers of signals between the call of `__enter__` and the block that calls `__exit__`, where no
+# other version does: `with` enters by an ordinary CALL there, and a CALL ends by a look at what is pending. What the
+# handler raises, KeyboardInterrupt by default, leaves a lock taken by `with lock:` taken for ever. It is the usual place:
+# of signals that met a loop over `with lock: pass` more than half did it (18,080 of 29,382, 3.14.10). None on 3.11.7,
+# 3.13.0, 3.15.2. A lock that has the signal wait for the next look shows it each time. Every python3.x on the PATH is asked.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 cat > "$dir/ask.py" <<'PY'
@@ -31,7 +31,7 @@ for python in python3 python3.11 python3.12 python3.13 python3.14 python3.15; do
   [ "$minor" -ge 11 ] || continue
   seen=$("$python" "$dir/ask.py")
   echo "3.$minor: $seen"
-  if [ "$minor" -ge 14 ]; then [ "$seen" = taken ]; else [ "$seen" = "let go" ]; fi
+  if [ "$minor" -eq 14 ]; then [ "$seen" = taken ]; else [ "$seen" = "let go" ]; fi
   asked=$((asked + 1))
 done
 [ "$asked" -gt 0 ] || { echo "no Python 3.11 or later on the PATH"; exit 1; }
