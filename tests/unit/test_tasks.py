@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from recorded_tasks import causes, check, line_of, named, reasons, record
@@ -399,3 +400,19 @@ def test_a_first_step_taken_while_the_task_is_created() -> None:
     assert causes(first) == ["task", "self"]
     assert second.created_ns == second.steps[0][0]
     assert first.created_ns == first.steps[0][0]
+
+
+def test_a_task_of_to_thread_is_called_by_the_function() -> None:
+    def hits(n: int) -> int:
+        return n
+
+    async def to_thread(n: int) -> int:  # the user's own of that name is what it is
+        return n
+
+    async def main() -> None:
+        await asyncio.gather(asyncio.to_thread(hits, 1), asyncio.to_thread(partial(len, "x")), to_thread(3))
+
+    found = {task.coroutine.rpartition(".")[2]: (task.file, task.origin) for task in record(main).tasks}
+    assert found["hits"] == (__file__, "user")
+    assert found["to_thread"][1] == "user"
+    assert found["len"] == ("", "user")

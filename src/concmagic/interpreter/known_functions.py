@@ -89,6 +89,14 @@ def name_given(frame: FrameType) -> str:
     return (frame.f_locals.get("name") or "") if _module(frame) == "asyncio.tasks" else ""
 
 
+def given_to_thread(code: CodeType | None, coroutine: Any) -> Any:
+    """The function that `asyncio.to_thread` was given, from its coroutine; None if it is another."""
+    if code is None or code.co_qualname != "to_thread":
+        return None
+    frame = getattr(coroutine, "cr_frame", None)
+    return frame.f_locals.get("func") if frame is not None and _module(frame) == "asyncio.threads" else None
+
+
 def is_futures_await(code: CodeType) -> bool:
     """Whether asyncio's future that is written in Python awaits itself."""
     return code.co_qualname == "Future.__await__"

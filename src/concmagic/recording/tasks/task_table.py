@@ -10,21 +10,24 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
-from types import CodeType, TracebackType
+from types import CodeType, FunctionType, MethodType, TracebackType
 from typing import Any
 
 from concmagic.clock import monotonic_ns
 from concmagic.code_owner import KERNEL, owner_of
 from concmagic.interpreter.asyncio_internals import error_of, inside, runs_here
 from concmagic.interpreter.frames_and_threads import target_of, thread_of
-from concmagic.recording.labels import cut
+from concmagic.interpreter.known_functions import given_to_thread
+from concmagic.recording.labels import cut, name_of
 from concmagic.recording.tasks.task_groups import FIRST, TOLD, Crowd
 from concmagic.records.recording import CodeLine, Origin, Wait
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+\Z")
 # What returned an awaitable of an asynchronous generator.
 _CALLED = {"async_generator_asend": "asend", "async_generator_athrow": "aclose"}
+_WITH_CODE = (FunctionType, MethodType)
 _LONGEST_TEXT = 200  # of an exception's text
 _FRAMES_AT_EACH_END = 10  # of a traceback: endless recursion has a thousand
 
@@ -107,6 +110,12 @@ class TaskTable:
     def add_task(self, task: Any, coroutine: Any, loop: int, created_ns: int | None) -> TaskEntry:
         """Give a task its number."""
         entry = self.new_entry(coroutine, loop, created_ns)
+        function = given_to_thread(code_of(coroutine), coroutine)
+        if function is not None:  # it is what the task is for
+            function = function.func if type(function) is partial else function
+            code = getattr(function, "__code__", None) if type(function) in _WITH_CODE else None
+            entry.coroutine = name_of(function)
+            entry.file, entry.line = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
         entry.ref = ref = _Ref(task, self._when_gone)
         ref.entry, ref.identity = entry, id(task)
         self.numbers[ref.identity] = entry.number
