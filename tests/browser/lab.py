@@ -36,7 +36,6 @@ _ONLY = """async path => {
         widget.dispose();
     }
     document.querySelectorAll('.jp-Dialog').forEach(dialog => dialog.remove());
-    document.body.dataset.jpThemeLight = 'true';
     await app.commands.execute('docmanager:open', {path});
 }"""
 

@@ -309,11 +309,11 @@ def test_it_follows_the_theme_of_jupyterlab(page: Page) -> None:
     canvas_of(page)
     frame = page.locator(".concmagic").first.locator(".cm")
     assert frame.evaluate("element => getComputedStyle(element).backgroundColor") == "rgb(255, 255, 255)"
+    background = "([element, was]) => getComputedStyle(element).backgroundColor === was"
     page.evaluate("document.body.dataset.jpThemeLight = 'false'")
-    page.wait_for_function(
-        "element => getComputedStyle(element).backgroundColor === 'rgb(21, 24, 29)'",
-        arg=frame.element_handle(),
-    )
+    page.wait_for_function(background, arg=[frame.element_handle(), "rgb(21, 24, 29)"])
+    page.evaluate("document.body.dataset.jpThemeLight = 'true'")
+    page.wait_for_function(background, arg=[frame.element_handle(), "rgb(255, 255, 255)"])
 
 
 def test_two_copies_of_one_output_share_nothing(page: Page) -> None:

@@ -50,13 +50,28 @@ def theme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def page(browser: Browser, theme: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1300, "height": 1000}, color_scheme=theme)  # type: ignore[arg-type]
-    errors: list[str] = []
+@pytest.fixture(scope="module")
+def errors() -> list[str]:
+    """What the page complained of."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def loaded(server: lab.Lab, browser: Browser, errors: list[str]) -> Iterator[Page]:
+    """JupyterLab, loaded once for all tests."""
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
     page.on("pageerror", lambda error: errors.append(str(error)))
+    server.open(page, "trusted.ipynb")
     yield page
     page.close()
+
+
+@pytest.fixture
+def page(loaded: Page, theme: str, errors: list[str]) -> Iterator[Page]:
+    errors.clear()
+    loaded.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    use_theme(loaded, theme)
+    yield loaded
     assert errors == []
 
 
@@ -100,8 +115,7 @@ def test_every_cell_of_the_tour_ran_as_it_should(tour: Any) -> None:
 def test_trusted_every_traced_cell_has_its_timeline(
     server: lab.Lab, page: Page, tour: Any, theme: str
 ) -> None:
-    server.open(page, "trusted.ipynb")
-    use_theme(page, theme)
+    server.open_again(page, "trusted.ipynb")
     for index in traced_cells(tour):
         picture = picture_in(page, index)
         if _QUESTION in tour.cells[index].source:
@@ -132,8 +146,7 @@ def zoom_and_select(page: Page, canvas: Locator) -> None:
 def test_untrusted_every_traced_cell_has_its_picture(
     server: lab.Lab, page: Page, tour: Any, theme: str
 ) -> None:
-    server.open(page, "untrusted.ipynb")
-    use_theme(page, theme)
+    server.open_again(page, "untrusted.ipynb")
     for index in traced_cells(tour):
         picture = picture_in(page, index)
         image = picture.locator("img")

@@ -12,6 +12,8 @@ SETUP = """
 import asyncio, contextlib, multiprocessing, os, signal, subprocess, sys, threading, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 
+sys.stdout.flush_interval = 0.01
+
 class Rest:  # three steps: an interrupt that came again would cut them
     def __enter__(self):
         return self
@@ -24,13 +26,13 @@ class Rest:  # three steps: an interrupt that came again would cut them
 
 def rest():
     for step in ("cleaning", "valve shut", "data saved"):
-        print(f"{step}\\n", end="", flush=True)  # at once: a click comes as it is seen
+        print(f"{step}\\n", end="")  # seen at once, and not waited for: a click meets what comes after it
         time.sleep(0.3)
     print("at rest", flush=True)
 
 async def arest():
     for step in ("cleaning", "valve shut", "data saved"):
-        print(f"{step}\\n", end="", flush=True)  # at once: a click comes as it is seen
+        print(f"{step}\\n", end="")  # seen at once, and not waited for: a click meets what comes after it
         await asyncio.sleep(0.3)
     print("at rest", flush=True)
 
