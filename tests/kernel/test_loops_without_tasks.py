@@ -108,8 +108,9 @@ def test_a_loop_on_the_main_thread_waits_for_its_timers_at_the_line_that_runs_it
 ) -> None:
     told = _told(kernel, cell, kind, detail)
     assert (told["loops"], told["of"]) == (1, ["MainThread"])
-    assert told["path"]["timer"][0] > 280 and told["path"]["timer"][1] == line
-    assert told["path"].get("select", (0, 0))[0] < 10
+    # Where the machine is busy, it wants a core at the end of a wait.
+    assert told["path"]["timer"][0] > 200 and told["path"]["timer"][1] == line
+    assert all(told["path"].get(other, (0, 0))[0] < 20 for other in ("select", "events", "for work"))
     assert (cell is TIMERS) == ("tick" in told["named"])
 
 
@@ -119,8 +120,8 @@ def test_a_loop_on_the_main_thread_waits_for_its_timers_at_the_line_that_runs_it
 def test_a_loop_that_reads_waits_for_events(kernel: Kernel, kind: str, detail: str) -> None:
     told = _told(kernel, DESCRIPTORS, kind, detail)
     assert (told["loops"], told["of"]) == (1, ["MainThread"])
-    assert told["path"]["events"][0] > 280 and told["path"]["events"][1] == 15
-    assert told["path"].get("select", (0, 0))[0] < 10
+    assert told["path"]["events"][0] > 200 and told["path"]["events"][1] == 15
+    assert all(told["path"].get(other, (0, 0))[0] < 20 for other in ("select", "timer", "for work"))
 
 
 @pytest.mark.sampled
@@ -131,7 +132,7 @@ def test_who_stops_a_loop_in_a_thread_is_what_the_cell_waited_for(
 ) -> None:
     told = _told(kernel, SENT, kind, detail)
     assert (told["loops"], told["of"]) == (1, ["loops"])
-    assert told["path"]["sleep"][0] > 280
+    assert told["path"]["sleep"][0] > 200
     assert "note" in told["named"]
     assert told["concurrency"] < 0.5  # a loop without anything to do is not at work
 
@@ -141,7 +142,8 @@ def test_who_stops_a_loop_in_a_thread_is_what_the_cell_waited_for(
 def test_between_two_runs_of_a_loop_its_thread_did_something_else(kernel: Kernel, kind: str) -> None:
     told = _told(kernel, PAUSE, kind, "")
     assert told["loops"] == 1
-    assert told["path"]["sleep"][0] > 380 and 180 < told["path"]["timer"][0] < 350
+    assert told["path"]["sleep"][0] > 300 and told["path"]["timer"][0] > 120
+    assert told["path"].get("for work", (0, 0))[0] < 20
 
 
 def test_an_exception_in_a_loop_without_tasks_has_no_frame_of_ours(kernel: Kernel) -> None:
@@ -151,3 +153,51 @@ def test_an_exception_in_a_loop_without_tasks_has_no_frame_of_ours(kernel: Kerne
     )
     assert (run.ename, run.evalue) == ("KeyboardInterrupt", "now")
     assert "leave" in "".join(run.traceback) and "concmagic" not in "".join(run.traceback)
+
+
+BLOCKED = """
+loop = LOOP
+def slow():
+    time.sleep(0.2)
+def tick(): pass
+loop.call_later(0.05, slow)
+loop.call_later(0.1, tick)
+loop.call_later(0.4, loop.stop)
+loop.run_forever()
+loop.close()
+"""
+BLOCKED_IN_A_THREAD = """
+loop = LOOP
+thread = threading.Thread(target=loop.run_forever)
+thread.start()
+def slow():
+    time.sleep(0.2)
+def tick(): pass
+loop.call_soon_threadsafe(slow)
+time.sleep(0.05)
+loop.call_soon_threadsafe(tick)
+time.sleep(0.3)
+loop.call_soon_threadsafe(loop.stop)
+thread.join()
+loop.close()
+"""
+FINDINGS = "[(one.lint, one.message, one.hint, one.line) for one in concmagic.last().findings]"
+
+
+@pytest.mark.sampled
+@both_details
+@pytest.mark.parametrize(("cell", "line"), [(BLOCKED, 5), (BLOCKED_IN_A_THREAD, 7)])
+def test_a_callback_that_blocks_while_another_is_due_is_found(
+    kernel: Kernel, cell: str, line: int, detail: str
+) -> None:
+    _told(kernel, cell, "asyncio", detail)
+    (found,) = [one for one in kernel.value(FINDINGS) if one[0] == "blocked-event-loop"]
+    assert "blocked the loop while 1 callback was ready (tick)." in found[1]
+    assert "run_in_executor" in found[2]
+    assert detail or found[3] == line
+
+
+@pytest.mark.sampled
+def test_a_callback_that_blocks_and_keeps_only_the_end_of_its_loop_waiting_is_not(kernel: Kernel) -> None:
+    _told(kernel, BLOCKED.replace("loop.call_later(0.1, tick)", "").replace("0.4", "0.1"), "asyncio", "")
+    assert not [one for one in kernel.value(FINDINGS) if one[0] == "blocked-event-loop"]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 
 from concmagic.analysis import Finding
-from concmagic.analysis.event_loops import runs
+from concmagic.analysis.concurrency import loops_with_tasks
+from concmagic.analysis.event_loops import loops_of, runs, steps_of
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.columns import columns_of
 from concmagic.model.findings import BlockedLoop, LoopHold, SmallBlocks, StarvedTask, Values
 from concmagic.model.groups import Called
-from concmagic.model.trace import Named, State, StateInterval, Trace, Track
+from concmagic.model.states import within
+from concmagic.model.trace import NO_FACTS, Flow, Named, State, StateInterval, Trace, Track
 from concmagic.source_lookup import call_text
 
 LONG_STEP_NS = 50_000_000  # a step from here on blocks the loop …
@@ -74,6 +76,55 @@ def blocked_event_loop(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             held, trace.wall_ns, _loop_hold(trace, worst), len(holds), most, _names(trace, victims)
         )
         yield _finding(values, total(lost), holds)
+    yield from _held_by_callbacks(trace)
+
+
+def _held_by_callbacks(trace: Trace) -> Iterator[Finding]:
+    """A callback held a loop without tasks while others were due, or had been sent."""
+    limit = long_step_ns(trace)
+    with_tasks = {loop.id for loop in loops_with_tasks(trace)}
+    for loop in loops_of(trace):
+        if loop.id in with_tasks:
+            continue
+        late = [flow for flow in trace.flows if flow.target == loop.id and flow.kind == "wake"]
+        steps = [step for step in steps_of(loop) if step[1] - step[0] >= limit] if late else []
+        named = [(_hold(loop, within(loop.states, begin, end)), who) for begin, end, who in steps]
+        for holds in _by_place(hold for hold, _ in named):
+            whose = [trace.name_of(who) for hold, who in named if hold in holds]
+            kept = _late_callbacks(late, holds, whose)
+            if kept:
+                yield _callbacks_finding(trace, holds, whose[0], kept)
+
+
+def _late_callbacks(
+    late: Sequence[Flow], holds: Sequence[Hold], whose: Sequence[str]
+) -> dict[str, list[Pair]]:
+    """By name how long they were kept. Not those of the one that held the loop, nor the loop's own end."""
+    held = union(hold.pair for hold in holds)
+    kept: dict[str, list[Pair]] = defaultdict(list)
+    for flow in late:
+        pairs = common([(flow.source_ns, flow.target_ns)], held)
+        if total(pairs) >= FLOOR_NS // 10 and flow.detail not in whose and not flow.detail.endswith(".stop"):
+            kept[flow.detail or "callback"] += pairs
+    return kept
+
+
+def _callbacks_finding(
+    trace: Trace, holds: Sequence[Hold], whose: str, kept: Mapping[str, Sequence[Pair]]
+) -> Finding:
+    pairs = [pair for each in kept.values() for pair in each]
+    worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
+    hold = replace(_loop_hold(trace, worst), task=whose, unit="callback")
+    order = sorted(kept, key=lambda name: -total(union(kept[name])))
+    values = BlockedLoop(
+        total(union(one.pair for one in holds)),
+        trace.wall_ns,
+        replace(hold, state=replace(hold.state, facts=NO_FACTS)),
+        len(holds),
+        count_at_once(pairs, trace.wall_ns).peak,
+        tuple(Called(name) for name in order),
+    )
+    return _finding(values, total(union(pairs)), holds)
 
 
 def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

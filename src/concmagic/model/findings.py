@@ -26,6 +26,7 @@ class LoopHold:
     state: StateInterval
     call: str  # the call as it stands in the cell; "" if it cannot be found there
     named: Named
+    unit: Literal["task", "callback"] = "task"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ def places_of_calls(
 def packed_flows(trace: Trace, lane_of: dict[int, int], units: Callable[[float], int]) -> schema.Flows:
     """The flows between lanes, as columns; times as differences."""
     flows = [flow for flow in trace.flows if flow.source in lane_of and flow.target in lane_of]
+    flows = [flow for flow in flows if flow.source != flow.target]  # a callback that was late on its loop
     if len(flows) > MOST_FLOWS:
         tracks = {track.id: track for track in trace.tracks}
         starts = {track.id: [i.start_ns for i in track.states] for track in trace.tracks}

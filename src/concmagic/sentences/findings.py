@@ -104,7 +104,7 @@ def blocked_loop(found: of.BlockedLoop) -> str:
     were = "was" if found.ready == 1 else "were"
     return (
         f"For {of_total(found.held_ns, found.wall_ns)} nobody else could run: {what_held(found.hold)}{at}{often} "
-        f"blocked the loop while {count(found.ready, 'task')} {were} ready "
+        f"blocked the loop while {count(found.ready, found.hold.unit)} {were} ready "
         f"({_all(found.kept_waiting)})."
     )
 

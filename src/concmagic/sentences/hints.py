@@ -79,6 +79,8 @@ def hint_of(found: of.Values) -> str:
 def blocked_loop_hint(hold: of.LoopHold) -> str:
     """What would help."""
     called = hold.state.reason if hold.state.state.value == "blocking" else ""
+    if hold.unit == "callback":
+        return f"loop.run_in_executor(None, …) moves {called or hold.task} off the loop."
     if called == "time.sleep":
         return "await asyncio.sleep(…) lets the others run meanwhile."
     if called:

@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
-from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
+from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, short_name
 from concmagic.importing.tasks.step_states import Hold, StepStates
 from concmagic.model.trace import Flow, State, StateInterval
 from concmagic.records.recording import LoopRecord, LoopRun
@@ -43,9 +43,12 @@ def states_of(
         inside = holds[bisect_left(begins, begin) : bisect_left(begins, end)]
         found = steps.of_loop(loop.native_id, inside, begin, end)
         place = places.short(file), line
-        states += [
-            _at(one, place, one.end_ns in timers) if one.state is State.WAITING else one for one in found
-        ]
+        for one in found:
+            if one.state is State.WAITING:
+                following = bisect_left(begins, one.end_ns)  # it may have been kept from a core first
+                is_for_a_timer = following < len(begins) and begins[following] in timers
+                one = _at(one, place, is_for_a_timer)
+            states.append(one)
     return states
 
 
@@ -62,16 +65,19 @@ def waits_of(states: Sequence[StateInterval]) -> tuple[StateInterval, ...]:
 def wakes(
     loop: LoopRecord, track: int, waits: Sequence[StateInterval], pid: int, clock: CellClock, ids: TrackIds
 ) -> list[Flow]:
-    """From each thread that sent a callback to the loop, where that woke it."""
+    """To the loop, from each thread that sent a callback, where that woke it; a late timer from itself."""
     ends = [one.end_ns for one in waits]
+    begins = [begin for begin, _, _ in loop.callbacks]
     flows = []
     for asked in loop.asked:
-        source = ids.known("thread", pid, asked.thread) if asked.thread else None
+        source = ids.known("thread", pid, asked.thread) if asked.thread else track
         if source is None or asked.thread == loop.native_id:
             continue
+        place = bisect_left(begins, asked.begun_ns)
+        name = short_name(loop.callbacks[place][2]) if place < len(begins) else ""
         sent, begun = clock.at(asked.asked_ns), clock.at(asked.begun_ns)
         index = bisect_right(ends, begun) - 1
         if index >= 0 and sent <= ends[index] and begun - ends[index] <= _SOON_NS:
             begun = ends[index]
-        flows.append(Flow("wake", source, sent, track, max(begun, sent)))
+        flows.append(Flow("wake", source, sent, track, max(begun, sent), name))
     return flows
