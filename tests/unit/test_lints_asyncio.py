@@ -180,6 +180,7 @@ def test_a_consumer_or_an_earlier_cells_task_is_not_left() -> None:
 
 # sequential-awaits
 
+ROW = "fetch(1), fetch(2), fetch(3) and fetch(4) at lines 5, 6, 7 and 8"
 FETCH = "async def fetch(n):\n    await sleep(n)\n    return n\n"
 
 
@@ -204,7 +205,27 @@ def one_after_the_other(body: str, function: str = FETCH, reason: str = "sleep")
 def test_waits_that_do_not_need_each_other(body: str) -> None:
     (finding,) = one_after_the_other(body)
     assert finding.cost_s == pytest.approx(0.3)
-    assert "4 × await fetch(" in finding.message
+    told = (
+        "fetch(1), fetch(2), fetch(3) and fetch(4) at lines 5, 6, 7 and 8"
+        if "d =" in body
+        else "4 × await fetch("
+    )
+    assert finding.message.startswith(f"{told}")
+    assert finding.hint.startswith("await asyncio.gather(") or "await fetch(n)" in body
+
+
+@pytest.mark.parametrize("first", ["", "a = "])
+def test_waits_of_which_nobody_keeps_the_value_are_a_question_of_order(first: str) -> None:
+    """They are wanted for what they do: a note."""
+    body = f"{first}await fetch(1)\nawait fetch(2)\nawait fetch(3)\nawait fetch(4)"
+    (finding,) = one_after_the_other(body)
+    assert finding.severity == "note"
+    assert finding.message.startswith(
+        "fetch(1), fetch(2), fetch(3) and fetch(4) at lines 5, 6, 7 and 8 waited"
+    )
+    assert finding.hint.startswith(
+        "If their order does not matter: await asyncio.gather(fetch(1), fetch(2), fetch(3), …)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,7 +242,7 @@ def test_waits_that_do_not_need_each_other(body: str) -> None:
         "async for n in ns:\n    await fetch(n)",
         "for n in ns:\n    await session.fetch(n)",  # perhaps one connection
         "for n in ns:\n    await asyncio.sleep(n)",
-        "await fetch(1)\nawait fetch(2)",  # wanted for what they do: the order may matter
+        "await fetch(1)\nawait fetch(1)",  # a pause
         "a = await fetch(1)\nb = await other(2)",
         # Which of the waits belong to the pair that could be at once is not known.
         "for _ in ns:\n    url = await fetch(url)\na = await fetch(1)\nb = await fetch(2)",

@@ -17,6 +17,7 @@ from concmagic.model.trace import State, StateInterval, Trace, Track
 from concmagic.source_lookup import parsed
 
 _Function = ast.AsyncFunctionDef
+_Await = tuple[ast.Call, bool]  # what is awaited, and whether its value is kept
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _LEAVES = (ast.Break, ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Continue, ast.Try)
@@ -30,9 +31,9 @@ class Sites:
     """Awaits of one function that could be made at once."""
 
     scope: int  # line of the function they stand in; 0 is the cell itself
-    line: int  # the first of them
-    what: str  # the call as it stands there
+    calls: tuple[tuple[int, str], ...]  # the line of each, and the call as it stands there
     in_loop: bool
+    is_kept: bool  # whether the cell keeps what each of them returns
     lines: tuple[int, ...]  # where the called function awaits, in order: one call waits once at each
 
 
@@ -43,14 +44,15 @@ def sites(source: str) -> Iterator[Sites]:
     awaits = Counter(_name(call) for call in _awaited_calls(tree))
     for scope, line in _scopes(tree, shift):
         for block in _blocks(scope):
-            for calls, in_loop in (*_in_row(block), *_in_loops(block)):
+            for found, in_loop in (*_in_row(block), *_in_loops(block)):
+                calls = [call for call, _ in found]
                 name = _name(calls[0])
                 function = functions.get(name)
                 lines = _await_lines(function, shift) if function is not None else ()
                 # Where it is awaited elsewhere, too, it is not known which wait was whose.
                 if lines and awaits[name] == len(calls):
-                    text = ast.unparse(calls[0])
-                    yield Sites(line, calls[0].lineno + shift, text, in_loop, lines)
+                    told = tuple((call.lineno + shift, ast.unparse(call)) for call in calls)
+                    yield Sites(line, told, in_loop, all(kept for _, kept in found), lines)
 
 
 def _awaited_calls(tree: ast.AST) -> Iterator[ast.Call]:
@@ -82,27 +84,27 @@ def _blocks(scope: ast.AST) -> Iterator[list[ast.stmt]]:
             yield from _blocks(node)
 
 
-def _in_row(block: list[ast.stmt]) -> Iterator[tuple[list[ast.Call], bool]]:
+def _in_row(block: list[ast.stmt]) -> Iterator[tuple[list[_Await], bool]]:
     """Statements next to each other that await the same function."""
-    row: list[ast.Call] = []
+    row: list[_Await] = []
     stored: set[str] = set()
     for node in [*block, None]:
-        call = _awaited(node) if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        fits = call is not None and (not row or _name(call) == _name(row[0]))
+        call = _awaited(node) if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr) else None
+        fits = call is not None and (not row or _name(call) == _name(row[0][0]))
         if call is None or not fits or _names(call, ast.Load) & stored:
-            if len(row) > 1 and len({ast.dump(one) for one in row}) == len(row):
+            if len(row) > 1 and len({ast.dump(one) for one, _ in row}) == len(row):
                 yield row, False
             row, stored = [], set()
         if call is not None and node is not None:
-            row.append(call)
+            row.append((call, not isinstance(node, ast.Expr)))
             stored |= _names(node, ast.Store)
 
 
-def _in_loops(block: list[ast.stmt]) -> Iterator[tuple[list[ast.Call], bool]]:
+def _in_loops(block: list[ast.stmt]) -> Iterator[tuple[list[_Await], bool]]:
     """Loops and list comprehensions that await once for each item."""
     for statement in block:
         if isinstance(statement, ast.For) and (call := _of_loop(statement)) is not None:
-            yield [call], True
+            yield [(call, not _drops(statement, call))], True
         for node in _expressions(statement):
             if not isinstance(node, ast.ListComp) or len(node.generators) != 1:
                 continue
@@ -115,7 +117,15 @@ def _in_loops(block: list[ast.stmt]) -> Iterator[tuple[list[ast.Call], bool]]:
                 and _name(call)
                 and _names(call, ast.Load) & _names(generator.target, ast.Store)
             ):
-                yield [call], True
+                yield [(call, True)], True
+
+
+def _drops(loop: ast.For, call: ast.Call) -> bool:
+    """Whether a statement of this loop is the await of the call and no more."""
+    return any(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Await) and node.value.value is call
+        for node in _inside(loop)
+    )
 
 
 def _of_loop(loop: ast.For) -> ast.Call | None:
@@ -194,12 +204,13 @@ def _of(trace: Trace, track: Track, group: Sites) -> Finding | None:
     if saved < FLOOR_NS or _accompanied(trace, track, waits) > ALONE_SHARE * took:
         return None  # others used the time: it was shared out on purpose, or is not lost
     return Finding(
-        values=SequentialAwaits(len(elements), group.what, group.line, took, saved, group.in_loop),
+        severity="warning" if group.is_kept or group.in_loop else "note",
+        values=SequentialAwaits(len(elements), group.calls, took, saved, group.in_loop, group.is_kept),
         cost_s=saved / 1e9,
         tracks=(track.id,),
         start_ns=waits[0].start_ns,
         end_ns=waits[-1].end_ns,
-        line=group.line,
+        line=group.calls[0][0],
     )
 
 

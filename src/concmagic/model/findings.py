@@ -143,11 +143,11 @@ class SequentialAwaits:
     """sequential-awaits: waits one after the other that need not be."""
 
     times: int
-    call: str
-    line: int
+    calls: tuple[tuple[int, str], ...]  # the line of each, and the call as it stands there
     took_ns: int
     saved_ns: int
     in_loop: bool
+    is_kept: bool  # whether the cell keeps what each of them returns
 
 
 @dataclass(frozen=True, slots=True)

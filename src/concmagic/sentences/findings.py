@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from concmagic.model.groups import Called
 
 _MOST_NAMES = 3
+_MOST_CALLS = 5
 NO_FINDINGS = "The checks found nothing that made this cell slower."
 
 
@@ -191,8 +192,13 @@ def busy_machine(found: of.BusyMachine) -> str:
 
 def sequential_awaits(found: of.SequentialAwaits) -> str:
     """Waits one after the other that need not be."""
+    calls = [call for _, call in found.calls]
+    lines = [f"{line:,}" for line, _ in found.calls]
+    what = f"{names(calls, _MOST_CALLS)} at lines {names(lines, _MOST_CALLS)}"
+    if len(calls) == 1 or found.times != len(calls):
+        what = f"{found.times:,} × await {calls[0]} at {place('', found.calls[0][0])}"
     return (
-        f"{found.times:,} × await {found.call} at {place('', found.line)} waited one after the other, "
+        f"{what} waited one after the other, "
         f"{duration(found.took_ns)} in all: at once they would take about {duration(found.saved_ns)} less."
     )
 

@@ -90,8 +90,12 @@ def blocked_loop_hint(hold: of.LoopHold) -> str:
 
 def sequential_awaits_hint(found: of.SequentialAwaits) -> str:
     """How to wait at once."""
-    what = f"*({found.call} for …)" if found.in_loop else f"{found.call}, {found.call}, …"
-    return f"await asyncio.gather({what}), or one task each in an asyncio.TaskGroup."
+    calls = [call for _, call in found.calls]
+    what = (
+        f"*({calls[0]} for …)" if found.in_loop else ", ".join([*calls[:3], *["…"][: max(0, len(calls) - 3)]])
+    )
+    if_free = "" if found.is_kept else "If their order does not matter: "
+    return f"{if_free}await asyncio.gather({what}), or one task each in an asyncio.TaskGroup."
 
 
 def child_died_hint(found: of.ChildDied) -> str:
