@@ -217,9 +217,22 @@ def gil_held_while_waiting(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             if total(pairs) < least:
                 continue
             others = union(pair for other in threads if other is not track for pair in wanted[other.id])
-            long = [pair for pair in common(pairs, others) if pair[1] - pair[0] >= least]
+            # Who wants it wakes up now and then to ask for it: for less than what samples tell apart.
+            kept = _without_gaps(common(pairs, others), trace.build.sampling_ns)
+            long = [pair for pair in kept if pair[1] - pair[0] >= least]
             if long:
                 yield _gil_kept(trace, track, long, waits, wanted)
+
+
+def _without_gaps(pairs: Sequence[Pair], shorter_ns: int) -> list[Pair]:
+    """Pairs with less between them, as one."""
+    joined: list[Pair] = []
+    for start, end in pairs:
+        if joined and start - joined[-1][1] < shorter_ns:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _gil_kept(
