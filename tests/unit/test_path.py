@@ -94,7 +94,7 @@ def test_a_lock_that_is_let_go_just_after_samples_saw_the_wait_end_leads_to_who_
 
 
 def test_a_message_that_is_read_before_its_writer_is_done_leads_to_the_writer() -> None:
-    text = f"cell    R{'W' * 60}RRRR\nother   .{'R' * 62}.."
+    text = f"cell    R{'W' * 60}RRRR\nother   .{'R' * 64}"
     trace = trace_from_text(text, kind="thread", host="cell", reasons={"cell": "pipe"})
     send = Flow("send", 1, 62 * MS, 0, 62 * MS)
     trace = replace(trace, flows=(Flow("spawn", 0, MS, 1, MS), send))
