@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 _HARNESS = r"""
-import json, linecache, os, sys, tempfile, time, types
+import dataclasses, json, linecache, os, sys, tempfile, time, types
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy, which reads the calls afterwards, would start others
 
@@ -69,7 +69,8 @@ def called(record):
     return told
 
 def plain(record):
-    facts = {name: getattr(record, name) for name in record.__slots__}
+    names = [field.name for field in dataclasses.fields(record)]  # those of its bases too
+    facts = {name: getattr(record, name) for name in names}
     facts["threads"] = [thread.name for thread in record.threads]
     facts["functions"] = sorted({code.name for code in record.calls.codes.values()}) if record.calls else []
     facts["called"] = called(record) if record.calls else {}
