@@ -16,7 +16,7 @@ from concmagic.importing import build_and_cost
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.import_calls import import_calls
 from concmagic.importing.importer import import_recording
-from concmagic.importing.threads.gil_waits import GilEvidence, gil_track
+from concmagic.importing.threads.gil_holders import GilEvidence, gil_track
 from concmagic.model.trace import State, StateInterval, Trace, Track
 from concmagic.records.recording import SampleLog
 from concmagic.report.builder import build_report

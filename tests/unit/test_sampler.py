@@ -23,7 +23,7 @@ import pytest
 
 from concmagic.interpreter import gil
 from concmagic.recording.sampler import sampler_recorder as sampler
-from concmagic.recording.sampler.process_view import decode_state
+from concmagic.recording.sampler.gil_waits import decode_state
 from concmagic.recording.sampler.sampler_recorder import Sampler
 from concmagic.recording.sampler.threads_and_gil import Rows, Thread
 from concmagic.records.recording import SampleLog

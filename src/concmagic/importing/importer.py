@@ -21,7 +21,7 @@ from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter, 
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
 from concmagic.importing.tasks.task_flows import with_jobs_of_tasks
 from concmagic.importing.tasks.task_sums import all_flights
-from concmagic.importing.threads.gil_waits import import_gil
+from concmagic.importing.threads.gil_holders import import_gil
 from concmagic.importing.threads.import_locks import import_locks, with_use
 from concmagic.importing.threads.import_threads import (
     ThreadContext,

@@ -8,17 +8,14 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from functools import partial
 
 from concmagic.clock import monotonic_ns
+from concmagic.recording.sampler.gil_waits import decode_call, decode_state
 from concmagic.recording.sampler.process_clock import ProcessClock
 from concmagic.recording.sampler.shared_memory import SharedMemory
 from concmagic.recording.sampler.threads_and_gil import (
     ACTIVE,
-    ASLEEP,
-    FUTEX,
-    GIL,
-    RUNNING,
-    SHARED_FUTEX,
     Decoder,
     GilHolder,
     Rows,
@@ -29,7 +26,6 @@ FUTEX_CALLS = {"x86_64": (b"202",), "aarch64": (b"98",), "riscv64": (b"98",), "p
 # Where the GIL is: the structure's offset and size, the holder's offset in it, the native id's offset in a
 # thread state, and the file that holds it (`interpreter/gil.py`).
 Gil = tuple[int, int, int, int, str]
-_PRIVATE = 0x80  # in a futex's operation: only threads of this process can wait at it
 _AGREED = 3
 _EVERYBODY = 8  # each so many looks
 # System calls whose first argument is a descriptor, and those that take an array of them.
@@ -59,7 +55,7 @@ class Process:
         self.changes = 0  # of the set of threads
         self.gone = False
         self.hides_calls = False  # there is nothing that tells in which call its threads are
-        self.decode: Decoder = decode_state if mode == "stat" else self.decode_call
+        self.decode: Decoder = decode_state if mode == "stat" else partial(decode_call, self)
         self.futex = FUTEX_CALLS.get(_MACHINE, ())
         self.holder = GilHolder(pid, gil[2], gil[3])
         self.clock = ProcessClock(pid)
@@ -92,25 +88,6 @@ class Process:
         except OSError:
             return 0
         return 0
-
-    def decode_call(self, raw: bytes) -> tuple[int, int]:
-        """What a thread does, from the text of its `syscall` file."""
-        if raw.startswith(b"r"):
-            return RUNNING, 0
-        parts = raw.split(b" ", 3)
-        if parts[0] == b"-1":
-            return ASLEEP, 0  # stopped, or waiting for a page: in no call
-        first = int(parts[1], 16)
-        if parts[0] not in self.futex:
-            return int(parts[0]), first if first < 1 << 63 else first - (1 << 64)
-        if not self.gil_start:
-            return int(parts[0]), first
-        inside = self.gil_start <= first < self.gil_start + self.gil_size
-        if inside:
-            return GIL, 0
-        # A thread that joins another waits at no private futex either, and that lies in private memory.
-        is_private = int(parts[2], 16) & _PRIVATE or not self.shared.has(first)
-        return FUTEX if is_private else SHARED_FUTEX, first
 
     def list_threads(self, room: int, rows: Rows) -> bool:
         """Take in new threads; forget those that are gone.
@@ -198,12 +175,6 @@ class Process:
                 os.close(file)
         except (OSError, ValueError):
             return []
-
-
-def decode_state(raw: bytes) -> tuple[int, int]:
-    """On a core or not, from the text of a `stat` file."""
-    letter = raw[raw.rfind(b")") + 2 :][:1]
-    return (RUNNING if letter == b"R" else ASLEEP), 0
 
 
 def executable_of(pid: int) -> str | None:
