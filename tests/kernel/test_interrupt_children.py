@@ -104,3 +104,24 @@ def test_a_pool_that_reads_back_half_of_a_job_ends_in_the_interrupt(kernel: Kern
     assert run.ename == "KeyboardInterrupt", (run.ename, run.traceback_text)
     assert kernel.value("mp.active_children()") == []
     assert kernel.value("[t.name for t in threading.enumerate() if '_handle' in t.name]") == []
+
+
+@pytest.mark.parametrize("lock", ["_inqueue._rlock", "_outqueue._wlock"])
+@pytest.mark.parametrize("ends", ["with", "terminate"])
+def test_a_pool_whose_worker_died_with_a_lock_ends_in_the_interrupt(
+    kernel: Kernel, lock: str, ends: str
+) -> None:
+    """As an interrupt ends it just as it reads a job or sends a result: nobody lets go of the lock then."""
+    kernel.check(
+        "context = mp.get_context('fork')\nbegun = context.Event()\n"
+        "def work():\n    begun.set()\n    time.sleep(60)"
+    )
+    pool = "pool = context.Pool(1)\ntry:\n" if ends == "terminate" else "with context.Pool(1) as pool:\n"
+    run = kernel.interrupted(
+        f"%%procs\n{pool}    pool.apply_async(work)\n    begun.wait()\n"
+        f"    assert pool.{lock}.acquire(timeout=20)\n    say_when_still()\n    time.sleep(60)"
+        + ("\nfinally:\n    pool.terminate()" if ends == "terminate" else "")
+    )
+    assert run.ename == "KeyboardInterrupt", (run.ename, run.traceback_text)
+    assert kernel.value("mp.active_children()") == []
+    assert kernel.value("[t.name for t in threading.enumerate() if '_handle' in t.name]") == []

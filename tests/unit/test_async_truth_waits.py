@@ -405,7 +405,7 @@ def test_a_job_within_wait_for_still_tells_its_pool() -> None:
         await task
 
     trace = traced(main)
-    asked = "to_thread" if sys.version_info < (3, 12) else "asks"
+    asked = "Event.wait" if sys.version_info < (3, 12) else "asks"
     (said,) = waits(trace, asked)
     assert said.startswith("executor job in asyncio")
 

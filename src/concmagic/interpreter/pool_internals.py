@@ -6,11 +6,13 @@ Also how both are ended from outside. Nothing public tells of any of it.
 from __future__ import annotations
 
 import multiprocessing.pool
+import os
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
-from concmagic.clock import held
+from concmagic.clock import held, monotonic
 from concmagic.interpreter.borrowing import Capability, borrowed, lose, missing
 
 BREAK = "terminate_broken"  # of the manager's class
@@ -106,7 +108,8 @@ def probe_executors() -> Capability:
 
 FIRST_WORKERS, MORE_WORKERS = "_repopulate_pool", "_repopulate_pool_static"  # what starts them
 TAKE_BACK = "_help_stuff_finish"  # reads the jobs that a pool has sent and that no worker has taken
-_PATIENCE_S = 1.0
+_PATIENCE_S, _LOOK_S = 1.0, 0.1
+_PIECE = 1 << 16  # bytes
 
 
 # Of thread pools of multiprocessing: where they are, what makes the tasks of a `map`, what tells a result.
@@ -135,6 +138,11 @@ def workers_of(pool: Any) -> Any:
     return pool._pool
 
 
+def jobs_of(pool: Any) -> Any:
+    """The queue that a Pool's workers read."""
+    return getattr(pool, "_inqueue", None)
+
+
 def number_of(job: Any) -> int:
     """The number by which a Pool knows a job."""
     return int(job._job)
@@ -144,6 +152,34 @@ def workers_locks(pool: Any) -> list[Any]:
     """Those that a worker holds while it reads a job, or sends a result."""
     locks = getattr(pool._inqueue, "_rlock", None), getattr(pool._outqueue, "_wlock", None)
     return [lock for lock in locks if lock is not None]
+
+
+def take_back_jobs(pool: Any, inqueue: Any, task_handler: Any) -> None:
+    """What a Pool that ends does to the jobs that no worker has taken, whatever has become of its workers.
+
+    Python's own waits for ever for the lock of one that an interrupt ended as it read a job, and for the rest
+    of that job. Here nobody looks at what is read, and a lock that only dead ones can have is taken as had.
+    """
+    sends = getattr(pool._outqueue, "_wlock", None)
+    if sends is not None:
+        _have(sends, workers_of(pool))
+        sends.release()  # the pool itself is about to send its threads word
+    _have(inqueue._rlock, workers_of(pool))
+    reader = inqueue._reader
+    while task_handler.is_alive() and reader.poll():
+        os.read(reader.fileno(), _PIECE)
+        time.sleep(0)
+
+
+def _have(lock: Any, workers: Any) -> None:
+    """Take a lock from the workers of a pool that is about to end them anyway."""
+    until = monotonic() + _PATIENCE_S
+    while not lock.acquire(timeout=_LOOK_S):
+        if not any(worker.is_alive() for worker in list(workers)):
+            return
+        if monotonic() > until:
+            for worker in list(workers):
+                worker.terminate()
 
 
 def break_pool(pool: Any, error: BaseException) -> None:

@@ -9,11 +9,10 @@ at once, but does not say why. After the second death at the start both get the 
 from __future__ import annotations
 
 import multiprocessing.pool
+import sys
 import weakref
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from concmagic import sentences
@@ -100,7 +99,7 @@ class Pools:
         patches.wrap(kind, pool_internals.FIRST_WORKERS, self._first_workers)
         # From the class it comes as what it is, and not as its static method.
         patches.wrap(kind, pool_internals.MORE_WORKERS, lambda one: staticmethod(self._new_workers(one)))
-        patches.wrap(kind, pool_internals.TAKE_BACK, lambda one: staticmethod(_taking_back(one)))
+        patches.wrap(kind, pool_internals.TAKE_BACK, lambda one: staticmethod(self._taking_back(one)))
 
     def close(self) -> None:
         """Let no pool start another worker."""
@@ -151,6 +150,22 @@ class Pools:
             return ""
         return sentences.died_at_start(child.name, child.exit_code)
 
+    def _taking_back(self, original: Any) -> Any:
+        def _help_stuff_finish(inqueue: Any, task_handler: Any, *rest: Any) -> None:
+            pool = self._with_queue(inqueue)
+            if pool is None or sys.platform == "win32":
+                original(inqueue, task_handler, *rest)
+            else:
+                pool_internals.take_back_jobs(pool, inqueue, task_handler)
+
+        return unseen(_help_stuff_finish)
+
+    def _with_queue(self, inqueue: Any) -> Any:
+        pools = (known() for known in list(self._pools.values()))
+        return next(
+            (pool for pool in pools if pool is not None and pool_internals.jobs_of(pool) is inqueue), None
+        )
+
     def _first_workers(self, original: Any) -> Any:
         def _repopulate_pool(pool: Any) -> Any:
             self._hooks.guard(partial(self._note, pool))
@@ -188,20 +203,6 @@ def _errors() -> Any:
     with ours_only():
         from concmagic import errors
     return errors
-
-
-def _taking_back(original: Any) -> Any:
-    """A pool that ends reads back the jobs that no worker has taken.
-
-    A worker that an interrupt met in the middle of one leaves its second half, which is no message. The pool
-    would then end in EOFError instead of the interrupt, its workers and threads not ended.
-    """
-
-    def _help_stuff_finish(*pipe: Any) -> None:
-        with suppress(EOFError, OSError, UnpicklingError):
-            original(*pipe)
-
-    return unseen(_help_stuff_finish)
 
 
 def _terminate_broken(pools: Pools, original: Any) -> Any:
