@@ -173,7 +173,8 @@ def test_at_no_instant_do_two_threads_run_python_code(kernel: Kernel, program: s
 def test_who_runs_is_whom_the_gils_lane_names(kernel: Kernel) -> None:
     Told(kernel, "python")
     kernel.check(OVERLAP)
-    assert kernel.value("against(trace)") < 0.02 * kernel.value("trace.wall_s")
+    # Of a hand-over between two looks it is not known when it was: up to 43 of 826 ms on a quiet machine.
+    assert kernel.value("against(trace)") < 0.08 * kernel.value("trace.wall_s")
 
 
 def test_threads_that_let_the_gil_go_run_at_once_where_the_clock_proves_it(kernel: Kernel) -> None:

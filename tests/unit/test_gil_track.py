@@ -139,13 +139,6 @@ def test_who_ran_alone_had_it_already_when_the_next_look_saw_it() -> None:
     assert held("a  YYYYYYRRRRRR\nb  RRRRRRYYYYYY", period_ms=2, seen=late)[1] == "aaaaaaaaaaaa"
 
 
-def test_who_wakes_up_to_ask_for_it_does_not_have_it() -> None:
-    assert (
-        held("a  " + "W" * 20 + "\nb  " + "YYYR" * 4 + "YYYY", period_ms=2, seen=[(0, 20, "a")])[1]
-        == "a" * 20
-    )
-
-
 def test_who_runs_for_longer_while_another_has_it_does_without() -> None:
     text = "a  RRRRRRRRRRYY\nb  YYYYYYYYYYYY"
     assert held(text, period_ms=2, seen=[(0, 12, "b")])[1] == "bbbbbbbbbbbb"

@@ -48,6 +48,7 @@ class _Walk:
         self._host = host_of(trace)
         self._found: list[PathPart] = []
         self._joins: dict[int, tuple[Track, StateInterval]] = {}  # by track: the wait for its end or result
+        self._came: dict[int, Track] = {}  # by track: who waited for what it did, and so led to it
 
     def parts(self) -> list[PathPart]:
         """Newest first."""
@@ -148,10 +149,14 @@ class _Walk:
                 self._add(track, wait, moment, at)
             if wait.reason in JOINING:
                 self._joins[source.id] = track, wait
+            self._came[source.id] = track
             return moment, source
         called_off = self._called_off(track, wait, at)
         if called_off is not None:
             return called_off
+        asked = self._asked(track) if wait.reason in IDLE else None
+        if asked is not None:
+            return at, asked
         served = self._awaited(track, wait, at) if wait.reason in JOINING else self._served_by(track, at)
         if served is not None:  # a helper that waits for something to do keeps nobody waiting
             return at, served
@@ -174,6 +179,16 @@ class _Walk:
         since = min(max(begun, wait.start_ns), at)
         self._add(joiner, join, since, at)
         return since, joiner
+
+    def _asked(self, track: Track) -> Track | None:
+        """Who gave work to one that waited for it, where nothing told that: who needed what came of it.
+
+        A server's threads need each other, and all of them whoever needs the server: in the end the cell.
+        """
+        asked = self._came.get(track.id)
+        if track.role == "machinery" and (asked is None or asked.role == "machinery"):
+            return None if self._host is None or self._host.pid == track.pid else self._host
+        return asked
 
     def _begins_at(self, begun: int, joiner: Track, wait: StateInterval, at: int) -> bool:
         """Whether a join began as the wait of who is joined ended, or as soon after it as a core was had."""

@@ -45,6 +45,8 @@ class Releases:
             return self._had_it_before(track, wait, at), at
         if wait.reason not in JOINING and wait.reason not in IDLE and wait.reason not in _WATCHING:
             return None, at
+        if wait.reason in IDLE and track.role == "machinery":
+            return None, at  # a server's next request has nothing to do with who has answered the last
         child, moment = self._last_child(track, wait, at)
         is_late = at - moment > max(wait.length_ns // 20, NOTICED_LATE_NS)
         return (None, at) if wait.reason in _WATCHING and is_late else (child, moment)

@@ -143,8 +143,7 @@ def _seen(threads: Sequence[Track], evidence: GilEvidence) -> _Holding:
 def _as_they_ran(holding: _Holding, threads: Sequence[Track], evidence: GilEvidence) -> _Holding:
     """The holder as it was read, but for less than a sampling period in which another one ran alone.
 
-    When it changed between two looks is known less well than that somebody computed. Where it did not change
-    whoever computed did without it: so does one that wakes up to ask for it.
+    When it changed between two looks is known less well than that somebody computed.
     """
     ran = _numbered([_columns(of_thread)[:2] for of_thread in _on_core(threads, evidence)])
     edges = np.union1d(holding.edges, ran[:2].ravel())
@@ -155,11 +154,8 @@ def _as_they_ran(holding: _Holding, threads: Sequence[Track], evidence: GilEvide
     bounds = np.flatnonzero(np.diff(np.concatenate([[False], wrong, [False]]))).reshape(-1, 2)
     for first, last in bounds.tolist():
         if last < len(edges) and edges[last] - edges[first] <= evidence.period_ns:
-            around = holders[first - 1], holders[last]
-            if runner[first] in around:
-                holders[first:last] = runner[first]
-            elif around != (holders[first], holders[first]):
-                holders[first:last] = _UNTOLD
+            is_next = runner[first] in (holders[first - 1], holders[last])
+            holders[first:last] = runner[first] if is_next else _UNTOLD
     return _Holding(*_merged(edges, holders))
 
 

@@ -20,7 +20,7 @@ from concmagic.importing.threads.sampled_states import Piece
 from concmagic.model.states import cover, cut
 from concmagic.model.trace import Int64s, State, StateInterval, Track
 
-_REACH_NS = 20_000_000  # at least so far from where it stands a stretch may have been …
+_REACH_NS = 100_000_000  # at least so far from where it stands a stretch may have been …
 _REACH_PERIODS = 4  # … or so many sampling periods
 _PROVEN = 0.1  # of a core: less beside whole ones is the inaccuracy of a reading
 _WANTED = ("GIL", "core")
