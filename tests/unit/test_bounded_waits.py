@@ -48,6 +48,7 @@ WAITS = {
     "recording/children/child_table.py: os.waitid(kind, whom, os.WEXITED | os.WNOHANG | os.WNOWAIT)": "looks",
     "recording/children/child_listener.py: poll.poll()": "in a thread of ours, as long as the child lives",
     "recording/children/child_listener.py: select.poll()": "makes one",
+    "interpreter/pool_internals.py: reader.poll()": "asks, and waits for nothing",
     "interpreter/viztracer_check.py: lock.acquire()": "a lock made the line before: nobody else knows it",
     "recording/sampler/helper.py: select.poll()": "makes one",
     "recording/sampler/helper.py: self._socket.recv(most)": "the socket does not block",

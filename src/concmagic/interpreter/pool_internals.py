@@ -8,11 +8,10 @@ from __future__ import annotations
 import multiprocessing.pool
 import os
 import sys
-import time
 from types import SimpleNamespace
 from typing import Any
 
-from concmagic.clock import held, monotonic
+from concmagic.clock import held, monotonic, sleep
 from concmagic.interpreter.borrowing import Capability, borrowed, lose, missing
 
 BREAK = "terminate_broken"  # of the manager's class
@@ -168,7 +167,7 @@ def take_back_jobs(pool: Any, inqueue: Any, task_handler: Any) -> None:
     reader = inqueue._reader
     while task_handler.is_alive() and reader.poll():
         os.read(reader.fileno(), _PIECE)
-        time.sleep(0)
+        sleep(0)
 
 
 def _have(lock: Any, workers: Any) -> None:
