@@ -233,3 +233,30 @@ def test_terminal_awaits() -> None:
     assert "49" in done.stdout
     assert "ZeroDivisionError" in done.stdout + done.stderr
     assert "src/concmagic/" not in done.stdout + done.stderr
+
+
+FRAMES_LEFT = """
+gc.set_debug(gc.DEBUG_SAVEALL)
+try:
+    gc.collect()
+finally:
+    gc.set_debug(0)
+left = sorted({one.f_code.co_qualname for one in gc.garbage if isinstance(one, types.FrameType)})
+gc.garbage.clear()
+gc.enable()
+"""
+
+
+@pytest.mark.parametrize("magic", ["%%threads", "%%asyncio_trace", "%%procs --detail states"])
+def test_frames_that_were_looked_at_do_not_wait_for_the_collector(kernel: Kernel, magic: str) -> None:
+    """On Python 3.13 it would print that a buffer of multiprocessing's is still in use."""
+    kernel.check("import gc, multiprocessing, threading, types")
+    cell = (
+        f"{magic}\nlock = threading.Lock()\nwith multiprocessing.get_context('fork').Pool(2) as pool, lock:\n"
+        "    found = pool.map(abs, range(100))\n"
+    )
+    kernel.check(cell)  # what is imported at the first leaves some of its own
+    kernel.check("gc.collect()\ngc.disable()")
+    kernel.check(cell)
+    kernel.check(FRAMES_LEFT)
+    assert kernel.value("left") == []

@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import threading
+from types import FrameType
 
 from concmagic.interpreter.frames_and_threads import thread_frames
 
@@ -28,7 +29,7 @@ for thread in threads:
 gc.set_threshold(20, 1000, 1000)
 for turn in range(3_000):
     leave_garbage()
-    assert len(thread_frames()) == 21
+    assert len(thread_frames()) == 20
 over.set()
 print("alive")
 """
@@ -41,11 +42,32 @@ def test_garbage_with_thread_locals_does_not_stop_the_process() -> None:
 
 def test_the_collector_is_as_it_was() -> None:
     assert gc.isenabled()
-    assert threading.get_ident() in thread_frames()
+    assert threading.get_ident() not in thread_frames()
     assert gc.isenabled()
     gc.disable()
     try:
-        assert threading.get_ident() in thread_frames()
+        assert threading.get_ident() not in thread_frames()
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_a_look_leaves_the_collector_no_frames() -> None:
+    """Else what their variables hold would stay until it runs."""
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    gc.collect()
+    gc.disable()
+    try:
+        thread_frames()
+        over.set()
+        thread.join()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        kept = [one.f_code.co_qualname for one in gc.garbage if isinstance(one, FrameType)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert kept == []

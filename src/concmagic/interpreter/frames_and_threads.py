@@ -79,8 +79,13 @@ _CALL: Callable[[Callable[[], Any]], Any] = lambda function: function()  # on on
 
 
 def thread_frames() -> dict[int, FrameType]:
-    """The innermost frame of every thread, by its ident."""
+    """The innermost frames of the other threads, by ident.
+
+    With its own among them the caller's frame would refer to itself, and all of them, with what their
+    variables hold, would stay until garbage is collected.
+    """
     frames: dict[int, FrameType] = _uncollected(borrowed(sys, "_current_frames", dict))
+    frames.pop(get_ident(), None)
     return frames
 
 
@@ -101,7 +106,7 @@ def _uncollected(ask: Any) -> Any:
 
 def probe_frames() -> Capability:
     """Whether the calling thread's own frame, and the exception that it handles, are found."""
-    here = thread_frames().get(get_ident())
+    here = _uncollected(borrowed(sys, "_current_frames", dict)).pop(get_ident(), None)
     try:
         raise LookupError
     except LookupError as error:

@@ -75,7 +75,7 @@ class LockAddresses:
         """Note where they stand. Returns the frames that enter something, and the address of that."""
         from_ns = monotonic_ns()
         native_ids = {ident: thread.native_id for ident, thread in list(started.items())}
-        frames = list(_frames_of_others().items())
+        frames = list(thread_frames().items())
         entering = [] if self._is_exact else self._entering([frame for _, frame in frames])
         for ident, frame in frames:
             if (native_id := native_ids.get(ident)) and len(self.standing) < _MOST:
@@ -112,7 +112,7 @@ class LockAddresses:
         standing = []
         frames = self._frames_at_end
         with frames.open():
-            for ident, frame in ({here: interrupted} | _frames_of_others()).items():
+            for ident, frame in ({here: interrupted} | thread_frames()).items():
                 if frame is not None and ident in native_ids:
                     entered = frames.entered(frame)
                     standing.append((native_ids[ident], frame, entered, frames.held(frame)))
@@ -155,14 +155,3 @@ class LockAddresses:
             self._search(entering)
             self._search_at = monotonic() + _SHARE * (thread_time() - looked)
         return max(_PAUSE_S, _SHARE * (looked - began))
-
-
-def _frames_of_others() -> dict[int, FrameType]:
-    """The innermost frames of the other threads, by ident.
-
-    With its own among them the caller's frame would refer to itself, and all of them, with what their
-    variables hold, would stay until garbage is collected.
-    """
-    frames = thread_frames()
-    frames.pop(_thread.get_ident(), None)
-    return frames

@@ -91,7 +91,7 @@ class Attempt:
 
 def standing_at(attempt: Attempt, thread: Thread) -> FrameType | None:
     """The frame in which a thread makes this attempt; None if it is no longer there."""
-    frame = thread_frames().get(thread.ident)
+    frame = getframe(1) if thread.ident == _thread.get_ident() else thread_frames().get(thread.ident)
     while frame is not None:
         if frame.f_code is attempt.code and frame.f_lasti == attempt.offset:
             return frame

@@ -28,7 +28,7 @@ from concmagic.code_owner import owner_of
 from concmagic.interpreter import borrowing, task_scheduling, task_steps
 from concmagic.interpreter.asyncio_internals import awaited, will_warn
 from concmagic.interpreter.borrowing import Patches, on_import
-from concmagic.interpreter.frames_and_threads import thread_frames
+from concmagic.interpreter.frames_and_threads import getframe, thread_frames
 from concmagic.interpreter.hook_parts import Hook
 from concmagic.problems import Problem
 from concmagic.recording import earlier
@@ -256,7 +256,7 @@ def _end_those_of_the_parent() -> None:
 
 def _unfinished(observer: Observer, at_ns: int) -> Iterator[int]:
     """Steps that are being taken right now, in whatever thread: found on the threads' stacks."""
-    for frame in thread_frames().values():
+    for frame in (getframe(1), *thread_frames().values()):
         inner: FrameType | None = frame
         while inner is not None:
             if task_steps.runs_step_of_ours(inner):
