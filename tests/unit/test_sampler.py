@@ -185,6 +185,7 @@ def test_descriptor_of_a_blocking_read_is_told():
     assert max(rows, key=lambda row: row.end_ns - row.start_ns).argument == reading
 
 
+@pytest.mark.sampled  # how often is asked, too
 def test_rows_of_a_thread_follow_each_other_and_lie_in_the_cell():
     start_ns = time.monotonic_ns()
     with sampled() as logs:
