@@ -381,3 +381,15 @@ holder.join()
 """,
     )
     assert kernel.value("codes") == [0] * 10
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_pool_that_is_left_while_large_results_come_ends(kernel: Kernel, method: str) -> None:
+    """A worker that is sending is not ended by ours: of half a result nobody would ever read the rest."""
+    kernel.check("import multiprocessing as mp, time")
+    kernel.check(
+        f"%%procs -q\nwith mp.get_context({method!r}).Pool(2) as pool:\n"
+        "    first = pool.imap_unordered(bytes, [200_000_000] * 4)\n    size = len(next(first))"
+    )
+    assert kernel.value("size") == 200_000_000
+    assert kernel.value("mp.active_children()") == []

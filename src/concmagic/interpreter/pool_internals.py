@@ -11,7 +11,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from concmagic.clock import held, monotonic, sleep
+from concmagic.clock import held, sleep
 from concmagic.interpreter.borrowing import Capability, borrowed, lose, missing
 
 BREAK = "terminate_broken"  # of the manager's class
@@ -171,14 +171,10 @@ def take_back_jobs(pool: Any, inqueue: Any, task_handler: Any) -> None:
 
 
 def _have(lock: Any, workers: Any) -> None:
-    """Take a lock from the workers of a pool that is about to end them anyway."""
-    until = monotonic() + _PATIENCE_S
+    """Take a lock from a pool's workers. A living one may be sending: ended, it would leave half of that."""
     while not lock.acquire(timeout=_LOOK_S):
         if not any(worker.is_alive() for worker in list(workers)):
             return
-        if monotonic() > until:
-            for worker in list(workers):
-                worker.terminate()
 
 
 def break_pool(pool: Any, error: BaseException) -> None:
