@@ -281,3 +281,11 @@ def _call(value: ast.expr) -> str:
         return ""
     name = dotted(value.func)
     return f"{name}()" if name else ""
+
+
+def callee_of(call: ast.Call) -> str:
+    """The last name of what is called: "submit" of `pool.submit(f)`; "" where it has none."""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""

@@ -12,7 +12,7 @@ from concmagic.model.findings import LeftRunning, NeverAwaited, NeverRetrieved, 
 from concmagic.model.groups import Called
 from concmagic.model.reasons import IDLE
 from concmagic.model.trace import Group, State, Trace, Track
-from concmagic.source_lookup import parsed
+from concmagic.source_lookup import callee_of, parsed
 
 
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -149,13 +149,6 @@ def _bare_call(source: str, name: str) -> int:
     lines = [
         node.lineno + shift
         for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _called(node.value) == name
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and callee_of(node.value) == name
     ]
     return lines[0] if len(lines) == 1 else 0
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""

@@ -15,7 +15,7 @@ from concmagic.analysis.wait_chains import stop_ns
 from concmagic.model.findings import PoolStarved, SubmitThenWait
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import Job, State, StateInterval, Trace, Track
-from concmagic.source_lookup import parsed
+from concmagic.source_lookup import callee_of, parsed
 
 LEAST_IN_A_ROW = 3  # jobs or tasks, each begun when the one before had ended
 WAITED_SHARE = 0.8  # of a job's time that who handed it over must have waited
@@ -142,7 +142,7 @@ def _has_one_worker(source: str) -> bool:
     """Whether the cell makes a pool of one worker: then jobs at once would wait for each other."""
     tree, _ = parsed(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _called(node).endswith(("Executor", "Pool")):
+        if isinstance(node, ast.Call) and callee_of(node).endswith(("Executor", "Pool")):
             sizes = [*node.args[:1], *(word.value for word in node.keywords if word.arg in _SIZES)]
             if any(isinstance(size, ast.Constant) and size.value == 1 for size in sizes):
                 return True
@@ -175,7 +175,7 @@ def _is_plain(loop: _Turns) -> bool:
 
 
 def _hands_over(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and _called(node) in _HANDS_OVER | _MAKES_TASKS
+    return isinstance(node, ast.Call) and callee_of(node) in _HANDS_OVER | _MAKES_TASKS
 
 
 def _given(call: ast.Call) -> set[str]:
@@ -184,13 +184,6 @@ def _given(call: ast.Call) -> set[str]:
         return set()
     parts = [*call.args, *(word.value for word in call.keywords)]
     return {node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name)}
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _by_pool(trace: Trace) -> list[tuple[list[Track], list[Job]]]:

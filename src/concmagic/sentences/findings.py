@@ -14,7 +14,7 @@ from concmagic.sentences.findings_of_pools import (
     submit_then_wait,
 )
 from concmagic.sentences.numbers import count, duration, names, number, of_total
-from concmagic.sentences.picture import all_outcomes, group_of_tasks, place, way_to
+from concmagic.sentences.picture import all_outcomes, at_place, group_of_tasks, place, way_to
 from concmagic.sentences.states_and_waits import StateWords, lock_label, resource_words
 
 if TYPE_CHECKING:
@@ -85,11 +85,6 @@ def message_of(found: of.Values) -> str:
             assert_never(found)
 
 
-def _at(file: str, line: int) -> str:
-    """Where it was, with "at" before it; "" if it is not known."""
-    return f" at {place(file, line)}" if line else ""
-
-
 def what_held(hold: of.LoopHold) -> str:
     """What held the loop: a blocking call, or a step that computes."""
     if hold.state.state.value != "blocking":
@@ -100,7 +95,7 @@ def what_held(hold: of.LoopHold) -> str:
 
 def blocked_loop(found: of.BlockedLoop) -> str:
     """The loop was held while others were ready."""
-    at = _at(found.hold.state.file, found.hold.state.line)
+    at = at_place(found.hold.state.file, found.hold.state.line)
     often = f", {found.times:,} times," if found.times > 1 else ""
     were = "was" if found.ready == 1 else "were"
     return (
@@ -116,7 +111,7 @@ def _all(tracks: Sequence[Called]) -> str:
 
 def small_blocks(found: of.SmallBlocks) -> str:
     """Many short blocking calls."""
-    at = _at(found.hold.state.file, found.hold.state.line)
+    at = at_place(found.hold.state.file, found.hold.state.line)
     return (
         f"{what_held(found.hold)}{at} blocked the loop {found.times:,} times, together for "
         f"{of_total(found.held_ns, found.wall_ns)}, while others were ready "
@@ -140,7 +135,7 @@ def gil_bound(found: of.GilBound) -> str:
 
 def gil_held_while_waiting(found: of.GilHeld) -> str:
     """A thread that waited and kept the GIL."""
-    what = (f" ({found.reason})" if found.reason else "") + _at(found.file, found.line)
+    what = (f" ({found.reason})" if found.reason else "") + at_place(found.file, found.line)
     return (
         f"{found.name} kept the GIL for {of_total(found.kept_ns, found.wall_ns)} while it only waited{what}: "
         f"{count(found.others, 'thread')} wanted it and could not compute."
@@ -214,7 +209,7 @@ def capped(found: of.Capped) -> str:
 def never_awaited(found: of.NeverAwaited) -> str:
     """A coroutine that never ran."""
     often = f" {found.times:,} times" if found.times > 1 else ""
-    return f"{found.name}() was called{often}{_at('', found.line)} and never awaited: nothing of it ran."
+    return f"{found.name}() was called{often}{at_place('', found.line)} and never awaited: nothing of it ran."
 
 
 def never_retrieved(found: of.NeverRetrieved) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from concmagic.sentences.numbers import count, duration, names
-from concmagic.sentences.picture import place, start_failed
+from concmagic.sentences.picture import at_place, start_failed
 
 if TYPE_CHECKING:
     from concmagic.model import findings as of
@@ -60,7 +60,7 @@ def submit_then_wait(found: of.SubmitThenWait) -> str:
     )
     begun = "each was started" if found.is_task else "each was handed over"
     return (
-        f"{what}{_at(found.line)} took {duration(found.took_ns)} one after the other: {begun} only when the one "
+        f"{what}{at_place('', found.line)} took {duration(found.took_ns)} one after the other: {begun} only when the one "
         "before had ended."
     )
 
@@ -70,10 +70,6 @@ def pool_starved(found: of.PoolStarved) -> str:
     all_of = "The only worker" if found.workers == 1 else f"All {found.workers} workers"
     waits = "waits" if found.workers == 1 else "wait"
     return (
-        f"{all_of} of the pool {found.pool} {waits} for results{_at(found.line)} of jobs that stand behind "
+        f"{all_of} of the pool {found.pool} {waits} for results{at_place('', found.line)} of jobs that stand behind "
         f"them in its queue: {names(found.behind, _MOST_NAMES)} can never begin."
     )
-
-
-def _at(line: int) -> str:
-    return f" at {place('', line)}" if line else ""

@@ -276,3 +276,8 @@ def of_thread(native_id: int, daemon: bool, switches: tuple[int, int] | None) ->
         return f"{kind} {native_id}"
     gave_up, lost = switches
     return f"{kind} {native_id}, left its core {count(gave_up, 'time')} by itself and lost it {count(lost, 'time')}"
+
+
+def at_place(file: str, line: int) -> str:
+    """Where it was, with "at" before it; "" if it is not known."""
+    return f" at {place(file, line)}" if line else ""
