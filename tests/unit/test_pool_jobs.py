@@ -379,6 +379,21 @@ def test_an_exception_of_a_thread_pools_job_is_the_plain_one(fails: Callable[[An
     assert job.outcome == f"raised {caught.type.__name__}" and job.ended_ns is not None
 
 
+def test_what_a_thread_pools_job_raised_is_known_before_its_result_is() -> None:
+    """Whoever waits for it may end the recording at once."""
+    recording, over = recorded(), threading.Event()
+    jobs = recording.__enter__()
+
+    def ends(error: BaseException) -> None:
+        recording.__exit__(None, None, None)
+        over.set()
+
+    with ThreadPool(1) as pool:
+        pool.apply_async(int, ("seven",), error_callback=ends)
+        assert over.wait(60)
+    assert [job.outcome for job in jobs] == ["raised ValueError"]
+
+
 def test_a_job_of_a_thread_pool_sees_no_frame_of_ours_on_its_stack() -> None:
     def stack() -> list[str]:
         frame, names = sys._getframe(), []

@@ -22,7 +22,7 @@ from concmagic.interpreter import pool_internals
 from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.frames_and_threads import hide_frame
 from concmagic.recording.children.process_jobs import job_label
-from concmagic.recording.guards import guarded, noter, watched
+from concmagic.recording.guards import guarded, noter, unseen
 from concmagic.recording.labels import cut
 from concmagic.recording.threads.job_life import Job, PoolJob
 from concmagic.records.job_stretches import MOST_JOBS
@@ -67,11 +67,11 @@ class ThreadPoolJobs:
         self._patches.wrap(pool, pool_internals.TASKS, partial(_mapping, self))
         self._patches.wrap(pool, "apply_async", partial(_applying, self))
         for kind in pool_internals.result_classes(module):
-            self._patches.wrap(kind, pool_internals.SET, lambda one: watched(one, self._set))
+            self._patches.wrap(kind, pool_internals.SET, partial(_setting, self))
 
-    def _set(self, told: None, result: None, job: Any, place: int, value: tuple[bool, Any]) -> None:
-        is_good, error = value
-        if not is_good and len(self._errors) < MOST_JOBS:
+    def note_error(self, job: Any, place: int, error: BaseException) -> None:
+        """A job's result is about to be what it raised."""
+        if len(self._errors) < MOST_JOBS:
             key = pool_internals.number_of(job), place
             self._errors[key] = f"raised {cut(type(error).__qualname__)}"
 
@@ -186,6 +186,19 @@ def _applying(jobs: ThreadPoolJobs, original: Any) -> Any:
         return result
 
     return apply_async
+
+
+def _setting(jobs: ThreadPoolJobs, original: Any) -> Any:
+    """Before the result is set: whoever waits for it may end the recording at once."""
+    note = noter(original)
+
+    @wraps(original)
+    def _set(job: Any, place: int, value: tuple[bool, Any]) -> None:
+        if not value[0]:
+            guarded(partial(jobs.note_error, job, place, value[1]), note)
+        original(job, place, value)
+
+    return unseen(_set)
 
 
 def submission_here() -> tuple[int, int]:
