@@ -182,6 +182,19 @@ def test_a_sampled_wait_beside_a_call_is_told_without_what_lies_in_the_call(
     assert told == sorted([(10, 50, "sleep"), (*left, "Lock")])
 
 
+def test_a_sampled_wait_over_several_calls_fills_no_gap_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One result after the other: each wait has a lock of its own, all at one address."""
+    drawn = calls(
+        *((0, begin, begin + 20, "_thread.lock.acquire", "", 0) for begin in (10, 30.1, 50.2)), native_id=A
+    )
+    raw = with_calls(monkeypatch, drawn)
+    sampled = samples((A, 8, 72, FUTEX, 3000))
+    log = replace(SAMPLED, standing=(Standing(A, at(12), at(68), 1),))
+    trace = import_recording(recording(kernel(*THREADS, locks=log, calls=raw), samples=sampled))
+    told = [(begin, end) for begin, end, reason, *_ in lock_states(trace, "a") if reason != "lock"]
+    assert told == [(10, 30), (30.1, 50.1), (50.2, 70.2)]
+
+
 SAMPLED = LockLog(
     objects=(LockObject("Lock", "cache"), LockObject("RLock", "other")),
     chains=CHAINS,

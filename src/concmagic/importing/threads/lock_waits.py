@@ -177,6 +177,7 @@ def in_order(waits: Iterable[FoundWait]) -> Mapping[int, list[FoundWait]]:
 
 
 _SAME = 0.5  # of a sampled wait: a call in which so much of it lies is what waited
+_EDGE_NS = 5_000_000  # samples miss a wait's begin or end by so much; less beside a call may be none of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +243,12 @@ def _merged(
             steps |= dict.fromkeys(inside, call.step)
         else:
             kept.append(call)
-            for (
-                number
-            ) in inside:  # of another call, but samples may tell of its begin or end too early or late
+            for number in inside:  # of another call; samples tell its begin or end too early or late
                 left[number] = _beside(left[number], call)
     kept += [
         _blocked(one, wanted, steps.get(number, ""))
         for number, one in enumerate(left)
-        if number not in explained and _length(one) > 0
+        if number not in explained and _length(one) > (0 if one is waits[number] else _EDGE_NS)
     ]
     return tuple(sorted(kept, key=lambda one: one.start_ns))
 
