@@ -125,3 +125,22 @@ def test_a_pool_whose_worker_died_with_a_lock_ends_in_the_interrupt(
     assert run.ename == "KeyboardInterrupt", (run.ename, run.traceback_text)
     assert kernel.value("mp.active_children()") == []
     assert kernel.value("[t.name for t in threading.enumerate() if '_handle' in t.name]") == []
+
+
+@pytest.mark.parametrize("lock", ["_inqueue._rlock", "_outqueue._wlock"])
+def test_a_pool_whose_worker_died_with_a_lock_and_was_replaced_ends(kernel: Kernel, lock: str) -> None:
+    """The one that came after it has not got the lock, and lives."""
+    kernel.check(
+        "context = mp.get_context('fork')\nbegun = context.Event()\n"
+        "def work():\n    begun.set()\n    time.sleep(60)"
+    )
+    cell = kernel.start(
+        "%%procs\nwith context.Pool(1) as pool:\n    pool.apply_async(work)\n    begun.wait()\n"
+        f"    assert pool.{lock}.acquire(timeout=20)\n"
+        "    first = pool._pool[0]\n    os.kill(first.pid, signal.SIGKILL)\n"
+        "    while pool._pool[0:1] in ([first], []): time.sleep(0.01)\n    print('replaced')"
+    )
+    run = cell.wait()
+    assert (run.ename, run.stdout) == ("", "replaced\n")
+    assert kernel.value("mp.active_children()") == []
+    assert kernel.value("[t.name for t in threading.enumerate() if '_handle' in t.name]") == []

@@ -11,7 +11,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from concmagic.clock import held, sleep
+from concmagic.clock import held, monotonic_ns, sleep
 from concmagic.interpreter.borrowing import Capability, borrowed, lose, missing
 
 BREAK = "terminate_broken"  # of the manager's class
@@ -108,6 +108,7 @@ def probe_executors() -> Capability:
 FIRST_WORKERS, MORE_WORKERS = "_repopulate_pool", "_repopulate_pool_static"  # what starts them
 TAKE_BACK = "_help_stuff_finish"  # reads the jobs that a pool has sent and that no worker has taken
 _PATIENCE_S, _LOOK_S = 1.0, 0.1
+_PATIENCE_NS = round(_PATIENCE_S * 1e9)
 _PIECE = 1 << 16  # bytes
 
 
@@ -161,20 +162,38 @@ def take_back_jobs(pool: Any, inqueue: Any, task_handler: Any) -> None:
     """
     sends = getattr(pool._outqueue, "_wlock", None)
     if sends is not None:
-        _have(sends, workers_of(pool))
+        _have(sends, workers_of(pool), getattr(pool, "_result_handler", None))
         sends.release()  # the pool itself is about to send its threads word
-    _have(inqueue._rlock, workers_of(pool))
+    _have(inqueue._rlock, workers_of(pool), task_handler)
     reader = inqueue._reader
     while task_handler.is_alive() and reader.poll():
         os.read(reader.fileno(), _PIECE)
         sleep(0)
 
 
-def _have(lock: Any, workers: Any) -> None:
-    """Take a lock from a pool's workers. A living one may be sending: ended, it would leave half of that."""
+def _have(lock: Any, workers: Any, other_end: Any) -> None:
+    """Take a lock from a pool's workers.
+
+    A living one may be sending or reading: ended, it would leave half of that. Then the pool's thread at the
+    other end of the pipe moves. If it does not for a while, the lock is one that a dead worker had, and those
+    that live came after it.
+    """
+    until, moved = monotonic_ns() + _PATIENCE_NS, _core_time(other_end)
     while not lock.acquire(timeout=_LOOK_S):
-        if not any(worker.is_alive() for worker in list(workers)):
+        now = _core_time(other_end)
+        if now != moved:
+            until, moved = monotonic_ns() + _PATIENCE_NS, now
+        if monotonic_ns() > until or not any(worker.is_alive() for worker in list(workers)):
             return
+
+
+def _core_time(thread: Any) -> str:
+    """How long a thread has computed, in the system's words; "" where it does not tell."""
+    try:
+        with open(f"/proc/self/task/{thread.native_id}/schedstat") as file:
+            return file.read()
+    except (OSError, AttributeError):  # it has ended, or is none
+        return ""
 
 
 def break_pool(pool: Any, error: BaseException) -> None:
