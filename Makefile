@@ -12,6 +12,7 @@ CELL ?=
 PROGRAMS ?= 500
 PART ?= unit
 WORKERS ?= auto
+RERUNS ?= 0
 
 # Kernels and children read what is compiled, as those of a user do, whatever the environment of CI says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -76,10 +77,10 @@ types: $(VENV)/test
 	$(BIN)/mypy
 
 # By several workers (tests/workers.py), then one after the other what asks what samples met, and wants the cores.
-# WORKERS=0 runs all one after the other.
+# WORKERS=0 runs all one after the other; RERUNS=1 gives what failed a second try, and tells of the first.
 test-python: $(VENV)/test chromium
 	@failed=0; \
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 30 -m "not sampled" || failed=1; \
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --reruns $(RERUNS) --durations 30 -m "not sampled" || failed=1; \
 	$(BIN)/python -m pytest --numprocesses 0 --durations 5 -m sampled || failed=1; \
 	exit $$failed
 

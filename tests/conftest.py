@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,7 @@ settings.load_profile("patient")
 # A shell starts its background jobs with interrupts ignored, and whatever they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+MOST_LINES = 40  # of a first try
 GOLDEN = Path(__file__).parent / "data" / "golden"
 
 
@@ -34,6 +36,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("sampled"):
             item.add_marker(pytest.mark.flaky(reruns=2))
     in_order(items)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell of each try that failed, also of a test that passed then."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.write_sep("_", f"failed at first: {report.nodeid}")
+        terminalreporter.write_line("\n".join(str(report.longreprtext).splitlines()[-MOST_LINES:]))
 
 
 @pytest.fixture

@@ -190,6 +190,11 @@ class Kernel:
         return bool(self._manager.is_alive())
 
     @property
+    def is_silent(self) -> bool:
+        """Whether it did not answer, or was gone, after a test that failed."""
+        return self._silent
+
+    @property
     def exit_code(self) -> Any:
         """As `subprocess` tells it: None while it runs."""
         return self._manager.provisioner.process.poll()
@@ -361,6 +366,17 @@ def pytest_runtest_makereport(
             if isinstance(value, Kernel):
                 value.tell_if_silent()
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """A kernel that does not answer is ended; the next test gets a new one, and what was made in it anew."""
+    yield
+    request: Any = getattr(item, "_request", None)
+    for definition in list(request._fixture_defs.values()) if request is not None else ():
+        made = definition.cached_result
+        if made is not None and isinstance(made[0], Kernel) and made[0].is_silent:
+            definition.finish(request)
 
 
 @pytest.fixture(scope="module")
