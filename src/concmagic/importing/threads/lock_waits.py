@@ -177,7 +177,7 @@ def in_order(waits: Iterable[FoundWait]) -> Mapping[int, list[FoundWait]]:
 
 
 _SAME = 0.5  # of a sampled wait: a call in which so much of it lies is what waited
-_EDGE_NS = 5_000_000  # samples miss a begin or an end by so much; less beside a call may be nothing of its own
+_EDGE_NS = 5_000_000  # samples miss a begin or an end by so much; less beside a call may be none
 
 
 @dataclass(frozen=True, slots=True)
