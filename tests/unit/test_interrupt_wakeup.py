@@ -54,6 +54,32 @@ def test_a_signal_that_another_thread_takes_breaks_the_wait() -> None:
     assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
 
 
+def test_a_signal_right_after_another_breaks_the_wait_too() -> None:
+    """The first is acted on just before the text of the second is read."""
+    taken: list[int] = []
+    first, second = threading.Event(), threading.Event()
+    delivery = Delivery()
+
+    def handler(signum: int, frame: types.FrameType | None) -> None:
+        delivery.acted()
+        taken.append(signum)
+        (second if first.is_set() else first).set()
+
+    def strike() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        first.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    signal.signal(signal.SIGINT, handler)
+    delivery.start()
+    striking = threading.Thread(target=strike)
+    striking.start()
+    assert second.wait(20)
+    delivery.stop()
+    striking.join()
+    assert taken == [signal.SIGINT] * 2
+
+
 def test_a_handler_that_was_set_meanwhile_stays() -> None:
     delivery = Delivery()
     delivery.start()

@@ -20,15 +20,14 @@ import signal
 import threading
 from contextlib import suppress
 
-from concmagic.clock import monotonic
 from concmagic.interpreter.c_library import SignalStack
 from concmagic.pipes import pipe
 from concmagic.recording.own_threads import FAREWELL_S, OwnThread
 
 # From a signal's arrival: long enough for the main thread to have acted, or to stand in its wait.
 NUDGES_S = (0.02, 0.06, 0.12, 0.3)
-_JUST_S = 0.05  # what was acted on so long before its text was read may have been the signal before
 _STOP = b"\0"  # never part of what faulthandler writes
+_HEAD = b"most recent call first"  # stands once in what it writes for a signal
 _IGNORED_BY_DEFAULT = ("SIGURG", "SIGWINCH")
 _NOWHERE = (1 << 31) - 1  # a number that no file has: what is written there is lost
 
@@ -39,7 +38,7 @@ class Delivery:
 
     def __init__(self) -> None:
         self._running = False
-        self._acted_s = 0.0
+        self._acted = 0
 
     def start(self) -> None:
         """Begin, after the handler has been set; it stays what `signal.getsignal` answers."""
@@ -98,17 +97,24 @@ class Delivery:
 
     def acted(self) -> None:
         """Called by the handler: the signals so far were acted on, and no wait has to be broken for them."""
-        self._acted_s = monotonic()
+        self._acted += 1
 
     def _run(self) -> None:
+        """Count the signals that came, and wait for as many calls of the handler.
+
+        They are counted, not timed: of two clicks close to each other the second may be the one that is not
+        acted on. One call may be for several that came at once; the nudges then are for nothing.
+        """
+        acted = 0
         with suppress(OSError):  # the cell has closed it
             while (told := os.read(self._read.number, 65536)) and _STOP not in told:
-                self._break_the_wait(monotonic() - _JUST_S)
+                self._break_the_wait(acted + max(told.count(_HEAD), 1))
+                acted = self._acted
 
-    def _break_the_wait(self, since_s: float) -> None:
-        """Until the handler has run since then."""
+    def _break_the_wait(self, wanted: float) -> None:
+        """Until the handler has run so often."""
         for delay_s in NUDGES_S:
-            if self._thread.pause(delay_s) or self._acted_s >= since_s:
+            if self._thread.pause(delay_s) or self._acted >= wanted:
                 return
             ident = threading.main_thread().ident  # it lives as long as the process
             if self._nudge is None or signal.getsignal(self._nudge) is not signal.SIG_DFL or not ident:
