@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from conftest import Kernel
@@ -11,6 +13,13 @@ NAP = "import multiprocessing, time\ndef nap(k, *more):\n    time.sleep(0.06)\n 
 COMPUTE = "import time\ndef nap(k):\n    end = time.thread_time() + 0.06\n"
 COMPUTE += "    while time.thread_time() < end:\n        pass\n"
 TASK = "import asyncio\nasync def nap(k):\n    await asyncio.sleep(0.06)\n    return k\n"
+FACADE = (
+    "import asyncio, threading\nclass Sync:\n    def __init__(self):\n"
+    "        self.loop = asyncio.new_event_loop()\n"
+    "        threading.Thread(target=self.loop.run_forever, daemon=True).start()\n"
+    "    def {name}(self, coro):\n"
+    "        return asyncio.run_coroutine_threadsafe(coro, self.loop).result()\nsync = Sync()\n"
+)
 FORK = "with multiprocessing.get_context('fork').Pool(2) as pool:\n"
 
 # One at a time, though nothing asks for that: with what is told of it.
@@ -39,6 +48,19 @@ ONE_AT_A_TIME = {
         f"%%asyncio_trace\n{TASK}for k in range(4):\n    t = asyncio.create_task(nap(k))\n    await t",
         "4 tasks of nap at line 8",
     ),
+    "a loop in a thread, called": (
+        f"%%timeline\n{TASK}{FACADE.format(name='__call__')}got = [sync(nap(k)) for k in range(4)]",
+        "4 tasks of nap at line 12",
+    ),
+    "a loop in a thread, by a method": (
+        f"%%timeline\n{TASK}{FACADE.format(name='ask')}for k in range(4):\n    print(sync.ask(nap(k)))",
+        "4 tasks of nap at line 12",
+    ),
+    "a loop in a thread, in the open": (
+        f"%%timeline\n{TASK}{FACADE.format(name='ask')}for k in range(4):\n"
+        "    asyncio.run_coroutine_threadsafe(nap(k), sync.loop).result()",
+        "4 tasks of nap at line 15",
+    ),
 }
 
 # Of these none is to be told.
@@ -59,6 +81,11 @@ NOT = {
     "for t in tasks:\n    await t",
     "beside others": f"%%asyncio_trace\n{TASK}async def row():\n    for k in range(4):\n"
     "        await asyncio.create_task(nap(k))\nawait asyncio.gather(row(), row(), row())",
+    "a loop in a thread, the next needs the last": f"%%timeline\n{TASK}{FACADE.format(name='ask')}found = 0\n"
+    "for k in range(4):\n    found = sync.ask(nap(found))",
+    "a loop in a thread, all first": f"%%timeline\n{TASK}{FACADE.format(name='ask')}"
+    "jobs = [asyncio.run_coroutine_threadsafe(nap(k), sync.loop) for k in range(4)]\n"
+    "for job in jobs:\n    job.result()",
     "two": f"%%threads\n{POOL}{NAP}with ThreadPoolExecutor(4) as pool:\n    for k in range(2):\n"
     "        pool.submit(nap, k).result()",
 }
@@ -80,6 +107,7 @@ def test_jobs_that_are_handed_over_one_at_a_time_are_told(kernel: Kernel, cell: 
     kernel.check(cell)
     ((message, hint),) = told(kernel, "submit-then-wait")
     assert message.startswith(what)
+    assert re.search(r"one after the other, mostly sleeping( at line \d+)?: each was", message)
     assert ("gather" if "asyncio" in cell else "pool.map(nap, …)") in hint
 
 

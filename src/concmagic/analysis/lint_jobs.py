@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,23 +9,18 @@ from dataclasses import dataclass
 from concmagic.analysis import Finding
 from concmagic.analysis.intervals import Pair, common, total, union
 from concmagic.analysis.lint_loop import FLOOR_NS
+from concmagic.analysis.loops_that_hand_over import are_independent, has_one_worker
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import stop_ns
-from concmagic.model.findings import PoolStarved, SubmitThenWait
+from concmagic.model.findings import PoolStarved, Spent, SubmitThenWait
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import Job, State, StateInterval, Trace, Track
-from concmagic.source_lookup import callee_of, parsed
 
 LEAST_IN_A_ROW = 3  # jobs or tasks, each begun when the one before had ended
 WAITED_SHARE = 0.8  # of a job's time that who handed it over must have waited
 ALONE_SHARE = 0.5  # of the jobs' time in which nothing else may have been at work
+MOSTLY = 0.6  # of the jobs' time that one thing took, to be named
 WAITS_SHARE = 0.5  # of a thread's job: where it computes, the GIL lets them run one at a time anyway
-_HANDS_OVER = frozenset(
-    ("submit", "apply", "apply_async", "run_in_executor", "to_thread", "run_coroutine_threadsafe")
-)
-_MAKES_TASKS = frozenset(("create_task", "ensure_future"))
-_LEAVES = (ast.Break, ast.Return, ast.Raise, ast.Continue, ast.Yield, ast.YieldFrom)
-_Turns = ast.For | ast.ListComp | ast.SetComp | ast.GeneratorExp
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +51,12 @@ def submit_then_wait(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if saved < FLOOR_NS or total(common(union(one.pair for one in waits), pairs)) < WAITED_SHARE * took:
             continue
         line = _line_of_most(waits)
-        if not _could_be_at_once(trace, row, tracks) or not _are_independent(trace.source, line):
+        if not _could_be_at_once(trace, row, tracks) or not are_independent(trace.source, line):
             continue
+        kinds = row[0].kind == "task", by.kind == "task"
+        mostly = _mostly(row, tracks)
         yield Finding(
-            values=SubmitThenWait(
-                row[0].name, row[0].kind == "task", by.kind == "task", len(row), line, took, saved
-            ),
+            values=SubmitThenWait(row[0].name, *kinds, len(row), line, took, saved, mostly),
             cost_s=saved / 1e9,
             tracks=(by.id, *{piece.worker for piece in row}),
             start_ns=row[0].start_ns,
@@ -79,7 +73,13 @@ def _pieces(trace: Trace, tracks: dict[int, Track]) -> list[_Piece]:
         for job in trace.jobs
         if job.track in tracks and job.end_ns is not None and job.count == 1 and job.submit_ns in handed
     ]
-    awaited = {flow.source: flow.target for flow in trace.flows if flow.kind == "result"}
+    # Who had a loop in another thread run a task waits for its future, if at all: `submit_then_wait` looks.
+    awaited = {
+        flow.target: flow.source
+        for flow in trace.flows
+        if flow.kind == "spawn" and flow.source in tracks and tracks[flow.source].kind == "thread"
+    }
+    awaited |= {flow.source: flow.target for flow in trace.flows if flow.kind == "result"}
     found += [
         _Piece(awaited[track.id], _function(track.name), "task", track.id, track.start_ns, track.end_ns)
         for track in trace.tracks
@@ -114,6 +114,24 @@ def _line_of_most(waits: Sequence[StateInterval]) -> int:
     return max(at, key=lambda line: at[line], default=0)
 
 
+def _mostly(row: Sequence[_Piece], tracks: dict[int, Track]) -> Spent | None:
+    """What those who worked spent most of their time on, where it is one thing."""
+    pairs: dict[int, list[Pair]] = defaultdict(list)
+    for piece in row:
+        pairs[piece.worker].append(piece.pair)
+    spent: dict[Spent, int] = defaultdict(int)
+    for worker, at_work in pairs.items():
+        doing: dict[Spent, list[Pair]] = defaultdict(list)
+        for one in tracks[worker].states:
+            doing[Spent(one.state.value, one.reason, one.facts.phase, one.file, one.line)].append(one.pair)
+        for what, times in doing.items():
+            spent[what] += total(common(times, at_work))
+    most = max(spent, key=lambda each: spent[each], default=None)
+    if most is None or most.state == State.UNKNOWN.value:
+        return None
+    return most if spent[most] >= MOSTLY * total([piece.pair for piece in row]) else None
+
+
 def _could_be_at_once(trace: Trace, row: Sequence[_Piece], tracks: dict[int, Track]) -> bool:
     """Whether there was room for several: workers, cores or waiting, and nothing else that used it."""
     pairs = [piece.pair for piece in row]
@@ -130,60 +148,12 @@ def _could_be_at_once(trace: Trace, row: Sequence[_Piece], tracks: dict[int, Tra
     workers = [tracks[number] for number in mine - {row[0].by}]
     waits = sum(total(common(_waiting(track), pairs)) for track in workers)
     if waits >= WAITS_SHARE * total(pairs):
-        return not _has_one_worker(trace.source) or row[0].kind == "task"
+        return not has_one_worker(trace.source) or row[0].kind == "task"
     return all(track.kind == "process" for track in workers) and trace.build.cores > 1
 
 
 def _waiting(track: Track) -> list[Pair]:
     return union(one.pair for one in track.states if one.state is State.WAITING)
-
-
-def _has_one_worker(source: str) -> bool:
-    """Whether the cell makes a pool of one worker: then jobs at once would wait for each other."""
-    tree, _ = parsed(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and callee_of(node).endswith(("Executor", "Pool")):
-            sizes = [*node.args[:1], *(word.value for word in node.keywords if word.arg in _SIZES)]
-            if any(isinstance(size, ast.Constant) and size.value == 1 for size in sizes):
-                return True
-    return False
-
-
-_SIZES = ("max_workers", "processes")
-
-
-def _are_independent(source: str, line: int) -> bool:
-    """Whether the cell's loop around this line hands over in each turn what no other turn has found."""
-    tree, shift = parsed(source)
-    loops = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, _Turns) and node.lineno + shift <= line <= (node.end_lineno or 0) + shift
-    ]
-    return bool(loops) and _is_plain(loops[-1])
-
-
-def _is_plain(loop: _Turns) -> bool:
-    body = [*ast.walk(loop)]
-    if any(isinstance(node, _LEAVES) for node in body):
-        return False  # it may end early: what comes next depends on what was found
-    targets = [loop.target] if isinstance(loop, ast.For) else [part.target for part in loop.generators]
-    given = {name for call in body if isinstance(call, ast.Call) for name in _given(call)}
-    stored = {node.id for node in body if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    turns = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
-    return any(_hands_over(node) for node in body) and not given & (stored - turns)
-
-
-def _hands_over(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and callee_of(node) in _HANDS_OVER | _MAKES_TASKS
-
-
-def _given(call: ast.Call) -> set[str]:
-    """The names in what is handed over by this call; of others none."""
-    if not _hands_over(call):
-        return set()
-    parts = [*call.args, *(word.value for word in call.keywords)]
-    return {node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name)}
 
 
 def _by_pool(trace: Trace) -> list[tuple[list[Track], list[Job]]]:

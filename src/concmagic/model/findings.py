@@ -11,6 +11,7 @@ from concmagic.model.findings_of_pools import ForkWithThreads as ForkWithThreads
 from concmagic.model.findings_of_pools import PoolOverhead as PoolOverhead
 from concmagic.model.findings_of_pools import PoolStarved as PoolStarved
 from concmagic.model.findings_of_pools import SmallProcesses as SmallProcesses
+from concmagic.model.findings_of_pools import Spent as Spent
 from concmagic.model.findings_of_pools import SubmitThenWait as SubmitThenWait
 from concmagic.model.groups import Called
 from concmagic.model.outcomes import Outcome

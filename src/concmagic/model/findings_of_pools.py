@@ -59,6 +59,17 @@ class ForkWithThreads:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What most of some time went into."""
+
+    state: str
+    reason: str
+    phase: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitThenWait:
     """submit-then-wait: jobs or tasks that were each begun when the one before had ended."""
 
@@ -69,6 +80,7 @@ class SubmitThenWait:
     line: int
     took_ns: int
     saved_ns: int
+    mostly: Spent | None = None  # by those who worked
 
 
 @dataclass(frozen=True, slots=True)

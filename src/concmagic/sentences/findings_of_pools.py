@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from concmagic.sentences.numbers import count, duration, names
 from concmagic.sentences.picture import at_place, start_failed
+from concmagic.sentences.states_and_waits import path_words
 
 if TYPE_CHECKING:
     from concmagic.model import findings as of
@@ -60,9 +61,15 @@ def submit_then_wait(found: of.SubmitThenWait) -> str:
     )
     begun = "each was started" if found.is_task else "each was handed over"
     return (
-        f"{what}{at_place('', found.line)} took {duration(found.took_ns)} one after the other: {begun} only when the one "
+        f"{what}{at_place('', found.line)} took {duration(found.took_ns)} one after the other{_mostly(found)}: {begun} only when the one "
         "before had ended."
     )
+
+
+def _mostly(found: of.SubmitThenWait) -> str:
+    if (spent := found.mostly) is None:
+        return ""
+    return f", mostly {path_words(spent.state, spent.reason, spent.phase)}{at_place(spent.file, spent.line)}"
 
 
 def pool_starved(found: of.PoolStarved) -> str:

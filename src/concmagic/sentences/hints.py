@@ -107,9 +107,9 @@ def child_died_hint(found: of.ChildDied) -> str:
 
 def submit_then_wait_hint(found: of.SubmitThenWait) -> str:
     """How to hand over all of them first."""
-    first = (
-        "asyncio.gather(…) or a TaskGroup starts"
-        if found.by_task
-        else f"pool.map({found.function}, …) hands over"
-    )
+    first = f"pool.map({found.function}, …) hands over"
+    if found.by_task:
+        first = "asyncio.gather(…) or a TaskGroup starts"
+    elif found.is_task:  # a loop in another thread runs them
+        first = "One coroutine that awaits asyncio.gather(…) starts"
     return f"{first} all of them before the first is waited for: up to {duration(found.saved_ns)} less."
