@@ -112,7 +112,7 @@ def test_a_semaphore_that_bounds_is_found(kernel: Kernel) -> None:
     )
     kernel.check(f"%%asyncio_trace -q\n{FETCH}{body}await asyncio.gather(*(one(n) for n in range(6)))")
     (message,) = messages(kernel, "concurrency-capped")
-    assert message.startswith("Never more than 2 in flight: `sem`, line 8; 4 queued for")
+    assert message.startswith("`sem`, line 8, let no more than 2 through at once: 4 queued for")
 
 
 def test_what_was_forgotten_is_found_and_python_still_warns(kernel: Kernel) -> None:

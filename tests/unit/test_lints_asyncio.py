@@ -302,13 +302,16 @@ def queue_of(bound: int, inside: str = "W") -> Trace:
 
 def test_a_semaphore_that_bounds_is_named_with_its_queue() -> None:
     (finding,) = found(queue_of(2), "concurrency-capped")
-    assert finding.message == "Never more than 2 in flight: `sem`, line 4; 2 queued for 50 ms."
+    assert finding.message == "`sem`, line 4, let no more than 2 through at once: 2 queued for 50 ms."
     assert finding.cost_s == 0.05
 
 
 def test_where_the_bound_is_not_told_it_is_counted() -> None:
     trace = replace(queue_of(2), source="")
-    assert "Never more than 2 in flight: a semaphore" in found(trace, "concurrency-capped")[0].message
+    assert (
+        "A semaphore, line 4, let no more than 2 through at once"
+        in found(trace, "concurrency-capped")[0].message
+    )
 
 
 def test_a_bound_of_one_is_a_lock() -> None:

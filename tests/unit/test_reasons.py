@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concmagic.interpreter import recorded_calls
-from concmagic.model.reasons import REASONS, ROWS
+from concmagic.model.reasons import REASONS, ROWS, told_as
 from concmagic.model.states import State, StateInterval
 from concmagic.recording.tasks import wait_reasons
 from concmagic.sentences.states_and_waits import WAITS, path_words
@@ -38,6 +38,20 @@ def test_words_are_those_of_a_reason_that_there_is() -> None:
     assert WAITS.keys() - {"", "merged", "handing over"} <= REASONS.keys()
     assert path_words("waiting", "sleep", "") == "sleeping"
     assert path_words("waiting", "barrier of ours", "") == "waiting for barrier of ours"
+
+
+def test_every_kind_of_lock_has_one_name_and_a_future_none_of_its_own() -> None:
+    kinds = ("lock", "Lock", "RLock")
+    assert {told_as(kind) for kind in kinds} == {"Lock"}
+    assert {path_words("waiting", kind, "") for kind in kinds} == {"waiting for a lock"}
+    assert told_as("future") == "result"
+    assert told_as("sleep") == "sleep"
+
+
+def test_a_wait_is_told_in_plain_words() -> None:
+    """What is of no help is a bare name of Python's: none but those that a user writes, in brackets."""
+    bare = {row.name for row in ROWS if path_words("waiting", row.name, "") == f"waiting for {row.name}"}
+    assert bare == {"DNS", "I/O", "stream close", "sendfile", "input", "events"}
 
 
 def test_a_wait_knows_its_family() -> None:

@@ -68,6 +68,23 @@ def test_a_busy_machine_is_a_chip_and_leads_only_where_it_explains_most_of_the_c
     assert build_report(trace, metrics, ()).chips[2:] == ()
 
 
+def test_locks_of_all_kinds_are_one_part_of_the_band() -> None:
+    """Before Python 3.12 some waits are seen by samples only, which do not tell the kind of the lock."""
+    trace = trace_from_text(f"a  R{20 * 'W'}R{30 * 'W'}R", host="a", kind="thread")
+    (track,) = trace.tracks
+    kinds = iter(("lock", "Lock"))
+    states = tuple(
+        replace(one, reason=next(kinds)) if one.state is State.WAITING else one for one in track.states
+    )
+    report = report_of(replace(trace, tracks=(replace(track, states=states),)))
+    assert [(part.text, part.length_ns // MS) for part in report.band] == [
+        ("waiting for a lock", 50),
+        ("computing", 3),
+    ]
+    assert report.lanes[0].text == "Lock 50 ms"
+    assert report.headline == "50 of 53 ms went into waiting for a lock."
+
+
 def as_state(trace: Trace, old: State, new: State, reason: str = "") -> Trace:
     """The first track's states of one kind as another."""
     track = trace.tracks[0]

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from concmagic.model.reasons import told_as
 from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
 
 NOTICED_LATE_NS = 2_000_000
@@ -35,7 +36,7 @@ class PathPart:
 def _told_apart(part: PathPart) -> str:
     if part.state is State.UNKNOWN:
         return ""
-    return part.phase if part.state in (State.STARTING, State.TRACING) else part.reason
+    return part.phase if part.state in (State.STARTING, State.TRACING) else told_as(part.reason)
 
 
 def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:

@@ -153,7 +153,7 @@ class SequentialAwaits:
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """concurrency-capped: a semaphore that bounds how many are in flight."""
+    """concurrency-capped: a semaphore that bounds how many get on at once."""
 
     most: int
     name: str  # of the semaphore; "" is not known

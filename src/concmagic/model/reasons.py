@@ -96,11 +96,18 @@ FREE = "free"  # of a GIL: nobody has it
 IN_NATIVE_CODE = "native code"
 STARTS_A_PROCESS = "process start"
 OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
+# Which kind of lock it was is not seen on every Python, and a future is only how a result comes.
+_ONE_NAME = {OF_A_LOCK: "Lock", "RLock": "Lock", "future": "result"}
 
 
 def kind_of_end(reason: str) -> str:
     """The kind of the resource that stands at the other end of a wait."""
     return REASONS[reason].end if reason in REASONS else "host"
+
+
+def told_as(reason: str) -> str:
+    """The reason under whose name a wait is summed and told."""
+    return _ONE_NAME.get(reason, reason)
 
 
 def kind_of(word: str) -> str:

@@ -12,6 +12,7 @@ from concmagic.analysis.concurrency import gil_waits, on_a_core_curve
 from concmagic.analysis.critical_path import summarised
 from concmagic.analysis.intervals import Steps, total, union
 from concmagic.analysis.metrics import NATIVE_CORES, Metrics, in_flight_curve
+from concmagic.model.reasons import told_as
 from concmagic.model.trace import Job, Named, State, Trace, Track
 from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
 from concmagic.report.headline import BUSY_MACHINE, TOO_SHORT_NS, headline, says_nothing_found
@@ -260,5 +261,6 @@ def _reason(track: Track, state: State) -> tuple[str, int]:
     by_reason: dict[str, int] = {}
     for one in track.states:
         if one.state is state:
-            by_reason[one.reason] = by_reason.get(one.reason, 0) + one.length_ns
+            reason = told_as(one.reason)
+            by_reason[reason] = by_reason.get(reason, 0) + one.length_ns
     return max(by_reason.items(), key=lambda pair: pair[1])

@@ -199,11 +199,11 @@ def sequential_awaits(found: of.SequentialAwaits) -> str:
 
 
 def capped(found: of.Capped) -> str:
-    """A semaphore that bounds how many are in flight."""
-    what = f"`{found.name}`" if found.name else "a semaphore"
+    """A semaphore that bounds how many get on at once; those behind it are in flight, too."""
+    what = f"`{found.name}`" if found.name else "A semaphore"
     where = place(found.file, found.line)
     queued = f"{found.queued:,} queued for {duration(found.wait_ns)}"
-    return f"Never more than {found.most:,} in flight: {what}, {where}; {queued}."
+    return f"{what}, {where}, let no more than {found.most:,} through at once: {queued}."
 
 
 def never_awaited(found: of.NeverAwaited) -> str:
