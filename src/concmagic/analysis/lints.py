@@ -20,7 +20,8 @@ from concmagic.analysis.lint_ends import (
 )
 from concmagic.analysis.lint_jobs import pool_starved, submit_then_wait
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
-from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads, pool_overhead
+from concmagic.analysis.lint_pools import pool_overhead
+from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads
 from concmagic.analysis.lint_threads import busy_machine, few_cores, gil_bound, oversubscribed, uneven_work
 from concmagic.analysis.lint_waits import concurrency_capped, deadlock, gil_held_while_waiting, lock_convoy
 from concmagic.analysis.metrics import Metrics
