@@ -69,6 +69,7 @@ TABLE = (
     Row("task waits", "asyncio_internals", probe="probe_fields"),
     Row("running loops", "asyncio_internals", probe="probe_running"),
     Row("process start", "process_internals", probe="probe_start"),
+    Row("imports", "imports"),
     Row("pools", "pool_internals", probe="probe_pools"),
     Row("messages", "process_internals", probe="probe_messages"),
     Row("pickling", "notebook_internals", probe="probe_pickling"),

@@ -30,6 +30,7 @@ from concmagic.importing.importer import import_recording
 from concmagic.model.saved import from_plain, to_plain
 from concmagic.model.trace import State, Trace, Track
 from concmagic.problems import Problem
+from concmagic.records.handed_over import ModuleImport
 from concmagic.records.recording import (
     JobRecord,
     MarkRecord,
@@ -237,15 +238,15 @@ def test_what_recording_adds_to_a_childs_life_is_tracing() -> None:
 
 
 def test_a_child_process_starts_python_then_imports() -> None:
-    imports = ((at(32), at(35)), (at(36), at(38)))
+    imports = (ModuleImport(50, at(32), at(35), "a"), ModuleImport(50, at(36), at(38), "b"))
     trace = import_recording(recording(kernel(), child(imports=imports)))  # type: ignore[arg-type]
     found = track(trace, "Process-1")
     assert [(s.state.value, said(trace, s), s.start_ns / MS) for s in found.states[:6]] == [
         ("starting", "Python", 10),
         ("starting", "unpickling", 30),
-        ("starting", "imports", 32),
+        ("starting", "imports of a", 32),
         ("starting", "unpickling", 35),
-        ("starting", "imports", 36),
+        ("starting", "imports of b", 36),
         ("starting", "unpickling", 38),
     ]
     assert (found.end_ns, found.outcome, found.unit) == (90 * MS, "returned", True)

@@ -263,3 +263,50 @@ def test_more_processes_than_cores() -> None:
 
 def test_as_many_processes_as_cores() -> None:
     assert found(side_by_side(2), "few-cores") == []
+
+
+def importing(module: str, length: int) -> tuple[int, State, str, Facts]:
+    return length, State.RUNNING, "imports", Facts(call=module)
+
+
+def pool_that_imports(*pieces: tuple[int, State, str, Facts], of: int = 2) -> Trace:
+    """Two workers that start for 100 ms, do this as they unpickle their first job, and have it for 10 ms."""
+    tracks: list[Track] = []
+    jobs: list[Job] = []
+    for number in (1, 2):
+        own = pieces if number <= of else ()
+        begin = 100 + sum(one[0] for one in own)
+        worker = process(number, (100, State.STARTING, "", "python"), (begin, State.RUNNING, "", ""), IDLE)
+        states, at = [StateInterval(0, 100 * MS, State.STARTING)], 100
+        for length, state, reason, facts in own:
+            states.append(StateInterval(at * MS, (at + length) * MS, state, reason, facts))
+            at += length
+        states.append(StateInterval(at * MS, (at + 10) * MS, State.RUNNING))
+        main = Track(10 + number, "thread", "MainThread", number, "work", 0, (at + 10) * MS, tuple(states))
+        tracks += [replace(worker, group="Pool-1"), replace(main, pid=worker.pid)]
+        jobs.append(job(number, main.id, begin, begin + 10))
+    return trace(*tracks, jobs=tuple(jobs), wall=1000)
+
+
+def test_what_fresh_workers_imported_is_told_by_its_name_and_not_as_pickling() -> None:
+    waits = (200, State.READY, "core", NO_FACTS)
+    (finding,) = found(
+        pool_that_imports(importing("sklearn", 100), waits, importing("sklearn", 200), importing("tiny", 5)),
+        "pool-overhead",
+    )
+    assert "took 100 ms to start and 505 ms each to import sklearn, for 2 jobs" in finding.message
+    assert finding.hint.startswith("Each new worker imports for itself")
+    (finding,) = found(pool_that_imports(importing("sklearn", 300), of=1), "pool-overhead")
+    assert "300 ms to import sklearn in 1 of them" in finding.message
+
+
+def test_imports_that_took_little_are_a_part_of_the_start() -> None:
+    (finding,) = found(pool_that_imports(importing("json", 40)), "pool-overhead")
+    assert "took 140 ms to start, for 2 jobs" in finding.message
+    assert finding.hint.startswith("Fewer processes")
+
+
+def test_what_a_job_imports_is_the_jobs_work() -> None:
+    of = pool_that_imports(importing("sklearn", 300))
+    of = replace(of, jobs=tuple(replace(one, start_ns=100 * MS) for one in of.jobs))
+    assert not any("import" in one.message for one in found(of, "pool-overhead"))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from concmagic.analysis import Finding
-from concmagic.analysis.intervals import spent
+from concmagic.analysis.intervals import Pair, minus, spent, total, union
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import PoolOverhead, SmallProcesses
-from concmagic.model.trace import Job, State, Trace, Track
+from concmagic.model.reasons import IDLE, IMPORTS
+from concmagic.model.trace import Job, State, StateInterval, Trace, Track
 
 OVERHEAD_SHARE = 0.2  # of the time that the pool took: start-up and pickling, from which on they are told
+IMPORTS_NS = 50_000_000  # from here on imports are told beside the start, …
+IMPORTS_SHARE = 0.05  # … and from this share of both
+MODULES_SHARE = 0.2  # of imports: then a module is named
 MANY_JOBS = 32  # from here on larger chunks would save pickling
 PICKLING_SHARE = 0.5  # of the overhead: then it is the data that costs
 _PICKLING = ("pickling", "unpickling")
@@ -31,30 +35,32 @@ class _Pool:
     start_ns: int  # of the worker that took longest, of those that had a job
     ours_ns: int  # what our own recording added to a start
     pickling_ns: int
+    imports: tuple[Counter[str], ...]  # of each of these workers: how long it imported which module
 
     @property
     def job_count(self) -> int:
         return sum(job.count for job in self.jobs)
+
+    @property
+    def imports_ns(self) -> int:
+        """Of the worker that imported longest: they do so side by side."""
+        return max(each.total() for each in self.imports)
+
+    @property
+    def overhead_ns(self) -> int:
+        return self.start_ns + self.imports_ns + self.pickling_ns
 
 
 def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """A pool took longer than its jobs would have, one after the other, in the notebook's own process."""
     for pool in _pools(trace):
         lost = pool.span_ns - pool.work_ns - pool.ours_ns
-        overhead = pool.start_ns + pool.pickling_ns
+        overhead = pool.overhead_ns
         # Where it gained something, or lost it for another reason, the overhead is the price of the gain.
-        if lost <= 0 or overhead < OVERHEAD_SHARE * pool.span_ns:
+        if lost <= 0 or overhead < OVERHEAD_SHARE * (pool.span_ns - pool.ours_ns):
             continue
         yield Finding(
-            values=PoolOverhead(
-                len(pool.workers),
-                pool.start_ns,
-                pool.pickling_ns,
-                pool.job_count,
-                pool.work_ns,
-                pool.span_ns,
-                _costly(pool),
-            ),
+            values=_with_imports(_values(pool), pool),
             cost_s=min(lost, overhead) / 1e9,
             tracks=tuple(track.id for track in pool.workers),
             start_ns=min(track.start_ns for track in pool.workers),
@@ -62,11 +68,41 @@ def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     yield from _hello_process(trace)
 
 
-def _costly(pool: _Pool) -> Literal["start", "data", "many"]:
-    """What of a pool cost most: starting it, the data that is sent, or sending it in many jobs."""
-    if pool.pickling_ns >= PICKLING_SHARE * (pool.start_ns + pool.pickling_ns):
+def _values(pool: _Pool) -> PoolOverhead:
+    """With imports as a part of the start."""
+    return PoolOverhead(
+        len(pool.workers),
+        pool.start_ns + pool.imports_ns,
+        pool.pickling_ns,
+        pool.job_count,
+        pool.work_ns,
+        pool.span_ns,
+        _costly(pool),
+    )
+
+
+def _with_imports(found: PoolOverhead, pool: _Pool) -> PoolOverhead:
+    """With imports told by themselves, where they took long: each module that had its share in them."""
+    least = max(IMPORTS_NS, IMPORTS_SHARE * found.start_ns)
+    every = sum(pool.imports, Counter[str]())
+    modules = [name for name, took in every.most_common() if took >= MODULES_SHARE * every.total()]
+    if pool.imports_ns <= least or not modules:
+        return found
+    importers = sum(each.total() >= MODULES_SHARE * pool.imports_ns for each in pool.imports)
+    return replace(
+        found,
+        start_ns=pool.start_ns,
+        imports_ns=pool.imports_ns,
+        importers=importers,
+        modules=tuple(modules),
+    )
+
+
+def _costly(pool: _Pool) -> Literal["start", "imports", "data", "many"]:
+    """What of a pool cost most: starting it, its imports, the data, or sending it in many jobs."""
+    if pool.pickling_ns >= PICKLING_SHARE * pool.overhead_ns:
         return "many" if pool.job_count >= MANY_JOBS else "data"
-    return "start"
+    return "imports" if pool.imports_ns > pool.start_ns else "start"
 
 
 def _hello_process(trace: Trace) -> Iterator[Finding]:
@@ -76,7 +112,7 @@ def _hello_process(trace: Trace) -> Iterator[Finding]:
         for track in trace.tracks
         if track.kind == "process" and track.unit and not track.group and track.start_method in _STARTED
     ]
-    started = [(track, _starting(track), spent(track, State.RUNNING)) for track in alone]
+    started = [(track, spent(track, State.STARTING), spent(track, State.RUNNING)) for track in alone]
     small = [
         (track, start, work)
         for track, start, work in started
@@ -111,8 +147,11 @@ def _pools(trace: Trace) -> list[_Pool]:
 
 def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
     workers = tuple(track for track in trace.tracks if track.kind == "process" and track.group == group)
-    had_jobs = {job.track for job in jobs}
-    busy = [track for track in workers if track.id in had_jobs] or list(workers)
+    pid_of = {track.id: track.pid for track in trace.tracks}
+    of_worker: dict[int, list[Job]] = defaultdict(list)
+    for job in jobs:
+        of_worker[pid_of[job.track or 0]].append(job)
+    busy = [track for track in workers if track.pid in of_worker]
     first = min(min(track.start_ns for track in workers), min(job.submit_ns for job in jobs))
     last = max(job.end_ns or 0 for job in jobs)
     pids = {track.pid for track in workers} | {
@@ -127,12 +166,48 @@ def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
         max(_starting(track) for track in busy),
         max(_ours(track) for track in busy),
         sum(_pickling(track) for track in threads),
+        tuple(_imports(track, threads, of_worker[track.pid]) for track in busy),
     )
 
 
+def _imports(worker: Track, threads: Sequence[Track], jobs: Sequence[Job]) -> Counter[str]:
+    """How long a worker imported which module: as it started, in its initializer, for what it unpickled.
+
+    What it imports in a job is that job's work.
+    """
+    as_it_starts = [one for one in worker.states if one.state is State.STARTING]
+    its_threads = [track.states for track in threads if track.pid == worker.pid]
+    at_work = union((job.start_ns or 0, job.end_ns or 0) for job in jobs)
+    found: Counter[str] = Counter()
+    for states in (as_it_starts, *its_threads):
+        for module, pair in _stretches(states):
+            found[module] += total(minus([pair], at_work))
+    return found
+
+
+def _stretches(states: Sequence[StateInterval]) -> Iterator[tuple[str, Pair]]:
+    """From when to when a thread imported which module, with what it waited meanwhile."""
+    module, start, end = "", 0, 0
+    for one in states:
+        is_import = IMPORTS in (one.reason, one.phase)
+        if module and (one.facts.call != module if is_import else _interrupts(one)):
+            yield module, (start, end)
+            module = ""
+        if is_import:
+            start, end = start if module else one.start_ns, one.end_ns
+            module = one.facts.call
+    if module:
+        yield module, (start, end)
+
+
+def _interrupts(one: StateInterval) -> bool:
+    """Whether the import was over, and something else was at hand."""
+    return one.state not in (State.READY, State.WAITING, State.UNKNOWN) or one.reason in IDLE
+
+
 def _starting(track: Track) -> int:
-    """How long it took to start, but for what our own recording added to it."""
-    return sum(one.length_ns for one in track.states if one.state is State.STARTING)
+    """How long it took to start, but for its imports and for what our own recording added to it."""
+    return sum(one.length_ns for one in track.states if one.state is State.STARTING and one.phase != IMPORTS)
 
 
 def _ours(track: Track) -> int:

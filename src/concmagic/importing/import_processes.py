@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import itemgetter
 
 from concmagic.importing.clock_ids_places import CellClock, TrackIds
+from concmagic.importing.module_imports import module_imports
 from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import cover, join_equal, within
 from concmagic.model.trace import NO_FACTS, Facts, Flow, State, StateInterval, Track
@@ -166,26 +167,19 @@ def _starting(record: ProcessRecord, clock: CellClock, end: int) -> list[StateIn
     born = asked if record.born_ns is None else min(max(clock.at(record.born_ns), asked), begun)
     loaded = begun if record.loaded_ns is None else min(max(clock.at(record.loaded_ns), begun), ready)
     called = ready if record.called_ns is None else min(max(clock.at(record.called_ns), loaded), ready)
-    stretches = (
-        (asked, born, _NEW),
-        (born, begun, _PYTHON),
-        (begun, loaded, _TRACER),
-        *_unpickling(record, clock, loaded, called),
-        (called, ready, _TRACER),
-    )
-    return _pieces(stretches)
+    before = ((asked, born, _NEW), (born, begun, _PYTHON), (begun, loaded, _TRACER))
+    unpickling = _pieces(((loaded, called, _UNPICKLING),))
+    own = cover(loaded, called, unpickling, _imports_as_it_starts(record, clock, called))
+    return [*_pieces(before), *own, *_pieces(((called, ready, _TRACER),))]
 
 
-def _unpickling(
-    record: ProcessRecord, clock: CellClock, begin: int, end: int
-) -> Iterator[tuple[int, int, str]]:
-    """What it was sent is unpickled; modules that are imported for that apart."""
-    for first, last in record.imports:
-        first, last = max(clock.at(first), begin), min(clock.at(last), end)
-        yield begin, first, _UNPICKLING
-        yield first, last, _IMPORTS
-        begin = max(begin, last)
-    yield begin, end, _UNPICKLING
+def _imports_as_it_starts(record: ProcessRecord, clock: CellClock, end: int) -> list[StateInterval]:
+    """Modules that are imported to unpickle what it was sent."""
+    return [
+        replace(one, state=State.STARTING, reason="", facts=replace(one.facts, phase=_IMPORTS))
+        for one in module_imports(record, record.main_native_id, clock)
+        if one.start_ns < end
+    ]
 
 
 def _pieces(stretches: Iterable[tuple[int, int, str]]) -> list[StateInterval]:

@@ -17,6 +17,7 @@ from concmagic.importing.import_messages import match
 from concmagic.importing.import_processes import of_a_server, process_spawn, process_track, with_life
 from concmagic.importing.jobs_marks_prints import import_jobs, job_flows, known_jobs, to_waiters
 from concmagic.importing.message_evidence import message_flows, with_messages
+from concmagic.importing.module_imports import with_imports
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter, ended_with_process
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
 from concmagic.importing.tasks.task_flows import with_jobs_of_tasks
@@ -192,7 +193,8 @@ class _Importer:
         context = self._thread_context(process, calls, samples, tasks)
         threads, flows = import_threads(process.threads, context)
         found.blocked |= blocked_calls(context)
-        threads = [self._with_messages(thread, process) for thread in threads]
+        threads = [with_messages(thread, self._messages, process, self._clock) for thread in threads]
+        threads = [with_imports(thread, process, self._clock) for thread in threads]
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
             threads = [of_a_server(thread) for thread in threads]
         threads, gil = self._read_gil(process, with_life(process, threads, self._clock), context)
@@ -215,10 +217,6 @@ class _Importer:
             thread = self._ids.known("thread", pid, native_id)
             if thread is not None:
                 found.steps[thread] = steps
-
-    def _with_messages(self, thread: Track, process: ProcessRecord) -> Track:
-        messages = self._messages.by_thread.get((process.pid, thread.native_id), ())
-        return with_messages(thread, messages, process, self._clock) if messages else thread
 
     def _read_tasks(self, process: ProcessRecord, calls: ImportedCalls, samples: Samples) -> ImportedTasks:
         if process.tasks is None:

@@ -149,18 +149,19 @@ _UNTOLD = (
 Applies = Callable[[StateInterval], bool]
 
 
-def with_messages(
-    thread: Track, messages: Sequence[MessageRecord], process: ProcessRecord, clock: CellClock
-) -> Track:
+def with_messages(thread: Track, every: Messages, process: ProcessRecord, clock: CellClock) -> Track:
     """The thread's track, with what its messages tell in its states."""
+    messages = every.by_thread.get((process.pid, thread.native_id), ())
+    if not messages:
+        return thread
     states: Sequence[StateInterval] = thread.states
-    states = _laid_over(states, _idle(messages, process, clock), lambda one: True)
-    states = _laid_over(states, _pickling(messages, clock), _computes)
-    states = _laid_over(states, _waits(messages, clock), _waits_untold)
+    states = laid_over(states, _idle(messages, process, clock), lambda one: True)
+    states = laid_over(states, _pickling(messages, clock), _computes)
+    states = laid_over(states, _waits(messages, clock), _waits_untold)
     return replace(thread, states=tuple(states))
 
 
-def _laid_over(
+def laid_over(
     states: Sequence[StateInterval], pieces: Sequence[StateInterval], applies: Applies
 ) -> Sequence[StateInterval]:
     """The pieces over those of the states that they apply to."""

@@ -217,6 +217,8 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("asyncio.base_subprocess", "BaseSubprocessTransport", "children", "when a command ended"),
     Borrowed("loky.backend.popen_loky_posix.Popen", "terminate", "children", "who ended a process of loky's"),
     Borrowed("traceback", "print_exc", "children", "why a child did not start"),
+    Borrowed("importlib", "_bootstrap", "children", "what child processes imported"),
+    Borrowed("importlib._bootstrap", "_find_and_load", "children", "what child processes imported"),
     # Pools
     Borrowed(_POOL, "_repopulate_pool", "children", _POOLS),
     Borrowed(_POOL, "_repopulate_pool_static", "children", _POOLS),

@@ -19,7 +19,11 @@ class PoolOverhead:
     jobs: int
     work_ns: int
     span_ns: int
-    costly: Literal["start", "data", "many"]  # its start, the size of what is sent, or the number of jobs
+    # Its start, what its workers imported, the size of what is sent, or the number of jobs.
+    costly: Literal["start", "imports", "data", "many"]
+    imports_ns: int = 0  # of the worker that imported longest, before and between its jobs
+    importers: int = 0  # workers that did
+    modules: tuple[str, ...] = ()  # of those imports that took long
 
 
 @dataclass(frozen=True, slots=True)

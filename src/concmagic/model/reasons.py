@@ -95,6 +95,7 @@ MERGED = "merged"  # no wait: the reason of states that stand for many and show 
 FREE = "free"  # of a GIL: nobody has it
 IN_NATIVE_CODE = "native code"
 STARTS_A_PROCESS = "process start"
+IMPORTS = "imports"  # no wait: of a state in which a thread imports a module
 OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
 # Which kind of lock it was is not seen on every Python, and a future is only how a result comes.
 _ONE_NAME = {OF_A_LOCK: "Lock", "RLock": "Lock", "future": "result"}

@@ -47,7 +47,7 @@ class Facts:
     limit_ns: int | None = None  # the timeout around it
     phase: str = ""  # of a start: "python", "imports", …; of another wait: "open", "close", "full", …
     job: str = ""  # the label of the job whose result is waited for
-    call: str = ""  # the C function in which a longer call was
+    call: str = ""  # the C function in which a longer call was; of imports the module
     shielded: bool = False  # `asyncio.shield` was around what is awaited
 
 

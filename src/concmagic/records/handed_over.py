@@ -155,6 +155,15 @@ class MessageLog:
     counted_until_ns: int | None = None  # from then on messages are not seen; None: to the end
 
 
+class ModuleImport(NamedTuple):
+    """One import of a process, with all that it imported in turn."""
+
+    native_id: int
+    start_ns: int
+    end_ns: int
+    module: str  # the package only
+
+
 @dataclass(frozen=True, slots=True)
 class CallSite:
     """A function, and the line on which it was when it waited."""

@@ -20,7 +20,7 @@ from concmagic.records.handed_over import RawCode as RawCode
 from concmagic.records.handed_over import ThreadRecord as ThreadRecord
 
 if TYPE_CHECKING:
-    from concmagic.records.handed_over import LockLog, MessageLog
+    from concmagic.records.handed_over import LockLog, MessageLog, ModuleImport
 
 CodePlace = tuple[str, int]  # file and line; ("", 0) is not known
 CodeLine = tuple[str, int, str]  # file, line, qualified name of the function
@@ -242,7 +242,7 @@ class ProcessLife:
     born_ns: int | None = None  # the parent had forked or executed it
     loaded_ns: int | None = None  # our own imports in it were done
     loaded_cpu_ns: int | None = None  # what it had computed by then
-    imports: tuple[tuple[int, int], ...] = ()  # until its target began: when it imported what it was sent
+    imports: tuple[ModuleImport, ...] = ()  # of a child, from before it unpickled what it was sent
     called_ns: int | None = None  # its imports and unpickling were done; from then to target_ns we got ready
     sent_bytes: int = 0  # what was pickled to start it
     sent_ns: int = 0  # the time that took

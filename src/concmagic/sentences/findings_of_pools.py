@@ -25,14 +25,25 @@ def child_died(found: of.ChildDied) -> str:
 
 
 def pool_overhead(found: of.PoolOverhead) -> str:
-    """A pool that took longer than its jobs; of pickling only where it was seen."""
-    pickling = f" and {duration(found.pickling_ns)} to pickle" if found.pickling_ns else ""
+    """A pool that took longer than its jobs; of its parts only those that were seen."""
+    parts = [
+        f"{duration(found.start_ns)} to start" if found.start_ns else "",
+        _imports(found) if found.imports_ns else "",
+        f"{duration(found.pickling_ns)} to pickle" if found.pickling_ns else "",
+    ]
     return (
-        f"{count(found.workers, 'process', 'processes')} took {duration(found.start_ns)} to start{pickling}, "
+        f"{count(found.workers, 'process', 'processes')} took {names([part for part in parts if part], len(parts))}, "
         f"for {count(found.jobs, 'job')} of {duration(found.work_ns)} "
         "in all: one after the other, without processes, they would have taken less than these "
         f"{duration(found.span_ns)}."
     )
+
+
+def _imports(found: of.PoolOverhead) -> str:
+    """The imports of fresh workers, which go on side by side."""
+    each = "each " if found.importers == found.workers > 1 else ""
+    some = f" in {found.importers:,} of them" if found.importers < found.workers else ""
+    return f"{duration(found.imports_ns)} {each}to import {names(found.modules, _MOST_NAMES)}{some}"
 
 
 def small_processes(found: of.SmallProcesses) -> str:

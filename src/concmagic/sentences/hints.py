@@ -29,6 +29,7 @@ _HINTS = {
 }
 _OF_POOLS = {
     "start": "Fewer processes, or one pool for several cells, pay the start-up less often; small work is faster without.",
+    "imports": "Each new worker imports for itself: a pool that is kept for several cells does so once, and forked workers have what the notebook has imported.",
     "data": "Send less: a file name or a slice instead of the data, or multiprocessing.shared_memory.",
     "many": "Hand out larger pieces: chunksize=… sends many items at once.",
 }

@@ -251,6 +251,7 @@ CAPABILITIES = {
     "task waits": ("fields of asyncio's objects", "Why tasks waited, and who woke them."),
     "running loops": ("which loop runs", "`asyncio.run` and `run_until_complete` inside a traced cell."),
     "process start": ("how processes start", "What child processes did, and when their own code began."),
+    "imports": ("how Python imports modules", "What child processes imported."),
     "pools": ("the inside of multiprocessing's Pool", "Why a pool's workers do not start."),
     "messages": ("messages between processes", "Messages, and which worker had which job."),
     "pickling": ("packing code of the notebook", "Functions of the notebook in processes that are spawned."),

@@ -68,6 +68,8 @@ WAITS = {
     "merged": "waiting",
     "handing over": HANDED_OVER,
 }
+# What a track ran, by its reason; of others as it is called.
+RUNNING = {"": "computing", "imports": "importing modules"}
 _READY = {"GIL": "ready, wanting the GIL", "core": "ready, wanting a core"}
 STARTS = {
     "process": "a process",
@@ -89,7 +91,7 @@ SHIELDED = "(shielded)"  # beside a task or future that is awaited through `shie
 def path_words(state: str, reason: str, phase: str) -> str:
     """Name a part of "where it went"."""
     if state == "running":
-        return reason or "computing"
+        return RUNNING.get(reason, reason)
     if state == "blocking":
         return f"blocked in {reason}" if reason else "blocked"
     if state == "ready":
@@ -159,15 +161,16 @@ class StateWords:
         return ", ".join(word for word in (flow.detail, lock, sent) if word)
 
     def _of_step(self, _reason: str, facts: Facts) -> str:
-        if facts.phase:
-            return self._merged(facts)
+        if facts.phase or facts.call:
+            return self._merged(facts) or facts.call
         return which_threads(sorted({self.name(who) for who in facts.holders})) if facts.holders else ""
 
     def _of_block(self, _reason: str, facts: Facts) -> str:
         return self.name(facts.holders[0]) if facts.holders else f"in {facts.call}" if facts.call else ""
 
     def _of_start(self, _reason: str, facts: Facts) -> str:
-        return self._merged(facts) or STARTS.get(facts.phase, "")
+        start = " of ".join(word for word in (STARTS.get(facts.phase, ""), facts.call) if word)
+        return self._merged(facts) or start
 
     def _of_tracing(self, _reason: str, facts: Facts) -> str:
         return self._merged(facts) or TRACING.get(facts.phase, "")

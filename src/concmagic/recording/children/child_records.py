@@ -19,7 +19,7 @@ from concmagic.recording.children.handover_files import CALLS_PART, MARKS_PART, 
 from concmagic.recording.children.leftovers import stat_of
 from concmagic.recording.labels import cut, cut_problem
 from concmagic.records.evidence_sources import kept
-from concmagic.records.handed_over import MarkRecord, MessageLog, MessageRecord
+from concmagic.records.handed_over import MarkRecord, MessageLog, MessageRecord, ModuleImport
 from concmagic.records.recording import CallsPart, ProcessJoin, ProcessRecord, RawCalls, ThreadRecord
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _record_of(child: Child, told: Told) -> ProcessRecord:
         loaded_ns=end.get("loaded_ns") or told.get("loaded"),
         loaded_cpu_ns=end.get("loaded_cpu_ns"),
         called_ns=called_ns,
-        imports=tuple(imports),
+        imports=tuple(ModuleImport(*row) for row in end.get("imports", imports)),
         sent_bytes=child.sent_bytes,
         sent_ns=child.sent_ns,
         changed=end.get("changed", ()),

@@ -35,12 +35,11 @@ from concmagic.recording.children.handover_files import (
     ChildFile,
 )
 from concmagic.recording.children.hooks import Hooks
+from concmagic.recording.children.import_times import ImportTimes, Row
 from concmagic.recording.children.message_arrivals import Wake, sleep_until_called
 from concmagic.recording.children.recorders_in_child import (
     ChangedGlobals,
     ChildRecorders,
-    ImportTimes,
-    Stretch,
     load_late,
 )
 from concmagic.recording.guards import guarded, unseen
@@ -92,10 +91,10 @@ class Life:
         with held(self._turn, _PATIENCE_S) as got:
             if got and self.target_ns is None:
                 self.called_ns = monotonic_ns()
-                imports = guarded(self.imports.stop, self.failed) or []
+                imports = guarded(self.imports.so_far, self.failed) or []
                 self._begin_target(self.called_ns, imports)
 
-    def _begin_target(self, called_ns: int, imports: list[Stretch]) -> None:
+    def _begin_target(self, called_ns: int, imports: list[Row]) -> None:
         if not self.recorders.start():
             self.target_ns = called_ns
             return  # the cell was over first: it sleeps already
@@ -118,7 +117,7 @@ class Life:
         """Note that our own imports are done: what takes time from here on is the child's own."""
         self.loaded_ns, self.loaded_cpu_ns = monotonic_ns(), process_time_ns()
         self.file.append("loaded", self.loaded_ns)
-        self.imports.start()
+        guarded(self.imports.start, self.failed)
 
     def _hand_over_as_it_runs(self) -> None:
         """Its jobs, marks and calls are known as it runs, should it be killed."""
@@ -202,6 +201,7 @@ class Life:
     def _evidence(self, exit_code: int | None) -> AtEnd:
         with held(self._turn, _PATIENCE_S):  # also without it: what is recorded so far is better than nothing
             done_ns = monotonic_ns()
+            imports = guarded(self.imports.stop, self.failed) or []
             seen = self.recorders.stop()
         return {
             "begun_ns": self.begun_ns,
@@ -210,6 +210,7 @@ class Life:
             "called_ns": self.called_ns,
             "target_ns": self.target_ns,
             "done_ns": done_ns,
+            "imports": imports,
             "exit_code": exit_code,
             "main_native_id": main_native_id(),
             "cpu_ns": process_time_ns(),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # no child that starts makes such a class
 
     from concmagic.problems import Problem
 
+    Imports = Sequence[tuple[int, int, int, str]]  # the fields of ModuleImports
+
     class AtEnd(TypedDict):
         """What a child hands over at its end; moments are monotonic nanoseconds."""
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:  # no child that starts makes such a class
         called_ns: int | None  # its own imports and unpickling were done
         target_ns: int | None  # its target began
         done_ns: int  # its own program was over
+        imports: Imports
         exit_code: int | None  # where it was told to us
         main_native_id: int
         cpu_ns: int
@@ -50,7 +53,7 @@ if TYPE_CHECKING:  # no child that starts makes such a class
         begun_ns: int
         hello: dict[str, Any]  # its config: who it is
         loaded: int
-        target: tuple[int, int, Sequence[tuple[int, int]]]  # called, begun, and its imports until then
+        target: tuple[int, int, Imports]  # called, begun, and its imports until then
         ending: int  # it began to hand over
         end: AtEnd
         became: str  # the command that it runs now

@@ -1,7 +1,6 @@
-"""The recorders that run in a child: those of the kernel that have something to see, and two of its own.
+"""The recorders that run in a child: those of the kernel that have something to see, and one of its own.
 
-`ImportTimes` sees when a child that starts imports what it was sent: its target, its arguments, and all that
-these need. `ChangedGlobals` tells which of the notebook's variables it has changed: its own copies, which
+`ChangedGlobals` tells which of the notebook's variables it has changed: its own copies, which
 nobody else sees. That is told without running the user's code: a name that is bound to another object now, or
 a list, dictionary or set of another length. What an initializer sets is set on purpose, so pools' workers are
 looked at from their first job on.
@@ -11,18 +10,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
 from functools import partial
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any
 
-from concmagic.clock import held, monotonic_ns
+from concmagic.clock import held
 from concmagic.code_owner import ours_only
 from concmagic.interpreter import borrowing
 from concmagic.problems import Problem
 from concmagic.recording import guards
-from concmagic.recording.guards import guarded, watched
+from concmagic.recording.guards import guarded
 from concmagic.recording.time_budget import TimeBudget
 from concmagic.records.evidence_sources import SOURCES, Source, named
 
@@ -30,8 +26,6 @@ _PATIENCE_S = 4.0  # for whoever starts or stops them: less than a process waits
 
 _LENGTH_TELLS = (list, dict, set, bytearray)
 _MOST_NAMES = 20_000  # of variables
-
-Stretch = tuple[int, int]  # monotonic nanoseconds
 
 
 class ChildRecorders:
@@ -141,53 +135,6 @@ def load_late() -> None:
 
 def _is_due(source: Source) -> bool:
     return not source.observes or source.observes in sys.modules
-
-
-class ImportTimes:
-    """The imports of this process from `start` to `stop`, from the search for a module to its last line."""
-
-    def __init__(self) -> None:
-        self._found: list[Stretch] = []
-
-    def start(self) -> None:
-        """Be asked first for every module that is not loaded yet."""
-        sys.meta_path.insert(0, self)
-
-    def stop(self) -> list[Stretch]:
-        """When it was importing: in order, one import inside another as one stretch."""
-        sys.meta_path[:] = [each for each in sys.meta_path if each is not self]
-        joined: list[Stretch] = []
-        for begin, end in sorted(self._found):
-            if joined and begin <= joined[-1][1]:
-                joined[-1] = joined[-1][0], max(joined[-1][1], end)
-            else:
-                joined.append((begin, end))
-        return joined
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """What the finders behind this one find, and be told when it has been executed."""
-        begun_ns = monotonic_ns()
-        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                self._follow(spec.loader, begun_ns)
-                return spec
-        return None
-
-    def _follow(self, loader: Any, begun_ns: int) -> None:
-        execute = getattr(loader, "exec_module", None)
-        if execute is None or isinstance(loader, type):  # what is built in takes no time
-            return
-
-        def done(told: None, result: None, module: ModuleType) -> None:
-            self._found.append((begun_ns, monotonic_ns()))
-
-        def only_once() -> None:
-            vars(loader).pop("exec_module", None)  # the instance's own: the class's shows again
-
-        loader.exec_module = watched(execute, done, only_once)
 
 
 class ChangedGlobals:
