@@ -283,6 +283,11 @@ def test_workers_that_no_traced_cell_has_started_have_states(kernel: Kernel) -> 
     assert f"{name} was started before this cell: its calls and jobs are not here." in text
     seen = "{s.state.value for t in trace.tracks if t.group == 'earlier workers' for s in t.states}"
     assert kernel.value(seen) & {"running", "ready"}
+    computed = (
+        "sum(s.length_ns for t in trace.tracks if t.group for s in t.states if s.state.value == 'running')"
+    )
+    assert kernel.value("trace.metrics.parallelism * trace.wall_ns") >= 0.8 * kernel.value(computed)
+    assert kernel.value("trace.metrics.unit_kinds") == ("cell", "process")
     kernel.check("executor.shutdown()")
 
 

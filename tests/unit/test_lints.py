@@ -12,7 +12,7 @@ from concmagic.analysis.lints import LINTS, Lint, find
 from concmagic.analysis.metrics import Metrics, compute
 from concmagic.model.findings import BusyMachine
 from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, outcome_of
-from concmagic.model.trace import Job, State, StateInterval, Trace, Track
+from concmagic.model.trace import Flow, Job, State, StateInterval, Trace, Track
 
 
 def found(trace: Trace, name: str) -> list[Finding]:
@@ -73,6 +73,15 @@ def test_a_daemon_that_waits_for_work_is_not_left() -> None:
     states = (StateInterval(0, 6 * MS, State.WAITING, "Queue.get"),)
     assert not found(left(daemon=True, states=states), "left-running")
     assert found(left(daemon=False, states=states), "left-running")
+
+
+def test_a_daemon_that_nobody_of_the_cell_started_is_not_left_while_it_waits() -> None:
+    at_a_socket = (StateInterval(0, 6 * MS, State.WAITING, "socket"),)
+    handler = left(daemon=True, states=at_a_socket)
+    assert not found(handler, "left-running")
+    started = Flow("spawn", 5, 0, handler.tracks[0].id, 0)
+    assert found(replace(handler, flows=(started,)), "left-running")
+    assert found(left(daemon=False, states=at_a_socket), "left-running")
 
 
 def test_a_daemon_with_an_idle_loop_is_not_left() -> None:

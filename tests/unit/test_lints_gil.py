@@ -91,6 +91,12 @@ def test_a_thread_that_looks_for_the_gil_needs_no_core() -> None:
     assert not list(few_cores(trace, compute(trace)))
 
 
+def test_workers_that_mostly_wait_are_not_too_many_where_others_take_the_cores() -> None:
+    row = "yyyyyyyyRWWWW"  # on a quiet machine it would be on a core for a fifth of its time
+    trace = drawn("\n".join(f"w{number} {row * 15}" for number in range(4)))
+    assert not list(few_cores(trace, compute(trace)))
+
+
 def test_two_workers_whose_cores_others_take_are_not_too_many() -> None:
     trace = drawn(f"w0 {'Ry' * 75}\nw1 {'yR' * 75}")
     assert not list(few_cores(trace, compute(trace)))

@@ -105,6 +105,17 @@ def test_what_the_recording_made_a_child_do_is_no_work_in_flight() -> None:
     assert (metrics.running_s, metrics.tracing_s) == (pytest.approx(0.004), pytest.approx(0.006))
 
 
+def test_workers_that_told_no_jobs_are_at_work_while_they_compute() -> None:
+    drawn = trace_from_text("cell  RWWWWWWWWR\na  WRRRRRRRWW\nb  WRRRRRRRWW", kind="process", host="cell")
+    cell, *workers = drawn.tracks
+    of_earlier = [
+        replace(one, parent=0, group="earlier workers", unit=False, pid=7 + one.id) for one in workers
+    ]
+    metrics = compute(replace(drawn, tracks=(cell, *of_earlier)))
+    assert metrics.parallelism == pytest.approx(1.6)
+    assert (metrics.unit_peak, metrics.unit_kinds) == (2, ("cell", "process"))
+
+
 def test_cores_of_native_threads_are_beside_what_is_in_flight() -> None:
     drawn = trace_from_text("a  RRRRRRRRRR", kind="thread")
     assert compute(replace(drawn, cpu_s=0.020, python_cpu_s=0.010)).parallelism == pytest.approx(2.0)

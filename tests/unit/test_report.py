@@ -102,6 +102,23 @@ def test_what_is_ours_is_neither_in_the_first_sentence_nor_in_the_band() -> None
     assert parts == [(State.WAITING, 2), (State.RUNNING, 1)]
 
 
+def test_a_line_is_named_with_what_of_the_part_lies_there() -> None:
+    def told(drawn: str) -> str:
+        trace = trace_from_text(f"a  {drawn}", host="a")
+        lines = iter((5, 8, 5, 9))
+        states = tuple(
+            replace(one, line=next(lines)) if one.state is State.WAITING else one
+            for one in trace.tracks[0].states
+        )
+        return report_of(replace(trace, tracks=(replace(trace.tracks[0], states=states),))).headline
+
+    in_two_places = told("R" + 40 * "W" + "R" + 55 * "W" + "RRR")
+    assert in_two_places == "95 of 100 ms went into sleeping, 55 ms of it at line 8, one thing at a time."
+    assert ", at line 8" in told("R" + 2 * "W" + "R" + 93 * "W" + "RRR")
+    assert ", at line 5" in told("R" + 48 * "W" + "R" + 2 * "W" + "R" + 45 * "W" + "RR")
+    assert "line" not in told("R" + 10 * "W" + "R" + 40 * "W" + "R" + 10 * "W" + "R" + 30 * "W" + "R")
+
+
 def test_what_other_programs_took_is_no_largest_part() -> None:
     trace = as_state(trace_from_text("a  YYYYYYYWWR", host="a"), State.READY, State.READY, "core")
     assert build_report(trace, compute(trace), ()).headline.startswith("2 of 10 ms went into sleeping")

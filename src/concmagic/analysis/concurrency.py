@@ -50,6 +50,7 @@ def units(trace: Trace) -> tuple[Unit, ...]:
         for job in trace.jobs
         if job.start_ns is not None and job.track not in of_units
     ]
+    found += [Unit("process", track.id, tuple(_computing(trace, track))) for track in _untold_workers(trace)]
     hosts = [track for track in trace.tracks if track.host]
     if any(unit.pairs for unit in found) or len(trace.flights):
         return (*found, *(Unit("cell", host.id, tuple(_computing(trace, host))) for host in hosts))
@@ -108,6 +109,17 @@ def leaves_of_the_work(trace: Trace) -> list[Track]:
         for track in trace.tracks
         if track.role == "work"
         and (track.kind == "task" or (track.kind in ("thread", "process") and track.id not in parents))
+    ]
+
+
+def _untold_workers(trace: Trace) -> list[Track]:
+    """Workers of pools that told nothing themselves, their jobs least of all: at work while they compute."""
+    with_threads = {track.pid for track in trace.tracks if track.kind == "thread"}
+    return [
+        track
+        for track in trace.tracks
+        if track.kind == "process" and track.group and not track.unit and track.role == "work"
+        if track.parent is not None and track.pid not in with_threads
     ]
 
 

@@ -18,6 +18,7 @@ from concmagic.source_lookup import callee_of, parsed
 def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """What the cell started and did not wait for."""
     idle = _workers_without_a_job(trace) | _idle_loops(trace)
+    idle |= _of_servers(trace)
     left = [track for track in trace.tracks if track.id not in idle and _is_left(track)]
     if left:
         names = trace.called()
@@ -99,6 +100,17 @@ def _idle_loops(trace: Trace) -> set[int]:
         track.id
         for track in trace.tracks
         if track.kind == "thread" and track.daemon and track.id in loops
+        if track.states and track.states[-1].state is State.WAITING
+    }
+
+
+def _of_servers(trace: Trace) -> set[int]:
+    """Daemon threads that wait, which nobody of this cell started: an earlier cell's server did."""
+    started = {flow.target for flow in trace.flows if flow.kind == "spawn"}
+    return {
+        track.id
+        for track in trace.tracks
+        if track.kind == "thread" and track.daemon and track.id not in started
         if track.states and track.states[-1].state is State.WAITING
     }
 

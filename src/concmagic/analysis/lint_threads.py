@@ -70,7 +70,7 @@ def _saved_by_processes(trace: Trace, threads: Sequence[Track], wants: Sequence[
 
 def few_cores(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     """More workers computed than there are cores. Not threads that the GIL keeps waiting: those are READY."""
-    workers = [track for track in _computing(trace) if not track.host]
+    workers = [track for track in _computing(trace) if not track.host and _needs_a_core(track)]
     cores = trace.build.cores
     if trace.wall_ns < SHORTEST_NS or len(workers) <= cores:
         return
@@ -150,6 +150,12 @@ def _computing(trace: Trace) -> list[Track]:
         if track.role == "work" and wants > 0 and wants >= (1 - WAITS_SHARE) * life:
             found.append(track)
     return found
+
+
+def _needs_a_core(track: Track) -> bool:
+    """Whether it would mostly compute where nobody kept it waiting, as other programs may have."""
+    life = sum(one.length_ns for one in track.states if one.state is not State.READY)
+    return spent(track, State.RUNNING) >= (1 - WAITS_SHARE) * life
 
 
 def _families(trace: Trace) -> list[list[Track]]:

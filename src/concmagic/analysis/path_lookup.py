@@ -52,6 +52,15 @@ def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:
     return [(first[key], length) for key, length in sorted(sums.items(), key=lambda pair: -pair[1])]
 
 
+def places_of(parts: Sequence[PathPart], like: PathPart) -> list[tuple[str, int, int]]:
+    """Where the parts with the words of this one lie: file, line and their summed length; longest first."""
+    sums: dict[tuple[str, int], int] = defaultdict(int)
+    for part in parts:
+        if (part.state, _told_apart(part)) == (like.state, _told_apart(like)):
+            sums[part.file, part.line] += part.length_ns
+    return [(*place, length) for place, length in sorted(sums.items(), key=lambda pair: -pair[1])]
+
+
 def host_of(trace: Trace) -> Track | None:
     """The track whose end is the cell's end."""
     hosts = [track for track in trace.tracks if track.host]

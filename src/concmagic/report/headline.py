@@ -8,6 +8,7 @@ from concmagic import sentences
 from concmagic.analysis import Finding
 from concmagic.analysis.critical_path import PathPart, summarised
 from concmagic.analysis.metrics import Metrics
+from concmagic.analysis.path_lookup import places_of
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, Trace
 
@@ -21,6 +22,8 @@ _TAKING_TURNS = 1.2  # cores under which computing threads took turns
 _MOST = 0.5  # "most of it"
 TOO_SHORT_NS = 5_000_000  # of so short a cell shares and causes are chance
 _NEXT_TO_NOTHING = 0.05  # a share too small to be worth a word
+
+_NEXT_TO_ALL = 0.9
 
 _GROUPS = ("ExceptionGroup", "BaseExceptionGroup")
 
@@ -158,9 +161,18 @@ def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -
     words = sentences.path_words(part.state.value, part.reason, part.phase)
     if part.state is State.UNKNOWN and length >= _MOST * trace.wall_ns:
         return sentences.mostly_unknown(length, trace.wall_ns)
-    where = sentences.place(part.file, part.line) if part.line else ""
+    where = _where(metrics.path, part, length)
     alone = part.reason in OUTSIDE and _one_at_a_time(metrics)
     return sentences.largest_part(length, trace.wall_ns, words, where, alone)
+
+
+def _where(path: Sequence[PathPart], part: PathPart, length: int) -> str:
+    """The place in which most of the part lies, and how much of it, unless that is next to all."""
+    file, line, there = places_of(path, part)[0]
+    if not line or there < _MOST * length:
+        return ""
+    where = sentences.place(file, line)
+    return f"at {where}" if there >= _NEXT_TO_ALL * length else sentences.part_of_it(there, where)
 
 
 def _is_the_cells(part: PathPart) -> bool:

@@ -86,13 +86,18 @@ def mostly_unknown(part_ns: int, wall_ns: int) -> str:
 
 def largest_part(part_ns: int, wall_ns: int, words: str, where: str, alone: bool) -> str:
     """What the cell's end waited for longest."""
-    at = f", at {where}" if where else ""
+    at = f", {where}" if where else ""
     one_by_one = ", one thing at a time" if alone else ""
     if words.startswith(("blocked", "ready", "in ")):
         return f"{_capital(of_total(part_ns, wall_ns))} was spent {words}{at}."
     if part_ns >= 0.99 * wall_ns:
         return f"All of its {duration(wall_ns)} went into {words}{at}{one_by_one}."
     return f"{_capital(of_total(part_ns, wall_ns))} went into {words}{at}{one_by_one}."
+
+
+def part_of_it(part_ns: int, where: str) -> str:
+    """Where the larger part of something lies."""
+    return f"{duration(part_ns)} of it at {where}"
 
 
 def blocked_in_places(lost_ns: float, wall_ns: int, places: int, lines: list[int]) -> str:

@@ -6,6 +6,7 @@ known, and what the operating system tells: nothing of ours is in them.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -81,7 +82,7 @@ def _record_of(child: Child, told: Told) -> ProcessRecord:
         ended_ns=_ended_ns(child, told),
         exit_code=child.exit_code if child.exit_code is not None else end.get("exit_code"),
         main_native_id=end.get("main_native_id", child.pid),
-        cpu_ns=end.get("cpu_ns"),
+        cpu_ns=end.get("cpu_ns", child.cpu_ns),
         group=child.group,
         problems=tuple(map(cut_problem, _problems(child, told))),
         starter=child.starter or None,
@@ -206,21 +207,24 @@ class PreexistingWorkers:
 
     def that_worked(self, told: Collection[int]) -> list[Child]:
         """Those that computed in the cell, but for those that told of it themselves."""
-        return [
-            Child(
-                name=name,
-                start_method=_METHODS.get(kind, "loky" if kind == "LokyProcess" else ""),
-                origin="user",
-                group="earlier workers",
-                parent_pid=self._hooks.config.parent_pid,
-                started_ns=0,
-                starter=0,
-                pid=pid,
-                is_earlier=True,
-            )
-            for pid, (name, kind, before) in self._known.items()
-            if pid not in told and (_cpu(pid) or 0) > before
-        ]
+        found = []
+        for pid, (name, kind, before) in self._known.items():
+            ticks = 0 if pid in told else (_cpu(pid) or 0) - before
+            if ticks > 0:
+                child = Child(
+                    name=name,
+                    start_method=_METHODS.get(kind, "loky" if kind == "LokyProcess" else ""),
+                    origin="user",
+                    group="earlier workers",
+                    parent_pid=self._hooks.config.parent_pid,
+                    started_ns=0,
+                    starter=0,
+                    pid=pid,
+                    is_earlier=True,
+                )
+                child.cpu_ns = round(ticks * 1e9 / os.sysconf("SC_CLK_TCK"))
+                found.append(child)
+        return found
 
 
 def _cpu(pid: int) -> int | None:

@@ -68,6 +68,7 @@ class Child:
         self.born_ns: int | None = None  # it had a pid
         self.ended_ns: int | None = None
         self.exit_code: int | None = None
+        self.cpu_ns: int | None = None  # of one that told nothing itself: what it computed in the cell
         self.sent_bytes = 0  # what was pickled to start it, and how long that took
         self.sent_ns = 0
         self.earlier = 0  # children of this parent that were started before it
