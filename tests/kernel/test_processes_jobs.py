@@ -120,6 +120,20 @@ def test_jobs_and_path_lead_into_the_children(kernel: Kernel, method: str, how: 
     assert kernel.value("[f.lint for f in trace.findings if f.lint in ('child-died', 'left-running')]") == []
 
 
+def test_jobs_whose_arguments_ask_a_manager_as_they_are_unpickled(kernel: Kernel) -> None:
+    """A proxy sends and receives messages of its own while the job's message is still being unpickled."""
+    kernel.check(SETUP)
+    kernel.check(
+        "%%procs -q -o trace\n"
+        "with mp.Manager() as manager, mp.Pool(2) as pool:\n"
+        "    value, lock = manager.Value('i', 0), manager.Lock()\n"
+        "    answers = pool.map(len, [(n, value, lock) for n in range(6)], chunksize=1)"
+    )
+    assert kernel.value("answers") == [3] * 6
+    assert kernel.value("[str(job.outcome) for job in trace.jobs]") == ["returned"] * 6
+    assert kernel.value("ran_in_children(trace) and in_order(trace)")
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_jobs_that_a_task_submits_come_back_to_the_task(kernel: Kernel, method: str) -> None:
     kernel.check(SETUP)

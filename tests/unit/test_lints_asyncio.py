@@ -66,6 +66,34 @@ def test_a_step_counts_as_a_whole() -> None:
     assert finding.cost_s == 0.058
 
 
+def kept_from_a_core(drawn: str) -> Trace:
+    """As drawn, but what the blocker was READY for is a core."""
+    trace = trace_from_text(drawn)
+    (blocker,) = [one for one in trace.tracks if one.name == "blocker"]
+    states = [replace(one, reason="core") if one.state is State.READY else one for one in blocker.states]
+    return changed(trace, blocker={"states": tuple(states)})
+
+
+def test_a_short_step_that_other_programs_make_long_blocks_nothing() -> None:
+    kept = "blocker  " + "RR" + "Y" * 95 + "RRR" + "\nvictim   WW" + "Y" * 98
+    assert not found(kept_from_a_core(kept), "blocked-event-loop")
+
+
+def test_what_other_programs_took_of_a_long_step_is_not_its_cost() -> None:
+    kept = "blocker  " + "R" * 15 + "Y" * 70 + "R" * 15 + "\nvictim   WW" + "Y" * 98
+    (finding,) = found(kept_from_a_core(kept), "blocked-event-loop")
+    assert finding.message.startswith("For 30 of 100 ms nobody else could run: a step of blocker blocked")
+    assert finding.cost_s == pytest.approx(0.028)
+
+
+def test_steps_of_several_tasks_are_told_as_theirs() -> None:
+    drawn = (
+        "a  " + "R" * 20 + "Y" * 60 + "\nb  " + "Y" * 20 + "R" * 30 + "Y" * 30 + "\nc  " + "Y" * 50 + "R" * 30
+    )
+    (finding,) = found(trace_from_text(drawn), "blocked-event-loop")
+    assert "steps of b and 2 other tasks, 3 times, blocked the loop" in finding.message
+
+
 # many-small-blocks
 
 SMALL = "writer  " + "BBBBBW" * 20 + "\nother   " + "WYYYYR" * 20

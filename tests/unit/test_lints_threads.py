@@ -106,6 +106,7 @@ def test_more_computing_workers_than_cores_are_found() -> None:
     (finding,) = found(of_processes(FOUR), "few-cores")
     assert finding.cost_s == pytest.approx(0.1)
     assert "processes" in finding.message and "2 cores" in finding.message
+    assert finding.severity == "note"  # as many workers as cores would take as long: no time is lost
 
 
 def test_as_many_workers_as_cores_are_right() -> None:

@@ -30,6 +30,23 @@ def test_a_unit_does_not_count_while_it_waits_for_one_it_started() -> None:
     assert metrics.concurrency_peak == 1
 
 
+def test_who_waits_for_one_it_started_does_not_count_until_it_goes_on() -> None:
+    trace = trace_from_text("a  RWWWWYYYYR\nb  RWWWWYYYYR\nc  .RRRR.....", reasons={"a": "task", "b": "task"})
+    metrics = compute(trace)
+    assert metrics.concurrency == pytest.approx(0.8)
+    assert metrics.concurrency_peak == 2
+
+
+def test_who_waits_for_a_command_does_not_count_beside_the_command() -> None:
+    drawn = trace_from_text("a  RWWWWWWWWR\nb  .RRRRWWWW.", reasons={"a": "subprocess"})
+    waiter, command = drawn.tracks
+    command = replace(command, kind="process", start_method="subprocess")
+    metrics = compute(replace(drawn, tracks=(waiter, command)))
+    assert (metrics.concurrency, metrics.unit_peak) == (pytest.approx(1.0), 1)
+    assert metrics.overlap == pytest.approx(1.0)
+    assert compute(replace(drawn, tracks=(waiter,))).concurrency == pytest.approx(1.0)
+
+
 def test_a_wait_for_something_else_counts() -> None:
     metrics = compute(trace_from_text("a  RWWWWWWWWR\nb  .RRRRRRRR."))
     assert metrics.concurrency == pytest.approx(1.8)

@@ -43,7 +43,7 @@ def units(trace: Trace) -> tuple[Unit, ...]:
     of_units = {unit.track for unit in found}
     workers = {job.track for job in trace.jobs}
     waits: dict[int | None, _Waits] = {
-        number: _Waits(track) for number, track in tracks.items() if number in workers
+        number: _Waits(trace, track) for number, track in tracks.items() if number in workers
     }
     found += [
         Unit("job", job.track, tuple(_job_in_flight(trace, job, waits.get(job.track))))
@@ -129,17 +129,27 @@ def _in_flight(trace: Trace, track: Track) -> list[Pair]:
     if begin is None:
         return []
     main = _main_thread(trace, track)
-    not_counted = [*_not_counted(main or track), *_ours(track)]
+    not_counted = [*_not_counted(trace, main or track), *_ours(track)]
     return minus([(begin, track.until(trace.wall_ns))], union(not_counted))
 
 
-def _not_counted(track: Track) -> list[Pair]:
-    waits = (
-        one.pair
-        for one in track.states
-        if one.state is State.WAITING and (one.reason in JOINING or one.reason in UNEMPLOYED)
-    )
+def _not_counted(trace: Trace, track: Track) -> list[Pair]:
+    """While it waits for what it started, or for work; and from there until it goes on."""
+    for_others = JOINING | UNEMPLOYED | waits_for_units(trace)
+    waits, waited = [], False
+    for one in track.states:
+        waited = (one.state is State.WAITING and one.reason in for_others) or (
+            waited and one.state is State.READY
+        )
+        if waited:
+            waits.append(one.pair)
     return union([*waits, *_ours(track)])
+
+
+def waits_for_units(trace: Trace) -> frozenset[str]:
+    """Waits for what is outside elsewhere, and here a unit of work itself: commands that have a track."""
+    of_commands = any(track.unit and track.start_method == "subprocess" for track in trace.tracks)
+    return frozenset(("subprocess",)) if of_commands else frozenset()
 
 
 def _ours(track: Track) -> list[Pair]:
@@ -160,8 +170,8 @@ def _main_thread(trace: Trace, track: Track) -> Track | None:
 class _Waits:
     """Where a worker's time does not count; for each of its jobs only what lies near it is looked at."""
 
-    def __init__(self, worker: Track) -> None:
-        self._pairs = _not_counted(worker)
+    def __init__(self, trace: Trace, worker: Track) -> None:
+        self._pairs = _not_counted(trace, worker)
         self._starts = [start for start, _ in self._pairs]
         self._ends = [end for _, end in self._pairs]
 

@@ -39,14 +39,13 @@ class Hold:
     """A step: a stretch in which one task held its loop, and the longest that it did in it."""
 
     track: Track
-    start_ns: int
-    end_ns: int
+    pairs: tuple[Pair, ...]  # without what it had no core for: other programs took that, or other workers
     worst: StateInterval
 
     @property
-    def pair(self) -> Pair:
-        """From when to when, as a pair for intervals."""
-        return self.start_ns, self.end_ns
+    def length_ns(self) -> int:
+        """How long it held the loop by what it did itself."""
+        return total(self.pairs)
 
     @property
     def place(self) -> BlockSite:
@@ -70,10 +69,10 @@ def blocked_event_loop(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if not lost:
             continue
         most = count_at_once((pair for pairs in victims.values() for pair in pairs), trace.wall_ns).peak
-        worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
-        held = total(union(hold.pair for hold in holds))
+        worst = max(holds, key=lambda hold: hold.length_ns)
+        held = total(_all_pairs(holds))
         values = BlockedLoop(
-            held, trace.wall_ns, _loop_hold(trace, worst), len(holds), most, _names(trace, victims)
+            held, trace.wall_ns, _loop_hold(trace, worst, holds), len(holds), most, _names(trace, victims)
         )
         yield _finding(values, total(lost), holds)
     yield from _held_by_callbacks(trace)
@@ -89,6 +88,7 @@ def _held_by_callbacks(trace: Trace) -> Iterator[Finding]:
         late = [flow for flow in trace.flows if flow.target == loop.id and flow.kind == "wake"]
         steps = [step for step in steps_of(loop) if step[1] - step[0] >= limit] if late else []
         named = [(_hold(loop, within(loop.states, begin, end)), who) for begin, end, who in steps]
+        named = [(hold, who) for hold, who in named if hold.length_ns >= limit]
         for holds in _by_place(hold for hold, _ in named):
             whose = [trace.name_of(who) for hold, who in named if hold in holds]
             kept = _late_callbacks(late, holds, whose)
@@ -100,7 +100,7 @@ def _late_callbacks(
     late: Sequence[Flow], holds: Sequence[Hold], whose: Sequence[str]
 ) -> dict[str, list[Pair]]:
     """By name how long they were kept. Not those of the one that held the loop, nor the loop's own end."""
-    held = union(hold.pair for hold in holds)
+    held = _all_pairs(holds)
     kept: dict[str, list[Pair]] = defaultdict(list)
     for flow in late:
         pairs = common([(flow.source_ns, flow.target_ns)], held)
@@ -113,11 +113,11 @@ def _callbacks_finding(
     trace: Trace, holds: Sequence[Hold], whose: str, kept: Mapping[str, Sequence[Pair]]
 ) -> Finding:
     pairs = [pair for each in kept.values() for pair in each]
-    worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
+    worst = max(holds, key=lambda hold: hold.length_ns)
     hold = replace(_loop_hold(trace, worst), task=whose, unit="callback")
     order = sorted(kept, key=lambda name: -total(union(kept[name])))
     values = BlockedLoop(
-        total(union(one.pair for one in holds)),
+        total(_all_pairs(holds)),
         trace.wall_ns,
         replace(hold, state=replace(hold.state, facts=NO_FACTS)),
         len(holds),
@@ -133,7 +133,7 @@ def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     short = [
         hold
         for hold in _steps(trace, SMALL_BLOCK_NS)
-        if hold.end_ns - hold.start_ns < limit
+        if hold.length_ns < limit
         and hold.worst.state is State.BLOCKING  # short steps that compute are what a loop is for
         and hold.worst.length_ns >= SMALL_BLOCK_NS
     ]
@@ -144,7 +144,7 @@ def many_small_blocks(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         lost = union(pair for pairs in victims.values() for pair in pairs)
         if total(lost) < limit:  # together they kept nobody for as long as one long step would
             continue
-        held = total(union(hold.pair for hold in holds))
+        held = total(_all_pairs(holds))
         values = SmallBlocks(
             held, trace.wall_ns, _loop_hold(trace, holds[0]), len(holds), _names(trace, victims)
         )
@@ -156,7 +156,9 @@ def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
     limit = long_step_ns(trace)
     holds = [*_steps(trace, limit)]
     for loop, tasks in _by_loop(trace).items():
-        long = union(hold.pair for hold in holds if (hold.track.pid, hold.track.native_id) == loop)
+        long = union(
+            pair for hold in holds for pair in hold.pairs if (hold.track.pid, hold.track.native_id) == loop
+        )
         # What one long step did to a task is blocked-event-loop's to tell; what other programs did, and
         # other threads, is no turn that it was not given.
         elsewhere = union([*long, *_kept_from_running(trace, loop)])
@@ -178,7 +180,7 @@ def starved_task(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 
 
 def _finding(values: Values, cost_ns: int, holds: Sequence[Hold]) -> Finding:
-    worst = max(holds, key=lambda hold: hold.end_ns - hold.start_ns)
+    worst = max(holds, key=lambda hold: hold.length_ns)
     return Finding(
         values=values,
         cost_s=cost_ns / 1e9,
@@ -189,11 +191,17 @@ def _finding(values: Values, cost_ns: int, holds: Sequence[Hold]) -> Finding:
     )
 
 
-def _loop_hold(trace: Trace, hold: Hold) -> LoopHold:
+def _all_pairs(holds: Iterable[Hold]) -> list[Pair]:
+    return union(pair for hold in holds for pair in hold.pairs)
+
+
+def _loop_hold(trace: Trace, hold: Hold, alike: Sequence[Hold] = ()) -> LoopHold:
+    """What held the loop longest; `alike` are the steps at the same place, of other tasks, too."""
     one = hold.worst
     quoted = one.state is State.BLOCKING and not one.file
     call = call_text(trace.source, one.line, one.reason) if quoted else ""
-    return LoopHold(hold.track.name, one, call, Named.of(trace))
+    others = len({each.track.id for each in alike} - {hold.track.id})
+    return LoopHold(hold.track.name, one, call, Named.of(trace), others=others)
 
 
 def _names(trace: Trace, victims: dict[int, list[Pair]]) -> tuple[Called, ...]:
@@ -206,7 +214,8 @@ def _names(trace: Trace, victims: dict[int, list[Pair]]) -> tuple[Called, ...]:
 def _steps(trace: Trace, shortest_ns: int) -> Iterator[Hold]:
     """Every step of a task that is no shorter: states without a pause between them.
 
-    One that wanted a core or the GIL holds its loop all the same; a task that waits for its loop is in none.
+    One that wanted a core or the GIL goes on all the same; a task that waits for its loop is in none. What it
+    had no core for makes no step longer than it is.
     """
     tasks = columns_of(trace).only(track for track in trace.tracks if track.kind == "task")
     kept = tasks.in_state(State.READY) & (tasks.for_reason("core") | tasks.for_reason("GIL"))
@@ -215,17 +224,20 @@ def _steps(trace: Trace, shortest_ns: int) -> Iterator[Hold]:
     for row, end in zip(first[long].tolist(), last[long].tolist(), strict=True):
         place = int(np.searchsorted(tasks.bounds, row, "right")) - 1
         track, before = tasks.tracks[place], int(tasks.bounds[place])
-        yield _hold(track, track.states[row - before : end - before + 1])
+        hold = _hold(track, track.states[row - before : end - before + 1])
+        if hold.length_ns >= shortest_ns:
+            yield hold
 
 
 def _hold(track: Track, step: Sequence[StateInterval]) -> Hold:
     """A step with what it did longest; blocking calls at one place count together."""
+    did = [one for one in step if one.state is not State.READY or one.reason != "core"]
     sums: dict[tuple[State, str, str, int], int] = defaultdict(int)
-    for one in step:
+    for one in did or step:
         sums[_kind(one)] += one.length_ns
     most = max(sums, key=lambda kind: sums[kind])
-    worst = max((one for one in step if _kind(one) == most), key=lambda one: one.length_ns)
-    return Hold(track, step[0].start_ns, step[-1].end_ns, worst)
+    worst = max((one for one in did or step if _kind(one) == most), key=lambda one: one.length_ns)
+    return Hold(track, tuple(union(one.pair for one in did)), worst)
 
 
 def _kind(one: StateInterval) -> tuple[State, str, str, int]:
@@ -266,7 +278,7 @@ def _kept_from_running(trace: Trace, loop: tuple[int, int]) -> list[Pair]:
 
 def _victims(trace: Trace, holds: Sequence[Hold]) -> dict[int, list[Pair]]:
     """Per task of the same loop the part of its READY that lies in the holds, if it was kept for long."""
-    held = union(hold.pair for hold in holds)
+    held = _all_pairs(holds)
     loop = holds[0].track.pid, holds[0].track.native_id
     holders = {hold.track.id for hold in holds}
     victims = {}

@@ -82,6 +82,7 @@ def few_cores(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         return
     kinds = {_machine_kind(track) for track in workers}
     yield Finding(
+        severity="note",  # nothing was lost but memory
         values=FewCores(
             at_once.peak,
             kinds.pop() if len(kinds) == 1 else "worker",

@@ -219,7 +219,8 @@ def _overlap(trace: Trace, counted: Bools) -> float:
     if not trace.wall_ns:
         return nan
     columns = columns_of(trace)
-    outside = columns.in_state(State.WAITING) & columns.for_reason(*OUTSIDE)
+    reasons = OUTSIDE - concurrency.waits_for_units(trace)
+    outside = columns.in_state(State.WAITING) & columns.for_reason(*reasons)
     useful = counted & (columns.in_state(State.RUNNING) | outside)
     of_groups = sum(group.outside_ns for group in trace.groups)
     return (int(columns.spent_ns(trace.groups)[useful].sum()) + of_groups) / trace.wall_ns

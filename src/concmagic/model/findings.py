@@ -28,6 +28,7 @@ class LoopHold:
     call: str  # the call as it stands in the cell; "" if it cannot be found there
     named: Named
     unit: Literal["task", "callback"] = "task"
+    others: int = 0  # tasks whose steps held it in the same way
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ def message_of(found: of.Values) -> str:
 def what_held(hold: of.LoopHold) -> str:
     """What held the loop: a blocking call, or a step that computes."""
     if hold.state.state.value != "blocking":
+        if hold.others:
+            return f"steps of {hold.task} and {count(hold.others, 'other task')}"
         return f"a step of {hold.task}"
     detail = StateWords(hold.named).detail(hold.state)
     return " ".join(filter(None, (hold.call or hold.state.reason, f"({detail})" if detail else "")))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import connection
@@ -26,6 +25,7 @@ from concmagic.problems import Problem
 from concmagic.recording.children import message_arrivals, pickling
 from concmagic.recording.children.message_arrivals import is_in, kind_of, sends_result
 from concmagic.recording.children.process_jobs import LATER, ProcessJobs, WorkerJobs, outcome_of
+from concmagic.recording.children.yet_to_unpickle import Row, YetToUnpickle, digest_of
 from concmagic.recording.guards import watched
 from concmagic.recording.time_budget import TimeBudget
 
@@ -35,13 +35,10 @@ if TYPE_CHECKING:
 MOST = 5_000  # messages that one process sent, and as many that it received, are kept; others only counted
 FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
 FLUSH_NS = 5_000_000  # … what the first jobs may, so that of few jobs each is known
-_DIGESTED = 2_048  # bytes; the number of a pool's job stands before its arguments
 
-Row = list[Any]  # the fields of a MessageRecord, in order
 PartTaker = Callable[[Sequence[Row]], None]
 
-_SENDS, _KIND, _END, _SIZE = 1, 2, 6, 7
-_NO_ROW: Row = []  # nothing has arrived that is just being unpickled
+_SENDS, _KIND, _END = 1, 2, 6
 _current: MessageRecorder | None = None
 
 
@@ -64,6 +61,7 @@ class MessageRecorder:
         self._pairs: list[tuple[int, int]] = []
         self._patches = Patches()
         self._local = threading.local()
+        self._yet_to_unpickle = YetToUnpickle()
         self._jobs = ProcessJobs(self._go_on_for_jobs)
         self._is_worker = False
         self._at_work = WorkerJobs(self._begun_ns)
@@ -199,21 +197,19 @@ class MessageRecorder:
         kind = kind_of(caller)
         if kind == "ours":
             return
-        is_kept = self._has_room(False)
-        if is_kept:
-            with buffer.getbuffer() as data:
-                row = self._local.arrived = _row(end, False, kind, begun_ns, now_ns, data)
-            self._add(row)
-        else:
-            self._local.arrived = None
+        row = None
+        with buffer.getbuffer() as data:
+            if self._has_room(False):
+                row = _row(end, False, kind, begun_ns, now_ns, data)
+                self._add(row)
+            self._yet_to_unpickle.add(data, row)
         if kind == "item":
             self.on_job()
             self._pass_on()
 
     def _unpickled(self, told: None, value: Any, data: Any, *arguments: Any, **options: Any) -> None:
-        row = getattr(self._local, "arrived", _NO_ROW)
-        self._local.arrived = _NO_ROW
-        if row is _NO_ROW or (row is not None and row[_SIZE] != len(data)):
+        is_message, row = self._yet_to_unpickle.take(data)
+        if not is_message:
             return
         kind, frame = "", getframe(2)
         if is_in(WORKERS, frame.f_back, 1):
@@ -291,7 +287,7 @@ def _row(
     job: int | None = None,
     outcome: str = "",
 ) -> Row:
-    inode, size, digest = os.fstat(end.fileno()).st_ino, len(data), zlib.crc32(data[:_DIGESTED])
+    inode, size, digest = os.fstat(end.fileno()).st_ino, len(data), digest_of(data)
     now_ns = monotonic_ns()
     native_id = threading.get_native_id()
     return [inode, sends, kind, native_id, begin_ns, moved_ns, now_ns, size, digest, job, outcome]
