@@ -310,3 +310,56 @@ def test_what_a_job_imports_is_the_jobs_work() -> None:
     of = pool_that_imports(importing("sklearn", 300))
     of = replace(of, jobs=tuple(replace(one, start_ns=100 * MS) for one in of.jobs))
     assert not any("import" in one.message for one in found(of, "pool-overhead"))
+
+
+def busy_pool(job_us: int, gap_us: int, many: int = 200, ahead: bool = True, items: int = 1) -> Trace:
+    """Two workers that were there before the cell, with jobs one after the other, handed over first."""
+    us, jobs = 1_000, []
+    for number in range(many):
+        start = 1_000 + number // 2 * (job_us + gap_us)
+        submitted = 0 if ahead else (start - 10) * us
+        label, worker = f"tiny({number})", number % 2 + 1
+        jobs.append(
+            Job(
+                number,
+                label,
+                worker,
+                submitted,
+                start * us,
+                (start + job_us) * us,
+                outcome_of("returned"),
+                items=items,
+            )
+        )
+    wall = (jobs[-1].end_ns or 0) // MS + 1
+    workers = [process(number, (wall, State.WAITING, "for work", ""), group="Pool-1") for number in (1, 2)]
+    return trace(*workers, jobs=tuple(jobs), wall=wall)
+
+
+def test_tiny_jobs_of_a_warm_pool_are_told_with_their_break_even() -> None:
+    (finding,) = found(busy_pool(8, 90), "pool-overhead")
+    assert finding.message.startswith("2 processes had 200 jobs of 1.6 ms in all: ")
+    assert finding.message.endswith(
+        " A job takes 8 µs and costs 90 µs to send: from about 12 jobs a chunk on, processes pay."
+    )
+    assert finding.hint.startswith("Hand out larger pieces: chunksize=")
+    (finding,) = found(busy_pool(32, 90, items=4), "pool-overhead")
+    assert finding.message.endswith(
+        " A chunk of 4 takes 32 µs and costs 90 µs to send: from about 12 jobs a chunk on, processes pay."
+    )
+
+
+def test_jobs_are_not_tiny_that_take_longer_than_sending_or_are_few_or_come_one_by_one() -> None:
+    assert found(busy_pool(100, 90), "pool-overhead") == []
+    assert found(busy_pool(8, 90, many=20), "pool-overhead") == []
+    assert found(busy_pool(8, 90, ahead=False), "pool-overhead") == []
+
+
+def test_of_merged_jobs_the_sums_tell_the_same() -> None:
+    one_by_one = busy_pool(8, 90)
+    merged = [
+        Job(n, "tiny(0)", n, 0, MS, MS + (100 * 98 - 90) * 1_000, RETURNED, count=100, running_ns=800_000)
+        for n in (1, 2)
+    ]
+    (finding,) = found(replace(one_by_one, jobs=tuple(merged)), "pool-overhead")
+    assert "A job takes 8 µs and costs 90 µs to send" in finding.message

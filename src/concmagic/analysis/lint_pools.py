@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Literal
 
 from concmagic.analysis import Finding
 from concmagic.analysis.intervals import Pair, minus, spent, total, union
 from concmagic.analysis.metrics import Metrics
+from concmagic.analysis.sending_jobs import Sending, sending
 from concmagic.model.findings import PoolOverhead, SmallProcesses
 from concmagic.model.reasons import IDLE, IMPORTS
 from concmagic.model.trace import Job, State, StateInterval, Trace, Track
@@ -35,6 +37,7 @@ class _Pool:
     start_ns: int  # of the worker that took longest, of those that had a job
     ours_ns: int  # what our own recording added to a start
     pickling_ns: int
+    sending: Sending | None
     imports: tuple[Counter[str], ...]  # of each of these workers: how long it imported which module
 
     @property
@@ -47,8 +50,19 @@ class _Pool:
         return max(each.total() for each in self.imports)
 
     @property
+    def sending_ns(self) -> int:
+        """How long its workers were at no job though one was there, if the jobs are not worth it."""
+        return self.sending.idle_ns // len(self.imports) if self.sending and self.is_tiny else 0
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether it takes longer to send a job than to do it."""
+        one = self.sending
+        return self.job_count >= MANY_JOBS and one is not None and one.gap_ns > max(one.job_ns, 1)
+
+    @property
     def overhead_ns(self) -> int:
-        return self.start_ns + self.imports_ns + self.pickling_ns
+        return self.start_ns + self.imports_ns + max(self.pickling_ns, self.sending_ns)
 
 
 def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -60,7 +74,7 @@ def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if lost <= 0 or overhead < OVERHEAD_SHARE * (pool.span_ns - pool.ours_ns):
             continue
         yield Finding(
-            values=_with_imports(_values(pool), pool),
+            values=_with_sending(_with_imports(_values(pool), pool), pool),
             cost_s=min(lost, overhead) / 1e9,
             tracks=tuple(track.id for track in pool.workers),
             start_ns=min(track.start_ns for track in pool.workers),
@@ -98,9 +112,20 @@ def _with_imports(found: PoolOverhead, pool: _Pool) -> PoolOverhead:
     )
 
 
+def _with_sending(found: PoolOverhead, pool: _Pool) -> PoolOverhead:
+    """With what a tiny job takes and costs, and how many at once would be worth it."""
+    one, items = pool.sending, pool.jobs[0].items
+    # Where some jobs are chunks and others are not, nothing is said of one of them.
+    if one is None or not pool.is_tiny or any(job.items != items for job in pool.jobs[:-1]):
+        return found
+    # One worker alone is never quicker than the notebook itself.
+    at_once = ceil(items * one.gap_ns / max(one.job_ns, 1.0)) if len(pool.imports) > 1 else 0
+    return replace(found, job_ns=one.job_ns, send_ns=one.gap_ns, a_chunk=items, at_once=at_once)
+
+
 def _costly(pool: _Pool) -> Literal["start", "imports", "data", "many"]:
     """What of a pool cost most: starting it, its imports, the data, or sending it in many jobs."""
-    if pool.pickling_ns >= PICKLING_SHARE * pool.overhead_ns:
+    if max(pool.pickling_ns, pool.sending_ns) >= PICKLING_SHARE * pool.overhead_ns:
         return "many" if pool.job_count >= MANY_JOBS else "data"
     return "imports" if pool.imports_ns > pool.start_ns else "start"
 
@@ -166,6 +191,7 @@ def _pool(trace: Trace, group: str, jobs: tuple[Job, ...]) -> _Pool:
         max(_starting(track) for track in busy),
         max(_ours(track) for track in busy),
         sum(_pickling(track) for track in threads),
+        sending(jobs),
         tuple(_imports(track, threads, of_worker[track.pid]) for track in busy),
     )
 

@@ -105,6 +105,7 @@ def _jobs(
             pid=there.receiver[0],
             native_id=there.receiver[1],
             submitter=given.submitter,
+            items=given.items,
         )
         back = None if end is None else results.get(id(end))
         found.append(ProcessJob(record, given, there.sender[0], there, back))

@@ -49,6 +49,7 @@ def import_jobs(jobs: Sequence[JobRecord], clock: CellClock, ids: TrackIds) -> t
             count=job.count,
             running_ns=job.running_ns,
             queued_ns=job.queued_ns,
+            items=job.items,
             failed=sum(many for text, many in job.outcomes if outcome_of(text).kind == "raised"),
         )
         for job in jobs

@@ -24,6 +24,10 @@ class PoolOverhead:
     imports_ns: int = 0  # of the worker that imported longest, before and between its jobs
     importers: int = 0  # workers that did
     modules: tuple[str, ...] = ()  # of those imports that took long
+    job_ns: float = 0.0  # of a tiny job, …
+    send_ns: float = 0.0  # … and from one to the next on one worker; 0 is that they are not tiny
+    a_chunk: int = 1  # calls that each is made of
+    at_once: int = 0  # so many calls in one would take as long as sending it
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,7 @@ class Job:
     running_ns: int = 0  # of merged ones: the sum of their runs
     queued_ns: int = 0  # and of their times in the queue
     failed: int = 0  # and how many of them raised; the outcome is that of one of these
+    items: int = 1  # the calls that it is made of: several in a chunk; of merged jobs not known
 
     @property
     def work_ns(self) -> int:

@@ -58,6 +58,7 @@ class JobRecord:
     running_ns: int = 0  # of those the sums, which are exact
     queued_ns: int = 0
     outcomes: tuple[tuple[str, int], ...] = ()  # and how many of them came out how
+    items: int = 1  # the calls that it is made of: of a chunk several
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ class SentJob:
     outcome: str  # "returned", "raised X", "cancelled", "not started", "left running", "" not known
     queued_ns: int = 0  # it was put into the queue of those who send it, by whom; 0: when it was submitted
     queuer: int = 0
+    items: int = 1  # the calls that it is made of: of a chunk several
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,21 @@ def pool_overhead(found: of.PoolOverhead) -> str:
         _imports(found) if found.imports_ns else "",
         f"{duration(found.pickling_ns)} to pickle" if found.pickling_ns else "",
     ]
+    parts = [part for part in parts if part]
+    took = f"took {names(parts, len(parts))}, for" if parts else "had"
     return (
-        f"{count(found.workers, 'process', 'processes')} took {names([part for part in parts if part], len(parts))}, "
-        f"for {count(found.jobs, 'job')} of {duration(found.work_ns)} "
+        f"{count(found.workers, 'process', 'processes')} {took} "
+        f"{count(found.jobs, 'job')} of {duration(found.work_ns)} "
         "in all: one after the other, without processes, they would have taken less than these "
-        f"{duration(found.span_ns)}."
+        f"{duration(found.span_ns)}.{_tiny(found) if found.send_ns else ''}"
     )
+
+
+def _tiny(found: of.PoolOverhead) -> str:
+    """A job that costs more than it does, and from how many at once on it is worth it."""
+    job = "A job" if found.a_chunk == 1 else f"A chunk of {found.a_chunk:,}"
+    from_where = f": from about {found.at_once:,} jobs a chunk on, processes pay" if found.at_once else ""
+    return f" {job} takes {duration(found.job_ns)} and costs {duration(found.send_ns)} to send{from_where}."
 
 
 def _imports(found: of.PoolOverhead) -> str:

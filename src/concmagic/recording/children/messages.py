@@ -226,6 +226,7 @@ class MessageRecorder:
                 row[_KIND] = kind
             if kind == "job":
                 self._pass_on()
+                row[_END] = monotonic_ns()  # the job itself begins when our notes are written
         elif kind:
             self._lost -= 1  # its job is told by its sums
 

@@ -42,10 +42,10 @@ _KEPT = -1  # instead of its start: the messages tell it
 class _Job:
     """One job, by numbers and text only; its future by weak reference."""
 
-    __slots__ = ("future", "is_sent", "label", "queued_ns", "queuer", "submitted_ns", "submitter")
+    __slots__ = ("future", "is_sent", "items", "label", "queued_ns", "queuer", "submitted_ns", "submitter")
 
-    def __init__(self, label: str, submitted_ns: int, submitter: int, future: Any = None) -> None:
-        self.label = label
+    def __init__(self, words: tuple[str, int], submitted_ns: int, submitter: int, future: Any = None) -> None:
+        self.label, self.items = words
         self.submitted_ns = submitted_ns
         self.submitter = submitter
         self.future = None if future is None else weakref.ref(future)
@@ -57,7 +57,8 @@ class _Job:
         from concmagic.records.handed_over import SentJob  # its class is made late: a child waits
 
         outcome = self._by_future()
-        return SentJob(self.label, self.submitted_ns, self.submitter, outcome, self.queued_ns, self.queuer)
+        queued = self.queued_ns, self.queuer
+        return SentJob(self.label, self.submitted_ns, self.submitter, outcome, *queued, self.items)
 
     def _by_future(self) -> str:
         future = self.future() if self.future is not None else None
@@ -145,10 +146,10 @@ class ProcessJobs:
         if len(self._jobs) >= self.most:
             self.later += 1
             return
-        label = job_label(fn, args, kwargs)
+        words = _words_of(fn, args, kwargs)
         # Every submission makes a dictionary of its own, and the queue's item has the very same one.
         self._by_options[id(kwargs)] = len(self._jobs)
-        self._jobs.append(_Job(label, monotonic_ns(), threading.get_native_id(), future))
+        self._jobs.append(_Job(words, monotonic_ns(), threading.get_native_id(), future))
 
     def _queued(
         self, told: None, result: None, call: Any, work_id: int, fn: Any, args: Any, kwargs: Any
@@ -164,7 +165,7 @@ class ProcessJobs:
             self.later += 1
             return LATER
         submitted_ns, submitter = self._submitted.get(number, (monotonic_ns(), 0))
-        self._jobs.append(_Job(job_label(function, args, kwargs), submitted_ns, submitter))
+        self._jobs.append(_Job(_words_of(function, args, kwargs), submitted_ns, submitter))
         return len(self._jobs) - 1
 
 
@@ -183,14 +184,19 @@ def outcome_of(result: Any) -> str:
 
 def job_label(function: Any, args: Any, kwargs: Any) -> str:
     """A job as a call; of a chunk of calls the first one, and how many follow."""
+    return _words_of(function, args, kwargs)[0]
+
+
+def _words_of(function: Any, args: Any, kwargs: Any) -> tuple[str, int]:
+    """A job's label, and how many calls it is made of."""
     try:
         calls = _calls_in(function, args)
     except Exception:  # a label is never worth a job
         calls = []
     if not calls:
-        return call_label(function, args, kwargs)
+        return call_label(function, args, kwargs), 1
     label = call_label(*calls[0])
-    return label if len(calls) == 1 else f"{label} + {len(calls) - 1:,} more"
+    return label if len(calls) == 1 else f"{label} + {len(calls) - 1:,} more", len(calls)
 
 
 def _calls_in(function: Any, args: Any) -> list[tuple[Any, Any]]:
