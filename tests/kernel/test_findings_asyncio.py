@@ -117,13 +117,17 @@ def test_a_semaphore_that_bounds_is_found(kernel: Kernel) -> None:
 
 def test_what_was_forgotten_is_found_and_python_still_warns(kernel: Kernel) -> None:
     body = "async def bad():\n    raise ValueError('no')\nt = asyncio.create_task(bad(), name='bad')\n"
-    run = kernel.check(f"%%asyncio_trace -q\n{FETCH}fetch(9)\n{body}await fetch(1)")
+    run = kernel.check(f"%%asyncio_trace\n{FETCH}fetch(9)\n{body}await fetch(1)")
     assert messages(kernel, "never-awaited") == [
         "fetch() was called at line 6 and never awaited: nothing of it ran."
     ]
     assert messages(kernel, "exception-never-retrieved") == [
         "Task bad failed with ValueError: no, and nothing asked for its result."
     ]
+    shown = " ".join(run.displays[-1]["text/plain"].split())
+    assert shown.startswith(
+        "fetch() was called at line 6 and never awaited: nothing of it ran (1 more below). "
+    )
     assert "RuntimeWarning: coroutine 'fetch' was never awaited\n  fetch(9)" in run.stderr
     assert kernel.value("t._log_traceback") is True
     kernel.check("t.exception()")

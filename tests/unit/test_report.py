@@ -12,7 +12,8 @@ from tests.trace_text import MS, trace_from_text
 from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
-from concmagic.model.findings import BusyMachine, ChildDied
+from concmagic.model.findings import BusyMachine, ChildDied, NeverRetrieved
+from concmagic.model.groups import Called
 from concmagic.model.outcomes import RETURNED, Function, Outcome, outcome_of
 from concmagic.model.trace import Cost, Hidden, Job, State, Trace
 from concmagic.problems import Problem
@@ -82,7 +83,7 @@ def test_locks_of_all_kinds_are_one_part_of_the_band() -> None:
         ("computing", 3),
     ]
     assert report.lanes[0].text == "Lock 50 ms"
-    assert report.headline == "50 of 53 ms went into waiting for a lock."
+    assert report.headline == "50 of 53 ms went into waiting for a lock, at line 2."
 
 
 def as_state(trace: Trace, old: State, new: State, reason: str = "") -> Trace:
@@ -134,7 +135,28 @@ def test_a_note_is_the_headline_only_where_there_is_no_warning() -> None:
         values=ChildDied("worker", outcome_of("killed by SIGKILL"), "", is_command=False),
     )
     assert headline(trace, metrics, (note,)).startswith("For 5 of 10 ms a core was wanted and not had")
-    assert headline(trace, metrics, (died, note)).startswith("8 of 10 ms went into")
+    told = headline(trace, metrics, (died, note))
+    assert "8 of 10 ms went into" in told and "wanted" not in told
+
+
+def test_what_failed_unnoticed_comes_before_what_took_the_time() -> None:
+    trace = trace_from_text("a  RWWWWWWWWR", host="a")
+    metrics = compute(trace)
+    lost, late = (
+        Finding(
+            "exception-never-retrieved",
+            "warning",
+            values=NeverRetrieved(Called(name), Outcome("raised", "ValueError", "ValueError: no")),
+            start_ns=start_ns,
+        )
+        for name, start_ns in (("store-4", 1), ("store-5", 2))
+    )
+    command = Finding("child-died", "warning", values=ChildDied("grep", outcome_of("exit code 1"), "", True))
+    took = headline(trace, metrics, ())
+    alone = headline(trace, metrics, (lost,))
+    assert alone == f"Task store-4 failed with ValueError: no, and nothing asked for its result. {took}"
+    assert "nothing asked for its result (1 more below). " in headline(trace, metrics, (late, lost))
+    assert headline(trace, metrics, (command,)) == took
 
 
 def test_threads_that_took_turns() -> None:

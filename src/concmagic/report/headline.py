@@ -9,11 +9,14 @@ from concmagic.analysis import Finding
 from concmagic.analysis.critical_path import PathPart, summarised
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.path_lookup import places_of
+from concmagic.model.findings import ChildDied
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import State, Trace
 
 _FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answer
 BUSY_MACHINE = "busy-machine"  # a chip of its own, and seldom the answer
+# What the cell did not notice; it comes before what took the time.
+_UNNOTICED = ("never-awaited", "exception-never-retrieved", "exception-in-thread", "child-died")
 _BLOCKS = ("blocked-event-loop", "many-small-blocks")
 _SIDE_BY_SIDE = 1.5  # cores or overlap from which on "at once" is true
 _HARDLY_OVERLAPS = 1.1  # work and waits for the outside in the cell's time: 1 is one after the other
@@ -34,10 +37,28 @@ def headline(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -> str
     """One sentence that answers; before it, if the cell did not end well, how it ended."""
     told = next((text for case in _CASES if (text := case(trace, metrics, findings))), "")
     if trace.outcome.kind == "returned":
-        return told
+        return f"{_unnoticed(findings)} {told}".strip()
     told = "" if trace.wall_ns < TOO_SHORT_NS else told
     how = _who_failed(trace) or sentences.ended_early(trace.outcome, trace.wall_ns)
     return f"{how} {told}".strip()
+
+
+def _unnoticed(findings: Sequence[Finding]) -> str:
+    """What failed although the cell did not; of several the first, and how many there are beside it.
+
+    What a command's exit code means, the command alone knows.
+    """
+    failed = [
+        one
+        for one in findings
+        if one.lint in _UNNOTICED
+        and one.severity == "warning"
+        and not (isinstance(one.values, ChildDied) and one.values.is_command)
+    ]
+    if not failed:
+        return ""
+    first = min(failed, key=lambda one: one.start_ns)
+    return sentences.and_more_failed(first.message, len(failed) - 1)
 
 
 def _who_failed(trace: Trace) -> str:

@@ -47,6 +47,11 @@ def failed_first(who: str, how: Outcome, at_ns: int, cancelled: list[str]) -> st
     return f"{told}; {names([f'`{name}`' for name in cancelled], 3)} {were} cancelled."
 
 
+def and_more_failed(first: str, others: int) -> str:
+    """What failed unnoticed, and that it was not the only one."""
+    return f"{first.removesuffix('.')} ({others:,} more below)." if others else first
+
+
 def nothing_happened() -> str:
     """An empty trace."""
     return "There was nothing to see in this cell."
