@@ -20,6 +20,7 @@ from concmagic.analysis.lint_ends import (
 )
 from concmagic.analysis.lint_jobs import pool_starved, submit_then_wait
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
+from concmagic.analysis.lint_managers import manager_requests
 from concmagic.analysis.lint_pools import pool_overhead
 from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads
 from concmagic.analysis.lint_threads import busy_machine, few_cores, gil_bound, oversubscribed, uneven_work
@@ -65,6 +66,7 @@ LINTS = (
     Lint("exception-in-thread", exception_in_thread, by_cost=False),
     Lint("child-died", child_died, by_cost=False),
     Lint("pool-overhead", pool_overhead),
+    Lint("manager-requests", manager_requests),
     Lint("copies-changed", copies_changed, by_cost=False),
     Lint("fork-with-threads", fork_with_threads, by_cost=False),
 )

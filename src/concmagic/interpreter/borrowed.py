@@ -220,14 +220,13 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("importlib", "_bootstrap", "children", "what child processes imported"),
     Borrowed("importlib._bootstrap", "_find_and_load", "children", "what child processes imported"),
     # Pools
-    Borrowed(_POOL, "_repopulate_pool", "children", _POOLS),
-    Borrowed(_POOL, "_repopulate_pool_static", "children", _POOLS),
+    *(Borrowed(_POOL, f"_repopulate_pool{kind}", "children", _POOLS) for kind in ("", "_static")),
     Borrowed(_POOL, "_help_stuff_finish", "children", ""),
     *(
         Borrowed(_POOL, name, "children", _POOLS, inside=True)
         for name in (
             *("_pool", "_cache", "_worker_handler", "_check_running", "_inqueue", "_outqueue"),
-            *("_state", "_handle_tasks", "_handle_results", "_handle_workers"),
+            *("_state", "_handle_tasks", "_handle_results", "_handle_workers", "_result_handler"),
         )
     ),
     *(
@@ -254,6 +253,7 @@ TABLE: tuple[Borrowed, ...] = (
     # Messages, and what is sent by them
     Borrowed("multiprocessing.connection.Connection", "_send_bytes", "messages", _SENT),
     Borrowed("multiprocessing.connection.Connection", "_recv_bytes", "messages", _SENT),
+    Borrowed("multiprocessing.managers.BaseProxy", "_callmethod", "messages", "requests to managers"),
     Borrowed("multiprocessing.connection", "Pipe", "messages", "which pipe a message went through"),
     Borrowed(_PICKLER, "dumps", "messages", "which job a message was"),
     Borrowed(_PICKLER, "loads", "messages", "which job a message was"),

@@ -29,6 +29,8 @@ STARTS_COMMAND = "_execute_child"  # of subprocess.Popen
 PROCESS_EXITED = "_process_exited"  # of asyncio's BaseSubprocessTransport
 FORK_BESIDE_THREADS = "This process .* is multi-threaded"  # a DeprecationWarning, from 3.12 on
 
+MANAGERS = ("multiprocessing.managers", "multiprocess.managers")  # the latter is pathos' and mpire's
+ASK = "_callmethod"  # of their BaseProxy: every request goes through it
 SEND, RECEIVE = "_send_bytes", "_recv_bytes"  # of a Connection: every message goes through these two
 
 _PATIENCE_S = 2.0  # to start the tracker takes a twentieth of it

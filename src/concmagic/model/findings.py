@@ -8,6 +8,7 @@ from typing import Literal
 from concmagic.model.findings_of_pools import ChildDied as ChildDied
 from concmagic.model.findings_of_pools import CopiesChanged as CopiesChanged
 from concmagic.model.findings_of_pools import ForkWithThreads as ForkWithThreads
+from concmagic.model.findings_of_pools import ManagerRequests as ManagerRequests
 from concmagic.model.findings_of_pools import PoolOverhead as PoolOverhead
 from concmagic.model.findings_of_pools import PoolStarved as PoolStarved
 from concmagic.model.findings_of_pools import SmallProcesses as SmallProcesses
@@ -246,6 +247,7 @@ Values = (
     | PoolOverhead
     | SmallProcesses
     | CopiesChanged
+    | ManagerRequests
     | ForkWithThreads
     | SubmitThenWait
     | PoolStarved

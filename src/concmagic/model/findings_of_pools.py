@@ -51,6 +51,16 @@ class ChildDied:
 
 
 @dataclass(frozen=True, slots=True)
+class ManagerRequests:
+    """manager-requests: processes that waited for many answers of a manager."""
+
+    processes: int
+    requests: int
+    waited_ns: int  # of the one that waited longest
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class CopiesChanged:
     """copies-changed: variables that children changed in their copies."""
 

@@ -130,6 +130,9 @@ class Counter:
     steps: tuple[tuple[int, int], ...] = ()  # (moment, value), in order
 
 
+# Counters of processes: what they asked managers for, and how long they waited for the answers in all.
+REQUESTS, ANSWERS = "requests to managers", "waits for managers"
+
 Layer = Sequence[StateInterval]  # sorted by start, without overlap
 _END = attrgetter("end_ns")
 

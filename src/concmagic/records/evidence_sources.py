@@ -45,6 +45,12 @@ SOURCES = (
         is_kept=False,  # processes themselves
     ),
     Source("messages", "children.messages:MessageRecorder", ("time",)),
+    Source(
+        "requests",
+        "children.manager_requests:ManagerRequests",
+        observes="multiprocessing.managers",
+        importer="manager_requests:import_requests",
+    ),
     Source("marks", "marks:MarkRecorder", importer="jobs_marks_prints:import_marks"),
     Source("hosts", "hosts:HostRecorder", observes="socket", is_kept=False),  # the names go into waits
     Source(

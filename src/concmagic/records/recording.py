@@ -264,6 +264,7 @@ class ProcessRecord(ProcessLife):
     locks: LockLog | None = None
     messages: MessageLog | None = None
     prints: tuple[tuple[int, int], ...] = ()  # (moment, native id); of a child, of whole lines
+    requests: tuple[int, int] | None = None  # to managers: how many, and how long their answers took in all
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from concmagic.sentences.findings_of_pools import (
     child_died,
     copies_changed,
+    manager_requests,
     pool_overhead,
     pool_starved,
     small_processes,
@@ -75,6 +76,8 @@ def message_of(found: of.Values) -> str:
             return copies_changed(found)
         case of.ForkWithThreads():
             return f"{found.child} was forked while {names(found.threads, _MOST_NAMES)} ran."
+        case of.ManagerRequests():
+            return manager_requests(found)
         case of.SubmitThenWait():
             return submit_then_wait(found)
         case of.PoolStarved():

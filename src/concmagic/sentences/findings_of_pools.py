@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from concmagic.sentences.numbers import count, duration, names
+from concmagic.sentences.numbers import count, duration, names, of_total
 from concmagic.sentences.picture import at_place, start_failed
 from concmagic.sentences.states_and_waits import path_words
 
@@ -70,6 +70,16 @@ def copies_changed(found: of.CopiesChanged) -> str:
     variables = names([f"`{name}`" for name in found.variables], _MOST_NAMES)
     where = count(found.processes, "child process", "child processes")
     return f"{variables} changed in {where} only: the notebook's own did not."
+
+
+def manager_requests(found: of.ManagerRequests) -> str:
+    """Many small requests to a manager."""
+    who = count(found.processes, "process", "processes")
+    longest = "" if found.processes == 1 else "up to "
+    return (
+        f"{who} waited for the manager, which answered {found.requests:,} requests: "
+        f"that took {longest}{of_total(found.waited_ns, found.wall_ns)}."
+    )
 
 
 def submit_then_wait(found: of.SubmitThenWait) -> str:

@@ -24,6 +24,7 @@ _HINTS = {
     "ThreadDied": "A thread pool's future.result() would raise it here.",
     "SmallProcesses": "A process is worth its start-up from some seconds of computing on.",
     "CopiesChanged": "Return the value, or share it: multiprocessing.Value, Manager, shared_memory.",
+    "ManagerRequests": "Each use of a manager's object asks its process: fetch the whole once (`list(numbers)`, `numbers[:]`), work on that copy, and store one result.",
     "PoolStarved": "A job must not wait for jobs of its own pool: give the inner ones a pool of their own, or hand them over from outside.",
     "ForkWithThreads": 'A lock that one of them held stays locked in the child for ever: use mp.get_context("spawn"), or start the processes first.',
 }
