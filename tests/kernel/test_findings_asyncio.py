@@ -106,6 +106,27 @@ def test_waits_one_after_the_other_are_found(kernel: Kernel) -> None:
     assert message.startswith("4 × await fetch(n, 0.05) at line 7 waited one after the other")
 
 
+def test_a_task_that_blocks_before_the_others_have_begun_blocks_them(kernel: Kernel) -> None:
+    rude = "import time\nasync def rude():\n    time.sleep(0.2)\n"
+    body = f"{rude}await asyncio.gather(rude(), fetch(1), fetch(2))"
+    kernel.check(f"%%asyncio_trace -q\n{FETCH}{body}")
+    (message,) = messages(kernel, "blocked-event-loop")
+    assert (
+        "time.sleep(0.2) at line 8 blocked the loop while 2 tasks were ready (fetch-1 and fetch-2)" in message
+    )
+
+
+def test_a_lock_that_all_tasks_pass_one_after_the_other_is_the_first_sentence(kernel: Kernel) -> None:
+    body = (
+        "lock = asyncio.Lock()\nasync def one(n):\n    async with lock:\n        await fetch(n, 0.1)\n"
+        "await asyncio.gather(*(one(n) for n in range(6)))"
+    )
+    run = kernel.check(f"%%asyncio_trace\n{FETCH}{body}")
+    (message,) = messages(kernel, "lock-convoy")
+    assert "somebody waited for `lock`: 5 tasks waited 5 times" in message
+    assert run.displays[-1]["text/plain"].replace("\n", " ").startswith(message)
+
+
 def test_a_semaphore_that_bounds_is_found(kernel: Kernel) -> None:
     body = (
         "sem = asyncio.Semaphore(2)\nasync def one(n):\n    async with sem:\n        await fetch(n, 0.05)\n"

@@ -66,6 +66,22 @@ def test_a_step_counts_as_a_whole() -> None:
     assert finding.cost_s == 0.058
 
 
+def test_tasks_that_have_not_begun_are_kept_waiting_too() -> None:
+    drawn = (
+        "blocker  "
+        + "B" * 60
+        + "R" * 40
+        + "\nfirst  SS"
+        + "S" * 58
+        + "R" * 40
+        + "\nsecond  "
+        + "S" * 60
+        + "R" * 40
+    )
+    (finding,) = found(trace_from_text(drawn, reasons={"blocker": "time.sleep"}), "blocked-event-loop")
+    assert finding.message.endswith("while 2 tasks were ready (first and second).")
+
+
 def kept_from_a_core(drawn: str) -> Trace:
     """As drawn, but what the blocker was READY for is a core."""
     trace = trace_from_text(drawn)

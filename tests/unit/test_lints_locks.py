@@ -106,6 +106,16 @@ def test_many_that_queue_once_each_are_a_convoy() -> None:
     assert "12 threads waited 12 times" in finding.message
 
 
+def test_tasks_that_pass_a_lock_one_after_the_other_are_told_as_a_note() -> None:
+    threads = of_threads(**{f"t{n}": [(1.0, 60 * n, "Lock", "cache", 4)] for n in range(1, 6)})
+    tasks = replace(threads, tracks=tuple(replace(one, kind="task") for one in threads.tracks))
+    (finding,) = found(tasks, "lock-convoy")
+    assert finding.severity == "note"
+    assert finding.message == (
+        "For 299 of 400 ms somebody waited for `cache`: 5 tasks waited 5 times, 895 ms in all."
+    )
+
+
 def test_few_that_queue_or_many_that_are_let_in_together_are_none() -> None:
     assert not found(queue_of(6, apart_ms=40), "lock-convoy")
     assert not found(queue_of(12, apart_ms=0.5), "lock-convoy")

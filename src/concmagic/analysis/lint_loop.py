@@ -265,6 +265,10 @@ def _ready(track: Track) -> list[Pair]:
     return union(one.pair for one in track.states if one.state is State.READY)
 
 
+def _could_go_on(track: Track) -> list[Pair]:
+    return union(one.pair for one in track.states if one.state in (State.READY, State.STARTING))
+
+
 def _kept_from_running(trace: Trace, loop: tuple[int, int]) -> list[Pair]:
     """Where the loop's thread could have gone on, and had no core or not the GIL."""
     return [
@@ -277,7 +281,7 @@ def _kept_from_running(trace: Trace, loop: tuple[int, int]) -> list[Pair]:
 
 
 def _victims(trace: Trace, holds: Sequence[Hold]) -> dict[int, list[Pair]]:
-    """Per task of the same loop the part of its READY that lies in the holds, if it was kept for long."""
+    """Per task of the same loop how long it could have gone on, or begun, in the holds, if that was long."""
     held = _all_pairs(holds)
     loop = holds[0].track.pid, holds[0].track.native_id
     holders = {hold.track.id for hold in holds}
@@ -285,7 +289,7 @@ def _victims(trace: Trace, holds: Sequence[Hold]) -> dict[int, list[Pair]]:
     for track in trace.tracks:
         if track.kind != "task" or (track.pid, track.native_id) != loop:
             continue
-        kept = common(_ready(track), held)
+        kept = common(_could_go_on(track), held)
         # Of a lone holder its own READY is no loss to anybody else.
         if total(kept) >= FLOOR_NS // 10 and (track.id not in holders or len(holders) > 1):
             victims[track.id] = kept

@@ -30,7 +30,10 @@ _Place = tuple[str, int]
 
 
 def lock_convoy(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """Threads went through one lock again and again, or queued long. Not conditions: there it is meant."""
+    """Threads or tasks went through one lock again and again, or queued long. Conditions are meant so.
+
+    Of tasks it is a note: one at a time may be what an asyncio.Lock is held for across an `await`.
+    """
     for use in wait_by_lock(trace):
         if use.reason not in _BY_NAME:
             continue
@@ -51,7 +54,9 @@ def lock_convoy(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
                 wait_ns=waited,
                 contended_ns=contended,
                 wall_ns=trace.wall_ns,
+                kind=use.kind,
             ),
+            severity="note" if use.kind == "task" else "warning",
             cost_s=(min(waited / len(often), contended) if is_convoy else contended) / 1e9,
             tracks=tuple(often),
             start_ns=pairs[0][0],

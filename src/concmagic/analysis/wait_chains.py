@@ -1,4 +1,4 @@
-"""Waits of threads for locks; and who waited for whom when a cell was stopped: chains, and circles."""
+"""Waits of threads and tasks for locks; who waited for whom when a cell was stopped: chains, and circles."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ class LockUse:
     file: str
     line: int
     waits: tuple[tuple[int, StateInterval], ...]  # pairs (track, wait)
+    kind: str = "thread"  # of those that waited
 
 
 def wait_by_lock(trace: Trace) -> list[LockUse]:
-    """Waits of the work's threads by what they were for, the longest sum first."""
-    found: dict[tuple[str, int, str, int], list[tuple[int, StateInterval]]] = defaultdict(list)
-    for track in _threads(trace):
+    """Waits of the work's threads and tasks by what they were for, the longest sum first."""
+    found: dict[tuple[str, str, int, str, int], list[tuple[int, StateInterval]]] = defaultdict(list)
+    for track in [*_threads(trace), *_tasks(trace)]:
         for one in track.states:
             if _is_lock_wait(one):
                 lock = _lock_of(trace, one)
                 key = (-1, one.file, one.line) if lock is None else (one.resource or 0, "", 0)
-                found[one.reason, *key].append((track.id, one))
+                found[track.kind, one.reason, *key].append((track.id, one))
     uses = [
-        LockUse(reason, trace.resources[number] if number >= 0 else None, file, line, tuple(waits))
-        for (reason, number, file, line), waits in found.items()
+        LockUse(reason, trace.resources[number] if number >= 0 else None, file, line, tuple(waits), kind)
+        for (kind, reason, number, file, line), waits in found.items()
     ]
     return sorted(uses, key=lambda use: -sum(one.length_ns for _, one in use.waits))
 
@@ -87,6 +88,10 @@ def _is_lock_wait(one: StateInterval) -> bool:
 
 def _threads(trace: Trace) -> list[Track]:
     return [track for track in trace.tracks if track.kind == "thread" and track.role == "work"]
+
+
+def _tasks(trace: Trace) -> list[Track]:
+    return [track for track in trace.tracks if track.kind == "task" and track.role == "work"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ class LockConvoy:
     wait_ns: int
     contended_ns: int
     wall_ns: int
+    kind: str = "thread"  # of those that waited, or "task"
 
 
 @dataclass(frozen=True, slots=True)

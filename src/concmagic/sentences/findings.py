@@ -153,7 +153,7 @@ def lock_convoy(found: of.LockConvoy) -> str:
     label = lock_label(name, place(found.file, found.line) if found.line else "")
     return (
         f"For {of_total(found.contended_ns, found.wall_ns)} somebody waited for {label}: "
-        f"{count(found.threads, 'thread')} waited {found.waits:,} times, {duration(found.wait_ns)} in all."
+        f"{count(found.threads, found.kind)} waited {found.waits:,} times, {duration(found.wait_ns)} in all."
     )
 
 
