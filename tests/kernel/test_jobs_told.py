@@ -56,6 +56,11 @@ ONE_AT_A_TIME = {
         f"%%timeline\n{TASK}{FACADE.format(name='ask')}for k in range(4):\n    print(sync.ask(nap(k)))",
         "4 tasks of nap at line 12",
     ),
+    "a loop in a thread, of a library": (
+        f"%%timeline\n{TASK}from jupyter_core.utils import run_sync\n"
+        "got = [run_sync(nap)(k) for k in range(4)]",
+        "4 tasks of nap at line 7",
+    ),
     "a loop in a thread, in the open": (
         f"%%timeline\n{TASK}{FACADE.format(name='ask')}for k in range(4):\n"
         "    asyncio.run_coroutine_threadsafe(nap(k), sync.loop).result()",
@@ -83,6 +88,9 @@ NOT = {
     "        await asyncio.create_task(nap(k))\nawait asyncio.gather(row(), row(), row())",
     "a loop in a thread, the next needs the last": f"%%timeline\n{TASK}{FACADE.format(name='ask')}found = 0\n"
     "for k in range(4):\n    found = sync.ask(nap(found))",
+    "a loop in a thread, of a library, the next needs the last": f"%%timeline\n{TASK}"
+    "from jupyter_core.utils import run_sync\nfound = 0\n"
+    "for k in range(4):\n    found = run_sync(nap)(found)",
     "a loop in a thread, all first": f"%%timeline\n{TASK}{FACADE.format(name='ask')}"
     "jobs = [asyncio.run_coroutine_threadsafe(nap(k), sync.loop) for k in range(4)]\n"
     "for job in jobs:\n    job.result()",

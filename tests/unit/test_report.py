@@ -122,7 +122,11 @@ def test_a_line_is_named_with_what_of_the_part_lies_there() -> None:
 
 def test_what_other_programs_took_is_no_largest_part() -> None:
     trace = as_state(trace_from_text("a  YYYYYYYWWR", host="a"), State.READY, State.READY, "core")
-    assert build_report(trace, compute(trace), ()).headline.startswith("2 of 10 ms went into sleeping")
+    assert build_report(trace, compute(trace), ()).headline == (
+        "2 of 10 ms went into sleeping, at line 2, one thing at a time; for 7 ms no core was free."
+    )
+    trace = as_state(trace_from_text("a  RYYYYWWWWW", host="a"), State.READY, State.READY, "core")
+    assert "core" not in build_report(trace, compute(trace), ()).headline
 
 
 def test_a_note_is_the_headline_only_where_there_is_no_warning() -> None:

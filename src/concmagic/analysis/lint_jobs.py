@@ -33,6 +33,7 @@ class _Piece:
     worker: int
     start_ns: int
     end_ns: int
+    of_the_cell: bool = False  # a task of a function that the cell defines
 
     @property
     def pair(self) -> Pair:
@@ -51,7 +52,9 @@ def submit_then_wait(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if saved < FLOOR_NS or total(common(union(one.pair for one in waits), pairs)) < WAITED_SHARE * took:
             continue
         line = _line_of_most(waits)
-        if not _could_be_at_once(trace, row, tracks) or not are_independent(trace.source, line):
+        if not _could_be_at_once(trace, row, tracks) or not are_independent(
+            trace.source, line, row[0].of_the_cell
+        ):
             continue
         kinds = row[0].kind == "task", by.kind == "task"
         mostly = _mostly(row, tracks)
@@ -81,7 +84,10 @@ def _pieces(trace: Trace, tracks: dict[int, Track]) -> list[_Piece]:
     }
     awaited |= {flow.source: flow.target for flow in trace.flows if flow.kind == "result"}
     found += [
-        _Piece(awaited[track.id], _function(track.name), "task", track.id, track.start_ns, track.end_ns)
+        _Piece(
+            *(awaited[track.id], _function(track.name), "task", track.id, track.start_ns, track.end_ns),
+            of_the_cell=bool(track.line) and not track.file,
+        )
         for track in trace.tracks
         if track.kind == "task" and track.unit and track.id in awaited and track.end_ns is not None
     ]

@@ -30,18 +30,19 @@ def has_one_worker(source: str) -> bool:
     return False
 
 
-def are_independent(source: str, line: int) -> bool:
+def are_independent(source: str, line: int, of_the_cell: bool) -> bool:
     """Whether the cell's loop around this line hands over in each turn what no other turn has found.
 
     Where it stands in a function that hands over for others, the loops that call this function are asked.
+    What is handed over `of_the_cell` itself is given by some call of the loop, whatever that is called.
     """
     tree, shift = parsed(source)
     loops = [node for node in ast.walk(tree) if isinstance(node, _Turns) and _has(node, line - shift)]
     if loops:
-        return _is_plain(loops[-1], _HANDS_OVER)
+        return _is_plain(loops[-1], _HANDS_OVER, of_the_cell)
     names = frozenset(_names_of_function(tree, line - shift))
     loops = [node for node in ast.walk(tree) if isinstance(node, _Turns) and _calls(node, names)]
-    return bool(loops) and all(_is_plain(loop, names) for loop in loops)
+    return bool(loops) and all(_is_plain(loop, names, False) for loop in loops)
 
 
 def _has(node: _Turns | _Function, line: int) -> bool:
@@ -70,13 +71,14 @@ def _calls(node: ast.AST, names: Set[str]) -> bool:
     return any(isinstance(one, ast.Call) and callee_of(one) in names for one in ast.walk(node))
 
 
-def _is_plain(loop: _Turns, names: Set[str]) -> bool:
+def _is_plain(loop: _Turns, names: Set[str], by_any: bool) -> bool:
     """Whether a loop that hands over by these names runs to its end, each turn with what is its own."""
     body = [*ast.walk(loop)]
     if any(isinstance(node, _LEAVES) for node in body):
         return False  # it may end early: what comes next depends on what was found
     targets = [loop.target] if isinstance(loop, ast.For) else [part.target for part in loop.generators]
-    calls = [node for node in body if isinstance(node, ast.Call) and callee_of(node) in names]
+    every = [node for node in body if isinstance(node, ast.Call)]
+    calls = [call for call in every if callee_of(call) in names] or (every if by_any else [])
     given = {name for call in calls for name in _given(call)}
     stored = {node.id for node in body if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     turns = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}

@@ -184,7 +184,9 @@ def _largest_part(trace: Trace, metrics: Metrics, findings: Sequence[Finding]) -
         return sentences.mostly_unknown(length, trace.wall_ns)
     where = _where(metrics.path, part, length)
     alone = part.reason in OUTSIDE and _one_at_a_time(metrics)
-    return sentences.largest_part(length, trace.wall_ns, words, where, alone)
+    told = sentences.largest_part(length, trace.wall_ns, words, where, alone)
+    without_core = sum(one.length_ns for one in metrics.path if _has_no_core(one))
+    return sentences.and_no_core(told, without_core) if without_core > length else told
 
 
 def _where(path: Sequence[PathPart], part: PathPart, length: int) -> str:
@@ -198,7 +200,11 @@ def _where(path: Sequence[PathPart], part: PathPart, length: int) -> str:
 
 def _is_the_cells(part: PathPart) -> bool:
     """Neither what is ours nor what other programs took."""
-    return part.state is not State.TRACING and not (part.state is State.READY and part.reason == "core")
+    return part.state is not State.TRACING and not _has_no_core(part)
+
+
+def _has_no_core(part: PathPart) -> bool:
+    return part.state is State.READY and part.reason == "core"
 
 
 def _who(metrics: Metrics) -> str:

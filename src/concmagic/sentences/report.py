@@ -105,6 +105,11 @@ def part_of_it(part_ns: int, where: str) -> str:
     return f"{duration(part_ns)} of it at {where}"
 
 
+def and_no_core(told: str, without_ns: int) -> str:
+    """That other programs took more of the cell than its own largest part."""
+    return f"{told.removesuffix('.')}; for {duration(without_ns)} no core was free."
+
+
 def blocked_in_places(lost_ns: float, wall_ns: int, places: int, lines: list[int]) -> str:
     """Several calls held the loop, one after the other."""
     at = f", at lines {names([str(line) for line in lines], 5)}" if len(lines) > 1 else ""
