@@ -21,6 +21,7 @@ from concmagic.analysis.lint_ends import (
 from concmagic.analysis.lint_jobs import pool_starved, submit_then_wait
 from concmagic.analysis.lint_loop import blocked_event_loop, many_small_blocks, starved_task
 from concmagic.analysis.lint_managers import manager_requests
+from concmagic.analysis.lint_one_worker import one_worker_got_all
 from concmagic.analysis.lint_pools import pool_overhead
 from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads
 from concmagic.analysis.lint_threads import busy_machine, few_cores, gil_bound, oversubscribed, uneven_work
@@ -56,6 +57,7 @@ LINTS = (
     Lint("many-small-blocks", many_small_blocks),
     Lint("sequential-awaits", sequential_awaits),
     Lint("submit-then-wait", submit_then_wait),
+    Lint("one-worker-got-all", one_worker_got_all),
     Lint("concurrency-capped", concurrency_capped),
     Lint("never-awaited", never_awaited, by_cost=False),
     Lint("exception-never-retrieved", exception_never_retrieved, by_cost=False),

@@ -218,6 +218,12 @@ def is_chunk(function: Any) -> bool:
     return getattr(function, "__name__", "") == "_process_chunk"
 
 
+def is_list_of_tasks(function: Any) -> bool:
+    """Whether dask gives it several of its tasks at once, as pickles."""
+    names = getattr(function, "__module__", ""), getattr(function, "__name__", "")
+    return names == ("dask.local", "batch_execute_tasks")
+
+
 def is_batch(function: Any) -> bool:
     """Whether joblib has made this of several calls."""
     return type(function).__name__ == "BatchedCalls"

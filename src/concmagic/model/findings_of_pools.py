@@ -102,6 +102,21 @@ class SubmitThenWait:
 
 
 @dataclass(frozen=True, slots=True)
+class OneWorker:
+    """one-worker-got-all: a worker that had nearly all calls of its pool, while the others waited."""
+
+    worker: str
+    calls: int  # that it had
+    of_all: int
+    work_ns: int
+    others: int
+    idle_ns: int  # of one of them, on average, meanwhile
+    a_chunk: int  # calls of its largest chunk; 1 is that there was none
+    chunk: str  # the label of that; "" is none
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStarved:
     """pool-starved: all workers of a pool wait for results of jobs behind them."""
 

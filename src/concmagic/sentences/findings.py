@@ -9,6 +9,7 @@ from concmagic.sentences.findings_of_pools import (
     child_died,
     copies_changed,
     manager_requests,
+    one_worker,
     pool_overhead,
     pool_starved,
     small_processes,
@@ -80,6 +81,8 @@ def message_of(found: of.Values) -> str:
             return manager_requests(found)
         case of.SubmitThenWait():
             return submit_then_wait(found)
+        case of.OneWorker():
+            return one_worker(found)
         case of.PoolStarved():
             return pool_starved(found)
         case of.CheckFailed():

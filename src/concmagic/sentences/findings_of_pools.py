@@ -102,6 +102,19 @@ def _mostly(found: of.SubmitThenWait) -> str:
     return f", mostly {path_words(spent.state, spent.reason, spent.phase)}{at_place(spent.file, spent.line)}"
 
 
+def one_worker(found: of.OneWorker) -> str:
+    """One worker with nearly all calls."""
+    of_all = f"all {found.calls:,}" if found.calls == found.of_all else f"{found.calls:,} of {found.of_all:,}"
+    came = f" {found.a_chunk:,} of them came as one chunk: {found.chunk}." if found.chunk else ""
+    if found.chunk and found.a_chunk == found.calls:
+        came = f" They came as one chunk: {found.chunk}."
+    others = "the other worker" if found.others == 1 else f"each of the other {found.others:,}"
+    return (
+        f"{found.worker} had {of_all} calls, one after the other for {duration(found.work_ns)}, while {others} of its "
+        f"pool waited for {duration(found.idle_ns)} of it.{came}"
+    )
+
+
 def pool_starved(found: of.PoolStarved) -> str:
     """A pool whose workers wait for it."""
     all_of = "The only worker" if found.workers == 1 else f"All {found.workers} workers"

@@ -72,6 +72,8 @@ def hint_of(found: of.Values) -> str:
             return child_died_hint(found)
         case of.SubmitThenWait():
             return submit_then_wait_hint(found)
+        case of.OneWorker():
+            return _one_worker_hint(found)
         case of.PoolOverhead():
             return _OF_POOLS[found.costly]
         case _:
@@ -105,6 +107,13 @@ def child_died_hint(found: of.ChildDied) -> str:
     if found.outcome.kind == "killed":
         return _OF_SIGNALS.get(found.outcome.by, "")
     return (_OF_COMMANDS if found.is_command else _OF_PYTHON).get(found.outcome.code, "")
+
+
+def _one_worker_hint(found: of.OneWorker) -> str:
+    """Chunks of which each worker gets one; where there was none, why it had them all is not known."""
+    if not found.chunk:
+        return ""
+    return f"A chunk is one worker's: chunksize={-(-found.of_all // found.workers):,} or less gives each worker some."
 
 
 def submit_then_wait_hint(found: of.SubmitThenWait) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import pool_internals
 from concmagic.interpreter.borrowing import Patches, on_import
-from concmagic.interpreter.known_functions import hands_tasks, is_batch, is_chunk
+from concmagic.interpreter.known_functions import hands_tasks, is_batch, is_chunk, is_list_of_tasks
 from concmagic.recording.guards import watched
 from concmagic.recording.labels import call_label
 from concmagic.records.job_stretches import JobStretches
@@ -146,7 +146,7 @@ class ProcessJobs:
         if len(self._jobs) >= self.most:
             self.later += 1
             return
-        words = _words_of(fn, args, kwargs)
+        words = job_words(fn, args, kwargs)
         # Every submission makes a dictionary of its own, and the queue's item has the very same one.
         self._by_options[id(kwargs)] = len(self._jobs)
         self._jobs.append(_Job(words, monotonic_ns(), threading.get_native_id(), future))
@@ -165,7 +165,7 @@ class ProcessJobs:
             self.later += 1
             return LATER
         submitted_ns, submitter = self._submitted.get(number, (monotonic_ns(), 0))
-        self._jobs.append(_Job(_words_of(function, args, kwargs), submitted_ns, submitter))
+        self._jobs.append(_Job(job_words(function, args, kwargs), submitted_ns, submitter))
         return len(self._jobs) - 1
 
 
@@ -184,10 +184,10 @@ def outcome_of(result: Any) -> str:
 
 def job_label(function: Any, args: Any, kwargs: Any) -> str:
     """A job as a call; of a chunk of calls the first one, and how many follow."""
-    return _words_of(function, args, kwargs)[0]
+    return job_words(function, args, kwargs)[0]
 
 
-def _words_of(function: Any, args: Any, kwargs: Any) -> tuple[str, int]:
+def job_words(function: Any, args: Any, kwargs: Any) -> tuple[str, int]:
     """A job's label, and how many calls it is made of."""
     try:
         calls = _calls_in(function, args)
@@ -209,6 +209,8 @@ def _calls_in(function: Any, args: Any) -> list[tuple[Any, Any]]:
         return [(function.args[0], item) for item in args[0]]
     if is_batch(function):
         return [(item[0], item[1]) for item in function.items]
+    if is_list_of_tasks(function):
+        return [(function, (task,)) for task in args[0]]
     return []
 
 

@@ -19,13 +19,15 @@ class Job:
     """One job while it is observed: numbers and text, and the future by weak reference only."""
 
     __slots__ = (
-        "ended_ns", "future", "label", "native_id", "outcome", "started_ns", "submitted_ns", "submitter",
+        "ended_ns", "future", "items", "label", "native_id",
+        "outcome", "started_ns", "submitted_ns", "submitter",
     )  # fmt: skip
 
     def __init__(self, label: str, future: Any) -> None:
         self.submitted_ns = monotonic_ns()
         self.submitter = threading.get_native_id()
         self.label = label
+        self.items = 1
         self.future = weakref.ref(future)
         self.started_ns: int | None = None
         self.ended_ns: int | None = None
@@ -68,6 +70,7 @@ class Job:
         return JobRecord(
             index=index,
             label=self.label,
+            items=self.items,
             submitted_ns=self.submitted_ns,
             started_ns=self.started_ns,
             ended_ns=self.ended_ns,
@@ -94,8 +97,9 @@ class PoolJob(Job):
 
     __slots__ = ("number", "place")
 
-    def __init__(self, label: str, place: int) -> None:
-        super().__init__(label, _nobody)
+    def __init__(self, words: tuple[str, int], place: int) -> None:
+        super().__init__(words[0], _nobody)
+        self.items = words[1]
         self.number = 0
         self.place = place
 

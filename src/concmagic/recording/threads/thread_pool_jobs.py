@@ -21,7 +21,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter import pool_internals
 from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.frames_and_threads import hide_frame
-from concmagic.recording.children.process_jobs import job_label
+from concmagic.recording.children.process_jobs import job_label, job_words
 from concmagic.recording.guards import guarded, noter, unseen
 from concmagic.recording.labels import cut
 from concmagic.recording.threads.job_life import Job, PoolJob
@@ -95,7 +95,7 @@ class ThreadPoolJobs:
             return None
 
         def make() -> PoolJob:
-            job = PoolJob(job_label(function, args, kwargs), place)
+            job = PoolJob(job_words(function, args, kwargs), place)
             job.submitted_ns, job.submitter = submission
             return job
 
