@@ -110,6 +110,36 @@ def ready(fresh_kernel: Kernel, libraries: str) -> Kernel:
     return fresh_kernel
 
 
+LAZY = """
+import asyncio
+async def _each(function, items):
+    for item in items:
+        yield await function(item)
+async def fetch_all(function, *rows):
+    streams = [_each(function, row) for row in rows]
+    return await asyncio.gather(*(asyncio.ensure_future(_first(one)) for one in streams))
+async def _first(stream):
+    return [item async for item in stream]
+"""
+
+
+def test_a_librarys_task_has_the_name_of_the_users_function_that_it_runs(
+    fresh_kernel: Kernel, tmp_path: Path
+) -> None:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "lazy.py").write_text(LAZY)
+    fresh_kernel.check("%load_ext concmagic")
+    fresh_kernel.check(f"import sys\nsys.path.insert(0, {str(folder)!r})")
+    fresh_kernel.check(
+        "%%asyncio_trace -q -o trace\nimport asyncio, lazy\nasync def heavy(k):\n"
+        "    await asyncio.sleep(0.02)\n    return k\nvalue = await lazy.fetch_all(heavy, [1, 2], [3, 4])"
+    )
+    assert fresh_kernel.value("value") == [[1, 2], [3, 4]]
+    named = "sorted(one.name for one in trace.tracks if one.kind == 'task' and one.unit)"
+    assert fresh_kernel.value(named) == ["heavy-1", "heavy-2"]
+
+
 def findings(kernel: Kernel) -> Any:
     return kernel.value("[(one.lint, one.message) for one in trace.findings if 'exit' in one.message "
                         "or 'killed' in one.message or 'running' in one.message]")  # fmt: skip

@@ -75,6 +75,22 @@ def test_a_wait_is_told_with_its_line_in_this_cell() -> None:
     assert (wait.file, wait.line) == ("", 4)
 
 
+def test_a_librarys_task_is_named_by_the_one_function_of_the_cell_in_which_it_waited() -> None:
+    there = {"name": "", "coroutine": "_run.asend", "file": "/lib/site-packages/lazy.py"}
+
+    def in_function(name: str, ms: float) -> Wake:
+        return Wake(at(ms), "timer", wait=Wait("sleep", "", CELL, 4, function=name))
+
+    trace = of_tasks(
+        task(1, [(0, 1), (3, 4)], [in_function("heavy", 3)], **there),
+        task(2, [(0, 1), (3, 4)], [in_function("main.<locals>.heavy", 3)], **there),
+        task(3, [(0, 1), (3, 4), (6, 7)], [in_function("light", 3), in_function("heavy", 6)], **there),
+        task(4, [(0, 1), (3, 4)], [in_function("light", 3)], **(there | {"file": CELL})),
+    )
+    names = [one.name for one in trace.tracks if one.kind == "task"]
+    assert names == ["heavy-1", "heavy-2", "_run.asend-1", "_run.asend-2"]
+
+
 def test_ready_names_who_held_the_loop() -> None:
     victim = task(1, [(0, 1), (30, 31)], [woken(10)])
     trace = of_tasks(victim, task(2, [(5, 29)], name="hog"))

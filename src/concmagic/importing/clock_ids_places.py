@@ -197,10 +197,19 @@ class Actors:
         return self._ids.other(name)
 
 
-def names_of(log: TaskLog, shown: list[TaskRecord]) -> dict[int, str]:
+def _function(task: TaskRecord, places: Places) -> str:
+    """What a task runs; of a library's the one function of the user's in which it waited, if there is one."""
+    if not task.file or places.is_own(task.file, task.coroutine):
+        return task.coroutine
+    waits = [*(wake.wait for wake in task.wakes), task.last_wait]
+    found = {one.function for one in waits if one is not None and places.is_own(one.file, one.function)}
+    return found.pop() if len(found) == 1 else task.coroutine
+
+
+def names_of(log: TaskLog, shown: list[TaskRecord], places: Places) -> dict[int, str]:
     """Names of shown tasks; the hidden ones are told by their coroutine."""
     groups = {group.number for group in log.groups}
-    names = {task.number: task.name or short_name(task.coroutine) for task in log.tasks}
+    names = {task.number: task.name or short_name(_function(task, places)) for task in log.tasks}
     told = numbered(
         [names[task.number] for task in shown],
         [bool(task.name) or task.number in groups for task in shown],

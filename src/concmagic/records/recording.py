@@ -43,6 +43,7 @@ class Wait:
     delay_ns: int | None = None  # how long a sleep was to take, or a wait at most
     count: int = 0  # how many are waited for
     phase: str = ""  # "open", "start", "close", "full", "cancelling", "shutdown"
+    function: str = ""  # qualified name of the one whose `await` it is, at that file and line
 
 
 @dataclass(frozen=True, slots=True)

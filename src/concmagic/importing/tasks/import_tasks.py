@@ -93,7 +93,7 @@ class TaskImporter:
         ]
         self._by_number = {task.number: task for task in tasks}
         self._shown_numbers = {task.number for task in self._shown}
-        self._names = names_of(log, self._shown)
+        self._names = names_of(log, self._shown, places)
         self._steps = {task.number: clock.pairs_at(task.steps) for task in log.tasks}
         self._actors = Actors(pid, ids, self._names, self._shown_numbers, log.cell_task, threads)
         clocks = StepClocks(evidence)

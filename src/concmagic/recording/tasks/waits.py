@@ -278,6 +278,7 @@ class WaitBook:
             delay_ns=_nanoseconds(detail),
             count=detail if isinstance(detail, int) else 0,
             phase=str(detail) if is_phase else "",
+            function="" if code is None else code.co_qualname,
         )
         return Ended(wait, thread, cancelled)
 
