@@ -9,6 +9,7 @@ from concmagic.model.findings_of_pools import ChildDied as ChildDied
 from concmagic.model.findings_of_pools import CopiesChanged as CopiesChanged
 from concmagic.model.findings_of_pools import ForkWithThreads as ForkWithThreads
 from concmagic.model.findings_of_pools import ManagerRequests as ManagerRequests
+from concmagic.model.findings_of_pools import OfPools as OfPools
 from concmagic.model.findings_of_pools import OneWorker as OneWorker
 from concmagic.model.findings_of_pools import PoolOverhead as PoolOverhead
 from concmagic.model.findings_of_pools import PoolStarved as PoolStarved
@@ -245,14 +246,6 @@ Values = (
     | Deadlock
     | LeftRunning
     | ThreadDied
-    | ChildDied
-    | PoolOverhead
-    | SmallProcesses
-    | CopiesChanged
-    | ManagerRequests
-    | ForkWithThreads
-    | SubmitThenWait
-    | OneWorker
-    | PoolStarved
+    | OfPools
     | CheckFailed
 )

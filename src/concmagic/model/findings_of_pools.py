@@ -124,3 +124,16 @@ class PoolStarved:
     pool: str
     behind: tuple[str, ...]  # the jobs that never began, by their labels
     line: int
+
+
+OfPools = (
+    ChildDied
+    | PoolOverhead
+    | SmallProcesses
+    | CopiesChanged
+    | ForkWithThreads
+    | ManagerRequests
+    | SubmitThenWait
+    | OneWorker
+    | PoolStarved
+)

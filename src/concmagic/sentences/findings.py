@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
-from concmagic.sentences.findings_of_pools import (
-    child_died,
-    copies_changed,
-    manager_requests,
-    one_worker,
-    pool_overhead,
-    pool_starved,
-    small_processes,
-    submit_then_wait,
-)
+from concmagic.sentences.findings_of_pools import message_of_pools
 from concmagic.sentences.numbers import count, duration, names, number, of_total
 from concmagic.sentences.picture import all_outcomes, at_place, group_of_tasks, place, way_to
 from concmagic.sentences.states_and_waits import StateWords, lock_label, resource_words
@@ -67,28 +58,10 @@ def message_of(found: of.Values) -> str:
             return left_running(found)
         case of.ThreadDied():
             return exception_in_thread(found)
-        case of.ChildDied():
-            return child_died(found)
-        case of.PoolOverhead():
-            return pool_overhead(found)
-        case of.SmallProcesses():
-            return small_processes(found)
-        case of.CopiesChanged():
-            return copies_changed(found)
-        case of.ForkWithThreads():
-            return f"{found.child} was forked while {names(found.threads, _MOST_NAMES)} ran."
-        case of.ManagerRequests():
-            return manager_requests(found)
-        case of.SubmitThenWait():
-            return submit_then_wait(found)
-        case of.OneWorker():
-            return one_worker(found)
-        case of.PoolStarved():
-            return pool_starved(found)
         case of.CheckFailed():
             return f"The check {found.lint} failed ({found.kind}: {found.text})."
         case _:
-            assert_never(found)
+            return message_of_pools(found)
 
 
 def what_held(hold: of.LoopHold) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from concmagic.sentences.numbers import count, duration, names, of_total
 from concmagic.sentences.picture import at_place, start_failed
@@ -12,6 +12,33 @@ if TYPE_CHECKING:
     from concmagic.model import findings as of
 
 _MOST_NAMES = 3
+
+
+def message_of_pools(found: of.OfPools) -> str:
+    """What was found of processes, pools and their jobs, in a sentence."""
+    from concmagic.model import findings as of
+
+    match found:
+        case of.ChildDied():
+            return child_died(found)
+        case of.PoolOverhead():
+            return pool_overhead(found)
+        case of.SmallProcesses():
+            return small_processes(found)
+        case of.CopiesChanged():
+            return copies_changed(found)
+        case of.ForkWithThreads():
+            return f"{found.child} was forked while {names(found.threads, _MOST_NAMES)} ran."
+        case of.ManagerRequests():
+            return manager_requests(found)
+        case of.SubmitThenWait():
+            return submit_then_wait(found)
+        case of.OneWorker():
+            return one_worker(found)
+        case of.PoolStarved():
+            return pool_starved(found)
+        case _:
+            assert_never(found)
 
 
 def child_died(found: of.ChildDied) -> str:
