@@ -12,7 +12,7 @@ from concmagic.analysis.lint_loop import FLOOR_NS
 from concmagic.analysis.loops_that_hand_over import are_independent, has_one_worker
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import stop_ns
-from concmagic.model.findings import PoolStarved, Spent, SubmitThenWait
+from concmagic.model.findings import PieceKind, PoolStarved, Spent, SubmitThenWait
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import Job, State, StateInterval, Trace, Track
 
@@ -25,11 +25,11 @@ WAITS_SHARE = 0.5  # of a thread's job: where it computes, the GIL lets them run
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A job or a task: who handed it over, and from then on until its end."""
+    """A job, a task, a thread or a process: who began it, and from then on until its end."""
 
     by: int
     name: str
-    kind: str  # "job" or "task"
+    kind: PieceKind
     worker: int
     start_ns: int
     end_ns: int
@@ -41,7 +41,7 @@ class _Piece:
 
 
 def submit_then_wait(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """Jobs or tasks of a loop, each handed over only when the one before had ended."""
+    """Jobs, tasks, threads or processes of a loop, each begun only when the one before had ended."""
     tracks = {track.id: track for track in trace.tracks}
     for row in _rows(_pieces(trace, tracks)):
         by = tracks[row[0].by]
@@ -56,8 +56,7 @@ def submit_then_wait(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             trace.source, line, row[0].of_the_cell
         ):
             continue
-        kinds = row[0].kind == "task", by.kind == "task"
-        mostly = _mostly(row, tracks)
+        kinds, mostly = (row[0].kind, by.kind == "task"), _mostly(row, tracks)
         yield Finding(
             values=SubmitThenWait(row[0].name, *kinds, len(row), line, took, saved, mostly),
             cost_s=saved / 1e9,
@@ -69,7 +68,7 @@ def submit_then_wait(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
 
 
 def _pieces(trace: Trace, tracks: dict[int, Track]) -> list[_Piece]:
-    """The jobs and tasks that have ended and of which it is known who handed them over, by their start."""
+    """What has ended and of which it is known who began it, by its start."""
     handed = {flow.source_ns: flow.source for flow in reversed(trace.flows) if flow.kind == "submit"}
     found = [
         _Piece(handed[job.submit_ns], _function(job.label), "job", job.track, job.submit_ns, job.end_ns)
@@ -91,7 +90,19 @@ def _pieces(trace: Trace, tracks: dict[int, Track]) -> list[_Piece]:
         for track in trace.tracks
         if track.kind == "task" and track.unit and track.id in awaited and track.end_ns is not None
     ]
+    found += _started(trace, tracks)
     return sorted((one for one in found if one.by in tracks), key=lambda one: one.start_ns)
+
+
+def _started(trace: Trace, tracks: dict[int, Track]) -> Iterator[_Piece]:
+    """Threads and processes that the cell itself started: neither a pool's nor a library's."""
+    for flow in trace.flows:
+        track = tracks.get(flow.target) if flow.kind == "spawn" else None
+        if track is None or track.end_ns is None or track.group or not track.unit:
+            continue
+        if track.kind == "thread" or (track.kind == "process" and track.start_method != "subprocess"):
+            name = track.name.partition("(")[2].rstrip(")")  # "Thread-5 (download)"
+            yield _Piece(flow.source, name, track.kind, track.id, flow.source_ns, track.end_ns)
 
 
 def _function(label: str) -> str:
@@ -154,7 +165,7 @@ def _could_be_at_once(trace: Trace, row: Sequence[_Piece], tracks: dict[int, Tra
     workers = [tracks[number] for number in mine - {row[0].by}]
     waits = sum(total(common(_waiting(track), pairs)) for track in workers)
     if waits >= WAITS_SHARE * total(pairs):
-        return not has_one_worker(trace.source) or row[0].kind == "task"
+        return row[0].kind != "job" or not has_one_worker(trace.source)
     return all(track.kind == "process" for track in workers) and trace.build.cores > 1
 
 

@@ -10,7 +10,7 @@ from concmagic.source_lookup import callee_of, parsed
 _HANDS_OVER = frozenset(
     (
         *("submit", "apply", "apply_async", "run_in_executor", "to_thread", "run_coroutine_threadsafe"),
-        *("create_task", "ensure_future"),
+        *("create_task", "ensure_future", "Thread", "Process", "start"),
     )
 )
 _SIZES = ("max_workers", "processes")

@@ -11,6 +11,7 @@ from concmagic.model.findings_of_pools import ForkWithThreads as ForkWithThreads
 from concmagic.model.findings_of_pools import ManagerRequests as ManagerRequests
 from concmagic.model.findings_of_pools import OfPools as OfPools
 from concmagic.model.findings_of_pools import OneWorker as OneWorker
+from concmagic.model.findings_of_pools import PieceKind as PieceKind
 from concmagic.model.findings_of_pools import PoolOverhead as PoolOverhead
 from concmagic.model.findings_of_pools import PoolStarved as PoolStarved
 from concmagic.model.findings_of_pools import SmallProcesses as SmallProcesses

@@ -87,12 +87,15 @@ class Spent:
     line: int
 
 
+PieceKind = Literal["job", "task", "thread", "process"]
+
+
 @dataclass(frozen=True, slots=True)
 class SubmitThenWait:
-    """submit-then-wait: jobs or tasks that were each begun when the one before had ended."""
+    """submit-then-wait: jobs, tasks, threads or processes, each begun when the one before had ended."""
 
-    function: str
-    is_task: bool  # what was waited for
+    function: str  # "" is not known
+    kind: PieceKind  # of what was waited for
     by_task: bool  # who waited
     times: int
     line: int

@@ -110,16 +110,15 @@ def manager_requests(found: of.ManagerRequests) -> str:
 
 
 def submit_then_wait(found: of.SubmitThenWait) -> str:
-    """Jobs or tasks one at a time."""
-    what = (
-        f"{count(found.times, 'task')} of {found.function}"
-        if found.is_task
-        else f"{found.times:,} × {found.function}"
-    )
-    begun = "each was started" if found.is_task else "each was handed over"
+    """What was begun one at a time."""
+    what, begun = f"{found.times:,} × {found.function}", "handed over"
+    if found.kind != "job":
+        several = {"process": "processes"}.get(found.kind, f"{found.kind}s")
+        what = f"{found.times:,} {several}" + (f" of {found.function}" if found.function else "")
+        begun = "started"
     return (
-        f"{what}{at_place('', found.line)} took {duration(found.took_ns)} one after the other{_mostly(found)}: {begun} only when the one "
-        "before had ended."
+        f"{what}{at_place('', found.line)} took {duration(found.took_ns)} one after the other{_mostly(found)}: "
+        f"each was {begun} only when the one before had ended."
     )
 
 

@@ -118,9 +118,11 @@ def _one_worker_hint(found: of.OneWorker) -> str:
 
 def submit_then_wait_hint(found: of.SubmitThenWait) -> str:
     """How to hand over all of them first."""
+    if found.kind in ("thread", "process"):
+        return f"Start all of them before the first is joined: up to {duration(found.saved_ns)} less."
     first = f"pool.map({found.function}, …) hands over"
     if found.by_task:
         first = "asyncio.gather(…) or a TaskGroup starts"
-    elif found.is_task:  # a loop in another thread runs them
+    elif found.kind == "task":  # a loop in another thread runs them
         first = "One coroutine that awaits asyncio.gather(…) starts"
     return f"{first} all of them before the first is waited for: up to {duration(found.saved_ns)} less."
