@@ -72,6 +72,7 @@ TABLE = (
     Row("imports", "imports"),
     Row("pools", "pool_internals", probe="probe_pools"),
     Row("messages", "process_internals", probe="probe_messages"),
+    Row("process locks", "process_lock_internals"),
     Row("pickling", "notebook_internals", probe="probe_pickling"),
     Row("named resources", "process_internals", probe="probe_names"),
     Row("notebook", "notebook_internals", probe="probe_cells"),

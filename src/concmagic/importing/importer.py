@@ -18,6 +18,7 @@ from concmagic.importing.import_processes import of_a_server, process_spawn, pro
 from concmagic.importing.jobs_marks_prints import import_jobs, job_flows, known_jobs, to_waiters
 from concmagic.importing.message_evidence import message_flows, with_messages
 from concmagic.importing.module_imports import with_imports
+from concmagic.importing.process_lock_waits import SharedWaits
 from concmagic.importing.tasks.import_tasks import ImportedTasks, TaskImporter, ended_with_process
 from concmagic.importing.tasks.step_states import blocking_in_steps, evidence_of_threads
 from concmagic.importing.tasks.task_flows import with_jobs_of_tasks
@@ -45,13 +46,7 @@ from concmagic.importing.threads.side_by_side import OneGil, of_loops, one_at_a_
 from concmagic.importing.threads.wait_ends import process_joins, with_results
 from concmagic.interpreter.borrowing import runs_without_gil
 from concmagic.model.outcomes import UNKNOWN, outcome_of
-from concmagic.model.trace import (
-    Function,
-    Job,
-    Model,
-    Trace,
-    Track,
-)
+from concmagic.model.trace import Function, Job, Model, Trace, Track
 from concmagic.problems import Problem
 from concmagic.records.evidence_sources import SOURCES, Source, named
 from concmagic.records.recording import ProcessRecord, Recording
@@ -78,6 +73,7 @@ class _Importer:
         self._lines = CallLines(recording.source, recording.cell_file)
         self._ids = TrackIds()
         self._messages = match(recording.processes)
+        self._shared_waits = SharedWaits(recording.processes, self._clock)
         self._own_jobs = known_jobs(recording)  # not those of pools of processes: messages tell of them
         self._jobs = (
             *self._own_jobs,
@@ -140,6 +136,7 @@ class _Importer:
         of_jobs = job_flows(self._own_jobs, self._clock, self._ids)
         found.tracks, of_waits = with_results(found.tracks, own, found.blocked)
         found.flows += message_flows(self._messages, found.tracks, found.steps, self._clock)
+        found.flows += self._shared_waits.flows(found.tracks)
         found.flows = to_waiters(with_jobs_of_tasks(of_jobs, found.flows, found.steps), of_waits)
 
     def _guarded(self, what: str, read: Callable[[], T], nothing: T) -> T:
@@ -194,6 +191,7 @@ class _Importer:
         threads, flows = import_threads(process.threads, context)
         found.blocked |= blocked_calls(context)
         threads = [with_messages(thread, self._messages, process, self._clock) for thread in threads]
+        threads = [self._shared_waits.over(thread) for thread in threads]
         threads = [with_imports(thread, process, self._clock) for thread in threads]
         if process.origin == "machinery":  # a manager's server: nothing in it is the user's work
             threads = [of_a_server(thread) for thread in threads]

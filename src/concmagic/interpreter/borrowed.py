@@ -33,7 +33,8 @@ class Borrowed(NamedTuple):
 _HANDLE, _TIMER = "asyncio.events.Handle", "asyncio.events.TimerHandle"
 _LOOP = "asyncio.base_events.BaseEventLoop"
 _POPEN = "multiprocessing.popen_fork.Popen"
-_POOL = "multiprocessing.pool.Pool"
+_MP, _POOL = "multiprocessing.pool", "multiprocessing.pool.Pool"
+_SEM_LOCK = "multiprocessing.synchronize.SemLock"
 _PICKLER = "multiprocessing.reduction.ForkingPickler"
 _THREAD = "threading.Thread"
 _ENGINE = "cloudpickle.cloudpickle"
@@ -51,7 +52,9 @@ _ENDS = "when a child process started or ended"
 _POOLS = "why a pool's workers do not start"
 _BY_VALUE = "functions of the notebook in processes that are spawned"
 _SENT = "messages between processes"
+_LET_GO = "who let go a lock that another process waited for"
 _AGAIN = "interrupts that were lost"
+_WORK, _JOBS = "concurrent.futures.process", "jobs of process pools"
 _THREAD_POOL = "concurrent.futures.thread.ThreadPoolExecutor"
 _PROCESS_POOL = "concurrent.futures.process.ProcessPoolExecutor"
 
@@ -62,16 +65,16 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed(_TIMER, "__lt__", "tasks", _SPEED),
     Borrowed(_LOOP, "call_soon", "tasks", _WAKES),
     Borrowed(_LOOP, "call_later", "tasks", "how long a sleep was to be"),
-    Borrowed(_LOOP, "call_at", "tasks", _SPEED),
-    Borrowed(_LOOP, "time", "tasks", _SPEED),
+    *(Borrowed(_LOOP, name, "tasks", _SPEED) for name in ("call_at", "time")),
     Borrowed(_LOOP, "call_soon_threadsafe", "tasks", "which thread woke a task"),
     Borrowed(_LOOP, "stop", "tasks", "what came after a loop was stopped"),
     Borrowed(_LOOP, "create_task", "tasks", "which task made which", at_import=True),
-    Borrowed(_LOOP, "create_future", "tasks", _FUTURES),
-    Borrowed(_LOOP, "get_debug", "tasks", _FUTURES),
+    *(Borrowed(_LOOP, name, "tasks", _FUTURES) for name in ("create_future", "get_debug")),
     Borrowed(_LOOP, "call_exception_handler", "tasks", "exceptions that nobody asked for"),
-    Borrowed(_LOOP, "run_forever", "tasks", "loops of the cell's own"),
-    Borrowed(_LOOP, "_check_running", "tasks", "loops of the cell's own"),
+    *(
+        Borrowed(_LOOP, name, "tasks", "loops of the cell's own")
+        for name in ("run_forever", "_check_running")
+    ),
     Borrowed(_LOOP, "run_until_complete", "tasks", _CELLS_RUN),
     Borrowed("asyncio.locks.Lock", "acquire", "tasks", "which task had a lock"),
     Borrowed("asyncio.tasks", "sleep", "tasks", _SPEED, at_import=True),
@@ -186,8 +189,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("ctypes.pythonapi", "_PyRuntime", "locks", "who has the GIL", inside=True),
     Borrowed("importlib.machinery.ModuleSpec", "_initializing", "calls", _SPEED, inside=True),
     # Processes
-    Borrowed(_POPEN, "__init__", "children", _ENDS),
-    Borrowed(_POPEN, "poll", "children", _ENDS),
+    *(Borrowed(_POPEN, name, "children", _ENDS) for name in ("__init__", "poll")),
     Borrowed(_POPEN, "wait", "children", "who waited for a child process"),
     Borrowed(_POPEN, "_send_signal", "children", "who ended a child process"),
     Borrowed("multiprocessing.popen_forkserver.Popen", "poll", "children", _ENDS),
@@ -240,12 +242,9 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("multiprocessing.pool.ThreadPool", "_guarded_task_generation", "jobs", "jobs of thread pools"),
     Borrowed("multiprocessing.pool.ThreadPool", "apply_async", "jobs", "jobs of thread pools"),
     Borrowed("multiprocessing.pool", "worker", "children", _POOLS),
-    Borrowed("multiprocessing.pool.ApplyResult", "__init__", "messages", "jobs of process pools"),
-    Borrowed("multiprocessing.pool.IMapIterator", "__init__", "messages", "jobs of process pools"),
-    Borrowed("concurrent.futures.process", "_WorkItem", "messages", "jobs of process pools"),
-    Borrowed("concurrent.futures.process", "_CallItem", "messages", "jobs of process pools"),
-    Borrowed("concurrent.futures.process._WorkItem", "__init__", "messages", "jobs of process pools"),
-    Borrowed("concurrent.futures.process._CallItem", "__init__", "messages", "jobs of process pools"),
+    *(Borrowed(f"{_MP}.{name}", "__init__", "messages", _JOBS) for name in ("ApplyResult", "IMapIterator")),
+    *(Borrowed(_WORK, name, "messages", _JOBS) for name in ("_WorkItem", "_CallItem")),
+    *(Borrowed(f"{_WORK}.{name}", "__init__", "messages", _JOBS) for name in ("_WorkItem", "_CallItem")),
     Borrowed("concurrent.futures.process", "_ExecutorManagerThread", "children", _POOLS),
     Borrowed("concurrent.futures.process._ExecutorManagerThread", "terminate_broken", "children", _POOLS),
     Borrowed("socketserver.BaseServer", "finish_request", "threads", "what servers did in their threads"),
@@ -255,8 +254,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("multiprocessing.connection.Connection", "_recv_bytes", "messages", _SENT),
     Borrowed("multiprocessing.managers.BaseProxy", "_callmethod", "messages", "requests to managers"),
     Borrowed("multiprocessing.connection", "Pipe", "messages", "which pipe a message went through"),
-    Borrowed(_PICKLER, "dumps", "messages", "which job a message was"),
-    Borrowed(_PICKLER, "loads", "messages", "which job a message was"),
+    *(Borrowed(_PICKLER, name, "messages", "which job a message was") for name in ("dumps", "loads")),
     Borrowed(_PICKLER, "_extra_reducers", "children", _BY_VALUE),
     Borrowed(_PICKLER, "reducer_override", "children", _BY_VALUE, inside=True),
     *(
@@ -271,12 +269,15 @@ TABLE: tuple[Borrowed, ...] = (
         )
     ),
     Borrowed(f"{_ENGINE}.Pickler", "_dispatch_table", "children", _BY_VALUE, inside=True),
+    # Locks that processes share
+    *(Borrowed(_SEM_LOCK, name, "locks", _LET_GO) for name in ("__enter__", "__exit__", "_make_methods")),
+    Borrowed("multiprocessing.util", "_afterfork_registry", "locks", _LET_GO),
     # Names that outlive a process
     Borrowed("multiprocessing.shared_memory.SharedMemory", "__init__", "children", "names of shared memory"),
-    Borrowed("multiprocessing.synchronize.SemLock", "__init__", "children", "names of semaphores"),
+    Borrowed(_SEM_LOCK, "__init__", "children", "names of semaphores"),
     Borrowed("multiprocessing.shared_memory.SharedMemory", "_name", "children", _ENDS, inside=True),
     Borrowed("multiprocessing.shared_memory.SharedMemory", "_track", "children", _ENDS, inside=True),
-    Borrowed("multiprocessing.synchronize.SemLock", "_semlock", "children", _ENDS, inside=True),
+    Borrowed(_SEM_LOCK, "_semlock", "children", _ENDS, inside=True),
     Borrowed("multiprocessing.resource_tracker", "_CLEANUP_FUNCS", "children", "names of shared memory"),
     Borrowed("multiprocessing.resource_tracker", "_resource_tracker", "children", "names of shared memory"),
     Borrowed("multiprocessing.resource_tracker.ResourceTracker", "_fd", "children", _ENDS, inside=True),
@@ -285,8 +286,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("_socket", "getaddrinfo", "hosts", "names of hosts"),
     Borrowed("ipykernel.iostream.OutStream", "write", "prints", "when threads printed"),
     Borrowed("ipykernel.zmqshell.ZMQDisplayPublisher", "publish", "prints", "when threads displayed"),
-    Borrowed(_SHELL, "run_code", "notebook", "whether a cell can await"),
-    Borrowed(_SHELL, "_run_cell", "notebook", "whether a cell can await"),
+    *(Borrowed(_SHELL, name, "notebook", "whether a cell can await") for name in ("run_code", "_run_cell")),
     Borrowed(_SHELL, "run_cell_magic", "notebook", "whether a cell can await"),
     Borrowed("IPython.core.compilerop.CachingCompiler", "_filename_map", "notebook", _SPEED, inside=True),
     Borrowed("BaseException", "_render_traceback_", "notebook", _SPEED, inside=True),

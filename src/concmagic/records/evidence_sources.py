@@ -51,6 +51,12 @@ SOURCES = (
         observes="multiprocessing.managers",
         importer="manager_requests:import_requests",
     ),
+    Source(
+        "process_locks",
+        "locks.process_locks:ProcessLockRecorder",
+        ("time",),
+        observes="multiprocessing.synchronize",
+    ),
     Source("marks", "marks:MarkRecorder", importer="jobs_marks_prints:import_marks"),
     Source("hosts", "hosts:HostRecorder", observes="socket", is_kept=False),  # the names go into waits
     Source(

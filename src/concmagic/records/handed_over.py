@@ -246,3 +246,23 @@ class LockLog:
     # The address of a lock on which somebody slept in a condition, who let it go, by native id, and when.
     notified: tuple[tuple[int, int, int], ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+class ProcessLockWait(NamedTuple):
+    """One wait of one thread for a semaphore that processes share."""
+
+    lock: int  # index into the log's
+    native_id: int
+    start_ns: int
+    end_ns: int
+    taken: bool  # it ended with the semaphore
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLockLog:
+    """What one process did with the semaphores that multiprocessing is made of."""
+
+    locks: tuple[str, ...] = ()  # what every process knows each by
+    waits: tuple[ProcessLockWait, ...] = ()
+    releases: tuple[tuple[int, int, int], ...] = ()  # index of the lock, native id, moment; the last ones
+    ended_ns: int | None = None  # from then on none were noted; None: they were to the end

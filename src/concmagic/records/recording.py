@@ -20,7 +20,7 @@ from concmagic.records.handed_over import RawCode as RawCode
 from concmagic.records.handed_over import ThreadRecord as ThreadRecord
 
 if TYPE_CHECKING:
-    from concmagic.records.handed_over import LockLog, MessageLog, ModuleImport
+    from concmagic.records.handed_over import LockLog, MessageLog, ModuleImport, ProcessLockLog
 
 CodePlace = tuple[str, int]  # file and line; ("", 0) is not known
 CodeLine = tuple[str, int, str]  # file, line, qualified name of the function
@@ -264,6 +264,7 @@ class ProcessRecord(ProcessLife):
     marks: tuple[MarkRecord, ...] = ()
     locks: LockLog | None = None
     messages: MessageLog | None = None
+    process_locks: ProcessLockLog | None = None
     prints: tuple[tuple[int, int], ...] = ()  # (moment, native id); of a child, of whole lines
     requests: tuple[int, int] | None = None  # to managers: how many, and how long their answers took in all
 

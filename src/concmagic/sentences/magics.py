@@ -254,6 +254,7 @@ CAPABILITIES = {
     "imports": ("how Python imports modules", "What child processes imported."),
     "pools": ("the inside of multiprocessing's Pool", "Why a pool's workers do not start."),
     "messages": ("messages between processes", "Messages, and which worker had which job."),
+    "process locks": ("locks of multiprocessing", "Who ended a wait of another process."),
     "pickling": ("packing code of the notebook", "Functions of the notebook in processes that are spawned."),
     "named resources": (
         "names of shared memory",

@@ -32,6 +32,7 @@ from concmagic.recording.children.child_table import Child, Family, Watcher
 from concmagic.recording.children.handover_files import ChildFile
 from concmagic.recording.children.hooks import Hooks
 from concmagic.recording.guards import guarded
+from concmagic.recording.locks import process_locks
 
 _life: Life | None = None
 
@@ -40,6 +41,7 @@ def begin_spawned(fields: dict[str, Any], begun_ns: int) -> None:
     """Called in a spawned or forkserver's child while it reads its first message, from `begun_ns` on."""
 
     def begin() -> None:
+        process_locks.watch()  # before the first of them arrives
         _new_life(ChildConfig(**fields), begun_ns)
         _catch_start_errors()
 
