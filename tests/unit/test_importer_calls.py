@@ -12,7 +12,7 @@ from tests.unit.recordings import CELL, MAIN, MS, PID, START, calls
 from concmagic.importing.call_columns import Calls, slices_of, together
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds
 from concmagic.importing.import_calls import ImportedCalls, import_calls
-from concmagic.importing.threads.wait_ends import without_turns
+from concmagic.importing.threads.turns import without_turns
 from concmagic.interpreter import recorded_calls
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval
 from concmagic.source_lookup import CallLines, call_text

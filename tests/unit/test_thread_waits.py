@@ -8,13 +8,13 @@ from tests.trace_text import said
 from concmagic.importing.clock_ids_places import CellClock, TrackIds
 from concmagic.importing.importer import import_recording
 from concmagic.importing.threads.sampled_states import import_holders, import_samples
+from concmagic.importing.threads.turns import without_turns
 from concmagic.importing.threads.wait_ends import (
     End,
     for_whom,
     joined,
     to_their_ends,
     with_places,
-    without_turns,
 )
 from concmagic.model.trace import NO_FACTS, Facts, State, StateInterval, Track
 from concmagic.records.recording import JobRecord, SampleLog
@@ -54,6 +54,26 @@ def test_a_sleep_of_which_nothing_is_known_between_waits_for_the_gil_is_no_end_o
     assert without_turns([wait(4, 50)], of_the_call_before) == [wait(4, 30)]
     somewhere_else = [ready(5, 10), wait(10, 30, "lock"), ready(30, 50)]
     assert without_turns([wait(4, 50)], somewhere_else) == [wait(4, 30)]
+
+
+def test_a_missing_core_that_is_summed_up_over_several_calls_is_of_none_of_them() -> None:
+    samples = [wait(0, 100), ready(100, 130, "core"), running(130, 135)]
+    calls = [wait(0, 60), wait(61, 120)]
+    assert without_turns(calls, samples, 10 * MS) == calls
+    seen_between = [wait(0, 55), ready(55, 61, "core"), wait(61, 100), *samples[1:]]
+    assert without_turns(calls, seen_between, 10 * MS) == [wait(0, 55), wait(61, 100)]
+    of_the_gil = [wait(0, 100), ready(100, 130), running(130, 135)]
+    assert without_turns(calls, of_the_gil, 10 * MS) == [wait(0, 60), wait(61, 100)]
+
+
+def test_a_missing_core_that_has_room_after_a_call_is_no_end_of_it() -> None:
+    calls = [wait(0, 100), wait(140, 200)]
+    samples = [wait(1, 70), running(70, 80), ready(80, 101, "core"), wait(101, 141, ""), wait(141, 200)]
+    assert without_turns(calls, samples, 10 * MS) == calls
+    little_room = [wait(1, 70), ready(70, 130, "core"), wait(130, 200)]
+    assert without_turns(calls, little_room, 10 * MS) == [wait(0, 70), wait(140, 200)]
+    known_wait = [*samples[:3], wait(101, 141, "read"), wait(141, 200)]
+    assert without_turns(calls, known_wait, 10 * MS) == [wait(0, 70), wait(140, 200)]
 
 
 def test_a_call_that_was_not_ready_at_its_end_is_whole() -> None:

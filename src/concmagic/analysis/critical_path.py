@@ -16,6 +16,7 @@ from concmagic.analysis.path_lookup import (
     main_threads,
     summarised,
 )
+from concmagic.analysis.path_ours import without_ours
 from concmagic.analysis.path_releases import Releases
 from concmagic.model.reasons import CALLED_OFF, IDLE, JOINING
 from concmagic.model.trace import State, StateInterval, Trace, Track
@@ -145,7 +146,11 @@ class _Walk:
         """To who ended the wait, if somebody of the cell did; else the wait itself is part of the path."""
         source, moment = self._releases.of(track, wait, at)
         if source is not None and source.id != track.id and moment > wait.start_ns:
-            if moment < at:
+            own, when = without_ours(self._index, track, wait, at, source, moment)
+            if own.id != source.id:
+                self._add(source, StateInterval(when, at, State.TRACING), when, at)
+                source, moment = own, when
+            elif moment < at:
                 self._add(track, wait, moment, at)
             if wait.reason in JOINING:
                 self._joins[source.id] = track, wait

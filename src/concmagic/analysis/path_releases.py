@@ -31,14 +31,10 @@ class Releases:
 
     def of(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
         """Who ended this wait of a track, as seen from a moment in it, and when; None: nobody of the cell."""
-        for flow in self._index.flows_back(track, at):
-            if flow.target_ns <= wait.start_ns:
-                break
-            if flow.kind in _ends(wait) and at - flow.target_ns <= max(wait.length_ns // 20, 1_000_000):
-                return self._index.tracks.get(flow.source), min(flow.source_ns, at)
-        late = self._noticed_late(track, wait, at)
-        if late is not None:
-            return self._index.tracks.get(late.source), min(late.source_ns, at)
+        came, there_already = self._came(track, wait, at)
+        came = came or self._noticed_late(track, wait, at) or there_already
+        if came is not None:
+            return self._index.tracks.get(came.source), min(came.source_ns, at)
         if wait.reason in OF_LOCKS and wait.holders:  # who had it last, at the end of the wait
             return self._index.tracks.get(wait.holders[-1]), at
         if wait.reason in _MUTEXES and wait.resource is not None:
@@ -50,6 +46,18 @@ class Releases:
         child, moment = self._last_child(track, wait, at)
         is_late = at - moment > max(wait.length_ns // 20, NOTICED_LATE_NS)
         return (None, at) if wait.reason in _WATCHING and is_late else (child, moment)
+
+    def _came(self, track: Track, wait: StateInterval, at: int) -> tuple[Flow | None, Flow | None]:
+        """What came as the wait ended; and what was there when it began, and is read now."""
+        there_already = None
+        for flow in self._index.flows_back(track, at):
+            if flow.target_ns <= wait.start_ns:
+                break
+            if flow.kind in _ends(wait) and at - flow.target_ns <= max(wait.length_ns // 20, 1_000_000):
+                if flow.source_ns > wait.start_ns:
+                    return flow, None
+                there_already = there_already or flow
+        return None, there_already
 
     def _noticed_late(self, track: Track, wait: StateInterval, at: int) -> Flow | None:
         """What ended the wait, where its end was sampled a moment before that came.

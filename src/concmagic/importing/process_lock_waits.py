@@ -112,7 +112,7 @@ def _matched(events: Sequence[_Event], all_until: int | None) -> Iterator[Shared
         wait = SharedWait(one.who, one.start_ns, one.at_ns)
         is_whole = all_until is None or one.at_ns <= all_until
         since = max(one.start_ns, one.at_ns - (_LATE_NS if is_whole else _NEAR_NS))
-        if one.taken and free and free[-1].at_ns >= since and free[-1].who != one.who:
+        if one.taken and free and free[-1].at_ns >= since:
             release = free.pop()
             wait = replace(wait, releaser=release.who, released_ns=release.at_ns)
         yield wait

@@ -9,13 +9,13 @@ from itertools import pairwise
 from concmagic.importing.clock_ids_places import CellClock, Places, TrackIds, short_name
 from concmagic.importing.import_calls import ImportedCalls, ThreadCalls
 from concmagic.importing.threads.sampled_states import Holding, fit_to_clock
+from concmagic.importing.threads.turns import without_turns
 from concmagic.importing.threads.wait_ends import (
     Join,
     as_its_loop,
     joined,
     to_their_ends,
     with_places,
-    without_turns,
 )
 from concmagic.model.outcomes import LEFT_RUNNING, RETURNED, UNKNOWN, Outcome
 from concmagic.model.states import Layer, cover, cut, join_equal, within

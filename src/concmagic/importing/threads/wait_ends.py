@@ -1,8 +1,8 @@
-"""What the waits of threads lack by themselves: at what, for whom, and where they turned into READY."""
+"""What the waits of threads lack by themselves: at what, and for whom."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,6 @@ from concmagic.model.states import cut, within
 from concmagic.model.trace import NO_FACTS, Facts, Flow, FlowKind, Job, State, StateInterval, Track
 from concmagic.records.recording import ProcessRecord
 
-_NO_WAIT = (State.READY, State.RUNNING)
 _SAMPLED_NS = 10_000_000  # at least so long after a wait that samples tell may have ended what it was for
 _LATE_NS = 1_000_000  # a worker notes its job's end after it has handed the result over
 JOIN, RESULT = ("join",), ("result",)
@@ -23,53 +22,6 @@ _IN_SELECTOR = ("select", "events", "")
 
 Pair = tuple[int, int]
 Calls = Mapping[int, Sequence[Pair]]  # by track: from and to when its calls blocked, in order
-
-
-def without_turns(
-    blocked: Sequence[StateInterval], samples: Sequence[StateInterval], gap_ns: int = 0
-) -> list[StateInterval]:
-    """Blocking calls without the time at their end in which the thread, by samples, was READY.
-
-    What it waited for was over then; the call was not, for it needs the GIL and a core to return. Of a
-    `time.sleep(0)` nothing else is left.
-    """
-    ends = [one.end_ns for one in samples]
-    kept = []
-    for call in blocked:
-        begin = _ready_from(samples, bisect_left(ends, call.end_ns - gap_ns), call)
-        if begin is None:
-            kept.append(call)
-        elif begin > call.start_ns:
-            kept.append(cut(call, call.start_ns, begin))
-    return kept
-
-
-def _ready_from(samples: Sequence[StateInterval], index: int, call: StateInterval) -> int | None:
-    """From when on to a call's end the thread did not wait any more, if it was READY then; else None.
-
-    One that wants the GIL looks for it every few milliseconds, so there is some RUNNING in it, too; and where
-    samples were far apart it slept one knows not where, before it was seen to want it still.
-    """
-    while index + 1 < len(samples) and samples[index + 1].start_ns < call.end_ns:
-        index += 1
-    if index >= len(samples) or samples[index].start_ns >= call.end_ns:
-        return None
-    begin, ready = None, False
-    while index >= 0 and samples[index].end_ns > call.start_ns and samples[index].state in _NO_WAIT:
-        ready = ready or samples[index].state is State.READY
-        begin = samples[index].start_ns
-        index -= 1
-        if ready and index > 0 and _slept_between(samples[index - 1], samples[index], call):
-            index -= 1
-    return begin if ready else None
-
-
-def _slept_between(before: StateInterval, between: StateInterval, call: StateInterval) -> bool:
-    """Whether a sleep of which nothing is known follows on a wait for the GIL, both in one call."""
-    slept = between.state is State.WAITING and not between.reason
-    return (
-        slept and before.state is State.READY and before.reason == "GIL" and before.start_ns >= call.start_ns
-    )
 
 
 def to_their_ends(waits: Sequence[StateInterval], samples: Sequence[StateInterval]) -> list[StateInterval]:

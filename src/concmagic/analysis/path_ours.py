@@ -1,0 +1,63 @@
+"""What a wait would have been for without what is ours at the end of whom it was for.
+
+A child hands over once its own work is done, and whoever joins it waits for that, too. On a busy machine that
+takes longer than what lies between the ends of two children: then the one that was done last is not the one
+that ends last. The path goes to the former; what lies between is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from concmagic.analysis.path_lookup import NOTICED_LATE_NS, Index
+from concmagic.model.reasons import JOINING
+from concmagic.model.trace import State, StateInterval, Track
+
+_OF_ENDS = ("join", "result")  # flows from who is done with something to who wanted that
+_AT_AN_END = (State.TRACING, State.UNKNOWN)
+
+
+def without_ours(
+    index: Index, track: Track, wait: StateInterval, at: int, source: Track, moment: int
+) -> tuple[Track, int]:
+    """Who would have ended this wait, and when; the waiter itself: it would not have had to wait.
+
+    `source` did, at that moment; `at` is where in the wait the path has come to.
+    """
+    done = _done(index, source, moment)
+    if done >= moment or wait.reason not in JOINING:
+        return source, moment
+    others = [(when, other) for when, other in _others(index, track, wait, at) if done < when <= at]
+    if others:
+        when, other = max(others, key=lambda pair: pair[0])
+        return other, when
+    return (track, wait.start_ns) if done <= wait.start_ns else (source, moment)
+
+
+def _others(index: Index, track: Track, wait: StateInterval, at: int) -> Iterator[tuple[int, Track]]:
+    """Whose end or result it wanted next: those that came meanwhile, and when each was done."""
+    for flow in index.flows_to(track):
+        if flow.kind in _OF_ENDS and wait.start_ns < flow.source_ns <= at:
+            source = index.tracks.get(flow.source)
+            if source is not None and (flow.target_ns <= at or _is_next(index, track, at, flow.target_ns)):
+                yield _done(index, source, flow.source_ns), source
+
+
+def _is_next(index: Index, track: Track, since: int, until: int) -> bool:
+    """Whether it did nothing in between but wait for more such, or for a core."""
+    pieces = [
+        min(one.end_ns, until) - max(one.start_ns, since)
+        for one in index.between(track, since, until)
+        if one.state is not State.READY and not (one.state is State.WAITING and one.reason in JOINING)
+    ]
+    return sum(pieces) <= NOTICED_LATE_NS
+
+
+def _done(index: Index, track: Track, moment: int) -> int:
+    """When a track was done with its own work: before what is ours, if that came last until this moment."""
+    at, done = moment, moment
+    while (one := index.before(track, at)) is not None and one.state in _AT_AN_END:
+        at = one.start_ns
+        if one.state is State.TRACING:
+            done = at
+    return done
