@@ -132,7 +132,17 @@ class _Writer:
         for number, parties in enumerate(self._program.parties):
             yield f"b{number} = {barrier}({parties})"
         if "job" in self._kinds:
-            yield "pool = " + executor.format(self._program.workers)
+            yield from self._ready_pool(executor.format(self._program.workers))
+
+    def _ready_pool(self, executor: str) -> Iterator[str]:
+        """A pool whose processes are there: how long they take to start no plan knows."""
+        if not executor.startswith("cf.Process"):
+            yield f"pool = {executor}"
+            return
+        yield f"ready = fork.Barrier({self._program.workers})"
+        yield "def is_ready(_): ready.wait()"
+        yield f"pool = {executor}"
+        yield f"list(pool.map(is_ready, range({self._program.workers})))"
 
     def _body(self, actor: Actor, indent: str) -> None:
         for number, op in enumerate(actor.ops):

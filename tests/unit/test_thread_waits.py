@@ -73,7 +73,7 @@ def test_a_missing_core_that_has_room_after_a_call_is_no_end_of_it() -> None:
     little_room = [wait(1, 70), ready(70, 130, "core"), wait(130, 200)]
     assert without_turns(calls, little_room, 10 * MS) == [wait(0, 70), wait(140, 200)]
     known_wait = [*samples[:3], wait(101, 141, "read"), wait(141, 200)]
-    assert without_turns(calls, known_wait, 10 * MS) == [wait(0, 70), wait(140, 200)]
+    assert without_turns(calls, known_wait, 10 * MS) == [wait(0, 80), wait(140, 200)]
 
 
 def test_a_call_that_was_not_ready_at_its_end_is_whole() -> None:

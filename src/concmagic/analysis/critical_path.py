@@ -159,7 +159,8 @@ class _Walk:
         called_off = self._called_off(track, wait, at)
         if called_off is not None:
             return called_off
-        asked = self._asked(track) if wait.reason in IDLE else None
+        # What it was given was there before it began to wait: it had not been ready for that.
+        asked = self._asked(track) if wait.reason in IDLE and source is None else None
         if asked is not None:
             return at, asked
         served = self._awaited(track, wait, at) if wait.reason in JOINING else self._served_by(track, at)

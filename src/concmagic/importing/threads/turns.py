@@ -69,22 +69,30 @@ def _proven_from(
 ) -> int | None:
     """From when on it surely did not wait; None: it may have, to the call's end.
 
-    Who wants the GIL was seen to. That a core was missing is a sum between two samples, without a place.
-    One from before the end of the call before may be of that one; and what has room after this call, before
-    the next, where samples say only that the thread slept, may belong there.
+    Who wants the GIL was seen to. That a core was missing is a sum between two samples, without a place. One
+    from before the end of the call before may be of that one; and what has room after this call, before the
+    next, where samples say only that the thread slept, may belong there. What it ran does: who has a core
+    goes on.
     """
-    begin = samples[run.start].start_ns
     if any(samples[index].reason == "GIL" for index in run):
-        return begin
+        return samples[run.start].start_ns
     before_ns, following_ns = other_calls
     if run.start > 0 and samples[run.start - 1].start_ns < before_ns:
         return None
-    room, index = 0, run.stop
-    while index < len(samples) and samples[index].start_ns < following_ns:
+    ready = [samples[index] for index in run if samples[index].state is State.READY]
+    late_ns = sum(min(one.end_ns, call.end_ns) - max(one.start_ns, call.start_ns) for one in ready)
+    begin = call.end_ns - late_ns + _room(samples, run.stop, call.end_ns, following_ns)
+    return begin if begin < call.end_ns else None
+
+
+def _room(samples: Sequence[StateInterval], index: int, since_ns: int, until_ns: int) -> int:
+    """How long it only slept, as far as samples tell, between two calls."""
+    room = 0
+    while index < len(samples) and samples[index].start_ns < until_ns:
         one = samples[index]
         if one.state is State.WAITING and one.reason:
             break
         if one.state is State.WAITING:
-            room += min(one.end_ns, following_ns) - max(one.start_ns, call.end_ns)
+            room += min(one.end_ns, until_ns) - max(one.start_ns, since_ns)
         index += 1
-    return begin + room if begin + room < call.end_ns else None
+    return room
