@@ -235,7 +235,9 @@ class _Walk:
 
     def _served_by(self, track: Track, at: int) -> Track | None:
         """Who started a library's helper thread: what it waits for came from there."""
-        if track.role != "machinery" or track.kind != "thread":
+        one = self._index.before(track, at)
+        writes = one is not None and one.reason == "write"  # that is what it was given to do
+        if track.role != "machinery" or track.kind != "thread" or writes:
             return None
         origin = self._origin(track, at)
         if origin is None or origin.pid != track.pid or origin.kind == "process":

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from concmagic.importing.clock_ids_places import CellClock
 from concmagic.importing.import_messages import Messages, Passage, ProcessJob, ThreadKey
 from concmagic.importing.tasks.task_flows import Step, task_at
+from concmagic.model.reasons import OF_A_LOCK, OF_LOCKS
 from concmagic.model.states import cover, within
 from concmagic.model.trace import Flow, State, StateInterval, Track
 from concmagic.records.handed_over import MessageRecord
@@ -156,6 +157,7 @@ def with_messages(thread: Track, every: Messages, process: ProcessRecord, clock:
         return thread
     states: Sequence[StateInterval] = thread.states
     states = laid_over(states, _idle(messages, process, clock), lambda one: True)
+    states = laid_over(states, _sending(messages, clock), _waits_for_lock)
     states = laid_over(states, _pickling(messages, clock), _computes)
     states = laid_over(states, _waits(messages, clock), _waits_untold)
     return replace(thread, states=tuple(states))
@@ -173,6 +175,11 @@ def laid_over(
             if applies(below):
                 cut.append(replace(piece, start_ns=below.start_ns, end_ns=below.end_ns))
     return cover(states[0].start_ns, states[-1].end_ns, states, cut)
+
+
+def _waits_for_lock(one: StateInterval) -> bool:
+    """By samples, that is: what is recorded one by one is over when a message is pickled."""
+    return one.state is State.WAITING and (one.reason in OF_LOCKS or one.reason == OF_A_LOCK)
 
 
 def _computes(one: StateInterval) -> bool:
@@ -215,6 +222,16 @@ def _merged(messages: Sequence[MessageRecord], process: ProcessRecord) -> list[t
         for job in merged
         if job.native_id == last.native_id and job.started_ns is not None and job.ended_ns is not None
     )
+
+
+def _sending(messages: Sequence[MessageRecord], clock: CellClock) -> list[StateInterval]:
+    """When it surely waited for nothing."""
+    return [
+        piece
+        for one in messages
+        if one.sends
+        for piece in _piece(clock, one.begin_ns, one.moved_ns, State.RUNNING, "")
+    ]
 
 
 def _pickling(messages: Sequence[MessageRecord], clock: CellClock) -> list[StateInterval]:
