@@ -14,6 +14,7 @@ from concmagic.model.reasons import JOINING
 from concmagic.model.trace import State, StateInterval, Track
 
 _OF_ENDS = ("join", "result")  # flows from who is done with something to who wanted that
+_AT_ONCE_NS = 20_000_000  # on a busy machine
 _AT_AN_END = (State.TRACING, State.UNKNOWN)
 
 
@@ -44,13 +45,15 @@ def _others(index: Index, track: Track, wait: StateInterval, at: int) -> Iterato
 
 
 def _is_next(index: Index, track: Track, since: int, until: int) -> bool:
-    """Whether it did nothing in between but wait for more such, or for a core."""
-    pieces = [
-        min(one.end_ns, until) - max(one.start_ns, since)
-        for one in index.between(track, since, until)
-        if one.state is not State.READY and not (one.state is State.WAITING and one.reason in JOINING)
-    ]
-    return sum(pieces) <= NOTICED_LATE_NS
+    """Whether it came to that at once: it waited for nothing else in between, and did not do much."""
+    waited = ran = 0
+    for one in index.between(track, since, until):
+        length = min(one.end_ns, until) - max(one.start_ns, since)
+        if one.state is State.WAITING and one.reason not in JOINING:
+            waited += length
+        elif one.state is State.RUNNING:
+            ran += length
+    return waited <= NOTICED_LATE_NS and ran <= _AT_ONCE_NS
 
 
 def _done(index: Index, track: Track, moment: int) -> int:

@@ -21,13 +21,13 @@ def without_turns(
     `time.sleep(0)` nothing else is left.
     """
     ends = [one.end_ns for one in samples]
-    kept, before_ns = [], 0
+    kept, before_ns = [], -_NEAR_NS
     for number, call in enumerate(blocked):
         run = _run_at_end(samples, bisect_left(ends, call.end_ns - gap_ns), call)
         following_ns = call.end_ns + _NEAR_NS
         if number + 1 < len(blocked):
             following_ns = min(following_ns, blocked[number + 1].start_ns)
-        begin = None if run is None else _proven_from(samples, run, call, (before_ns - gap_ns, following_ns))
+        begin = None if run is None else _proven_from(samples, run, call, (before_ns, following_ns), gap_ns)
         before_ns = call.end_ns
         if begin is None:
             kept.append(call)
@@ -65,22 +65,30 @@ def _slept_between(before: StateInterval, between: StateInterval, call: StateInt
 
 
 def _proven_from(
-    samples: Sequence[StateInterval], run: range, call: StateInterval, other_calls: tuple[int, int]
+    samples: Sequence[StateInterval],
+    run: range,
+    call: StateInterval,
+    other_calls: tuple[int, int],
+    gap_ns: int,
 ) -> int | None:
     """From when on it surely did not wait; None: it may have, to the call's end.
 
     Who wants the GIL was seen to. That a core was missing is a sum between two samples, without a place. One
-    from before the end of the call before may be of that one; and what has room after this call, before the
-    next, where samples say only that the thread slept, may belong there. What it ran does: who has a core
-    goes on.
+    from before the end of the call before may be of that one; one from just after, too, unless the thread was
+    seen between, or it is most of this call. What has room after this call, before the next, where samples
+    say only that it slept, may belong there. What it ran does: who has a core goes on.
     """
     if any(samples[index].reason == "GIL" for index in run):
         return samples[run.start].start_ns
     before_ns, following_ns = other_calls
-    if run.start > 0 and samples[run.start - 1].start_ns < before_ns:
+    slept_from = samples[run.start - 1].start_ns if run.start > 0 else call.start_ns
+    if slept_from < before_ns - gap_ns:
         return None
     ready = [samples[index] for index in run if samples[index].state is State.READY]
     late_ns = sum(min(one.end_ns, call.end_ns) - max(one.start_ns, call.start_ns) for one in ready)
+    is_seen = run.start > 1 and samples[run.start - 2].state in _NO_WAIT
+    if slept_from < before_ns + gap_ns and not is_seen and 2 * late_ns < call.length_ns:
+        return None
     begin = call.end_ns - late_ns + _room(samples, run.stop, call.end_ns, following_ns)
     return begin if begin < call.end_ns else None
 
