@@ -14,6 +14,7 @@ STATES = {
     "Y": State.READY,
     "W": State.WAITING,
     "S": State.STARTING,
+    "T": State.TRACING,
     "U": State.UNKNOWN,
 }
 MS = 1_000_000
@@ -42,7 +43,7 @@ def trace_from_text(
     cores: int = 2,
     source: str = "",
 ) -> Trace:
-    """One track per line: a name, then R B Y(ready) W S U per millisecond; "." is before or after its life.
+    """One track per line: a name, then R B Y(ready) W S T U per millisecond; "." is before or after its life.
 
     `reasons` maps a track's name to the reason of all its waits and blocks; the track named `host`
     is the cell's own.

@@ -360,3 +360,33 @@ def test_a_lock_whose_release_nothing_told_leads_to_who_got_it_last() -> None:
     )
     assert told(replace(trace, tracks=tracks))[-2:] == [("second", "running", 4), ("third", "running", 1)]
     assert told(trace)[-2:] == [("third", "waiting", 8), ("third", "running", 1)]
+
+
+def handing_over(text: str, *joins: tuple[int, int, int]) -> Trace:
+    """Children that the cell joins; flows (child, when it ended, when the cell saw it)."""
+    trace = trace_from_text(text, host="cell", reasons={"cell": "join"})
+    spawned = [Flow("spawn", 0, MS, child, MS) for child in (1, 2)]
+    joined = [Flow("join", child, ended * MS, 0, seen * MS) for child, ended, seen in joins]
+    return replace(trace, flows=(*spawned, *joined))
+
+
+def test_who_was_done_last_is_on_the_path_and_not_who_handed_over_last() -> None:
+    text = "cell  RWWWWWWWWWWRR\na     .RRRTTTTTTT..\nb     .RRRRRRRTT..."
+    expected = [("cell", "running", 1), ("b", "running", 7), ("a", "tracing", 3), ("cell", "running", 2)]
+    assert told(handing_over(text, (1, 11, 11), (2, 10, 12))) == expected
+    later = "cell  RWWWWWWWWWWRWR\na     .RRRTTTTTTT...\nb     .RRRRRRRTTTTTT."
+    found = told(handing_over(later, (1, 11, 11), (2, 13, 13)))
+    assert found[:3] == [("cell", "running", 1), ("b", "running", 7), ("a", "tracing", 3)]
+
+
+def test_a_wait_that_is_for_nothing_but_what_is_ours_is_no_wait_of_the_cells() -> None:
+    text = "cell  RRRRRRWWWWWR\na     .RRRTTTTTTT.\nb     .R.........."
+    trace = handing_over(text, (1, 11, 11))
+    assert told(trace) == [("cell", "running", 6), ("a", "tracing", 5), ("cell", "running", 1)]
+
+
+def test_a_message_that_was_there_before_a_wait_did_not_end_it() -> None:
+    text = "cell  RRRWWWWWWWWR\na     .RRRRRRRRRR.\nb     .RR........."
+    trace = handing_over(text, (1, 11, 11))
+    sent = Flow("result", 2, 2 * MS, 0, 11 * MS)
+    assert told(replace(trace, flows=(*trace.flows, sent)))[1] == ("a", "running", 10)

@@ -8,12 +8,14 @@ that ends last. The path goes to the former; what lies between is ours.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from concmagic.analysis.path_lookup import NOTICED_LATE_NS, Index
 from concmagic.model.reasons import JOINING
-from concmagic.model.trace import State, StateInterval, Track
+from concmagic.model.trace import Flow, State, StateInterval, Track
 
 _OF_ENDS = ("join", "result")  # flows from who is done with something to who wanted that
+_MOST_OTHERS = 64  # before and after
 _AT_ONCE_NS = 20_000_000  # on a busy machine
 _AT_AN_END = (State.TRACING, State.UNKNOWN)
 
@@ -36,12 +38,21 @@ def without_ours(
 
 
 def _others(index: Index, track: Track, wait: StateInterval, at: int) -> Iterator[tuple[int, Track]]:
-    """Whose end or result it wanted next: those that came meanwhile, and when each was done."""
-    for flow in index.flows_to(track):
-        if flow.kind in _OF_ENDS and wait.start_ns < flow.source_ns <= at:
-            source = index.tracks.get(flow.source)
-            if source is not None and (flow.target_ns <= at or _is_next(index, track, at, flow.target_ns)):
-                yield _done(index, source, flow.source_ns), source
+    """Whose end or result it wanted next, too: those that came meanwhile or soon, and when each was done."""
+    for flow in islice(index.flows_back(track, at), _MOST_OTHERS):
+        if flow.target_ns <= wait.start_ns:
+            break
+        yield from _of_end(index, flow)
+    for flow in islice(index.flows_on(track, at), _MOST_OTHERS):
+        if not _is_next(index, track, at, flow.target_ns):
+            break
+        yield from _of_end(index, flow)
+
+
+def _of_end(index: Index, flow: Flow) -> Iterator[tuple[int, Track]]:
+    source = index.tracks.get(flow.source)
+    if source is not None and flow.kind in _OF_ENDS:
+        yield _done(index, source, flow.source_ns), source
 
 
 def _is_next(index: Index, track: Track, since: int, until: int) -> bool:

@@ -9,6 +9,7 @@ from concmagic.model.states import cut
 from concmagic.model.trace import State, StateInterval
 
 _NO_WAIT = (State.READY, State.RUNNING)
+_SHORT = 2  # periods of sampling: a change is known no better
 _NEAR_NS = 100_000_000  # after a call: so far apart two samples of a busy machine may be
 
 
@@ -74,20 +75,18 @@ def _proven_from(
     """From when on it surely did not wait; None: it may have, to the call's end.
 
     Who wants the GIL was seen to. That a core was missing is a sum between two samples, without a place. One
-    from before the end of the call before may be of that one; one from just after, too, unless the thread was
-    seen between, or it is most of this call. What has room after this call, before the next, where samples
-    say only that it slept, may belong there. What it ran does: who has a core goes on.
+    from before the end of the call before may be of that one; a short one may be from after this call, unless
+    it is most of it. What has room there, before the next, where samples say only that the thread slept, is
+    taken for that. What it ran does, too: who has a core goes on.
     """
     if any(samples[index].reason == "GIL" for index in run):
         return samples[run.start].start_ns
     before_ns, following_ns = other_calls
-    slept_from = samples[run.start - 1].start_ns if run.start > 0 else call.start_ns
-    if slept_from < before_ns - gap_ns:
+    if run.start > 0 and samples[run.start - 1].start_ns < before_ns - gap_ns:
         return None
     ready = [samples[index] for index in run if samples[index].state is State.READY]
     late_ns = sum(min(one.end_ns, call.end_ns) - max(one.start_ns, call.start_ns) for one in ready)
-    is_seen = run.start > 1 and samples[run.start - 2].state in _NO_WAIT
-    if slept_from < before_ns + gap_ns and not is_seen and 2 * late_ns < call.length_ns:
+    if late_ns < min(_SHORT * gap_ns, call.length_ns // 2):
         return None
     begin = call.end_ns - late_ns + _room(samples, run.stop, call.end_ns, following_ns)
     return begin if begin < call.end_ns else None
