@@ -177,3 +177,40 @@ def test_a_pool_whose_jobs_wait_for_another_pool_is_not_starved(kernel: Kernel) 
     slow = "def page(k):\n    time.sleep(60)"
     kernel.run(STARVED.format(of="other").replace("def page(k):\n    return k", slow))
     assert told(kernel, "pool-starved") == []
+
+
+FAILS = f"%%threads\n{POOL}def half(n):\n    return 6 // n\nwith ThreadPoolExecutor(2) as pool:\n"
+UNSEEN = {
+    "one": (
+        f"{FAILS}    for n in range(3):\n        pool.submit(half, n)",
+        "half(0) raised ZeroDivisionError, and nobody can ask for its result, of line 7.",
+    ),
+    "several": (
+        f"{FAILS}    for n in (0, 1, 0):\n        pool.submit(half, n)",
+        "2 jobs raised, the first of them half(0) with ZeroDivisionError, and nobody can ask for their "
+        "results, of line 7.",
+    ),
+    "an iterator": (f"{FAILS}    pool.map(half, range(3))", "half(0) raised ZeroDivisionError"),
+}
+SEEN = {
+    "kept": "    jobs = [pool.submit(half, n) for n in range(3)]",
+    "asked": "    print(pool.submit(half, 0).exception())",
+    "a callback": "    pool.submit(half, 0).add_done_callback(print)",
+    "none failed": "    pool.submit(half, 1)",
+}
+
+
+@pytest.mark.parametrize(("cell", "said"), UNSEEN.values(), ids=UNSEEN)
+def test_a_job_that_failed_and_whose_future_was_thrown_away_comes_first(
+    kernel: Kernel, cell: str, said: str
+) -> None:
+    run = kernel.check(cell)
+    ((message, hint),) = told(kernel, "job-failed-unseen")
+    assert message.startswith(said) and "result()" in hint
+    assert run.displays[-1]["text/plain"].replace("\n", " ").startswith(said)
+
+
+@pytest.mark.parametrize("rest", SEEN.values(), ids=SEEN)
+def test_a_job_whose_future_is_kept_or_asked_is_no_finding(kernel: Kernel, rest: str) -> None:
+    kernel.check(FAILS + rest)
+    assert told(kernel, "job-failed-unseen") == []

@@ -25,6 +25,7 @@ from concmagic.analysis.lint_one_worker import one_worker_got_all
 from concmagic.analysis.lint_pools import pool_overhead
 from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads
 from concmagic.analysis.lint_threads import busy_machine, few_cores, gil_bound, oversubscribed, uneven_work
+from concmagic.analysis.lint_unseen_jobs import job_failed_unseen
 from concmagic.analysis.lint_waits import concurrency_capped, deadlock, gil_held_while_waiting, lock_convoy
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import CheckFailed
@@ -66,6 +67,7 @@ LINTS = (
     Lint("starved-task", starved_task),
     Lint("left-running", left_running),
     Lint("exception-in-thread", exception_in_thread, by_cost=False),
+    Lint("job-failed-unseen", job_failed_unseen, by_cost=False),
     Lint("child-died", child_died, by_cost=False),
     Lint("pool-overhead", pool_overhead),
     Lint("manager-requests", manager_requests),

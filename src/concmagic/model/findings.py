@@ -8,6 +8,7 @@ from typing import Literal
 from concmagic.model.findings_of_pools import ChildDied as ChildDied
 from concmagic.model.findings_of_pools import CopiesChanged as CopiesChanged
 from concmagic.model.findings_of_pools import ForkWithThreads as ForkWithThreads
+from concmagic.model.findings_of_pools import JobsFailedUnseen as JobsFailedUnseen
 from concmagic.model.findings_of_pools import ManagerRequests as ManagerRequests
 from concmagic.model.findings_of_pools import OfPools as OfPools
 from concmagic.model.findings_of_pools import OneWorker as OneWorker

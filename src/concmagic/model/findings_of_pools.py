@@ -105,6 +105,16 @@ class SubmitThenWait:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsFailedUnseen:
+    """job-failed-unseen: jobs that raised, and whose futures were thrown away."""
+
+    job: str  # the first of them, by its label
+    outcome: Outcome  # of that
+    failed: int
+    line: int  # at which they were handed over; 0 is several
+
+
+@dataclass(frozen=True, slots=True)
 class OneWorker:
     """one-worker-got-all: a worker that had nearly all calls of its pool, while the others waited."""
 
@@ -138,5 +148,6 @@ OfPools = (
     | ManagerRequests
     | SubmitThenWait
     | OneWorker
+    | JobsFailedUnseen
     | PoolStarved
 )

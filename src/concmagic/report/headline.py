@@ -16,7 +16,10 @@ from concmagic.model.trace import State, Trace
 _FINDING_SHARE = 0.2  # a finding that costs this share of the cell is the answer
 BUSY_MACHINE = "busy-machine"  # a chip of its own, and seldom the answer
 # What the cell did not notice; it comes before what took the time.
-_UNNOTICED = ("never-awaited", "exception-never-retrieved", "exception-in-thread", "child-died")
+_UNNOTICED = (
+    *("never-awaited", "exception-never-retrieved", "exception-in-thread", "job-failed-unseen"),
+    "child-died",
+)
 _BLOCKS = ("blocked-event-loop", "many-small-blocks")
 _SIDE_BY_SIDE = 1.5  # cores or overlap from which on "at once" is true
 _HARDLY_OVERLAPS = 1.1  # work and waits for the outside in the cell's time: 1 is one after the other

@@ -35,6 +35,8 @@ def message_of_pools(found: of.OfPools) -> str:
             return submit_then_wait(found)
         case of.OneWorker():
             return one_worker(found)
+        case of.JobsFailedUnseen():
+            return jobs_failed_unseen(found)
         case of.PoolStarved():
             return pool_starved(found)
         case _:
@@ -126,6 +128,18 @@ def _mostly(found: of.SubmitThenWait) -> str:
     if (spent := found.mostly) is None:
         return ""
     return f", mostly {path_words(spent.state, spent.reason, spent.phase)}{at_place(spent.file, spent.line)}"
+
+
+def jobs_failed_unseen(found: of.JobsFailedUnseen) -> str:
+    """Jobs that raised, and nobody can know."""
+    error, where = found.outcome.message or found.outcome.error, found.outcome.place
+    error += at_place(where.file, where.line) if where is not None else ""
+    failed, theirs = f"{found.job} raised {error}", "its result"
+    if found.failed > 1:
+        failed = f"{count(found.failed, 'job')} raised, the first of them {found.job} with {error}"
+        theirs = "their results"
+    of_line = f", of line {found.line}" if found.line else ""
+    return f"{failed}, and nobody can ask for {theirs}{of_line}."
 
 
 def one_worker(found: of.OneWorker) -> str:

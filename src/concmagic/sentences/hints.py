@@ -21,6 +21,7 @@ _HINTS = {
     "Capped": "A larger bound lets more wait at once, if the other side can take it.",
     "NeverRetrieved": "Await the task, or let asyncio.TaskGroup do it: then its exception is raised.",
     "LeftRunning": "Wait for it: await the task, join the thread or process, or leave the pool's with block.",
+    "JobsFailedUnseen": "Keep the futures: future.result(), or the loop over pool.map(…), raises what a job raised.",
     "ThreadDied": "A thread pool's future.result() would raise it here.",
     "SmallProcesses": "A process is worth its start-up from some seconds of computing on.",
     "CopiesChanged": "Return the value, or share it: multiprocessing.Value, Manager, shared_memory.",
