@@ -21,9 +21,9 @@ _PLAIN = {int: "number", float: "number", str: "string", bool: "boolean"}
 _CONSTANTS_USED = ("NOTHING", "SIXTEENTHS", "GROUP", "FOLD", "MACHINERY", "ENDED_WELL", "ENDED_BADLY")
 _CODES_USED = (
     "RUNNING",
-    "WAITING",
+    "OUTSIDE",
     "UNKNOWN",
-)  # states that the script names; to all others it does the same
+)  # categories that the script names; to all others it does the same
 
 
 def javascript() -> str:
@@ -75,7 +75,7 @@ def _rows() -> Iterator[Any]:
 
 def _constants() -> dict[str, int]:
     own = {name: getattr(schema, name) for name in _CONSTANTS_USED}
-    codes = {state.name: code for code, state in enumerate(ORDER) if state.name in _CODES_USED}
+    codes = {one.name: code for code, one in enumerate(ORDER) if one.name in _CODES_USED}
     assert len(codes) == len(_CODES_USED)
     return {**own, "STATES": len(ORDER), **codes}
 

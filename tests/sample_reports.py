@@ -10,6 +10,7 @@ import numpy as np
 
 from concmagic import sentences
 from concmagic.analysis import Finding
+from concmagic.model.categories import Category, category_of
 from concmagic.model.findings import CheckFailed
 from concmagic.model.outcomes import RETURNED, outcome_of
 from concmagic.model.trace import (
@@ -29,7 +30,7 @@ from concmagic.model.trace import (
     Track,
     TrackKind,
 )
-from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
+from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report
 
 MS = 1_000_000
 
@@ -74,14 +75,6 @@ _LETTERS = {
     "W": State.WAITING,
     "S": State.STARTING,
     "?": State.UNKNOWN,
-}
-_LABELS = {
-    State.RUNNING: "running",
-    State.BLOCKING: "blocking the loop",
-    State.READY: "ready, kept waiting",
-    State.WAITING: "waiting",
-    State.STARTING: "starting",
-    State.UNKNOWN: "not recorded",
 }
 Piece = tuple  # (letter, milliseconds[, reason[, facts[, line]]])
 
@@ -190,12 +183,13 @@ def _summary(one: Track) -> LaneSummary:
     return LaneSummary(one.id, one.name, text if one.states else "", ok if one.kind != "loop" else None)
 
 
-def _totals(trace: Trace) -> list[StateTotal]:
-    sums = {
-        state: sum(i.length_ns for one in trace.tracks if one.unit for i in one.states if i.state is state)
-        for state in State
-    }
-    return [StateTotal(state, _LABELS[state], length) for state, length in sums.items() if length]
+def _totals(trace: Trace) -> list[CategoryTotal]:
+    sums = dict.fromkeys(Category, 0)
+    for one in trace.tracks:
+        for interval in one.states if one.unit else ():
+            sums[category_of(interval)] += interval.length_ns
+    labels = sentences.CATEGORY_LABELS
+    return [CategoryTotal(one, labels[one.value], length) for one, length in sums.items() if length]
 
 
 _LOOP: list[Piece] = [
@@ -281,9 +275,9 @@ def asyncio_blocker() -> Report:
             ),
         ),
         (
-            BandPart("blocked in time.sleep", State.BLOCKING, 300 * MS),
-            BandPart("sleeping", State.WAITING, 50 * MS),
-            BandPart("computing", State.RUNNING, 2 * MS),
+            BandPart("blocked in time.sleep", Category.BLOCKING, 300 * MS),
+            BandPart("sleeping", Category.OUTSIDE, 50 * MS),
+            BandPart("computing", Category.RUNNING, 2 * MS),
         ),
         findings=(
             told(
@@ -338,7 +332,10 @@ def two_gil_threads() -> Report:
         trace,
         "2 threads took turns on one core: each was ready but without the GIL for half of the time.",
         (Chip("concurrency", "2.0", "at most 2 threads"), Chip("parallelism", "1.0", "at most 1 of 2 cores")),
-        (BandPart("computing", State.RUNNING, wall - 6 * MS), BandPart("starting", State.STARTING, 6 * MS)),
+        (
+            BandPart("computing", Category.RUNNING, wall - 6 * MS),
+            BandPart("starting", Category.STARTING, 6 * MS),
+        ),
         findings=(
             told(
                 "gil-bound",
@@ -432,9 +429,9 @@ def process_pool() -> Report:
             Chip("parallelism", "1.9", "at most 2 of 2 cores"),
         ),
         (
-            BandPart("starting processes", State.STARTING, 130 * MS),
-            BandPart("computing", State.RUNNING, 880 * MS),
-            BandPart("no core free", State.READY, 190 * MS),
+            BandPart("starting processes", Category.STARTING, 130 * MS),
+            BandPart("computing", Category.RUNNING, 880 * MS),
+            BandPart("no core free", Category.NO_CORE, 190 * MS),
         ),
         findings=(
             told("oversubscribed", "note", "4 processes shared 2 cores.", "", 0.19, (10, 20), 0, wall),
@@ -469,9 +466,9 @@ def many_tasks() -> Report:
             Chip("parallelism", "0.33", "at most 1 of 2 cores"),
         ),
         (
-            BandPart("sleeping", State.WAITING, wall - 300 * MS),
-            BandPart("kept waiting by the loop", State.READY, 100 * MS),
-            BandPart("computing", State.RUNNING, 200 * MS),
+            BandPart("sleeping", Category.OUTSIDE, wall - 300 * MS),
+            BandPart("kept waiting by the loop", Category.READY, 100 * MS),
+            BandPart("computing", Category.RUNNING, 200 * MS),
         ),
     )
 
@@ -513,8 +510,8 @@ def failures() -> Report:
         "The cell failed after 120 ms: fetch-2 raised ValueError; 116 ms were waiting for api.example:443.",
         (Chip("concurrency", "4.1", "at most 7 tasks"), Chip("parallelism", "0.03", "at most 1 of 2 cores")),
         (
-            BandPart("waiting for api.example:443", State.WAITING, 116 * MS),
-            BandPart("computing", State.RUNNING, 4 * MS),
+            BandPart("waiting for api.example:443", Category.OUTSIDE, 116 * MS),
+            BandPart("computing", Category.RUNNING, 4 * MS),
         ),
         findings=(
             told(
@@ -591,7 +588,7 @@ def hostile_names() -> Report:
         trace,
         f"Headline {HOSTILE[0]} {HOSTILE[1]} {HOSTILE[2]}",
         (Chip(HOSTILE[0], HOSTILE[1], HOSTILE[2], HOSTILE[0]),),
-        (BandPart(HOSTILE[0], State.RUNNING, 92 * MS),),
+        (BandPart(HOSTILE[0], Category.RUNNING, 92 * MS),),
         findings=(told(HOSTILE[0], "warning", HOSTILE[0], HOSTILE[1]),),
         footer=HOSTILE,
         question=HOSTILE[0],
@@ -620,7 +617,10 @@ def unknown_states() -> Report:
         trace,
         "500 ms; for 150 ms of them the states of 2 threads were not recorded.",
         (Chip("concurrency", "1.9", "at most 2 threads"), Chip("parallelism", "unknown", "of 4 cores")),
-        (BandPart("not recorded", State.UNKNOWN, 350 * MS), BandPart("computing", State.RUNNING, 150 * MS)),
+        (
+            BandPart("not recorded", Category.UNKNOWN, 350 * MS),
+            BandPart("computing", Category.RUNNING, 150 * MS),
+        ),
         footer=("The states of 2 threads are incomplete: the sampler process ended early.",),
     )
 
@@ -645,7 +645,7 @@ def ten_long_tracks(intervals: int = 2_000) -> Report:
         Chip("parallelism", "1.0", "at most 1 of 2 cores"),
     )
     return report(
-        trace, "Ten threads, many short turns.", chips, (BandPart("computing", State.RUNNING, wall),)
+        trace, "Ten threads, many short turns.", chips, (BandPart("computing", Category.RUNNING, wall),)
     )
 
 
@@ -675,7 +675,9 @@ def thousand_tasks() -> Report:
         Chip("concurrency", "700", "at most 1,000 tasks"),
         Chip("parallelism", "0.8", "at most 1 of 2 cores"),
     )
-    return report(trace, "A thousand tasks in flight.", chips, (BandPart("sleeping", State.WAITING, wall),))
+    return report(
+        trace, "A thousand tasks in flight.", chips, (BandPart("sleeping", Category.OUTSIDE, wall),)
+    )
 
 
 Call = tuple[int, float, float, int, int]  # track, start and end in milliseconds, depth, function
@@ -732,7 +734,7 @@ def calling_threads() -> Report:
         trace,
         "Two threads wait and compute in turn.",
         (Chip("concurrency", "3.0", "at most 3 threads"), Chip("parallelism", "1.1", "at most 2 of 2 cores")),
-        (BandPart("computing", State.RUNNING, 120 * MS), BandPart("sleeping", State.WAITING, 90 * MS)),
+        (BandPart("computing", Category.RUNNING, 120 * MS), BandPart("sleeping", Category.OUTSIDE, 90 * MS)),
     )
 
 

@@ -4,7 +4,8 @@ const test = require("node:test");
 const { load } = require("./scripts.js");
 const { context, sceneAt, written } = require("./samples.js");
 
-const { ROW, TALL, THIN, ...paint } = load("ROW", "TALL", "THIN", "fitted", "fittedName", "paint", "paintArrows", "paintBoxes", "paintLane",
+const THIN = 15;
+const { ROW, TALL, ...paint } = load("ROW", "TALL", "fitted", "fittedName", "paint", "paintArrows", "paintBoxes", "paintLane",
   "paintShares", "rowTop", "unpackRow", "write");
 const GROUP = 0, WORKER = 1, FOLD = 2;
 
@@ -35,7 +36,7 @@ test("lanes stand under the axis, moved by what was scrolled", () => {
   assert.equal(paint.rowTop(scene, 1), scene.top + ROW - 40);
 });
 
-test("a box reaches from its start to its end, thin where nothing happens", () => {
+test("a box reaches from its start to its end, low where nothing happens", () => {
   const scene = sceneAt(978), ctx = context();
   paint.paintBoxes(ctx, scene, WORKER, 100);
   const { left, plot } = scene;
@@ -67,7 +68,7 @@ test("a sliver is still seen", () => {
 test("shares are stacked from the base line up, on whole device pixels", () => {
   const scene = sceneAt(978), ctx = context();
   scene.dpr = 2;
-  paint.paintShares(ctx, scene, { x: 10.3, width: 5, kind: 3, index: 0, shares: [0.5, 0, 0, 0.5, 0, 0] }, 100);
+  paint.paintShares(ctx, scene, { x: 10.3, width: 5, kind: 3, index: 0, shares: [0.5, 0, 0, 0, 0, 0.5] }, 100);
   const base = 100 + (ROW + TALL) / 2;
   assert.deepEqual(ctx.of("fillRect"), [[10.5, base - TALL / 2, 5, TALL / 2], [10.5, base - TALL, 5, TALL / 2]]);
   assert.deepEqual(ctx.drawn.map(({ fill }) => fill), ["running", "waiting"]);

@@ -15,6 +15,7 @@ from concmagic.analysis.concurrency import Switches, at_once, gil_waits, on_a_co
 from concmagic.analysis.critical_path import PathPart, path_of
 from concmagic.analysis.event_loops import Place, loop_numbers, loops_of, tasks_of
 from concmagic.analysis.intervals import Steps, count_at_once, total, union
+from concmagic.model.categories import Category
 from concmagic.model.columns import Bools, StateColumns, columns_of
 from concmagic.model.reasons import MERGED, OUTSIDE
 from concmagic.model.trace import State, Trace
@@ -60,6 +61,7 @@ class Metrics:
     starting_s: float = 0.0
     tracing_s: float = 0.0
     unknown_s: float = 0.0
+    by_category: Mapping[Category, float] = field(default_factory=dict)  # waits by what ends them; seconds
     by_track: Mapping[int, Sums] = field(default_factory=dict)
     by_line: Mapping[Place, Sums] = field(default_factory=dict)
     path: tuple[PathPart, ...] = ()
@@ -119,6 +121,7 @@ def compute(trace: Trace) -> Metrics:
         cpu_s=trace.cpu_s,
         native_threads=_native_threads(trace),
         **asdict(_sums(trace, counted)),
+        by_category=_by_category(trace, counted),
         by_track=_by_track(trace),
         by_line=_by_line(trace, counted),
         path=path_of(trace),
@@ -160,6 +163,13 @@ def _sums(trace: Trace, wanted: Bools) -> Sums:
     columns = columns_of(trace)
     spent_ns = columns.spent_ns(trace.groups)
     return _in_seconds(np.bincount(columns.code[wanted], spent_ns[wanted], len(State)).tolist())
+
+
+def _by_category(trace: Trace, wanted: Bools) -> dict[Category, float]:
+    columns = columns_of(trace)
+    spent_ns = columns.spent_ns(trace.groups)[wanted]
+    sums = np.bincount(columns.category[wanted], spent_ns, len(Category)).tolist()
+    return {one: length / 1e9 for one, length in zip(Category, sums, strict=True) if length}
 
 
 def _in_seconds(lengths_ns: Sequence[float]) -> Sums:

@@ -8,9 +8,18 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from concmagic.model.categories import Category, category
 from concmagic.model.trace import Flow, Group, Int32s, Int64s, State, StateInterval, Trace, Track
 
 Bools = npt.NDArray[np.bool_]
+
+
+class _Drawn(dict[tuple[State, str], int]):
+    """The code of a category by state and reason."""
+
+    def __missing__(self, key: tuple[State, str]) -> int:
+        code = self[key] = list(Category).index(category(*key))
+        return code
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,6 +30,7 @@ class StateColumns:
     start_ns: Int64s
     end_ns: Int64s
     code: Int64s  # the place of the state in `State`
+    category: Int64s  # the place of what is drawn in `Category`
     reason: Int64s  # the number of the reason in `reasons`
     bounds: Int64s  # the track at place i has the rows from bounds[i] to bounds[i + 1]
     places: Mapping[int, int]  # a track's id → its place
@@ -32,12 +42,14 @@ class StateColumns:
         tracks = tuple(tracks)
         states = [one for track in tracks for one in track.states]
         codes = {state: code for code, state in enumerate(State)}
+        drawn = _Drawn()
         reasons: dict[str, int] = {}
         return cls(
             tracks,
             np.array([one.start_ns for one in states], np.int64),
             np.array([one.end_ns for one in states], np.int64),
             np.array([codes[one.state] for one in states], np.int64),
+            np.array([drawn[one.state, one.reason] for one in states], np.int64),
             np.array([reasons.setdefault(one.reason, len(reasons)) for one in states], np.int64),
             np.cumsum([0, *(len(track.states) for track in tracks)]),
             {track.id: place for place, track in enumerate(tracks)},
@@ -88,6 +100,7 @@ class StateColumns:
             self.start_ns[rows],
             self.end_ns[rows],
             self.code[rows],
+            self.category[rows],
             self.reason[rows],
             bounds,
             {track.id: place for place, track in enumerate(tracks)},

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from concmagic import sentences
+from concmagic.model.categories import Category, category_of
 from concmagic.model.columns import StateColumns, columns_of
 from concmagic.model.trace import Flow, Job, Named, State, StateInterval, Track
 from concmagic.renderers.lanes import Lane, Moments, arrange, moments_of, on_lane, visible
@@ -42,7 +43,7 @@ class Box:
 
     x: float
     width: float
-    state: State | None
+    category: Category | None
     shares: Shares
     labels: tuple[str, ...]  # longest first: the first that fits is drawn
 
@@ -62,7 +63,7 @@ class BandBox:
 
     x: float
     width: float
-    state: State
+    category: Category
     length_ns: int
     text: str
 
@@ -237,7 +238,7 @@ def _boxes(
             boxes.append(Box(x, width, None, span.shares, ()))
         else:
             labels = labels_of(span.interval, words, jobs.at(lane.tracks[0].id, span.interval))
-            boxes.append(Box(x, width, span.interval.state, (), labels))
+            boxes.append(Box(x, width, category_of(span.interval), (), labels))
     return tuple(boxes)
 
 
@@ -249,7 +250,7 @@ def _band(report: Report, scale: Scale) -> tuple[BandBox, ...]:
     boxes, at = [], 0
     for part in report.band:
         x = scale.x(at)
-        boxes.append(BandBox(x, scale.x(at + part.length_ns) - x, part.state, part.length_ns, part.text))
+        boxes.append(BandBox(x, scale.x(at + part.length_ns) - x, part.category, part.length_ns, part.text))
         at += part.length_ns
     return tuple(boxes)
 

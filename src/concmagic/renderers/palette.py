@@ -1,7 +1,8 @@
-"""How a state looks: fill, outline, hatching, ink and letter, on light and on dark.
+"""How a category looks: fill, outline, hatching, ink, height and letter, on light and on dark.
 
-Colour is never alone: each state differs from every other in hatching, outline or height too.
-Cause before victim: BLOCKING is the strongest mark, READY the second, WAITING recedes.
+Colour is never alone: each category differs from every other in hatching or height too, and those that are
+met most (running, blocking, ready, the waits for each other, the waits outside) in lightness.
+Cause before victim: BLOCKING is the strongest mark; waits for each other are seen, others recede.
 """
 
 from __future__ import annotations
@@ -9,33 +10,46 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from concmagic.model.trace import State
+from concmagic.model.categories import Category
 
-Hatch = Literal["", "cross", "diagonal", "dots"]
-ORDER = tuple(State)  # the order of shares, stacks and codes, everywhere
-CODES = {state: code for code, state in enumerate(ORDER)}
-LETTERS = {  # one column each in a terminal; told apart without any colour
-    State.RUNNING: "█",
-    State.BLOCKING: "X",
-    State.READY: "▒",
-    State.WAITING: "─",
-    State.STARTING: "s",
-    State.TRACING: "t",
-    State.UNKNOWN: "?",
+Hatch = Literal["", "cross", "diagonal", "back", "bars", "dots"]
+SHAPES = {  # of a hatching: the size of its tile, and a path in it
+    "cross": (8, "M0 0L8 8M8 0L0 8"),
+    "diagonal": (8, "M-2 2L2 -2M0 8L8 0M6 10L10 6"),
+    "back": (8, "M-2 6L2 10M0 0L8 8M6 -2L10 2"),
+    "bars": (6, "M3 0V6"),
+    "dots": (5, "M2 2h1.5"),
 }
+STROKES = {"cross": 1.3, "diagonal": 2, "back": 2, "bars": 1.6, "dots": 1.3}  # px
+ORDER = tuple(Category)  # the order of shares, stacks and codes, everywhere
+CODES = {one: code for code, one in enumerate(ORDER)}
+LETTERS = {  # one column each in a terminal; told apart without any colour
+    Category.RUNNING: "█",
+    Category.BLOCKING: "X",
+    Category.READY: "▒",
+    Category.NO_CORE: "░",
+    Category.EACH_OTHER: "═",
+    Category.OUTSIDE: "─",
+    Category.IDLE: "·",
+    Category.STARTING: "s",
+    Category.TRACING: "t",
+    Category.UNKNOWN: "?",
+}
+TALL, MIDDLE, THIN, LOW = 23.0, 19.0, 15.0, 7.0  # heights of boxes
+WRITING = {TALL: (13, True), MIDDLE: (12, True), THIN: (11.5, False)}  # size and boldness by a box's height
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One state on one background; colours are #rrggbb."""
+    """One category on one background; colours are #rrggbb."""
 
     fill: str
     stroke: str
     ink: str  # text on the fill
     hatch: Hatch = ""
     hatch_colour: str = ""
-    thin: bool = False  # drawn at half the lane's height: nothing happens there
+    height: float = TALL  # px; what is lower is painted first
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class Theme:
     accent: str  # focus ring, selection
     good: str
     bad: str
-    states: dict[State, Look]
+    states: dict[Category, Look]
 
 
 LIGHT = Theme(
@@ -65,13 +79,16 @@ LIGHT = Theme(
     good="#1a6e37",
     bad="#a8201a",
     states={
-        State.RUNNING: Look("#1f5fae", "#164681", "#ffffff"),
-        State.BLOCKING: Look("#b3261e", "#6f120d", "#ffffff", "cross", "#8a1811"),
-        State.READY: Look("#f6b73c", "#8a5a00", "#2b1c00", "diagonal", "#d8951b"),
-        State.WAITING: Look("#f4f6f8", "#768392", "#3d4754", thin=True),
-        State.STARTING: Look("#efe7fb", "#7a4fc0", "#4a2d80", thin=True),
-        State.TRACING: Look("#ffffff", "#767f8a", "#4b535d", "diagonal", "#d3d8de", thin=True),
-        State.UNKNOWN: Look("#ffffff", "#767f8a", "#4b535d", "dots", "#a3abb5", thin=True),
+        Category.RUNNING: Look("#2c74ca", "#164681", "#ffffff"),
+        Category.BLOCKING: Look("#a51d16", "#6f120d", "#ffffff", "cross", "#7d120c"),
+        Category.READY: Look("#f6b73c", "#8a5a00", "#2b1c00", "diagonal", "#d8951b"),
+        Category.NO_CORE: Look("#f6b73c", "#8a5a00", "#2b1c00", "back", "#fbe3b0"),
+        Category.EACH_OTHER: Look("#a98be0", "#5b3aa8", "#1c0d45", "bars", "#9375d0", height=MIDDLE),
+        Category.OUTSIDE: Look("#e6ebf1", "#768392", "#3d4754", height=THIN),
+        Category.IDLE: Look("#f4f6f8", "#8b95a1", "#4b535d", height=LOW),
+        Category.STARTING: Look("#d9f0ec", "#2a7f78", "#134a45", "back", "#b4ddd6", height=THIN),
+        Category.TRACING: Look("#ffffff", "#767f8a", "#4b535d", "diagonal", "#d3d8de", height=THIN),
+        Category.UNKNOWN: Look("#ffffff", "#767f8a", "#4b535d", "dots", "#a3abb5", height=THIN),
     },
 )
 
@@ -86,13 +103,16 @@ DARK = Theme(
     good="#6fd08c",
     bad="#ff8a80",
     states={
-        State.RUNNING: Look("#6aa6ff", "#a9caff", "#06142b"),
-        State.BLOCKING: Look("#ff6f66", "#ffd0cc", "#2a0402", "cross", "#e04a41"),
-        State.READY: Look("#f4b740", "#ffe0a0", "#241800", "diagonal", "#d09420"),
-        State.WAITING: Look("#1f252d", "#7d8a9a", "#bcc6d2", thin=True),
-        State.STARTING: Look("#2b2240", "#a487e0", "#d9c9ff", thin=True),
-        State.TRACING: Look("#15181d", "#7f8894", "#a9b1bb", "diagonal", "#353c45", thin=True),
-        State.UNKNOWN: Look("#15181d", "#7f8894", "#a9b1bb", "dots", "#59626e", thin=True),
+        Category.RUNNING: Look("#6aa6ff", "#a9caff", "#06142b"),
+        Category.BLOCKING: Look("#f0483e", "#ffc4bf", "#2a0402", "cross", "#f36a61"),
+        Category.READY: Look("#ffc857", "#ffe0a0", "#241800", "diagonal", "#d9a23a"),
+        Category.NO_CORE: Look("#ffc857", "#ffe0a0", "#241800", "back", "#fff0cf"),
+        Category.EACH_OTHER: Look("#7b53c1", "#c3a9f5", "#ffffff", "bars", "#6a42b0", height=MIDDLE),
+        Category.OUTSIDE: Look("#2b333e", "#7d8a9a", "#c6d0dc", height=THIN),
+        Category.IDLE: Look("#1b2027", "#6f7b8a", "#bcc6d2", height=LOW),
+        Category.STARTING: Look("#12403c", "#58b5ab", "#c9f0ea", "back", "#1d5550", height=THIN),
+        Category.TRACING: Look("#15181d", "#7f8894", "#a9b1bb", "diagonal", "#353c45", height=THIN),
+        Category.UNKNOWN: Look("#15181d", "#7f8894", "#a9b1bb", "dots", "#59626e", height=THIN),
     },
 )
 
@@ -100,7 +120,7 @@ THEMES = (LIGHT, DARK)
 
 
 def as_plain(theme: Theme) -> dict[str, Any]:
-    """The theme for the script: states as a list in the order of their codes."""
+    """The theme for the script: looks as a list in the order of their codes."""
     plain = asdict(theme)
-    plain["states"] = [asdict(theme.states[state]) for state in ORDER]
+    plain["states"] = [asdict(theme.states[one]) for one in ORDER]
     return plain

@@ -58,12 +58,12 @@ def payload(report: Report) -> schema.Payload:
         "chips": [schema.Chip(chip.label, chip.value, chip.note, chip.help) for chip in report.chips],
         "band": [
             schema.BandPart(
-                part.length_ns, sentences.band_label(part.length_ns, part.text), CODES[part.state]
+                part.length_ns, sentences.band_label(part.length_ns, part.text), CODES[part.category]
             )
             for part in report.band
         ],
         "legend": [
-            schema.LegendEntry(CODES[total.state], total.label, sentences.duration(total.length_ns))
+            schema.LegendEntry(CODES[total.category], total.label, sentences.duration(total.length_ns))
             for total in report.legend
         ],
         "cost": schema.Cost(report.cost, report.cost_is_high),
@@ -137,9 +137,9 @@ def _of_thread(track: Track) -> str:
 
 
 def _sums(columns: StateColumns, groups: Sequence[Group]) -> list[int]:
-    """Nanoseconds by state, from all intervals, merged or not."""
+    """Nanoseconds by category, from all intervals, merged or not."""
     spent_ns = columns.spent_ns(groups)
-    sums: list[int] = np.bincount(columns.code, spent_ns, len(ORDER)).astype(np.int64).tolist()
+    sums: list[int] = np.bincount(columns.category, spent_ns, len(ORDER)).astype(np.int64).tolist()
     while sums and not sums[-1]:
         sums.pop()
     return sums

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from concmagic import sentences
+from concmagic.model.categories import category_of
 from concmagic.model.columns import columns_of
 from concmagic.model.trace import Flow, Group, Named, Trace, Track
 from concmagic.renderers import schema
@@ -192,7 +193,7 @@ class Packer:
             return self._shares(span)
         interval = span.interval
         job = NO_JOB if lane.is_fold else self._jobs.at(lane.tracks[0].id, interval)
-        code = CODES[interval.state]
+        code = CODES[category_of(interval)]
         if len(self.kinds) >= MOST_KINDS:  # ever new details: keep the state, let the details go
             word = interval.state.value
             return self._number(schema.BoxKind(code, full=word, short=word, place="", line=0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from concmagic import sentences
+from concmagic.model.categories import Category
 from concmagic.renderers import svg_pen as pen
 from concmagic.renderers.layout import Arrow, Layout, MarkBox, lay_out
 from concmagic.renderers.measure import fit, one_line, text_width, wrap
@@ -15,6 +16,7 @@ from concmagic.report import Curve, Report, findings_told, notes_told
 
 _FINDINGS = 3
 _MARKS = 60
+_ON_CORE, _IN_FLIGHT = CODES[Category.RUNNING], CODES[Category.OUTSIDE]
 
 
 class SvgRenderer:
@@ -101,7 +103,7 @@ def _band(report: Report, layout: Layout, y: float) -> Part:
     shapes = [pen.text(LEFT - 12, y + 18, sentences.WHERE_IT_WENT, "q", "end")]
     outside: list[str] = []
     for box in sorted(layout.band, key=lambda box: -box.width):
-        code = CODES[box.state]
+        code = CODES[box.category]
         shapes.append(pen.rect(box.x, y, max(box.width, 2), 26, f"s{code}", 2))
         label = sentences.band_label(box.length_ns, box.text)
         if text_width(label, 13, bold=True) <= box.width - 14:
@@ -137,7 +139,10 @@ def _strips(report: Report, layout: Layout, y: float) -> Part:
         shapes.append(pen.text(LEFT - 12, y + height - 4, curve.label, "q", "end"))
         shapes.append(pen.line(LEFT, y + height, RIGHT, y + height, "g"))
         shapes.append(
-            pen.path(_area(curve, report, layout, y, height, max(peak, cores, 1)), "s0 m" if index else "s3")
+            pen.path(
+                _area(curve, report, layout, y, height, max(peak, cores, 1)),
+                f"s{_ON_CORE} m" if index else f"s{_IN_FLIGHT}",
+            )
         )
         note = sentences.peak_of(peak, cores)
         shapes.append(pen.text(RIGHT + 12, y + height - 4, note, "q"))
@@ -241,12 +246,12 @@ def _legend(report: Report, layout: Layout, y: float) -> Part:
     shapes = [pen.line(MARGIN, y, WIDTH - MARGIN, y, "g")]
     x, y = MARGIN, y + 12
     for total in report.legend:
-        code, length = CODES[total.state], sentences.duration(total.length_ns)
+        code, length = CODES[total.category], sentences.duration(total.length_ns)
         width = 32 + text_width(total.label, 13, bold=True) + text_width(length, 12.5) + 22
         if x + width > WIDTH - MARGIN and x > MARGIN:
             x, y = MARGIN, y + 26
-        thin = code >= 3
-        shapes.append(pen.rect(x, y + (4 if thin else 1), 24, 12 if thin else 18, f"s{code}", 3))
+        height = pen.HEIGHTS[total.category] * 0.8
+        shapes.append(pen.rect(x, y + 10 - height / 2, 24, height, f"s{code}", min(3, height / 3)))
         shapes.append(
             f'<text x="{pen.n(x + 30)}" y="{pen.n(y + 15)}"><tspan class="b">{pen.clean(total.label)}</tspan>'
             f'<tspan dx="7" class="q">{pen.clean(length)}</tspan></text>'

@@ -7,7 +7,19 @@ from html import escape
 
 from concmagic.renderers.layout import Box, Row
 from concmagic.renderers.measure import fit, fit_middle, one_line, text_width
-from concmagic.renderers.palette import CODES, FONT, LIGHT, ORDER, THEMES, Look, Theme
+from concmagic.renderers.palette import (
+    CODES,
+    FONT,
+    LIGHT,
+    ORDER,
+    SHAPES,
+    STROKES,
+    TALL,
+    THEMES,
+    WRITING,
+    Look,
+    Theme,
+)
 
 WIDTH = 980.0
 MARGIN = 18.0
@@ -15,10 +27,9 @@ ENDS = 208.0  # room at the end of a lane
 LEFT = MARGIN + 164.0  # after the lanes' names
 RIGHT = WIDTH - MARGIN - ENDS
 ROW = 29.0
-_TALL = 23.0
-_THIN = 15.0
 _INDENT = 14.0
-_QUIET = frozenset(state for state in ORDER if LIGHT.states[state].thin)
+HEIGHTS = {one: LIGHT.states[one].height for one in ORDER}
+QUIET = frozenset(one for one in ORDER if HEIGHTS[one] < TALL)
 _BASE = (
     f"svg{{font:13px {FONT}}}"  # inherited: a text's own font-size goes before it
     ".h{font-size:20px;font-weight:700}.v{font-size:30px;font-weight:750}.b{font-weight:650}"
@@ -89,17 +100,16 @@ def style(theme: str) -> str:
 
 
 def patterns() -> str:
-    """The hatchings, one pattern per hatched state, coloured by the style sheet."""
-    shapes = {"cross": "M0 0L8 8M8 0L0 8", "diagonal": "M-2 2L2 -2M0 8L8 0M6 10L10 6", "dots": "M2 2h1.5"}
+    """The hatchings, one pattern per hatched category, coloured by the style sheet."""
     parts = []
-    for code, state in enumerate(ORDER):
-        hatch = THEMES[0].states[state].hatch
+    for code, one in enumerate(ORDER):
+        hatch = THEMES[0].states[one].hatch
         if hatch:
-            size = 5 if hatch == "dots" else 8
+            size, shape = SHAPES[hatch]
             parts.append(
                 f'<pattern id="h{code}" width="{size}" height="{size}" patternUnits="userSpaceOnUse">'
                 f'<rect width="{size}" height="{size}" class="b{code}"/>'
-                f'<path d="{shapes[hatch]}" class="l{code}"/></pattern>'
+                f'<path d="{shape}" class="l{code}"/></pattern>'
             )
     return "<defs>" + "".join(parts) + "</defs>"
 
@@ -112,16 +122,16 @@ def _colours(theme: Theme) -> str:
         f".a{{fill:none;stroke:{theme.text};stroke-opacity:.75}}"
         f".d{{stroke:{theme.muted};stroke-dasharray:2 3;fill:none}}.t{{fill:{theme.text}}}"
     )
-    return sheet + "".join(_state(code, theme.states[state]) for code, state in enumerate(ORDER))
+    return sheet + "".join(_look(code, theme.states[one]) for code, one in enumerate(ORDER))
 
 
-def _state(code: int, look: Look) -> str:
+def _look(code: int, look: Look) -> str:
     fill = f"url(#h{code})" if look.hatch else look.fill
     sheet = f".s{code}{{fill:{fill};stroke:{look.stroke}}}.k{code}{{fill:{look.ink}}}"
     if look.hatch == "dots":  # dots behind letters make them hard to read
         sheet += f".k{code}{{paint-order:stroke;stroke:{look.fill};stroke-width:4;stroke-linejoin:round}}"
     if look.hatch:
-        width = 1.3 if look.hatch != "diagonal" else 2
+        width = STROKES[look.hatch]
         sheet += f".b{code}{{fill:{look.fill}}}.l{code}{{stroke:{look.hatch_colour};stroke-width:{width}}}"
     return sheet
 
@@ -155,20 +165,20 @@ def _prints(places: tuple[float, ...], y: float) -> list[str]:
 
 
 def _boxes(boxes: tuple[Box, ...], y: float) -> list[str]:
-    """Quiet states first, then the loud ones over them, so that a sliver of work is not painted over."""
-    quiet = [box for box in boxes if box.state in _QUIET]
-    loud = [box for box in boxes if box.state is not None and box.state not in _QUIET]
+    """What is low first, then the loud over it, so that a sliver of work is not painted over."""
+    quiet = [box for box in boxes if box.category in QUIET]
+    loud = [box for box in boxes if box.category is not None and box.category not in QUIET]
     shapes = [_box(box, y) for box in quiet]
-    shapes += _shares([box for box in boxes if box.state is None], y)
+    shapes += _shares([box for box in boxes if box.category is None], y)
     shapes += [_box(box, y) for box in loud]
     return shapes + [label for box in boxes for label in _label(box, y)]
 
 
 def _box(box: Box, y: float) -> str:
-    assert box.state is not None
-    height = _THIN if box.state in _QUIET else _TALL
-    width = max(box.width, 0.8 if box.state in _QUIET else 1.6)
-    code = CODES[box.state]
+    assert box.category is not None
+    height = HEIGHTS[box.category]
+    width = max(box.width, 0.8 if box.category in QUIET else 1.6)
+    code = CODES[box.category]
     css = f"s{code}" if width > 3 else f"s{code} m"
     return rect(box.x, y + (ROW - height) / 2, width, height, css, 2.5 if width > 20 else 0)
 
@@ -179,7 +189,7 @@ def _shares(boxes: list[Box], y: float) -> list[str]:
     Each state's area reaches from the base line to its upper edge, the uppermost is painted first:
     that takes a third of the characters of single rectangles.
     """
-    base = y + (ROW + _TALL) / 2
+    base = y + (ROW + TALL) / 2
     data = [""] * len(ORDER)
     for run in _runs(boxes):
         tops = [_tops(box, base) for box in run]
@@ -204,7 +214,7 @@ def _tops(box: Box, base: float) -> list[float]:
     """The upper edge of each state; what is there at all is seen."""
     tops, at = [], base
     for share in box.shares:
-        at -= max(share * _TALL, 0.6) if share > 0 else 0
+        at -= max(share * TALL, 0.6) if share > 0 else 0
         tops.append(at)
     return tops
 
@@ -222,13 +232,12 @@ def _steps(run: list[Box], tops: list[float]) -> str:
 
 
 def _label(box: Box, y: float) -> list[str]:
-    if box.state is None or box.width < 24:
+    if box.category is None or box.width < 24:
         return []
-    thin = box.state in _QUIET
-    size = 11.5 if thin else 13
-    for label in box.labels:
-        if text_width(label, size, bold=not thin) <= box.width - 12:
-            css = f"k{CODES[box.state]}" + ("" if thin else " b")
+    size, bold = WRITING.get(HEIGHTS[box.category], (0, False))
+    for label in box.labels if size else ():
+        if text_width(label, size, bold=bold) <= box.width - 12:
+            css = f"k{CODES[box.category]}" + (" b" if bold else "")
             return [text(box.x + 7, y + ROW / 2 + size * 0.35, label, css, size=size)]
     return []
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from concmagic import sentences
+from concmagic.model.categories import Category
 from concmagic.model.columns import columns_of
-from concmagic.model.trace import State
 from concmagic.renderers.lanes import Lane, arrange, moments_of, on_lane, visible
 from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line
 from concmagic.renderers.palette import LETTERS, ORDER
@@ -23,8 +23,8 @@ _FINDINGS = 5
 _LOW = "▁▂▃▄▅▆▇"  # running for a part of a cell
 _MIXED = "▞"
 _PRINTED = "╹"
-_RUNNING = ORDER.index(State.RUNNING)
-_QUIET = [ORDER.index(state) for state in (State.WAITING, State.STARTING, State.TRACING, State.UNKNOWN)]
+_RUNNING = ORDER.index(Category.RUNNING)
+_QUIET = range(ORDER.index(Category.EACH_OTHER), len(ORDER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _band(report: Report) -> list[str]:
     edges = np.cumsum([0, *(part.length_ns for part in report.band)]) / total * WIDTH
     cells = np.round(edges).astype(int)
     bar = "".join(
-        LETTERS[part.state] * int(after - before)
+        LETTERS[part.category] * int(after - before)
         for part, before, after in zip(report.band, cells, cells[1:], strict=False)
     )
     return [*_wrapped(f"{sentences.WHERE_IT_WENT}: {parts}", "", "  "), bar]
@@ -194,7 +194,7 @@ def _padded(text: str, width: int) -> str:
 
 def _legend(report: Report) -> list[str]:
     entries = [
-        f"{LETTERS[total.state]} {one_line(total.label)} {sentences.duration(total.length_ns)}"
+        f"{LETTERS[total.category]} {one_line(total.label)} {sentences.duration(total.length_ns)}"
         for total in report.legend
     ]
     if entries:

@@ -20,7 +20,7 @@ from concmagic.report import Curve
 
 _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 Floats = npt.NDArray[np.float64]
-Shares = tuple[float, ...]  # one per state, in the order of `palette.ORDER`; they sum to 1 at most
+Shares = tuple[float, ...]  # one per category, in the order of `palette.ORDER`; they sum to 1 at most
 _BIN = 3  # bins wider than the resolution: shares over a few turns, no beat between turn and bin
 # Where much of the cell passes in turns (running, blocking, ready) that are narrower than what is drawn one
 # by one, a stretch of some typical ones is drawn larger: one where the lanes share the time as on the whole.
@@ -147,8 +147,8 @@ def resolution_for(columns: StateColumns, wall_ns: int, most: int, finest_ns: fl
 def shares_over(columns: StateColumns, edges: Floats) -> Floats:
     """Nanoseconds per state (rows) and bin (columns), summed over the tracks; exact, not sampled."""
     total = np.zeros((len(ORDER), len(edges) - 1))
-    for code in np.unique(columns.code):
-        rows = columns.code == code
+    for code in np.unique(columns.category):
+        rows = columns.category == code
         until = _summed_until(columns.start_ns[rows], edges) - _summed_until(columns.end_ns[rows], edges)
         total[code] = np.diff(until)
     return total
@@ -178,7 +178,9 @@ def stacked(columns: StateColumns, wall_ns: int, bins: int) -> list[Span]:
 def _shares(columns: StateColumns, starts: Int64s, ends: Int64s) -> Floats:
     """The share of each state in each span."""
     lengths = columns.length_ns
-    sums = [np.add.reduceat(np.where(columns.code == code, lengths, 0), starts) for code in range(len(ORDER))]
+    sums = [
+        np.add.reduceat(np.where(columns.category == code, lengths, 0), starts) for code in range(len(ORDER))
+    ]
     whole = np.maximum(columns.end_ns[ends - 1] - columns.start_ns[starts], 1)
     shares: Floats = np.array(sums).T / whole[:, None]
     return shares

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concmagic.analysis import Finding
-from concmagic.model.trace import State, Trace
+from concmagic.model.categories import Category
+from concmagic.model.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class BandPart:
     """A part of the band "where it went"; the parts sum to the wall time."""
 
     text: str  # "blocked in time.sleep"
-    state: State
+    category: Category
     length_ns: int
 
 
@@ -50,10 +51,10 @@ class LaneSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class StateTotal:
+class CategoryTotal:
     """A legend entry with its sum over the drawn tracks."""
 
-    state: State
+    category: Category
     label: str  # "ready, kept waiting"
     length_ns: int
 
@@ -70,7 +71,7 @@ class Report:
     band: tuple[BandPart, ...]
     curves: tuple[Curve, ...]
     lanes: tuple[LaneSummary, ...]
-    legend: tuple[StateTotal, ...]
+    legend: tuple[CategoryTotal, ...]
     cost: str  # "tracing cost about 1 %"
     cost_is_high: bool  # over 10 %
     footer: tuple[str, ...] = ()  # sentences: hidden tracks, lost events, limits

@@ -12,9 +12,10 @@ from concmagic.analysis.concurrency import gil_waits, on_a_core_curve
 from concmagic.analysis.critical_path import summarised
 from concmagic.analysis.intervals import Steps, total, union
 from concmagic.analysis.metrics import NATIVE_CORES, Metrics, in_flight_curve
+from concmagic.model.categories import Category, category
 from concmagic.model.reasons import told_as
 from concmagic.model.trace import Job, Named, State, Trace, Track
-from concmagic.report import BandPart, Chip, Curve, LaneSummary, Report, StateTotal
+from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report
 from concmagic.report.headline import BUSY_MACHINE, TOO_SHORT_NS, headline, says_nothing_found
 
 HIGH_COST = 0.10
@@ -94,13 +95,17 @@ def _busy_machine(findings: Sequence[Finding]) -> Iterator[Chip]:
 def _band(metrics: Metrics) -> tuple[BandPart, ...]:
     """The path by what it was, longest first; small parts together. With what is ours it is the wall time."""
     parts = [
-        BandPart(sentences.path_words(part.state.value, part.reason, part.phase), part.state, length)
+        BandPart(
+            sentences.path_words(part.state.value, part.reason, part.phase),
+            category(part.state, part.reason),
+            length,
+        )
         for part, length in summarised(metrics.path)
         if part.state is not State.TRACING
     ]
     rest = parts[_MOST_PARTS:]
     if len(rest) > 1:
-        largest = rest[0].state
+        largest = rest[0].category
         parts[_MOST_PARTS:] = [BandPart(sentences.OTHER_PARTS, largest, sum(one.length_ns for one in rest))]
     return tuple(parts)
 
@@ -109,11 +114,11 @@ def _curve(label: str, steps: Steps) -> Curve:
     return Curve(label, tuple(steps.times_ns.tolist()), tuple(steps.values.tolist()))
 
 
-def _legend(metrics: Metrics) -> tuple[StateTotal, ...]:
+def _legend(metrics: Metrics) -> tuple[CategoryTotal, ...]:
     return tuple(
-        StateTotal(state, sentences.STATE_LABELS[state.value], round(seconds * 1e9))
-        for state in State
-        if (seconds := getattr(metrics, f"{state.value}_s")) > 0
+        CategoryTotal(one, sentences.CATEGORY_LABELS[one.value], round(metrics.by_category[one] * 1e9))
+        for one in Category
+        if one in metrics.by_category
     )
 
 

@@ -163,7 +163,18 @@ PICTURE_WORDS = {
         ["{x} ended", "joined by {x}"],
     ],
     "printed": PRINTED,
-    "states": ["running", "blocking the loop", "ready", "waiting", "starting", "tracing", "not recorded"],
+    "states": [  # by category
+        "running",
+        "blocking the loop",
+        "ready",
+        "ready, no core",
+        "waiting for each other",
+        "waiting outside",
+        "idle",
+        "starting",
+        "tracing",
+        "not recorded",
+    ],
 }
 
 

@@ -11,11 +11,14 @@ from concmagic.sentences.picture import message, place
 if TYPE_CHECKING:
     from concmagic.model.trace import Facts, Flow, Named, Resource, StateInterval
 
-STATE_LABELS = {
+CATEGORY_LABELS = {
     "running": "running",
     "blocking": "blocking the loop",
     "ready": "ready, kept waiting",
-    "waiting": "waiting",
+    "no core": "ready, no core free",
+    "each other": "waiting for each other",
+    "outside": "waiting outside",
+    "idle": "idle",
     "starting": "starting",
     "tracing": "tracing",
     "unknown": "not recorded",

@@ -48,7 +48,7 @@ function paintCurve(ctx, scene, curve, i) {
     ctx.lineTo(at(k + 1 < times.length ? times[k + 1] : scene.data.wall), y);
   }
   ctx.lineTo(left + plot, base);
-  const look = theme.states[i ? RUNNING : WAITING];
+  const look = theme.states[i ? RUNNING : OUTSIDE];
   ctx.fillStyle = look.fill;
   ctx.strokeStyle = look.stroke;
   ctx.fill();

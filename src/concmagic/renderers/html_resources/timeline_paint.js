@@ -1,6 +1,8 @@
 // Painting one scene on a canvas. Reads the scene, changes nothing in it.
 
-const ROW = 29, TALL = 23, THIN = 15, BAND = 26, CURVES = [24, 18];
+const ROW = 29, TALL = 23, BAND = 26, CURVES = [24, 18];
+/** Size and boldness of what is written on a box, by its height; on a lower one nothing is. @type {Record<number, [number, boolean]>} */
+const WRITING = { 23: [13, true], 19: [12, true], 15: [11.5, false] };
 
 /** @typedef {{size?: number, bold?: boolean, colour?: string, align?: CanvasTextAlign, room?: number, fit?: typeof fitted}} Writing */
 
@@ -82,12 +84,19 @@ function fittedName(ctx, text, room) {
 function fillOf(scene, code) {
   const look = scene.theme.states[code];
   if (!look.hatch) return look.fill;
-  return (scene.patterns[code] ||= hatching(look, look.hatch, scene.dpr));
+  return (scene.patterns[code] ||= hatching(look, scene.dpr));
 }
 
-/** @param {Look} look @param {"cross" | "diagonal" | "dots"} hatch @param {number} dpr */
-function hatching(look, hatch, dpr) {
-  const size = hatch === "dots" ? 5 : 8;
+/** The hatchings as in the static picture: the tile's size, its path, how wide that is drawn.
+ * @type {Record<string, [number, string, number]>} */
+const HATCHES = {
+  cross: [8, "M0 0L8 8M8 0L0 8", 1.3], diagonal: [8, "M-2 2L2 -2M0 8L8 0M6 10L10 6", 2],
+  back: [8, "M-2 6L2 10M0 0L8 8M6 -2L10 2", 2], bars: [6, "M3 0V6", 1.6], dots: [5, "M2 2h1.5", 1.3],
+};
+
+/** @param {Look} look @param {number} dpr */
+function hatching(look, dpr) {
+  const [size, shape, width] = HATCHES[look.hatch];
   const tile = document.createElement("canvas");
   tile.width = tile.height = Math.round(size * dpr);
   const ctx = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
@@ -95,9 +104,8 @@ function hatching(look, hatch, dpr) {
   ctx.fillStyle = look.fill;
   ctx.fillRect(0, 0, size, size);
   ctx.strokeStyle = look.hatch_colour;
-  ctx.lineWidth = hatch === "diagonal" ? 2 : 1.3;
-  const shape = { cross: "M0 0L8 8M8 0L0 8", diagonal: "M-2 2L2 -2M0 8L8 0M6 10L10 6", dots: "M2 2h1.5" };
-  ctx.stroke(new Path2D(shape[hatch]));
+  ctx.lineWidth = width;
+  ctx.stroke(new Path2D(shape));
   const pattern = /** @type {CanvasPattern} */ (ctx.createPattern(tile, "repeat"));
   pattern.setTransform(new DOMMatrix().scale(size / tile.width));
   return pattern;
@@ -182,7 +190,7 @@ function paintBoxes(ctx, scene, number, y) {
   const loud = [];
   for (const one of boxes) {
     if (one.shares) paintShares(ctx, scene, one, y);
-    else if (theme.states[kinds[one.kind].code].thin) paintPlain(ctx, scene, number, one, y);
+    else if (theme.states[kinds[one.kind].code].height < TALL) paintPlain(ctx, scene, number, one, y);
     else loud.push(one);
   }
   for (const one of loud) paintPlain(ctx, scene, number, one, y);
@@ -194,7 +202,7 @@ function paintBoxes(ctx, scene, number, y) {
 function paintPlain(ctx, scene, number, one, y) {
   const { code, full, short } = scene.kinds[one.kind];
   const look = scene.theme.states[code];
-  const height = look.thin ? THIN : TALL;
+  const { height } = look;
   ctx.globalAlpha = scene.highlight < 0 || scene.highlight === code ? 1 : 0.16;
   box(ctx, scene, code, one.x, y + (ROW - height) / 2, one.width, height);
   const chosen = scene.selected;
@@ -204,13 +212,13 @@ function paintPlain(ctx, scene, number, one, y) {
     ctx.strokeRect(one.x + 0.5, y + 1.5, Math.max(one.width - 1, 2), ROW - 3);
     ctx.lineWidth = 1;
   }
-  if (one.width < 26) return;
-  const size = look.thin ? 11.5 : 13;
-  ctx.font = `${look.thin ? "" : "650 "}${size}px ${scene.data.font}`;
+  if (one.width < 26 || !WRITING[height]) return;
+  const [size, bold] = WRITING[height];
+  ctx.font = `${bold ? "650 " : ""}${size}px ${scene.data.font}`;
   const label = [full, short, scene.data.words.states[code]].find((words) => ctx.measureText(words).width <= one.width - 12);
   if (!label) return;
   if (look.hatch === "dots") halo(ctx, look, label, one.x + 7, y + ROW / 2 + 0.5);
-  write(ctx, scene, label, one.x + 7, y + ROW / 2 + 0.5, { size, bold: !look.thin, colour: look.ink });
+  write(ctx, scene, label, one.x + 7, y + ROW / 2 + 0.5, { size, bold, colour: look.ink });
 }
 
 /** Dots behind letters make them hard to read. @param {CanvasRenderingContext2D} ctx @param {Look} look

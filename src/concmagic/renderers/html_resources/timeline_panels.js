@@ -50,8 +50,8 @@ function paintSwatch(swatch, scene) {
   swatch.height = 18 * dpr;
   const ctx = contextOf(swatch);
   ctx.scale(dpr, dpr);
-  const { thin } = scene.theme.states[code];
-  box(ctx, { ...scene, dpr, patterns: [] }, code, 0, thin ? 3 : 0, 24, thin ? 12 : 18);
+  const height = scene.theme.states[code].height * 0.78;
+  box(ctx, { ...scene, dpr, patterns: [] }, code, 0, 9 - height / 2, 24, height);
 }
 
 /** @param {HTMLCanvasElement} canvas */

@@ -144,14 +144,14 @@
  * @property {FlowWords} FlowWords
  */
 /** A row as it is packed. @template {keyof Rows} K @typedef {unknown[] & {row?: K}} Packed */
-/** One state on one background; colours are #rrggbb.
+/** One category on one background; colours are #rrggbb.
  * @typedef {object} Look
  * @property {string} fill
  * @property {string} stroke
  * @property {string} ink
- * @property {"" | "cross" | "diagonal" | "dots"} hatch
+ * @property {"" | "cross" | "diagonal" | "back" | "bars" | "dots"} hatch
  * @property {string} hatch_colour
- * @property {boolean} thin
+ * @property {number} height
  */
 /** All colours of the picture on one background.
  * @typedef {object} Theme
@@ -223,7 +223,7 @@
  * @property {Words} words
  */
 
-const NOTHING = -1, SIXTEENTHS = 16, GROUP = 1, FOLD = 2, MACHINERY = 4, ENDED_WELL = 1, ENDED_BADLY = 2, STATES = 7, RUNNING = 0, WAITING = 3, UNKNOWN = 6;
+const NOTHING = -1, SIXTEENTHS = 16, GROUP = 1, FOLD = 2, MACHINERY = 4, ENDED_WELL = 1, ENDED_BADLY = 2, STATES = 10, RUNNING = 0, OUTSIDE = 5, UNKNOWN = 9;
 
 /** The fields of each packed array, in their order. @type {{[K in keyof Rows]: string}} */
 const FIELDS = {
