@@ -14,7 +14,7 @@ const theme = {
 };
 const words = {
   canvas: "canvas", keys: "keys", hint: "hint", hintCalls: "hint of calls", calls: ["{n} × {name}", "{n} shorter calls", "{x} in all", "{n} deeper"],
-  callsOf: "calls", noCalls: "no calls from here", fit: "fit", undo: "undo", where: "where it went", noLanes: "no lanes", zoomTo: "show",
+  callsOf: "calls", noCalls: "no calls from here", fit: "fit", undo: "undo", where: "where it went", noLanes: "no lanes", zoomTo: "show", path: "path",
   highlight: "highlight", merged: "too fine", length: "for {x}", since: "from {x}", alive: "in all", returned: "returned",
   flows: [["started by {x}", "started {x}"], ["woken by {x}", "woke {x}"]], printed: "printed",
   states: ["running", "blocking", "ready", "no core", "each other", "waiting", "idle", "starting", "tracing", "not recorded"],
@@ -23,7 +23,7 @@ const words = {
 /** 100 units of 1 ms: a group with a worker that fails and a fold. @param {object} [changed] */
 const payload = (changed = {}) => ({
   headline: "A headline", chips: [["concurrency", "2", "at most 2", ""]],
-  band: [[60e6, "waiting 60 ms", 5], [40e6, "running 40 ms", 0]], legend: [[0, "running", "40 ms"]], cost: ["cost", false], notes: [],
+  band: [[60e6, "waiting 60 ms", "waiting · 60 ms · 60 %", 5, [1, 40, 60]], [40e6, "running 40 ms", "running · 40 ms · 40 %", 0, [1, 0, 40]]], legend: [[0, "running", "40 ms"]], cost: ["cost", false], notes: [],
   unit: 1e6, wall: 100,
   lanes: [
     ["group", 0, 1, 1, "2 tasks", -1, "", 0, []],

@@ -4,29 +4,7 @@ const test = require("node:test");
 const { load } = require("./scripts.js");
 const { context, sceneAt, written } = require("./samples.js");
 
-const head = load("BAND", "CURVES", "paintAxis", "paintBand", "paintCurve");
-
-test("the parts of the band fill the width of the lanes, in order", () => {
-  const scene = sceneAt(978), ctx = context();
-  head.paintBand(ctx, scene);
-  const [one, two] = ctx.of("roundRect");
-  assert.deepEqual([one[0], one[2], two[0], two[2]],
-    [scene.left + 0.5, 0.6 * scene.plot - 1, scene.left + 0.6 * scene.plot + 0.5, 0.4 * scene.plot - 1]);
-  assert.deepEqual(written(ctx), ["where it went", "waiting 60 ms", "running 40 ms"]);
-});
-
-test("a part too narrow for its words has its length inside, and its words beside the band", () => {
-  const scene = sceneAt(978, { band: [[90e6, "waiting", 3], [10e6, "running in a line", 0]] }), ctx = context();
-  head.paintBand(ctx, scene);
-  assert.deepEqual(written(ctx), ["where it went", "waiting", "10 ms", "running in a line"]);
-});
-
-test("of several beside the band the two longest are told, and how many more there are", () => {
-  const band = [[97e6, "waiting", 3], [1e6, "one", 0], [1.5e6, "two", 0], [0.5e6, "three", 0]];
-  const ctx = context();
-  head.paintBand(ctx, sceneAt(978, { band }));
-  assert.deepEqual(written(ctx).slice(-2), ["two", "one + 1"]);
-});
+const head = load("CURVES", "paintAxis", "paintCurve");
 
 test("a curve is made of steps that end at the cell's end, as high as its values", () => {
   const scene = sceneAt(978), ctx = context();

@@ -5,7 +5,7 @@ const { load } = require("./scripts.js");
 const { context, sceneAt, written } = require("./samples.js");
 
 const THIN = 15;
-const { ROW, TALL, ...paint } = load("ROW", "TALL", "fitted", "fittedName", "paint", "paintArrows", "paintBoxes", "paintLane",
+const { ROW, TALL, ...paint } = load("ROW", "TALL", "fitted", "fittedName", "paint", "paintArrows", "paintBoxes", "paintLane", "paintPath",
   "paintShares", "rowTop", "unpackRow", "write");
 const GROUP = 0, WORKER = 1, FOLD = 2;
 
@@ -22,11 +22,33 @@ test("names, lanes and outcomes share the width", () => {
   assert.equal(sceneAt(60).plot, 60);
 });
 
-test("band, curves, marks and axis stand one below the other, and take no room where there are none", () => {
-  const { bandTop, curvesTop, axisTop, top } = sceneAt(978);
-  assert.deepEqual([bandTop, curvesTop, axisTop, top], [4, 40, 40 + 28 + 17 + 2, 111]);
-  const bare = sceneAt(978, { band: [], curves: [], marks: [] });
+test("curves, marks and axis stand one below the other, and take no room where there are none", () => {
+  const { curvesTop, axisTop, top } = sceneAt(978);
+  assert.deepEqual([curvesTop, axisTop, top], [4, 4 + 28 + 17 + 2, 75]);
+  const bare = sceneAt(978, { curves: [], marks: [] });
   assert.deepEqual([bare.curvesTop, bare.axisTop, bare.top], [4, 6, 30]);
+});
+
+test("the path is drawn under its stretches, and leads from one to the next; of the parts that were chosen only", () => {
+  const scene = sceneAt(978), ctx = context();
+  paint.paintPath(ctx, scene);
+  assert.deepEqual(ctx.of("lineTo"), []);
+  scene.path = [0, 1];
+  paint.paintPath(ctx, scene);
+  const { left, plot } = scene, y = paint.rowTop(scene, 1) + ROW - 2;
+  assert.deepEqual(ctx.of("moveTo"), [[left, y], [left + 0.4 * plot, y]]);
+  assert.deepEqual(ctx.of("lineTo"), [[left + 0.4 * plot, y], [left + plot, y]]);
+  assert.deepEqual(ctx.drawn.filter(({ name }) => name === "stroke").map(({ stroke }) => stroke), ["accent", "accent"]);
+});
+
+test("between two lanes the path has a line, unless something is missing there", () => {
+  const lines = [[0, 0, 40, 1, 40, 60], [0, 0, 40, 1, 50, 50]].map((steps) => {
+    const scene = sceneAt(978, { band: [[1e8, "all", "all", 0, steps]] }), ctx = context();
+    scene.path = [0];
+    paint.paintPath(ctx, scene);
+    return ctx.of("lineTo").length;
+  });
+  assert.deepEqual(lines, [3, 2]);
 });
 
 test("lanes stand under the axis, moved by what was scrolled", () => {

@@ -1,4 +1,4 @@
-"""Contrast by the WCAG's formula, and states that the colour-blind can tell apart."""
+"""Contrast by the WCAG's formula; and what the colour-blind, and who prints in grey, can tell apart."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from itertools import combinations
 
 import pytest
 
+from concmagic.model.categories import Category, category
+from concmagic.model.reasons import REASONS
 from concmagic.model.trace import State
 from concmagic.renderers.palette import ORDER, THEMES, Theme
+from concmagic.sentences import CATEGORY_LABELS, PICTURE_WORDS
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0: linear RGB as the three kinds of vision see it.
 _VISION = {
@@ -62,42 +65,66 @@ def test_text_can_be_read(theme: Theme) -> None:
         assert contrast(ink, theme.panel) >= 4.5
 
 
+MAIN = (Category.RUNNING, Category.BLOCKING, Category.READY, Category.EACH_OTHER, Category.OUTSIDE)
+LIGHT_ONES = (Category.OUTSIDE, Category.IDLE)
+OUTLINED = (*LIGHT_ONES, Category.STARTING, Category.TRACING, Category.UNKNOWN)
+
+
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-@pytest.mark.parametrize("state", ORDER)
-def test_labels_can_be_read_on_their_state(theme: Theme, state: State) -> None:
-    look = theme.states[state]
+@pytest.mark.parametrize("one", ORDER)
+def test_labels_can_be_read_on_their_category(theme: Theme, one: Category) -> None:
+    look = theme.states[one]
     assert contrast(look.ink, look.fill) >= 4.5
-    if look.hatch in ("cross", "diagonal"):
+    if look.hatch and look.hatch != "dots":  # dots are covered behind letters
         assert contrast(look.ink, look.hatch_colour) >= 4.5
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-@pytest.mark.parametrize("state", ORDER)
-def test_each_state_stands_out_from_the_background(theme: Theme, state: State) -> None:
-    look = theme.states[state]
+@pytest.mark.parametrize("one", ORDER)
+def test_each_category_stands_out_from_the_background(theme: Theme, one: Category) -> None:
+    look = theme.states[one]
     assert max(contrast(look.stroke, theme.background), contrast(look.fill, theme.background)) >= 3
+    if one not in OUTLINED:
+        assert contrast(look.fill, theme.background) >= 1.4
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("pair", [*combinations(MAIN, 2)], ids=str)
+def test_the_main_categories_differ_in_grey(theme: Theme, pair: tuple[Category, Category]) -> None:
+    one, other = (theme.states[each].fill for each in pair)
+    assert contrast(one, other) >= 1.4
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
 @pytest.mark.parametrize("vision", _VISION)
-def test_the_loud_states_differ_for_every_kind_of_vision(theme: Theme, vision: str) -> None:
-    for one, other in combinations((State.RUNNING, State.BLOCKING, State.READY), 2):
-        seen = [_lab(theme.states[state].fill, vision) for state in (one, other)]
+def test_the_main_categories_differ_for_every_kind_of_vision(theme: Theme, vision: str) -> None:
+    for pair in combinations(MAIN, 2):
+        seen = [_lab(theme.states[each].fill, vision) for each in pair]
         distance = sum((a - b) ** 2 for a, b in zip(*seen, strict=True)) ** 0.5
-        assert distance > 25, (one, other, vision)
+        assert distance > 18, (*pair, vision)
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-def test_no_two_states_differ_by_colour_alone(theme: Theme) -> None:
-    forms = {state: (look.hatch, look.thin) for state, look in theme.states.items()}
-    alike = [pair for pair in combinations(ORDER, 2) if forms[pair[0]] == forms[pair[1]]]
-    assert alike == [(State.WAITING, State.STARTING)]  # these two say their names, and have letters
+def test_no_two_categories_differ_by_colour_alone(theme: Theme) -> None:
+    forms = [(look.hatch, look.height) for look in theme.states.values()]
+    assert len(set(forms)) == len(ORDER)
 
 
 def test_both_themes_have_the_same_forms() -> None:
     light, dark = THEMES
-    for state in ORDER:
-        assert (light.states[state].hatch, light.states[state].thin) == (
-            dark.states[state].hatch,
-            dark.states[state].thin,
-        )
+    for one in ORDER:
+        looks = light.states[one], dark.states[one]
+        assert len({(look.hatch, look.height) for look in looks}) == 1
+
+
+def test_every_reason_to_wait_has_a_category_by_its_family() -> None:
+    found = {name: category(State.WAITING, name).value for name in REASONS}
+    assert found == {name: row.family for name, row in REASONS.items()}
+    assert category(State.WAITING, "never heard of") is Category.OUTSIDE
+    assert category(State.READY, "GIL") is Category.READY
+    assert category(State.READY, "core") is Category.NO_CORE
+
+
+def test_words_stand_in_the_order_of_the_codes() -> None:
+    assert [*CATEGORY_LABELS] == [one.value for one in ORDER]
+    assert len(PICTURE_WORDS["states"]) == len(ORDER)

@@ -9,6 +9,7 @@ import pytest
 from tests.trace_text import trace_from_text
 
 from concmagic.analysis.metrics import compute
+from concmagic.model.categories import Category, category_of
 from concmagic.model.columns import StateColumns, columns_of
 from concmagic.model.trace import Facts, Flow, Job, Named, State, StateInterval, Trace, Track
 from concmagic.renderers import payload_lanes
@@ -106,7 +107,7 @@ def test_a_long_chain_of_parents_is_no_deep_recursion() -> None:
 def test_boxes_stand_where_their_times_are() -> None:
     layout = lay_out(asyncio_blocker(), 100, 452)  # 1 ms is 1 pixel
     blocker = layout.rows[1]
-    held = next(box for box in blocker.boxes if box.state is State.BLOCKING)
+    held = next(box for box in blocker.boxes if box.category is Category.BLOCKING)
     assert held.x == pytest.approx(100 + 0.4 + 0.8 + 0.3 + 19.5, abs=0.01)
     assert held.width == pytest.approx(300, abs=0.01)
     assert held.labels[0] == "blocking the loop: time.sleep line 4"
@@ -123,8 +124,8 @@ def test_merged_spans_keep_the_exact_sums() -> None:
     worker = ten_long_tracks().trace.tracks[1]
     spans = merge(StateColumns.of([worker]), 5 * MS)[0]
     assert len(spans) < 40 and sum(span.merged for span in spans) == len(worker.states)
-    for code, state in enumerate(ORDER):
-        exact = sum(i.length_ns for i in worker.states if i.state is state)
+    for code, one in enumerate(ORDER):
+        exact = sum(i.length_ns for i in worker.states if category_of(i) is one)
         drawn = sum(span.shares[code] * (span.end_ns - span.start_ns) for span in spans)
         assert drawn == pytest.approx(exact, rel=1e-9)
 
@@ -146,8 +147,8 @@ def test_the_resolution_gives_at_most_so_many_spans() -> None:
 def test_shares_over_bins_are_exact() -> None:
     one = track(1, "thread", "t", None, 0, [("R", 3), ("W", 4), ("R", 3)])
     sums = shares_over(StateColumns.of([one]), np.array([0, 5 * MS, 10 * MS], float))
-    assert sums[ORDER.index(State.RUNNING)].tolist() == [3 * MS, 3 * MS]
-    assert sums[ORDER.index(State.WAITING)].tolist() == [2 * MS, 2 * MS]
+    assert sums[ORDER.index(Category.RUNNING)].tolist() == [3 * MS, 3 * MS]
+    assert sums[ORDER.index(Category.OUTSIDE)].tolist() == [2 * MS, 2 * MS]
 
 
 def test_a_stack_of_tracks_shows_how_many_are_there() -> None:

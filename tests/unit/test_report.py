@@ -12,6 +12,7 @@ from tests.trace_text import MS, trace_from_text
 from concmagic.analysis import Finding
 from concmagic.analysis.lints import find
 from concmagic.analysis.metrics import compute
+from concmagic.model.categories import Category
 from concmagic.model.findings import BusyMachine, ChildDied, NeverRetrieved
 from concmagic.model.groups import Called
 from concmagic.model.outcomes import RETURNED, Function, Outcome, outcome_of
@@ -99,8 +100,12 @@ def test_what_is_ours_is_neither_in_the_first_sentence_nor_in_the_band() -> None
     trace = as_state(trace_from_text("a  YYYYYYYWWR", host="a"), State.READY, State.TRACING)
     report = build_report(trace, compute(trace), ())
     assert report.headline.startswith("2 of 10 ms went into sleeping")
-    parts = [(part.state, part.length_ns // MS) for part in report.band]
-    assert parts == [(State.WAITING, 2), (State.RUNNING, 1)]
+    parts = [(part.category, part.length_ns // MS) for part in report.band]
+    assert parts == [(Category.OUTSIDE, 2), (Category.RUNNING, 1)]
+    assert [[(one.start_ns // MS, one.end_ns // MS) for one in part.stretches] for part in report.band] == [
+        [(7, 9)],
+        [(9, 10)],
+    ]
 
 
 def test_a_line_is_named_with_what_of_the_part_lies_there() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from concmagic.model.trace import State
+from concmagic.model.categories import Category
 from concmagic.renderers.measure import columns
 from concmagic.renderers.palette import LETTERS
 from concmagic.renderers.text import WIDTH, TextRenderer
@@ -24,8 +24,8 @@ def test_long_traces_fit_too() -> None:
         assert len(lines) < 60
 
 
-def test_every_state_has_a_sign_of_its_own() -> None:
-    assert len(set(LETTERS.values())) == len(State)
+def test_every_category_has_a_sign_of_its_own() -> None:
+    assert len(set(LETTERS.values())) == len(Category)
     assert all(columns(sign) == 1 for sign in LETTERS.values())
 
 

@@ -13,6 +13,7 @@ from concmagic.analysis.path_lookup import (
     Index,
     PathPart,
     host_of,
+    kind_of,
     main_threads,
     summarised,
 )
@@ -21,7 +22,7 @@ from concmagic.analysis.path_releases import Releases
 from concmagic.model.reasons import CALLED_OFF, IDLE, JOINING
 from concmagic.model.trace import State, StateInterval, Trace, Track
 
-__all__ = ["PathPart", "path_of", "summarised"]
+__all__ = ["PathPart", "kind_of", "path_of", "summarised"]
 
 
 def path_of(trace: Trace) -> tuple[PathPart, ...]:

@@ -33,10 +33,11 @@ class PathPart:
         return self.end_ns - self.start_ns
 
 
-def _told_apart(part: PathPart) -> str:
+def kind_of(part: PathPart) -> tuple[State, str]:
+    """Equal for parts that are told in the same words."""
     if part.state is State.UNKNOWN:
-        return ""
-    return part.phase if part.state in (State.STARTING, State.TRACING) else told_as(part.reason)
+        return part.state, ""
+    return part.state, part.phase if part.state in (State.STARTING, State.TRACING) else told_as(part.reason)
 
 
 def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:
@@ -44,7 +45,7 @@ def summarised(parts: Sequence[PathPart]) -> list[tuple[PathPart, int]]:
     sums: dict[tuple[State, str], int] = defaultdict(int)
     first: dict[tuple[State, str], PathPart] = {}
     for part in parts:
-        key = (part.state, _told_apart(part))
+        key = kind_of(part)
         sums[key] += part.length_ns
         longest = first.get(key)
         if longest is None or part.length_ns > longest.length_ns:

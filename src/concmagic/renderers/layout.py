@@ -58,17 +58,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class BandBox:
-    """A part of the band "where it went"."""
-
-    x: float
-    width: float
-    category: Category
-    length_ns: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Arrow:
     """A drawn flow between two rows."""
 
@@ -104,7 +93,6 @@ class Layout:
 
     scale: Scale
     rows: tuple[Row, ...]
-    band: tuple[BandBox, ...]
     ticks: tuple[tuple[float, str], ...]
     marks: tuple[MarkBox, ...]
     arrows: tuple[Arrow, ...]
@@ -135,7 +123,6 @@ def lay_out(report: Report, left: float, right: float) -> Layout:
             Row(lane, _boxes(lane, found, scale, jobs, words), _prints(lane, prints, scale))
             for lane, found in zip(lanes, spans, strict=True)
         ),
-        _band(report, scale),
         tuple((scale.x(time), label) for time, label in ticks(0, wall, round((right - left) / TICK_PX))),
         tuple(_marks(report, scale)),
         _arrows(report.trace.flows, lanes, scale),
@@ -244,15 +231,6 @@ def _boxes(
 
 def _prints(lane: Lane, moments: Moments, scale: Scale) -> tuple[float, ...]:
     return tuple(scale.x(at) for at in on_lane(lane, moments, PRINT_PX * scale.ns_per_pixel))
-
-
-def _band(report: Report, scale: Scale) -> tuple[BandBox, ...]:
-    boxes, at = [], 0
-    for part in report.band:
-        x = scale.x(at)
-        boxes.append(BandBox(x, scale.x(at + part.length_ns) - x, part.category, part.length_ns, part.text))
-        at += part.length_ns
-    return tuple(boxes)
 
 
 def _marks(report: Report, scale: Scale) -> list[MarkBox]:

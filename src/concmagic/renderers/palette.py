@@ -83,7 +83,7 @@ LIGHT = Theme(
         Category.BLOCKING: Look("#a51d16", "#6f120d", "#ffffff", "cross", "#7d120c"),
         Category.READY: Look("#f6b73c", "#8a5a00", "#2b1c00", "diagonal", "#d8951b"),
         Category.NO_CORE: Look("#f6b73c", "#8a5a00", "#2b1c00", "back", "#fbe3b0"),
-        Category.EACH_OTHER: Look("#a98be0", "#5b3aa8", "#1c0d45", "bars", "#9375d0", height=MIDDLE),
+        Category.EACH_OTHER: Look("#b38fd0", "#67429a", "#220d3f", "bars", "#9f78c0", height=MIDDLE),
         Category.OUTSIDE: Look("#e6ebf1", "#768392", "#3d4754", height=THIN),
         Category.IDLE: Look("#f4f6f8", "#8b95a1", "#4b535d", height=LOW),
         Category.STARTING: Look("#d9f0ec", "#2a7f78", "#134a45", "back", "#b4ddd6", height=THIN),

@@ -31,9 +31,10 @@ from concmagic.renderers.payload_lanes import (
     within_folds,
 )
 from concmagic.renderers.time_axis import thinned, typical_stretch
-from concmagic.report import Report, findings_told, notes_told
+from concmagic.report import BandPart, Report, findings_told, notes_told
 
 MOST_CURVE = 500
+MOST_STRETCHES = 200  # of one part of the band
 MOST_TOLD = 100  # tracks, each with what the operating system knows of it
 MOST_PRINTS = 250  # of one lane, four times as many of all
 _TOO_FINE = 1 / 300  # of the cell: a turn that is shorter cannot be seen at first
@@ -56,12 +57,7 @@ def payload(report: Report) -> schema.Payload:
     return {
         "headline": report.headline,
         "chips": [schema.Chip(chip.label, chip.value, chip.note, chip.help) for chip in report.chips],
-        "band": [
-            schema.BandPart(
-                part.length_ns, sentences.band_label(part.length_ns, part.text), CODES[part.category]
-            )
-            for part in report.band
-        ],
+        "band": [_band_part(part, report.band, numbers, packer) for part in report.band],
         "legend": [
             schema.LegendEntry(CODES[total.category], total.label, sentences.duration(total.length_ns))
             for total in report.legend
@@ -89,6 +85,26 @@ def payload(report: Report) -> schema.Payload:
         "font": FONT,
         "words": cast("schema.Words", sentences.PICTURE_WORDS),  # its lists are read as the schema says
     }
+
+
+def _band_part(
+    part: BandPart, band: Sequence[BandPart], numbers: dict[int, int], packer: Packer
+) -> schema.BandPart:
+    """The longest of its stretches; those of tracks without a lane of their own are not drawn."""
+    drawn = [one for one in part.stretches if one.track in numbers]
+    longest = sorted(drawn, key=lambda one: one.start_ns - one.end_ns)[:MOST_STRETCHES]
+    steps: list[int] = []
+    for one in sorted(longest, key=lambda one: one.start_ns):
+        start = packer.units(one.start_ns)
+        steps += numbers[one.track], start, packer.units(one.end_ns) - start
+    total_ns = sum(one.length_ns for one in band)
+    return schema.BandPart(
+        length=part.length_ns,
+        label=cut(sentences.band_label(part.length_ns, part.text)),
+        told=cut(sentences.band_part(part.length_ns, part.text, total_ns)),
+        code=CODES[part.category],
+        steps=steps,
+    )
 
 
 def _room_for_names(lanes: int) -> int:

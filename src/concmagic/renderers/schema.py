@@ -31,11 +31,13 @@ class Chip(NamedTuple):
 
 
 class BandPart(NamedTuple):
-    """A part of "where it went"; its length is in ns."""
+    """A part of "where it went", its length in ns; `steps` are lane, begin and length of each stretch."""
 
     length: int
     label: str
+    told: str  # in the list of all parts
     code: int
+    steps: list[int]
 
 
 class LegendEntry(NamedTuple):
@@ -192,6 +194,7 @@ class Words(TypedDict):
     fit: str
     undo: str
     where: str
+    path: str
     noLanes: str
     zoomTo: str
     highlight: str

@@ -10,7 +10,7 @@ from concmagic.renderers import svg_pen as pen
 from concmagic.renderers.layout import Arrow, Layout, MarkBox, lay_out
 from concmagic.renderers.measure import fit, one_line, text_width, wrap
 from concmagic.renderers.palette import CODES
-from concmagic.renderers.svg_pen import ENDS, LEFT, MARGIN, RIGHT, ROW, WIDTH, Part
+from concmagic.renderers.svg_pen import LEFT, MARGIN, RIGHT, ROW, WIDTH, Part
 from concmagic.renderers.time_axis import thinned
 from concmagic.report import Curve, Report, findings_told, notes_told
 
@@ -30,7 +30,7 @@ class SvgRenderer:
         layout = lay_out(report, LEFT, RIGHT)
         shapes: list[str] = []
         y = MARGIN
-        for section in (_headline, _chips, _findings, _band, _strips, _timeline, _loupe, _legend, _footer):
+        for section in (_headline, _chips, _band, _findings, _strips, _timeline, _loupe, _legend, _footer):
             part = section(report, layout, y)
             shapes += part.shapes
             y = part.bottom
@@ -98,36 +98,35 @@ def _findings(report: Report, layout: Layout, y: float) -> Part:
 
 
 def _band(report: Report, layout: Layout, y: float) -> Part:
-    if not layout.band:
+    """Where it went: a bar as wide as the picture, off the axis of time, and under it a list of all parts."""
+    if not report.band:
         return Part([], y)
-    shapes = [pen.text(LEFT - 12, y + 18, sentences.WHERE_IT_WENT, "q", "end")]
-    outside: list[str] = []
-    for box in sorted(layout.band, key=lambda box: -box.width):
-        code = CODES[box.category]
-        shapes.append(pen.rect(box.x, y, max(box.width, 2), 26, f"s{code}", 2))
-        label = sentences.band_label(box.length_ns, box.text)
-        if text_width(label, 13, bold=True) <= box.width - 14:
-            shapes.append(pen.text(box.x + 8, y + 17.5, label, f"b k{code}"))
-        elif text_width(sentences.duration(box.length_ns), 13, bold=True) <= box.width - 10:
-            shapes.append(pen.text(box.x + 6, y + 17.5, sentences.duration(box.length_ns), f"b k{code}"))
-            outside.append(label)
-        else:
-            outside.append(label)
-    shapes += _beside_band(outside, y)
-    return Part(shapes, y + (42 if len(outside) > 1 else 36))
+    shapes = [pen.text(MARGIN, y + 11, sentences.WHERE_IT_WENT, "q")]
+    x, per_ns = MARGIN, (WIDTH - 2 * MARGIN) / max(sum(part.length_ns for part in report.band), 1)
+    for part in report.band:
+        width, code = part.length_ns * per_ns, CODES[part.category]
+        shapes.append(pen.rect(x, y + 17, max(width, 2), 26, f"s{code}", 2))
+        for label in (sentences.band_label(part.length_ns, part.text), sentences.duration(part.length_ns)):
+            if text_width(label, 13, bold=True) <= width - 12:
+                shapes.append(pen.text(x + 8, y + 34.5, label, f"b k{code}"))
+                break
+        x += width
+    return _parts(report, shapes, y + 48)
 
 
-def _beside_band(labels: list[str], y: float) -> list[str]:
-    """What does not fit its part stands at the band's end, the longest first."""
-    room = ENDS - 16
-    if len(labels) == 1 or not labels:
-        return [pen.text(RIGHT + 12, y + 17.5, fit(label, room, 13), "q") for label in labels]
-    first = pen.text(RIGHT + 12, y + 11, fit(labels[0], room, 12), "q", size=12)
-    rest = labels[1]
-    if len(labels) > 2:
-        more = sentences.and_more("", len(labels) - 2)
-        rest = sentences.and_more(fit(rest, room - text_width(more, 12), 12), len(labels) - 2)
-    return [first, pen.text(RIGHT + 12, y + 27, fit(rest, room, 12), "q", size=12)]
+def _parts(report: Report, shapes: list[str], y: float) -> Part:
+    x, total = MARGIN, sum(part.length_ns for part in report.band)
+    for part in report.band:
+        told = fit(
+            one_line(sentences.band_part(part.length_ns, part.text, total)), WIDTH - 2 * MARGIN - 20, 12
+        )
+        width = text_width(told, 12) + 36
+        if x > MARGIN and x + width - 16 > WIDTH - MARGIN:
+            x, y = MARGIN, y + 18
+        shapes.append(pen.rect(x, y + 3, 12, 10, f"s{CODES[part.category]}", 2))
+        shapes.append(pen.text(x + 18, y + 12, told, "q", size=12))
+        x += width
+    return Part(shapes, y + 26)
 
 
 def _strips(report: Report, layout: Layout, y: float) -> Part:

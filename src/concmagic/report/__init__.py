@@ -23,12 +23,22 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """From when to when the critical path lay on a track."""
+
+    track: int
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class BandPart:
     """A part of the band "where it went"; the parts sum to the wall time."""
 
     text: str  # "blocked in time.sleep"
     category: Category
     length_ns: int
+    stretches: tuple[Stretch, ...] = ()  # of the critical path, in order; those whose track is known
 
 
 @dataclass(frozen=True, slots=True)

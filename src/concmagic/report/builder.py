@@ -9,13 +9,13 @@ from math import isnan
 from concmagic import sentences
 from concmagic.analysis import Finding
 from concmagic.analysis.concurrency import gil_waits, on_a_core_curve
-from concmagic.analysis.critical_path import summarised
+from concmagic.analysis.critical_path import kind_of, summarised
 from concmagic.analysis.intervals import Steps, total, union
 from concmagic.analysis.metrics import NATIVE_CORES, Metrics, in_flight_curve
 from concmagic.model.categories import Category, category
 from concmagic.model.reasons import told_as
 from concmagic.model.trace import Job, Named, State, Trace, Track
-from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report
+from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report, Stretch
 from concmagic.report.headline import BUSY_MACHINE, TOO_SHORT_NS, headline, says_nothing_found
 
 HIGH_COST = 0.10
@@ -94,19 +94,25 @@ def _busy_machine(findings: Sequence[Finding]) -> Iterator[Chip]:
 
 def _band(metrics: Metrics) -> tuple[BandPart, ...]:
     """The path by what it was, longest first; small parts together. With what is ours it is the wall time."""
+    where: dict[tuple[State, str], list[Stretch]] = {}
+    for one in metrics.path:
+        if one.track is not None:
+            where.setdefault(kind_of(one), []).append(Stretch(one.track, one.start_ns, one.end_ns))
     parts = [
         BandPart(
             sentences.path_words(part.state.value, part.reason, part.phase),
             category(part.state, part.reason),
             length,
+            tuple(where.get(kind_of(part), ())),
         )
         for part, length in summarised(metrics.path)
         if part.state is not State.TRACING
     ]
     rest = parts[_MOST_PARTS:]
     if len(rest) > 1:
-        largest = rest[0].category
-        parts[_MOST_PARTS:] = [BandPart(sentences.OTHER_PARTS, largest, sum(one.length_ns for one in rest))]
+        stretches = sorted((one for part in rest for one in part.stretches), key=lambda one: one.start_ns)
+        length = sum(part.length_ns for part in rest)
+        parts[_MOST_PARTS:] = [BandPart(sentences.OTHER_PARTS, rest[0].category, length, tuple(stretches))]
     return tuple(parts)
 
 

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from concmagic.sentences.hints import *
     from concmagic.sentences.magics import *
     from concmagic.sentences.picture import *
+    from concmagic.sentences.picture_words import *
     from concmagic.sentences.problems import *
     from concmagic.sentences.report import *
     from concmagic.sentences.states_and_waits import *
 
-_LATER = ("magics", "picture", "report", "states_and_waits", "findings", "hints", "problems")
+_LATER = ("magics", "picture", "report", "states_and_waits", "findings", "hints", "problems", "picture_words")
 
 
 def __getattr__(name: str) -> Any:

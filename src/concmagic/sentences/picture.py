@@ -119,6 +119,12 @@ def band_label(length_ns: int, text: str) -> str:
     return f"{duration(length_ns)} {text}".rstrip()
 
 
+def band_part(length_ns: int, text: str, total_ns: int) -> str:
+    """A part of the band in the list of all: what, how long, and how much of all."""
+    share = percent(length_ns / total_ns) if total_ns else ""
+    return " · ".join(word for word in (text, duration(length_ns), share) if word)
+
+
 def and_more(text: str, how_many: int) -> str:
     """A list's last shown entry, with how many follow."""
     return f"{text} + {how_many}"
@@ -130,52 +136,6 @@ def peak_of(peak: int, of: int) -> str:
 
 
 # What the script of the picture says; {x} is filled in there.
-PICTURE_WORDS = {
-    "canvas": "Timeline. Arrow keys move, plus and minus zoom, Home shows all, question mark lists the keys.",
-    "keys": (
-        "Ctrl/⌘ + wheel or pinch: zoom · wheel: zoom, once you clicked into the picture · drag or ← →: move · "
-        "↑ ↓: choose a lane · + −: zoom · Home: all · Backspace or u: undo a zoom · Enter: fold · "
-        "Esc: leave · ?: this list"
-    ),
-    "hint": "Click a lane for details. ? shows the keys.",
-    "hintCalls": "Click a lane for details and calls. ? shows the keys.",
-    "calls": ["{n} × {name}", "{n} shorter calls", "{x} in all", "{n} deeper calls are not drawn"],
-    "callsOf": "calls",
-    "noCalls": "calls were not recorded from here on",
-    "fit": "Fit",
-    "undo": "Undo zoom",
-    "where": "where it went",
-    "noLanes": NO_LANES,
-    "zoomTo": "Show this on the timeline",
-    "highlight": "Highlight this state",
-    "merged": "Too fine to be drawn one by one",
-    "length": "for {x}",
-    "since": "from {x}",
-    "alive": "In all",
-    "returned": "returned",
-    "flows": [
-        ["started by {x}", "started {x}"],
-        ["woken by {x}", "woke {x}"],
-        ["submitted by {x}", "submitted to {x}"],
-        ["result from {x}", "result to {x}"],
-        ["sent by {x}", "sent to {x}"],
-        ["released by {x}", "released {x}"],
-        ["{x} ended", "joined by {x}"],
-    ],
-    "printed": PRINTED,
-    "states": [  # by category
-        "running",
-        "blocking the loop",
-        "ready",
-        "ready, no core",
-        "waiting for each other",
-        "waiting outside",
-        "idle",
-        "starting",
-        "tracing",
-        "not recorded",
-    ],
-}
 
 
 class TrackWords:

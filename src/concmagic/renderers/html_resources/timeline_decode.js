@@ -104,7 +104,7 @@ function sceneOf(data) {
     curveTimes: data.curves.map((curve) => undelta(curve.steps)), prints: new Map(data.prints.map(({ lane, steps }) => [lane, undelta(steps)])),
     selected: /** @type {Chosen | null} */ (null), highlight: -1, arrows: /** @type {number[]} */ ([]), seen: /** @type {number[]} */ ([]),
     tops: [0],
-    scroll: 0, dpr: 1, width: 0, height: 0, left: 0, ends: 0, plot: 1, top: 0, axisTop: 0, curvesTop: 0, bandTop: 0,
+    scroll: 0, dpr: 1, width: 0, height: 0, left: 0, ends: 0, plot: 1, top: 0, axisTop: 0, curvesTop: 0, path: /** @type {number[]} */ ([]),
     theme, patterns: /** @type {CanvasPattern[]} */ ([]),
   };
 }

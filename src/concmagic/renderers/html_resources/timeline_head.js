@@ -1,37 +1,4 @@
-// Painting what stands above the lanes: the band "where it went", the curves, the axis and the marks.
-
-/** @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
-function paintBand(ctx, scene) {
-  if (!scene.data.band.length) return;
-  const { theme, left, plot, bandTop } = scene;
-  const total = scene.data.wall * scene.data.unit || 1;
-  write(ctx, scene, scene.data.words.where, left - 10, bandTop + BAND / 2, { colour: theme.muted, align: "right", room: left - 12 });
-  let x = left;
-  const outside = [];
-  for (const part of scene.data.band) {
-    const { length, label, code } = part;
-    const width = length / total * plot;
-    box(ctx, scene, code, x, bandTop, width, BAND);
-    ctx.font = `650 13px ${scene.data.font}`;
-    const inside = [label, duration(length)].find((words) => ctx.measureText(words).width <= width - 12);
-    if (inside) {
-      if (theme.states[code].hatch === "dots") halo(ctx, theme.states[code], inside, x + 7, bandTop + BAND / 2 + 1);
-      write(ctx, scene, inside, x + 7, bandTop + BAND / 2 + 1, { bold: true, colour: theme.states[code].ink });
-    }
-    if (inside !== label) outside.push(part);
-    x += width;
-  }
-  outside.sort((a, b) => b.length - a.length);
-  const room = scene.ends - 14;
-  if (room < 80) return;
-  outside.slice(0, 2).forEach(({ label }, i) => {
-    const more = i === 1 && outside.length > 2 ? ` + ${outside.length - 2}` : "";
-    const y = bandTop + (outside.length > 1 ? 6 + 15 * i : BAND / 2);
-    ctx.font = `12px ${scene.data.font}`;
-    const shown = fitted(ctx, label, room - ctx.measureText(more).width) + more;
-    write(ctx, scene, shown, left + plot + 12, y, { size: 12, colour: theme.muted });
-  });
-}
+// Painting what stands above the lanes: the curves, the axis and the marks.
 
 /** @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {Curve} curve @param {number} i */
 function paintCurve(ctx, scene, curve, i) {

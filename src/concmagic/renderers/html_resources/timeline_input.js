@@ -142,7 +142,7 @@ function keysOf(picture) {
     "+": nearer, "=": nearer, "-": farther, "_": farther, Home: () => fit(picture), Backspace: undo, u: undo,
     ArrowLeft: () => move(picture, -0.12), ArrowRight: () => move(picture, 0.12),
     ArrowUp: () => stepLane(picture, -1), ArrowDown: () => stepLane(picture, 1),
-    Escape: () => leave(picture), "?": () => showKeys(picture), Enter: () => enter(picture),
+    p: () => showPath(picture, picture.scene.data.band.map((_, i) => i)), Escape: () => leave(picture), "?": () => showKeys(picture), Enter: () => enter(picture),
   };
 }
 

@@ -1,6 +1,6 @@
 // Painting one scene on a canvas. Reads the scene, changes nothing in it.
 
-const ROW = 29, TALL = 23, BAND = 26, CURVES = [24, 18];
+const ROW = 29, TALL = 23, CURVES = [24, 18];
 /** Size and boldness of what is written on a box, by its height; on a lower one nothing is. @type {Record<number, [number, boolean]>} */
 const WRITING = { 23: [13, true], 19: [12, true], 15: [11.5, false] };
 
@@ -13,8 +13,7 @@ function measureScene(scene, width) {
   scene.left = Math.min(Math.max(width * 0.175, 84), 170);
   scene.ends = width > 860 ? 208 : width > 700 ? 184 : width > 560 ? 152 : width > 430 ? 104 : 26;
   scene.plot = Math.max(width - scene.left - scene.ends, 60);
-  scene.bandTop = 4;
-  scene.curvesTop = scene.bandTop + (scene.data.band.length ? BAND + 10 : 0);
+  scene.curvesTop = 4;
   scene.axisTop = scene.curvesTop + scene.data.curves.length * 28 + Math.min(scene.data.marks.length, 2) * 17 + 2;
   scene.top = scene.axisTop + 24;
 }
@@ -27,7 +26,6 @@ function paint(ctx, scene) {
   ctx.fillRect(0, 0, scene.width, scene.height);
   ctx.textBaseline = "middle";
   ctx.lineWidth = 1;
-  paintBand(ctx, scene);
   scene.data.curves.forEach((curve, i) => paintCurve(ctx, scene, curve, i));
   paintAxis(ctx, scene);
   ctx.save();
@@ -37,6 +35,7 @@ function paint(ctx, scene) {
   const first = Math.max(firstAbove(scene.tops, scene.scroll) - 1, 0);
   const last = Math.min(scene.seen.length, firstAbove(scene.tops, scene.scroll + scene.height - scene.top));
   for (let row = first; row < last; row++) paintLane(ctx, scene, row);
+  paintPath(ctx, scene);
   paintArrows(ctx, scene);
   ctx.restore();
 }
@@ -246,6 +245,36 @@ function paintShares(ctx, scene, one, y) {
     ctx.fillStyle = fillOf(scene, code);
     ctx.fillRect(from, at, Math.max(to - from, 1 / scene.dpr), height);
   });
+}
+
+/** The stretches of the critical path that are of the chosen parts of the band, as a line through the lanes: under what
+ * it lay on, and down or up to where it went on. @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
+function paintPath(ctx, scene) {
+  const { data, view, left, plot, theme } = scene;
+  const stretches = scene.path.flatMap((part) => stretchesOf(data.band[part].steps)).sort((a, b) => a.start - b.start);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left - 2, 0, plot + 4, scene.height);
+  ctx.clip();
+  ctx.strokeStyle = theme.accent;
+  ctx.lineWidth = 3;
+  /** @type {{end: number, x: number, y: number} | null} */ let before = null;
+  for (const { lane, start, end } of stretches) {
+    const row = scene.seen.indexOf(lane);
+    if (row < 0 || end < view.start || start > view.end) { before = null; continue; }
+    const x = toX(view, left, plot, start), until = toX(view, left, plot, end), y = rowTop(scene, row) + ROW - 2;
+    if (before && start - before.end < 2 && before.y !== y) line(ctx, before.x, before.y, x, y);
+    line(ctx, x, y, Math.max(until, x + 1), y);
+    before = { end, x: until, y };
+  }
+  ctx.restore();
+}
+
+/** @param {number[]} steps  lane, from where and how long, again and again */
+function stretchesOf(steps) {
+  const found = [];
+  for (let i = 0; i < steps.length; i += 3) found.push({ lane: steps[i], start: steps[i + 1], end: steps[i + 1] + steps[i + 2] });
+  return found;
 }
 
 /** Who woke whom, for what is selected. @param {CanvasRenderingContext2D} ctx @param {Scene} scene */

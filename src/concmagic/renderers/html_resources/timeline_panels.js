@@ -34,6 +34,31 @@ function headOf(data, open) {
   return [make("h2", {}, data.headline), block("chips", ...chips, cost), ...findings, ...more];
 }
 
+/** Where it went: a bar of all parts, and a list; each shows its stretches.
+ * @param {Data} data @param {(part: number) => void} press */
+function bandOf({ band, words }, press) {
+  if (!band.length) return [];
+  const part = (/** @type {string} */ name, /** @type {number} */ i, /** @type {Record<string, Attribute>} */ more, /** @type {(Node | string)[]} */ ...children) =>
+    make("button", { type: "button", class: name, "data-part": i, "aria-pressed": "false", title: words.path, click: () => press(i), ...more }, ...children);
+  return [make("div", { class: "went", role: "group", "aria-label": words.where },
+    block("muted", words.where),
+    block("band", ...band.map(({ length, label, code, told }, i) =>
+      part("part", i, { style: `flex-grow: ${length}`, "data-code": code, title: told, tabindex: "-1", "aria-hidden": "true" }, inline("label", label)))),
+    block("parts", ...band.map(({ code, told }, i) =>
+      part("", i, {}, make("canvas", { class: "swatch", "data-code": code, "aria-hidden": "true" }), inline("", told)))))];
+}
+
+/** A look as a background in CSS. @param {Look} look */
+function backgroundOf({ fill, hatch, hatch_colour: colour }) {
+  const lines = (/** @type {number} */ angle, /** @type {number} */ width, /** @type {number} */ apart) =>
+    `repeating-linear-gradient(${angle}deg, ${colour} 0 ${width}px, transparent 0 ${apart}px)`;
+  const images = {
+    "": [], diagonal: [lines(135, 2, 5.7)], back: [lines(45, 2, 5.7)], bars: [lines(90, 1.6, 6)], cross: [lines(45, 1.3, 5.7), lines(135, 1.3, 5.7)],
+    dots: [`radial-gradient(${colour} 0.8px, transparent 0.9px) 0 0 / 5px 5px`],
+  };
+  return [...images[hatch], fill].join(", ");
+}
+
 /** The legend is a control. @param {Data} data @param {(code: number) => void} press */
 function legendOf({ words, legend, prints }, press) {
   return make("div", { class: "legend", role: "group", "aria-label": words.highlight },

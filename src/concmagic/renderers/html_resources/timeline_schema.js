@@ -7,11 +7,13 @@
  * @property {string} note
  * @property {string} help
  */
-/** A part of "where it went"; its length is in ns.
+/** A part of "where it went", its length in ns; `steps` are lane, begin and length of each stretch.
  * @typedef {object} BandPart
  * @property {number} length
  * @property {string} label
+ * @property {string} told
  * @property {number} code
+ * @property {number[]} steps
  */
 /** A state, and how long it lasted in all.
  * @typedef {object} LegendEntry
@@ -178,6 +180,7 @@
  * @property {string} fit
  * @property {string} undo
  * @property {string} where
+ * @property {string} path
  * @property {string} noLanes
  * @property {string} zoomTo
  * @property {string} highlight
@@ -228,7 +231,7 @@ const NOTHING = -1, SIXTEENTHS = 16, GROUP = 1, FOLD = 2, MACHINERY = 4, ENDED_W
 /** The fields of each packed array, in their order. @type {{[K in keyof Rows]: string}} */
 const FIELDS = {
   Chip: "label value note help",
-  BandPart: "length label code",
+  BandPart: "length label told code steps",
   LegendEntry: "code label length",
   Cost: "text high",
   Lane: "name depth flags ending text parent detail place sums",

@@ -41,7 +41,8 @@ function pictureOf(host, data) {
     tip: make("div", { class: "tip", role: "tooltip", hidden: "" }), details: make("div", { class: "details", "aria-live": "polite" }),
     keys: make("div", { class: "notes", hidden: "" }, words.keys), frame: block("cm"), undo: [], pending: 0, gestureAt: -1000, pointed: false,
   };
-  picture.frame.append(...headOf(data, (finding) => openFinding(picture, finding)), toolsOf(picture), picture.scroller, picture.keys,
+  const [title, chips, ...findings] = headOf(data, (finding) => openFinding(picture, finding));
+  picture.frame.append(title, chips, ...bandOf(data, (part) => showPath(picture, [part])), ...findings, toolsOf(picture), picture.scroller, picture.keys,
     picture.details, legendOf(data, (code) => highlight(picture, code)), ...notes.map((note) => block("notes", note)), picture.tip);
   return picture;
 }
@@ -69,6 +70,17 @@ function highlight(picture, code) {
   scene.highlight = scene.highlight === code ? -1 : code;
   const buttons = frame.querySelectorAll(".legend button");
   scene.data.legend.forEach((entry, i) => buttons[i].setAttribute("aria-pressed", String(entry.code === scene.highlight)));
+  repaint(picture);
+}
+
+/** Show where the critical path lay in these parts of the band, or nowhere any more.
+ * @param {Picture} picture @param {number[]} parts */
+function showPath(picture, parts) {
+  const { scene, frame } = picture;
+  scene.path = String(scene.path) === String(parts) ? [] : parts;
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (frame.querySelectorAll(".went button"))) {
+    button.setAttribute("aria-pressed", String(scene.path.includes(Number(button.dataset.part))));
+  }
   repaint(picture);
 }
 
@@ -129,6 +141,12 @@ function recolour(picture) {
   }
   frame.style.setProperty("--font", scene.data.font);
   frame.style.colorScheme = theme.name;
+  for (const part of /** @type {NodeListOf<HTMLElement>} */ (frame.querySelectorAll(".band .part"))) {
+    const look = theme.states[Number(part.dataset.code)];
+    part.style.background = backgroundOf(look);
+    part.style.color = look.ink;
+    part.style.borderColor = look.stroke;
+  }
   for (const swatch of frame.querySelectorAll("canvas.swatch")) paintSwatch(/** @type {HTMLCanvasElement} */ (swatch), scene);
   repaint(picture);
 }
