@@ -30,7 +30,7 @@ from concmagic.model.trace import (
     Track,
     TrackKind,
 )
-from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report
+from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report, Stretch
 
 MS = 1_000_000
 
@@ -275,8 +275,13 @@ def asyncio_blocker() -> Report:
             ),
         ),
         (
-            BandPart("blocked in time.sleep", Category.BLOCKING, 300 * MS),
-            BandPart("sleeping", Category.OUTSIDE, 50 * MS),
+            BandPart("blocked in time.sleep", Category.BLOCKING, 300 * MS, (Stretch(3, 21 * MS, 321 * MS),)),
+            BandPart(
+                "sleeping",
+                Category.OUTSIDE,
+                50 * MS,
+                (Stretch(3, 1 * MS, 21 * MS), Stretch(4, 321 * MS, 351 * MS)),
+            ),
             BandPart("computing", Category.RUNNING, 2 * MS),
         ),
         findings=(

@@ -81,7 +81,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme="light")
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: errors.extend(lab.of_the_picture(str(error))))
     yield page
     page.close()
     assert errors == []

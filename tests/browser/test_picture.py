@@ -61,7 +61,7 @@ def errors() -> list[str]:
 def loaded(server: lab.Lab, browser: Browser, errors: list[str]) -> Iterator[Page]:
     """JupyterLab, loaded once for all tests."""
     page = browser.new_page(viewport={"width": 1400, "height": 950})
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: errors.extend(lab.of_the_picture(str(error))))
     page.on("dialog", lambda dialog: (errors.append(f"alert: {dialog.message}"), dialog.dismiss()))
     server.open(page, "trusted.ipynb")
     yield page
@@ -407,3 +407,28 @@ def test_screenshots(page: Page, tmp_path: Path) -> None:
     click_lane(canvas, 1)
     picture = page.locator(".concmagic").first.screenshot(path=tmp_path / "picture.png")
     assert len(picture) > 20_000
+
+
+_ACCENT = """canvas => {
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    let seen = 0;
+    for (let i = 0; i < pixels.length; i += 4) seen += pixels[i] === 11 && pixels[i + 1] === 87 && pixels[i + 2] === 208;
+    return seen;
+}"""
+
+
+def test_a_part_of_the_band_and_a_key_show_where_it_went(page: Page) -> None:
+    canvas = canvas_of(page)
+    parts = page.locator(".concmagic").first.locator(".parts button")
+    assert parts.first.inner_text() == "blocked in time.sleep · 300 ms · 85 %"
+    assert canvas.evaluate(_ACCENT) == 0
+    parts.first.click()
+    page.wait_for_function(f"canvas => ({_ACCENT})(canvas) > 200", arg=canvas.element_handle())
+    assert [parts.nth(i).get_attribute("aria-pressed") for i in range(3)] == ["true", "false", "false"]
+    alone = canvas.evaluate(_ACCENT)
+    canvas.focus()
+    page.keyboard.press("p")
+    page.wait_for_function(f"canvas => ({_ACCENT})(canvas) > {alone}", arg=canvas.element_handle())
+    page.keyboard.press("p")
+    page.wait_for_function(f"canvas => ({_ACCENT})(canvas) === 0", arg=canvas.element_handle())
+    assert [parts.nth(i).get_attribute("aria-pressed") for i in range(3)] == ["false"] * 3

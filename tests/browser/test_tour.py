@@ -60,7 +60,7 @@ def errors() -> list[str]:
 def loaded(server: lab.Lab, browser: Browser, errors: list[str]) -> Iterator[Page]:
     """JupyterLab, loaded once for all tests."""
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: errors.extend(lab.of_the_picture(str(error))))
     server.open(page, "trusted.ipynb")
     yield page
     page.close()

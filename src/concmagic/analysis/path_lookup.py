@@ -57,7 +57,7 @@ def places_of(parts: Sequence[PathPart], like: PathPart) -> list[tuple[str, int,
     """Where the parts with the words of this one lie: file, line and their summed length; longest first."""
     sums: dict[tuple[str, int], int] = defaultdict(int)
     for part in parts:
-        if (part.state, _told_apart(part)) == (like.state, _told_apart(like)):
+        if kind_of(part) == kind_of(like):
             sums[part.file, part.line] += part.length_ns
     return [(*place, length) for place, length in sorted(sums.items(), key=lambda pair: -pair[1])]
 
