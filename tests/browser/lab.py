@@ -41,7 +41,7 @@ _ONLY = """async path => {
 
 
 def of_the_picture(error: str) -> list[str]:
-    """What a page complains of, but for a request of JupyterLab's own that a closed notebook leaves behind."""
+    """What a page complains of, but for a request of JupyterLab's own that a closed notebook leaves."""
     return [] if "Canceled future for " in error else [error]
 
 
