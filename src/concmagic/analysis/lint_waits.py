@@ -12,6 +12,7 @@ from concmagic.analysis.intervals import Pair, common, count_at_once, minus, tot
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import LockUse, chains, wait_by_lock
 from concmagic.model.findings import Capped, Deadlock, GilHeld, LockConvoy
+from concmagic.model.reasons import FOR_A_CONNECTION
 from concmagic.model.trace import State, StateInterval, Trace, Track
 from concmagic.source_lookup import parsed
 
@@ -26,7 +27,9 @@ KEPT_NS = 20_000_000  # four switch intervals: being shorter off its core happen
 KEPT_PERIODS = 4  # the holder and what it does are two samples, which may differ at both ends
 _BY_NAME = ("Lock", "RLock")
 
-_Place = tuple[str, int]
+_CAPS = ("Semaphore", FOR_A_CONNECTION)
+
+_What = tuple[str, str, int]  # the reason of a wait, and its place
 
 
 def lock_convoy(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
@@ -96,12 +99,15 @@ def _one_by_one(use: LockUse, trace: Trace) -> bool:
 
 
 def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """A semaphore let only so many through, while the loop had time for more."""
-    for (file, line), queued in _queued(trace).items():
+    """A semaphore or a pool of connections let only so many through, while the loop had time for more."""
+    for (reason, file, line), queued in _queued(trace).items():
         pairs = union(one.pair for _, waits in queued for one in waits)
         if len(queued) < 2 or total(pairs) < CAPPED_SHARE * trace.wall_ns:
             continue
-        name, limit = _semaphore(trace.source, line) if not file else ("", 0)
+        is_pool = reason == FOR_A_CONNECTION
+        name, limit = _semaphore(trace.source, line) if not file and not is_pool else ("", 0)
+        if is_pool:
+            limit = max(one.facts.count for _, waits in queued for one in waits)
         most = limit or _most_inside(trace, queued, pairs[0][0])
         # A bound of one is a lock: one at a time is what was wanted.
         if most < 2:
@@ -112,7 +118,9 @@ def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if total(common(pairs, busy)) > BUSY_SHARE * total(pairs):
             continue
         yield Finding(
-            values=Capped(most, name, file, line, len(queued), total(pairs)),
+            values=Capped(
+                most, name, file, line, len(queued), total(pairs), "connections" if is_pool else "semaphore"
+            ),
             cost_s=total(idle) / 1e9,
             tracks=tuple(track.id for track, _ in queued),
             start_ns=pairs[0][0],
@@ -143,16 +151,16 @@ def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         )
 
 
-def _queued(trace: Trace) -> dict[_Place, list[tuple[Track, list[StateInterval]]]]:
-    """Per place the tasks that waited there for a semaphore."""
-    found: dict[_Place, list[tuple[Track, list[StateInterval]]]] = defaultdict(list)
+def _queued(trace: Trace) -> dict[_What, list[tuple[Track, list[StateInterval]]]]:
+    """Per place the tasks that waited there for a semaphore, or for a connection of a pool."""
+    found: dict[_What, list[tuple[Track, list[StateInterval]]]] = defaultdict(list)
     for track in trace.tracks:
         if track.kind != "task" or track.role != "work":
             continue
-        here: dict[_Place, list[StateInterval]] = defaultdict(list)
+        here: dict[_What, list[StateInterval]] = defaultdict(list)
         for one in track.states:
-            if one.state is State.WAITING and one.reason == "Semaphore" and one.line:
-                here[one.file, one.line].append(one)
+            if one.state is State.WAITING and one.reason in _CAPS and one.line:
+                here[one.reason, one.file, one.line].append(one)
         for place, waits in here.items():
             found[place].append((track, waits))
     return found

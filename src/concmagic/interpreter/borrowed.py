@@ -126,6 +126,7 @@ TABLE: tuple[Borrowed, ...] = (
     ),
     *(Borrowed("asyncio.locks.Lock", name, "tasks", _WAKES, inside=True) for name in ("_locked", "_waiters")),
     Borrowed("asyncio.taskgroups.TaskGroup", "_parent_task", "tasks", "whose TaskGroup it was", inside=True),
+    Borrowed("httpcore.AsyncConnectionPool", "_max_connections", "tasks", "the size of a pool", inside=True),
     Borrowed("asyncio.streams.StreamReader", "_transport", "tasks", "what a stream waits for", inside=True),
     Borrowed(_LOOP, "_check_callback", "tasks", _SPEED, inside=True),
     *(
@@ -219,7 +220,6 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("asyncio.base_subprocess", "BaseSubprocessTransport", "children", "when a command ended"),
     Borrowed("loky.backend.popen_loky_posix.Popen", "terminate", "children", "who ended a process of loky's"),
     Borrowed("traceback", "print_exc", "children", "why a child did not start"),
-    Borrowed("importlib", "_bootstrap", "children", "what child processes imported"),
     Borrowed("importlib._bootstrap", "_find_and_load", "children", "what child processes imported"),
     # Pools
     *(Borrowed(_POOL, f"_repopulate_pool{kind}", "children", _POOLS) for kind in ("", "_static")),

@@ -8,18 +8,18 @@ stands in for it.
 from __future__ import annotations
 
 import importlib
+import sys
 from types import FunctionType, ModuleType
 from typing import Any
 
-from concmagic.interpreter.borrowing import Capability, borrowed, missing
+from concmagic.interpreter.borrowing import Capability, missing
 
 FIND_AND_LOAD = "_find_and_load"  # of importlib's bootstrap
 
 
 def bootstrap() -> ModuleType | None:
-    """The module that has it; None, told, if there is none."""
-    found: ModuleType | None = borrowed(importlib, "_bootstrap")
-    return found
+    """The module that has it; None if there is none."""
+    return sys.modules.get("importlib._bootstrap")
 
 
 def as_importlibs(function: Any, original: Any) -> Any:

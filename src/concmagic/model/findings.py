@@ -168,6 +168,7 @@ class Capped:
     line: int
     queued: int
     wait_ns: int
+    by: Literal["semaphore", "connections"] = "semaphore"
 
 
 @dataclass(frozen=True, slots=True)

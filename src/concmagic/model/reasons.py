@@ -54,6 +54,7 @@ ROWS = (
     Reason("Queue.get", "each other", of_lock=True),
     Reason("Queue.put", "each other", of_lock=True),
     Reason("Queue.join", "each other", for_started=True, of_lock=True),
+    Reason("connection pool", "each other"),
     Reason("lock", "each other"),  # samples tell no more
     Reason("process lock", "each other"),
     Reason("native code", "each other"),  # for its own threads, or whatever else it likes
@@ -94,6 +95,7 @@ UNEMPLOYED = frozenset(row.name for row in ROWS if row.family == "idle")  # noth
 MERGED = "merged"  # no wait: the reason of states that stand for many and show shares
 FREE = "free"  # of a GIL: nobody has it
 IN_NATIVE_CODE = "native code"
+FOR_A_CONNECTION = "connection pool"
 STARTS_A_PROCESS = "process start"
 IMPORTS = "imports"  # no wait: of a state in which a thread imports a module
 OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 3
 _MOST_CALLS = 5
+_CAPS = {"semaphore": "A semaphore", "connections": "A pool of connections"}
 NO_FINDINGS = "The checks found nothing that made this cell slower."
 
 
@@ -180,11 +181,13 @@ def sequential_awaits(found: of.SequentialAwaits) -> str:
 
 
 def capped(found: of.Capped) -> str:
-    """A semaphore that bounds how many get on at once; those behind it are in flight, too."""
-    what = f"`{found.name}`" if found.name else "A semaphore"
-    where = place(found.file, found.line)
+    """A semaphore or pool that bounds how many get on at once; those behind it are in flight, too."""
+    what = f"`{found.name}`" if found.name else _CAPS[found.by]
+    # Where a library's own coroutine is the task's, a line in there tells nothing.
+    is_known = found.by == "semaphore" or not found.file
+    where = f", {place(found.file, found.line)}," if is_known else ""
     queued = f"{found.queued:,} queued for {duration(found.wait_ns)}"
-    return f"{what}, {where}, let no more than {found.most:,} through at once: {queued}."
+    return f"{what}{where} let no more than {found.most:,} through at once: {queued}."
 
 
 def never_awaited(found: of.NeverAwaited) -> str:

@@ -29,6 +29,7 @@ _HINTS = {
     "PoolStarved": "A job must not wait for jobs of its own pool: give the inner ones a pool of their own, or hand them over from outside.",
     "ForkWithThreads": 'A lock that one of them held stays locked in the child for ever: use mp.get_context("spawn"), or start the processes first.',
 }
+_MORE_CONNECTIONS = "More connections (httpx.Limits, aiohttp.TCPConnector, max_size=…) let more wait at once, if the other side can take it."
 _OF_POOLS = {
     "start": "Fewer processes, or one pool for several cells, pay the start-up less often; small work is faster without.",
     "imports": "Each new worker imports for itself: a pool that is kept for several cells does so once, and forked workers have what the notebook has imported.",
@@ -73,6 +74,8 @@ def hint_of(found: of.Values) -> str:
             return child_died_hint(found)
         case of.SubmitThenWait():
             return submit_then_wait_hint(found)
+        case of.Capped(by="connections"):
+            return _MORE_CONNECTIONS
         case of.OneWorker():
             return _one_worker_hint(found)
         case of.PoolOverhead():

@@ -59,6 +59,7 @@ WAITS = {
     "server": "waiting for a server",
     "signal": "waiting for a signal",
     "input": "waiting for input",
+    "connection pool": "waiting for a connection of its pool",
     "native code": "in native code",
     "thread start": "starting threads",
     "process start": "starting a process",

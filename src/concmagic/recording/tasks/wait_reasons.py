@@ -14,6 +14,7 @@ from typing import Any
 
 from concmagic.interpreter import hook_parts as places
 from concmagic.interpreter.asyncio_internals import gathered, transport_of
+from concmagic.model.reasons import FOR_A_CONNECTION
 from concmagic.recording.hosts import named
 from concmagic.recording.labels import cut
 
@@ -278,6 +279,9 @@ OF_LOOPS: dict[str, Row] = {
 LOCK = ROWS["locks", "Lock.acquire"]
 WAIT = ROWS[places.ASYNCIO_WAIT]
 WAIT_FOR = ROWS["tasks", "wait_for"]
+
+# Where a library waits for one of its few connections: see `interpreter/connection_pools.py`.
+CONNECTION = Row(FOR_A_CONNECTION)
 
 # Where no coroutine of asyncio's waits, but the user's awaits a future itself.
 GATHER = Row("gather", children)

@@ -13,74 +13,30 @@ from dataclasses import dataclass
 from types import CodeType, CoroutineType
 from typing import Any
 
-from concmagic.code_owner import owner_of
 from concmagic.interpreter.asyncio_internals import FUTURE_ITERATOR, chain, gathered, is_gather
 from concmagic.interpreter.asyncio_internals import awaited as awaited_by_task
+from concmagic.interpreter.connection_pools import size
 from concmagic.interpreter.hook_parts import is_sleep
-from concmagic.interpreter.known_functions import is_futures_await
 from concmagic.recording.tasks.bare_futures import Asked, asked_of, cancelled_by, io_of, shielded
 from concmagic.recording.tasks.task_table import code_of
 from concmagic.recording.tasks.wait_reasons import (
     FUTURE,
     GATHER,
-    ITEM,
     LOCK,
-    ROWS,
     UNKNOWN,
     WAIT,
     WAIT_FOR,
-    WHOLE,
     Node,
     Phase,
-    Row,
     local,
 )
+from concmagic.recording.tasks.wait_shapes import Shape, shape_of
 from concmagic.records.recording import CodePlace, Wait
 from concmagic.source_lookup import AwaitNames, line_of
 
 _NOWHERE: CodePlace = ("", 0)
 _MOST_WAITS = 20_000  # that are told apart
 MOST_DELAY_NS = 1 << 53  # a hundred days
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What a chain of these code objects means: found once, then looked up."""
-
-    row: Row | None  # None: the awaited future decides
-    node: int  # index of the one that the row is about
-    user: int  # index of the one whose `await` is shown; -1 is none
-    direct: bool  # that one awaits asyncio's own, with no library in between
-    limit: int  # index of the `wait_for` around the one that the row is about; -1 is none
-    codes: tuple[CodeType, ...]  # kept, so that their identities stay theirs
-
-
-def _row_of(code: CodeType, table: dict[tuple[str, str], Row]) -> Row | None:
-    file = code.co_filename
-    if owner_of(file) != "stdlib":
-        return None
-    module = file.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
-    return table.get((module, code.co_qualname))
-
-
-def _shape(codes: tuple[CodeType, ...]) -> _Shape:
-    places = [owner_of(code.co_filename) for code in codes]
-    while places and places[-1] == "stdlib" and is_futures_await(codes[len(places) - 1]):
-        places.pop()  # asyncio's own future in Python awaits itself
-    outside = [i for i, place in enumerate(places) if place != "stdlib"]
-    own = [i for i in outside if places[i] == "user"]
-    shown = own or [i for i in outside if places[i] != "ours"]
-    user = shown[-1] if shown else -1
-    direct = bool(own) and own[-1] == outside[-1]
-    inner = range((outside[-1] if outside else -1) + 1, len(places))
-    for table, order in ((WHOLE, inner), (ROWS, reversed(inner))):
-        for i in order:
-            if (row := _row_of(codes[i], table)) is not None:
-                limit = next((k for k in inner if k < i and _row_of(codes[k], ROWS) is WAIT_FOR), -1)
-                return _Shape(row, i, user, direct, limit, codes)
-    if places and places[-1] == "ours":
-        return _Shape(ITEM, 0, user, direct, -1, codes)
-    return _Shape(UNKNOWN if inner else None, 0, user, direct, -1, codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +74,7 @@ class WaitBook:
         self.naps: dict[tuple[float, int, int, bool], int] = {}
         self._names = AwaitNames()
         self._told: dict[int, Ended] = {}
-        self._shapes: dict[tuple[int, ...], _Shape] = {}
+        self._shapes: dict[tuple[int, ...], Shape] = {}
         self._numbers: dict[_Key, int] = {}
         self._waits: list[_Key] = []
         self._codes: dict[int, CodeType | None] = {0: None}
@@ -183,7 +139,9 @@ class WaitBook:
             reason, detail, named = row.reason, row.detail(nodes[shape.node], future), row.named
             if shape.limit >= 0:
                 limit = WAIT_FOR.detail(nodes[shape.limit], future)
-            if row is LOCK:
+            if shape.ask is not None:
+                detail = size(shape.ask, nodes[shape.node], nodes[shape.node - 1])
+            elif row is LOCK:
                 about = self._holder(nodes[shape.node], task, future)
             elif row is WAIT:
                 tasks = self._ended_of(local(nodes[shape.node], "fs"))
@@ -221,10 +179,10 @@ class WaitBook:
             self.holders[lock] = number
         return holder
 
-    def _new_shape(self, nodes: list[Node]) -> _Shape:
+    def _new_shape(self, nodes: list[Node]) -> Shape:
         codes = tuple([code for node in nodes if (code := code_of(node)) is not None])
         self._codes.update({id(code): code for code in codes})
-        return _shape(codes)
+        return shape_of(codes)
 
     def _by_future(self, future: Any) -> tuple[str, _Said]:
         if isinstance(future, asyncio.Task):
