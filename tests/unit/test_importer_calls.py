@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio.threads
 import concurrent.futures.thread
 import queue
 import threading
@@ -122,6 +123,22 @@ def test_the_innermost_call_is_told_beside_the_users_own() -> None:
     (call,) = imported(drawn, source).threads[MAIN].blocked
     blocking = call.as_blocking(0, 9)
     assert (blocking.reason, blocking.facts.call) == ("cursor.execute", "socket.recv_into")
+
+
+@pytest.mark.parametrize(
+    ("line", "called", "told"), [("to_thread(f)", "to_thread", "Thread.start"), ("t.start()", "start", "")]
+)
+def test_a_pool_that_starts_a_thread_for_a_job_is_told_beside_the_job(
+    line: str, called: str, told: str
+) -> None:
+    drawn = calls(
+        (0, 0, 50, "work", CELL, 2),
+        (1, 1, 49, called, asyncio.threads.__file__, 9),
+        (2, 2, 48, "Thread.start", THREADING, 9),
+        (3, 3, 47, "_thread.lock.acquire", "", 0),
+    )
+    (call,) = imported(drawn, f"def work(t):\n    {line}\n").threads[MAIN].blocked
+    assert call.as_blocking(0, 9).facts.call == told
 
 
 def test_a_short_blocking_call_is_part_of_the_running() -> None:

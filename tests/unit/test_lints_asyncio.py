@@ -110,6 +110,15 @@ def test_steps_of_several_tasks_are_told_as_theirs() -> None:
     assert "steps of b and 2 other tasks, 3 times, blocked the loop" in finding.message
 
 
+def test_who_gives_a_pool_its_first_job_is_not_sent_to_a_pool() -> None:
+    trace = trace_from_text(LONG, reasons={"blocker": "asyncio.to_thread"})
+    (block,) = [one for one in trace.tracks[0].states if one.state is State.BLOCKING]
+    starts = replace(block, facts=Facts(call="Thread.start"))
+    (finding,) = found(changed(trace, blocker={"states": (starts,)}), "blocked-event-loop")
+    assert "asyncio.to_thread (in Thread.start)" in finding.message
+    assert finding.hint.startswith("A pool starts its threads with its first jobs")
+
+
 # many-small-blocks
 
 SMALL = "writer  " + "BBBBBW" * 20 + "\nother   " + "WYYYYR" * 20

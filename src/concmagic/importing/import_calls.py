@@ -41,7 +41,13 @@ class BlockedCall:
         facts, reason = whose, self.step or self.called
         if self.step and whose is NO_FACTS and not self.called.startswith("_thread."):
             facts = Facts(call=self.called)
+        elif self.step and whose is NO_FACTS and self._starts_a_pools_thread():
+            facts = Facts(call=reasons.THREAD_START)
         return StateInterval(start_ns, end_ns, State.BLOCKING, reason, facts, self.file, self.line)
+
+    def _starts_a_pools_thread(self) -> bool:
+        """Whether a library does so for a job that it was given; the user's own start is told as such."""
+        return self.reason == reasons.STARTS_A_THREAD and not self.step.endswith("start")
 
     def as_waiting(self) -> StateInterval:
         """What it is to a thread."""

@@ -97,6 +97,8 @@ FREE = "free"  # of a GIL: nobody has it
 IN_NATIVE_CODE = "native code"
 FOR_A_CONNECTION = "connection pool"
 STARTS_A_PROCESS = "process start"
+STARTS_A_THREAD = "thread start"
+THREAD_START = "Thread.start"  # of a call that blocks what it waits in, where that is a pool's new thread
 IMPORTS = "imports"  # no wait: of a state in which a thread imports a module
 OF_A_LOCK = "lock"  # where samples found a thread asleep on one, and nothing tells more
 # Which kind of lock it was is not seen on every Python, and a future is only how a result comes.

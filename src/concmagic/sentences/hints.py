@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from concmagic.model.reasons import THREAD_START
 from concmagic.sentences.numbers import duration
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def blocked_loop_hint(hold: of.LoopHold) -> str:
     called = hold.state.reason if hold.state.state.value == "blocking" else ""
     if hold.unit == "callback":
         return f"loop.run_in_executor(None, …) moves {called or hold.task} off the loop."
+    if hold.state.facts.call == THREAD_START:
+        return "A pool starts its threads with its first jobs: those that come later find them there."
     if called == "time.sleep":
         return "await asyncio.sleep(…) lets the others run meanwhile."
     if called:
