@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concmagic.analysis import Finding
 from concmagic.analysis.concurrency import gil_waits
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
+from concmagic.analysis.lint_header import capped_by_workers
 from concmagic.analysis.metrics import Metrics
 from concmagic.analysis.wait_chains import LockUse, chains, wait_by_lock
 from concmagic.model.findings import Capped, Deadlock, GilHeld, LockConvoy
@@ -127,6 +128,7 @@ def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             end_ns=pairs[-1][1],
             line=line if not file else 0,
         )
+    yield from capped_by_workers(trace)
 
 
 def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:

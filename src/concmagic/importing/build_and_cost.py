@@ -27,6 +27,7 @@ def build(recording: Recording) -> Build:
         viztracer=_version_of("viztracer"),
         cores=recording.cores,
         start_method=recording.start_method,
+        workers=recording.workers,
         sampling_ns=sampling_ns(recording),
         sampling_asked_ns=_period_ns(recording.samples.asked_hz) if recording.samples is not None else 0,
         gil_asked=recording.samples is not None and recording.samples.knows_gil,

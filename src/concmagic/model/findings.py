@@ -168,7 +168,7 @@ class Capped:
     line: int
     queued: int
     wait_ns: int
-    by: Literal["semaphore", "connections"] = "semaphore"
+    by: Literal["semaphore", "connections", "workers"] = "semaphore"
 
 
 @dataclass(frozen=True, slots=True)

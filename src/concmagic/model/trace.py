@@ -207,6 +207,7 @@ class Build:
     viztracer: str = ""
     cores: int = 1  # that this kernel may use: affinity and cgroup quota
     start_method: str = ""
+    workers: int = 0  # that `-w` let the items of a `for` header have; 0: it was not given
     sampling_ns: int = 0  # how often the operating system was asked what threads do; 0: not at all
     sampling_asked_ns: int = 0  # how often it would have been, had the machine let the sampler run in time
     gil_asked: bool = False  # whether a wait for the GIL could be told from other waits

@@ -187,6 +187,7 @@ class RecordingSession:
             show_all=self._options.show_all,
             outcome=labels.cut(outcome),
             start_method=self._options.start_method,
+            workers=self._options.workers or 0,
             # Two recorders may miss the same thing: one sentence is enough.
             problems=tuple(dict.fromkeys(map(labels.cut_problem, self._problems))),
         )

@@ -291,4 +291,5 @@ class Recording:
     show_all: bool = False
     outcome: str = "returned"  # "raised ValueError", "interrupted"
     start_method: str = ""
+    workers: int = 0  # that `-w` lets a `for` header have; 0: it was not given
     problems: tuple[Problem, ...] = ()

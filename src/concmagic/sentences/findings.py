@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 3
 _MOST_CALLS = 5
-_CAPS = {"semaphore": "A semaphore", "connections": "A pool of connections"}
+_CAPS = {"semaphore": "A semaphore", "connections": "A pool of connections", "workers": "-w"}
 NO_FINDINGS = "The checks found nothing that made this cell slower."
 
 
@@ -183,6 +183,11 @@ def sequential_awaits(found: of.SequentialAwaits) -> str:
 def capped(found: of.Capped) -> str:
     """A semaphore or pool that bounds how many get on at once; those behind it are in flight, too."""
     what = f"`{found.name}`" if found.name else _CAPS[found.by]
+    if found.by == "workers":
+        return (
+            f"`-w {found.most:,}` let no more than {found.most:,} items through at once, and they mostly waited: "
+            f"{found.queued:,} more came one by one, for {duration(found.wait_ns)}."
+        )
     # Where a library's own coroutine is the task's, a line in there tells nothing.
     is_known = found.by == "semaphore" or not found.file
     where = f", {place(found.file, found.line)}," if is_known else ""

@@ -75,6 +75,8 @@ def hint_of(found: of.Values) -> str:
             return child_died_hint(found)
         case of.SubmitThenWait():
             return submit_then_wait_hint(found)
+        case of.Capped(by="workers"):
+            return "A larger -w lets more items wait at once, if the other side can take it."
         case of.Capped(by="connections"):
             return _MORE_CONNECTIONS
         case of.OneWorker():
