@@ -47,6 +47,16 @@ def test_who_waits_for_a_command_does_not_count_beside_the_command() -> None:
     assert compute(replace(drawn, tracks=(waiter,))).concurrency == pytest.approx(1.0)
 
 
+def test_commands_that_wait_themselves_overlap_as_those_do_who_wait_for_them() -> None:
+    rows = "a  RWWWWWWWWR\nb  RWWWWWWWWR\nc  .RWWWWWWW.\nd  .RWWWWWWW."
+    reasons = {"a": "subprocess", "b": "subprocess", "c": "", "d": ""}
+    drawn = trace_from_text(rows, reasons=reasons)
+    commands = [replace(one, kind="process", start_method="subprocess") for one in drawn.tracks[2:]]
+    metrics = compute(replace(drawn, tracks=(*drawn.tracks[:2], *commands)))
+    assert metrics.overlap == pytest.approx(2.0)  # of what they wait for samples tell nothing
+    assert metrics.unit_peak == 2
+
+
 def test_a_wait_for_something_else_counts() -> None:
     metrics = compute(trace_from_text("a  RWWWWWWWWR\nb  .RRRRRRRR."))
     assert metrics.concurrency == pytest.approx(1.8)

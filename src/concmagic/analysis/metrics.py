@@ -226,14 +226,23 @@ def _mean_of_states(trace: Trace, by_clock: float) -> float:
 
 
 def _overlap(trace: Trace, counted: Bools) -> float:
+    """Computing and waits for the outside, in the cell's time.
+
+    A command and the wait for it are one: counted is which of both tells more.
+    """
     if not trace.wall_ns:
         return nan
     columns = columns_of(trace)
-    reasons = OUTSIDE - concurrency.waits_for_units(trace)
-    outside = columns.in_state(State.WAITING) & columns.for_reason(*reasons)
-    useful = counted & (columns.in_state(State.RUNNING) | outside)
-    of_groups = sum(group.outside_ns for group in trace.groups)
-    return (int(columns.spent_ns(trace.groups)[useful].sum()) + of_groups) / trace.wall_ns
+    commands = [track for track in trace.tracks if track.start_method == "subprocess"]
+    not_twice = [counted & ~event_loops.of_tracks(columns, commands)]
+    if commands:
+        not_twice.append(counted & ~columns.for_reason(*concurrency.waits_for_units(trace)))
+    useful = columns.in_state(State.RUNNING) | (
+        columns.in_state(State.WAITING) & columns.for_reason(*OUTSIDE)
+    )
+    spent_ns = columns.spent_ns(trace.groups)
+    most = max(int(spent_ns[useful & rows].sum()) for rows in not_twice)
+    return (most + sum(group.outside_ns for group in trace.groups)) / trace.wall_ns
 
 
 def _gil(trace: Trace, by_track: Mapping[int, Switches]) -> GilNumbers:
