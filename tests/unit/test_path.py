@@ -314,6 +314,32 @@ def test_of_several_tasks_of_a_loop_the_cells_own_is_on_the_path() -> None:
     ]
 
 
+def test_what_a_step_gave_a_thread_leads_to_its_task_and_not_to_the_cells_own() -> None:
+    """The cell waits for both, and one has ended long before: that is not who gave the thread its work."""
+    thread = replace(trace_from_text("main  RRRRRRRRRR", kind="thread").tracks[0], id=0, native_id=7)
+    loop = replace(trace_from_text("loop  RRRRRWWWRR", kind="loop").tracks[0], id=1, parent=0, unit=False)
+    drawn = (
+        ("cell  RWWWWWWWWR", {"cell": "gather"}, 2),
+        ("rows  .WWWRWWWR.", {"rows": "future"}, 3),
+        ("note  .RR.......", {}, 4),
+    )
+    tasks = [
+        replace(trace_from_text(text, host="cell", reasons=why).tracks[0], id=number, parent=1, native_id=7)
+        for text, why, number in drawn
+    ]
+    helper = trace_from_text("helper  WWWWWRRR..", kind="thread", reasons={"helper": "Queue.get"}).tracks[0]
+    helper = replace(helper, id=5, role="machinery", unit=False)
+    trace = Trace("drawn", "asyncio", 10 * MS, (thread, loop, *tasks, helper))
+    flows = (
+        *(("spawn", 0, 5, 0), ("spawn", 2, 3, 1), ("spawn", 2, 4, 1)),
+        *(("result", 4, 2, 3), ("wake", 5, 3, 8), ("result", 3, 2, 9)),
+    )
+    path = told(linked(trace, *flows))
+    assert ("helper", "running", 3) in path
+    assert path[path.index(("helper", "running", 3)) - 1] == ("rows", "running", 1)
+    assert not any(name == "cell" and state == "waiting" for name, state, _ in path)
+
+
 def test_a_step_that_sleeps_is_part_of_the_path_itself() -> None:
     assert told(blocked_in("sleep"))[2] == ("task", "blocking", 4)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 
 from concmagic.analysis.path_lookup import (
-    NOTICED_LATE_NS,
     Index,
     PathPart,
     host_of,
@@ -127,7 +126,7 @@ class _Walk:
         return one if one is not None and one.state is State.WAITING and one.reason in IDLE else None
 
     def _in_loop(self, loop: Track, interval: StateInterval, at: int) -> tuple[int, Track | None]:
-        """The task that the loop was run for, the cell's own where it can be; else what the loop did."""
+        """The task whose step it was; else the one the loop was run for, where it can be the cell's own."""
         tasks = self._roots.get(loop.id, ())
         thread = self._index.tracks.get(-1 if loop.parent is None else loop.parent)
         if thread is not None and self._not_run(loop, at) is not None:
@@ -137,6 +136,10 @@ class _Walk:
         ends = [(task.until(self._wall), task) for task in tasks]
         inside = [task for end, task in ends if task.start_ns < at <= end]
         if inside:
+            step = None if thread is None else self._index.step_in(thread, at)
+            if step is not None:
+                self._add(loop, interval, min(at, step[1]), at)
+                return min(at, step[1]), step[0]
             return at, self._host if self._host in inside else inside[0]
         earlier = max((end for end, _ in ends if end < at), default=interval.start_ns)
         earlier = max(earlier, interval.start_ns)
@@ -181,7 +184,7 @@ class _Walk:
             return None
         is_idle = wait.reason in IDLE
         begun = join.start_ns if is_idle else self._index.begun(joiner, join)
-        if not is_idle and not self._begins_at(begun, joiner, wait, at):
+        if not is_idle and not self._index.begins_at(begun, joiner, wait, at):
             return None
         since = min(max(begun, wait.start_ns), at)
         self._add(joiner, join, since, at)
@@ -196,14 +199,6 @@ class _Walk:
         if track.role == "machinery" and (asked is None or asked.role == "machinery"):
             return None if self._host is None or self._host.pid == track.pid else self._host
         return asked
-
-    def _begins_at(self, begun: int, joiner: Track, wait: StateInterval, at: int) -> bool:
-        """Whether a join began as the wait of who is joined ended, or as soon after it as a core was had."""
-        late = max(wait.length_ns // 10, NOTICED_LATE_NS)
-        if begun <= at + late:
-            return wait.start_ns < begun >= at - late
-        between = self._index.between(joiner, at + late, begun)
-        return all(one.state in (State.RUNNING, State.READY) for one in between)
 
     def _through_block(self, task: Track, block: StateInterval, at: int) -> tuple[int, Track | None]:
         """Into the process that the step's thread waited for; else the blocked step is part of the path."""

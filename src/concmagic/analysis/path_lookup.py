@@ -116,6 +116,11 @@ def main_threads(trace: Trace) -> dict[int, Track]:
     return found
 
 
+def _in_step(one: StateInterval) -> bool:
+    """Whether a task was in a step: also one that was kept from a core or from the GIL meanwhile."""
+    return one.state in (State.RUNNING, State.BLOCKING) or (one.state is State.READY and one.reason != "loop")
+
+
 class Index:
     """The states and flows of each track, in order of time."""
 
@@ -130,6 +135,7 @@ class Index:
                 self._flows[flow.target].append(flow)
         for flows in self._flows.values():
             flows.sort(key=lambda flow: flow.target_ns)
+        self._steps: dict[tuple[int, int], list[tuple[int, int, int]]] | None = None  # begin, end, task
         self._moments = {target: [flow.target_ns for flow in flows] for target, flows in self._flows.items()}
 
     def before(self, track: Track, at: int) -> StateInterval | None:
@@ -141,6 +147,23 @@ class Index:
         if interval.end_ns < at:  # it had ended already
             return StateInterval(interval.end_ns, at, State.UNKNOWN)
         return interval
+
+    def step_in(self, thread: Track, at: int) -> tuple[Track, int] | None:
+        """The task whose step went on in this thread at a moment, or had just ended; and the step's end."""
+        if self._steps is None:
+            self._steps = defaultdict(list)
+            for track in self.tracks.values():
+                if track.kind == "task":
+                    steps = (one for one in track.states if _in_step(one))
+                    of_thread = self._steps[track.pid, track.native_id]
+                    of_thread += ((one.start_ns, one.end_ns, track.id) for one in steps)
+            for found in self._steps.values():
+                found.sort()
+        steps_here = self._steps.get((thread.pid, thread.native_id), [])
+        index = bisect_left(steps_here, (at,)) - 1
+        if index < 0 or at - steps_here[index][1] > NOTICED_LATE_NS:
+            return None
+        return self.tracks[steps_here[index][2]], steps_here[index][1]
 
     def since(self, track: Track, at: int) -> Iterator[StateInterval]:
         """What a track began at a moment, and what it did then."""
@@ -158,6 +181,14 @@ class Index:
             elif one.state is State.WAITING or one.length_ns > NOTICED_LATE_NS:
                 break
         return begun
+
+    def begins_at(self, begun: int, joiner: Track, wait: StateInterval, at: int) -> bool:
+        """Whether a join began as the wait of who is joined ended, or as soon after it as a core was had."""
+        late = max(wait.length_ns // 10, NOTICED_LATE_NS)
+        if begun <= at + late:
+            return wait.start_ns < begun >= at - late
+        between = self.between(joiner, at + late, begun)
+        return all(one.state in (State.RUNNING, State.READY) for one in between)
 
     def between(self, track: Track, since: int, until: int) -> Iterator[StateInterval]:
         """What a track did in some stretch, in whole states."""
