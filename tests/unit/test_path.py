@@ -405,6 +405,15 @@ def test_who_was_done_last_is_on_the_path_and_not_who_handed_over_last() -> None
     assert found[:3] == [("cell", "running", 1), ("b", "running", 7), ("a", "tracing", 3)]
 
 
+def test_who_had_ended_before_it_was_joined_may_have_been_done_last() -> None:
+    text = "cell  RWWWWWWWWWWR\na     .RRRTTTTTTT.\nb     .RRRRRR....."
+    trace = handing_over(text, (1, 11, 11))
+    expected = [("cell", "running", 1), ("b", "running", 6), ("a", "tracing", 4), ("cell", "running", 1)]
+    assert told(trace) == expected
+    daemons = tuple(replace(track, daemon=track.name == "b") for track in trace.tracks)
+    assert told(replace(trace, tracks=daemons))[1:3] == [("a", "running", 3), ("a", "tracing", 7)]
+
+
 def test_a_wait_that_is_for_nothing_but_what_is_ours_is_no_wait_of_the_cells() -> None:
     text = "cell  RRRRRRWWWWWR\na     .RRRTTTTTTT.\nb     .R.........."
     trace = handing_over(text, (1, 11, 11))

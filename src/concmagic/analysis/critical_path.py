@@ -150,7 +150,8 @@ class _Walk:
         """To who ended the wait, if somebody of the cell did; else the wait itself is part of the path."""
         source, moment = self._releases.of(track, wait, at)
         if source is not None and source.id != track.id and moment > wait.start_ns:
-            own, when = without_ours(self._index, track, wait, at, source, moment)
+            started = self._releases.ended_of(track)
+            own, when = without_ours(self._index, started, track, wait, at, source, moment)
             if own.id != source.id:
                 self._add(source, StateInterval(when, at, State.TRACING), when, at)
                 source, moment = own, when

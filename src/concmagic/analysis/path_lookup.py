@@ -213,3 +213,28 @@ class Index:
         flows = self._flows.get(track.id, ())
         for index in range(bisect_right(self._moments.get(track.id, ()), at), len(flows)):
             yield flows[index]
+
+
+class Ended:
+    """Tracks in the order of their ends; of those that ended at once the first given comes first."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self._tracks = sorted(tracks, key=lambda track: track.end_ns or 0)
+        self._ends = [track.end_ns or 0 for track in self._tracks]
+
+    def last(self, after_ns: int, until_ns: int) -> Track | None:
+        """The one that ended last in that time."""
+        index = bisect_right(self._ends, until_ns) - 1
+        if index < 0 or self._ends[index] <= after_ns:
+            return None
+        return self._tracks[bisect_left(self._ends, self._ends[index])]
+
+    def first(self, after_ns: int, until_ns: int) -> Track | None:
+        """The one that ended first in that time."""
+        index = bisect_right(self._ends, after_ns)
+        return self._tracks[index] if index < len(self._ends) and self._ends[index] <= until_ns else None
+
+    def between(self, after_ns: int, until_ns: int, most: int) -> Sequence[Track]:
+        """Those that ended in that time; of many the last."""
+        first, end = bisect_right(self._ends, after_ns), bisect_right(self._ends, until_ns)
+        return self._tracks[max(first, end - most) : end]

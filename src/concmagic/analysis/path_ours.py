@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from concmagic.analysis.path_lookup import NOTICED_LATE_NS, Index
+from concmagic.analysis.path_lookup import NOTICED_LATE_NS, Ended, Index
 from concmagic.model.reasons import JOINING
 from concmagic.model.trace import Flow, State, StateInterval, Track
 
@@ -21,16 +21,23 @@ _AT_AN_END = (State.TRACING, State.UNKNOWN)
 
 
 def without_ours(
-    index: Index, track: Track, wait: StateInterval, at: int, source: Track, moment: int
+    index: Index, started: Ended, track: Track, wait: StateInterval, at: int, source: Track, moment: int
 ) -> tuple[Track, int]:
     """Who would have ended this wait, and when; the waiter itself: it would not have had to wait.
 
-    `source` did, at that moment; `at` is where in the wait the path has come to.
+    `source` did, at that moment; `at` is where in the wait the path has come to. Of those that the waiter had
+    `started` some had ended before it came to join them, which is no wait and tells nothing.
     """
     done = _done(index, source, moment)
     if done >= moment or wait.reason not in JOINING:
         return source, moment
-    others = [(when, other) for when, other in _others(index, track, wait, at) if done < when <= at]
+    ended = [
+        (_done(index, one, one.end_ns or 0), one)
+        for one in started.between(done, at, _MOST_OTHERS)
+        if not one.daemon  # nobody has to wait for those
+    ]
+    known = [*_others(index, track, wait, at), *ended]
+    others = [(when, other) for when, other in known if done < when <= at]
     if others:
         when, other = max(others, key=lambda pair: pair[0])
         return other, when

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left
 
-from concmagic.analysis.path_lookup import NOTICED_LATE_NS, Index, children_of, started_by
+from concmagic.analysis.path_lookup import NOTICED_LATE_NS, Ended, Index, children_of, started_by
 from concmagic.model.reasons import BY_ITSELF, IDLE, JOINING, OF_LOCKS
 from concmagic.model.trace import Flow, State, StateInterval, Trace, Track
 
@@ -26,7 +25,7 @@ class Releases:
     def __init__(self, trace: Trace, index: Index) -> None:
         self._index = index
         self._children = children_of(trace)
-        self._ended: dict[tuple[int, bool], _Ended] = {}
+        self._ended: dict[tuple[int, bool], Ended] = {}
         self._taken: dict[int, list[tuple[int, int]]] | None = None
 
     def of(self, track: Track, wait: StateInterval, at: int) -> tuple[Track | None, int]:
@@ -114,18 +113,18 @@ class Releases:
         A process's end may be noticed a moment after the wait for it is over.
         """
         until = at + max(wait.length_ns // 20, NOTICED_LATE_NS)
-        ended = self._ended_of(track, wait.reason == _EXIT)
+        ended = self.ended_of(track, wait.reason == _EXIT)
         last = ended.last(wait.start_ns, until)
         if last is None and wait.reason in JOINING:
             # On a busy machine a thread's very end comes later than the end of the wait for it.
             last = ended.first(until, at + _ENDED_LATE_NS)
         return (None, at) if last is None else (last, min(last.end_ns or 0, at))
 
-    def _ended_of(self, track: Track, without_commands: bool) -> _Ended:
+    def ended_of(self, track: Track, without_commands: bool = False) -> Ended:
         """Those it had started that have ended; sorted once, for a thread may wait for thousands."""
         key = track.id, without_commands
         if key not in self._ended:
-            self._ended[key] = _Ended(
+            self._ended[key] = Ended(
                 [
                     child
                     for child in started_by(track, self._index.tracks, self._children)
@@ -133,26 +132,6 @@ class Releases:
                 ]
             )
         return self._ended[key]
-
-
-class _Ended:
-    """Tracks in the order of their ends; of those that ended at once the first given comes first."""
-
-    def __init__(self, tracks: Sequence[Track]) -> None:
-        self._tracks = sorted(tracks, key=lambda track: track.end_ns or 0)
-        self._ends = [track.end_ns or 0 for track in self._tracks]
-
-    def last(self, after_ns: int, until_ns: int) -> Track | None:
-        """The one that ended last in that time."""
-        index = bisect_right(self._ends, until_ns) - 1
-        if index < 0 or self._ends[index] <= after_ns:
-            return None
-        return self._tracks[bisect_left(self._ends, self._ends[index])]
-
-    def first(self, after_ns: int, until_ns: int) -> Track | None:
-        """The one that ended first in that time."""
-        index = bisect_right(self._ends, after_ns)
-        return self._tracks[index] if index < len(self._ends) and self._ends[index] <= until_ns else None
 
 
 def _ends(wait: StateInterval) -> tuple[str, ...]:
