@@ -231,19 +231,19 @@ def test_a_message_is_never_drawn_backwards(kernel: Kernel) -> None:
     kernel.check(SETUP)
     kernel.check("""
 def answer(connection):
-    for _ in range(50):
+    for _ in range(20):
         connection.send(connection.recv() + 1)
 """)
     kernel.check("""%%procs -q -o trace
 ours, theirs = mp.get_context("spawn").Pipe()
 process = mp.get_context("spawn").Process(target=answer, args=(theirs,))
 process.start()
-for n in range(50):
+for n in range(20):
     ours.send(n)
     assert ours.recv() == n + 1
 process.join()
 """)
-    assert kernel.value("len([f for f in trace.flows if f.kind == 'send'])") == 100
+    assert kernel.value("len([f for f in trace.flows if f.kind == 'send'])") == 40
     assert kernel.value("min(f.target_ns - f.source_ns for f in trace.flows)") >= 0
     # Question and answer take turns: so do the arrows, there and back, in the order of the exchanges.
     kernel.check("""
@@ -251,7 +251,7 @@ sends = sorted((f for f in trace.flows if f.kind == "send"), key=lambda f: f.sou
 turns = [f.source for f in sends]
 ordered = all(one.target_ns <= following.source_ns for one, following in zip(sends, sends[1:]))
 """)
-    assert kernel.value("turns[0::2] == [turns[0]] * 50 and turns[1::2] == [turns[1]] * 50")
+    assert kernel.value("turns[0::2] == [turns[0]] * 20 and turns[1::2] == [turns[1]] * 20")
     assert kernel.value("turns[0] != turns[1] and ordered")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from concmagic.recording.locks.lock_sites import CreationHooks, CreationSites
+from concmagic.recording.time_budget import TimeBudget
 
 MAKERS = ("Lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue")
 SOURCE = """
@@ -31,7 +32,7 @@ def own():
 @pytest.fixture
 def sites() -> Iterator[CreationSites]:
     sites = CreationSites()
-    hooks = CreationHooks(sites)
+    hooks = CreationHooks(sites, TimeBudget())
     hooks.start()
     yield sites
     hooks.stop()
@@ -88,7 +89,7 @@ def test_what_a_cell_may_import_is_pythons_own_and_the_rest_is_put_back() -> Non
     before = [vars(owner)[name] for owner, name in places]
     imported = [getattr(threading, name) for name in threading.__all__]
     signatures = [str(inspect.signature(one)) for one in before[1:]]
-    hooks = CreationHooks(CreationSites())
+    hooks = CreationHooks(CreationSites(), TimeBudget())
     hooks.start()
     assert [getattr(threading, name) for name in threading.__all__] == imported
     assert [str(inspect.signature(vars(owner)[name])) for owner, name in places[1:]] == signatures

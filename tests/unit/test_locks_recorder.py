@@ -222,7 +222,7 @@ def test_once_its_time_is_spent_nothing_is_watched_and_counts_end() -> None:
             jobs.put(number)
             jobs.get()
 
-    recorder = LockRecorder({"cache": cache}, time=TimeBudget(least_ns=1_000_000))
+    recorder = LockRecorder({"cache": cache}, time_of_locks=TimeBudget(least_ns=1_000_000))
     recorder.start()
     tool = next(one for one in TOOL_IDS if MONITORING.get_tool(one) == NAME)
     work()

@@ -26,6 +26,8 @@ import pytest
 
 from concmagic.recording.labels import call_label, shorten, value_label
 from concmagic.recording.threads.thread_jobs import PoolJobRecorder
+from concmagic.recording.threads.thread_recorder import ThreadRecorder
+from concmagic.recording.time_budget import EVERY, TimeBudget
 from concmagic.records.job_stretches import MOST_JOBS
 from concmagic.records.recording import JobRecord
 
@@ -296,7 +298,7 @@ def test_very_many_jobs_are_merged_with_exact_sums():
     assert {job.native_id for job in merged} <= {job.native_id for job in one_by_one}
     assert [future.result() for future in futures[: many - failed]] == list(range(many - failed))
     (told,) = recorder.problems
-    assert "Of 12,500 jobs" in told.message and "2,500 later ones merged, with exact sums" in told.message
+    assert "Of 12,500 jobs" in told.message and "2,500 merged, with exact sums" in told.message
     assert "7 raised KeyError" in told.message
 
 
@@ -317,7 +319,114 @@ def test_of_merged_jobs_those_that_were_dropped_are_counted():
         recorder.stop()
 
     (told,) = recorder.problems
-    assert "0 later ones merged" in told.message and "101 did not end" in told.message
+    assert "0 merged" in told.message and "101 did not end" in told.message
+
+
+def recorded_with(budget: TimeBudget, work: Callable[[], object]) -> tuple[PoolJobRecorder, list[JobRecord]]:
+    recorder = PoolJobRecorder(budget)
+    recorder.start()
+    try:
+        work()
+    finally:
+        jobs = recorder.stop()
+    return recorder, list(jobs)
+
+
+def test_jobs_beyond_the_budget_of_time_are_merged_with_exact_sums() -> None:
+    def work(number: int) -> int:
+        if number >= 2_990:
+            raise KeyError(number)
+        return number
+
+    def submit() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            for number in range(3_000):
+                pool.submit(work, number)
+
+    recorder, jobs = recorded_with(TimeBudget(share=1e-9, least_ns=0), submit)
+    merged = [job for job in jobs if job.count > 1 or job.outcomes]
+    assert len(jobs) - len(merged) <= EVERY
+    assert sum(job.count for job in jobs) == 3_000
+    outcomes: Counter[str] = Counter()
+    for job in merged:
+        outcomes.update(dict(job.outcomes))
+        assert 0 < job.running_ns <= job.ended_ns - job.started_ns
+    assert outcomes["raised KeyError"] == 10
+    (told,) = recorder.problems
+    assert "Of 3,000 jobs" in told.message and "10 raised KeyError" in told.message
+    assert "queued" not in told.message  # that is not known of all of them
+
+
+def test_of_jobs_that_were_only_counted_those_that_were_dropped_are_told() -> None:
+    gate, began = threading.Event(), threading.Event()
+
+    def submit() -> None:
+        pool = ThreadPoolExecutor(1)
+        pool.submit(lambda: (began.set(), gate.wait(WAIT_S)))
+        assert began.wait(WAIT_S)
+        for _ in range(200):
+            pool.submit(int)
+        pool.shutdown(wait=False, cancel_futures=True)
+        gate.set()
+        pool.shutdown()
+
+    recorder, jobs = recorded_with(TimeBudget(share=1e-9, least_ns=0), submit)
+    (told,) = recorder.problems
+    kept = sum(job.outcome == "cancelled" for job in jobs)
+    assert "0 merged" in told.message and f"{200 - kept} did not end" in told.message
+
+
+def test_once_the_budget_suffices_again_jobs_are_told_one_by_one() -> None:
+    budget = TimeBudget(share=1e-9, least_ns=0)
+
+    def submit() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            for _ in range(100):
+                pool.submit(int).result()
+            budget._share = 1e9  # as if so much time had passed
+            until = time.monotonic() + WAIT_S
+            # A stretch of merged jobs has to end before it is looked at.
+            while recorders[-1].only_counts and time.monotonic() < until:
+                pool.submit(int).result()
+            pool.submit(str, 1).result()
+
+    recorders = []
+    budget_of = PoolJobRecorder.start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PoolJobRecorder, "start", lambda one: (recorders.append(one), budget_of(one))[1])
+        _, jobs = recorded_with(budget, submit)
+    assert "str(1)" in [job.label for job in jobs if job.count == 1 and not job.outcomes]
+
+
+def test_what_an_earlier_cells_thread_submits_is_counted_with_none_of_this_cells() -> None:
+    go, done, earlier_pool = threading.Event(), threading.Event(), ThreadPoolExecutor(1)
+
+    def in_thread() -> None:
+        go.wait(WAIT_S)
+        for _ in range(50):
+            earlier_pool.submit(int).result()
+        done.set()
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    threads = ThreadRecorder()
+    threads.start()
+
+    def submit() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            for _ in range(100):
+                pool.submit(int).result()
+            go.set()
+            assert done.wait(WAIT_S)
+
+    try:
+        _, jobs = recorded_with(TimeBudget(share=1e-9, least_ns=0), submit)
+    finally:
+        threads.stop()
+        go.set()
+        thread.join()
+        earlier_pool.shutdown()
+    assert sum(job.count for job in jobs) == 100
 
 
 # ---- multiprocessing.pool.ThreadPool, which is multiprocessing.dummy.Pool, too

@@ -6,6 +6,7 @@ arrived first. So one whose receiver was killed shifts nobody else's.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,7 +54,7 @@ def match(processes: Sequence[ProcessRecord]) -> Messages:
     jobs = tuple(_jobs(processes, by_thread, passages))
     merged = merged_jobs(processes, by_thread, passages)
     later = sum(one.messages.later for one in processes if one.messages is not None)
-    problems = (told_merged(len(jobs), later, merged),) if later else ()
+    problems = (told_merged(len(jobs), later, merged),) if later or merged else ()
     return Messages(passages, jobs, dict(by_thread), merged, problems)
 
 
@@ -152,8 +153,9 @@ def merged_jobs(
 ) -> tuple[JobRecord, ...]:
     """What workers added up themselves; and jobs that they told of, but who gave them did not."""
     found = [job for one in processes if one.messages is not None for job in one.messages.merged]
-    if any(one.messages is not None and one.messages.later for one in processes):
-        found += _given_by_nobody(by_thread, {id(one.received) for one in passages})
+    logs = [one.messages for one in processes if one.messages is not None]
+    if any(log.later or log.counted_until_ns is not None for log in logs):
+        found += _given_by_nobody(by_thread, {id(one.received) for one in passages}, tuple(found))
     found.sort(key=lambda job: job.started_ns or 0)
     return tuple(replace(job, index=index) for index, job in enumerate(found))
 
@@ -165,14 +167,22 @@ def told_merged(one_by_one: int, later: int, merged: Sequence[JobRecord]) -> Pro
     return Problem.of("jobs_merged", one_by_one, max(later, done), outcomes_of(merged), running_ns, 0)
 
 
-def _given_by_nobody(by_thread: ByThread, known: set[int]) -> list[JobRecord]:
+def _given_by_nobody(by_thread: ByThread, known: set[int], merged: Sequence[JobRecord]) -> list[JobRecord]:
+    others: dict[ThreadKey, list[int]] = defaultdict(list)  # when what the worker itself has merged begins
+    for job in merged:
+        others[job.pid, job.native_id].append(job.started_ns or 0)
     ends = ends_of_jobs(by_thread)
     found: list[JobRecord] = []
     for (pid, native_id), messages in by_thread.items():
-        worker = Worker(native_id, messages[0].moved_ns)
+        worker, until_ns, starts = Worker(native_id, messages[0].moved_ns), 0, sorted(others[pid, native_id])
         for one in messages:
             end = ends.get(id(one))
-            if end is not None and id(one) not in known:
-                worker.add(one.end_ns, one.end_ns, end.begin_ns, end.outcome, lambda: _A_JOB)
+            if end is None:
+                continue
+            if id(one) in known or bisect(starts, until_ns) != bisect(starts, one.end_ns):
+                worker.cut()
+            if id(one) not in known:
+                worker.add(one.end_ns, one.end_ns, end.begin_ns, end.outcome, str, _A_JOB)
+            until_ns = end.begin_ns
         found += records([worker], 0, pid)
     return found

@@ -61,6 +61,11 @@ def state_of(future: Any) -> str:
     return str(getattr(future, "_state", ""))
 
 
+def has_returned(future: Any) -> bool:
+    """Whether a future of `concurrent.futures` has a result and no error, read without its lock."""
+    return future._exception is None and future._state == "FINISHED"
+
+
 def error_of(future: Any) -> BaseException | None:
     """What a finished job raised, read without the lock."""
     error: BaseException | None = future._exception

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 _threads: dict[int, bool] = {}  # by native id: whether this cell has sent something to its loop
-_askers: list[Callable[[], bool]] = []
+_askers: list[tuple[Callable[[], bool], Callable[[], bool]]] = []
 
 
 def clear() -> None:
@@ -44,18 +44,27 @@ def note_sent(to: int) -> None:
         _threads[to] = True
 
 
-def ask(asker: Callable[[], bool]) -> None:
-    """From now on this is asked, too, whether the calling thread is at an earlier cell's work."""
-    _askers.append(asker)
+def may_act() -> bool:
+    """Whether there is anything of earlier cells that could do something at all."""
+    return bool(_threads) or any(knows_any() for _, knows_any in _askers)
+
+
+def ask(asker: Callable[[], bool], knows_any: Callable[[], bool]) -> None:
+    """From now on this is asked, too, whether the calling thread is at an earlier cell's work.
+
+    `knows_any` is whether there may be such work.
+    """
+    _askers.append((asker, knows_any))
 
 
 def ask_no_more(asker: Callable[[], bool]) -> None:
     """Take it back."""
-    if asker in _askers:
-        _askers.remove(asker)
+    _askers[:] = [pair for pair in _askers if pair[0] != asker]
 
 
 def acts_here() -> bool:
     """Whether what the calling thread does now is the doing of an earlier cell."""
-    was_asked = _threads.get(threading.get_native_id())
-    return any(asker() for asker in _askers) if was_asked is None else not was_asked
+    was_asked = _threads.get(threading.get_native_id()) if _threads else None
+    if was_asked is not None:
+        return not was_asked
+    return any(asker() for asker, _ in _askers)

@@ -72,16 +72,33 @@ def charge(budget: TimeBudget) -> None:
     _meter = Meter(budget, _AROUND)
 
 
-def watched(original: Any, after: Callable[..., None], before: Callable[[], Any] | None = None) -> Any:
+class Gate:
+    """Whether what is watched through it goes on as if it were not."""
+
+    __slots__ = ("closed",)
+
+    def __init__(self) -> None:
+        self.closed = False
+
+
+def watched(
+    original: Any,
+    after: Callable[..., None],
+    before: Callable[[], Any] | None = None,
+    gate: Gate | None = None,
+) -> Any:
     """A function that does what `original` does, and then calls `after(told, result, *arguments)`.
 
     `told` is what `before()` answered. What `after` raises is never the caller's: it is kept for `problems`.
+    While the gate is closed neither is called.
     """
 
     note = noter(original)
 
     @functools.wraps(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:
+        if gate is not None and gate.closed:
+            return _plainly(original, arguments, options)
         meter = _meter
         meter.left -= 1
         timed = meter.begin() if meter.left <= 0 else 0
@@ -112,6 +129,14 @@ def watched(original: Any, after: Callable[..., None], before: Callable[[], Any]
         return result
 
     return wrapper
+
+
+def _plainly(original: Any, arguments: Any, options: Any) -> Any:
+    try:
+        return original(*arguments, **options)
+    except BaseException as error:
+        hide_frame(error, frames=2)
+        raise
 
 
 def unseen(function: Callable[..., Any]) -> Any:

@@ -67,7 +67,7 @@ class RecordingSession:
         self._options = options
         self._problems: list[Problem] = []
         self._failed: set[str] = set()  # recorders of which that was told
-        self._time = TimeBudget()
+        self._time, self._time_of_locks = TimeBudget(), TimeBudget()
         self._recorders: dict[str, Any] = {}
         for source in SOURCES:
             if source.in_kernel and (sampler or source.name != "sampler"):
@@ -88,6 +88,7 @@ class RecordingSession:
             "detail": lambda: self._options.detail,
             "budget": lambda: budget,
             "time": lambda: self._time,
+            "time_of_locks": lambda: self._time_of_locks,
             "cell_file": lambda: self._cell.file,
             "namespace": lambda: self._cell.namespace,
             "writers": writers,
@@ -147,7 +148,7 @@ class RecordingSession:
     def stop(self, outcome: str, jobs: tuple[JobRecord, ...] = ()) -> Recording:
         """Stop every recorder and hand over what they saw."""
         self.at_edge()
-        observing_ns = self._time.spent_ns
+        observing_ns = self._time.whole_ns
         begin, end = self._of_the_cell()
         kernel_cpu_ns = self._guard("CPU time", cpu_time.kernel_threads_cpu_ns) or 0
         if outcome == "interrupted" and "children" in self._recorders:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from concmagic.clock import monotonic_ns, thread_time_ns
 
-SHARE = 0.05  # of the time since it began
-LEAST_NS = 10_000_000  # that may be spent however short that was
+SHARE = 0.025  # of the time since it began, for each of two: locks, and jobs and messages
+LEAST_NS = 5_000_000  # that may be spent however short that was
 SLICE_NS = 10_000_000  # that observing again is worth: less would be used up by beginning
 EVERY = 17  # a prime: what comes in turns is not timed at the same turn each time
 
@@ -23,19 +23,28 @@ class TimeBudget:
     """What may be spent since `begin`, and what was spent."""
 
     def __init__(self, share: float = SHARE, least_ns: int = LEAST_NS) -> None:
-        self.spent_ns = 0
+        self.spent_ns = self._beside_ns = 0
         self._share = share
         self._least_ns = least_ns
         self._begun_ns = monotonic_ns()
 
     def begin(self) -> None:
         """The cell, or the child's own work, begins."""
-        self.spent_ns = 0
+        self.spent_ns = self._beside_ns = 0
         self._begun_ns = monotonic_ns()
 
     def spend(self, time_ns: int) -> None:
         """So much was spent on observing."""
         self.spent_ns += time_ns
+
+    def note_beside(self, time_ns: int) -> None:
+        """So much was spent within a limit of its own."""
+        self._beside_ns += time_ns
+
+    @property
+    def whole_ns(self) -> int:
+        """All that was spent."""
+        return self.spent_ns + self._beside_ns
 
     def is_spent(self) -> bool:
         """Whether no more may be spent now."""
@@ -45,6 +54,23 @@ class TimeBudget:
         """For how long nothing may be spent until so much may be."""
         needed_ns = (self.spent_ns + time_ns) / self._share
         return max(needed_ns - (monotonic_ns() - self._begun_ns), 0) / 1e9
+
+
+class WithinBudget:
+    """Whether what is kept one by one still is; asked once an operation, looked at once in many.
+
+    Once the budget is spent it stays so until it would suffice for a stretch of time.
+    """
+
+    __slots__ = ("budget", "is_spent")
+
+    def __init__(self, budget: TimeBudget) -> None:
+        self.budget = budget
+        self.is_spent = False
+
+    def look(self, is_spent: bool) -> None:
+        """Say what a meter has answered."""
+        self.is_spent = is_spent or (self.is_spent and self.budget.seconds_until(SLICE_NS) > 0)
 
 
 class Meter:

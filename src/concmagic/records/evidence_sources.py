@@ -21,7 +21,7 @@ class Source(NamedTuple):
 
     name: str  # also in the sentence that says that it failed
     observer: str  # module and class, in `recording`
-    given: tuple[str, ...] = ()  # arguments of the class; a child has of them detail, budget and time
+    given: tuple[str, ...] = ()  # arguments of the class; a child has of them detail, budget and times
     in_kernel: bool = True
     in_children: bool = True
     observes: str = ""  # a child waits until it has imported that: for us it would cost up to 40 ms
@@ -66,14 +66,14 @@ SOURCES = (
         in_children=False,  # their streams are others: `in_whole_lines`
         importer="jobs_marks_prints:import_prints",
     ),
-    Source("jobs", "threads.thread_jobs:PoolJobRecorder", observes="concurrent.futures.thread"),
+    Source("jobs", "threads.thread_jobs:PoolJobRecorder", ("time",), observes="concurrent.futures.thread"),
     Source("threads", "threads.thread_recorder:ThreadRecorder", ("on_begin",)),
     Source("tasks", "tasks.task_recorder:TaskRecorder", observes="asyncio"),
     Source("library_tasks", "tasks.library_tasks:LibraryTasks", in_children=False, is_kept=False),  # beside
     Source(
         "locks",
         "locks.lock_recorder:LockRecorder",
-        ("namespace", "sampled"),
+        ("namespace", "sampled", "time_of_locks"),
         # Before, it is the sampler that sees them, and of children it knows no locks.
         in_children=sys.version_info >= (3, 12),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from concmagic.records.handed_over import JobRecord
@@ -19,12 +19,15 @@ _GAPS = 10  # so many times as long is a stretch, at most
 class _Stretch:
     """Jobs of one worker, one after the other."""
 
-    __slots__ = ("count", "end_ns", "label", "limit_ns", "outcomes", "queued_ns", "running_ns", "start_ns")
+    __slots__ = (
+        "count", "end_ns", "gap_ns", "label", "limit_ns", "outcomes", "queued_ns", "running_ns", "start_ns",
+    )  # fmt: skip
 
-    def __init__(self, label: str, start_ns: int, limit_ns: int) -> None:
+    def __init__(self, label: str, start_ns: int, gap_ns: int) -> None:
         self.label = label
         self.start_ns = self.end_ns = start_ns
-        self.limit_ns = limit_ns  # no job that begins later belongs to it
+        self.gap_ns = gap_ns
+        self.limit_ns = start_ns + _GAPS * gap_ns  # no job that begins later belongs to it
         self.count = self.running_ns = self.queued_ns = 0
         self.outcomes: dict[str, int] = {}
 
@@ -32,29 +35,45 @@ class _Stretch:
 class Worker:
     """What one thread has done."""
 
-    __slots__ = ("_began_ns", "native_id", "stretches")
+    __slots__ = ("_began_ns", "_last", "_on_stretch", "native_id", "stretches")
 
-    def __init__(self, native_id: int, began_ns: int) -> None:
+    def __init__(self, native_id: int, began_ns: int, on_stretch: Callable[[], None] = lambda: None) -> None:
+        self._on_stretch = on_stretch  # called where it begins a stretch
         self.native_id = native_id
         self._began_ns = began_ns
         self.stretches: list[_Stretch] = []
+        self._last: _Stretch | None = None
 
     def add(
-        self, submitted_ns: int, start_ns: int, end_ns: int, outcome: str, label: Callable[[], str]
-    ) -> bool:
-        """A job is over; `label` is asked for the first of a stretch. Whether that was one."""
-        one = self.stretches[-1] if self.stretches else None
-        gap_ns = max(_GAP_NS, int(_GAP_SHARE * (start_ns - self._began_ns)))
-        is_new = one is None or start_ns > one.limit_ns or start_ns - one.end_ns > gap_ns
+        self,
+        submitted_ns: int,
+        start_ns: int,
+        end_ns: int,
+        outcome: str,
+        label: Callable[[Any], str],
+        of: Any,
+    ) -> None:
+        """A job is over; `label` is asked for the first of a stretch, with what it is of."""
+        one = self._last
+        is_new = one is None or start_ns > one.limit_ns or start_ns - one.end_ns > one.gap_ns
         if one is None or is_new:
-            one = _Stretch(label(), start_ns, start_ns + _GAPS * gap_ns)
+            gap_ns = max(_GAP_NS, int(_GAP_SHARE * (start_ns - self._began_ns)))
+            one = self._last = _Stretch(label(of), start_ns, gap_ns)
             self.stretches.append(one)
         one.end_ns = end_ns
         one.count += 1
         one.running_ns += end_ns - start_ns
         one.queued_ns += start_ns - submitted_ns
-        one.outcomes[outcome] = one.outcomes.get(outcome, 0) + 1
-        return is_new
+        try:
+            one.outcomes[outcome] += 1
+        except KeyError:
+            one.outcomes[outcome] = 1
+        if is_new:
+            self._on_stretch()
+
+    def cut(self) -> None:
+        """A job that is kept begins: the next that is added begins a stretch, for none lies over another."""
+        self._last = None
 
 
 class JobStretches:
@@ -64,19 +83,28 @@ class JobStretches:
         self._began_ns = began_ns
         self._on_stretch = on_stretch  # called where a worker begins a stretch
         self._workers: list[Worker] = []
-        self._local = threading.local()
+        self.local = threading.local()
 
     def add(
         self, submitted_ns: int, start_ns: int, end_ns: int, outcome: str, label: Callable[[], str]
     ) -> None:
         """A job is over, on the calling thread."""
-        try:
-            worker: Worker = self._local.worker
-        except AttributeError:
-            worker = self._local.worker = Worker(threading.get_native_id(), self._began_ns)
-            self._workers.append(worker)
-        if worker.add(submitted_ns, start_ns, end_ns, outcome, label):
-            self._on_stretch()
+        add = getattr(self.local, "add", None) or self.adder()
+        add(submitted_ns, start_ns, end_ns, outcome, lambda _: label(), None)
+
+    def cut(self) -> None:
+        """See the method of a worker."""
+        add = getattr(self.local, "add", None)
+        if add is not None:
+            add.__self__.cut()
+
+    def adder(self) -> Callable[..., None]:
+        """`Worker.add` of the calling thread, which `local` keeps."""
+        worker = Worker(threading.get_native_id(), self._began_ns, self._on_stretch)
+        self._workers.append(worker)
+        add: Callable[..., None] = worker.add
+        self.local.add = add
+        return add
 
     def records(self, first: int, pid: int) -> list[JobRecord]:
         """See the function of this name."""

@@ -136,12 +136,12 @@ def jobs_merged(
     from concmagic.model.outcomes import outcome_of  # late: a child has sentences, too
 
     done = sum(many for _, many in outcomes)
-    told = f"{count(done, 'later one')} merged, with exact sums: they ran {duration(running_ns)} in all"
+    told = f"{done:,} merged, with exact sums: they ran {duration(running_ns)} in all"
     told += f" and were queued for {duration(queued_ns)}" if queued_ns else ""
     failed = sorted(one for one in outcomes if outcome_of(one[0]).kind == "raised")
     told += "".join(f", {many:,} {outcome}" for outcome, many in failed)
     left = f"; {later - done:,} did not end" if later > done else ""
-    return f"Of {count(kept + later, 'job')} of pools the first {kept:,} are told one by one, {told}{left}."
+    return f"Of {count(kept + later, 'job')} of pools {kept:,} are told one by one, {told}{left}."
 
 
 def tool_for_locks_lost(owner: str) -> str:

@@ -11,20 +11,26 @@ being traced.
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Callable
-from functools import partial
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
 from multiprocessing import connection
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.borrowing import Patches
-from concmagic.interpreter.frames_and_threads import getframe
+from concmagic.interpreter.frames_and_threads import getframe, hide_frame
 from concmagic.interpreter.known_functions import QUEUES, WORKERS
 from concmagic.interpreter.process_internals import RECEIVE
-from concmagic.recording.guards import watched
+from concmagic.recording.children.yet_to_unpickle import Row, digest_of
+from concmagic.recording.guards import Gate, guarded, noter, watched
+
+if TYPE_CHECKING:
+    from concmagic.records.handed_over import MessageRecord
 
 Look = Callable[[Any, Any, FrameType | None], None]  # the pipe's end, the message, who received it
 Wake = Callable[[dict[str, Any]], None]
@@ -35,6 +41,8 @@ _OURS = "concmagic.runners.loop_"
 
 class Taker(Protocol):
     """Who records messages."""
+
+    gate: Gate  # closed: none now
 
     def before_wait(self) -> None:
         """The calling thread is about to wait for a message."""
@@ -57,7 +65,7 @@ def watch(taker: Taker | None = None, look: Look | None = None) -> None:
     _taker, _look = taker, look
     kind = connection.Connection
     if not _patches.has(kind, RECEIVE):
-        _patches.wrap(kind, RECEIVE, lambda one: watched(one, _arrived, _before_wait))
+        _patches.wrap(kind, RECEIVE, _receiving)
 
 
 def unwatch() -> None:
@@ -67,6 +75,26 @@ def unwatch() -> None:
     _patches.restore()
 
 
+def _receiving(original: Any) -> Any:
+    seen, note = watched(original, _arrived, _before_wait), noter(original)
+
+    @wraps(original)
+    def receive(*arguments: Any, **options: Any) -> Any:
+        taker = _taker
+        if taker is None or not taker.gate.closed:
+            return seen(*arguments, **options)
+        try:
+            buffer = original(*arguments, **options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        if _taker is not taker:  # another cell has begun meanwhile
+            guarded(partial(_show, 0, buffer, arguments[0], getframe(1)), note)
+        return buffer
+
+    return receive
+
+
 def _before_wait() -> int:
     if _taker is not None:
         _taker.before_wait()
@@ -74,10 +102,14 @@ def _before_wait() -> int:
 
 
 def _arrived(begun_ns: int, buffer: Any, end: Any, *arguments: Any) -> None:
+    _show(begun_ns, buffer, end, getframe(3))  # who has called what stands in for the function, twice
+
+
+def _show(begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
     if _taker is not None:
-        _taker.received(begun_ns, buffer, end, getframe(2))
+        _taker.received(begun_ns, buffer, end, caller)
     elif _look is not None:
-        _look(end, buffer, getframe(2))
+        _look(end, buffer, caller)
 
 
 def sleep_until_called(folder: Path, wake: Wake) -> None:
@@ -139,3 +171,33 @@ def is_in(places: set[tuple[str, str]], frame: FrameType | None, most: int) -> b
             return True
         frame = frame.f_back
     return False
+
+
+def records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
+    """As plain frozen data."""
+    from concmagic.records.handed_over import MessageRecord
+
+    return tuple(MessageRecord(*row) for row in rows)
+
+
+def row_of(
+    end: Any,
+    sends: bool,
+    kind: str,
+    begin_ns: int,
+    moved_ns: int,
+    data: Any,
+    job: int | None = None,
+    outcome: str = "",
+) -> Row:
+    """What is kept of a message that ends just now, at this end of a pipe."""
+    inode, size, digest = os.fstat(end.fileno()).st_ino, len(data), digest_of(data)
+    now_ns = monotonic_ns()
+    native_id = threading.get_native_id()
+    return [inode, sends, kind, native_id, begin_ns, moved_ns, now_ns, size, digest, job, outcome]
+
+
+def unbound(function: Any) -> Any:
+    """A class method's own function, which is given the class; one that drops it, of what stands for it."""
+    inner = getattr(function, "__func__", None)
+    return (lambda kind, *rest, **more: function(*rest, **more)) if inner is None else inner

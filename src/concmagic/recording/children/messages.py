@@ -16,29 +16,30 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from concmagic.clock import monotonic_ns
+from concmagic.clock import monotonic_ns, thread_time_ns
 from concmagic.interpreter.borrowing import Patches
 from concmagic.interpreter.frames_and_threads import getframe
 from concmagic.interpreter.known_functions import RESULT_READERS, WORKERS
 from concmagic.interpreter.process_internals import SEND
 from concmagic.problems import Problem
 from concmagic.recording.children import message_arrivals, pickling
-from concmagic.recording.children.message_arrivals import is_in, kind_of, sends_result
-from concmagic.recording.children.process_jobs import LATER, ProcessJobs, WorkerJobs, outcome_of
-from concmagic.recording.children.yet_to_unpickle import Row, YetToUnpickle, digest_of
-from concmagic.recording.guards import watched
-from concmagic.recording.time_budget import TimeBudget
+from concmagic.recording.children.message_arrivals import is_in, kind_of, row_of, sends_result, unbound
+from concmagic.recording.children.process_jobs import LATER, MOST_JOBS, ProcessJobs, WorkerJobs, outcome_of
+from concmagic.recording.children.yet_to_unpickle import Row, YetToUnpickle
+from concmagic.recording.guards import Gate, watched
+from concmagic.recording.time_budget import EVERY, SLICE_NS, TimeBudget
 
 if TYPE_CHECKING:
-    from concmagic.records.handed_over import MessageLog, MessageRecord
+    from concmagic.records.handed_over import MessageLog
 
 MOST = 5_000  # messages that one process sent, and as many that it received, are kept; others only counted
-FLUSH_SHARE = 0.05  # of a child's time: what handing over as it runs may take, beside
-FLUSH_NS = 5_000_000  # … what the first jobs may, so that of few jobs each is known
+FLUSH_SHARE = 0.02  # of a child's time: what handing over as it runs may take, beside
+FLUSH_NS = 3_000_000  # … what the first jobs may, so that of few jobs each is known
 
 PartTaker = Callable[[Sequence[Row]], None]
 
 _SENDS, _KIND, _END = 1, 2, 6
+_NOT_KEPT = ""  # the kind of what is kept only if it turns out to be a job or a result
 _current: MessageRecorder | None = None
 
 
@@ -47,7 +48,11 @@ class MessageRecorder:
 
     def __init__(self, time: TimeBudget | None = None) -> None:
         self._time = time or TimeBudget()
-        self._ended_ns = 0  # since then none is seen, but those with the jobs of pools
+        # Since then none is seen, but those with the jobs of pools: after a gap equal ones could be mistaken.
+        self._ended_ns = 0
+        self.gate = Gate()  # closed while the budget is spent
+        self._pickles = Gate()  # … and what is pickled is no job's of this worker
+        self._left = EVERY  # jobs until it is looked whether the budget suffices again
         self.on_job: Callable[[], None] = lambda: None  # of a worker: it was given one
         self.hand_over: PartTaker | None = None  # of a child: it may be killed at any moment
         self.sleeps = False  # of a child: after this recording messages are looked at, and none may be missed
@@ -62,8 +67,9 @@ class MessageRecorder:
         self._patches = Patches()
         self._local = threading.local()
         self._yet_to_unpickle = YetToUnpickle()
-        self._jobs = ProcessJobs(self._go_on_for_jobs)
+        self._jobs = ProcessJobs(self._go_on_for_jobs, self._pickles)
         self._is_worker = False
+        self._at_kept = False  # whether a job of this worker that is told one by one is under way
         self._at_work = WorkerJobs(self._begun_ns)
         self._file_names = pickling.LokyFileNames()
 
@@ -79,29 +85,40 @@ class MessageRecorder:
 
     def _install(self) -> None:
         wrap = self._patches.wrap
-        wrap(connection.Connection, SEND, lambda one: watched(one, self._sent, monotonic_ns))
+        wrap(connection.Connection, SEND, lambda one: watched(one, self._sent, monotonic_ns, self.gate))
         wrap(ForkingPickler, "dumps", self._dumps)
-        wrap(ForkingPickler, "loads", lambda one: staticmethod(watched(one, self._unpickled)), is_static=True)
+        loads = lambda one: staticmethod(watched(one, self._unpickled, None, self._pickles))  # noqa: E731
+        wrap(ForkingPickler, "loads", loads, is_static=True)
         wrap(connection, "Pipe", lambda one: watched(one, self._made_pipe))
 
-    def _end(self) -> None:
-        """The budget is spent: see no more, for good. After a gap equal messages could be mistaken."""
-        if not self._ended_ns and not self._is_worker and not self._jobs.has_any:
-            self._ended_ns = monotonic_ns()
+    def _rest(self) -> None:
+        """The budget is spent: see no more. A worker adds up its jobs; one that is told has to end before."""
+        self._ended_ns = self._ended_ns or monotonic_ns()
+        if self._at_kept:
+            return
+        self.gate.closed, self._left = True, 1
+        self._pickles.closed = not self._is_worker
+        self._jobs.most = 0
+        if not self._is_worker and not self._jobs.has_any:
             self._patches.restore()
             if self.hand_over is None:  # in a child the watch stays: see `message_arrivals`
                 message_arrivals.unwatch()
 
     def _go_on_for_jobs(self) -> None:
-        """A pool is given a job after the end: their sums are told all the same."""
-        if self._ended_ns and self._jobs.most:
-            self._jobs.most = 0
-            self._install()
-            message_arrivals.watch(self)
+        """A job is given to a pool, or begins in this worker: see what comes, if that can be paid."""
+        self._left -= 1
+        if self.gate.closed and self._left <= 0:
+            self._left = EVERY
+            if not self._time.seconds_until(SLICE_NS):
+                if not self._patches.has(connection.Connection, SEND):
+                    self._install()
+                    message_arrivals.watch(self)
+                self.gate.closed = self._pickles.closed = False
+                self._jobs.most = MOST_JOBS
 
     def _dumps(self, original: Any) -> Any:
         """Bound to the pickler's class, as the original is; from there it comes bound."""
-        return classmethod(watched(_unbound(original), self._pickled, monotonic_ns))
+        return classmethod(watched(unbound(original), self._pickled, monotonic_ns, self._pickles))
 
     def stop(self) -> MessageLog:
         """Put everything back, and hand over what was seen."""
@@ -120,7 +137,7 @@ class MessageRecorder:
             self.problems.append(Problem.of("messages_left_out", MOST, self._lost))
         rows, self._rows = self._rows, []
         return MessageLog(
-            to_records(rows),
+            message_arrivals.records(rows),
             self._jobs.records(),
             tuple(self._pairs),
             self._jobs.later,
@@ -139,7 +156,7 @@ class MessageRecorder:
         self._patches.wrap(
             queues,
             "dumps",
-            lambda one: watched(pickling.loky_dumps(one), self._pickled, monotonic_ns),
+            lambda one: watched(pickling.loky_dumps(one), self._pickled, monotonic_ns, self._pickles),
         )
 
     def _made_pipe(self, told: None, ends: Any, *arguments: Any, **options: Any) -> None:
@@ -159,7 +176,9 @@ class MessageRecorder:
                 job = LATER
             else:
                 outcome = outcome_of(value)
-        self._local.pickled = begun_ns, monotonic_ns(), len(data), job, outcome
+                self._at_kept = False
+        told = begun_ns, monotonic_ns(), len(data), job, outcome
+        self._local.pickled = None if self.gate.closed else told
 
     def _sent(self, begun_ns: int, result: None, end: Any, data: Any) -> None:
         size = len(data)
@@ -174,9 +193,10 @@ class MessageRecorder:
         if pickled is not None and pickled[2] == size:
             first_ns, moved_ns, _, job, outcome = pickled
             kind = "result" if outcome else "job" if job is not None else kind
+        self._look()
         # What takes a kept job's result away is kept, too: else nobody knew when that job ended.
         if outcome or job is not None or self._has_room(True):
-            self._add(_row(end, True, kind, first_ns, moved_ns, data, job, outcome))
+            self._add(row_of(end, True, kind, first_ns, moved_ns, data, job, outcome))
 
     def before_wait(self) -> None:
         """Hand over what is new: while it waits, nothing is."""
@@ -184,8 +204,6 @@ class MessageRecorder:
 
     def received(self, begun_ns: int, buffer: Any, end: Any, caller: FrameType | None) -> None:
         """Note a message that has arrived; it may be waited for since before `start`."""
-        if self._ended_ns and not self._jobs.has_any:
-            return
         self._arrived(end, buffer, caller, max(begun_ns, self._begun_ns), monotonic_ns())
 
     def note_arrival(self, end: Any, buffer: Any, caller: FrameType | None) -> None:
@@ -197,19 +215,23 @@ class MessageRecorder:
         kind = kind_of(caller)
         if kind == "ours":
             return
-        row = None
-        with buffer.getbuffer() as data:
-            if self._has_room(False):
-                row = _row(end, False, kind, begun_ns, now_ns, data)
-                self._add(row)
-            self._yet_to_unpickle.add(data, row)
         if kind == "item":
             self.on_job()
+        self._look()
+        row, is_kept = None, self._has_room(False)
+        with buffer.getbuffer() as data:
+            if is_kept:
+                row = row_of(end, False, kind, begun_ns, now_ns, data)
+                self._add(row)
+            elif self._ended_ns and self._may_be_job():
+                row = row_of(end, False, _NOT_KEPT, begun_ns, now_ns, data)
+            self._yet_to_unpickle.add(data, row)
+        if kind == "item":
             self._pass_on()
 
     def _unpickled(self, told: None, value: Any, data: Any, *arguments: Any, **options: Any) -> None:
         is_message, row = self._yet_to_unpickle.take(data)
-        if not is_message:
+        if not is_message and not self.gate.closed:
             return
         kind, frame = "", getframe(2)
         if is_in(WORKERS, frame.f_back, 1):
@@ -217,27 +239,39 @@ class MessageRecorder:
         if kind == "job":
             self._is_worker = True
             self.on_job()
-            self._at_work.taken(value, row is not None)
+            self._go_on_for_jobs()
+            if row is not None:
+                self.gate.closed = False  # what it needed closed it: it is told all the same
+            self._at_kept = row is not None
+            self._at_work.taken(value, self._at_kept)
         elif not kind and is_in(RESULT_READERS, frame.f_back, 1):
             kind = "result"
         if row is not None:
             row[_END] = monotonic_ns()
             if kind in ("job", "result"):
+                if row[_KIND] == _NOT_KEPT:
+                    self._add(row)
                 row[_KIND] = kind
             if kind == "job":
                 self._pass_on()
                 row[_END] = monotonic_ns()  # the job itself begins when our notes are written
-        elif kind:
+        elif kind and not self._ended_ns:
             self._lost -= 1  # its job is told by its sums
 
     def _has_room(self, sends: bool) -> bool:
-        """Whether another one is kept; else it is counted."""
-        if self._many[sends] < MOST and not self._ended_ns:
-            if self._time.is_spent():
-                self._end()
+        """Whether another one is kept, whatever it is; else it is counted."""
+        if self._many[sends] < MOST:
             return not self._ended_ns
         self._lost += not self._ended_ns
         return False
+
+    def _may_be_job(self) -> bool:
+        """Whether what arrives may be a job or its result that is kept although others are not."""
+        return not (self.gate.closed or self._at_kept) and self._many[False] < MOST
+
+    def _look(self) -> None:
+        if not self.gate.closed and self._time.is_spent():
+            self._rest()
 
     def _add(self, row: Row) -> None:
         self._many[row[_SENDS]] += 1
@@ -247,10 +281,11 @@ class MessageRecorder:
         """Hand over what is new, unless that has taken too much time already."""
         if self.hand_over is None or len(self._rows) == self._passed_on:
             return
-        now_ns = monotonic_ns()
-        if self._passing_ns <= FLUSH_NS + FLUSH_SHARE * (now_ns - self._begun_ns):
+        if self._passing_ns <= FLUSH_NS + FLUSH_SHARE * (monotonic_ns() - self._begun_ns):
+            begun_ns = thread_time_ns()
             self.pass_on_all()
-            self._passing_ns += monotonic_ns() - now_ns
+            self._passing_ns += (took_ns := thread_time_ns() - begun_ns)
+            self._time.note_beside(took_ns)
 
     def pass_on_all(self) -> None:
         """Hand over what is new."""
@@ -263,32 +298,3 @@ class MessageRecorder:
 def of_this_process() -> MessageRecorder | None:
     """The recorder that is running in this process."""
     return _current
-
-
-def to_records(rows: Sequence[Row]) -> tuple[MessageRecord, ...]:
-    """As plain frozen data."""
-    from concmagic.records.handed_over import MessageRecord
-
-    return tuple(MessageRecord(*row) for row in rows)
-
-
-def _unbound(function: Any) -> Any:
-    """A class method's own function, which is given the class; one that drops it, of what stands for it."""
-    inner = getattr(function, "__func__", None)
-    return (lambda kind, *rest, **more: function(*rest, **more)) if inner is None else inner
-
-
-def _row(
-    end: Any,
-    sends: bool,
-    kind: str,
-    begin_ns: int,
-    moved_ns: int,
-    data: Any,
-    job: int | None = None,
-    outcome: str = "",
-) -> Row:
-    inode, size, digest = os.fstat(end.fileno()).st_ino, len(data), digest_of(data)
-    now_ns = monotonic_ns()
-    native_id = threading.get_native_id()
-    return [inode, sends, kind, native_id, begin_ns, moved_ns, now_ns, size, digest, job, outcome]

@@ -17,7 +17,7 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter import pool_internals
 from concmagic.interpreter.borrowing import Patches, on_import
 from concmagic.interpreter.known_functions import hands_tasks, is_batch, is_chunk, is_list_of_tasks
-from concmagic.recording.guards import watched
+from concmagic.recording.guards import Gate, watched
 from concmagic.recording.labels import call_label
 from concmagic.records.job_stretches import JobStretches
 
@@ -75,7 +75,8 @@ class _Job:
 class ProcessJobs:
     """Jobs of multiprocessing's pools and of executors, from `start` to `stop`."""
 
-    def __init__(self, begins: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, begins: Callable[[], None] = lambda: None, gate: Gate | None = None) -> None:
+        self._gate = gate  # closed while none is told one by one
         self.most = MOST_JOBS
         self.has_any = False
         self._begins = begins  # called as one is submitted
@@ -126,7 +127,7 @@ class ProcessJobs:
             return  # it is being imported just now, or has changed
         item, call = classes
         self._patches.wrap(item, "__init__", lambda one: watched(one, self._submitted_to_executor))
-        self._patches.wrap(call, "__init__", lambda one: watched(one, self._queued))
+        self._patches.wrap(call, "__init__", lambda one: watched(one, self._queued, None, self._gate))
 
     def _submits(self) -> None:
         self.has_any = True
@@ -223,6 +224,8 @@ class WorkerJobs:
 
     def taken(self, value: Any, is_kept: bool) -> None:
         """The calling thread has been given a job; `is_kept` says that its message is."""
+        if is_kept:
+            self._stretches.cut()
         self._local.start_ns = _KEPT if is_kept else monotonic_ns()
         self._local.call = None if is_kept else _call_of(value)
 

@@ -39,6 +39,7 @@ class ChildRecorders:
         self._time = TimeBudget()
         self._given = {
             "time": self._time,
+            "time_of_locks": TimeBudget(),
             "detail": "auto" if detail == "calls" else detail,
             "budget": budget,
         }
@@ -96,7 +97,7 @@ class ChildRecorders:
             return self._stop()
 
     def _stop(self) -> dict[str, Any]:
-        seen: dict[str, Any] = {"observing_ns": self._time.spent_ns}
+        seen: dict[str, Any] = {"observing_ns": self._time.whole_ns}
         for name, recorder in reversed(self._running.items()):
             seen[name] = guarded(recorder.stop, partial(self._failed, name))
             self.problems += getattr(recorder, "problems", ())

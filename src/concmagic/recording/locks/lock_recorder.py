@@ -32,21 +32,21 @@ _current: LockRecorder | None = None  # after a fork the parent's, until the chi
 class LockRecorder:
     """Observes locks from `start` to `stop`.
 
-    `namespace` is where their names are looked for; `sampled` says that the sampler runs, too; `time` is what
-    may be spent.
+    `namespace` is where their names are looked for; `sampled` says that the sampler runs, too;
+    `time_of_locks` is what may be spent.
     """
 
     def __init__(
         self,
         namespace: Mapping[str, Any] | None = None,
         sampled: bool = False,
-        time: TimeBudget | None = None,
+        time_of_locks: TimeBudget | None = None,
     ) -> None:
         self.problems: list[Problem] = []
         self._namespace = namespace
         self._table = LockTable()
         self._monitor: Any = None
-        self._time = time or TimeBudget()
+        self._time = time_of_locks or TimeBudget()
         # Of children nothing is watched again: most are over before.
         self._again = own_threads.OwnThread(self._watch_again) if sampled else None
         self._makers: CreationHooks | None = None
@@ -64,7 +64,7 @@ class LockRecorder:
                 if repeat and not exact:
                     from concmagic.recording.locks.notifications import Notifications
 
-                    self._notifications = Notifications(self._look_failed)
+                    self._notifications = Notifications(self._look_failed, self._time)
 
     def start(self) -> None:
         """Observe from now on. Of a lock that is held already the holder is not known."""
@@ -80,7 +80,7 @@ class LockRecorder:
             self._start_monitor()
         self._time.begin()
         if not lock_internals.here().exact or not stack.can_read():
-            self._makers = CreationHooks(self._table.creations)
+            self._makers = CreationHooks(self._table.creations, self._time)
             self._makers.start()
         if self._notifications is not None:
             self._notifications.start()

@@ -31,9 +31,11 @@ from concmagic.interpreter.frames_and_threads import (
 )
 from concmagic.interpreter.lock_internals import Lock, RLock, SimpleQueue, is_lock
 from concmagic.recording.locks.lock_state import Thread
+from concmagic.recording.time_budget import Meter, TimeBudget
 
 MOST_CALLS = 16  # of one chain
 _MOST_MADE = 5_000  # locks whose making is remembered
+_AROUND = 4.0  # what standing in for a maker takes, in calls of a function
 _FILES = ("threading.py", "queue.py")
 _JOIN_DEPTH = 2  # until 3.12 it waits in a function of its own
 Row = tuple[CodeType, int]  # a function and the instruction in it
@@ -209,10 +211,11 @@ class CreationSites:
 
 
 class CreationHooks:
-    """Stands in for the makers from `start` to `stop`."""
+    """Stands in for the makers from `start` to `stop`, or until the budget is spent."""
 
-    def __init__(self, sites: CreationSites) -> None:
+    def __init__(self, sites: CreationSites, budget: TimeBudget) -> None:
         self._sites = sites
+        self._meter = Meter(budget, _AROUND)
         self._patches = Patches()
 
     def start(self) -> None:
@@ -228,7 +231,7 @@ class CreationHooks:
         self._patches.restore()
 
     def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        note = self._note
+        note, meter = self._note, self._meter
 
         @functools.wraps(original)
         def make(*args: Any, **options: Any) -> Any:
@@ -237,8 +240,12 @@ class CreationHooks:
             except BaseException as error:
                 hide_frame(error)
                 raise
+            meter.left -= 1
+            timed = meter.begin() if meter.left <= 0 else 0
             # An `__init__` answers nothing, and is given what it makes.
             note(args[0] if made is None else made, getframe(1))
+            if timed and meter.end(timed):
+                self.stop()
             return made
 
         return make

@@ -16,16 +16,22 @@ from concmagic.clock import monotonic_ns
 from concmagic.interpreter.borrowing import Patches
 from concmagic.interpreter.frames_and_threads import hide_frame
 from concmagic.interpreter.lock_internals import address_of, waiters_of
+from concmagic.recording.time_budget import Meter, TimeBudget, WithinBudget
 
 _MOST = 20_000  # that are kept
+_AROUND = 4.0  # what standing in takes, in calls of a function
 Row = tuple[int, int, int]  # the address of the lock on which somebody slept, who let it go, and when
 
 
 class Notifications:
-    """Stands in for `Condition.notify` from `start` to `stop`; nothing is noted where nobody waits."""
+    """Stands in for `Condition.notify` from `start` to `stop`; nothing is noted where nobody waits.
 
-    def __init__(self, failed: Callable[[Exception], None]) -> None:
+    Nor while the budget is spent.
+    """
+
+    def __init__(self, failed: Callable[[Exception], None], budget: TimeBudget) -> None:
         self.rows: list[Row] = []
+        self._pace, self._meter = WithinBudget(budget), Meter(budget, _AROUND)
         self._failed = failed
         self._patches = Patches()
 
@@ -38,13 +44,17 @@ class Notifications:
         self._patches.restore()
 
     def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        note = self._note
+        note, pace, meter = self._note, self._pace, self._meter
 
         @functools.wraps(original)
         def notify(self: Any, n: int = 1) -> Any:
+            meter.left -= 1
+            timed = meter.begin() if meter.left <= 0 else 0
             try:
-                if waiters := waiters_of(self):
+                if not pace.is_spent and (waiters := waiters_of(self)):
                     note(waiters, n)
+                if timed:
+                    pace.look(meter.end(timed))
                 return original(self, n)
             except BaseException as error:
                 hide_frame(error)

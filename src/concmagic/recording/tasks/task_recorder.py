@@ -165,7 +165,7 @@ class TaskRecorder:
                 self._patches.set(*found)
         self._foreign.enter_context(on_import(foreign_loops.PACKAGE, self._watch_foreign))
         _recording.append(self)
-        earlier.ask(self._runs_earlier_task)
+        earlier.ask(self._runs_earlier_task, observer.table.knows_earlier)
         observer.active = True
 
     def _runs_earlier_task(self) -> bool:

@@ -107,6 +107,10 @@ class TaskTable:
         """Whether further tasks are members of groups."""
         return len(self.tasks) >= self._told
 
+    def knows_earlier(self) -> bool:
+        """Whether any task is an earlier cell's."""
+        return any(entry.origin == "earlier" for entry in tuple(self.tasks.values()))
+
     def add_task(self, task: Any, coroutine: Any, loop: int, created_ns: int | None) -> TaskEntry:
         """Give a task its number."""
         entry = self.new_entry(coroutine, loop, created_ns)

@@ -16,15 +16,21 @@ from typing import Any
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter import pool_internals
 from concmagic.interpreter.borrowing import Patches
+from concmagic.interpreter.frames_and_threads import hide_frame
 from concmagic.problems import Problem
 from concmagic.recording import earlier
-from concmagic.recording.guards import guarded, noter, watched
+from concmagic.recording.guards import guarded, noter
 from concmagic.recording.labels import call_label
 from concmagic.recording.threads import thread_recorder as threads
 from concmagic.recording.threads.job_life import Job, PoolJob, outcome_of_future
 from concmagic.recording.threads.thread_pool_jobs import ThreadPoolJobs
+from concmagic.recording.time_budget import Meter, TimeBudget, WithinBudget
 from concmagic.records.handed_over import JobRecord
 from concmagic.records.job_stretches import MOST_JOBS, JobStretches, outcomes_of
+
+# What replacing takes beside, in calls of a function, as measured.
+_AROUND_SUBMIT, _AROUND_RUN = 4.0, 6.0
+NO_LIMIT_NS = 3_600_000_000_000
 
 _current: PoolJobRecorder | None = None
 
@@ -32,20 +38,29 @@ _current: PoolJobRecorder | None = None
 class PoolJobRecorder:
     """Observes the jobs of this process's thread pools from `start` to `stop`.
 
-    The first of them are kept one by one, of the others the sums of each worker: then a job that does
-    nothing costs a few microseconds only.
+    They are kept one by one for as long as there are few and the budget is not spent, of the others the sums
+    of each worker: then a job that does nothing costs about a microsecond.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, time: TimeBudget | None = None) -> None:
         self.problems: list[Problem] = []
+        self._pace = WithinBudget(time or TimeBudget(least_ns=NO_LIMIT_NS))
+        self._submits = Meter(self._pace.budget, _AROUND_SUBMIT)
+        self._runs = Meter(self._pace.budget, _AROUND_RUN)
         self._jobs: list[Job] = []
         # What waits for its worker, by the id of its item: a job, or the moment at which it was submitted.
         # A later item at the same address takes the place of one that was dropped.
-        self._waiting: dict[int, Job | int] = {}
-        self._merged = JobStretches(monotonic_ns(), threads.note_job)
-        self._submitted_later = 0  # those that were not kept one by one
+        # None: it is none of this cell's.
+        self._waiting: dict[int, Job | int | None] = {}
+        self.taken = self._waiting.pop
+        self.unknown: int | None = None  # what an item is that does not wait; 0: one that was only counted
+        self.only_counts = False  # those that are submitted now
+        self.later = 0  # those that were not kept one by one
+        self._has_others = False
+        self._merged = JobStretches(monotonic_ns(), self._on_stretch)
+        self.adder, self.local = self._merged.adder, self._merged.local
         self._patches = Patches()
-        self._of_thread_pools = ThreadPoolJobs(self._new, self._merged.add)
+        self._of_thread_pools = ThreadPoolJobs(self._new, self._merged.add, self._pace)
 
     def start(self) -> None:
         """Begin to see jobs."""
@@ -56,7 +71,7 @@ class PoolJobRecorder:
         self._of_thread_pools.start()
         kind: Any = pool_internals.thread_item_class()
         if isinstance(kind, type):
-            self._patches.wrap(kind, "__init__", lambda original: watched(original, self._submitted))
+            self._patches.wrap(kind, "__init__", partial(_submitting, self))
             self._patches.wrap(kind, "run", partial(_running, self))
         elif kind is not None:
             pool_internals.no_item_class()
@@ -73,15 +88,15 @@ class PoolJobRecorder:
             job.settle(now_ns)
         records = [job.record(index, pid) for index, job in enumerate(self._jobs)]
         merged = self._merged.records(len(records), pid)
-        if self._submitted_later:
+        if self.later:
             self.problems.append(
                 Problem.of(
                     "jobs_merged",
                     len(records),
-                    self._submitted_later,
+                    self.later,
                     outcomes_of(merged),
                     sum(one.running_ns for one in merged),
-                    sum(one.queued_ns for one in merged),
+                    0 if self.unknown == 0 else sum(one.queued_ns for one in merged),
                 )
             )
         self._jobs = []
@@ -94,62 +109,121 @@ class PoolJobRecorder:
 
     def _new(self, make: Callable[[], PoolJob]) -> PoolJob | None:
         """A job of a pool without futures; None if only the sums of what comes now are kept."""
-        if len(self._jobs) >= MOST_JOBS:
-            self._submitted_later += 1
+        if self._pace.is_spent or len(self._jobs) >= MOST_JOBS:
+            self.later += 1
             return None
         job = make()
         self._jobs.append(job)
         return job
 
-    def _submitted(self, told: None, result: None, item: Any, *args: Any, **kwargs: Any) -> None:
+    def submitted(self, item: Any) -> None:
         """Note a new work item, unless it is one of concmagic's own or an earlier cell's doing."""
+        meter = self._submits
+        meter.left -= 1
+        timed = meter.begin() if meter.left <= 0 else 0
         function, arguments, options = _call_of(item)
-        if str(getattr(function, "__module__", "")).partition(".")[0] == "concmagic":
-            return
-        if earlier.acts_here():
-            return
-        if len(self._jobs) >= MOST_JOBS:
-            self._submitted_later += 1
+        module = getattr(function, "__module__", "")
+        if (type(module) is str and module.partition(".")[0] == "concmagic") or earlier.acts_here():
+            self._has_others = True
+            self._waiting[id(item)] = None
+        elif self._pace.is_spent or len(self._jobs) >= MOST_JOBS:
+            self.later += 1
             self._waiting[id(item)] = monotonic_ns()
-            return
-        job = Job(call_label(function, arguments, options), item.future)
-        self._jobs.append(job)
-        self._waiting[id(item)] = job
+        else:
+            job = Job(call_label(function, arguments, options), item.future)
+            self._jobs.append(job)
+            self._waiting[id(item)] = job
+        if timed:
+            self._pace.look(meter.end(timed))
+            self._only_count()
 
-    def taken(self, item: Any) -> Job | int | None:
-        """What is known of an item that begins; None if it was submitted before the cell or is no user's."""
-        return self._waiting.pop(id(item), None)
+    def _only_count(self) -> None:
+        """From now on, where the budget is spent; not where some jobs are none of this cell's."""
+        if self._pace.is_spent and not self._has_others and not earlier.may_act():
+            self.unknown = 0  # first: a worker may take one at any moment
+            self.only_counts = True
 
-    def run_merged(self, original: Any, item: Any, submitted_ns: int, args: Any, kwargs: Any) -> Any:
-        """Run an item of which only the sums are kept."""
-        start_ns = monotonic_ns()
-        call = _call_of(item)
+    def _on_stretch(self) -> None:
+        threads.note_job()
+        if self.only_counts:
+            self._pace.look(False)
+            self.only_counts = self._pace.is_spent
+
+    def run(self, job: Job, original: Callable[[], Any], note: Callable[[BaseException], None]) -> Any:
+        """Run an item that is kept one by one."""
+        meter = self._runs
+        meter.left -= 1
+        timed = meter.begin() if meter.left <= 0 else 0
+        guarded(job.begin, note)
+        self._merged.cut()
+        if timed:
+            timed -= meter.begin()
         try:
-            return original(item, *args, **kwargs)
+            return original()
         finally:
-            end_ns = monotonic_ns()
-            outcome = outcome_of_future(item.future)
-            if outcome != "cancelled":  # else the worker only took it off the queue
-                self._merged.add(submitted_ns, start_ns, end_ns, outcome, lambda: call_label(*call))
+            if timed:
+                timed += meter.begin()
+            guarded(job.end, note)
+            if timed:
+                meter.end(timed)
+
+
+def _submitting(recorder: PoolJobRecorder, original: Any) -> Any:
+    note = noter(original)
+
+    @functools.wraps(original)
+    def __init__(item: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            original(item, *args, **kwargs)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        if recorder.only_counts:
+            recorder.later += 1
+            return
+        try:
+            recorder.submitted(item)
+        except Exception as error:
+            note(error)
+
+    return __init__
 
 
 def _running(recorder: PoolJobRecorder, original: Any) -> Any:
     note = noter(original)
+    has_returned, local, taken = pool_internals.has_returned, recorder.local, recorder.taken
 
     @functools.wraps(original)
     def run(item: Any, *args: Any, **kwargs: Any) -> Any:
-        job = guarded(partial(recorder.taken, item), note)
-        if job is None:
+        job = taken(id(item), recorder.unknown)
+        if job is None:  # it was submitted before the cell, or is no user's
             return original(item, *args, **kwargs)
-        if isinstance(job, int):
-            return recorder.run_merged(original, item, job, args, kwargs)
-        guarded(job.begin, note)
+        if isinstance(job, Job):
+            if job.future() is item.future:
+                return recorder.run(job, partial(original, item, *args, **kwargs), note)
+            job = 0  # of one that was dropped, and this one has its address
+        start_ns = monotonic_ns()
         try:
             return original(item, *args, **kwargs)
         finally:
-            guarded(job.end, note)
+            # In the open: a call of a function is as long as a short job.
+            try:
+                end_ns = monotonic_ns()
+                outcome = "returned" if has_returned(item.future) else outcome_of_future(item.future)
+                if outcome != "cancelled":  # else the worker only took it off the queue
+                    try:
+                        add = local.add
+                    except AttributeError:
+                        add = recorder.adder()
+                    add(job or start_ns, start_ns, end_ns, outcome, _label_of, item)
+            except Exception as error:
+                note(error)
 
     return run
+
+
+def _label_of(item: Any) -> str:
+    return call_label(*_call_of(item))
 
 
 def _call_of(item: Any) -> tuple[Any, Any, Any]:

@@ -25,8 +25,10 @@ from concmagic.recording.children.process_jobs import job_label, job_words
 from concmagic.recording.guards import guarded, noter, unseen
 from concmagic.recording.labels import cut
 from concmagic.recording.threads.job_life import Job, PoolJob
+from concmagic.recording.time_budget import Meter, WithinBudget
 from concmagic.records.job_stretches import MOST_JOBS
 
+_AROUND = 40.0  # what the worker does of it, and what stands around it here, in calls of a function
 RAISED = "raised Exception"  # until it is known which
 
 New = Callable[[Callable[[], PoolJob]], PoolJob | None]
@@ -36,7 +38,9 @@ Merge = Callable[[int, int, int, str, Callable[[], str]], None]
 class ThreadPoolJobs:
     """Sees them from `start` to `stop`, also those of pools that are older."""
 
-    def __init__(self, new: New, merge: Merge) -> None:
+    def __init__(self, new: New, merge: Merge, pace: WithinBudget) -> None:
+        self._pace = pace
+        self._meter = Meter(pace.budget, _AROUND)
         self._new = new
         self._merge = merge  # adds up a job that is not kept
         self._active = False
@@ -77,13 +81,16 @@ class ThreadPoolJobs:
 
     def task(self, submission: tuple[int, int], task: tuple[Any, ...]) -> tuple[Any, ...]:
         """What a worker is given instead of this task."""
+        meter = self._meter
+        meter.left -= 1
+        timed = meter.begin() if meter.left <= 0 else 0
         number, place, function, args, kwargs = task
         seen = self.seen(function, args, kwargs, submission, place)
-        if seen is None:
-            return task
-        if seen.job is not None:
+        if seen is not None and seen.job is not None:
             seen.job.number = number
-        return number, place, max, seen, {}
+        if timed:
+            self._pace.look(meter.end(timed))
+        return task if seen is None else (number, place, max, seen, {})
 
     def seen(
         self, function: Any, args: Any, kwargs: Any, submission: tuple[int, int], place: int = 0
