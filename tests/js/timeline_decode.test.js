@@ -50,7 +50,7 @@ test("all of a payload is named", () => {
   const data = decode.decoded(payload());
   assert.equal(data.band[0].label, "waiting 60 ms");
   assert.equal(data.lanes[1].name, "worker");
-  assert.deepEqual(data.kinds[3].shares, [0.5, 0, 0, 0, 0, 0.5]);
+  assert.deepEqual(data.kinds[3].shares, [0.5, 0, 0, 0, 0, 0, 0.5]);
   assert.equal(data.kinds[1].shares, null);
   assert.deepEqual(data.calls.kinds.map((kind) => kind.calls), [0, 0, 12]);
   assert.deepEqual(data.words.flows[1], { arrives: "woken by {x}", leaves: "woke {x}" });

@@ -10,7 +10,7 @@ const model = load("boxesIn", "boxAt", "callName", "callsIn", "duration", "first
 const shared = JSON.parse(fs.readFileSync(path.join(root, "tests/data/timeline_model.json"), "utf8"));
 
 const RUNNING = 1, WAITING = 2, MIXED = 3;
-const kinds = [{ code: -1 }, { code: 0, full: "running" }, { code: 5, full: "sleep" }, { code: -2, shares: [0.5, 0, 0, 0, 0, 0.5] }];
+const kinds = [{ code: -1 }, { code: 0, full: "running" }, { code: 6, full: "sleep" }, { code: -2, shares: [0.5, 0, 0, 0, 0, 0, 0.5] }];
 
 test("durations are written as in Python", () => {
   for (const [length, words] of shared.durations) assert.equal(model.duration(length), words);
@@ -76,7 +76,7 @@ test("a lone sliver keeps its identity", () => {
 test("shares within shares are weighed by length", () => {
   const row = model.unpackRow([1, MIXED, 1, RUNNING, 998, WAITING]);
   const [first] = model.boxesIn(row, kinds, { start: 0, end: 1000 }, 0, 600);
-  assert.ok(Math.abs(first.shares[0] - 0.75) < 1e-9 && Math.abs(first.shares[5] - 0.25) < 1e-9);
+  assert.ok(Math.abs(first.shares[0] - 0.75) < 1e-9 && Math.abs(first.shares[6] - 0.25) < 1e-9);
 });
 
 test("a hit finds the box at a time, or one within reach", () => {

@@ -5,7 +5,7 @@ const { load } = require("./scripts.js");
 const { context, sceneAt, written } = require("./samples.js");
 
 const THIN = 15;
-const { ROW, TALL, ...paint } = load("ROW", "TALL", "fitted", "fittedName", "paint", "paintArrows", "paintBoxes", "paintLane", "paintPath",
+const { ROW, TALL, ...paint } = load("ROW", "TALL", "fitted", "fittedName", "paint", "paintArrows", "paintBoxes", "paintLane", "paintNeeds", "paintPath",
   "paintShares", "rowTop", "unpackRow", "write");
 const GROUP = 0, WORKER = 1, FOLD = 2;
 
@@ -39,6 +39,15 @@ test("the path is drawn under its stretches, and leads from one to the next; of 
   assert.deepEqual(ctx.of("moveTo"), [[left, y], [left + 0.4 * plot, y]]);
   assert.deepEqual(ctx.of("lineTo"), [[left + 0.4 * plot, y], [left + plot, y]]);
   assert.deepEqual(ctx.drawn.filter(({ name }) => name === "stroke").map(({ stroke }) => stroke), ["accent", "accent"]);
+});
+
+test("a deadlock's arrows are always seen, from the middle of a lane to that of another", () => {
+  const scene = sceneAt(978, { needs: [[1, 2, 50], [2, 1, 90]] }), ctx = context();
+  scene.view = { start: 0, end: 80 };
+  paint.paintNeeds(ctx, scene);
+  const x = scene.left + 50 / 80 * scene.plot;
+  assert.deepEqual([ctx.of("moveTo")[0], ctx.of("lineTo")[0]], [1, 2].map((row) => [x, paint.rowTop(scene, row) + ROW / 2]));
+  assert.equal(ctx.of("stroke").length, 1); // the other one is out of view
 });
 
 test("between two lanes the path has a line, unless something is missing there", () => {
@@ -90,7 +99,7 @@ test("a sliver is still seen", () => {
 test("shares are stacked from the base line up, on whole device pixels", () => {
   const scene = sceneAt(978), ctx = context();
   scene.dpr = 2;
-  paint.paintShares(ctx, scene, { x: 10.3, width: 5, kind: 3, index: 0, shares: [0.5, 0, 0, 0, 0, 0.5] }, 100);
+  paint.paintShares(ctx, scene, { x: 10.3, width: 5, kind: 3, index: 0, shares: [0.5, 0, 0, 0, 0, 0, 0.5] }, 100);
   const base = 100 + (ROW + TALL) / 2;
   assert.deepEqual(ctx.of("fillRect"), [[10.5, base - TALL / 2, 5, TALL / 2], [10.5, base - TALL, 5, TALL / 2]]);
   assert.deepEqual(ctx.drawn.map(({ fill }) => fill), ["running", "waiting"]);

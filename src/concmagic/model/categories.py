@@ -16,6 +16,7 @@ class Category(Enum):
     READY = "ready"  # for its turn: with the GIL, or on the loop
     NO_CORE = "no core"  # ready, and other programs or threads had the cores
     EACH_OTHER = "each other"  # waits for something that another track of the program ends
+    STUCK = "stuck"  # such a wait in a deadlock: nobody will ever end it. No interval is this by itself
     OUTSIDE = "outside"  # waits for time, the network, a disk, a program; or for what is not known
     IDLE = "idle"  # waits for being given work
     STARTING = "starting"
@@ -25,13 +26,6 @@ class Category(Enum):
 
 _OF_FAMILY = {"each other": Category.EACH_OTHER, "outside": Category.OUTSIDE, "idle": Category.IDLE}
 _OF_WAITS = {name: _OF_FAMILY[row.family] for name, row in REASONS.items()} | {FREE: Category.IDLE}
-STATE_OF = {  # of a category
-    **{Category(state.value): state for state in State if state is not State.WAITING},
-    Category.NO_CORE: State.READY,
-    Category.EACH_OTHER: State.WAITING,
-    Category.OUTSIDE: State.WAITING,
-    Category.IDLE: State.WAITING,
-}
 
 
 def category(state: State, reason: str = "") -> Category:

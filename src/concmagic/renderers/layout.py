@@ -8,9 +8,10 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from concmagic import sentences
-from concmagic.model.categories import Category, category_of
+from concmagic.model.categories import Category
 from concmagic.model.columns import StateColumns, columns_of
 from concmagic.model.trace import Flow, Job, Named, State, StateInterval, Track
+from concmagic.renderers.drawn_as import DrawnAs, needs
 from concmagic.renderers.lanes import Lane, Moments, arrange, moments_of, on_lane, visible
 from concmagic.renderers.measure import one_line
 from concmagic.renderers.time_axis import (
@@ -96,6 +97,7 @@ class Layout:
     ticks: tuple[tuple[float, str], ...]
     marks: tuple[MarkBox, ...]
     arrows: tuple[Arrow, ...]
+    needs: tuple[Arrow, ...]  # of a deadlock
     merged: int  # how many intervals are drawn as shares
     resolution_ns: float
     loupe: Loupe | None = None
@@ -109,8 +111,11 @@ def lay_out(report: Report, left: float, right: float) -> Layout:
     columns = columns_of(report.trace)
     single = columns.only(lane.tracks[0] for lane in lanes if not lane.is_fold)
     resolution = resolution_for(single, wall, MOST_SPANS, FINEST_PX * scale.ns_per_pixel)
-    jobs = JobLabels(report.trace.jobs, report.trace.tracks)
-    words = sentences.StateWords(Named.of(report.trace))
+    writing = Writing(
+        sentences.StateWords(Named.of(report.trace)),
+        JobLabels(report.trace.jobs, report.trace.tracks),
+        DrawnAs(report.stuck),
+    )
     of_single = iter(merge(single, resolution))
     spans = [
         stacked(columns.only(lane.tracks), wall, FOLD_BINS) if lane.is_fold else next(of_single)
@@ -120,21 +125,20 @@ def lay_out(report: Report, left: float, right: float) -> Layout:
     return Layout(
         scale,
         tuple(
-            Row(lane, _boxes(lane, found, scale, jobs, words), _prints(lane, prints, scale))
+            Row(lane, _boxes(lane, found, scale, writing), _prints(lane, prints, scale))
             for lane, found in zip(lanes, spans, strict=True)
         ),
         tuple((scale.x(time), label) for time, label in ticks(0, wall, round((right - left) / TICK_PX))),
         tuple(_marks(report, scale)),
         _arrows(report.trace.flows, lanes, scale),
+        _needs(report, lanes, scale),
         sum(span.merged for found in spans for span in found if span.shares and span.merged > 1),
         resolution,
-        _loupe(typical_stretch(single, wall, resolution), lanes, scale, jobs, words),
+        _loupe(typical_stretch(single, wall, resolution), lanes, scale, writing),
     )
 
 
-def _loupe(
-    stretch: Stretch | None, lanes: list[Lane], whole: Scale, jobs: JobLabels, words: sentences.StateWords
-) -> Loupe | None:
+def _loupe(stretch: Stretch | None, lanes: list[Lane], whole: Scale, writing: Writing) -> Loupe | None:
     if stretch is None:
         return None
     start, end = stretch.start_ns, stretch.end_ns
@@ -148,7 +152,7 @@ def _loupe(
         whole.x(start),
         whole.x(end),
         tuple(
-            Row(lane, _boxes(lane, found, scale, jobs, words))
+            Row(lane, _boxes(lane, found, scale, writing))
             for lane, found in zip(of_stretch, spans, strict=True)
         ),
         tuple((scale.x(time), label) for time, label in ticks(start, end, 5)),
@@ -214,18 +218,25 @@ class JobLabels:
         return rows[found][2] if found >= 0 and middle <= rows[found][1] else NO_JOB
 
 
-def _boxes(
-    lane: Lane, spans: list[Span], scale: Scale, jobs: JobLabels, words: sentences.StateWords
-) -> tuple[Box, ...]:
-    boxes = []
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What boxes are drawn as, and what is written on them."""
+
+    words: sentences.StateWords
+    jobs: JobLabels
+    drawn_as: DrawnAs
+
+
+def _boxes(lane: Lane, spans: list[Span], scale: Scale, writing: Writing) -> tuple[Box, ...]:
+    boxes, track = [], lane.tracks[0].id
     for span in spans:
         x = scale.x(span.start_ns)
         width = scale.x(span.end_ns) - x
         if span.interval is None:
             boxes.append(Box(x, width, None, span.shares, ()))
         else:
-            labels = labels_of(span.interval, words, jobs.at(lane.tracks[0].id, span.interval))
-            boxes.append(Box(x, width, category_of(span.interval), (), labels))
+            labels = labels_of(span.interval, writing.words, writing.jobs.at(track, span.interval))
+            boxes.append(Box(x, width, writing.drawn_as(track, span.interval), (), labels))
     return tuple(boxes)
 
 
@@ -241,12 +252,23 @@ def _marks(report: Report, scale: Scale) -> list[MarkBox]:
     ]
 
 
+def _row_of(lanes: list[Lane]) -> dict[int, int]:
+    """The row of each track that has one of its own."""
+    return {lane.tracks[0].id: row for row, lane in enumerate(lanes) if not lane.is_fold}
+
+
+def _needs(report: Report, lanes: list[Lane], scale: Scale) -> tuple[Arrow, ...]:
+    row_of = _row_of(lanes)
+    return tuple(
+        Arrow(scale.x(one.at_ns), row_of[one.track], scale.x(one.at_ns), row_of[one.whom])
+        for one in needs(report.stuck)
+        if one.track in row_of and one.whom in row_of
+    )
+
+
 def _arrows(flows: tuple[Flow, ...], lanes: list[Lane], scale: Scale) -> tuple[Arrow, ...]:
     """Who woke whom, only where it is few enough to be read: many arrows say nothing."""
-    row_of: dict[int, int] = {}
-    for row, lane in enumerate(lanes):
-        if not lane.is_fold:
-            row_of[lane.tracks[0].id] = row
+    row_of = _row_of(lanes)
     crossing = [
         flow
         for flow in flows

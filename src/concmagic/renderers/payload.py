@@ -15,6 +15,7 @@ from concmagic import sentences
 from concmagic.model.columns import StateColumns
 from concmagic.model.trace import Group, Named, Track
 from concmagic.renderers import schema
+from concmagic.renderers.drawn_as import needs
 from concmagic.renderers.lanes import arrange, moments_of, on_lane
 from concmagic.renderers.measure import fit_columns_middle, one_line
 from concmagic.renderers.palette import CODES, FONT, ORDER, THEMES, as_plain
@@ -72,6 +73,11 @@ def payload(report: Report) -> schema.Payload:
         "calls": packed_calls,
         "kinds": packer.kinds,
         "flows": packed_flows(report.trace, numbers, packer.units),
+        "needs": [
+            schema.Need(numbers[one.track], numbers[one.whom], packer.units(one.at_ns))
+            for one in needs(report.stuck)
+            if one.track in numbers and one.whom in numbers
+        ],
         "findings": _findings(report, numbers, packer),
         "marks": [
             schema.Mark(cut(mark.label), packer.units(mark.start_ns), packer.units(mark.end_ns))

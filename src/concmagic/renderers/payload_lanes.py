@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from concmagic import sentences
-from concmagic.model.categories import category_of
 from concmagic.model.columns import columns_of
 from concmagic.model.trace import Flow, Group, Named, Trace, Track
 from concmagic.renderers import schema
+from concmagic.renderers.drawn_as import DrawnAs
 from concmagic.renderers.lanes import Lane
 from concmagic.renderers.layout import NO_JOB, JobLabels, labels_of
 from concmagic.renderers.measure import one_line
@@ -128,6 +128,7 @@ class Packer:
         self._groups = {group.track: group for group in report.trace.groups}
         self._jobs = JobLabels(report.trace.jobs, report.trace.tracks)
         self._words = sentences.StateWords(Named.of(report.trace))
+        self._drawn_as = DrawnAs(report.stuck)
         self._wall = max(report.trace.wall_ns, 1)
         self.unit_ns = 1
         while self._wall / self.unit_ns > 1_000_000:
@@ -193,7 +194,7 @@ class Packer:
             return self._shares(span)
         interval = span.interval
         job = NO_JOB if lane.is_fold else self._jobs.at(lane.tracks[0].id, interval)
-        code = CODES[category_of(interval)]
+        code = CODES[self._drawn_as(lane.tracks[0].id, interval)]
         if len(self.kinds) >= MOST_KINDS:  # ever new details: keep the state, let the details go
             word = interval.state.value
             return self._number(schema.BoxKind(code, full=word, short=word, place="", line=0))

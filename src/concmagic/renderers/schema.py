@@ -120,6 +120,14 @@ class Flows(NamedTuple):
     steps: list[int]
 
 
+class Need(NamedTuple):
+    """An arrow of a deadlock: from the lane that waits to the one that it needs."""
+
+    source: int
+    target: int
+    at: int
+
+
 class Finding(NamedTuple):
     """A finding, from when to when it holds, and its lanes."""
 
@@ -233,6 +241,7 @@ class Payload(TypedDict):
     calls: Calls
     kinds: list[BoxKind | MixedKind]
     flows: Flows
+    needs: list[Need]
     findings: list[Finding]
     marks: list[Mark]
     prints: list[Prints]

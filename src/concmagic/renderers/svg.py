@@ -172,6 +172,7 @@ def _timeline(report: Report, layout: Layout, y: float) -> Part:
     for index, row in enumerate(layout.rows):
         shapes += pen.draw_row(row, top + 24 + ROW * index)
     shapes += [_arrow(arrow, top + 24) for arrow in layout.arrows]
+    shapes += [_need(arrow, top + 24) for arrow in layout.needs]
     if not layout.rows:
         shapes.append(pen.text(LEFT, top + 36, sentences.NO_LANES, "q"))
         bottom += 20
@@ -239,6 +240,14 @@ def _arrow(arrow: Arrow, top: float) -> str:
     return pen.path(
         f"{shaft}M{pen.n(x - 3)} {pen.n(back)}L{pen.n(x)} {pen.n(to_y)}L{pen.n(x + 3)} {pen.n(back)}", "a"
     )
+
+
+def _need(arrow: Arrow, top: float) -> str:
+    """An arrow of a deadlock, from the middle of a lane to that of another."""
+    y, to_y = (top + ROW * row + ROW / 2 for row in (arrow.row, arrow.to_row))
+    x, back = arrow.x, to_y - (9 if to_y > y else -9)
+    head = f"M{pen.n(x - 6)} {pen.n(back)}L{pen.n(x)} {pen.n(to_y)}L{pen.n(x + 6)} {pen.n(back)}Z"
+    return pen.line(x, y, x, to_y, "x") + pen.path(head, "t")
 
 
 def _legend(report: Report, layout: Layout, y: float) -> Part:

@@ -119,6 +119,7 @@ def _colours(theme: Theme) -> str:
         f"text{{fill:{theme.text}}}.q{{fill:{theme.muted}}}.bg{{fill:{theme.background};stroke:{theme.grid}}}"
         f".p{{fill:{theme.panel}}}.g{{stroke:{theme.grid};fill:none}}.ok{{fill:{theme.good}}}"
         f".no{{fill:{theme.bad}}}.w{{fill:none;stroke:{theme.bad};stroke-width:1.5}}"
+        f".x{{stroke:{theme.text};stroke-width:2.5}}"
         f".a{{fill:none;stroke:{theme.text};stroke-opacity:.75}}"
         f".d{{stroke:{theme.muted};stroke-dasharray:2 3;fill:none}}.t{{fill:{theme.text}}}"
     )

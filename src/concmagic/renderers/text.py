@@ -142,6 +142,12 @@ def _lanes(report: Report, lanes: list[Lane], chart: _Chart) -> list[str]:
         shares = shares_over(columns_of(report.trace).only(lane.tracks), edges)
         shares = shares / (np.diff(edges) * len(lane.tracks))
         cells = [_cell(shares[:, column]) for column in range(chart.plot)]
+        for one in report.stuck:
+            if one.track == lane.tracks[0].id and not lane.is_fold:
+                inside = (edges[:-1] >= one.start_ns) & (edges[1:] <= one.end_ns)
+                cells = [
+                    LETTERS[Category.STUCK] if yes else cell for cell, yes in zip(cells, inside, strict=True)
+                ]
         for at in on_lane(lane, moments, wall / chart.plot):
             cells[max(0, min(int(at / wall * chart.plot), chart.plot - 1))] = _PRINTED
         rows.append(

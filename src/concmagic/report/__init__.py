@@ -32,6 +32,16 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Stuck:
+    """A wait that can never end: it is for a track that waits for this one, over some others or directly."""
+
+    track: int
+    start_ns: int
+    end_ns: int
+    whom: int | None  # the track that would have to end it
+
+
+@dataclass(frozen=True, slots=True)
 class BandPart:
     """A part of the band "where it went"; the parts sum to the wall time."""
 
@@ -85,6 +95,7 @@ class Report:
     cost: str  # "tracing cost about 1 %"
     cost_is_high: bool  # over 10 %
     footer: tuple[str, ...] = ()  # sentences: hidden tracks, lost events, limits
+    stuck: tuple[Stuck, ...] = ()  # the waits of a deadlock
     question: str = ""  # --predict: the closed picture's title
 
 

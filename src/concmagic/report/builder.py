@@ -15,8 +15,9 @@ from concmagic.analysis.metrics import NATIVE_CORES, Metrics, in_flight_curve
 from concmagic.model.categories import Category, category
 from concmagic.model.reasons import told_as
 from concmagic.model.trace import Job, Named, State, Trace, Track
-from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report, Stretch
+from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report, Stretch, Stuck
 from concmagic.report.headline import BUSY_MACHINE, TOO_SHORT_NS, headline, says_nothing_found
+from concmagic.report.stuck import stuck_waits
 
 HIGH_COST = 0.10
 SAMPLING_NS = 2_000_000  # between two samples, where the machine has cores to spare
@@ -41,6 +42,7 @@ def build_report(
     """All that is drawn of one trace. `note` is a sentence for the footer, `first` one that answers alone."""
     cost, is_high = _cost(trace, metrics)
     own = tuple(finding for finding in findings if finding.lint != BUSY_MACHINE)
+    stuck = tuple(stuck_waits(trace, findings))
     is_clean = not own and not first and says_nothing_found(trace, metrics)
     return Report(
         trace=trace,
@@ -54,10 +56,11 @@ def build_report(
             _curve(sentences.ON_A_CORE, on_a_core_curve(trace)),
         ),
         lanes=lane_summaries(trace),
-        legend=_legend(metrics),
+        legend=_legend(metrics, stuck),
         cost=cost,
         cost_is_high=is_high,
         footer=_footer(trace, metrics, note),
+        stuck=stuck,
         question=question,
     )
 
@@ -120,12 +123,13 @@ def _curve(label: str, steps: Steps) -> Curve:
     return Curve(label, tuple(steps.times_ns.tolist()), tuple(steps.values.tolist()))
 
 
-def _legend(metrics: Metrics) -> tuple[CategoryTotal, ...]:
-    return tuple(
-        CategoryTotal(one, sentences.CATEGORY_LABELS[one.value], round(metrics.by_category[one] * 1e9))
-        for one in Category
-        if one in metrics.by_category
-    )
+def _legend(metrics: Metrics, stuck: Sequence[Stuck]) -> tuple[CategoryTotal, ...]:
+    sums = {one: round(seconds * 1e9) for one, seconds in metrics.by_category.items()}
+    if stuck:
+        sums[Category.STUCK] = sum(one.end_ns - one.start_ns for one in stuck)
+        sums[Category.EACH_OTHER] = sums.get(Category.EACH_OTHER, 0) - sums[Category.STUCK]
+    labels = sentences.CATEGORY_LABELS
+    return tuple(CategoryTotal(one, labels[one.value], sums[one]) for one in Category if sums.get(one, 0) > 0)
 
 
 def _cost(trace: Trace, metrics: Metrics) -> tuple[str, bool]:

@@ -8,7 +8,7 @@ from concmagic.sentences.states_and_waits import CATEGORY_LABELS
 PICTURE_WORDS = {
     "canvas": "Timeline. Arrow keys move, plus and minus zoom, Home shows all, question mark lists the keys.",
     "keys": (
-        "Ctrl/⌘ + wheel or pinch: zoom · wheel: zoom, once you clicked into the picture · drag or ← →: move · "
+        "Ctrl/⌘ + wheel or pinch: zoom · drag or ← →: move · "
         "↑ ↓: choose a lane · p: the path through the lanes · + −: zoom · Home: all · Backspace or u: undo a zoom · Enter: fold · "
         "Esc: leave · ?: this list"
     ),

@@ -17,6 +17,7 @@ CATEGORY_LABELS = {
     "ready": "ready, kept waiting",
     "no core": "ready, no core free",
     "each other": "waiting for each other",
+    "stuck": "in a deadlock",
     "outside": "waiting outside",
     "idle": "idle",
     "starting": "starting",

@@ -44,6 +44,7 @@ function decoded(data) {
       lanes: allNamed(calls.lanes, "LaneCalls"),
     },
     flows: named(data.flows, "Flows"),
+    needs: allNamed(data.needs, "Need"),
     findings: allNamed(data.findings, "Finding"),
     marks: allNamed(data.marks, "Mark"),
     prints: allNamed(data.prints, "Prints"),

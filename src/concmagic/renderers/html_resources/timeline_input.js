@@ -63,7 +63,6 @@ function listenToPointer(picture) {
     if (event.button) return;
     pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     moved = false;
-    picture.pointed = true;
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     pinch = 0;
@@ -108,12 +107,11 @@ function timeAt({ scene, canvas }, clientX) {
 /** @param {Picture} picture */
 function listenToWheel(picture) {
   const { canvas, scroller } = picture;
-  canvas.addEventListener("blur", () => { picture.pointed = false; });
   canvas.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey && !picture.pointed) return; // the page scrolls
+    if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
     event.preventDefault();
     event.stopPropagation();
-    if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return move(picture, (event.deltaX || event.deltaY) / 800);
+    if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) return move(picture, event.deltaX / 800);
     const lines = event.deltaMode === 1 ? 16 : 1;
     zoom(picture, Math.exp(Math.max(Math.min(event.deltaY * lines, 120), -120) / 300), timeAt(picture, event.clientX), "gesture");
   }, { passive: false });

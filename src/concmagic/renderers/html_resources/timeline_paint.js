@@ -36,6 +36,7 @@ function paint(ctx, scene) {
   const last = Math.min(scene.seen.length, firstAbove(scene.tops, scene.scroll + scene.height - scene.top));
   for (let row = first; row < last; row++) paintLane(ctx, scene, row);
   paintPath(ctx, scene);
+  paintNeeds(ctx, scene);
   paintArrows(ctx, scene);
   ctx.restore();
 }
@@ -277,24 +278,39 @@ function stretchesOf(steps) {
   return found;
 }
 
+/** An arrow from a lane to another, at two times; from edge to edge of their boxes, or `deep` into them.
+ * @param {CanvasRenderingContext2D} ctx @param {Scene} scene @param {number} source @param {number} target
+ * @param {number} sourceAt @param {number} targetAt @param {number} deep */
+function arrow(ctx, scene, source, target, sourceAt, targetAt, deep = 0) {
+  const from = scene.seen.indexOf(source), to = scene.seen.indexOf(target);
+  if (from < 0 || to < 0 || from === to) return;
+  const down = to > from ? 1 : -1, reach = down * (TALL / 2 - deep), wide = deep ? 6 : 4, long = deep ? 9 : 7;
+  const x = toX(scene.view, scene.left, scene.plot, sourceAt);
+  const end = toX(scene.view, scene.left, scene.plot, targetAt);
+  const tip = rowTop(scene, to) + ROW / 2 - reach;
+  line(ctx, x, rowTop(scene, from) + ROW / 2 + reach, end, tip);
+  ctx.beginPath();
+  ctx.moveTo(end, tip);
+  ctx.lineTo(end - wide, tip - down * long);
+  ctx.lineTo(end + wide, tip - down * long);
+  ctx.fill();
+}
+
+/** Who needs whom in a deadlock: always seen. @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
+function paintNeeds(ctx, scene) {
+  ctx.strokeStyle = ctx.fillStyle = scene.theme.text;
+  ctx.lineWidth = 2.5;
+  for (const { source, target, at } of scene.data.needs) {
+    if (at >= scene.view.start && at <= scene.view.end) arrow(ctx, scene, source, target, at, at, TALL / 2);
+  }
+  ctx.lineWidth = 1;
+}
+
 /** Who woke whom, for what is selected. @param {CanvasRenderingContext2D} ctx @param {Scene} scene */
 function paintArrows(ctx, scene) {
   const { theme, flows } = scene;
   ctx.strokeStyle = ctx.fillStyle = theme.text;
   ctx.lineWidth = 1.6;
-  for (const i of scene.arrows.slice(0, 40)) {
-    const from = scene.seen.indexOf(flows.source[i]), to = scene.seen.indexOf(flows.target[i]);
-    if (from < 0 || to < 0 || from === to) continue;
-    const down = to > from ? 1 : -1;
-    const x = toX(scene.view, scene.left, scene.plot, flows.sourceAt[i]);
-    const end = toX(scene.view, scene.left, scene.plot, flows.targetAt[i]);
-    const tip = rowTop(scene, to) + ROW / 2 - down * TALL / 2;
-    line(ctx, x, rowTop(scene, from) + ROW / 2 + down * TALL / 2, end, tip);
-    ctx.beginPath();
-    ctx.moveTo(end, tip);
-    ctx.lineTo(end - 4, tip - down * 7);
-    ctx.lineTo(end + 4, tip - down * 7);
-    ctx.fill();
-  }
+  for (const i of scene.arrows.slice(0, 40)) arrow(ctx, scene, flows.source[i], flows.target[i], flows.sourceAt[i], flows.targetAt[i]);
   ctx.lineWidth = 1;
 }

@@ -77,6 +77,12 @@
  * @property {number[]} target
  * @property {number[]} steps
  */
+/** An arrow of a deadlock: from the lane that waits to the one that it needs.
+ * @typedef {object} Need
+ * @property {number} source
+ * @property {number} target
+ * @property {number} at
+ */
 /** A finding, from when to when it holds, and its lanes.
  * @typedef {object} Finding
  * @property {"warning" | "note"} severity
@@ -137,6 +143,7 @@
  * @property {CallKind} CallKind
  * @property {CallsKind} CallsKind
  * @property {Flows} Flows
+ * @property {Need} Need
  * @property {Finding} Finding
  * @property {Mark} Mark
  * @property {Prints} Prints
@@ -215,6 +222,7 @@
  * @property {Calls} calls
  * @property {(Packed<"BoxKind"> | Packed<"MixedKind">)[]} kinds
  * @property {Packed<"Flows">} flows
+ * @property {Packed<"Need">[]} needs
  * @property {Packed<"Finding">[]} findings
  * @property {Packed<"Mark">[]} marks
  * @property {Packed<"Prints">[]} prints
@@ -226,7 +234,7 @@
  * @property {Words} words
  */
 
-const NOTHING = -1, SIXTEENTHS = 16, GROUP = 1, FOLD = 2, MACHINERY = 4, ENDED_WELL = 1, ENDED_BADLY = 2, STATES = 10, RUNNING = 0, OUTSIDE = 5, UNKNOWN = 9;
+const NOTHING = -1, SIXTEENTHS = 16, GROUP = 1, FOLD = 2, MACHINERY = 4, ENDED_WELL = 1, ENDED_BADLY = 2, STATES = 11, RUNNING = 0, OUTSIDE = 6, UNKNOWN = 10;
 
 /** The fields of each packed array, in their order. @type {{[K in keyof Rows]: string}} */
 const FIELDS = {
@@ -241,6 +249,7 @@ const FIELDS = {
   CallKind: "name place",
   CallsKind: "name place calls spent",
   Flows: "kind source ago target steps",
+  Need: "source target at",
   Finding: "severity message hint lint start end lanes",
   Mark: "label start end",
   Prints: "lane steps",

@@ -1,10 +1,10 @@
 // The picture in the page: its elements, one repaint per animation frame, and its life there.
 
-/** A picture in the page. `pending` is the number of the animation frame that will paint it, 0 for none; `pointed`
- * tells that the wheel is its own; `gestureAt` is when the last event of a gesture came, in ms.
+/** A picture in the page. `pending` is the number of the animation frame that will paint it, 0 for none;
+ * `gestureAt` is when the last event of a gesture came, in ms.
  * @typedef {{host: HTMLElement, scene: Scene, canvas: HTMLCanvasElement, spacer: HTMLElement, scroller: HTMLElement,
  *   tip: HTMLElement, details: HTMLElement, keys: HTMLElement, frame: HTMLElement, undo: View[], pending: number,
- *   gestureAt: number, pointed: boolean}} Picture */
+ *   gestureAt: number}} Picture */
 
 const HIGHEST = 640;
 
@@ -39,7 +39,7 @@ function pictureOf(host, data) {
   /** @type {Picture} */ const picture = {
     host, scene: sceneOf(data), canvas, spacer, scroller: block("scroll", canvas, spacer),
     tip: make("div", { class: "tip", role: "tooltip", hidden: "" }), details: make("div", { class: "details", "aria-live": "polite" }),
-    keys: make("div", { class: "notes", hidden: "" }, words.keys), frame: block("cm"), undo: [], pending: 0, gestureAt: -1000, pointed: false,
+    keys: make("div", { class: "notes", hidden: "" }, words.keys), frame: block("cm"), undo: [], pending: 0, gestureAt: -1000,
   };
   const [title, chips, ...findings] = headOf(data, (finding) => openFinding(picture, finding));
   picture.frame.append(title, chips, ...bandOf(data, (part) => showPath(picture, [part])), ...findings, toolsOf(picture), picture.scroller, picture.keys,
@@ -50,12 +50,12 @@ function pictureOf(host, data) {
 /** @param {Picture} picture */
 function toolsOf(picture) {
   const { calls, data: { words, loupe } } = picture.scene;
-  const tool = (/** @type {string} */ text, /** @type {string} */ name, /** @type {() => void} */ act) =>
-    make("button", { type: "button", "aria-label": name, title: name, click: act }, text);
+  const tool = (/** @type {string} */ text, /** @type {string} */ name, /** @type {() => void} */ act, /** @type {string | undefined} */ needs = undefined) =>
+    make("button", { type: "button", "aria-label": name, title: name, click: act, "data-needs": needs }, text);
   return block("tools", inline("hint", calls.size ? words.hintCalls : words.hint),
     ...loupe.map(({ start, end, label }) => tool(label, words.zoomTo, () => look(picture, { start, end }))),
-    tool("−", "zoom out", () => zoom(picture, FARTHER)), tool("+", "zoom in", () => zoom(picture, NEARER)),
-    tool(words.fit, words.fit, () => fit(picture)), tool(words.undo, words.undo, () => back(picture)),
+    tool("−", "zoom out", () => zoom(picture, FARTHER), "out"), tool("+", "zoom in", () => zoom(picture, NEARER)),
+    tool(words.fit, words.fit, () => fit(picture), "out"), tool(words.undo, words.undo, () => back(picture), "undo"),
     tool("?", "keys", () => showKeys(picture)));
 }
 
@@ -106,7 +106,16 @@ function paintNow(picture) {
   const ctx = contextOf(canvas);
   paint(ctx, scene);
   if (!scene.seen.length) write(ctx, scene, scene.data.words.noLanes, scene.left, scene.top + 10, { colour: scene.theme.muted });
+  switchTools(picture);
   canvas.dataset.view = `${Math.round(scene.view.start)} ${Math.round(scene.view.end)}`;
+}
+
+/** Buttons are off while there is nothing for them to do. @param {Picture} picture */
+function switchTools({ frame, scene, undo }) {
+  const can = { out: scene.view.end - scene.view.start < Math.max(scene.data.wall, 1), undo: undo.length > 0 };
+  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (frame.querySelectorAll(".tools button[data-needs]"))) {
+    button.disabled = !can[/** @type {keyof typeof can} */ (button.dataset.needs)];
+  }
 }
 
 /** Make the canvas as large as what is seen, and the rest to scroll over. @param {Picture} picture @param {number} full */
