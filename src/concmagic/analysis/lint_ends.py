@@ -24,7 +24,7 @@ def left_running(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         names = trace.called()
         yield Finding(
             severity="note",
-            values=LeftRunning(tuple(names[track.id] for track in left)),
+            values=LeftRunning(tuple(names[track.id] for track in left), bool(trace.outcome.stopped_by)),
             tracks=tuple(track.id for track in left),
             start_ns=min(track.start_ns for track in left),
             end_ns=trace.wall_ns,

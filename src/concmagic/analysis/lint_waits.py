@@ -1,4 +1,4 @@
-"""Lints about waiting for each other: for locks, semaphores, a GIL that is kept; in circles without end."""
+"""Lints about waiting for each other: for locks, semaphores, a GIL that is kept."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from concmagic.analysis.concurrency import gil_waits
 from concmagic.analysis.intervals import Pair, common, count_at_once, minus, total, union
 from concmagic.analysis.lint_header import capped_by_workers
 from concmagic.analysis.metrics import Metrics
-from concmagic.analysis.wait_chains import LockUse, chains, wait_by_lock
-from concmagic.model.findings import Capped, Deadlock, GilHeld, LockConvoy
+from concmagic.analysis.wait_chains import LockUse, wait_by_lock
+from concmagic.model.findings import Capped, GilHeld, LockConvoy
 from concmagic.model.reasons import FOR_A_CONNECTION
 from concmagic.model.trace import State, StateInterval, Trace, Track
 from concmagic.source_lookup import parsed
@@ -129,28 +129,6 @@ def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
             line=line if not file else 0,
         )
     yield from capped_by_workers(trace)
-
-
-def deadlock(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
-    """Tasks or threads waited for each other in a circle when the cell was stopped."""
-    # A cell that ended by itself has shown that nobody waited for ever.
-    if not trace.outcome.stopped_by:
-        return
-    told: set[frozenset[int]] = set()
-    for chain in chains(trace):
-        if not chain.cycle or frozenset(chain.cycle) in told:
-            continue
-        told.add(frozenset(chain.cycle))
-        links = [link for link in chain.links if link.track in chain.cycle]
-        since = max(link.values.wait.start_ns for link in links)
-        yield Finding(
-            values=Deadlock(tuple(link.values for link in links)),
-            cost_s=(trace.wall_ns - since) / 1e9,
-            tracks=tuple(chain.cycle),
-            start_ns=since,
-            end_ns=trace.wall_ns,
-            line=next((link.values.wait.line for link in links), 0),
-        )
 
 
 def _queued(trace: Trace) -> dict[_What, list[tuple[Track, list[StateInterval]]]]:

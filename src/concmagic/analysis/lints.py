@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from concmagic.analysis import Finding
 from concmagic.analysis.lint_awaits import sequential_awaits
+from concmagic.analysis.lint_deadlocks import deadlock
 from concmagic.analysis.lint_ends import (
     exception_in_thread,
     exception_never_retrieved,
@@ -26,7 +27,7 @@ from concmagic.analysis.lint_pools import pool_overhead
 from concmagic.analysis.lint_processes import child_died, copies_changed, fork_with_threads
 from concmagic.analysis.lint_threads import busy_machine, few_cores, gil_bound, oversubscribed, uneven_work
 from concmagic.analysis.lint_unseen_jobs import job_failed_unseen
-from concmagic.analysis.lint_waits import concurrency_capped, deadlock, gil_held_while_waiting, lock_convoy
+from concmagic.analysis.lint_waits import concurrency_capped, gil_held_while_waiting, lock_convoy
 from concmagic.analysis.metrics import Metrics
 from concmagic.model.findings import CheckFailed
 from concmagic.model.trace import Trace

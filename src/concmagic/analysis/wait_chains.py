@@ -12,6 +12,7 @@ from concmagic.model.trace import Named, Resource, State, StateInterval, Trace, 
 
 STOPPED_SHARE = 0.05  # a wait that ended in this last part of a stopped cell ended because the cell did …
 STOPPED_NS = 600_000_000  # … which takes no longer than this
+_BY_OTHERS = OF_LOCKS | {"join", "result", "pool"}  # what only another thread of Python's can end
 _STOPPED = ("cancelled", "left running", "interrupted", "timed out", "raised")
 
 
@@ -44,7 +45,7 @@ def wait_by_lock(trace: Trace) -> list[LockUse]:
 
 
 def last_waits(trace: Trace) -> dict[int, StateInterval]:
-    """By thread what it waited for when the cell was stopped, of those that waited for a lock."""
+    """By thread what it waited for when the cell was stopped: a lock, or without a limit another thread."""
     late = stop_ns(trace)
     found = {}
     for track in _threads(trace):
@@ -52,6 +53,23 @@ def last_waits(trace: Trace) -> dict[int, StateInterval]:
         waits = [one for one in waits if one.line or _is_told(trace, one)]  # else it is none of the user's
         if waits:
             found[track.id] = max(waits, key=lambda one: one.length_ns)
+    return found | endless_waits(trace)
+
+
+def endless_waits(trace: Trace) -> dict[int, StateInterval]:
+    """By thread the wait without a timeout in which it was seen as the cell was about to be stopped.
+
+    The signal may have ended that a moment before. What else a call without arguments waits for is left out.
+    """
+    if trace.stop is None:
+        return {}
+    found = {}
+    for track in trace.tracks:
+        if track.id in trace.stop.endless:
+            waits = [one for one in track.states if one.state is State.WAITING]
+            last = next((one for one in reversed(waits) if one.start_ns <= trace.stop.at_ns), None)
+            if last is not None and last.reason in _BY_OTHERS:
+                found[track.id] = last
     return found
 
 
@@ -121,6 +139,14 @@ def _of_threads(trace: Trace) -> list[Chain]:
     threads = {track.id: track for track in trace.tracks if track.kind == "thread"}
     named = Named.of(trace)
     return [_chain(number, threads, waits, next_of, named) for number in waits]
+
+
+def links_of(trace: Trace, waits: Mapping[int, StateInterval]) -> list[Link]:
+    """A link of each of these threads' waits, those first that have waited longest."""
+    next_of, named = holders(waits), Named.of(trace)
+    threads = {track.id: track for track in trace.tracks if track.kind == "thread"}
+    order = sorted(waits, key=lambda number: waits[number].start_ns)
+    return [_link(number, threads, waits[number], next_of[number], named) for number in order]
 
 
 def _of_tasks(trace: Trace) -> list[Chain]:

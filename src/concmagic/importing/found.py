@@ -17,6 +17,7 @@ from concmagic.model.trace import (
     Mark,
     Print,
     Slices,
+    Stop,
     Track,
 )
 from concmagic.problems import Problem
@@ -45,4 +46,5 @@ class Found:
     marks: list[Mark] = field(default_factory=list)
     prints: list[Print] = field(default_factory=list)
     hidden: Hidden = field(default_factory=Hidden)
+    stop: Stop | None = None
     events: int = 0

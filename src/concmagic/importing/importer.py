@@ -129,6 +129,7 @@ class _Importer:
             loops=tuple(found.loops),
             groups=tuple(group for group in found.groups if group.track in known),
             flights=all_flights(found.flights),
+            stop=found.stop,
         )
 
     def _add_flows_of_jobs(self, own: Sequence[Job]) -> None:

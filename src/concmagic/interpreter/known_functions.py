@@ -32,6 +32,11 @@ def _module(frame: FrameType) -> Any:
     return frame.f_globals.get("__name__")
 
 
+def place_of(frame: FrameType) -> tuple[str, str]:
+    """The module and the qualified name of what this frame runs."""
+    return str(_module(frame)), frame.f_code.co_qualname
+
+
 def owner(frame: FrameType) -> Any:
     """Whose method this frame runs."""
     return frame.f_locals.get("self")

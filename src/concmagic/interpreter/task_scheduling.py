@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from concmagic.clock import users_time
+from concmagic.interpreter.asyncio_internals import own_loop, selector_of
 from concmagic.interpreter.frames_and_threads import getframe, thread_of
 from concmagic.interpreter.hook_parts import (
     SLEEP_IS_OVER,
@@ -40,6 +41,15 @@ def thread_of_loop(loop: Any) -> int:
     """The native id of the thread that runs the loop; 0 where that is not told."""
     thread = thread_of(getattr(loop, "_thread_id", None) or 0)
     return 0 if thread is None else thread.native_id or 0
+
+
+def is_selected(handle: Any) -> bool:
+    """Whether the loop runs this handle because a file descriptor is ready."""
+    selector = selector_of(own_loop(handle))
+    keys = None if selector is None else selector.get_map()
+    return keys is not None and any(
+        isinstance(key.data, tuple) and any(other is handle for other in key.data) for key in keys.values()
+    )
 
 
 def call_soon_hook(observer: Watching, original: Hook) -> Hook:

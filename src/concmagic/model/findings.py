@@ -202,9 +202,13 @@ class WaitLink:
 
 @dataclass(frozen=True, slots=True)
 class Deadlock:
-    """deadlock: a circle of waits."""
+    """deadlock: a circle of waits, or waits that nobody is left to end."""
 
     links: tuple[WaitLink, ...]
+    kind: Literal["circle", "own loop", "nobody left"] = "circle"
+    lasted_ns: int = 0
+    wall_ns: int = 0
+    is_over: bool = False  # a timeout of its own ended it, and the cell went on
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,7 @@ class LeftRunning:
     """left-running: what goes on after the cell."""
 
     left: tuple[Called, ...]
+    was_stopped: bool = False  # the cell, from outside
 
 
 @dataclass(frozen=True, slots=True)

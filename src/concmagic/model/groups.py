@@ -1,4 +1,4 @@
-"""Sums beside the tracks: of alike tasks that share one, of the steps of a loop, of what is hidden."""
+"""Beside the tracks: sums of alike tasks, of a loop's steps, of what is hidden; how all stood at the stop."""
 
 from __future__ import annotations
 
@@ -92,3 +92,12 @@ class Hidden:
     def __add__(self, other: Hidden) -> Hidden:
         """Those of two processes, or of two kinds."""
         return Hidden(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Hidden)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How the threads stood just before the cell was stopped from outside."""
+
+    at_ns: int
+    endless: tuple[int, ...] = ()  # ids of those that were in a wait without a timeout
+    others: int = 0  # what has no track and may have acted: threads of earlier cells, native ones, timers

@@ -90,6 +90,7 @@ OUTSIDE = frozenset(row.name for row in ROWS if row.family == "outside")
 CALLED_OFF = frozenset(row.name for row in ROWS if row.family != "outside" or row.name == "timer")
 BY_ITSELF = frozenset(("sleep",))  # over when its time is
 IDLE = frozenset(("for work",))  # of a worker; the tasks of a loop without events have reasons of their own
+ANSWERED = ("join", "result")  # by one thread, which may be known by itself
 BETWEEN_STEPS = "between steps"  # the phase of a loop that could go on and is in no step
 UNEMPLOYED = frozenset(row.name for row in ROWS if row.family == "idle")  # nothing is in flight there
 MERGED = "merged"  # no wait: the reason of states that stand for many and show shares

@@ -38,6 +38,8 @@ def check(trace: Trace) -> None:
         _check_who(f"loops.rows[{place}].longest_of", loop.longest_of, trace, by_id)
     for place, group in enumerate(trace.groups):
         _check_track(f"groups.rows[{place}].track", group.track, by_id)
+    for who in trace.stop.endless if trace.stop is not None else ():
+        _check_track("stop.endless", who, by_id)
     _check_facts(trace, by_id)
     _check_resources(trace, by_id)
     _check_slices(trace.slices, by_id)

@@ -52,6 +52,7 @@ from concmagic.model.trace import (
     Slices,
     State,
     StateInterval,
+    Stop,
     Trace,
     Track,
 )
@@ -110,6 +111,8 @@ def to_plain(trace: Trace) -> dict[str, object]:
         plain["flights"] = {name: getattr(trace.flights, name).tolist() for name in _FLIGHTS}
     else:
         del plain["groups"]
+    if trace.stop is not None:
+        plain["stop"] = {name: as_plain(value) for name, value in asdict(trace.stop).items()}
     problems = [_problem_to_plain(one) for one in trace.cost.problems]
     cost = asdict(trace.cost) | {"problems": problems}
     return plain | {"build": asdict(trace.build), "hidden": asdict(trace.hidden), "cost": cost}
@@ -138,6 +141,8 @@ def from_plain(plain: object) -> Trace:
     values |= {name: rows_of(kind, whole[name], name) for name, kind in _ROWS.items() if name in whole}
     values["build"] = made(Build, values_of(Build, whole.get("build"), "build"))
     values["hidden"] = made(Hidden, values_of(Hidden, whole.get("hidden"), "hidden"))
+    if (stop := whole.get("stop")) is not None:
+        values["stop"] = made(Stop, values_of(Stop, stop, "stop"))
     cost = made(Cost, values_of(Cost, whole.get("cost"), "cost"))
     problems = (*cost.problems, *(Problem.of("unknown_kind", one) for one in unknown))
     values["cost"] = replace(cost, problems=tuple(dict.fromkeys(problems))) if unknown else cost

@@ -20,6 +20,7 @@ from concmagic.model.groups import Group as Group
 from concmagic.model.groups import Hidden as Hidden
 from concmagic.model.groups import Int64s as Int64s
 from concmagic.model.groups import LoopSteps as LoopSteps
+from concmagic.model.groups import Stop as Stop
 from concmagic.model.groups import no_times
 from concmagic.model.outcomes import RETURNED, UNKNOWN
 from concmagic.model.outcomes import Function as Function
@@ -256,6 +257,7 @@ class Trace:
     loops: tuple[LoopSteps, ...] = ()
     groups: tuple[Group, ...] = ()
     flights: Flights = field(default_factory=Flights)
+    stop: Stop | None = None  # None: nothing stopped it from outside, or nobody could look
 
     @property
     def wall_s(self) -> float:

@@ -16,6 +16,7 @@ from concmagic.recording import guards
 FAREWELL_S = 2.0  # that a thread of ours gets to end: it waits for nothing, but the cores may be taken
 
 _native_ids: set[int] = set()
+_idents: set[int] = set()  # as Python numbers them
 
 
 def add(native_id: int) -> None:
@@ -31,6 +32,11 @@ def remove(native_id: int) -> None:
 def contains(native_id: int) -> bool:
     """Whether this thread is concmagic's own."""
     return native_id in _native_ids
+
+
+def is_ours(ident: int) -> bool:
+    """Whether the thread of this ident is concmagic's own."""
+    return ident in _idents
 
 
 class OwnThread:
@@ -84,6 +90,7 @@ class OwnThread:
     def _main(self) -> None:
         self.native_id = _thread.get_native_id()
         add(self.native_id)
+        _idents.add(_thread.get_ident())
         try:
             hide()
             self._run()
@@ -93,4 +100,5 @@ class OwnThread:
             # Its owner has this object: both, and what they hold, would wait for the collector.
             self._run = lambda: None
             remove(self.native_id)
+            _idents.discard(_thread.get_ident())
             self._living.release()

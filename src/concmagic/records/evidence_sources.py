@@ -70,6 +70,13 @@ SOURCES = (
     Source("threads", "threads.thread_recorder:ThreadRecorder", ("on_begin",)),
     Source("tasks", "tasks.task_recorder:TaskRecorder", observes="asyncio"),
     Source("library_tasks", "tasks.library_tasks:LibraryTasks", in_children=False, is_kept=False),  # beside
+    # Before the locks, whose look takes longer: what it notes is how all stood.
+    Source(
+        "stop",
+        "threads.stop_look:StopLook",
+        in_children=False,  # the kernel stops the cell
+        importer="threads.import_stop:import_stop",
+    ),
     Source(
         "locks",
         "locks.lock_recorder:LockRecorder",

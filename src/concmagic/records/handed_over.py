@@ -201,7 +201,7 @@ class LockWait(NamedTuple):
     more_holders: int = 0  # of those before them
     releaser: int | None = None  # native id of the thread that let it go, …
     released_ns: int = 0  # … then
-    joined: int = 0  # native id of the thread whose end it waited for
+    joined: int = 0  # native id of the thread whose end or answer it waited for
 
 
 class HeldAtStop(NamedTuple):
@@ -214,6 +214,23 @@ class HeldAtStop(NamedTuple):
     chain: int
 
 
+class StoodAtStop(NamedTuple):
+    """From a look at the frames just before the cell was stopped: in what a thread stood."""
+
+    ident: int
+    is_endless: bool  # in a wait for a lock, or what is made of one, without a timeout
+    whom: int = 0  # native id of the thread whose end or answer it waited for
+
+
+class StopLog(NamedTuple):
+    """Who stood where just before the cell was stopped, and what else could have acted."""
+
+    at_ns: int
+    threads: tuple[StoodAtStop, ...]
+    native: tuple[int, ...] = ()  # native ids that are new since the cell began; threads of Python's, too
+    others: int = 0  # what else may act: a timer's signal, a subshell
+
+
 class Standing(NamedTuple):
     """From a look at the frames while everything ran: where a thread stood, if it slept all that time."""
 
@@ -222,7 +239,7 @@ class Standing(NamedTuple):
     to_ns: int
     chain: int
     object: int = -1  # what it waited for, if it is known
-    joined: int = 0  # native id of the thread whose end it waited for
+    joined: int = 0  # native id of the thread whose end or answer it waited for
 
 
 @dataclass(frozen=True, slots=True)

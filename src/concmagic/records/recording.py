@@ -17,6 +17,7 @@ from concmagic.records.handed_over import MarkRecord as MarkRecord
 from concmagic.records.handed_over import Origin as Origin
 from concmagic.records.handed_over import RawCalls as RawCalls
 from concmagic.records.handed_over import RawCode as RawCode
+from concmagic.records.handed_over import StopLog as StopLog
 from concmagic.records.handed_over import ThreadRecord as ThreadRecord
 
 if TYPE_CHECKING:
@@ -267,6 +268,7 @@ class ProcessRecord(ProcessLife):
     process_locks: ProcessLockLog | None = None
     prints: tuple[tuple[int, int], ...] = ()  # (moment, native id); of a child, of whole lines
     requests: tuple[int, int] | None = None  # to managers: how many, and how long their answers took in all
+    stop: StopLog | None = None  # of the kernel, whose cell was stopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,9 @@ def says_nothing_found(trace: Trace, metrics: Metrics) -> bool:
     """Whether that the checks found nothing is an answer at all.
 
     Not of a cell that did not end well, nor where one thing at a time is the whole story: neither was well.
+    One that caught its interrupt and returned was interrupted all the same.
     """
-    if trace.outcome.kind != "returned" or trace.wall_ns < TOO_SHORT_NS:
+    if trace.outcome.kind != "returned" or trace.stop is not None or trace.wall_ns < TOO_SHORT_NS:
         return False
     return not _one_at_a_time(metrics)
 

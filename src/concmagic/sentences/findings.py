@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _MOST_NAMES = 3
 _MOST_CALLS = 5
 _CAPS = {"semaphore": "A semaphore", "connections": "A pool of connections", "workers": "-w"}
+_MOST_LINKS = 4
+_ANSWERS = {"join": "the end", "result": "a result"}  # what a thread gives who waits for it
+_UNTIL = ", until a timeout ended it"
 NO_FINDINGS = "The checks found nothing that made this cell slower."
 
 
@@ -54,7 +57,7 @@ def message_of(found: of.Values) -> str:
         case of.NeverRetrieved():
             return never_retrieved(found)
         case of.Deadlock():
-            return f"Deadlock: {still_waiting(found.links)}"
+            return deadlock(found)
         case of.LeftRunning():
             return left_running(found)
         case of.ThreadDied():
@@ -217,10 +220,29 @@ def waits_for(link: of.WaitLink) -> str:
     )
     if wait.reason == "task" and link.whom:
         what = f"task {link.whom}"
+    elif wait.reason in _ANSWERS and (wait.facts.job or link.whom):
+        what = f"{_ANSWERS[wait.reason]} of {wait.facts.job or link.whom}"
     elif link.whom and not wait.holders and not link.is_thread:  # else the wait says it already
         what = f"{what} (task {link.whom})"
     where = f" ({place(wait.file, wait.line)})" if wait.line else ""
     return f"{link.name} waits for {what}{where}"
+
+
+def deadlock(found: of.Deadlock) -> str:
+    """Who waits for whom, and why that has no end."""
+    if found.kind == "own loop":
+        link = found.links[0]
+        at = at_place(link.wait.file, link.wait.line)
+        waits = "waits" if not found.is_over else f"waited for {of_total(found.lasted_ns, found.wall_ns)}"
+        return (
+            f"Deadlock{_UNTIL if found.is_over else ''}: {link.name} {waits}{at} for a result of its own event loop, "
+            f"which cannot go on meanwhile."
+        )
+    if found.kind == "nobody left":
+        told = [waits_for(link) for link in found.links]
+        whom = "it" if len(told) == 1 else "them"
+        return f"Deadlock: {names(told, _MOST_LINKS)}; the cell has no thread left that could wake {whom}."
+    return f"Deadlock: {still_waiting(found.links)}"
 
 
 def still_waiting(links: tuple[of.WaitLink, ...]) -> str:

@@ -39,6 +39,17 @@ _OF_POOLS = {
 }
 _TASKS_DEADLOCK = "Take locks in the same order everywhere, and let no task await one that awaits it."
 _THREADS_DEADLOCK = "Take locks in the same order everywhere, or give acquire a timeout."
+_TAKEN_TWICE = "It has taken it already: take it once, outside, or use threading.RLock."
+_TASK_TAKES_TWICE = "It has taken it already: take it once, outside."
+_KEPT_MEANWHILE = "Leave the `with` block, so that the lock is free, before that wait begins."
+_ENDS_IN_A_CIRCLE = "Let one of them go on without the other."
+_OWN_LOOP = (
+    "Await the coroutine itself: .result() is for other threads, on its own loop it stops what it waits for."
+)
+_NOBODY_LEFT = "One of them has to act before it waits: put the item (None says that no more comes), set the event, notify, let go."
+_STOPPED = (
+    "Stopping a cell does not reach it: let it look at an Event now and then that the cell sets as it ends."
+)
 _CRASHED = "It crashed in native code: python -X faulthandler shows where."
 _OF_SIGNALS = {
     "SIGKILL": "Somebody sent it kill -9, or it needed more memory than there is: the system ends such a process.",
@@ -70,7 +81,9 @@ def hint_of(found: of.Values) -> str:
         case of.NeverAwaited():
             return f"await {found.name}(…), or asyncio.create_task({found.name}(…)) to let it run beside the rest."
         case of.Deadlock():
-            return _THREADS_DEADLOCK if any(link.is_thread for link in found.links) else _TASKS_DEADLOCK
+            return deadlock_hint(found)
+        case of.LeftRunning() if found.was_stopped:
+            return _STOPPED
         case of.ChildDied():
             return child_died_hint(found)
         case of.SubmitThenWait():
@@ -85,6 +98,22 @@ def hint_of(found: of.Values) -> str:
             return _OF_POOLS[found.costly]
         case _:
             return _HINTS.get(type(found).__name__, "")
+
+
+def deadlock_hint(found: of.Deadlock) -> str:
+    """What keeps it from happening: never to wait for it longer, or for more."""
+    if found.kind == "own loop":
+        return _OWN_LOOP
+    if found.kind == "nobody left":
+        return _NOBODY_LEFT
+    reasons = {link.wait.reason for link in found.links}
+    if len(found.links) == 1 and reasons <= {"Lock", "RLock"}:
+        return _TAKEN_TWICE if found.links[0].is_thread else _TASK_TAKES_TWICE
+    if not any(link.is_thread for link in found.links):
+        return _TASKS_DEADLOCK
+    if reasons & {"join", "result", "pool"}:
+        return _KEPT_MEANWHILE if reasons & {"Lock", "RLock"} else _ENDS_IN_A_CIRCLE
+    return _THREADS_DEADLOCK
 
 
 def blocked_loop_hint(hold: of.LoopHold) -> str:

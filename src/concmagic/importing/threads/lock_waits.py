@@ -120,7 +120,7 @@ class LockReader:
         return self._ids.other(self.name(native_id)) if known is None else known
 
     def joined(self, native_id: int) -> Facts:
-        """Whose end was waited for."""
+        """Whose end or answer was waited for."""
         return Facts(waits_for=(self.actor(native_id),)) if native_id else NO_FACTS
 
     def name(self, native_id: int) -> str:
@@ -143,7 +143,7 @@ class LockReader:
         )
 
     def _facts_of(self, reason: str, one: LockWait) -> Facts:
-        if reason == "join":
+        if reason in reasons.ANSWERED:
             return self.joined(one.joined)
         if reason in reasons.OUTSIDE:
             return NO_FACTS  # the lock is the library's way to wait for it

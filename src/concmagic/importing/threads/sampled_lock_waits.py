@@ -18,7 +18,7 @@ from concmagic.importing.clock_ids_places import CellClock
 from concmagic.importing.import_calls import ImportedCalls
 from concmagic.importing.threads.lock_waits import FoundWait, LockReader
 from concmagic.interpreter import recorded_calls
-from concmagic.model.reasons import IN_NATIVE_CODE
+from concmagic.model.reasons import ANSWERED, IN_NATIVE_CODE
 from concmagic.model.trace import NO_FACTS, Int64s
 from concmagic.records.handed_over import HeldAtStop, Standing
 from concmagic.records.recording import SampleLog
@@ -147,7 +147,7 @@ class SampledWaits:
         # Who lets the inner lock of an event go had not held it: that only says that it happened.
         holders = [releaser] if releaser is not None and reason in ("Lock", "RLock") else []
         facts = self._reader.facts(reason, number, one.native_id, holders)
-        if stood is not None and reason == "join":
+        if stood is not None and reason in ANSWERED:
             facts = self._reader.joined(stood.joined)
         end = max(end, released_ns)
         return FoundWait(

@@ -25,7 +25,6 @@ from concmagic.interpreter.frames_and_threads import (
     MAKE_RLOCK,
     getframe,
     hide_frame,
-    is_join,
     is_rlock_maker,
     makes_rlocks,
 )
@@ -37,7 +36,6 @@ MOST_CALLS = 16  # of one chain
 _MOST_MADE = 5_000  # locks whose making is remembered
 _AROUND = 4.0  # what standing in for a maker takes, in calls of a function
 _FILES = ("threading.py", "queue.py")
-_JOIN_DEPTH = 2  # until 3.12 it waits in a function of its own
 Row = tuple[CodeType, int]  # a function and the instruction in it
 CreationSite = tuple[Row, int]  # the call that made it, and its number among those
 
@@ -132,15 +130,6 @@ class Chains:
             known = owner_of(file) == "user", owner_of(file) == "stdlib" and os.path.basename(file) in _FILES
             self._files[file] = known
         return known
-
-
-def joined_by(frame: FrameType | None) -> int:
-    """The native id of the thread whose end a frame waits for; 0 if it waits for none."""
-    for _ in range(_JOIN_DEPTH):
-        if frame is not None and is_join(frame.f_code):
-            return getattr(known_functions.owner(frame), "native_id", None) or 0
-        frame = None if frame is None else frame.f_back
-    return 0
 
 
 def kind_of(target: Any) -> str:

@@ -22,7 +22,6 @@ from concmagic.interpreter.asyncio_internals import (
     own_loop,
     parent_of_group,
     runs_here,
-    selector_of,
 )
 from concmagic.interpreter.borrowing import running_loop
 from concmagic.interpreter.frames_and_threads import getframe
@@ -34,7 +33,7 @@ from concmagic.interpreter.hook_parts import (
     is_step,
     stepping_task,
 )
-from concmagic.interpreter.task_scheduling import thread_of_loop
+from concmagic.interpreter.task_scheduling import is_selected, thread_of_loop
 from concmagic.interpreter.task_steps import is_create_task
 from concmagic.problems import Problem
 from concmagic.recording import earlier
@@ -54,6 +53,7 @@ from concmagic.recording.tasks.task_table import (
     shown_name,
 )
 from concmagic.recording.tasks.waits import WaitBook
+from concmagic.recording.threads import answers
 from concmagic.records.recording import RawCode
 
 
@@ -157,6 +157,7 @@ class Observer:
     def sent(self, handle: Any, callback: Any, args: tuple[Any, ...], loop: Any) -> None:
         """A handle is about to be queued by call_soon_threadsafe."""
         try:
+            answers.note_sent(callback, loop)
             if getattr(callback, "__qualname__", "") == EXECUTOR_RESULT and not is_of_executor():
                 self._relayed.add(handle)
             if not runs_here(loop):
@@ -253,9 +254,7 @@ class Observer:
 
     def _new_callback(self, key: tuple[int, str, bool, int | None, bool], handle: Any) -> int:
         loop, name, timer, thread, relayed = key
-        self.callbacks.append(
-            Callback(loop, name, timer, not timer and _is_selected(handle), thread, relayed)
-        )
+        self.callbacks.append(Callback(loop, name, timer, not timer and is_selected(handle), thread, relayed))
         self._callback_numbers[key] = number = -len(self.callbacks)
         if timer and thread is None and name == SLEEP_TIMER:
             self.table.sleeps[id(own_loop(handle))] = number
@@ -289,12 +288,3 @@ def current_task() -> Any:
     """The task that the calling thread runs; None where it runs none, or no loop."""
     loop = running_loop()
     return None if loop is None else asyncio.current_task(loop)
-
-
-def _is_selected(handle: Any) -> bool:
-    """Whether the loop runs this handle because a file descriptor is ready."""
-    selector = selector_of(own_loop(handle))
-    keys = None if selector is None else selector.get_map()
-    return keys is not None and any(
-        isinstance(key.data, tuple) and any(other is handle for other in key.data) for key in keys.values()
-    )

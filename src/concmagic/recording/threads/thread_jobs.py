@@ -35,6 +35,11 @@ NO_LIMIT_NS = 3_600_000_000_000
 _current: PoolJobRecorder | None = None
 
 
+def worker_of(future: Any) -> int:
+    """The native id of the thread that runs the job of this future now; 0 if none is known to."""
+    return _current.worker_of(future) if _current is not None else 0
+
+
 class PoolJobRecorder:
     """Observes the jobs of this process's thread pools from `start` to `stop`.
 
@@ -142,6 +147,13 @@ class PoolJobRecorder:
         if self._pace.is_spent and not self._has_others and not earlier.may_act():
             self.unknown = 0  # first: a worker may take one at any moment
             self.only_counts = True
+
+    def worker_of(self, future: Any) -> int:
+        """See the module's function of this name."""
+        for job in reversed(self._jobs):
+            if job.future() is future:
+                return job.native_id if job.ended_ns is None else 0
+        return 0
 
     def _on_stretch(self) -> None:
         threads.note_job()
