@@ -67,9 +67,11 @@ def test_a_result_of_the_own_loop_is_a_deadlock(kernel: Kernel, case: str) -> No
 
 
 CLICKED = """%%asyncio_trace -o trace
-import sys, threading
-def watch(main=threading.get_ident()):
-    while sys._current_frames()[main].f_back.f_code.co_name != "result": pass
+import sys, threading, time
+def watch(seen=0, main=threading.get_ident()):
+    while seen < 20:
+        time.sleep(0.02)
+        seen += sys._current_frames()[main].f_back.f_code.co_name == "result"
     print("here", flush=True)
 threading.Thread(target=watch).start()
 """

@@ -71,10 +71,11 @@ def _is_for_itself(one: StateInterval, track: int) -> bool:
 
 def _step_of(trace: Trace, thread: Track, wait: StateInterval) -> Track:
     """The task in whose step the thread waited; the thread itself, where it is a callback's."""
+    until = wait.end_ns if trace.stop is None else max(wait.end_ns, trace.stop.at_ns)
     for track in trace.tracks:
         if track.kind == "task" and (track.pid, track.native_id) == (thread.pid, thread.native_id):
             for one in track.states:
-                if one.state is State.BLOCKING and one.start_ns < wait.end_ns and wait.start_ns < one.end_ns:
+                if one.state is State.BLOCKING and one.start_ns < until and wait.start_ns < one.end_ns:
                     return track
     return thread
 
