@@ -35,6 +35,7 @@ from concmagic.model.trace import (
     Mark,
     Resource,
     Slices,
+    Stop,
     Trace,
 )
 from concmagic.problems import Problem
@@ -79,6 +80,7 @@ def full_trace() -> Trace:
             ),
         ),
         hidden=Hidden(2, 1),
+        stop=Stop(7, (1, 0), 3),
         cpu_s=0.5,
         python_cpu_s=0.4,
     )

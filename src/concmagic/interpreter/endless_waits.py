@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dis
 import signal
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
-from concmagic.interpreter.called_names import ENTERS, called_name
+from concmagic.interpreter.called_names import called_name
 from concmagic.interpreter.frames_and_threads import is_join
 from concmagic.interpreter.known_functions import THREAD_POOL_WORKER, THREAD_WORKER, owner, place_of
 from concmagic.interpreter.recorded_calls import TAKING
 
 _CALLS = {dis.opmap[name] for name in ("CALL", "PRECALL") if name in dis.opmap}
+_WITH = dis.opmap.get("BEFORE_WITH", -1)  # from 3.14 on a call like any other
 _IDLE = {THREAD_WORKER, THREAD_POOL_WORKER}
 # Threads that look now and then whether a pool has all its workers, or a bar is late: they wake nobody.
 _HELPERS = {("multiprocessing.pool", "Pool._handle_workers"), ("tqdm._monitor", "TMonitor.run")}
@@ -28,8 +29,11 @@ _CALLBACK = "run_coroutine_threadsafe.<locals>.callback"
 _SUBSHELLS = "ipykernel.subshell"
 
 
-def is_endless(frame: FrameType) -> bool:
-    """Whether a thread whose innermost frame this is waits for a lock until another lets it go."""
+def is_endless(frame: FrameType, known: dict[tuple[CodeType, int], bool]) -> bool:
+    """Whether a thread whose innermost frame this is waits for a lock until another lets it go.
+
+    `known` keeps what was read off an instruction: many threads stand at the same.
+    """
     if place_of(frame) in _IDLE or _is_helpers(frame):
         return True
     at: FrameType | None = frame
@@ -37,15 +41,18 @@ def is_endless(frame: FrameType) -> bool:
         if at is not None and is_join(at.f_code):
             return at.f_locals.get("timeout", 0) is None
         at = None if at is None else at.f_back
-    code, offset = frame.f_code, frame.f_lasti
-    name = called_name(code, offset)
-    if name not in TAKING or (name != ENTERS and not _takes_nothing(code.co_code, offset)):
+    if place_of(frame)[0].partition(".")[0] in _BEYOND or not _takes_nothing(frame):
         return False
-    return place_of(frame)[0].partition(".")[0] not in _BEYOND
+    place = frame.f_code, frame.f_lasti
+    if place not in known:
+        known[place] = called_name(*place) in TAKING
+    return known[place]
 
 
-def _takes_nothing(instructions: bytes, offset: int) -> bool:
-    return instructions[offset] in _CALLS and instructions[offset + 1] == 0
+def _takes_nothing(frame: FrameType) -> bool:
+    """Whether it is in a call without arguments, or enters a `with`."""
+    instructions, offset = frame.f_code.co_code, frame.f_lasti
+    return instructions[offset] == _WITH or (instructions[offset] in _CALLS and not instructions[offset + 1])
 
 
 def _is_helpers(frame: FrameType) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from types import FrameType
+from types import CodeType, FrameType
 
 from concmagic.clock import monotonic_ns
 from concmagic.interpreter.borrowing import FREE_THREADED
+from concmagic.interpreter.endless_waits import awaited_future, has_timer, is_endless, is_subshells
 from concmagic.interpreter.frames_and_threads import started, thread_frames
 from concmagic.problems import Problem
 from concmagic.recording import interrupts_kept_back, own_threads
@@ -43,12 +44,11 @@ class StopLook:
         return self._seen
 
     def _look(self, interrupted: FrameType | None) -> None:
-        from concmagic.interpreter.endless_waits import has_timer, is_subshells
-
         at_ns = monotonic_ns()
         frames = {threading.get_ident(): interrupted, **thread_frames()}
+        known: dict[tuple[CodeType, int], bool] = {}
         rows = tuple(
-            _stood(ident, frame)
+            _stood(ident, frame, known)
             for ident, frame in frames.items()
             if frame is not None and not own_threads.is_ours(ident)
         )
@@ -61,13 +61,11 @@ class StopLook:
         self.problems.append(Problem.of("look_at_locks_failed", error))
 
 
-def _stood(ident: int, frame: FrameType) -> StoodAtStop:
-    from concmagic.interpreter.endless_waits import awaited_future, is_endless
-
+def _stood(ident: int, frame: FrameType, known: dict[tuple[CodeType, int], bool]) -> StoodAtStop:
     whom = answers.joined_by(frame)
     if not whom and (future := awaited_future(frame)) is not None:
         whom = worker_of(future)
-    return StoodAtStop(ident, is_endless(frame), whom)
+    return StoodAtStop(ident, is_endless(frame, known), whom)
 
 
 def _native_threads() -> frozenset[int]:
