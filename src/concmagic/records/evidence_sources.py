@@ -75,7 +75,7 @@ SOURCES = (
         "stop",
         "threads.stop_look:StopLook",
         in_children=False,  # the kernel stops the cell
-        importer="threads.import_stop:import_stop",
+        importer="import_stop:import_stop",
     ),
     Source(
         "locks",

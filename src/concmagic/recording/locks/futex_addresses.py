@@ -22,8 +22,8 @@ from concmagic.interpreter.frames_and_threads import started, thread_frames
 from concmagic.interpreter.lock_internals import Lock, RLock, address_of, can_tell, locks_at
 from concmagic.interpreter.value_stack import Frames
 from concmagic.recording import own_threads
+from concmagic.recording.answers import joined_by
 from concmagic.recording.locks.lock_sites import Chains
-from concmagic.recording.threads.answers import joined_by
 from concmagic.records.handed_over import HeldAtStop, Standing
 
 _PAUSE_S = 0.02

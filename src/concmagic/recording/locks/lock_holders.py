@@ -16,9 +16,9 @@ from concmagic.clock import monotonic_ns
 from concmagic.code_owner import owner_of
 from concmagic.interpreter.frames_and_threads import Local, getframe, is_owned
 from concmagic.interpreter.lock_internals import Arguments, RLock, SimpleQueue
+from concmagic.recording.answers import joined_by
 from concmagic.recording.locks.lock_sites import Chains, CreationSites
 from concmagic.recording.locks.lock_state import Attempt, LockState, Semaphores, Thread, standing_at
-from concmagic.recording.threads.answers import joined_by
 
 SHORTEST_NS = 20_000  # what takes less than this did not wait
 _RAISED_NS = 1_000_000  # nor did what fails sooner than this: its arguments were wrong

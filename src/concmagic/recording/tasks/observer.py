@@ -36,7 +36,7 @@ from concmagic.interpreter.hook_parts import (
 from concmagic.interpreter.task_scheduling import is_selected, thread_of_loop
 from concmagic.interpreter.task_steps import is_create_task
 from concmagic.problems import Problem
-from concmagic.recording import earlier
+from concmagic.recording import answers, earlier
 from concmagic.recording.profiles import unrecorded
 from concmagic.recording.tasks.bare_futures import CreatedFutures, is_of_executor
 from concmagic.recording.tasks.folding import Folding
@@ -53,7 +53,6 @@ from concmagic.recording.tasks.task_table import (
     shown_name,
 )
 from concmagic.recording.tasks.waits import WaitBook
-from concmagic.recording.threads import answers
 from concmagic.records.recording import RawCode
 
 

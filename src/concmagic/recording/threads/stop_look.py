@@ -16,8 +16,7 @@ from concmagic.interpreter.borrowing import FREE_THREADED
 from concmagic.interpreter.endless_waits import awaited_future, has_timer, is_endless, is_subshells
 from concmagic.interpreter.frames_and_threads import started, thread_frames
 from concmagic.problems import Problem
-from concmagic.recording import interrupts_kept_back, own_threads
-from concmagic.recording.threads import answers
+from concmagic.recording import answers, interrupts_kept_back, own_threads
 from concmagic.recording.threads.thread_jobs import worker_of
 from concmagic.records.handed_over import StoodAtStop, StopLog
 
