@@ -220,7 +220,7 @@ TABLE: tuple[Borrowed, ...] = (
     Borrowed("asyncio.base_subprocess", "BaseSubprocessTransport", "children", "when a command ended"),
     Borrowed("loky.backend.popen_loky_posix.Popen", "terminate", "children", "who ended a process of loky's"),
     Borrowed("traceback", "print_exc", "children", "why a child did not start"),
-    Borrowed("importlib._bootstrap", "_find_and_load", "children", "what child processes imported"),
+    Borrowed("importlib._bootstrap", "_find_and_load", "children", "what children imported", inside=True),
     # Pools
     *(Borrowed(_POOL, f"_repopulate_pool{kind}", "children", _POOLS) for kind in ("", "_static")),
     Borrowed(_POOL, "_help_stuff_finish", "children", ""),
