@@ -29,7 +29,7 @@ def test_a_small_w_is_told_where_items_only_wait(kernel: Kernel, magic: str) -> 
         "note",
         "A larger -w lets more items wait at once, if the other side can take it.",
     )
-    for bound in ("", "-w 8", "-w 1"):  # none, room for all, one at a time as was asked for
+    for bound in ("", "-w 8", "-w 4", "-w 1"):  # none, room for all or half, one at a time as was asked for
         kernel.check(f"{magic} -q -o trace {bound} for n in range(8)\n{WAITS[magic]}")
         assert kernel.value("told(trace)") == []
 

@@ -12,6 +12,7 @@ from concmagic.model.findings import Capped
 from concmagic.model.reasons import OUTSIDE
 from concmagic.model.trace import Job, State, Trace
 
+ROUNDS = 3  # of items that each worker has: who bounds eight by four has meant it so
 FULL_SHARE = 0.8  # of the time until the last item began, in which as many ran as may
 WAITS_SHARE = 0.8  # of the items' time, for what is outside: what computes needs cores, not workers
 
@@ -23,7 +24,7 @@ def capped_by_workers(trace: Trace) -> Iterator[Finding]:
         (job for job in trace.jobs if job.start_ns is not None and job.end_ns is not None),
         key=lambda job: job.start_ns or 0,
     )
-    if most < 2 or len(jobs) < most + 2 or any(job.count > 1 for job in jobs):
+    if most < 2 or len(jobs) < ROUNDS * most or any(job.count > 1 for job in jobs):
         return
     begin, last = jobs[most - 1].start_ns or 0, jobs[-1].start_ns or 0
     pairs = [(job.start_ns or 0, job.end_ns or 0) for job in jobs]
