@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SHORTEST_NS = 200_000  # what takes less is part of the running around it
 MOST = 5_000  # releases, and waits, that are kept of each thread: the last ones
-_AROUND = 5.0  # what a stand-in takes beside what it notes, in calls of a function, as measured
+_AROUND = 12.0  # what a stand-in takes beside what it notes, in calls of a function, as measured
 
 Function = Callable[..., Any]
 
