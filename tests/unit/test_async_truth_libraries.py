@@ -75,7 +75,7 @@ def test_a_connection_of_aiohttps_tells_host_and_port(run: Callable[[Any], Any])
     of_tasks = ("task ", "eager start ")  # the body is written by a task of its own
     assert {one.rpartition(" ")[2] for one in fetch if not one.startswith(of_tasks)} == {server}
     assert f"stream drain {server}" in waits(trace, "ClientRequest.write_bytes")
-    served = set(waits(trace, "RequestHandler._handle_request"))
+    served = set(waits(trace, "hello"))
     assert {one.partition(":")[0] for one in served} == {"Event gate", "stream read 127.0.0.1"}
 
 
