@@ -355,6 +355,7 @@ def queue_of(bound: int, inside: str = "W") -> Trace:
 
 def test_a_semaphore_that_bounds_is_named_with_its_queue() -> None:
     (finding,) = found(queue_of(2), "concurrency-capped")
+    assert finding.severity == "note"  # the bound was asked for
     assert finding.message == "`sem`, line 4, let no more than 2 through at once: 2 queued for 50 ms."
     assert finding.cost_s == 0.05
 

@@ -119,6 +119,7 @@ def concurrency_capped(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         if total(common(pairs, busy)) > BUSY_SHARE * total(pairs):
             continue
         yield Finding(
+            severity="note",  # the bound is what was asked for
             values=Capped(
                 most, name, file, line, len(queued), total(pairs), "connections" if is_pool else "semaphore"
             ),
