@@ -5,7 +5,7 @@ const { load } = require("./scripts.js");
 const { context, sceneAt, written } = require("./samples.js");
 
 const THIN = 15;
-const { ROW, TALL, ...paint } = load("ROW", "TALL", "fitted", "fittedName", "paint", "paintArrows", "paintBoxes", "paintLane", "paintNeeds", "paintPath",
+const { ROW, TALL, ...paint } = load("ROW", "TALL", "fitted", "fittedName", "fittedNumber", "paint", "paintArrows", "paintBoxes", "paintLane", "paintNeeds", "paintPath",
   "paintShares", "rowTop", "unpackRow", "write");
 const GROUP = 0, WORKER = 1, FOLD = 2;
 
@@ -39,6 +39,16 @@ test("the path is drawn under its stretches, and leads from one to the next; of 
   assert.deepEqual(ctx.of("moveTo"), [[left, y], [left + 0.4 * plot, y]]);
   assert.deepEqual(ctx.of("lineTo"), [[left + 0.4 * plot, y], [left + plot, y]]);
   assert.deepEqual(ctx.drawn.filter(({ name }) => name === "stroke").map(({ stroke }) => stroke), ["accent", "accent"]);
+});
+
+test("at a lane's end a number is whole or not there", () => {
+  const ctx = context(); // letters are 6 wide
+  assert.equal(paint.fittedNumber(ctx, "join 318 ms", 66), "join 318 ms");
+  assert.equal(paint.fittedNumber(ctx, "join 318 ms", 60), "318 ms");
+  assert.equal(paint.fittedNumber(ctx, "81 % blocked", 40), "81 %");
+  assert.equal(paint.fittedNumber(ctx, "ready 2 min 05 s", 70), "2 min 05 s");
+  assert.equal(paint.fittedNumber(ctx, "join 318 ms", 30), "");
+  assert.equal(paint.fittedNumber(ctx, "raised ValueError", 54), "raised V…");
 });
 
 test("a deadlock's arrows are always seen, from the middle of a lane to that of another", () => {

@@ -15,7 +15,7 @@ from concmagic.model.trace import Facts, Flow, Job, Named, State, StateInterval,
 from concmagic.renderers import payload_lanes
 from concmagic.renderers.lanes import MOST_LANES, arrange, every, visible
 from concmagic.renderers.layout import JobLabels, labels_of, lay_out
-from concmagic.renderers.measure import columns, fit_columns_middle, fit_middle, text_width
+from concmagic.renderers.measure import columns, fit_columns_middle, fit_middle, number_of, text_width
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.time_axis import merge, resolution_for, shares_over, stacked, tick_label, ticks
 from concmagic.report.builder import build_report
@@ -249,3 +249,9 @@ def test_results_that_ended_no_wait_are_the_first_that_the_script_goes_without(
     kinds, sources, *_ = payload_lanes.packed_flows(trace, lanes, int)
     told = [(payload_lanes.KINDS[kind], source) for kind, source in zip(kinds, sources, strict=True)]
     assert told == [("wake", 1), ("result", 4)]
+
+
+def test_the_number_of_a_lanes_end_is_whole() -> None:
+    told = ("waiting for a join 318 ms", "81 % blocked", "p50 1 ms · max 2 min 05 s", "raised ValueError")
+    assert [number_of(text) for text in told] == ["318 ms", "81 %", "1 ms", ""]
+    assert number_of("ready 2 min 05 s") == "2 min 05 s"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from concmagic.renderers.layout import Box, Row
-from concmagic.renderers.measure import fit, fit_middle, one_line, text_width
+from concmagic.renderers.measure import fit, fit_middle, number_of, one_line, text_width
 from concmagic.renderers.palette import (
     CODES,
     FONT,
@@ -252,4 +252,6 @@ def _end(row: Row, y: float) -> list[str]:
     shapes = [text(RIGHT + 12, middle, sign, "b ok" if lane.ok else "b no", size=14)] if sign else []
     failed = lane.ok is False
     told = fit(lane.text, ENDS - 32, 12.5, bold=failed)
+    if told != lane.text:  # half a number says something else
+        told = number_of(lane.text) or told
     return [*shapes, text(RIGHT + 32, middle, told, "no b" if failed else "q", size=12.5)]

@@ -11,7 +11,7 @@ from concmagic import sentences
 from concmagic.model.categories import Category
 from concmagic.model.columns import columns_of
 from concmagic.renderers.lanes import Lane, arrange, moments_of, on_lane, visible
-from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, one_line
+from concmagic.renderers.measure import columns, fit_columns, fit_columns_middle, number_of, one_line
 from concmagic.renderers.palette import LETTERS, ORDER
 from concmagic.renderers.time_axis import shares_over, ticks
 from concmagic.report import Report, findings_told, notes_told
@@ -127,6 +127,8 @@ def _end(lane: Lane) -> str:
     text = one_line(lane.text)
     if lane.is_fold and columns(text) > _ENDS:
         text = text.rpartition(" · ")[2]  # of p50 · p95 · max, the last
+    if columns(sign + text) > _ENDS:  # half a number says something else
+        text = number_of(text) or text
     return sign + text
 
 

@@ -179,7 +179,15 @@ function paintEnd(ctx, scene, lane, middle) {
   ctx.font = `${size}px ${scene.data.font}`;
   const isTooLong = lane.isFold && ctx.measureText(lane.text).width > room;
   const text = isTooLong ? lane.text.replace(/.* · /, "") : lane.text; // of p50 · p95 · max, the last
-  write(ctx, scene, text, at, middle, { size, bold: failed, colour, room });
+  write(ctx, scene, text, at, middle, { size, bold: failed, colour, room, fit: fittedNumber });
+}
+
+/** A text as it is if there is room, else its number alone: half a number says something else.
+ * @param {CanvasRenderingContext2D} ctx @param {string} text @param {number} room */
+function fittedNumber(ctx, text, room) {
+  const number = /\d[\d.,]*\s(?:min\s\d\d\ss|ns|µs|ms|s|%)/.exec(text);
+  if (!number || ctx.measureText(text).width <= room) return fitted(ctx, text, room);
+  return ctx.measureText(number[0]).width <= room ? number[0] : "";
 }
 
 /** Quiet states first, then the loud ones over them: a sliver of work is not painted over.
