@@ -154,3 +154,34 @@ def test_a_cell_that_runs_again_and_again_leaves_its_last_picture(page: Page, tm
             seen = page.locator(".concmagic").get_attribute("id") or ""
             page.evaluate(_MARK)
         assert 1 <= heap.views() <= 2  # JupyterLab may hold what it has just replaced
+
+
+_SAYS = {
+    "data-theme": "document.documentElement.dataset.theme = {}",
+    "Bootstrap": "document.documentElement.dataset.bsTheme = {}",
+    "Material for MkDocs": "document.body.dataset.mdColorScheme = {} === 'dark' ? 'slate' : 'default'",
+    "VS Code": "document.body.className = 'vscode-' + {}",
+    "theme": "document.documentElement.setAttribute('theme', {})",
+}
+
+
+@pytest.mark.parametrize("says", _SAYS.values(), ids=_SAYS)
+def test_the_theme_is_the_pages(page: Page, says: str) -> None:
+    page.set_content("<div id='outputs'></div>")
+    page.evaluate(says.format("'dark'"))
+    show(page)
+    output = page.evaluate_handle("document.querySelector('.concmagic')")
+    assert output.evaluate(_BACKGROUND) == _DARK
+    page.evaluate(says.format("'light'"))
+    page.wait_for_function(f"host => ({_BACKGROUND})(host) === '{_LIGHT}'", arg=output)
+
+
+@pytest.mark.parametrize(
+    ("style", "background"), [("background: #222", _DARK), ("background: #fff8", _LIGHT), ("", _LIGHT)]
+)
+def test_where_the_page_says_nothing_the_theme_is_that_of_the_background(
+    page: Page, style: str, background: str
+) -> None:
+    page.set_content(f"<div style='{style}'><div id='outputs'></div></div>")
+    show(page)
+    assert page.evaluate_handle("document.querySelector('.concmagic')").evaluate(_BACKGROUND) == background

@@ -36,6 +36,7 @@ SCRIPTS = (
     "timeline_panels.js",
     "timeline_moves.js",
     "timeline_input.js",
+    "timeline_theme.js",
     "timeline_view.js",
 )
 # Strings, templates (none within another) and regular expressions (all are arguments) stay as they are.

@@ -129,20 +129,10 @@ function size({ scene, canvas, spacer }, full) {
   spacer.style.height = `${full - scene.height}px`;
 }
 
-/** Light or dark, as the page is. */
-function pageIsDark() {
-  const { body } = document;
-  if (body.dataset.jpThemeLight !== undefined) return body.dataset.jpThemeLight === "false";
-  const kind = body.dataset.vscodeThemeKind || body.className;
-  if (/vscode-(high-contrast-)?light/.test(kind)) return false;
-  if (/vscode-(dark|high-contrast)/.test(kind)) return true;
-  return matchMedia("(prefers-color-scheme: dark)").matches;
-}
-
 /** @param {Picture} picture */
 function recolour(picture) {
   const { scene, frame } = picture;
-  const [light, dark] = scene.data.themes, theme = pageIsDark() ? dark : light;
+  const [light, dark] = scene.data.themes, theme = pageIsDark(picture.host) ? dark : light;
   scene.theme = theme;
   scene.patterns = [];
   for (const name of /** @type {const} */ (["background", "panel", "text", "muted", "grid", "accent", "good", "bad"])) {
@@ -189,7 +179,7 @@ function follow(picture, ended) {
   recolours();
   room.observe(picture.scroller);
   sight.observe(picture.canvas); // scrolled away and back: a lost canvas is painted again
-  theme.observe(document.body, { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "data-vscode-theme-kind"] });
+  for (const one of [document.body, document.documentElement]) theme.observe(one, { attributes: true, attributeFilter: SAYS_THEME });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolours, { signal: ended });
   ended.addEventListener("abort", () => {
     for (const one of [room, sight, theme]) one.disconnect();
