@@ -122,11 +122,13 @@ test("what is not highlighted is faint", () => {
   assert.deepEqual(ctx.drawn.filter(({ name }) => name === "fill").map(({ alpha }) => alpha), [0.16, 1]);
 });
 
-test("what is chosen has a frame around its box", () => {
+test("what is chosen has two rings around its box, of which one is seen on every fill", () => {
   const scene = sceneAt(978), ctx = context();
   scene.selected = { lane: WORKER, index: 0 };
   paint.paintBoxes(ctx, scene, WORKER, 100);
-  assert.deepEqual(ctx.of("strokeRect"), [[scene.left + 0.5, 101.5, 0.4 * scene.plot - 1, ROW - 3]]);
+  const around = [scene.left + 0.5, 101.5, 0.4 * scene.plot - 1, ROW - 3];
+  assert.deepEqual(ctx.of("strokeRect"), [around, around]);
+  assert.deepEqual(ctx.drawn.filter(({ name }) => name === "strokeRect").map(({ stroke }) => stroke), ["background", "accent"]);
 });
 
 test("an arrow goes from edge to edge of two lanes, its point at the target", () => {

@@ -141,6 +141,8 @@ function paintLane(ctx, scene, row) {
   if (scene.selected && scene.selected.lane === number) {
     ctx.fillStyle = theme.panel;
     ctx.fillRect(0, y, scene.width, ROW);
+    ctx.fillStyle = theme.accent;
+    ctx.fillRect(0, y, 3, ROW);
   }
   if (lane.callsOpen) paintCalls(ctx, scene, number, y + ROW);
   const x = 4 + lane.depth * Math.min(14, left / 12);
@@ -215,6 +217,10 @@ function paintPlain(ctx, scene, number, one, y) {
   box(ctx, scene, code, one.x, y + (ROW - height) / 2, one.width, height);
   const chosen = scene.selected;
   if (chosen && chosen.lane === number && chosen.index === one.index && one.index >= 0) {
+    // Two rings: one of them is seen on every fill.
+    ctx.strokeStyle = scene.theme.background;
+    ctx.lineWidth = 6;
+    ctx.strokeRect(one.x + 0.5, y + 1.5, Math.max(one.width - 1, 2), ROW - 3);
     ctx.strokeStyle = scene.theme.accent;
     ctx.lineWidth = 3;
     ctx.strokeRect(one.x + 0.5, y + 1.5, Math.max(one.width - 1, 2), ROW - 3);
