@@ -383,3 +383,10 @@ def test_cores_of_native_threads_are_told_beside_the_first_numbers() -> None:
     drawn = replace(trace_from_text("main   WWWWWWWWRR"), cpu_s=0.009, python_cpu_s=0.002)
     parallelism = report_of(drawn).chips[1]
     assert (parallelism.value, parallelism.note) == ("0.90", "of 2 cores, 0.70 of it by native threads")
+
+
+def test_the_legend_names_all_that_is_drawn() -> None:
+    trace = trace_from_text("a  RWWWWWWWWR\nb  RRRRRRRRRR", host="a")
+    report = build_report(trace, compute(trace), ())
+    totals = {one.category: one.length_ns // MS for one in report.legend}
+    assert totals == {Category.RUNNING: 12, Category.OUTSIDE: 0}  # what the cell itself waited is not counted

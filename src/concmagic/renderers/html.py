@@ -75,7 +75,9 @@ def _static(report: Report, identity: str) -> str:
 
 def _alt(report: Report) -> str:
     numbers = [f"{chip.label} {chip.value}, {chip.note}." for chip in report.chips]
-    sums = [f"{total.label} {sentences.duration(total.length_ns)}" for total in report.legend]
+    sums = [
+        f"{total.label} {sentences.duration(total.length_ns)}" for total in report.legend if total.length_ns
+    ]
     return sentences.picture_alt(report.headline, " ".join([*numbers, ", ".join(sums)]))
 
 

@@ -60,7 +60,7 @@ def payload(report: Report) -> schema.Payload:
         "chips": [schema.Chip(chip.label, chip.value, chip.note, chip.help) for chip in report.chips],
         "band": [_band_part(part, report.band, numbers, packer) for part in report.band],
         "legend": [
-            schema.LegendEntry(CODES[total.category], total.label, sentences.duration(total.length_ns))
+            schema.LegendEntry(CODES[total.category], total.label, sentences.total(total.length_ns))
             for total in report.legend
         ],
         "cost": schema.Cost(report.cost, report.cost_is_high),

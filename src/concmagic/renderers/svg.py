@@ -254,7 +254,7 @@ def _legend(report: Report, layout: Layout, y: float) -> Part:
     shapes = [pen.line(MARGIN, y, WIDTH - MARGIN, y, "g")]
     x, y = MARGIN, y + 12
     for total in report.legend:
-        code, length = CODES[total.category], sentences.duration(total.length_ns)
+        code, length = CODES[total.category], sentences.total(total.length_ns)
         width = 32 + text_width(total.label, 13, bold=True) + text_width(length, 12.5) + 22
         if x + width > WIDTH - MARGIN and x > MARGIN:
             x, y = MARGIN, y + 26

@@ -202,7 +202,7 @@ def _padded(text: str, width: int) -> str:
 
 def _legend(report: Report) -> list[str]:
     entries = [
-        f"{LETTERS[total.category]} {one_line(total.label)} {sentences.duration(total.length_ns)}"
+        f"{LETTERS[total.category]} {one_line(total.label)} {sentences.total(total.length_ns)}".rstrip()
         for total in report.legend
     ]
     if entries:

@@ -72,7 +72,7 @@ class LaneSummary:
 
 @dataclass(frozen=True, slots=True)
 class CategoryTotal:
-    """A legend entry with its sum over the drawn tracks."""
+    """A legend entry with its sum over the counted tracks; 0 if it is drawn on others only."""
 
     category: Category
     label: str  # "ready, kept waiting"

@@ -13,6 +13,7 @@ from concmagic.analysis.critical_path import kind_of, summarised
 from concmagic.analysis.intervals import Steps, total, union
 from concmagic.analysis.metrics import NATIVE_CORES, Metrics, in_flight_curve
 from concmagic.model.categories import Category, category
+from concmagic.model.columns import columns_of
 from concmagic.model.reasons import told_as
 from concmagic.model.trace import Job, Named, State, Trace, Track
 from concmagic.report import BandPart, CategoryTotal, Chip, Curve, LaneSummary, Report, Stretch, Stuck
@@ -56,7 +57,7 @@ def build_report(
             _curve(sentences.ON_A_CORE, on_a_core_curve(trace)),
         ),
         lanes=lane_summaries(trace),
-        legend=_legend(metrics, stuck),
+        legend=_legend(trace, metrics, stuck),
         cost=cost,
         cost_is_high=is_high,
         footer=_footer(trace, metrics, note),
@@ -123,13 +124,21 @@ def _curve(label: str, steps: Steps) -> Curve:
     return Curve(label, tuple(steps.times_ns.tolist()), tuple(steps.values.tolist()))
 
 
-def _legend(metrics: Metrics, stuck: Sequence[Stuck]) -> tuple[CategoryTotal, ...]:
+def _legend(trace: Trace, metrics: Metrics, stuck: Sequence[Stuck]) -> tuple[CategoryTotal, ...]:
+    """All categories that are drawn; those that only tracks have which are not counted have no length."""
     sums = {one: round(seconds * 1e9) for one, seconds in metrics.by_category.items()}
     if stuck:
         sums[Category.STUCK] = sum(one.end_ns - one.start_ns for one in stuck)
         sums[Category.EACH_OTHER] = sums.get(Category.EACH_OTHER, 0) - sums[Category.STUCK]
+    drawn = {one for code, one in enumerate(Category) if code in columns_of(trace).category}
+    if stuck and not sums[Category.EACH_OTHER]:  # all such waits are drawn as those of the deadlock
+        drawn.discard(Category.EACH_OTHER)
     labels = sentences.CATEGORY_LABELS
-    return tuple(CategoryTotal(one, labels[one.value], sums[one]) for one in Category if sums.get(one, 0) > 0)
+    return tuple(
+        CategoryTotal(one, labels[one.value], max(sums.get(one, 0), 0))
+        for one in Category
+        if one in drawn or sums.get(one, 0) > 0
+    )
 
 
 def _cost(trace: Trace, metrics: Metrics) -> tuple[str, bool]:

@@ -119,6 +119,11 @@ def band_label(length_ns: int, text: str) -> str:
     return f"{duration(length_ns)} {text}".rstrip()
 
 
+def total(length_ns: int) -> str:
+    """A sum in the legend; "" where nothing was summed."""
+    return duration(length_ns) if length_ns else ""
+
+
 def band_part(length_ns: int, text: str, total_ns: int) -> str:
     """A part of the band in the list of all: what, how long, and how much of all."""
     share = percent(length_ns / total_ns) if total_ns else ""
