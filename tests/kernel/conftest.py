@@ -46,7 +46,7 @@ _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}
 
 def unpacked(html: str) -> str:
     """A picture's HTML with the data that its script unpacks, as text."""
-    packed = re.search(r'concmagicUpgrade\("[^"]+", "([^"]+)"', html)
+    packed = re.search(r'concmagicStart\("[^"]+", "([^"]+)"', html)
     return html if packed is None else html + zlib.decompress(base64.b64decode(packed[1])).decode()
 
 

@@ -54,7 +54,7 @@ def test_the_demo_prints_each_picture_and_writes_a_page(tmp_path: Path) -> None:
     assert "1 + 1" not in told  # it drew nothing
     assert f"The same pictures, interactive: {page}" in told
     html = page.read_text(encoding="utf-8")
-    assert "concmagicUpgrade(" in html
+    assert "concmagicStart(" in html
     assert not re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["']https?:""", html)
 
 

@@ -121,7 +121,7 @@ def test_a_thousand_tasks_take_at_most_200_kilobytes() -> None:
 def test_the_script_is_handed_the_whole_payload(name: str) -> None:
     """As the script unpacks it: base64 of a zlib stream of JSON."""
     report = SAMPLES[name]()
-    packed = re.search(r'concmagicUpgrade\("concmagic-[0-9a-f]+", "([^"]+)"', HtmlRenderer().render(report))
+    packed = re.search(r'concmagicStart\("concmagic-[0-9a-f]+", "([^"]+)"', HtmlRenderer().render(report))
     assert packed is not None
     assert json.loads(zlib.decompress(base64.b64decode(packed[1]))) == json.loads(json.dumps(payload(report)))
 
@@ -174,3 +174,9 @@ def test_sums_do_not_suffer_from_merging() -> None:
     running = sum(i.length_ns for i in worker.states if i.state.value == "running")
     lane = next(lane for lane in data["lanes"] if lane.name == worker.name)
     assert abs(lane.sums[0] * data["unit"] - running) <= data["unit"]
+
+
+@pytest.mark.parametrize(("name", "most"), [("empty_cell", 40_000), ("asyncio_blocker", 48_000)])
+def test_a_small_picture_is_small(name: str, most: int) -> None:
+    """From 64 KiB on a kernel needs a thread of its own to send it; where it can have none, it is lost."""
+    assert len(HtmlRenderer().render(SAMPLES[name]()).encode()) <= most

@@ -88,9 +88,14 @@ def _closed(question: str, picture: str) -> str:
 
 
 def _script(report: Report, identity: str) -> str:
-    code, style = shipped(), resource("timeline.css")
-    call = f"concmagicUpgrade({_json(identity)}, {_json(packed(payload(report)))}, {_json(style)});"
-    return f"<script>(() => {{\n{code}\n{call}\n}})();</script>"
+    call = f"concmagicStart({_json(identity)}, {_json(packed(payload(report)))}, {_json(_packed_scripts())});"
+    return f"<script>(() => {{\n{_shipped(resource('timeline_start.js'))}\n{call}\n}})();</script>"
+
+
+@cache
+def _packed_scripts() -> str:
+    """The scripts and the style: packed they take two fifths of the room, and each output carries them."""
+    return packed([shipped(), resource("timeline.css")])
 
 
 def _json(value: Any) -> str:
@@ -130,5 +135,9 @@ def joined() -> str:
 @cache
 def shipped() -> str:
     """The sources without comments, indentation and blanks between signs; line ends stay."""
-    lines = _COMMENT.sub(r"\1", joined()).splitlines()
+    return _shipped(joined())
+
+
+def _shipped(text: str) -> str:
+    lines = _COMMENT.sub(r"\1", text).splitlines()
     return _BLANK.sub(r"\1", "\n".join(line.strip() for line in lines if line.strip()))
