@@ -65,3 +65,16 @@ def test_every_one_of_very_many_jobs_is_counted_and_the_merged_ones_are_told(
     ((sentence),) = kernel.value("told(trace)")
     assert "Of 12,000 jobs of pools" in sentence and "with exact sums" in sentence
     assert "1 raised KeyError" in sentence
+
+
+def test_jobs_that_are_given_once_messages_are_no_longer_seen_are_counted_all_the_same(
+    kernel: Kernel,
+) -> None:
+    kernel.check("%load_ext concmagic\nimport multiprocessing as mp")
+    kernel.check(
+        "%%procs -q -o trace\nhere, there = mp.Pipe()\n"
+        "for number in range(20_000):\n    here.send(number)\n    there.recv()\n"
+        "with mp.get_context('fork').Pool(1) as pool:\n    pool.map(abs, [-1, -2, -3], chunksize=1)"
+    )
+    assert kernel.value("trace.cost.counted_until_ns is not None")
+    assert kernel.value("sum(job.count for job in trace.jobs)") == 3

@@ -515,7 +515,8 @@ def test_ten_thousand_jobs(asked: Kernel) -> None:
         "with ThreadPoolExecutor(4) as pool:\n    total = sum(pool.map(abs, range(10_000)))\ntotal"
     )
     assert run.result_text == str(sum(range(10_000)))
-    assert asked.value("len(trace.jobs), {str(one.outcome) for one in trace.jobs}") == (10_000, {"returned"})
+    jobs = asked.value("sum(one.count for one in trace.jobs), {str(one.outcome) for one in trace.jobs}")
+    assert jobs == (10_000, {"returned"})  # most of them merged: one by one they would cost too much
     assert len(run.displays[-1]["text/html"]) < 400_000
 
 

@@ -31,6 +31,7 @@ POOLS = {
 }
 
 
+@pytest.mark.sampled  # told is what took a fifth of the time: not where the cores were another program's
 @pytest.mark.parametrize("kind", POOLS)
 def test_tiny_jobs_are_told_with_their_break_even(kernel: Kernel, kind: str) -> None:
     make, use = POOLS[kind]

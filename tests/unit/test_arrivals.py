@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import Pipe, connection, get_context
+from multiprocessing import Pipe, connection
 
 import pytest
 
@@ -133,13 +133,3 @@ def test_once_the_budget_is_spent_no_message_is_seen_and_nothing_of_ours_is_call
     assert [one.sends for one in log.messages] == [True, False] * 3
     assert log.counted_until_ns is not None and log.counted_until_ns >= log.messages[-1].end_ns
     assert recorder.problems == []
-
-
-def test_jobs_that_are_given_after_that_are_counted_all_the_same() -> None:
-    with as_before():
-        recorder = recorded(sleeps=False)
-        spent_after(recorder, 3)
-        with get_context("fork").Pool(1) as pool:
-            assert pool.map(abs, [-1, -2, -3], chunksize=1) == [1, 2, 3]
-        log = recorder.stop()
-    assert (log.jobs, log.later, len(log.messages)) == ((), 3, 6)

@@ -16,6 +16,7 @@ from concmagic.model.findings import PoolOverhead, SmallProcesses
 from concmagic.model.reasons import IDLE, IMPORTS
 from concmagic.model.trace import Job, State, StateInterval, Trace, Track
 
+TINY_SHARE = 0.1  # where jobs take longer to send than to do: the part that is seen is only that of workers
 OVERHEAD_SHARE = 0.2  # of the time that the pool took: start-up and pickling, from which on they are told
 IMPORTS_NS = 50_000_000  # from here on imports are told beside the start, …
 IMPORTS_SHARE = 0.05  # … and from this share of both
@@ -71,7 +72,8 @@ def pool_overhead(trace: Trace, metrics: Metrics) -> Iterator[Finding]:
         lost = pool.span_ns - pool.work_ns - pool.ours_ns
         overhead = pool.overhead_ns
         # Where it gained something, or lost it for another reason, the overhead is the price of the gain.
-        if lost <= 0 or overhead < OVERHEAD_SHARE * (pool.span_ns - pool.ours_ns):
+        share = TINY_SHARE if pool.is_tiny else OVERHEAD_SHARE
+        if lost <= 0 or overhead < share * (pool.span_ns - pool.ours_ns):
             continue
         yield Finding(
             values=_with_sending(_with_imports(_values(pool), pool), pool),
