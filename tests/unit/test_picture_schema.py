@@ -12,7 +12,7 @@ import pytest
 
 import picture_schema
 from concmagic.renderers import schema
-from concmagic.renderers.html import SCRIPTS
+from concmagic.renderers.html import SCRIPTS, START
 from concmagic.renderers.palette import ORDER
 from concmagic.renderers.payload import payload
 from concmagic.renderers.payload_lanes import KINDS
@@ -64,7 +64,7 @@ def test_rows_that_stand_in_one_list_are_told_apart_by_their_length() -> None:
 
 def test_every_script_is_shipped_and_checked() -> None:
     """`make types-js` and the tests of the scripts take the whole folder."""
-    assert {path.name for path in picture_schema.SCRIPTS.glob("*.js")} == set(SCRIPTS)
+    assert {path.name for path in picture_schema.SCRIPTS.glob("*.js")} == {*SCRIPTS, START}
 
 
 def test_there_are_words_for_each_state_and_each_kind_of_arrow() -> None:

@@ -39,6 +39,7 @@ SCRIPTS = (
     "timeline_theme.js",
     "timeline_view.js",
 )
+START = "timeline_start.js"  # unpacks the others: an output carries it as it is
 # Strings, templates (none within another) and regular expressions (all are arguments) stay as they are.
 _KEPT = r'("[^"\\\n]*(?:\\.[^"\\\n]*)*"|`[^`\\]*(?:\\.[^`\\]*)*`|\(/(?![/*])(?:[^/\\\n]|\\.)+/)'
 _COMMENT = re.compile(rf"{_KEPT}|/\*.*?\*/|//[^\n]*", re.DOTALL)
@@ -89,7 +90,7 @@ def _closed(question: str, picture: str) -> str:
 
 def _script(report: Report, identity: str) -> str:
     call = f"concmagicStart({_json(identity)}, {_json(packed(payload(report)))}, {_json(_packed_scripts())});"
-    return f"<script>(() => {{\n{_shipped(resource('timeline_start.js'))}\n{call}\n}})();</script>"
+    return f"<script>(() => {{\n{_shipped(resource(START))}\n{call}\n}})();</script>"
 
 
 @cache
