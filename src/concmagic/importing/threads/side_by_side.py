@@ -53,8 +53,8 @@ def one_at_a_time(threads: Sequence[Track], known: OneGil) -> list[Track]:
     if not crowded and not against:
         return list(threads)
     lanes = [_Lane(track, grid, known) for track in threads]
-    for start, end, most in crowded:
-        _thin_out(lanes, start, end, most)
+    for (start, end, most), alive in _with_those_alive(crowded, lanes):
+        _thin_out(alive, start, end, most)
     for lane, start, end in against:
         if lanes[lane].is_running(start):
             lanes[lane].give_up(start, end, only_own=True)
@@ -63,6 +63,19 @@ def one_at_a_time(threads: Sequence[Track], known: OneGil) -> list[Track]:
 
 def _running(track: Track) -> list[Pair]:
     return [one.pair for one in track.states if one.state is State.RUNNING]
+
+
+def _with_those_alive(
+    pieces: Sequence[tuple[int, int, int]], lanes: Sequence[_Lane]
+) -> Iterator[tuple[tuple[int, int, int], list[_Lane]]]:
+    """Each piece, in order, with the threads that have states then: of very many short ones only a few."""
+    coming = sorted(lanes, key=lambda lane: lane.begin_ns, reverse=True)
+    alive: list[_Lane] = []
+    for piece in pieces:
+        while coming and coming[-1].begin_ns <= piece[0]:
+            alive.append(coming.pop())
+        alive = [lane for lane in alive if lane.end_ns > piece[0]]
+        yield piece, alive
 
 
 def _thin_out(lanes: Sequence[_Lane], start: int, end: int, most: int) -> None:
@@ -184,6 +197,8 @@ class _Lane:
         self._steps = known.steps.get(track.native_id, ())
         self._held = known.held.get(track.native_id, _NONE)
         self._patches: dict[int, StateInterval] = {}  # by their starts
+        states = track.states
+        self.begin_ns, self.end_ns = (states[0].start_ns, states[-1].end_ns) if states else (0, 0)
 
     def told(self) -> Track:
         """The track with its states as they are now."""
