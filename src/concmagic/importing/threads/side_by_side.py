@@ -22,6 +22,7 @@ from concmagic.model.trace import Int64s, State, StateInterval, Track
 
 _REACH_NS = 100_000_000  # at least so far from where it stands a stretch may have been …
 _REACH_PERIODS = 4  # … or so many sampling periods
+_RINGS_NS = (2_000_000, 10_000_000)  # what is nearer than that is looked at first
 _PROVEN = 0.1  # of a core: less beside whole ones is the inaccuracy of a reading
 _WANTED = ("GIL", "core")
 _MANY = 1 << 20  # nothing is known of how many computed at once
@@ -238,7 +239,7 @@ class _Lane:
 
     def give_up(self, start: int, end: int, only_own: bool = False) -> None:
         """Let it compute elsewhere, and have been READY here as it was there."""
-        for place in list(self._places(start, end, only_own)):
+        for place in self._places(start, end, only_own):
             if start >= end:
                 break
             length = min(place.length_ns, end - start)
@@ -257,20 +258,32 @@ class _Lane:
         self._grid.take(one.start_ns, one.end_ns, change)
 
     def _places(self, start: int, end: int, only_own: bool) -> Iterator[StateInterval]:
-        """Where it was READY and nobody computed: the nearest first, but last where another had the GIL."""
-        found: list[tuple[bool, int, StateInterval]] = []
-        first = max(bisect_right(self._starts, start - self._reach_ns) - 1, 0)
-        last = bisect_left(self._starts, end + self._reach_ns)
-        for one in self._track.states[first:last]:
+        """Where it was READY and nobody computed: the nearest first, but last where another had the GIL.
+
+        Further away is looked only when what is near has been used up.
+        """
+        for is_others in (False,) if only_own else (False, True):
+            inner = 0
+            for reach in (*(ring for ring in _RINGS_NS if ring < self._reach_ns), self._reach_ns):
+                sides = [(start - reach, start - inner), (end + inner, end + reach)]
+                parts = sides if inner else [(start - reach, end + reach)]
+                found = [
+                    (max(start - one.end_ns, one.start_ns - end), one)
+                    for low, high in parts
+                    for one in self._free_between(low, high, is_others, only_own)
+                ]
+                yield from (one for _, one in sorted(found, key=lambda place: place[0]))
+                inner = reach
+
+    def _free_between(self, low: int, high: int, is_others: bool, only_own: bool) -> Iterator[StateInterval]:
+        own = self._track.native_id
+        first = max(bisect_right(self._starts, low) - 1, 0)
+        for one in self._track.states[first : bisect_left(self._starts, high)]:
             if one.state is not State.READY or one.reason not in _WANTED:
                 continue
-            low, high = max(one.start_ns, start - self._reach_ns), min(one.end_ns, end + self._reach_ns)
-            for begin, stop, holder in self._grid.free(low, high):
-                is_others = holder > 0 and holder != self._track.native_id
-                if not only_own or holder == self._track.native_id:
-                    found.append((is_others, max(start - stop, begin - end), cut(one, begin, stop)))
-        for _, _, one in sorted(found, key=lambda place: place[:2]):
-            yield one
+            for begin, stop, holder in self._grid.free(max(one.start_ns, low), min(one.end_ns, high)):
+                if (holder > 0 and holder != own) == is_others and (not only_own or holder == own):
+                    yield cut(one, begin, stop)
 
 
 def of_loops(loops: Mapping[int, Sequence[StateInterval]]) -> dict[int, list[Pair]]:
