@@ -9,6 +9,8 @@ from concmagic.model.categories import Category, category_of
 from concmagic.model.trace import StateInterval
 from concmagic.report import Stuck
 
+_FOR_WORDS = 0.35  # of the time
+
 
 class DrawnAs:
     """The category of each interval of a track."""
@@ -31,9 +33,13 @@ class Need(NamedTuple):
 
 
 def needs(stuck: Sequence[Stuck]) -> list[Need]:
-    """The arrows of all deadlocks, beside each other in the time in which all of their waits go on."""
-    since = max((one.start_ns for one in stuck), default=0)
-    until = max(min((one.end_ns for one in stuck), default=0), since)
+    """The arrows of all deadlocks, beside each other late in the time in which all of their waits go on.
+
+    Boxes have their words at their begin.
+    """
+    begun = max((one.start_ns for one in stuck), default=0)
+    until = max(min((one.end_ns for one in stuck), default=0), begun)
+    since = begun + _FOR_WORDS * (until - begun)
     found = [(one.track, one.whom) for one in stuck if one.whom is not None]
     apart = (until - since) / (len(found) + 1)
     return [Need(track, whom, since + apart * (number + 1)) for number, (track, whom) in enumerate(found)]

@@ -130,11 +130,6 @@ def band_part(length_ns: int, text: str, total_ns: int) -> str:
     return " · ".join(word for word in (text, duration(length_ns), share) if word)
 
 
-def and_more(text: str, how_many: int) -> str:
-    """A list's last shown entry, with how many follow."""
-    return f"{text} + {how_many}"
-
-
 def peak_of(peak: int, of: int) -> str:
     """The highest value of a curve, of a ceiling where there is one."""
     return f"at most {peak:,} of {of:,}" if of else f"at most {peak:,}"
