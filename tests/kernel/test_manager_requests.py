@@ -79,3 +79,18 @@ def test_the_managers_own_methods_are_put_back(kernel: Kernel) -> None:
         kernel.value("multiprocessing.managers.BaseProxy._callmethod.__module__")
         == "multiprocessing.managers"
     )
+
+
+def test_a_request_that_is_answered_by_an_error_counts_and_shows_no_frame_of_ours(kernel: Kernel) -> None:
+    kernel.check("%load_ext concmagic")
+    run = kernel.run(
+        "%%procs -q -o trace\nfrom multiprocessing import Manager\nwith Manager() as manager:\n"
+        "    shared = manager.dict()\n    for n in range(50):\n        try: shared[n]\n"
+        "        except KeyError: pass\n    shared['missing']"
+    )
+    assert (run.ename, run.evalue) == ("KeyError", "'missing'")
+    assert "src/concmagic/" not in run.traceback_text
+    counted = kernel.value(
+        "[one.steps[-1][1] for t in trace.tracks for one in t.counters if 'request' in one.name]"
+    )
+    assert counted == [51]

@@ -59,13 +59,17 @@ class ManagerRequests:
     def _counted(self, original: Callable[..., Any]) -> Any:
         def ask(*arguments: Any, **options: Any) -> Any:
             begun_ns = monotonic_ns()
-            answer = original(*arguments, **options)
-            sums = getattr(self._here, "sums", None)
-            if sums is None:
-                sums = self._here.sums = [0, 0]
-                self._sums.append(sums)
-            sums[0] += 1
-            sums[1] += monotonic_ns() - begun_ns
-            return answer
+            try:
+                return original(*arguments, **options)
+            finally:  # an error is an answer, too
+                self._count(monotonic_ns() - begun_ns)
 
         return unseen(ask)
+
+    def _count(self, took_ns: int) -> None:
+        sums = getattr(self._here, "sums", None)
+        if sums is None:
+            sums = self._here.sums = [0, 0]
+            self._sums.append(sums)
+        sums[0] += 1
+        sums[1] += took_ns
